@@ -1,0 +1,241 @@
+//! A store in a real folder.
+//!
+//! Every file is opened relative to a handle of the store folder and never through a symlink, so that a crafted store
+//! cannot lead a reader outside. Folders are 0700 and files 0600 whatever the umask. Locks are `flock`s: the kernel
+//! releases them when their holder dies, so none is ever stale.
+
+use std::fs::{File, TryLockError};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::io::Errno;
+
+use super::{Bytes, Disk, FileClock, Holder, LockGuard, LockMode, StoredFile, folder_of};
+use crate::error::{Error, Result};
+
+/// A folder of the operating system.
+#[derive(Debug)]
+pub struct LocalDisk {
+    root: PathBuf,
+    handle: OwnedFd,
+}
+
+#[derive(Debug)]
+struct LocalFile {
+    file: File,
+    path: PathBuf,
+}
+
+const FOLDER_MODE: Mode = Mode::RWXU;
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+impl LocalDisk {
+    /// Opens a folder that is there.
+    pub fn open(root: &Path) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = rustix::fs::open(root, flags, Mode::empty()).map_err(|e| Error::io("open store", root, e))?;
+        Ok(Self { root: root.to_owned(), handle })
+    }
+
+    /// Creates the folder (mode 0700), and those above it, where they are missing; then opens it.
+    pub fn create(root: &Path) -> Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        if !root.is_dir() {
+            let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+            if let Some(parent) = parent {
+                std::fs::create_dir_all(parent).map_err(|e| Error::io("create folder", parent, e))?;
+            }
+            match std::fs::DirBuilder::new().mode(0o700).create(root) {
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => made.map_err(|e| Error::io("create store folder", root, e))?,
+            }
+            if let Some(parent) = parent {
+                let folder = File::open(parent).map_err(|e| Error::io("open folder", parent, e))?;
+                folder.sync_all().map_err(|e| Error::io("sync folder", parent, e))?;
+            }
+        }
+        Self::open(root)
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn open_with(&self, name: &str, flags: OFlags, operation: &str) -> Result<File> {
+        let fd = open_beneath(&self.handle, name, flags | OFlags::CLOEXEC);
+        fd.map(File::from).map_err(|e| Error::io(operation, self.path(name), e))
+    }
+
+    fn open_folder(&self, folder: &str, operation: &str) -> Result<File> {
+        let name = if folder.is_empty() { "." } else { folder };
+        self.open_with(name, OFlags::RDONLY | OFlags::DIRECTORY, operation)
+    }
+}
+
+impl Disk for LocalDisk {
+    fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
+        let file = self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK, "open")?;
+        Ok(Arc::new(LocalFile { file, path: self.path(name) }))
+    }
+
+    fn map(&self, name: &str) -> Result<Bytes> {
+        let file = self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK, "open")?;
+        if file.metadata().map_err(|e| Error::io("look at", self.path(name), e))?.len() == 0 {
+            return Ok(Bytes::owned(Vec::new()));
+        }
+        #[expect(unsafe_code, reason = "caches are replaced by rename or appended to, never cut or written in place")]
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io("map", self.path(name), e))?;
+        Ok(Bytes(Holder::Mapped(map)))
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>> {
+        let handle = match self.open_folder(folder, "list") {
+            Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => return Ok(Vec::new()),
+            handle => handle?,
+        };
+        let fail = |e: Errno| Error::io("list", self.path(folder), e);
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&handle).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            match entry.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn create_folder(&self, folder: &str) -> Result<()> {
+        match rustix::fs::mkdirat(&self.handle, folder, FOLDER_MODE) {
+            Err(Errno::EXIST) => Ok(()),
+            Err(Errno::NOENT) if !folder_of(folder).is_empty() => {
+                self.create_folder(folder_of(folder))?;
+                self.create_folder(folder)
+            }
+            made => {
+                made.map_err(|e| Error::io("create folder", self.path(folder), e))?;
+                self.sync_folder(folder_of(folder))
+            }
+        }
+    }
+
+    fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<()> {
+        let file = self.open_with(name, OFlags::WRONLY | OFlags::CREATE, "write")?;
+        file.write_all_at(bytes, offset).map_err(|e| Error::io("write", self.path(name), e))
+    }
+
+    fn truncate(&self, name: &str, length_bytes: u64) -> Result<()> {
+        let file = self.open_with(name, OFlags::WRONLY, "cut")?;
+        file.set_len(length_bytes).map_err(|e| Error::io("cut", self.path(name), e))
+    }
+
+    fn sync(&self, name: &str) -> Result<()> {
+        let file = self.open_with(name, OFlags::RDONLY, "sync")?;
+        file.sync_data().map_err(|e| Error::io("sync", self.path(name), e))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        rustix::fs::renameat(&self.handle, from, &self.handle, to).map_err(|e| Error::io("rename to", self.path(to), e))
+    }
+
+    fn sync_folder(&self, folder: &str) -> Result<()> {
+        let handle = self.open_folder(folder, "sync folder")?;
+        handle.sync_all().map_err(|e| Error::io("sync folder", self.path(folder), e))
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            done => done.map_err(|e| Error::io("remove", self.path(name), e)),
+        }
+    }
+
+    fn lock(&self, name: &str, mode: LockMode) -> Result<Option<LockGuard>> {
+        let file = self.open_with(name, OFlags::RDWR | OFlags::CREATE, "lock")?;
+        let fail = |e: std::io::Error| Error::io("lock", self.path(name), e);
+        match mode {
+            LockMode::Shared => file.lock_shared().map_err(fail)?,
+            LockMode::Exclusive => file.lock().map_err(fail)?,
+            LockMode::TryExclusive => match file.try_lock() {
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(e)) => return Err(fail(e)),
+                Ok(()) => {}
+            },
+        }
+        Ok(Some(LockGuard(Box::new(file))))
+    }
+
+    fn file_clock(&self) -> Result<FileClock> {
+        let name = "lock";
+        let fail = |e: std::io::Error| Error::io("read the file clock with", self.path(name), e);
+        let file = self.open_with(name, OFlags::RDWR | OFlags::CREATE, "touch")?;
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let touched = rustix::fs::futimens(file.as_fd(), &Timestamps { last_access: now, last_modification: now });
+        touched.map_err(|e| fail(e.into()))?;
+        let found = file.metadata().map_err(fail)?;
+        Ok(FileClock { device: found.dev(), time_ns: found.mtime() * 1_000_000_000 + found.mtime_nsec() })
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let mut bytes = [0_u8; 16];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let read = rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty());
+            match read {
+                Ok(count) => filled += count,
+                Err(Errno::INTR) => {}
+                Err(_) => unreachable!("the kernel has random bytes once it has booted"),
+            }
+        }
+        bytes
+    }
+
+    fn display(&self, name: &str) -> String {
+        crate::error::shown(&self.path(name))
+    }
+}
+
+impl StoredFile for LocalFile {
+    fn length(&self) -> Result<u64> {
+        self.file.metadata().map(|found| found.len()).map_err(|e| Error::io("look at", &self.path, e))
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        let mut read = 0;
+        while read < buffer.len() {
+            match self.file.read_at(&mut buffer[read..], offset + read as u64) {
+                Ok(0) => break,
+                Ok(count) => read += count,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::io("read", &self.path, e)),
+            }
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_beneath(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    use rustix::fs::ResolveFlags;
+    let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match rustix::fs::openat2(folder, name, flags, mode, resolve) {
+        Err(Errno::NOSYS) => rustix::fs::openat(folder, name, flags | OFlags::NOFOLLOW, mode),
+        opened => opened,
+    }
+}
+
+/// Without `openat2` only the last part of a name is checked for being a symlink.
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(folder, name, flags | OFlags::NOFOLLOW, FILE_MODE)
+}

@@ -1,0 +1,146 @@
+//! The only code that writes into a store folder.
+//!
+//! [`Disk`] is the one seam under all store I/O. It has two implementations: [`local`] on a real folder, and [`memory`],
+//! which remembers what was synced and can fail or lose power at any call, so that tests can try every crash.
+//!
+//! Names are relative to the store folder, `/` between parts. Nothing is ever read or written through a symlink.
+//! Writers follow three rules, which the memory disk checks by losing whatever they forget:
+//!
+//! - bytes are durable after [`Disk::sync`] of their file, names after [`Disk::sync_folder`] of their folder;
+//! - a file that must appear whole is written under `tmp/`, synced, renamed, and its folder synced;
+//! - caches (indexes, journal, stat caches) are not synced, carry checksums, and can be made again.
+
+pub mod local;
+pub mod memory;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::error::Result;
+
+/// A folder that holds a store.
+pub trait Disk: Send + Sync + std::fmt::Debug {
+    /// Opens a file for reading at any place. A file that is not there is `NotFound`.
+    fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>>;
+
+    /// The whole file, mapped where the platform can. Only for files that are never cut while in use.
+    fn map(&self, name: &str) -> Result<Bytes>;
+
+    /// Names in a folder, sorted; none where there is no such folder.
+    fn list(&self, folder: &str) -> Result<Vec<String>>;
+
+    /// Creates a folder and those above it, and makes their names durable. One that is there is fine.
+    fn create_folder(&self, folder: &str) -> Result<()>;
+
+    /// Writes `bytes` at `offset`, creating the file (mode 0600) where there is none.
+    fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Cuts a file to `length_bytes`.
+    fn truncate(&self, name: &str, length_bytes: u64) -> Result<()>;
+
+    /// Makes the bytes of a file durable.
+    fn sync(&self, name: &str) -> Result<()>;
+
+    /// Renames a file, replacing what is there.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+
+    /// Makes the names in a folder durable.
+    fn sync_folder(&self, folder: &str) -> Result<()>;
+
+    /// Removes a file; one that is not there is fine.
+    fn remove(&self, name: &str) -> Result<()>;
+
+    /// Takes a lock that dies with its holder. Waits, except for [`LockMode::TryExclusive`], which gives `None`.
+    fn lock(&self, name: &str, mode: LockMode) -> Result<Option<LockGuard>>;
+
+    /// The file system's own clock: touches the file `lock` and reads its time back. Never the wall clock, which runs
+    /// ahead of file times by up to a tick.
+    fn file_clock(&self) -> Result<FileClock>;
+
+    /// Sixteen random bytes, for names and nonces.
+    fn random(&self) -> [u8; 16];
+
+    /// Where it is, for messages.
+    fn display(&self, name: &str) -> String;
+}
+
+/// An open file.
+pub trait StoredFile: Send + Sync + std::fmt::Debug {
+    /// Length now, in bytes.
+    fn length(&self) -> Result<u64>;
+
+    /// Reads into all of `buffer` from `offset`, and returns how much was there: less only at the end of the file.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
+}
+
+/// Bytes of a whole file, owned or mapped.
+#[derive(Debug)]
+pub struct Bytes(Holder);
+
+#[derive(Debug)]
+enum Holder {
+    Owned(Vec<u8>),
+    Mapped(memmap2::Mmap),
+}
+
+/// How a lock is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Together with other shared holders.
+    Shared,
+    /// Alone.
+    Exclusive,
+    /// Alone, or not at all.
+    TryExclusive,
+}
+
+/// Releases its lock when dropped.
+pub struct LockGuard(#[expect(dead_code, reason = "held for its drop")] Box<dyn std::any::Any + Send + Sync>);
+
+/// A moment on the clock of the store's file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileClock {
+    /// Device number of the file system.
+    pub device: u64,
+    /// Modification time given to a file touched now, in nanoseconds since 1970.
+    pub time_ns: i64,
+}
+
+impl Bytes {
+    /// Bytes in memory.
+    pub fn owned(bytes: Vec<u8>) -> Self {
+        Self(Holder::Owned(bytes))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Holder::Owned(bytes) => bytes,
+            Holder::Mapped(map) => map,
+        }
+    }
+}
+
+impl std::fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LockGuard")
+    }
+}
+
+/// The folder part of a name; empty for a file at the top.
+pub fn folder_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Reads a whole file.
+pub fn read_all(disk: &dyn Disk, name: &str) -> Result<Vec<u8>> {
+    let file = disk.open(name)?;
+    let length = usize::try_from(file.length()?).expect("a 64-bit platform");
+    let mut bytes = vec![0; length];
+    let read = file.read_at(0, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}

@@ -1,0 +1,144 @@
+//! The one error type of the library.
+//!
+//! An [`Error`] is opaque and one word wide. It is built only through the constructors here, which ask for the
+//! operation and the path or object, so that an error without them cannot be written. Messages read
+//! `operation object: detail`, in lower case and without a full stop; what to try next is a [`Error::hint`], which the
+//! binary prints on a line of its own.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What a caller may branch on. The binary maps each to an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorKind {
+    /// The named thing does not exist.
+    NotFound,
+    /// The named thing exists already.
+    Exists,
+    /// The request makes no sense as given.
+    Invalid,
+    /// Stored bytes are not what their id or checksum says.
+    Corrupt,
+    /// Stored by a newer version, or impossible on this platform.
+    Unsupported,
+    /// Somebody else holds it, and waiting was not asked for.
+    Locked,
+    /// The world moved on, or two things want the same place.
+    Conflict,
+    /// A cap was reached.
+    Limit,
+    /// Stopped by the user or a signal.
+    Interrupted,
+    /// The operating system refused.
+    Io,
+}
+
+/// Result with the library's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, with what, where.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    source: Option<std::io::Error>,
+}
+
+impl Error {
+    /// The operating system refused `operation` on `path`.
+    pub fn io(operation: &str, path: impl AsRef<Path>, source: impl Into<std::io::Error>) -> Self {
+        let source = source.into();
+        let kind = match source.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Io,
+        };
+        let path = shown(path.as_ref());
+        Self::build(kind, format!("{operation} {path}: {}", plain(&source)), Some(source))
+    }
+
+    /// Stored bytes are damaged: `operation` on `object` failed because of `detail`.
+    pub fn corrupt(operation: &str, object: impl fmt::Display, detail: impl fmt::Display) -> Self {
+        Self::build(ErrorKind::Corrupt, format!("{operation} {object}: {detail}"), None)
+    }
+
+    /// Any other kind: `operation` on `object` failed because of `detail`.
+    pub fn new(kind: ErrorKind, operation: &str, object: impl fmt::Display, detail: impl fmt::Display) -> Self {
+        Self::build(kind, format!("{operation} {object}: {detail}"), None)
+    }
+
+    /// Adds what to try next, one sentence without a full stop.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// What a caller may branch on.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What to try next, if anything is known to help.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The error of the operating system behind it, if there is one.
+    pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        self.0.source.as_ref().map(std::io::Error::kind)
+    }
+
+    fn build(kind: ErrorKind, message: String, source: Option<std::io::Error>) -> Self {
+        Self(Box::new(Inner { kind, message, hint: None, source }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// A path for a message: escaped where it is not text.
+pub fn shown(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    crate::path::escaped(PathBuf::from(path).as_os_str().as_bytes())
+}
+
+/// The operating system's words without `(os error 2)` and the capital.
+fn plain(source: &std::io::Error) -> String {
+    let text = source.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => "unknown error".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, ErrorKind};
+
+    #[test]
+    fn messages_name_operation_object_and_detail() {
+        let error = Error::io("open", "/no/such\n", std::io::Error::from_raw_os_error(2));
+        assert_eq!(error.to_string(), r"open /no/such\n: no such file or directory");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,143 @@
+//! Facts: what became true at a commit (store-format.md, chapter 7).
+//!
+//! Every commit record in a pack carries the facts of its commit; the file `journal` is their copy in order. The state
+//! of the store (workspaces, heads, tags, pins) is the fold of all facts, see `store::state`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Malformed, compact};
+use crate::id::{SnapshotId, WorkspaceId};
+use crate::limits::{FACTS_LENGTH_MAX_BYTES, LABEL_LENGTH_MAX_BYTES, PATH_LENGTH_MAX_BYTES};
+use crate::time::Timestamp;
+
+/// One thing that became true.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact {
+    /// A folder is recorded from now on.
+    WorkspaceAdded {
+        /// Its name in the store.
+        workspace: WorkspaceId,
+        /// Its absolute path, resolved, as bytes.
+        root: Vec<u8>,
+        /// When.
+        time: Timestamp,
+    },
+    /// The folder is somewhere else now.
+    WorkspaceMoved {
+        /// Which.
+        workspace: WorkspaceId,
+        /// Its new absolute path.
+        root: Vec<u8>,
+        /// When.
+        time: Timestamp,
+    },
+    /// The folder is not recorded any more, and its snapshots have no name left.
+    WorkspaceForgotten {
+        /// Which.
+        workspace: WorkspaceId,
+        /// When.
+        time: Timestamp,
+    },
+    /// A snapshot was taken, and is the head of its workspace and run.
+    SnapshotTaken {
+        /// Where.
+        workspace: WorkspaceId,
+        /// Which.
+        snapshot: SnapshotId,
+        /// Its number in the workspace.
+        step: u64,
+        /// Its run.
+        run: String,
+    },
+    /// The workspace is being changed to a past state.
+    RestoreBegun(Restore),
+    /// The restore that was begun last in this workspace is over, and the head is where it leads.
+    RestoreEnded {
+        /// Where.
+        workspace: WorkspaceId,
+        /// When.
+        time: Timestamp,
+    },
+    /// A name was given to a snapshot, or taken away.
+    Tagged {
+        /// The name.
+        name: String,
+        /// What it names now; none when it was deleted.
+        snapshot: Option<SnapshotId>,
+        /// When.
+        time: Timestamp,
+    },
+    /// A snapshot was marked to be kept, or the mark was taken away.
+    Pinned {
+        /// Which.
+        snapshot: SnapshotId,
+        /// Marked or not.
+        pinned: bool,
+        /// When.
+        time: Timestamp,
+    },
+    /// A snapshot lost its place in history; gc may delete it.
+    SnapshotForgotten {
+        /// Which.
+        snapshot: SnapshotId,
+        /// When.
+        time: Timestamp,
+    },
+}
+
+/// A restore of a live workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// The state before it; none when no safety snapshot was wanted.
+    pub before: Option<SnapshotId>,
+    /// The state it leads to.
+    pub target: SnapshotId,
+    /// Only these paths; all of them when empty.
+    pub paths: Vec<Vec<u8>>,
+    /// What asked for it.
+    pub cause: RestoreCause,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// What asked for a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RestoreCause {
+    /// `restore`.
+    Restore,
+    /// `undo`.
+    Undo,
+    /// `redo`.
+    Redo,
+}
+
+/// Encodes the facts of one commit.
+pub fn encode(facts: &[Fact]) -> Vec<u8> {
+    compact::encode(&facts)
+}
+
+/// Decodes the facts of one commit.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Fact>, Malformed> {
+    let facts: Vec<Fact> = compact::decode(bytes, FACTS_LENGTH_MAX_BYTES)?;
+    facts.iter().try_for_each(check)?;
+    Ok(facts)
+}
+
+fn check(fact: &Fact) -> Result<(), Malformed> {
+    let label = |text: &str| !text.is_empty() && text.len() <= LABEL_LENGTH_MAX_BYTES;
+    let fits = match fact {
+        Fact::WorkspaceAdded { root, .. } | Fact::WorkspaceMoved { root, .. } => {
+            root.first() == Some(&b'/') && root.len() <= PATH_LENGTH_MAX_BYTES && !root.contains(&0)
+        }
+        Fact::SnapshotTaken { step, run, .. } => *step > 0 && label(run),
+        Fact::Tagged { name, .. } => label(name),
+        Fact::RestoreBegun(restore) => restore.paths.iter().all(|path| crate::path::TreePath::new(path).is_ok()),
+        Fact::WorkspaceForgotten { .. }
+        | Fact::RestoreEnded { .. }
+        | Fact::Pinned { .. }
+        | Fact::SnapshotForgotten { .. } => true,
+    };
+    if fits { Ok(()) } else { Err(Malformed::new("a fact is outside its limits")) }
+}

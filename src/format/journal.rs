@@ -1,0 +1,110 @@
+//! The file `journal`: a copy of the facts of all commits, in order (store-format.md, chapter 7).
+//!
+//! It is appended to after a commit is durable and is not synced itself: what it lacks after a power loss is read again
+//! from the packs, from the pack and offset that its last group names. Losing it loses nothing.
+
+use super::{Malformed, Reader, VERSION, checksum};
+use crate::id::StoreId;
+use crate::limits::FACTS_LENGTH_MAX_BYTES;
+
+/// First bytes of the file.
+pub const JOURNAL_MAGIC: [u8; 8] = *b"\xd7RETJRNL";
+/// First bytes of a group.
+pub const JOURNAL_GROUP_MAGIC: [u8; 4] = *b"\xd7JRN";
+/// Length of the header, in bytes.
+pub const JOURNAL_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 4;
+
+const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 4 + 8 + 4 + 8;
+
+/// The facts of one commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalGroup<'a> {
+    /// Position in the order of all commits, from 1.
+    pub sequence: u64,
+    /// Number of the pack that holds the commit.
+    pub pack: u32,
+    /// Where the commit ends in it.
+    pub pack_end: u64,
+    /// The encoded facts.
+    pub facts: &'a [u8],
+}
+
+/// The groups of a journal up to the first that is not intact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Journal<'a> {
+    /// In ascending order of sequence.
+    pub groups: Vec<JournalGroup<'a>>,
+    /// Length of the header and the intact groups, in bytes. What follows may be overwritten.
+    pub length_bytes: usize,
+}
+
+/// Encodes the header.
+pub fn encode_header(store: StoreId) -> Vec<u8> {
+    let mut out = Vec::with_capacity(JOURNAL_HEADER_LENGTH_BYTES);
+    out.extend_from_slice(&JOURNAL_MAGIC);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&store.0);
+    let sum = checksum(&[&out]);
+    out.extend_from_slice(&sum.to_le_bytes());
+    out
+}
+
+/// Appends a group.
+pub fn put_group(out: &mut Vec<u8>, group: &JournalGroup<'_>) {
+    let start = out.len();
+    let length = u32::try_from(group.facts.len()).expect("facts are limited to 1 MiB");
+    out.extend_from_slice(&JOURNAL_GROUP_MAGIC);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&group.sequence.to_le_bytes());
+    out.extend_from_slice(&group.pack.to_le_bytes());
+    out.extend_from_slice(&group.pack_end.to_le_bytes());
+    out.extend_from_slice(group.facts);
+    let sum = checksum(&[&out[start..]]);
+    out.extend_from_slice(&sum.to_le_bytes());
+}
+
+/// Decodes a journal. A damaged header makes the whole file useless; a damaged group ends it.
+pub fn decode(bytes: &[u8], store: StoreId) -> Result<Journal<'_>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if reader.array()? != JOURNAL_MAGIC {
+        return Err(Malformed::new("it does not begin like a journal"));
+    }
+    let version = reader.u32()?;
+    let found = StoreId(reader.array()?);
+    if reader.u32()? != checksum(&[&bytes[..JOURNAL_HEADER_LENGTH_BYTES - 4]]) {
+        return Err(Malformed::new("the header does not match its checksum"));
+    }
+    if version != VERSION {
+        return Err(Malformed::newer(u64::from(version)));
+    }
+    if found != store {
+        return Err(Malformed::new(format!("it belongs to store {found}")));
+    }
+    let mut journal = Journal { groups: Vec::new(), length_bytes: JOURNAL_HEADER_LENGTH_BYTES };
+    let mut last = 0;
+    while let Some((group, length)) = decode_group(&bytes[journal.length_bytes..]) {
+        if group.sequence <= last {
+            break;
+        }
+        last = group.sequence;
+        journal.groups.push(group);
+        journal.length_bytes += length;
+    }
+    Ok(journal)
+}
+
+fn decode_group(bytes: &[u8]) -> Option<(JournalGroup<'_>, usize)> {
+    let mut reader = Reader::new(bytes);
+    if reader.array().ok()? != JOURNAL_GROUP_MAGIC {
+        return None;
+    }
+    let length = usize::try_from(reader.u32().ok()?).ok().filter(|&length| length <= FACTS_LENGTH_MAX_BYTES)?;
+    let sequence = reader.u64().ok()?;
+    let pack = reader.u32().ok()?;
+    let pack_end = reader.u64().ok()?;
+    let facts = reader.take(length).ok()?;
+    if reader.u32().ok()? != checksum(&[&bytes[..GROUP_HEADER_LENGTH_BYTES + length]]) {
+        return None;
+    }
+    Some((JournalGroup { sequence, pack, pack_end, facts }, GROUP_HEADER_LENGTH_BYTES + length + 4))
+}

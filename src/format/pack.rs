@@ -1,0 +1,314 @@
+//! Packs: append-only batches of records (store-format.md, chapter 6).
+//!
+//! ```text
+//! pack   = header  batch*
+//! batch  = record*  commit
+//! record = magic  encoding  lengths  members (kind, raw length, id)  [base, generation]  checksum  payload
+//! commit = magic  sequence  batch length  facts  hash of the whole batch
+//! ```
+//!
+//! A batch is there when its commit record is, with the right hash; anything after the last such commit is a torn tail.
+//! Each record says by itself what it holds, so that a scanner finds the next one after damage by its magic and
+//! checksum (the object format of borg 2 is the model).
+
+use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
+use crate::id::{Digest, StoreId};
+use crate::limits::{
+    CHUNK_LENGTH_MAX_BYTES, CHUNK_LIST_LENGTH_MAX_BYTES, DELTA_GENERATION_MAX, FACTS_LENGTH_MAX_BYTES,
+    FRAME_LENGTH_MAX_BYTES, FRAME_MEMBER_COUNT_MAX, RECORD_LENGTH_MAX_BYTES, SNAPSHOT_LENGTH_MAX_BYTES,
+    TREE_LENGTH_MAX_BYTES,
+};
+
+/// First bytes of a pack file.
+pub const PACK_MAGIC: [u8; 8] = *b"\xd7RETPACK";
+/// First bytes of a record.
+pub const RECORD_MAGIC: [u8; 4] = *b"\xd7REC";
+/// First bytes of a commit.
+pub const COMMIT_MAGIC: [u8; 4] = *b"\xd7COM";
+
+/// Length of the header of a pack, in bytes.
+pub const PACK_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4;
+
+/// A record's header fits in this many bytes when it has one member.
+pub const SINGLE_HEADER_LENGTH_MAX_BYTES: usize = 4 + 1 + 9 + 9 + (1 + 9 + 32) + 16 + 9 + 4;
+
+/// A record's header fits in this many bytes.
+pub const HEADER_LENGTH_MAX_BYTES: usize = SINGLE_HEADER_LENGTH_MAX_BYTES + FRAME_MEMBER_COUNT_MAX * (1 + 9 + 32);
+
+/// Which store and which pack a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackHeader {
+    /// The store it belongs to.
+    pub store: StoreId,
+    /// Random; an index names the pack it was made from by it.
+    pub nonce: [u8; 16],
+}
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// A whole file of up to 1 MiB, or a chunk of a longer one.
+    Content,
+    /// The chunks of a file; its id is the hash of the file.
+    ChunkList,
+    /// One list of a folder.
+    Tree,
+    /// A snapshot.
+    Snapshot,
+}
+
+/// How the payload of a record holds its members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// One object, as it is.
+    Raw,
+    /// One or more objects, one after another, in one zstd frame.
+    Zstd,
+    /// One object in one zstd frame, with another object's bytes as prefix.
+    Delta {
+        /// First 16 bytes of the base's id.
+        base: [u8; 16],
+        /// Place in its chain of versions: 1 is a delta of a full copy. See `store::delta`.
+        generation: u32,
+    },
+}
+
+/// One object in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its length, in bytes.
+    pub raw_length_bytes: u32,
+    /// Its full id.
+    pub id: Digest,
+}
+
+/// A decoded record header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordHeader {
+    /// How the payload holds the members.
+    pub encoding: Encoding,
+    /// The objects, in the order of the payload.
+    pub members: Vec<Member>,
+    /// Length of the payload, in bytes.
+    pub stored_length_bytes: usize,
+    /// CRC-32 of the header before it and the payload.
+    pub checksum: u32,
+    /// Length of this header, in bytes: the payload begins there.
+    pub header_length_bytes: usize,
+}
+
+/// A decoded commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit<'a> {
+    /// Position in the order of all commits of the store; 0 when it carries no facts.
+    pub sequence: u64,
+    /// Length of the records of the batch before it, in bytes.
+    pub batch_length_bytes: u64,
+    /// The encoded facts.
+    pub facts: &'a [u8],
+    /// Length of the commit itself, in bytes.
+    pub length_bytes: usize,
+}
+
+impl ObjectKind {
+    /// All kinds, in the order of their codes.
+    pub const ALL: [Self; 4] = [Self::Content, Self::ChunkList, Self::Tree, Self::Snapshot];
+
+    /// The byte that stands for it.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Content => 1,
+            Self::ChunkList => 2,
+            Self::Tree => 3,
+            Self::Snapshot => 4,
+        }
+    }
+
+    /// The kind a byte stands for.
+    pub fn from_code(code: u8) -> Result<Self, Malformed> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.code() == code)
+            .ok_or_else(|| Malformed::new("an object is of an unknown kind"))
+    }
+
+    /// The word used in messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::ChunkList => "chunk list",
+            Self::Tree => "tree",
+            Self::Snapshot => "snapshot",
+        }
+    }
+
+    /// Longest object of this kind, in bytes.
+    pub fn length_max_bytes(self) -> usize {
+        match self {
+            Self::Content => CHUNK_LENGTH_MAX_BYTES,
+            Self::ChunkList => CHUNK_LIST_LENGTH_MAX_BYTES,
+            Self::Tree => TREE_LENGTH_MAX_BYTES,
+            Self::Snapshot => SNAPSHOT_LENGTH_MAX_BYTES,
+        }
+    }
+}
+
+impl RecordHeader {
+    /// Length of the whole record, in bytes.
+    pub fn record_length_bytes(&self) -> usize {
+        self.header_length_bytes + self.stored_length_bytes
+    }
+
+    /// Sum of the lengths of the members, in bytes.
+    pub fn raw_length_bytes(&self) -> usize {
+        self.members.iter().map(|member| member.raw_length_bytes as usize).sum()
+    }
+}
+
+/// Encodes a pack's header.
+pub fn encode_header(header: &PackHeader) -> Vec<u8> {
+    let mut out = Vec::with_capacity(PACK_HEADER_LENGTH_BYTES);
+    out.extend_from_slice(&PACK_MAGIC);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&header.store.0);
+    out.extend_from_slice(&header.nonce);
+    let sum = checksum(&[&out]);
+    out.extend_from_slice(&sum.to_le_bytes());
+    out
+}
+
+/// Decodes a pack's header from the first bytes of the file.
+pub fn decode_header(bytes: &[u8]) -> Result<PackHeader, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if reader.array()? != PACK_MAGIC {
+        return Err(Malformed::new("it does not begin like a pack"));
+    }
+    let version = reader.u32()?;
+    let header = PackHeader { store: StoreId(reader.array()?), nonce: reader.array()? };
+    if reader.u32()? != checksum(&[&bytes[..PACK_HEADER_LENGTH_BYTES - 4]]) {
+        return Err(Malformed::new("the header does not match its checksum"));
+    }
+    if version != VERSION {
+        return Err(Malformed::newer(u64::from(version)));
+    }
+    Ok(header)
+}
+
+/// Appends a record.
+pub fn put_record(out: &mut Vec<u8>, encoding: &Encoding, members: &[Member], payload: &[u8]) {
+    let start = out.len();
+    out.extend_from_slice(&RECORD_MAGIC);
+    out.push(match encoding {
+        Encoding::Raw => 0,
+        Encoding::Zstd => 1,
+        Encoding::Delta { .. } => 2,
+    });
+    put_uint(out, payload.len() as u64);
+    put_uint(out, members.len() as u64);
+    for member in members {
+        out.push(member.kind.code());
+        put_uint(out, u64::from(member.raw_length_bytes));
+        out.extend_from_slice(&member.id.0);
+    }
+    if let Encoding::Delta { base, generation } = encoding {
+        out.extend_from_slice(base);
+        put_uint(out, u64::from(*generation));
+    }
+    let sum = checksum(&[&out[start..], payload]);
+    out.extend_from_slice(&sum.to_le_bytes());
+    out.extend_from_slice(payload);
+}
+
+/// Decodes the header of a record that begins at the start of `bytes`, which may end anywhere after it.
+pub fn decode_record(bytes: &[u8]) -> Result<RecordHeader, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if reader.array()? != RECORD_MAGIC {
+        return Err(Malformed::new("no record begins here"));
+    }
+    let code = reader.u8()?;
+    let stored_length_bytes = reader.length(RECORD_LENGTH_MAX_BYTES)?;
+    let count = reader.count(FRAME_MEMBER_COUNT_MAX, 34)?;
+    let mut members = Vec::with_capacity(count);
+    for _ in 0..count {
+        members.push(decode_member(&mut reader)?);
+    }
+    let encoding = match code {
+        0 => Encoding::Raw,
+        1 => Encoding::Zstd,
+        2 => {
+            let base = reader.array()?;
+            let generation = u32::try_from(reader.uint()?).ok();
+            let generation = generation.filter(|generation| (1..=DELTA_GENERATION_MAX).contains(generation));
+            Encoding::Delta { base, generation: generation.ok_or_else(|| Malformed::new("a delta has no such generation"))? }
+        }
+        _ => return Err(Malformed::new("a record has an unknown encoding")),
+    };
+    let sum = reader.u32()?;
+    let header = RecordHeader {
+        encoding,
+        members,
+        stored_length_bytes,
+        checksum: sum,
+        header_length_bytes: bytes.len() - reader.rest().len(),
+    };
+    check_record(&header)?;
+    Ok(header)
+}
+
+/// Whether a record's bytes match its checksum; `record` begins with the header and holds the whole payload.
+pub fn record_is_intact(header: &RecordHeader, record: &[u8]) -> bool {
+    record.get(..header.record_length_bytes()).is_some_and(|record| {
+        let (head, payload) = record.split_at(header.header_length_bytes);
+        checksum(&[&head[..head.len() - 4], payload]) == header.checksum
+    })
+}
+
+/// Appends the commit of a batch whose records are `out[batch_start..]`.
+pub fn put_commit(out: &mut Vec<u8>, batch_start: usize, sequence: u64, facts: &[u8]) {
+    let batch_length = out.len() - batch_start;
+    out.extend_from_slice(&COMMIT_MAGIC);
+    out.extend_from_slice(&sequence.to_le_bytes());
+    put_uint(out, batch_length as u64);
+    put_bytes(out, facts);
+    let hash = Digest::of(&out[batch_start..]);
+    out.extend_from_slice(&hash.prefix());
+}
+
+/// Decodes a commit at the start of `bytes`. The hash is checked by [`commit_is_intact`], which needs the batch.
+pub fn decode_commit(bytes: &[u8]) -> Result<Commit<'_>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if reader.array()? != COMMIT_MAGIC {
+        return Err(Malformed::new("no commit begins here"));
+    }
+    let sequence = reader.u64()?;
+    let batch_length_bytes = reader.uint()?;
+    let facts = reader.bytes(FACTS_LENGTH_MAX_BYTES)?;
+    reader.take(16)?;
+    Ok(Commit { sequence, batch_length_bytes, facts, length_bytes: bytes.len() - reader.rest().len() })
+}
+
+/// Whether `batch`, from its first record to the end of its commit, matches the hash at its end.
+pub fn commit_is_intact(batch: &[u8]) -> bool {
+    batch.split_last_chunk::<16>().is_some_and(|(hashed, hash)| Digest::of(hashed).prefix() == *hash)
+}
+
+fn decode_member(reader: &mut Reader<'_>) -> Result<Member, Malformed> {
+    let kind = ObjectKind::from_code(reader.u8()?)?;
+    let length = reader.length(kind.length_max_bytes())?;
+    let raw_length_bytes = u32::try_from(length).expect("every kind is limited below 4 GiB");
+    Ok(Member { kind, raw_length_bytes, id: Digest(reader.array()?) })
+}
+
+fn check_record(header: &RecordHeader) -> Result<(), Malformed> {
+    let raw_length = header.raw_length_bytes();
+    match (&header.encoding, header.members.len()) {
+        (_, 0) => Err(Malformed::new("a record is empty")),
+        (Encoding::Raw, 1) if raw_length == header.stored_length_bytes => Ok(()),
+        (Encoding::Raw, _) => Err(Malformed::new("a raw record has several objects or another length than its object")),
+        (Encoding::Delta { .. }, 2..) => Err(Malformed::new("a delta has several objects")),
+        (_, 2..) if raw_length > FRAME_LENGTH_MAX_BYTES => Err(Malformed::new("a frame is over its length limit")),
+        _ => Ok(()),
+    }
+}

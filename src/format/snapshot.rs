@@ -1,0 +1,311 @@
+//! Snapshot objects: a root tree, its parents, and the facts about the step (store-format.md, chapter 5).
+//!
+//! A snapshot stays small whatever happened in its step, because `log` reads all of them: facts that can be long (the
+//! event, the omitted paths, the modification times) are [`Attachment`]s, kept inside up to 2 KiB and in a blob beyond.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Malformed, Reader, compact, put_bytes, put_uint};
+use crate::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
+use crate::limits::{
+    ATTACHMENT_INLINE_MAX_BYTES, LABEL_LENGTH_MAX_BYTES, MESSAGE_LENGTH_MAX_BYTES, PARENT_COUNT_MAX,
+    PATH_LENGTH_MAX_BYTES, SNAPSHOT_LENGTH_MAX_BYTES,
+};
+use crate::path::TreePath;
+use crate::time::Timestamp;
+
+/// Context of BLAKE3's `derive_key` mode for snapshot ids.
+pub const SNAPSHOT_CONTEXT: &str = "retrograde 2026-11 snapshot v1";
+
+const SNAPSHOT_VERSION: u8 = 1;
+
+/// The state of a workspace at one step, and what is known about the step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The workspace's root folder.
+    pub root: TreeId,
+    /// Permission bits of the root folder itself, which no tree lists.
+    pub root_mode: u16,
+    /// The snapshots it follows; none for the first.
+    pub parents: Vec<SnapshotId>,
+    /// H(i) = BLAKE3(H(i-1), root(i)), along first parents; equal digests mean equal histories of states.
+    pub history: Digest,
+    /// The workspace it was taken in.
+    pub workspace: WorkspaceId,
+    /// The agent session it belongs to.
+    pub run: String,
+    /// Its number in the workspace, from 1.
+    pub step: u64,
+    /// When it was taken.
+    pub time: Timestamp,
+    /// Why it was taken.
+    pub cause: Cause,
+    /// What a person or agent said about it; may be empty.
+    pub message: String,
+    /// Paths that differ from the first parent.
+    pub changes: ChangeCounts,
+    /// JSON facts of the step as they were given: agent, tool, input, exit code, session and tool-use ids.
+    pub event: Attachment,
+    /// Modification times of the files that changed, see [`encode_times`].
+    pub times: Attachment,
+    /// What was not captured, or not exactly, see [`encode_omitted`].
+    pub omitted: Attachment,
+    /// The exclude list that was in force, as text, one rule a line.
+    pub rules: BlobId,
+    /// Where the workspace's own git repository stood, if it has one.
+    pub git: Option<GitState>,
+}
+
+/// Why a snapshot was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// A step of an agent or a person.
+    Step,
+    /// The state before a restore, so that it can be undone.
+    BeforeRestore,
+    /// An existing history was imported.
+    Import,
+}
+
+/// How many paths differ from the first parent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeCounts {
+    /// Paths that the parent did not have.
+    pub added: u64,
+    /// Paths with other content, type or mode.
+    pub modified: u64,
+    /// Paths that only the parent has.
+    pub deleted: u64,
+}
+
+/// Bytes kept inside a snapshot, or in a blob when they are long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Attachment {
+    /// Nothing.
+    Empty,
+    /// 1 to 2,048 bytes.
+    Inline(Vec<u8>),
+    /// More.
+    Blob(BlobId),
+}
+
+/// HEAD of a git repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitState {
+    /// The commit, in hex; none before the first.
+    pub head: Option<String>,
+    /// The branch; none when HEAD is detached.
+    pub branch: Option<String>,
+}
+
+/// A path that a snapshot does not hold, or does not hold exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Omission {
+    /// Where.
+    pub path: TreePath,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a path was omitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Reason {
+    /// Not allowed to read it.
+    Unreadable,
+    /// Neither file, folder nor symlink: a FIFO, socket or device.
+    Special,
+    /// Larger than the configured cap.
+    TooLarge,
+    /// It kept changing while being read: the bytes last seen are kept, and may be torn.
+    Torn,
+    /// It was there when listed and gone when read.
+    Vanished,
+    /// Its name or path is longer than the format allows, or its folder is too deep.
+    TooLong,
+    /// The operating system reported an error while reading it.
+    ReadError,
+}
+
+impl Attachment {
+    /// Bytes kept inside; `None` when there are none or they are in a blob.
+    pub fn inline(&self) -> Option<&[u8]> {
+        match self {
+            Self::Inline(bytes) => Some(bytes),
+            Self::Empty | Self::Blob(_) => None,
+        }
+    }
+
+    /// The blob that holds them, if they are long.
+    pub fn blob(&self) -> Option<BlobId> {
+        match self {
+            Self::Blob(id) => Some(*id),
+            Self::Empty | Self::Inline(_) => None,
+        }
+    }
+}
+
+impl Reason {
+    /// The word used in output: `unreadable`, `special`, `too-large`, `torn`, `vanished`, `too-long`, `read-error`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Special => "special",
+            Self::TooLarge => "too-large",
+            Self::Torn => "torn",
+            Self::Vanished => "vanished",
+            Self::TooLong => "too-long",
+            Self::ReadError => "read-error",
+        }
+    }
+
+    /// Whether the path is in the tree all the same.
+    pub fn is_captured(self) -> bool {
+        self == Self::Torn
+    }
+}
+
+/// The id of an encoded snapshot.
+pub fn snapshot_id(encoding: &[u8]) -> SnapshotId {
+    SnapshotId(Digest(*blake3::Hasher::new_derive_key(SNAPSHOT_CONTEXT).update(encoding).finalize().as_bytes()))
+}
+
+/// The history digest of a snapshot with this root, after a first parent with history digest `parent` (zero for none).
+pub fn history_digest(parent: Option<Digest>, root: TreeId) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&parent.unwrap_or_default().0).update(&root.0.0);
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// Encodes a snapshot. The caller keeps to the limits; [`check`] tells.
+pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
+    let mut out = vec![SNAPSHOT_VERSION];
+    out.extend_from_slice(&compact::encode(snapshot));
+    out
+}
+
+/// Decodes a snapshot.
+pub fn decode(bytes: &[u8]) -> Result<Snapshot, Malformed> {
+    match bytes.split_first() {
+        Some((&SNAPSHOT_VERSION, rest)) => {
+            let snapshot = compact::decode(rest, SNAPSHOT_LENGTH_MAX_BYTES)?;
+            check(&snapshot)?;
+            Ok(snapshot)
+        }
+        Some((0, _)) => Err(Malformed::new("a snapshot of version 0")),
+        Some((&version, _)) => Err(Malformed::newer(u64::from(version))),
+        None => Err(Malformed::new("a snapshot is empty")),
+    }
+}
+
+/// Checks the limits that the encoding itself does not hold.
+pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
+    let inline_fits = |attachment: &Attachment| {
+        attachment.inline().is_none_or(|bytes| (1..=ATTACHMENT_INLINE_MAX_BYTES).contains(&bytes.len()))
+    };
+    if snapshot.parents.len() > PARENT_COUNT_MAX {
+        return Err(Malformed::new("a snapshot has too many parents"));
+    }
+    if snapshot.run.is_empty() || snapshot.run.len() > LABEL_LENGTH_MAX_BYTES {
+        return Err(Malformed::new("a run has no name or too long a one"));
+    }
+    if snapshot.message.len() > MESSAGE_LENGTH_MAX_BYTES {
+        return Err(Malformed::new("a message is too long"));
+    }
+    if snapshot.step == 0 || snapshot.root_mode & !super::tree::MODE_MASK != 0 {
+        return Err(Malformed::new("a snapshot has step 0 or a mode of more than 12 bits"));
+    }
+    if ![&snapshot.event, &snapshot.times, &snapshot.omitted].into_iter().all(inline_fits) {
+        return Err(Malformed::new("an attachment is kept inside though it is empty or long"));
+    }
+    Ok(())
+}
+
+/// Encodes the omitted paths, in ascending order, each once.
+pub fn encode_omitted(omitted: &[Omission]) -> Vec<u8> {
+    encode_paths(omitted, |omission| &omission.path, |out, omission| {
+        out.push(match omission.reason {
+            Reason::Unreadable => 1,
+            Reason::Special => 2,
+            Reason::TooLarge => 3,
+            Reason::Torn => 4,
+            Reason::Vanished => 5,
+            Reason::TooLong => 6,
+            Reason::ReadError => 7,
+        });
+    })
+}
+
+/// Decodes what [`encode_omitted`] wrote.
+pub fn decode_omitted(bytes: &[u8]) -> Result<Vec<Omission>, Malformed> {
+    decode_paths(bytes, |path, reader| {
+        let reason = match reader.u8()? {
+            1 => Reason::Unreadable,
+            2 => Reason::Special,
+            3 => Reason::TooLarge,
+            4 => Reason::Torn,
+            5 => Reason::Vanished,
+            6 => Reason::TooLong,
+            7 => Reason::ReadError,
+            _ => return Err(Malformed::new("a path is omitted for an unknown reason")),
+        };
+        Ok(Omission { path, reason })
+    })
+}
+
+/// Encodes paths and modification times, in ascending order of paths, each once.
+pub fn encode_times(times: &[(TreePath, Timestamp)]) -> Vec<u8> {
+    encode_paths(times, |time| &time.0, |out, time| out.extend_from_slice(&time.1.0.to_le_bytes()))
+}
+
+/// Decodes what [`encode_times`] wrote.
+pub fn decode_times(bytes: &[u8]) -> Result<Vec<(TreePath, Timestamp)>, Malformed> {
+    decode_paths(bytes, |path, reader| Ok((path, Timestamp(reader.i64()?))))
+}
+
+/// Paths share their beginning with the one before: length shared, then the rest.
+fn encode_paths<T>(list: &[T], path: impl Fn(&T) -> &TreePath, rest: impl Fn(&mut Vec<u8>, &T)) -> Vec<u8> {
+    assert!(list.is_sorted_by(|a, b| path(a) < path(b)), "paths are sorted and unique");
+    let mut out = Vec::new();
+    let mut last: &[u8] = &[];
+    for item in list {
+        let bytes = path(item).as_bytes();
+        let shared = last.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        put_uint(&mut out, shared as u64);
+        put_bytes(&mut out, &bytes[shared..]);
+        rest(&mut out, item);
+        last = bytes;
+    }
+    out
+}
+
+fn decode_paths<T>(
+    bytes: &[u8],
+    mut item: impl FnMut(TreePath, &mut Reader<'_>) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let mut list = Vec::new();
+    let mut last: Option<TreePath> = None;
+    let mut budget = bytes.len().saturating_mul(PATHS_EXPANSION_MAX);
+    while !reader.rest().is_empty() {
+        let before = last.as_ref().map_or(&[][..], TreePath::as_bytes);
+        let shared = reader.length(PATH_LENGTH_MAX_BYTES)?;
+        let rest = reader.bytes(PATH_LENGTH_MAX_BYTES)?;
+        let start = before.get(..shared).ok_or_else(|| Malformed::new("a path shares more than there is"))?;
+        if before.get(shared).is_some_and(|byte| rest.first() == Some(byte)) {
+            return Err(Malformed::new("a path shares less than it could"));
+        }
+        budget = budget
+            .checked_sub(start.len() + rest.len())
+            .ok_or_else(|| Malformed::new("a list of paths expands beyond its bound"))?;
+        let path = TreePath::new(&[start, rest].concat()).map_err(|problem| Malformed::new(problem.to_string()))?;
+        if last.as_ref().is_some_and(|last| *last >= path) {
+            return Err(Malformed::new("paths are out of order or repeated"));
+        }
+        list.push(item(path.clone(), &mut reader)?);
+        last = Some(path);
+    }
+    Ok(list)
+}
+
+/// A decoded list of paths is at most this many times as long as its encoding: a bound against hostile sharing.
+const PATHS_EXPANSION_MAX: usize = 1_024;

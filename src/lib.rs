@@ -1,0 +1,10 @@
+//! Retrograde: a flight recorder for the folders that AI agents work in.
+pub mod disk;
+pub mod error;
+pub mod format;
+pub mod id;
+pub mod limits;
+pub mod path;
+pub mod progress;
+pub mod store;
+pub mod time;

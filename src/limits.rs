@@ -1,0 +1,132 @@
+//! Every cap in the program, each with its reason.
+//!
+//! A limit exists so that hostile or damaged input costs a bounded amount of memory and time, and so that a workspace
+//! of an unexpected size stops with a message instead of filling a disk. Limits that are part of the format are listed
+//! again in store-format.md, chapter 11, and a test compares the two.
+
+/// Longest name of one entry, in bytes. Linux stops at 255; file systems that count 255 UTF-16 units reach 765 bytes.
+pub const NAME_LENGTH_MAX_BYTES: usize = 1020;
+
+/// Longest path inside a workspace, in bytes. Far above `PATH_MAX` (4,096), because relative system calls can build
+/// deeper trees than any absolute path can name.
+pub const PATH_LENGTH_MAX_BYTES: usize = 1 << 20;
+
+/// Deepest folder below a workspace root. A path of this many one-letter folders is 16 KiB long.
+pub const FOLDER_DEPTH_MAX: usize = 8_192;
+
+/// Largest chunk, and largest file kept as one chunk, in bytes. One chunk is held in memory whole, on each core.
+pub const CHUNK_LENGTH_MAX_BYTES: usize = 1 << 20;
+
+/// Largest encoded tree object (one leaf or one node), in bytes: 1,024 entries with the longest names, and slack.
+pub const TREE_LENGTH_MAX_BYTES: usize = 2 << 20;
+
+/// A folder whose leaf encoding is longer than this is split. One small edit then rewrites one leaf, not the folder.
+pub const TREE_SPLIT_ABOVE_BYTES: usize = 64 << 10;
+
+/// Fewest entries in a leaf or node of a split folder, except the last.
+pub const TREE_SPLIT_ENTRIES_MIN: usize = 64;
+
+/// Most entries in a leaf or node of a split folder.
+pub const TREE_SPLIT_ENTRIES_MAX: usize = 1_024;
+
+/// Levels of nodes above the leaves of one folder. Three levels of at least 64 hold 16 million entries.
+pub const TREE_LEVEL_MAX: u8 = 6;
+
+/// Largest encoded chunk list, in bytes: 480 GiB of file at the larger chunk size.
+pub const CHUNK_LIST_LENGTH_MAX_BYTES: usize = 64 << 20;
+
+/// Largest encoded snapshot, in bytes. Longer facts are moved into blobs of their own, see [`ATTACHMENT_INLINE_MAX_BYTES`].
+pub const SNAPSHOT_LENGTH_MAX_BYTES: usize = 256 << 10;
+
+/// Facts of a snapshot up to this many bytes are kept inside it, longer ones in a blob. `log` reads every snapshot.
+pub const ATTACHMENT_INLINE_MAX_BYTES: usize = 2 << 10;
+
+/// Longest message of a snapshot, in bytes.
+pub const MESSAGE_LENGTH_MAX_BYTES: usize = 64 << 10;
+
+/// Longest name of a run or tag, in bytes.
+pub const LABEL_LENGTH_MAX_BYTES: usize = 255;
+
+/// Largest JSON event accepted for a step, in bytes. Agents hand over tool inputs that hold whole files.
+pub const EVENT_LENGTH_MAX_BYTES: usize = 8 << 20;
+
+/// Most parents of a snapshot.
+pub const PARENT_COUNT_MAX: usize = 16;
+
+/// Largest encoding of the facts of one commit, in bytes.
+pub const FACTS_LENGTH_MAX_BYTES: usize = 1 << 20;
+
+/// Raw bytes put into one frame before it is closed. Reading one small object decodes at most this plus one object.
+pub const FRAME_LENGTH_TARGET_BYTES: usize = 256 << 10;
+
+/// Most raw bytes in one frame: the target, and one more object of the largest chunk.
+pub const FRAME_LENGTH_MAX_BYTES: usize = FRAME_LENGTH_TARGET_BYTES + CHUNK_LENGTH_MAX_BYTES;
+
+/// Most objects in one frame; the index keeps the place within a frame in 16 bits.
+pub const FRAME_MEMBER_COUNT_MAX: usize = 4_096;
+
+/// Most deltas between an object and the full copy it rests on. See `store::delta` for the rule that keeps below it.
+pub const DELTA_DEPTH_MAX: usize = 16;
+
+/// A chain of deltas starts again with a full copy after this many versions (4^5: five digits of three deltas each).
+pub const DELTA_GENERATION_MAX: u32 = 1_023;
+
+/// A pack is sealed when it reaches this length, in bytes.
+pub const PACK_SEAL_ABOVE_BYTES: u64 = 64 << 20;
+
+/// No pack is longer than this, in bytes: the index keeps offsets in 32 bits.
+pub const PACK_LENGTH_MAX_BYTES: u64 = 1 << 31;
+
+/// Longest single record in a pack, in bytes: a stored chunk list is the largest thing there is.
+pub const RECORD_LENGTH_MAX_BYTES: usize = CHUNK_LIST_LENGTH_MAX_BYTES + (1 << 20);
+
+/// A batch longer than this is written into packs of its own, before the lock is taken, so that others need not wait.
+pub const BATCH_INLINE_MAX_BYTES: usize = 4 << 20;
+
+/// Entries in the unsorted tail of an index before it is sorted in. 24 bytes each: a tail is read whole at open.
+pub const INDEX_TAIL_ENTRIES_MAX: usize = 2_048;
+
+/// Raw bytes and files held in memory at once while capturing. Bounds memory whatever the size of the workspace.
+pub const CAPTURE_WINDOW_BYTES: u64 = 16 << 20;
+
+/// Files taken into one window of a capture.
+pub const CAPTURE_WINDOW_FILES: usize = 2_048;
+
+/// Times a file that changes while it is read is read again before it is recorded as torn.
+pub const CAPTURE_RETRIES_MAX: usize = 2;
+
+/// Unchanged files hashed again at each snapshot, against stores through a dirty memory map that leave no trace in `stat`.
+pub const REHASH_FILES: usize = 16;
+
+/// Bytes of unchanged files hashed again at each snapshot.
+pub const REHASH_BYTES: u64 = 1 << 20;
+
+/// Times within this of the newest time seen count as racy where no probe file is possible, in nanoseconds.
+pub const RACY_WINDOW_NS: i64 = 2_000_000_000;
+
+/// Files in a workspace before capture stops and asks, unless configured otherwise.
+pub const WORKSPACE_FILES_DEFAULT_MAX: u64 = 500_000;
+
+/// Bytes in a workspace before capture stops and asks, unless configured otherwise.
+pub const WORKSPACE_BYTES_DEFAULT_MAX: u64 = 64 << 30;
+
+/// Changes kept in the overlay of a stat cache before the cache is written anew, in bytes, when the cache is small.
+pub const CACHE_OVERLAY_MIN_BYTES: u64 = 32 << 10;
+
+/// Largest configuration file read, in bytes.
+pub const CONFIG_LENGTH_MAX_BYTES: u64 = 1 << 20;
+
+/// Patterns in one exclude or include list.
+pub const PATTERN_COUNT_MAX: usize = 4_096;
+
+/// Decoded frames kept while many objects are read one after another, in bytes.
+pub const READ_CACHE_BYTES: usize = 16 << 20;
+
+/// Times a snapshot is rebuilt on a head that moved meanwhile before it gives up.
+pub const COMMIT_RETRIES_MAX: usize = 16;
+
+/// Bytes of a file that are compared line by line; larger or binary files are reported as changed only.
+pub const TEXT_DIFF_MAX_BYTES: u64 = 4 << 20;
+
+/// Pairs of deleted and added files compared for similarity in one diff.
+pub const RENAME_PAIRS_MAX: usize = 10_000;

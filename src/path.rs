@@ -1,0 +1,242 @@
+//! Paths inside a workspace: relative, validated, ordered bytes.
+//!
+//! A [`Name`] is one component; a [`TreePath`] is zero or more of them joined by `/`, the empty path being the root.
+//! Names are bytes, not text: Linux allows every byte but NUL and `/`, and a recorder keeps them all. A value of either
+//! type can never lead out of the folder it is resolved in as far as its text goes (no `..`, no leading `/`); symlinks
+//! are the business of whoever opens it.
+
+use std::fmt;
+
+use crate::limits::{NAME_LENGTH_MAX_BYTES, PATH_LENGTH_MAX_BYTES};
+
+/// One component of a path: 1 to 1,020 bytes, neither `.` nor `..`, without NUL and `/`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Box<[u8]>);
+
+/// A path relative to a workspace root; empty for the root itself.
+///
+/// Ordered by bytes with `/` before every other byte, so that a folder is followed by all that is in it: the order in
+/// which trees are walked and paths are listed.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct TreePath(Box<[u8]>);
+
+/// Why bytes are no name or path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathProblem(&'static str);
+
+impl fmt::Display for PathProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Name {
+    /// Checks `bytes`.
+    pub fn new(bytes: &[u8]) -> Result<Self, PathProblem> {
+        check_name(bytes)?;
+        Ok(Self(bytes.into()))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Checks the bytes of one name without keeping them.
+pub fn check_name(bytes: &[u8]) -> Result<(), PathProblem> {
+    match bytes {
+        b"" => Err(PathProblem("a name is empty")),
+        b"." | b".." => Err(PathProblem("a name is `.` or `..`")),
+        _ if bytes.len() > NAME_LENGTH_MAX_BYTES => Err(PathProblem("a name is longer than 1,020 bytes")),
+        _ if bytes.iter().any(|&byte| byte == b'/' || byte == 0) => Err(PathProblem("a name has a slash or NUL in it")),
+        _ => Ok(()),
+    }
+}
+
+impl TreePath {
+    /// The root of a workspace.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// Checks `bytes`: names joined by single slashes, or nothing at all.
+    pub fn new(bytes: &[u8]) -> Result<Self, PathProblem> {
+        if bytes.len() > PATH_LENGTH_MAX_BYTES {
+            return Err(PathProblem("a path is longer than 1 MiB"));
+        }
+        if !bytes.is_empty() {
+            bytes.split(|&byte| byte == b'/').try_for_each(check_name)?;
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// The path of `name` in this folder.
+    pub fn join(&self, name: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.len());
+        bytes.extend_from_slice(&self.0);
+        if !bytes.is_empty() {
+            bytes.push(b'/');
+        }
+        bytes.extend_from_slice(name);
+        Self(bytes.into())
+    }
+
+    /// The folder it is in; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        self.split_last().map(|(parent, _)| Self(parent.into()))
+    }
+
+    /// The last component; `None` for the root.
+    pub fn name(&self) -> Option<&[u8]> {
+        self.split_last().map(|(_, name)| name)
+    }
+
+    /// The components, outermost first.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|&byte| byte == b'/').filter(|name| !name.is_empty())
+    }
+
+    /// Number of components; 0 for the root.
+    pub fn depth(&self) -> usize {
+        self.names().count()
+    }
+
+    /// Whether it is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it is `folder` or somewhere below it.
+    pub fn is_within(&self, folder: &Self) -> bool {
+        folder.is_root()
+            || self.0.strip_prefix(&*folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
+
+    /// The bytes, components joined by `/`.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// As a path of the operating system, relative; `.` for the root.
+    pub fn to_os_path(&self) -> std::path::PathBuf {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes: &[u8] = if self.is_root() { b"." } else { &self.0 };
+        std::path::PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+    }
+
+    fn split_last(&self) -> Option<(&[u8], &[u8])> {
+        match self.0.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => Some((&self.0[..slash], &self.0[slash + 1..])),
+            None if self.is_root() => None,
+            None => Some((&[], &self.0)),
+        }
+    }
+}
+
+impl PartialOrd for TreePath {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TreePath {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.names().cmp(other.names())
+    }
+}
+
+/// Prints bytes for a person: UTF-8 as it is, control characters and bytes that are not UTF-8 escaped as `\n`, `\x1b`, `\xff`.
+pub fn escaped(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(bytes.len());
+    for part in bytes.utf8_chunks() {
+        for character in part.valid().chars() {
+            match character {
+                '\n' => text.push_str("\\n"),
+                '\t' => text.push_str("\\t"),
+                '\r' => text.push_str("\\r"),
+                '\\' => text.push_str("\\\\"),
+                _ if character.is_control() => {
+                    write!(text, "\\x{:02x}", u32::from(character)).expect("writing to a string");
+                }
+                _ => text.push(character),
+            }
+        }
+        for byte in part.invalid() {
+            write!(text, "\\x{byte:02x}").expect("writing to a string");
+        }
+    }
+    text
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&escaped(&self.0))
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl fmt::Display for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&if self.is_root() { ".".to_owned() } else { escaped(&self.0) })
+    }
+}
+
+impl fmt::Debug for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Name, TreePath};
+    use crate::limits::NAME_LENGTH_MAX_BYTES;
+
+    fn path(text: &str) -> TreePath {
+        TreePath::new(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn names_that_could_lead_elsewhere_are_refused() {
+        for bytes in [&b""[..], b".", b"..", b"a/b", b"a\0", b"/"] {
+            assert!(Name::new(bytes).is_err(), "{bytes:?}");
+        }
+        assert!(Name::new(&vec![b'a'; NAME_LENGTH_MAX_BYTES]).is_ok());
+        assert!(Name::new(&vec![b'a'; NAME_LENGTH_MAX_BYTES + 1]).is_err());
+        assert!(Name::new(b"\xff\n-").is_ok());
+        for bytes in [&b"/a"[..], b"a/", b"a//b", b"a/../b", b"./a"] {
+            assert!(TreePath::new(bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_followed_by_what_is_in_it() {
+        let mut paths = [path("a.b"), path("a/z"), path("a"), path("a/b/c"), path("a-"), path("")];
+        paths.sort();
+        assert_eq!(paths, [path(""), path("a"), path("a/b/c"), path("a/z"), path("a-"), path("a.b")]);
+    }
+
+    #[test]
+    fn parts_are_taken_apart_and_joined() {
+        assert_eq!(path("a/b").parent(), Some(path("a")));
+        assert_eq!(path("a").parent(), Some(TreePath::root()));
+        assert_eq!(TreePath::root().parent(), None);
+        assert_eq!(path("a/b").name(), Some(&b"b"[..]));
+        assert_eq!(TreePath::root().join(b"a").join(b"b"), path("a/b"));
+        assert!(path("a/b").is_within(&path("a")) && path("a").is_within(&path("a")) && !path("ab").is_within(&path("a")));
+        assert_eq!((TreePath::root().depth(), path("a/b/c").depth()), (0, 3));
+    }
+
+    #[test]
+    fn strange_bytes_are_shown_escaped() {
+        assert_eq!(TreePath::new(b"a\n\xff\x1b\\").unwrap().to_string(), r"a\n\xff\x1b\\");
+        assert_eq!(TreePath::root().to_string(), ".");
+    }
+}

@@ -1,0 +1,132 @@
+//! The only reader of the clock, and times as people read and write them.
+//!
+//! Everything else takes a [`Timestamp`] as an argument: the same input gives the same bytes and the same report.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+/// A moment, in nanoseconds since 1970-01-01T00:00:00Z (negative before).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Timestamp(pub i64);
+
+/// A running measurement of elapsed time.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(std::time::Instant);
+
+/// Reads the wall clock.
+#[expect(clippy::disallowed_methods, reason = "this is the one home of the clock")]
+pub fn now() -> Timestamp {
+    let now = std::time::SystemTime::now();
+    let ns = match now.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+    };
+    Timestamp(ns)
+}
+
+impl Stopwatch {
+    /// Starts measuring.
+    #[expect(clippy::disallowed_methods, reason = "this is the one home of the clock")]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// Time since the start.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+impl Timestamp {
+    /// RFC 3339 in UTC with milliseconds, as JSON output has it: `2026-11-20T09:30:00.125Z`.
+    pub fn rfc3339(self) -> String {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
+            Ok(time) => format!("{time:.3}"),
+            Err(_) => format!("@{}", self.0),
+        }
+    }
+
+    /// Local date and time to the second: `2026-11-20 10:30:00`.
+    pub fn local(self) -> String {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
+            Ok(time) => time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            Err(_) => format!("@{}", self.0),
+        }
+    }
+
+    /// Whole seconds since 1970, rounded down.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000_000)
+    }
+
+    /// The moment this many seconds after 1970.
+    pub fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000))
+    }
+
+    /// Age as a person says it: `3 minutes ago`; `in the future` where the clock went backwards.
+    pub fn ago(self, now: Self) -> String {
+        let seconds = now.seconds() - self.seconds();
+        let (count, unit) = match seconds {
+            i64::MIN..0 => return "in the future".to_owned(),
+            0..60 => (seconds, "second"),
+            60..3_600 => (seconds / 60, "minute"),
+            3_600..86_400 => (seconds / 3_600, "hour"),
+            _ => (seconds / 86_400, "day"),
+        };
+        format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+    }
+
+    /// Reads what a person writes: `10 minutes ago`, `yesterday`, `2026-11-20`, `2026-11-20 10:30`, RFC 3339.
+    ///
+    /// Dates without a zone are in the local one. Returns `None` for anything else.
+    pub fn parse(text: &str, now: Self) -> Option<Self> {
+        let text = text.trim();
+        match text {
+            "now" => return Some(now),
+            "yesterday" => return Some(Self(now.0.checked_sub(86_400 * 1_000_000_000)?)),
+            _ => {}
+        }
+        if let Some(span) = text.strip_suffix("ago") {
+            let span: jiff::Span = span.trim().parse().ok()?;
+            let then = jiff::Timestamp::from_nanosecond(i128::from(now.0)).ok()?;
+            let then = then.to_zoned(jiff::tz::TimeZone::system()).checked_sub(span).ok()?;
+            return Self::from_jiff(then.timestamp());
+        }
+        if let Ok(time) = text.parse::<jiff::Timestamp>() {
+            return Self::from_jiff(time);
+        }
+        let local: jiff::civil::DateTime = text.parse().ok()?;
+        Self::from_jiff(local.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp())
+    }
+
+    fn from_jiff(time: jiff::Timestamp) -> Option<Self> {
+        i64::try_from(time.as_nanosecond()).ok().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timestamp;
+
+    const NOON: Timestamp = Timestamp(1_795_176_000_000_000_000);
+
+    #[test]
+    fn spans_are_read_relative_to_now() {
+        assert_eq!(Timestamp::parse("10 minutes ago", NOON), Some(Timestamp(NOON.0 - 600_000_000_000)));
+        assert_eq!(Timestamp::parse("1 hour 30 minutes ago", NOON), Some(Timestamp(NOON.0 - 5_400_000_000_000)));
+        assert_eq!(Timestamp::parse("2026-11-20T12:00:00Z", NOON), Some(Timestamp(NOON.0)));
+        assert_eq!(Timestamp::parse("soon", NOON), None);
+    }
+
+    #[test]
+    fn ages_are_said_in_the_largest_unit() {
+        assert_eq!(Timestamp(NOON.0 - 1_000_000_000).ago(NOON), "1 second ago");
+        assert_eq!(Timestamp(NOON.0 - 7_200_000_000_000).ago(NOON), "2 hours ago");
+        assert_eq!(Timestamp(NOON.0 + 9_000_000_000).ago(NOON), "in the future");
+    }
+
+    #[test]
+    fn rfc3339_has_milliseconds() {
+        assert_eq!(Timestamp(NOON.0 + 125_000_000).rfc3339(), "2026-11-20T12:00:00.125Z");
+    }
+}
