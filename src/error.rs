@@ -68,6 +68,13 @@ impl Error {
         Self::build(kind, format!("{operation} {object}: {detail}"), None)
     }
 
+    /// The same error as the reason why `operation` on `object` failed: a pack's damage, seen from the object in it.
+    #[must_use]
+    pub fn during(mut self, operation: &str, object: impl fmt::Display) -> Self {
+        self.0.message = format!("{operation} {object}: {}", self.0.message);
+        self
+    }
+
     /// Adds what to try next, one sentence without a full stop.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -1,4 +1,5 @@
 //! Retrograde: a flight recorder for the folders that AI agents work in.
+pub mod chunker;
 pub mod disk;
 pub mod error;
 pub mod format;
@@ -8,3 +9,6 @@ pub mod path;
 pub mod progress;
 pub mod store;
 pub mod time;
+pub mod workspace;
+pub mod diff;
+pub mod history;

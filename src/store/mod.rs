@@ -1,61 +1,172 @@
-//! Objects in packs, found through indexes; facts in commits. (Skeleton: signatures only, being written.)
+//! Objects in packs, found through indexes; facts in commits.
+//!
+//! ```text
+//! packs/000001.pack   append-only batches of records, each closed by a commit that carries facts
+//! packs/000001.idx    where each object of the pack is: a cache
+//! journal             the facts of all commits in order: a cache
+//! lock                held while a commit is appended, and only then
+//! tmp/                at most one file of each living writer
+//! ```
+//!
+//! Invariants:
+//! - The packs are the store. Everything else can be made again from them, and is when it is missing or damaged.
+//! - The pack with the highest number is appended to until it is 64 MiB long; all others never change.
+//! - A commit is true once its pack is synced. Nothing is acknowledged before, nothing is lost after.
+//! - Facts are numbered by commits, one after another; the fold of them all is the [`State`].
+//!
+//! A store knows objects and facts; what a workspace is, or a restore, is decided above it.
+
+mod batch;
+mod cache;
+mod codec;
+mod commit;
+mod delta;
+mod index;
+mod pack;
+mod read;
+mod recover;
 pub mod state;
+mod stats;
+mod view;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
-use crate::disk::Disk;
-use crate::error::Result;
-use crate::format::pack::ObjectKind;
-use crate::format::snapshot::Snapshot;
-use crate::format::tree::{Entry, Tree};
-use crate::id::{BlobId, Digest, SnapshotId, StoreId, TreeId};
+pub use batch::{Batch, BatchTotals, NewObject};
+pub use commit::{Committed, Final};
 pub use state::{State, Workspace};
+pub use stats::{ObjectFacts, for_each_object};
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::disk::{Disk, LockMode, read_all};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::header;
+use crate::id::{HexPrefix, StoreId};
+use crate::limits::READ_CACHE_BYTES;
+use cache::ByteCache;
+use read::CacheKey;
+use view::View;
+
+/// Name of the file that says what the folder is.
+const FORMAT: &str = "FORMAT";
+
+/// Name of the file that is locked while a commit is appended.
+const LOCK: &str = "lock";
 
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
     disk: Arc<dyn Disk>,
+    id: StoreId,
+    view: RwLock<Arc<View>>,
+    cache: ByteCache<CacheKey>,
 }
 
 impl Store {
-    /// Id.
-    pub fn id(&self) -> StoreId {
-        unimplemented!()
+    /// Opens the store on `disk`; `NotFound` when there is none.
+    pub fn open(disk: Arc<dyn Disk>) -> Result<Self> {
+        let bytes = read_all(&*disk, FORMAT).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                Error::new(ErrorKind::NotFound, "open store", disk.display(""), "there is no store here")
+            }
+            _ => error,
+        })?;
+        let id = header::decode(&bytes).map_err(|e| e.during("open store", disk.display(FORMAT)))?;
+        let view = RwLock::new(Arc::new(View::load(&*disk, id)?));
+        Ok(Self { disk, id, view, cache: ByteCache::new(READ_CACHE_BYTES) })
     }
-    /// Disk it lives on.
+
+    /// Opens the store on `disk`, creating it where there is none. Any number of processes may do so at once.
+    pub fn open_or_create(disk: Arc<dyn Disk>) -> Result<Self> {
+        match Self::open(Arc::clone(&disk)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
+        match read_all(&*disk, FORMAT) {
+            Err(error) if error.kind() == ErrorKind::NotFound => create(&*disk)?,
+            read => drop(read?),
+        }
+        Self::open(disk)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// What it lives on.
     pub fn disk(&self) -> &dyn Disk {
         &*self.disk
     }
-    /// State now.
+
+    /// What its facts add up to, as of the last look.
     pub fn state(&self) -> Arc<State> {
-        unimplemented!()
+        Arc::clone(&self.view().state)
     }
-    /// Whether an object is there.
-    pub fn contains(&self, _id: &Digest) -> bool {
-        unimplemented!()
+
+    /// Looks again at what other processes have written.
+    pub fn refresh(&self) -> Result<()> {
+        let view = View::load(&*self.disk, self.id)?;
+        self.set_view(view);
+        Ok(())
     }
-    /// One object's bytes, verified.
-    pub fn object(&self, _kind: ObjectKind, _id: &Digest) -> Result<Vec<u8>> {
-        unimplemented!()
+
+    /// Packs and commits that could not be read. What they hold is missing; the rest is not affected.
+    pub fn damage(&self) -> Vec<String> {
+        self.view().damaged.iter().map(ToString::to_string).collect()
     }
-    /// One tree object, decoded.
-    pub fn tree(&self, _id: TreeId) -> Result<Tree> {
-        unimplemented!()
+
+    /// Full ids of the snapshots in the history of any workspace that begin with `prefix`.
+    pub fn snapshots_with(&self, prefix: &HexPrefix) -> Vec<crate::id::SnapshotId> {
+        let state = self.state();
+        let mut found: Vec<_> =
+            state.snapshots().map(|(_, _, id)| id).filter(|id| prefix.matches(&id.0)).collect();
+        found.sort();
+        found.dedup();
+        found
     }
-    /// All entries of a folder, split or not, sorted.
-    pub fn folder(&self, _id: TreeId) -> Result<Vec<Entry>> {
-        unimplemented!()
+
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
     }
-    /// A snapshot.
-    pub fn snapshot(&self, _id: SnapshotId) -> Result<Arc<Snapshot>> {
-        unimplemented!()
+
+    fn set_view(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
-    /// A blob's whole content, refused with `Limit` when longer than `length_max_bytes`.
-    pub fn read_blob(&self, _id: BlobId, _length_max_bytes: u64) -> Result<Vec<u8>> {
-        unimplemented!()
+
+    /// Drops indexes that do not match their checksum, and reads their packs instead.
+    fn distrust_indexes(&self) -> Result<()> {
+        let view = self.view();
+        if view.packs.iter().all(|pack| pack.index.is_intact()) {
+            return Ok(());
+        }
+        let packs = view.packs.iter().map(|pack| {
+            if pack.index.is_intact() { Ok(Arc::clone(pack)) } else { pack.reread(&*self.disk).map(Arc::new) }
+        });
+        let packs = packs.collect::<Result<_>>()?;
+        self.set_view(View {
+            packs,
+            state: Arc::clone(&view.state),
+            journal: view.journal,
+            unjournaled: view.unjournaled.clone(),
+            damaged: Arc::clone(&view.damaged),
+        });
+        Ok(())
     }
-    /// Hands a blob's content over piece by piece (at most 1 MiB each), each piece verified; the whole is verified at the end. Returns its length.
-    pub fn copy_blob(&self, _id: BlobId, _take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
-        unimplemented!()
+}
+
+/// Makes a folder a store: the file that says so comes last and is durable.
+fn create(disk: &dyn Disk) -> Result<()> {
+    for folder in ["packs", "tmp", "workspaces"] {
+        disk.create_folder(folder)?;
     }
+    let id = StoreId(disk.random());
+    let temporary = "tmp/FORMAT";
+    disk.remove(temporary)?;
+    disk.write(temporary, 0, &header::encode(id))?;
+    disk.sync(temporary)?;
+    disk.rename(temporary, FORMAT)?;
+    disk.sync_folder("")
 }

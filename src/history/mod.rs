@@ -1,0 +1,1 @@
+//! The snapshot graph and the ways to name a snapshot.

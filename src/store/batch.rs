@@ -1,0 +1,300 @@
+//! New objects on their way into a pack.
+//!
+//! [`Batch::add`] drops what the store has, makes deltas where a base is known, gathers the rest into frames, and
+//! compresses on every core; the result does not depend on the number of threads. All of it happens before any lock is
+//! taken. A batch that outgrows memory is written into packs of its own, each published when full: until the commit
+//! nothing refers to what is in them, and if the process dies the next try finds its objects there already.
+
+use std::collections::BTreeSet;
+
+use rayon::prelude::*;
+
+use super::pack::{index_name, pack_name};
+use super::recover::entries_of;
+use super::{LOCK, Store, codec};
+use crate::disk::{Disk, LockGuard, LockMode};
+use crate::error::Result;
+use crate::format::index::{self, IndexEntry};
+use crate::format::pack::{
+    Encoding, Member, ObjectKind, PackHeader, decode_record, encode_header, put_commit, put_record,
+};
+use crate::id::{Digest, StoreId};
+use crate::limits::{
+    BATCH_INLINE_MAX_BYTES, FRAME_LENGTH_TARGET_BYTES, FRAME_MEMBER_COUNT_MAX, PACK_SEAL_ABOVE_BYTES,
+};
+
+/// Compression level at capture: what keeps a step fast. gc may store the same objects smaller.
+const CAPTURE_LEVEL: i32 = 3;
+
+/// An object to be stored.
+#[derive(Clone, Debug)]
+pub struct NewObject {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its id, which the caller computed from `bytes` (for a chunk list: from the file).
+    pub id: Digest,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The object it is probably most like: the same path, or the same place, one version before.
+    pub previous: Option<Digest>,
+}
+
+/// What a batch adds up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchTotals {
+    /// Objects that the store did not have.
+    pub objects: u64,
+    /// Their bytes.
+    pub raw_bytes: u64,
+    /// Bytes written into packs for them.
+    pub stored_bytes: u64,
+}
+
+/// Objects that wait for a commit.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    pub(super) store: &'a Store,
+    /// Records not written yet.
+    pub(super) records: Vec<u8>,
+    /// Prefixes of all objects added so far, so that none is stored twice.
+    known: BTreeSet<(ObjectKind, [u8; 16])>,
+    pub(super) own_pack: Option<NewPack>,
+    pub(super) totals: BatchTotals,
+}
+
+/// A pack that only its writer knows yet, under `tmp/`. Its lock tells others that the writer is alive.
+#[derive(Debug)]
+pub(super) struct NewPack {
+    name: String,
+    nonce: [u8; 16],
+    length_bytes: u64,
+    entries: Vec<IndexEntry>,
+    _guard: Option<LockGuard>,
+}
+
+/// Objects before they are a record.
+enum Plan {
+    Delta { object: NewObject, encoding: Encoding, payload: Vec<u8> },
+    Whole(NewObject),
+}
+
+impl Store {
+    /// Begins a batch.
+    pub fn batch(&self) -> Batch<'_> {
+        let records = Vec::new();
+        Batch { store: self, records, known: BTreeSet::new(), own_pack: None, totals: BatchTotals::default() }
+    }
+}
+
+impl Batch<'_> {
+    /// Adds objects, in an order that keeps alike ones together; those the store has are dropped.
+    pub fn add(&mut self, objects: Vec<NewObject>) -> Result<()> {
+        for record in self.encode(objects) {
+            self.records.extend_from_slice(&record);
+            if self.records.len() > BATCH_INLINE_MAX_BYTES {
+                self.spill()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records of the new ones among `objects`.
+    pub(super) fn encode(&mut self, objects: Vec<NewObject>) -> Vec<Vec<u8>> {
+        let new = objects.into_iter().filter(|object| self.is_new(object)).collect::<Vec<_>>();
+        let store = self.store;
+        let plans: Vec<Plan> = new.into_par_iter().map(|object| plan(store, object)).collect();
+        gather(plans).into_par_iter().map(encode_group).collect()
+    }
+
+    /// Whether an object of this kind is stored, or waits in this batch.
+    pub fn has(&self, kind: ObjectKind, id: &Digest) -> bool {
+        self.known.contains(&(kind, id.prefix())) || self.store.contains(kind, id)
+    }
+
+    /// What was added so far.
+    pub fn totals(&self) -> BatchTotals {
+        self.totals
+    }
+
+    fn is_new(&mut self, object: &NewObject) -> bool {
+        if self.store.contains(object.kind, &object.id) || !self.known.insert((object.kind, object.id.prefix())) {
+            return false;
+        }
+        self.totals.objects += 1;
+        self.totals.raw_bytes += object.bytes.len() as u64;
+        true
+    }
+
+    /// Moves the records at hand into a pack of this batch's own.
+    fn spill(&mut self) -> Result<()> {
+        let disk = self.store.disk();
+        let mut own = match self.own_pack.take() {
+            Some(own) => own,
+            None => NewPack::create(disk, self.store.id())?,
+        };
+        self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), 0, &[])?;
+        if own.length_bytes < PACK_SEAL_ABOVE_BYTES {
+            self.own_pack = Some(own);
+            return Ok(());
+        }
+        let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
+        self.store.refresh()?;
+        let number = self.store.view().next_number();
+        own.publish(disk, self.store.id(), number)?;
+        self.store.refresh()
+    }
+}
+
+impl Drop for Batch<'_> {
+    /// A batch that is given up leaves nothing behind; where even that fails, the next writer tidies up.
+    fn drop(&mut self) {
+        if let Some(own) = self.own_pack.take() {
+            drop(self.store.disk().remove(&own.name));
+        }
+    }
+}
+
+impl NewPack {
+    /// Starts a pack under `tmp/`.
+    pub(super) fn create(disk: &dyn Disk, store: StoreId) -> Result<Self> {
+        let nonce = disk.random();
+        let name = format!("tmp/{}.pack", StoreId(nonce));
+        let guard = disk.lock(&name, LockMode::Exclusive)?;
+        let header = encode_header(&PackHeader { store, nonce });
+        disk.write(&name, 0, &header)?;
+        Ok(Self { name, nonce, length_bytes: header.len() as u64, entries: Vec::new(), _guard: guard })
+    }
+
+    /// Appends a batch and its commit, and returns the length of both, in bytes.
+    pub(super) fn append_batch(&mut self, disk: &dyn Disk, mut batch: Vec<u8>, sequence: u64, facts: &[u8]) -> Result<u64> {
+        let records_end = batch.len();
+        put_commit(&mut batch, 0, sequence, facts);
+        disk.write(&self.name, self.length_bytes, &batch)?;
+        self.entries.extend(batch_entries(&batch[..records_end], self.length_bytes));
+        self.length_bytes += batch.len() as u64;
+        Ok(batch.len() as u64)
+    }
+
+    /// Makes it the pack with this number, durably, and returns its length, in bytes. The store's lock is held.
+    pub(super) fn publish(mut self, disk: &dyn Disk, store: StoreId, number: u32) -> Result<u64> {
+        self.entries.sort();
+        let index = index::encode(store, self.nonce, self.length_bytes, &self.entries);
+        disk.sync(&self.name)?;
+        disk.rename(&self.name, &pack_name(number))?;
+        disk.sync_folder("packs")?;
+        write_index(disk, number, &index)?;
+        Ok(self.length_bytes)
+    }
+}
+
+/// Puts a whole index in place: unsynced, because it can be made again.
+pub(super) fn write_index(disk: &dyn Disk, number: u32, bytes: &[u8]) -> Result<()> {
+    let temporary = format!("tmp/{number:06}.idx");
+    disk.remove(&temporary)?;
+    disk.write(&temporary, 0, bytes)?;
+    disk.rename(&temporary, &index_name(number))
+}
+
+/// Index entries of the records in a batch that will begin at `start` in its pack.
+pub(super) fn batch_entries(records: &[u8], start: u64) -> Vec<IndexEntry> {
+    let mut entries = Vec::new();
+    let mut at = 0;
+    while at < records.len() {
+        let header = decode_record(&records[at..]).expect("a record written a moment ago");
+        entries.extend(entries_of(&header, start + at as u64));
+        at += header.record_length_bytes();
+    }
+    entries
+}
+
+/// Removes what dead writers left under `tmp/`. The store's lock is held, so nobody is between creating a file and
+/// locking it.
+pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
+    for name in disk.list("tmp")? {
+        let name = format!("tmp/{name}");
+        if disk.lock(&name, LockMode::TryExclusive)?.is_some() {
+            disk.remove(&name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Decides between a delta and a whole copy. A delta must save half of what zstd alone would leave.
+fn plan(store: &Store, object: NewObject) -> Plan {
+    let previous = object.previous.filter(|previous| *previous != object.id);
+    let Some(base) = previous.and_then(|previous| store.base_after(object.kind, &previous)) else {
+        return Plan::Whole(object);
+    };
+    let payload = codec::compress_with_prefix(&object.bytes, &base.bytes, CAPTURE_LEVEL);
+    let is_small = payload.len() <= object.bytes.len() / 16
+        || payload.len() * 2 <= codec::compress(&object.bytes, CAPTURE_LEVEL).len();
+    if !is_small {
+        return Plan::Whole(object);
+    }
+    let encoding = Encoding::Delta { base: base.prefix, generation: base.generation };
+    Plan::Delta { object, encoding, payload }
+}
+
+/// Puts whole copies that follow each other into frames; what they become is one record each.
+fn gather(plans: Vec<Plan>) -> Vec<Vec<Plan>> {
+    let mut groups: Vec<Vec<Plan>> = Vec::new();
+    let mut frame: Vec<Plan> = Vec::new();
+    let mut frame_bytes = 0;
+    for plan in plans {
+        let Plan::Whole(object) = &plan else {
+            groups.push(vec![plan]);
+            continue;
+        };
+        let length = object.bytes.len();
+        let is_full = frame_bytes + length > FRAME_LENGTH_TARGET_BYTES || frame.len() == FRAME_MEMBER_COUNT_MAX;
+        if is_full && !frame.is_empty() {
+            groups.push(std::mem::take(&mut frame));
+            frame_bytes = 0;
+        }
+        frame_bytes += length;
+        frame.push(plan);
+    }
+    if !frame.is_empty() {
+        groups.push(frame);
+    }
+    groups
+}
+
+fn encode_group(mut group: Vec<Plan>) -> Vec<u8> {
+    let mut out = Vec::new();
+    if matches!(group.first(), Some(Plan::Delta { .. }))
+        && let Some(Plan::Delta { object, encoding, payload }) = group.pop()
+    {
+        put_record(&mut out, &encoding, &[member(&object)], &payload);
+        return out;
+    }
+    let objects: Vec<NewObject> = group.into_iter().filter_map(Plan::into_whole).collect();
+    let members: Vec<Member> = objects.iter().map(member).collect();
+    let frame: Vec<u8> = match &objects[..] {
+        [only] => only.bytes.clone(),
+        _ => objects.iter().flat_map(|object| object.bytes.iter().copied()).collect(),
+    };
+    let payload = codec::compress(&frame, CAPTURE_LEVEL);
+    if members.len() == 1 && payload.len() >= frame.len() {
+        put_record(&mut out, &Encoding::Raw, &members, &frame);
+    } else {
+        put_record(&mut out, &Encoding::Zstd, &members, &payload);
+    }
+    out
+}
+
+impl Plan {
+    fn into_whole(self) -> Option<NewObject> {
+        match self {
+            Self::Whole(object) => Some(object),
+            Self::Delta { .. } => None,
+        }
+    }
+}
+
+fn member(object: &NewObject) -> Member {
+    let length = object.bytes.len();
+    assert!(length <= object.kind.length_max_bytes(), "the caller keeps to the limit of the kind");
+    let raw_length_bytes = u32::try_from(length).expect("every kind is limited below 4 GiB");
+    Member { kind: object.kind, raw_length_bytes, id: object.id }
+}

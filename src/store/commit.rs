@@ -1,0 +1,201 @@
+//! Making a batch true.
+//!
+//! Under the store's lock, in this order: look at what others have written; cut the torn tail that a crash left, and
+//! complete the caches; let the caller decide on the facts (step numbers are given out here); append records and commit
+//! to the pack; sync it. From then on the commit is true, and only caches are left to be written: the index group and
+//! the journal group, unsynced. If appending fails, the pack is cut back to where it was.
+
+use std::sync::Arc;
+
+use super::batch::{Batch, NewObject, NewPack, batch_entries, remove_strays, write_index};
+use super::pack::{Pack, index_name, pack_name};
+use super::state::State;
+use super::view::{JOURNAL, JournalPlace, View};
+use super::{LOCK, Store};
+use crate::disk::{Disk, LockMode};
+use crate::error::Result;
+use crate::format::facts::{self, Fact};
+use crate::format::index;
+use crate::format::journal::{self, JournalGroup};
+use crate::format::pack::put_commit;
+use crate::limits::{INDEX_TAIL_ENTRIES_MAX, PACK_LENGTH_MAX_BYTES, PACK_SEAL_ABOVE_BYTES};
+
+/// What the caller decides on when it knows the state that its commit follows.
+#[derive(Debug, Default)]
+pub struct Final {
+    /// Objects that depend on that state: the snapshot with its step number.
+    pub objects: Vec<NewObject>,
+    /// What becomes true; nothing is written without any.
+    pub facts: Vec<Fact>,
+}
+
+/// A commit that is true.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The state after it.
+    pub state: Arc<State>,
+    /// Bytes that the store's packs grew by, with all of the batch.
+    pub stored_bytes: u64,
+}
+
+/// Where a commit was written.
+struct Written {
+    pack: u32,
+    start: u64,
+    end: u64,
+}
+
+impl Batch<'_> {
+    /// Commits the batch with the facts that `decide` makes of the current state. If `decide` fails, or there are no
+    /// facts, nothing is written and the batch is as it was.
+    pub fn commit(&mut self, decide: impl FnOnce(&State) -> Result<Final>) -> Result<Committed> {
+        let store = self.store;
+        let disk = store.disk();
+        let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
+        store.refresh()?;
+        store.complete_caches()?;
+        remove_strays(disk)?;
+        let before = store.state();
+        let Final { objects, facts } = decide(&before)?;
+        if facts.is_empty() {
+            return Ok(Committed { state: before, stored_bytes: 0 });
+        }
+        for record in self.encode(objects) {
+            self.records.extend_from_slice(&record);
+        }
+        let sequence = store.state().sequence + 1;
+        let encoded = facts::encode(&facts);
+        let written = self.write(sequence, &encoded)?;
+        let mut state = (*store.state()).clone();
+        facts.into_iter().for_each(|fact| state.apply(fact));
+        state.sequence = sequence;
+        let group = JournalGroup { sequence, pack: written.pack, pack_end: written.end, facts: &encoded };
+        store.finish_caches(&written, &std::mem::take(&mut self.records), state, &group)?;
+        Ok(Committed { state: store.state(), stored_bytes: self.totals.stored_bytes })
+    }
+
+    /// Appends records and commit to the active pack, or to a new one, and syncs it.
+    fn write(&mut self, sequence: u64, facts: &[u8]) -> Result<Written> {
+        let disk = self.store.disk();
+        let view = self.store.view();
+        if self.own_pack.is_none()
+            && let Some(active) = view.active()
+            && let length = active.file.length()?
+            && length < PACK_SEAL_ABOVE_BYTES
+            && length + (self.records.len() as u64) < PACK_LENGTH_MAX_BYTES
+        {
+            let mut batch = self.records.clone();
+            put_commit(&mut batch, 0, sequence, facts);
+            append(disk, &pack_name(active.number), length, &batch)?;
+            let end = length + batch.len() as u64;
+            self.totals.stored_bytes += batch.len() as u64;
+            return Ok(Written { pack: active.number, start: length, end });
+        }
+        let mut own = match self.own_pack.take() {
+            Some(own) => own,
+            None => NewPack::create(disk, self.store.id())?,
+        };
+        let number = view.next_number();
+        self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), sequence, facts)?;
+        let end = own.publish(disk, self.store.id(), number)?;
+        Ok(Written { pack: number, start: end, end })
+    }
+}
+
+impl Store {
+    /// Commits facts alone.
+    pub fn record(&self, decide: impl FnOnce(&State) -> Result<Vec<Fact>>) -> Result<Committed> {
+        self.batch().commit(|state| Ok(Final { objects: Vec::new(), facts: decide(state)? }))
+    }
+
+    /// Cuts a torn tail, and writes what the caches lack: the work that a crash left. The store's lock is held.
+    fn complete_caches(&self) -> Result<()> {
+        let view = self.view();
+        let disk = self.disk();
+        if let Some(active) = view.active()
+            && active.file.length()? > active.index.end()
+        {
+            disk.truncate(&pack_name(active.number), active.index.end())?;
+            disk.sync(&pack_name(active.number))?;
+        }
+        if view.unjournaled.is_empty() {
+            return Ok(());
+        }
+        let mut place = view.journal;
+        for (number, commit) in &view.unjournaled {
+            let group =
+                JournalGroup { sequence: commit.sequence, pack: *number, pack_end: commit.end, facts: &commit.facts };
+            place = append_to_journal(disk, self.id(), place, &group)?;
+        }
+        for pack in &view.packs {
+            if pack.index.tail_count() > 0 {
+                write_index(disk, pack.number, &pack.index.encode(self.id(), pack.nonce))?;
+            }
+        }
+        self.refresh()
+    }
+
+    /// Writes the caches after a commit, and makes the view that knows it.
+    fn finish_caches(&self, written: &Written, records: &[u8], state: State, group: &JournalGroup<'_>) -> Result<()> {
+        let view = self.view();
+        let disk = self.disk();
+        let journal = append_to_journal(disk, self.id(), view.journal, group)?;
+        let mut packs = view.packs.clone();
+        let opened = Pack::open(disk, self.id(), written.pack)?;
+        if written.start < written.end {
+            let entries = batch_entries(records, written.start);
+            let mut pack = opened;
+            pack.index.extend(&entries, written.end);
+            self.write_index_group(&mut pack, &entries, written.end)?;
+            packs.pop();
+            packs.push(Arc::new(pack));
+        } else {
+            packs.push(Arc::new(opened));
+        }
+        let damaged = Arc::clone(&view.damaged);
+        self.set_view(View { packs, state: Arc::new(state), journal, unjournaled: Vec::new(), damaged });
+        Ok(())
+    }
+
+    /// Appends a group to the active pack's index; sorts everything in where there are many, or no index at all.
+    fn write_index_group(&self, pack: &mut Pack, entries: &[index::IndexEntry], end: u64) -> Result<()> {
+        let disk = self.disk();
+        match pack.index.append_at() {
+            Some(at) if pack.index.tail_count() <= INDEX_TAIL_ENTRIES_MAX => {
+                let mut group = Vec::new();
+                index::put_group(&mut group, end, entries);
+                disk.write(&index_name(pack.number), at, &group)?;
+                pack.index.appended(group.len());
+                Ok(())
+            }
+            _ => write_index(disk, pack.number, &pack.index.encode(self.id(), pack.nonce)),
+        }
+    }
+}
+
+/// Appends to a pack and syncs it. Where that fails, the pack is cut back, so that the failure leaves no trace; where
+/// even that fails, the next writer cuts the torn tail.
+fn append(disk: &dyn Disk, name: &str, at: u64, batch: &[u8]) -> Result<()> {
+    let written = disk.write(name, at, batch).and_then(|()| disk.sync(name));
+    if written.is_err() {
+        drop(disk.truncate(name, at));
+    }
+    written
+}
+
+/// Appends a group to the journal, after its header where it has none; returns how far the journal goes now.
+fn append_to_journal(
+    disk: &dyn Disk,
+    store: crate::id::StoreId,
+    place: JournalPlace,
+    group: &JournalGroup<'_>,
+) -> Result<JournalPlace> {
+    let mut bytes = Vec::new();
+    if place.length_bytes == 0 {
+        bytes = journal::encode_header(store);
+    }
+    journal::put_group(&mut bytes, group);
+    disk.write(JOURNAL, place.length_bytes, &bytes)?;
+    let length_bytes = place.length_bytes + bytes.len() as u64;
+    Ok(JournalPlace { pack: group.pack, pack_end: group.pack_end, length_bytes })
+}

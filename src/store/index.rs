@@ -1,0 +1,122 @@
+//! One pack's index in use: the sorted part mapped, the groups after it in memory.
+//!
+//! An index is never believed further than its word: the record it leads to is checked against the full id. If it is
+//! missing, stale, damaged or another pack's, the pack is read instead (`recover`), and the next writer writes it anew.
+
+use std::collections::BTreeMap;
+
+use crate::disk::Bytes;
+use crate::format::index::{
+    INDEX_HEADER_LENGTH_BYTES, IndexEntry, IndexHeader, decode_header, decode_tail, encode, entries_are_intact, entry_at,
+    lower_bound, sorted_length_bytes,
+};
+use crate::format::pack::ObjectKind;
+use crate::id::StoreId;
+
+/// Finds objects in one pack.
+#[derive(Debug, Default)]
+pub(super) struct PackIndex {
+    sorted: Option<(IndexHeader, Bytes)>,
+    /// Entries not in the sorted part, by id prefix; most packs have none.
+    tail: BTreeMap<[u8; 16], Vec<IndexEntry>>,
+    tail_count: usize,
+    /// The pack is covered up to here.
+    end: u64,
+    /// Length of the part of the file that is intact; groups are appended there.
+    file_length_bytes: u64,
+}
+
+impl PackIndex {
+    /// Takes an index file for what it is worth: `None` unless it belongs to this pack.
+    pub(super) fn open(bytes: Bytes, store: StoreId, pack_nonce: [u8; 16]) -> Option<Self> {
+        let header = decode_header(&bytes).ok()?;
+        if header.store != store || header.pack_nonce != pack_nonce {
+            return None;
+        }
+        let found = decode_tail(&header, &bytes);
+        let file_length = INDEX_HEADER_LENGTH_BYTES + sorted_length_bytes(&header) + found.length_bytes;
+        let mut index = Self {
+            end: found.end.unwrap_or(header.sorted_end),
+            file_length_bytes: file_length as u64,
+            sorted: Some((header, bytes)),
+            ..Self::default()
+        };
+        index.insert(&found.entries);
+        Some(index)
+    }
+
+    /// An index of nothing, of a pack that begins its batches at `end`.
+    pub(super) fn empty(end: u64) -> Self {
+        Self { end, ..Self::default() }
+    }
+
+    /// Adds the objects of the pack up to `end`.
+    pub(super) fn extend(&mut self, entries: &[IndexEntry], end: u64) {
+        self.insert(entries);
+        self.end = self.end.max(end);
+    }
+
+    /// Notes that a group of this length was appended to the file.
+    pub(super) fn appended(&mut self, length_bytes: usize) {
+        self.file_length_bytes += length_bytes as u64;
+    }
+
+    /// The pack is covered up to here.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Where the next group goes in the file; `None` where there is no file to append to.
+    pub(super) fn append_at(&self) -> Option<u64> {
+        self.sorted.is_some().then_some(self.file_length_bytes)
+    }
+
+    /// Number of entries that are not sorted in.
+    pub(super) fn tail_count(&self) -> usize {
+        self.tail_count
+    }
+
+    /// Entries with this prefix whose kind is among `kinds`.
+    pub(super) fn find(&self, prefix: &[u8; 16], kinds: &[ObjectKind]) -> Option<IndexEntry> {
+        let in_tail = self.tail.get(prefix).into_iter().flatten().copied();
+        self.sorted_from(prefix).chain(in_tail).find(|entry| kinds.contains(&entry.kind))
+    }
+
+    /// Whether the sorted part still matches its checksum: asked when something that must be there is not found.
+    pub(super) fn is_intact(&self) -> bool {
+        self.sorted.as_ref().is_none_or(|(header, bytes)| entries_are_intact(header, bytes))
+    }
+
+    /// All entries.
+    pub(super) fn entries(&self) -> Vec<IndexEntry> {
+        let sorted = self.sorted.iter().flat_map(|(header, bytes)| {
+            (0..header.count as usize).filter_map(move |position| entry_at(header, bytes, position))
+        });
+        sorted.chain(self.tail.values().flatten().copied()).collect()
+    }
+
+    /// The file that holds all entries sorted.
+    pub(super) fn encode(&self, store: StoreId, pack_nonce: [u8; 16]) -> Vec<u8> {
+        let mut entries = self.entries();
+        entries.sort();
+        entries.dedup();
+        encode(store, pack_nonce, self.end, &entries)
+    }
+
+    fn insert(&mut self, entries: &[IndexEntry]) {
+        for entry in entries {
+            self.tail.entry(entry.prefix).or_default().push(*entry);
+        }
+        self.tail_count += entries.len();
+    }
+
+    fn sorted_from(&self, prefix: &[u8; 16]) -> impl Iterator<Item = IndexEntry> {
+        let prefix = *prefix;
+        self.sorted.iter().flat_map(move |(header, bytes)| {
+            let first = lower_bound(header, bytes, &prefix);
+            (first..)
+                .map_while(move |position| entry_at(header, bytes, position))
+                .take_while(move |entry| entry.prefix == prefix)
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! One pack in use: its file, its index, and reading a record from it.
+//!
+//! Packs are read with `pread`, not mapped: a bad sector or a file cut by somebody else is then an error, where a map
+//! would kill the process.
+
+use std::sync::Arc;
+
+use super::index::PackIndex;
+use super::recover::{Recovered, recover};
+use crate::disk::{Disk, StoredFile};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Malformed;
+use crate::format::pack::{HEADER_LENGTH_MAX_BYTES, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record};
+use crate::id::StoreId;
+use crate::limits::PACK_LENGTH_MAX_BYTES;
+
+/// A pack that is part of the store.
+#[derive(Debug)]
+pub(super) struct Pack {
+    pub(super) number: u32,
+    pub(super) nonce: [u8; 16],
+    pub(super) file: Arc<dyn StoredFile>,
+    pub(super) index: PackIndex,
+}
+
+/// A record's header and payload.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) header: RecordHeader,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Bytes read at first: most records are shorter.
+const FIRST_READ_BYTES: usize = 4 << 10;
+
+impl Record {
+    /// The payload.
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.bytes[self.header.header_length_bytes..]
+    }
+}
+
+/// File name of a pack.
+pub(super) fn pack_name(number: u32) -> String {
+    format!("packs/{number:06}.pack")
+}
+
+/// File name of a pack's index.
+pub(super) fn index_name(number: u32) -> String {
+    format!("packs/{number:06}.idx")
+}
+
+/// Number of a pack, from its file name within `packs/`.
+pub(super) fn pack_number(name: &str) -> Option<u32> {
+    let number = name.strip_suffix(".pack")?.parse().ok()?;
+    (pack_name(number).strip_prefix("packs/") == Some(name)).then_some(number)
+}
+
+impl Pack {
+    /// Opens a pack and whatever index it has.
+    pub(super) fn open(disk: &dyn Disk, store: StoreId, number: u32) -> Result<Self> {
+        let name = pack_name(number);
+        let file = disk.open(&name)?;
+        let mut header = [0; PACK_HEADER_LENGTH_BYTES];
+        let read = file.read_at(0, &mut header)?;
+        let shown = || disk.display(&name);
+        let header = decode_header(&header[..read]).map_err(|e| e.during("open pack", shown()))?;
+        if header.store != store {
+            let detail = format!("it belongs to store {}", header.store);
+            return Err(Error::corrupt("open pack", shown(), detail));
+        }
+        let index = match disk.map(&index_name(number)) {
+            Ok(bytes) => PackIndex::open(bytes, store, header.nonce),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let length = file.length()?;
+        let index = index.filter(|index| index.end() <= length);
+        let index = index.unwrap_or_else(|| PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64));
+        Ok(Self { number, nonce: header.nonce, file, index })
+    }
+
+    /// Reads the batches from `start` to the end of the file.
+    pub(super) fn recover_from(&self, disk: &dyn Disk, start: u64) -> Result<Recovered> {
+        let length = self.file.length()?;
+        if length > PACK_LENGTH_MAX_BYTES {
+            let detail = format!("it is {length} bytes long, over the limit");
+            return Err(Error::corrupt("read pack", disk.display(&pack_name(self.number)), detail));
+        }
+        let rest = usize::try_from(length.saturating_sub(start)).expect("limited above");
+        let mut bytes = vec![0; rest];
+        let read = self.file.read_at(start, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(recover(&bytes, start))
+    }
+
+    /// The same pack, its index made from its own bytes.
+    pub(super) fn reread(&self, disk: &dyn Disk) -> Result<Self> {
+        let start = PACK_HEADER_LENGTH_BYTES as u64;
+        let found = self.recover_from(disk, start)?;
+        let mut index = PackIndex::empty(start);
+        for commit in &found.commits {
+            index.extend(&commit.entries, commit.end);
+        }
+        index.extend(&found.salvaged, start);
+        Ok(Self { number: self.number, nonce: self.nonce, file: Arc::clone(&self.file), index })
+    }
+
+    /// Reads the header of the record at `offset`.
+    pub(super) fn read_header(&self, disk: &dyn Disk, offset: u64) -> Result<RecordHeader> {
+        self.read_start(disk, offset).map(|(header, _)| header)
+    }
+
+    /// Reads the record at `offset`, its payload whole and not yet checked.
+    pub(super) fn read_record(&self, disk: &dyn Disk, offset: u64) -> Result<Record> {
+        let (header, mut bytes) = self.read_start(disk, offset)?;
+        let length = header.record_length_bytes();
+        let have = bytes.len();
+        if have < length {
+            let too_long = || self.malformed(disk, offset, Malformed::new("a record ends past the pack"));
+            if self.file.length()?.saturating_sub(offset) < length as u64 {
+                return Err(too_long());
+            }
+            bytes.resize(length, 0);
+            if have + self.file.read_at(offset + have as u64, &mut bytes[have..])? < length {
+                return Err(too_long());
+            }
+        }
+        bytes.truncate(length);
+        Ok(Record { header, bytes })
+    }
+
+    /// The header of the record at `offset`, and the bytes that were read to get it.
+    fn read_start(&self, disk: &dyn Disk, offset: u64) -> Result<(RecordHeader, Vec<u8>)> {
+        let mut bytes = self.read_up_to(offset, FIRST_READ_BYTES)?;
+        let mut header = decode_record(&bytes);
+        if header.is_err() && bytes.len() == FIRST_READ_BYTES {
+            bytes = self.read_up_to(offset, HEADER_LENGTH_MAX_BYTES)?;
+            header = decode_record(&bytes);
+        }
+        Ok((header.map_err(|e| self.malformed(disk, offset, e))?, bytes))
+    }
+
+    fn malformed(&self, disk: &dyn Disk, offset: u64, malformed: Malformed) -> Error {
+        let place = format!("{} at offset {offset}", disk.display(&pack_name(self.number)));
+        malformed.during("read pack", place)
+    }
+
+    fn read_up_to(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let read = self.file.read_at(offset, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,301 @@
+//! Reading objects: find the record, decode it, check the id.
+//!
+//! A delta is decoded from the full copy at the end of its chain forward, at most [`DELTA_DEPTH_MAX`] times; a chain that
+//! is longer, or comes back to itself, is corrupt. No decoder writes more than the length its record states, which is
+//! limited by kind, so a bomb costs what an honest object of that kind may cost.
+
+use std::sync::Arc;
+
+use super::delta::base_generation;
+use super::pack::{Record, pack_name};
+use super::{Store, codec};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::chunk_list::{self, ChunkRef};
+use crate::format::pack::{Encoding, Member, ObjectKind, record_is_intact};
+use crate::format::snapshot::{self, Snapshot};
+use crate::format::tree::{self, Entry, Tree};
+use crate::format::{Malformed, tree::Child};
+use crate::id::{BlobId, Digest, SnapshotId, TreeId};
+use crate::limits::{DELTA_DEPTH_MAX, TREE_LEVEL_MAX};
+
+/// What a new version may be stored against.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub(super) prefix: [u8; 16],
+    pub(super) bytes: Arc<[u8]>,
+    /// Generation of the version stored against it.
+    pub(super) generation: u32,
+}
+
+/// Key of the decoded bytes kept for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum CacheKey {
+    /// A frame, by pack and offset.
+    Frame(u32, u32),
+    /// An object, by kind and id prefix.
+    Object(ObjectKind, [u8; 16]),
+}
+
+/// An object where it is stored.
+struct Located {
+    record: Record,
+    member: Member,
+    pack: u32,
+    offset: u32,
+}
+
+impl Store {
+    /// Whether an object of this kind is there.
+    pub fn contains(&self, kind: ObjectKind, id: &Digest) -> bool {
+        self.view().find(&id.prefix(), &[kind]).is_some()
+    }
+
+    /// Whether the content of a file, short or long, is there.
+    pub fn contains_blob(&self, id: BlobId) -> bool {
+        self.view().find(&id.0.prefix(), &BLOB_KINDS).is_some()
+    }
+
+    /// One object's bytes, checked against its id. (A chunk list has the id of what it lists: it is checked by its
+    /// record's checksum.)
+    pub fn object(&self, kind: ObjectKind, id: &Digest) -> Result<Arc<[u8]>> {
+        self.object_of(&[kind], id).map(|(_, bytes)| bytes)
+    }
+
+    /// One list of a folder.
+    pub fn tree(&self, id: TreeId) -> Result<Tree> {
+        let bytes = self.object(ObjectKind::Tree, &id.0)?;
+        tree::decode(&bytes).map_err(|e| e.during("read tree", id))
+    }
+
+    /// All entries of a folder, split or not, in order.
+    pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let corrupt = |detail: &'static str| Error::corrupt("read tree", id, detail);
+        // Lists still to be read, the next one last, each with the level it must have.
+        let mut todo = vec![(id, None)];
+        while let Some((list, wanted)) = todo.pop() {
+            match self.tree(list)? {
+                Tree::Leaf(part) => {
+                    if wanted.is_some_and(|level| level != 0) {
+                        return Err(corrupt("a list is on the wrong level"));
+                    }
+                    if let (Some(last), Some(first)) = (entries.last(), part.first())
+                        && last.name >= first.name
+                    {
+                        return Err(corrupt("lists of a split folder are out of order"));
+                    }
+                    entries.extend(part);
+                }
+                Tree::Node { level, children } => {
+                    if level > TREE_LEVEL_MAX || wanted.is_some_and(|wanted| wanted != level) {
+                        return Err(corrupt("a list is on the wrong level"));
+                    }
+                    todo.extend(children.iter().rev().map(|child: &Child| (child.id, Some(level - 1))));
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// A snapshot.
+    pub fn snapshot(&self, id: SnapshotId) -> Result<Arc<Snapshot>> {
+        let bytes = self.object(ObjectKind::Snapshot, &id.0)?;
+        let decoded = snapshot::decode(&bytes).map_err(|e| e.during("read snapshot", id))?;
+        Ok(Arc::new(decoded))
+    }
+
+    /// The chunks of a file above 1 MiB; `None` when it is one chunk itself.
+    pub fn chunks(&self, id: BlobId) -> Result<Option<Vec<ChunkRef>>> {
+        match self.object_of(&BLOB_KINDS, &id.0)? {
+            (ObjectKind::ChunkList, bytes) => {
+                chunk_list::decode(&bytes).map(Some).map_err(|e| e.during("read chunk list of", id))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A blob's whole content; over `length_max_bytes` it is refused with [`ErrorKind::Limit`].
+    pub fn read_blob(&self, id: BlobId, length_max_bytes: u64) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.copy_blob(id, &mut |piece| {
+            if (content.len() + piece.len()) as u64 > length_max_bytes {
+                let detail = format!("it is longer than {length_max_bytes} bytes");
+                return Err(Error::new(ErrorKind::Limit, "read content", id, detail));
+            }
+            content.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(content)
+    }
+
+    /// Hands a blob's content over in pieces of at most 1 MiB, each checked against its id, and checks the whole at the
+    /// end: on an error the caller has seen only bytes of the file, but perhaps not all. Returns the length in bytes.
+    pub fn copy_blob(&self, id: BlobId, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+        let (kind, bytes) = self.object_of(&BLOB_KINDS, &id.0)?;
+        if kind == ObjectKind::Content {
+            take(&bytes)?;
+            return Ok(bytes.len() as u64);
+        }
+        let chunks = chunk_list::decode(&bytes).map_err(|e| e.during("read chunk list of", id))?;
+        let mut whole = blake3::Hasher::new();
+        for chunk in &chunks {
+            let piece = self.object(ObjectKind::Content, &chunk.id.0)?;
+            if piece.len() as u64 != u64::from(chunk.length_bytes) {
+                return Err(Error::corrupt("read content", id, "a chunk has another length than its list says"));
+            }
+            whole.update(&piece);
+            take(&piece)?;
+        }
+        if Digest(*whole.finalize().as_bytes()) != id.0 {
+            return Err(Error::corrupt("read content", id, "its chunks do not add up to it"));
+        }
+        Ok(chunk_list::total_length_bytes(&chunks))
+    }
+
+    /// What a new version may be stored against, when the version before is `previous`; none where a chain starts anew.
+    pub(super) fn base_after(&self, kind: ObjectKind, previous: &Digest) -> Option<Base> {
+        let before = self.record_of(kind, previous.prefix()).ok()?;
+        let generation = before.generation() + 1;
+        let wanted = base_generation(generation)?;
+        let mut at = before;
+        while at.generation() > wanted {
+            let Encoding::Delta { base, .. } = at.record.header.encoding else { return None };
+            at = self.record_of(kind, base).ok()?;
+        }
+        let is_ancestor = at.generation() == wanted;
+        let prefix = at.member.id.prefix();
+        let bytes = if is_ancestor { self.decode(kind, prefix).ok()? } else { return None };
+        Some(Base { prefix, bytes, generation })
+    }
+
+    fn object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<[u8]>)> {
+        let kind = self.locate(kinds, id)?;
+        let bytes =
+            self.decode(kind, id.prefix()).map_err(|e| e.during("read", format!("{} {id}", kind.word())))?;
+        let found = match kind {
+            ObjectKind::Content => Digest::of(&bytes),
+            ObjectKind::Tree => tree::tree_id(&bytes).0,
+            ObjectKind::Snapshot => snapshot::snapshot_id(&bytes).0,
+            ObjectKind::ChunkList => *id,
+        };
+        if found == *id {
+            Ok((kind, bytes))
+        } else {
+            let place = self.record_of(kind, id.prefix()).map(|found| self.place(&found)).unwrap_or_default();
+            let detail = format!("the bytes in {place} do not match the id");
+            Err(Error::corrupt("read", format!("{} {id}", kind.word()), detail))
+        }
+    }
+
+    /// The kind under which an id is found. Before it is called missing, the store is looked at again: somebody may have
+    /// written it since, or an index may be damaged.
+    fn locate(&self, kinds: &[ObjectKind], id: &Digest) -> Result<ObjectKind> {
+        let found = |store: &Self| store.view().find(&id.prefix(), kinds).map(|(_, entry)| entry.kind);
+        if let Some(kind) = found(self) {
+            return Ok(kind);
+        }
+        self.refresh()?;
+        if let Some(kind) = found(self) {
+            return Ok(kind);
+        }
+        self.distrust_indexes()?;
+        found(self).ok_or_else(|| {
+            let object = format!("{} {id}", kinds.first().map_or("object", |kind| kind.word()));
+            Error::corrupt("read", object, "it is not in the store").with_hint("`retro verify` lists what is affected")
+        })
+    }
+
+    /// The bytes of an object, not yet checked against its full id: read along its bases until one that rests on
+    /// nothing or is kept from before, then decoded forward.
+    fn decode(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Arc<[u8]>> {
+        let mut links: Vec<Located> = Vec::new();
+        let mut next = prefix;
+        let mut bytes = loop {
+            if let Some(bytes) = self.cache.get(&CacheKey::Object(kind, next)) {
+                break bytes;
+            }
+            let found = self.record_of(kind, next)?;
+            let Encoding::Delta { base, .. } = found.record.header.encoding else {
+                break self.full_copy(&found)?;
+            };
+            links.push(found);
+            if links.len() > DELTA_DEPTH_MAX {
+                return Err(Error::corrupt("follow", shown(kind, &prefix), "its chain of deltas is too long"));
+            }
+            next = base;
+        };
+        for link in links.iter().rev() {
+            let length = link.member.raw_length_bytes as usize;
+            let decoded = codec::decompress_with_prefix(link.record.payload(), &bytes, length);
+            bytes = decoded.map_err(|e| e.during("decode", self.place(link)))?.into();
+            self.cache.put(CacheKey::Object(kind, link.member.id.prefix()), Arc::clone(&bytes));
+        }
+        Ok(bytes)
+    }
+
+    /// The record that holds an object, and the object's place in it.
+    fn record_of(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Located> {
+        let view = self.view();
+        let missing = || Error::corrupt("find", shown(kind, &prefix), "it is not in the store");
+        let (pack, entry) = view.find(&prefix, &[kind]).ok_or_else(missing)?;
+        let record = pack.read_record(self.disk(), u64::from(entry.offset))?;
+        let member = record.header.members.get(usize::from(entry.member)).copied();
+        let nobody = Member { kind, raw_length_bytes: 0, id: Digest::default() };
+        let found = Located { record, member: member.unwrap_or(nobody), pack: pack.number, offset: entry.offset };
+        if found.member.kind != kind || found.member.id.prefix() != prefix {
+            return Err(Error::corrupt("read", self.place(&found), "the index leads to something else"));
+        }
+        if kind == ObjectKind::ChunkList && !record_is_intact(&found.record.header, &found.record.bytes) {
+            return Err(Error::corrupt("read", self.place(&found), "the record does not match its checksum"));
+        }
+        Ok(found)
+    }
+
+    /// An object that is stored whole, alone or in a frame.
+    fn full_copy(&self, found: &Located) -> Result<Arc<[u8]>> {
+        let header = &found.record.header;
+        if header.encoding == Encoding::Raw {
+            return Ok(found.record.payload().into());
+        }
+        let key = CacheKey::Frame(found.pack, found.offset);
+        let frame = match self.cache.get(&key) {
+            Some(frame) => frame,
+            None => {
+                let decoded = codec::decompress(found.record.payload(), header.raw_length_bytes());
+                let frame: Arc<[u8]> = decoded.map_err(|e| e.during("decode", self.place(found)))?.into();
+                if header.members.len() > 1 {
+                    self.cache.put(key, Arc::clone(&frame));
+                }
+                frame
+            }
+        };
+        if header.members.len() == 1 {
+            return Ok(frame);
+        }
+        let before = header.members.iter().take_while(|other| **other != found.member);
+        let start = before.map(|other| other.raw_length_bytes as usize).sum::<usize>();
+        Ok(frame[start..start + found.member.raw_length_bytes as usize].into())
+    }
+
+    fn place(&self, found: &Located) -> String {
+        format!("{} at offset {}", self.disk().display(&pack_name(found.pack)), found.offset)
+    }
+}
+
+impl Located {
+    /// Place in its chain of versions; 0 for a full copy.
+    fn generation(&self) -> u32 {
+        match self.record.header.encoding {
+            Encoding::Delta { generation, .. } => generation,
+            Encoding::Raw | Encoding::Zstd => 0,
+        }
+    }
+}
+
+/// What a blob may be stored as.
+const BLOB_KINDS: [ObjectKind; 2] = [ObjectKind::Content, ObjectKind::ChunkList];
+
+fn shown(kind: ObjectKind, prefix: &[u8; 16]) -> String {
+    let digits: String = prefix.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{} {digits}", kind.word())
+}

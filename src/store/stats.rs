@@ -1,0 +1,46 @@
+//! What is in a store, object by object.
+
+use std::collections::BTreeSet;
+
+use super::Store;
+use crate::error::Result;
+use crate::format::pack::{Encoding, ObjectKind};
+use crate::id::Digest;
+
+/// One stored object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectFacts {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its full id.
+    pub id: Digest,
+    /// Its length, in bytes.
+    pub raw_bytes: u64,
+    /// Its share of its record, in bytes.
+    pub stored_bytes: u64,
+    /// How its record holds it.
+    pub encoding: Encoding,
+}
+
+/// Calls `see` with every object, reading no more than the headers of records. Returns the number of packs and their
+/// bytes.
+pub fn for_each_object(store: &Store, mut see: impl FnMut(ObjectFacts)) -> Result<(u64, u64)> {
+    let view = store.view();
+    let mut pack_bytes = 0;
+    for pack in &view.packs {
+        pack_bytes += pack.file.length()?;
+        let offsets: BTreeSet<u32> = pack.index.entries().iter().map(|entry| entry.offset).collect();
+        for offset in offsets {
+            let header = pack.read_header(store.disk(), u64::from(offset))?;
+            let raw_total = header.raw_length_bytes().max(1) as u64;
+            let stored = header.record_length_bytes() as u64;
+            for member in &header.members {
+                let raw_bytes = u64::from(member.raw_length_bytes);
+                let encoding = header.encoding;
+                let share = if header.members.len() == 1 { stored } else { stored * raw_bytes / raw_total };
+                see(ObjectFacts { kind: member.kind, id: member.id, raw_bytes, stored_bytes: share, encoding });
+            }
+        }
+    }
+    Ok((view.packs.len() as u64, pack_bytes))
+}

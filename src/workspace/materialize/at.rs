@@ -1,0 +1,104 @@
+//! Single names in an open folder: what is there, and its mode.
+//!
+//! Nothing here follows a symlink. A mode is changed through a handle on the very thing whose kind was looked at, never
+//! through its name a second time, so that a symlink swapped in between cannot pass the change on to what it points to.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, Stat};
+use rustix::io::{Errno, Result};
+
+use crate::format::tree::{Kind, MODE_MASK};
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// Something that can be captured.
+    Entry(Kind),
+    /// A FIFO, socket or device, which is never captured.
+    Special,
+}
+
+/// What `name` stands for in `folder`.
+pub(super) fn found_at(folder: &OwnedFd, name: &[u8]) -> Result<Found> {
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(found(&stat)),
+        Err(Errno::NOENT) => Ok(Found::Nothing),
+        Err(e) => Err(e),
+    }
+}
+
+/// What a stat is of.
+pub(super) fn found(stat: &Stat) -> Found {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Found::Entry(Kind::File),
+        FileType::Directory => Found::Entry(Kind::Folder),
+        FileType::Symlink => Found::Entry(Kind::Symlink),
+        _ => Found::Special,
+    }
+}
+
+/// Permission bits of a stat.
+pub(super) fn mode_of(stat: &Stat) -> u16 {
+    u16::try_from(stat.st_mode & 0o7777).expect("twelve bits fit into sixteen")
+}
+
+/// Sets the mode of an open file or folder; `false` when the system dropped one of the three special bits.
+pub(super) fn set_mode(handle: impl AsFd, mode: u16) -> Result<bool> {
+    rustix::fs::fchmod(&handle, to_mode(mode))?;
+    Ok(!has_special_bits(mode) || mode_of(&rustix::fs::fstat(&handle)?) == mode)
+}
+
+/// Shows what is at `name` to `decide` and gives it the mode that comes back, if any; then as [`set_mode`].
+///
+/// Needs no right to read it.
+#[cfg(target_os = "linux")]
+pub(super) fn change_mode_at(
+    folder: &OwnedFd,
+    name: &[u8],
+    decide: impl FnOnce(&Stat) -> Option<u16>,
+) -> Result<Option<bool>> {
+    use rustix::fs::OFlags;
+    use std::os::fd::AsRawFd;
+    let held = rustix::fs::openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let stat = rustix::fs::fstat(&held)?;
+    let Some(mode) = decide(&stat) else { return Ok(None) };
+    // `fchmod` refuses such a handle. This is how the C library does it, too; newer kernels have a call of their own.
+    match rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), to_mode(mode)) {
+        Ok(()) => Ok(Some(!has_special_bits(mode) || mode_of(&rustix::fs::fstat(&held)?) == mode)),
+        // Without /proc, what can be read can still be changed.
+        Err(Errno::NOENT) => {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let opened = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+            let now = rustix::fs::fstat(&opened)?;
+            let is_same = (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino);
+            if is_same { set_mode(&opened, mode).map(Some) } else { Ok(None) }
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Shows what is at `name` to `decide` and gives it the mode that comes back, if any; then as [`set_mode`].
+///
+/// Needs no right to read it.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn change_mode_at(
+    folder: &OwnedFd,
+    name: &[u8],
+    decide: impl FnOnce(&Stat) -> Option<u16>,
+) -> Result<Option<bool>> {
+    let look = || rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+    let Some(mode) = decide(&look()?) else { return Ok(None) };
+    rustix::fs::chmodat(folder, name, to_mode(mode), AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(Some(!has_special_bits(mode) || mode_of(&look()?) == mode))
+}
+
+fn to_mode(mode: u16) -> Mode {
+    Mode::from_raw_mode((mode & MODE_MASK).into())
+}
+
+fn has_special_bits(mode: u16) -> bool {
+    mode & 0o7000 != 0
+}

@@ -1,0 +1,305 @@
+//! Putting states back: a whole tree into an empty folder ([`fill`]), or a list of changes into a live one ([`apply`]).
+//!
+//! This is the only code that writes into a workspace, and so the only code that can destroy what was never captured.
+//! Invariants, each held by a test:
+//!
+//! - No symlink is followed and nothing outside the folder is written: every step works by single names relative to a
+//!   handle from [`super::beneath`], and no handle is used again after the kind of a path above it may have changed.
+//! - A file appears whole or not at all, and is never readable by more people than its recorded mode allows, not even
+//!   while it is written: it is created with mode 0600 and gets its exact mode last.
+//! - Nothing is overwritten or removed unless it is of the kind the plan saw. What is in the way is kept and reported.
+//! - What no action names is not touched, and so keeps its modification time.
+//! - Stopped at any point, the same restore planned anew finishes the work. All a killed process leaves behind is a
+//!   temporary file for each file it was writing, with a name of its own pattern ([`is_temporary_name`]), and a
+//!   read-only folder that can be written.
+//!
+//! Why not write beside the workspace and swap folders by rename: the folder is somebody's working directory, holds
+//! paths that were never captured, and every file would get a new modification time.
+
+mod apply;
+mod at;
+mod content;
+mod fill;
+mod folders;
+
+#[cfg(test)]
+mod tests;
+
+pub use apply::apply;
+pub use fill::fill;
+
+use std::fmt;
+use std::ops::Range;
+
+use rustix::fs::{AtFlags, Dir};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::format::tree::Kind;
+use crate::id::BlobId;
+use crate::path::TreePath;
+use crate::progress::{Progress, Silent};
+
+use super::beneath::Root;
+use at::{Found, found_at};
+
+/// How to write.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Whether what was written survives power loss once the call returns: [`apply`] syncs each file before its rename
+    /// and each folder it changed, [`fill`] syncs the file system once at the end.
+    ///
+    /// Off by default. A restore that power loss cuts off is known as unfinished to the store and is planned again
+    /// from what is then there; and on no common file system does a rename survive whose file does not. It is for
+    /// callers who record that the restore is over *and* trust file times afterwards.
+    pub durable: bool,
+    /// Who wants to know about files and bytes as they are done.
+    pub progress: &'a dyn Progress,
+}
+
+/// One change to a live workspace. A path changes its kind by a [`Action::Remove`] and another action for the same path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Removes what is there, if it is still of this kind. A folder goes only when nothing is left in it.
+    Remove {
+        /// Where; not the root.
+        path: TreePath,
+        /// What the plan saw there.
+        kind: Kind,
+    },
+    /// Creates a folder. One that is there already is used as it is.
+    CreateFolder {
+        /// Where; not the root.
+        path: TreePath,
+        /// Its mode once everything is written.
+        mode: u16,
+    },
+    /// Writes a file.
+    WriteFile {
+        /// Where; not the root.
+        path: TreePath,
+        /// Its permission bits.
+        mode: u16,
+        /// Length of its content, in bytes.
+        size: u64,
+        /// Its content.
+        id: BlobId,
+        /// Whether the plan saw a file there, which may be overwritten. Otherwise whatever is there was never captured.
+        replaces: bool,
+    },
+    /// Writes a symlink.
+    WriteSymlink {
+        /// Where; not the root.
+        path: TreePath,
+        /// Its target.
+        id: BlobId,
+        /// Whether the plan saw a symlink there, which may be overwritten. Otherwise whatever is there was never captured.
+        replaces: bool,
+    },
+    /// Sets the mode of a file whose content stays. A file that has other names is written anew, because they would
+    /// change with it, and may even lie outside the workspace.
+    SetFileMode {
+        /// Where; not the root.
+        path: TreePath,
+        /// Its permission bits.
+        mode: u16,
+        /// Length of the content it has, in bytes.
+        size: u64,
+        /// The content it has.
+        id: BlobId,
+    },
+    /// Sets the mode of a folder that stays.
+    SetFolderMode {
+        /// Where; the root too.
+        path: TreePath,
+        /// Its permission bits.
+        mode: u16,
+    },
+}
+
+/// What [`apply`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Files and symlinks written.
+    pub written: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files, folders and symlinks removed; what was gone already is not counted.
+    pub removed: u64,
+    /// Folders created.
+    pub created: u64,
+    /// Files and folders whose mode was set and that were not written or created.
+    pub mode_changed: u64,
+    /// What is not as the actions wanted it, in order of path.
+    pub kept: Vec<Kept>,
+}
+
+/// What [`fill`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Files written.
+    pub files: u64,
+    /// Folders created, without the target itself.
+    pub folders: u64,
+    /// Symlinks written.
+    pub symlinks: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// What could not be made exact, in order of path; only [`KeptReason::ModeRefused`].
+    pub kept: Vec<Kept>,
+}
+
+/// A path that was left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kept {
+    /// Which.
+    pub path: TreePath,
+    /// Why.
+    pub reason: KeptReason,
+}
+
+/// Why a path was left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeptReason {
+    /// The folder to be removed holds something no action removes: excluded, omitted, or new.
+    NotEmpty,
+    /// It, or a folder above it, is not of the kind it had when the plan was made.
+    Changed,
+    /// Something that was never captured is in its place.
+    Occupied,
+    /// A mount point, or in use in a way that forbids removal.
+    Busy,
+    /// The system dropped the setuid, setgid or sticky bit of its mode; the rest is as wanted.
+    ModeRefused,
+}
+
+/// What the names of temporary files begin with; 16 hex digits follow.
+pub const TEMPORARY_PREFIX: &str = ".retro-tmp-";
+
+const TEMPORARY_DIGITS: usize = 16;
+
+/// Most files written by one task. Enough to make opening the folder cheap, few enough to keep every core busy.
+const PIECE_FILES_MAX: usize = 128;
+
+/// Bytes after which a task ends: a few frames of the store, so that neighbours in a frame are mostly read together.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// Whether a file of this name is one of our temporary files: the exact pattern, not only the prefix.
+pub fn is_temporary_name(name: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.strip_prefix(TEMPORARY_PREFIX.as_bytes())
+        .is_some_and(|digits| digits.len() == TEMPORARY_DIGITS && digits.iter().all(is_digit))
+}
+
+/// Removes temporary files that a killed restore left in these folders, and returns how many.
+///
+/// The caller makes sure that no other restore is writing into the workspace. Folders that are gone, or that cannot be
+/// opened without following a symlink, are passed over.
+pub fn remove_strays<'a>(root: &Root, folders: impl IntoIterator<Item = &'a TreePath>) -> Result<u64> {
+    let mut removed = 0;
+    for path in folders {
+        let fail = |e: Errno| Error::io("remove temporary files in", root.display(path), e);
+        let handle = match root.folder(path) {
+            Err(e) if is_changed(e) => continue,
+            handle => handle.map_err(fail)?,
+        };
+        let mut strays = Vec::new();
+        for entry in Dir::read_from(&handle).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name().to_bytes();
+            if is_temporary_name(name) {
+                strays.push(name.to_owned());
+            }
+        }
+        for name in strays {
+            if matches!(found_at(&handle, &name).map_err(fail)?, Found::Entry(Kind::File | Kind::Symlink)) {
+                match rustix::fs::unlinkat(&handle, &*name, AtFlags::empty()) {
+                    Err(Errno::NOENT) => {}
+                    done => done.map(|()| removed += 1).map_err(fail)?,
+                }
+            }
+        }
+    }
+    Ok(removed)
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { durable: false, progress: &Silent }
+    }
+}
+
+impl fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("durable", &self.durable).finish_non_exhaustive()
+    }
+}
+
+impl Action {
+    /// What it changes.
+    pub fn path(&self) -> &TreePath {
+        match self {
+            Self::Remove { path, .. }
+            | Self::CreateFolder { path, .. }
+            | Self::WriteFile { path, .. }
+            | Self::WriteSymlink { path, .. }
+            | Self::SetFileMode { path, .. }
+            | Self::SetFolderMode { path, .. } => path,
+        }
+    }
+
+    /// Bytes of content it writes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::WriteFile { size, .. } => *size,
+            _ => 0,
+        }
+    }
+}
+
+impl fmt::Display for KeptReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotEmpty => "the folder is not empty",
+            Self::Changed => "it changed while the restore was running",
+            Self::Occupied => "something that was not captured is in its place",
+            Self::Busy => "it is a mount point or in use",
+            Self::ModeRefused => "the system did not accept its setuid, setgid or sticky bit",
+        })
+    }
+}
+
+impl Applied {
+    fn keep(&mut self, path: &TreePath, reason: KeptReason) {
+        self.kept.push(Kept { path: path.clone(), reason });
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.written += other.written;
+        self.bytes += other.bytes;
+        self.removed += other.removed;
+        self.created += other.created;
+        self.mode_changed += other.mode_changed;
+        self.kept.extend(other.kept);
+        self
+    }
+}
+
+/// Whether opening a folder failed because it, or one above it, is gone or is no folder any more.
+fn is_changed(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV)
+}
+
+/// Cuts a list into stretches that are worth a task each.
+fn pieces<T>(items: &[T], size: impl Fn(&T) -> u64) -> Vec<Range<usize>> {
+    let mut cuts = Vec::new();
+    let (mut start, mut bytes) = (0, 0_u64);
+    for (index, item) in items.iter().enumerate() {
+        bytes = bytes.saturating_add(size(item));
+        if bytes >= PIECE_BYTES || index + 1 - start == PIECE_FILES_MAX || index + 1 == items.len() {
+            cuts.push(start..index + 1);
+            (start, bytes) = (index + 1, 0);
+        }
+    }
+    cuts
+}
