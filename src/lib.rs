@@ -5,6 +5,7 @@ pub mod error;
 pub mod format;
 pub mod id;
 pub mod limits;
+pub mod ops;
 pub mod path;
 pub mod progress;
 pub mod store;

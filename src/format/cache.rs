@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header  block*  table  group*
-//! table = sorted (hash of the path, place of the block)      group = magic  length  root  block*  checksum
+//! table = sorted (hash of the path, place of the block)      group = magic  length  block*  checksum
 //! block = checksum  counts  tree, size, device  path  entries of fixed length  names
 //! ```
 //!
@@ -23,14 +23,18 @@ pub const CACHE_MAGIC: [u8; 8] = *b"\xd7RETSTAT";
 /// First bytes of a group.
 pub const CACHE_GROUP_MAGIC: [u8; 4] = *b"\xd7CHG";
 /// Length of the header, in bytes.
-pub const CACHE_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 8 + 8 + 8 + 4 + 4 + 4;
+pub const CACHE_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 8 + 8 + 8 + 8 + 4 + 4 + 4;
 /// Length of one place in the table, in bytes.
 pub const PLACE_LENGTH_BYTES: usize = 8 + 8 + 4;
 /// Length of one entry without its name, in bytes.
 pub const CACHE_ENTRY_LENGTH_BYTES: usize = 4 + 2 + 1 + 1 + 4 * 8 + 32;
 
 const BLOCK_HEADER_LENGTH_BYTES: usize = 4 + 4 + 4 + 4 + 4 + 32 + 8 + 8;
-const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 8 + 32;
+const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 8;
+const KIND_GONE: u8 = 0;
+const KIND_FILE: u8 = 1;
+const KIND_FOLDER: u8 = 2;
+const KIND_SYMLINK: u8 = 3;
 const FLAG_RACY: u8 = 1;
 const FLAG_OTHER_DEVICE: u8 = 2;
 
@@ -43,6 +47,8 @@ pub struct CacheHeader {
     pub workspace: WorkspaceId,
     /// The store's generation: objects named here were in the store then, and gc has deleted nothing since.
     pub generation: u64,
+    /// Chosen at random when it was written whole, so that no two are ever taken for each other.
+    pub nonce: u64,
     /// Number of files when it was written whole.
     pub file_count: u64,
     /// Where the table begins.
@@ -134,9 +140,7 @@ pub struct Block<'a> {
 /// A group that was checked against its checksum.
 #[derive(Clone, Copy, Debug)]
 pub struct Group<'a> {
-    /// The root tree after it.
-    pub root: TreeId,
-    /// Its blocks, each preceded by nothing: see [`block_length_bytes`].
+    /// Its blocks, one after another: see [`block_length_bytes`].
     pub blocks: &'a [u8],
     /// Its checksum, which the next group continues.
     pub checksum: u32,
@@ -171,9 +175,9 @@ impl<'a> Block<'a> {
         let entry = &self.entries[index];
         let name = &self.names[start..name_end(entry)];
         let kind = match entry[6] {
-            1 => Kind::File,
-            2 => Kind::Folder,
-            3 => Kind::Symlink,
+            KIND_FILE => Kind::File,
+            KIND_FOLDER => Kind::Folder,
+            KIND_SYMLINK => Kind::Symlink,
             _ => return Line::Gone(name),
         };
         let word = |at: usize| entry[at..at + 8].first_chunk().copied().expect("eight bytes were cut out");
@@ -191,9 +195,30 @@ impl<'a> Block<'a> {
         })
     }
 
+    /// Where the line about `name` is.
+    pub fn position(&self, name: &[u8]) -> Option<usize> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.line(middle).name().cmp(name) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
     /// All lines, ascending by name.
     pub fn lines(self) -> impl Iterator<Item = Line<'a>> {
         (0..self.len()).map(move |index| self.line(index))
+    }
+}
+
+impl Group<'_> {
+    /// Where its blocks begin in the file, given where it begins.
+    pub fn blocks_start(&self, start: usize) -> usize {
+        start + GROUP_HEADER_LENGTH_BYTES
     }
 }
 
@@ -210,6 +235,7 @@ pub fn encode_header(header: &CacheHeader) -> Vec<u8> {
     out.extend_from_slice(&header.store.0);
     out.extend_from_slice(&header.workspace.0);
     out.extend_from_slice(&header.generation.to_le_bytes());
+    out.extend_from_slice(&header.nonce.to_le_bytes());
     out.extend_from_slice(&header.file_count.to_le_bytes());
     out.extend_from_slice(&header.table_offset.to_le_bytes());
     out.extend_from_slice(&header.folder_count.to_le_bytes());
@@ -230,6 +256,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<(CacheHeader, u32), Malformed> {
         store: StoreId(reader.array()?),
         workspace: WorkspaceId(reader.array()?),
         generation: reader.u64()?,
+        nonce: reader.u64()?,
         file_count: reader.u64()?,
         table_offset: reader.u64()?,
         folder_count: reader.u32()?,
@@ -329,6 +356,10 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     if !ends_ascend || entries.last().map_or(0, name_end) != names_length {
         return Err(Malformed::new("the names of a block do not fill their place"));
     }
+    let least = if extent == Extent::Whole { KIND_FILE } else { KIND_GONE };
+    if !entries.iter().all(|entry| (least..=KIND_SYMLINK).contains(&entry[6])) {
+        return Err(Malformed::new("a line of a block is of an unknown kind"));
+    }
     Ok(Block { extent, facts, path, entries, names })
 }
 
@@ -345,11 +376,10 @@ pub fn block_length_bytes(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Encodes a group of blocks that follows the group or header with checksum `before`.
-pub fn encode_group(before: u32, root: TreeId, blocks: &[u8]) -> Vec<u8> {
+pub fn encode_group(before: u32, blocks: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(GROUP_HEADER_LENGTH_BYTES + blocks.len() + 4);
     out.extend_from_slice(&CACHE_GROUP_MAGIC);
     out.extend_from_slice(&(blocks.len() as u64).to_le_bytes());
-    out.extend_from_slice(&root.0.0);
     out.extend_from_slice(blocks);
     let sum = checksum(&[&before.to_le_bytes(), &out]);
     out.extend_from_slice(&sum.to_le_bytes());
@@ -363,12 +393,11 @@ pub fn decode_group(before: u32, bytes: &[u8]) -> Option<Group<'_>> {
         return None;
     }
     let length = usize::try_from(reader.u64().ok()?).ok()?;
-    let root = TreeId(Digest(reader.array().ok()?));
     let blocks = reader.take(length).ok()?;
     let sum = reader.u32().ok()?;
     let covered = &bytes[..GROUP_HEADER_LENGTH_BYTES + length];
     let is_intact = sum == checksum(&[&before.to_le_bytes(), covered]);
-    is_intact.then_some(Group { root, blocks, checksum: sum, length_bytes: covered.len() + 4 })
+    is_intact.then_some(Group { blocks, checksum: sum, length_bytes: covered.len() + 4 })
 }
 
 fn put_line(out: &mut Vec<u8>, line: &Line<'_>, name_end: u32) {
@@ -379,9 +408,9 @@ fn put_line(out: &mut Vec<u8>, line: &Line<'_>, name_end: u32) {
     };
     out.extend_from_slice(&entry.mode.to_le_bytes());
     out.push(match entry.kind {
-        Kind::File => 1,
-        Kind::Folder => 2,
-        Kind::Symlink => 3,
+        Kind::File => KIND_FILE,
+        Kind::Folder => KIND_FOLDER,
+        Kind::Symlink => KIND_SYMLINK,
     });
     let racy = if entry.is_racy { FLAG_RACY } else { 0 };
     let other = if entry.is_on_other_device { FLAG_OTHER_DEVICE } else { 0 };

@@ -6,6 +6,7 @@
 //! input: lengths are checked against the bytes that are really there before anything is reserved.
 
 mod bytes;
+pub mod cache;
 pub mod chunk_list;
 mod compact;
 pub mod facts;

@@ -13,8 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::{self, ChunkRef};
 use crate::format::pack::{Encoding, Member, ObjectKind, record_is_intact};
 use crate::format::snapshot::{self, Snapshot};
-use crate::format::tree::{self, Entry, Tree};
-use crate::format::{Malformed, tree::Child};
+use crate::format::tree::{self, Child, Entry, Tree};
 use crate::id::{BlobId, Digest, SnapshotId, TreeId};
 use crate::limits::{DELTA_DEPTH_MAX, TREE_LEVEL_MAX};
 

@@ -1,2 +1,22 @@
-//! The live folder: scanning, the stat cache, what is left out, reading, and putting states back.
+//! The live folder an agent works in: what is in it, what is left out, reading it, and putting states back.
+//!
+//! ```text
+//! config -> rules -> scan (with cache) -> read        capture
+//! materialize                                         restore
+//! beneath                                             both
+//! ```
+//!
+//! - [`config`] reads `retro.toml`; [`rules`] decides which paths are left out.
+//! - [`scan`] walks the folder and compares it with the stat [`cache`], so that only what may differ is read.
+//! - [`read`] takes the bytes of a file that other processes write at the same time.
+//! - [`beneath`] opens folders without ever following a symlink.
+//!
+//! Invariants: a path in a workspace is opened by single names relative to a folder handle, never followed through a
+//! symlink. Nothing here knows the store's objects or history, and only the stat cache is written into a store folder,
+//! through [`crate::disk::Disk`]. The clock is that of file systems, never the wall clock.
+
 pub mod beneath;
+pub mod cache;
+pub mod materialize;
+pub mod rules;
+pub mod stat;

@@ -1,16 +1,15 @@
 //! Content of files and symlinks, from the store into a new file.
 //!
 //! All-zero stretches become holes: nothing is written there, and the length is set at the end. A 5 GB disk image that
-//! is mostly empty so takes the space it took before. Small content is handed over whole, large content piece by piece,
-//! so that memory does not depend on the size of files.
+//! is mostly empty so takes the space it took before. The store hands content over in pieces of at most 1 MiB, so memory
+//! does not depend on the size of files, and a blob that is longer than its tree says is cut off before it fills a disk.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::BlobId;
-use crate::limits::CHUNK_LENGTH_MAX_BYTES;
 use crate::store::Store;
 
 /// Content that a tree promises.
@@ -40,11 +39,7 @@ pub(super) fn write(store: &Store, content: Content, file: &File, display: &dyn 
         }
         writer.put(piece).map_err(|e| Error::io("write", display(), e))
     };
-    if content.size <= CHUNK_LENGTH_MAX_BYTES as u64 {
-        put(&read_whole(store, content.id, CHUNK_LENGTH_MAX_BYTES as u64, content)?)?;
-    } else {
-        store.copy_blob(content.id, &mut put)?;
-    }
+    store.copy_blob(content.id, &mut put)?;
     if writer.length_bytes != content.size {
         return Err(wrong_length(content, "shorter"));
     }
@@ -58,13 +53,6 @@ pub(super) fn target(store: &Store, id: BlobId) -> Result<Vec<u8>> {
         return Err(Error::corrupt("read target of symlink", id, "it is empty or has a NUL in it"));
     }
     Ok(bytes)
-}
-
-fn read_whole(store: &Store, id: BlobId, length_max_bytes: u64, content: Content) -> Result<Vec<u8>> {
-    store.read_blob(id, length_max_bytes).map_err(|error| match error.kind() {
-        ErrorKind::Limit => wrong_length(content, "longer"),
-        _ => error,
-    })
 }
 
 fn wrong_length(content: Content, how: &str) -> Error {

@@ -1,0 +1,256 @@
+//! Differences between two trees; the cost follows the change, not the tree.
+//!
+//! Two folders with equal ids are equal and never opened. Two that differ are opened, as far as they differ
+//! (`folder`), and their entries merged by name; what is below is walked in the same way. The walk keeps its own stack:
+//! a workspace may be thousands of folders deep, deeper than a thread's stack would allow.
+//!
+//! What is listed:
+//!
+//! - files and symlinks: added, deleted, modified, mode, type;
+//! - folders: an added or deleted one only when it is empty or [`TreeDiffOptions::folders`] is set, always followed by
+//!   what is below it; one in both trees only when its mode differs;
+//! - a path that is a folder on one side only and something else on the other: one [`ChangeKind::Type`] with both sides,
+//!   followed by what was or is below the folder, as deleted or added.
+//!
+//! The root folder itself is not in the list; its mode is a fact of the snapshot. Sizes are not compared: they follow
+//! from the content, and where they do not, `verify` says so.
+//!
+//! A hostile store can describe a folder with 1,000 names for one folder with 1,000 names and so on; the sum of all
+//! that is visited and listed is therefore capped, see [`WORK_MAX`].
+
+use std::iter::Peekable;
+use std::vec;
+
+use super::filter::{Filter, Scope};
+use super::{Change, ChangeKind, Side, folder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::tree::{Entry, Kind, Tree};
+use crate::id::TreeId;
+use crate::limits::FOLDER_DEPTH_MAX;
+use crate::path::TreePath;
+use crate::store::Store;
+
+/// What to list, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreeDiffOptions {
+    /// Lists every added and deleted folder, not only empty ones. Restore needs them all.
+    pub folders: bool,
+    /// Limits the comparison to these paths and what is below them; nothing else is opened. Empty means everything.
+    pub paths: Vec<TreePath>,
+}
+
+/// Reads one tree object.
+pub type LoadTree<'a> = dyn Fn(TreeId) -> Result<Tree> + 'a;
+
+/// Compares two trees; `None` is a tree without entries.
+///
+/// Fails with `Limit` where the difference is too large or too deep to list, and with what the store says where a tree
+/// cannot be read.
+pub fn trees(
+    store: &Store,
+    old: Option<TreeId>,
+    new: Option<TreeId>,
+    options: &TreeDiffOptions,
+) -> Result<Vec<Change>> {
+    trees_with(&|id| store.tree(id), old, new, options)
+}
+
+/// Compares two trees that `load` reads. See [`trees`].
+pub fn trees_with(
+    load: &LoadTree<'_>,
+    old: Option<TreeId>,
+    new: Option<TreeId>,
+    options: &TreeDiffOptions,
+) -> Result<Vec<Change>> {
+    let mut walk = Walk {
+        load,
+        filter: Filter::new(&options.paths),
+        folders: options.folders,
+        path: Vec::new(),
+        frames: Vec::new(),
+        changes: Vec::new(),
+        work_left: WORK_MAX,
+    };
+    if old != new {
+        let scope = walk.filter.root();
+        let (old, new) = walk.open(old, new, &scope)?;
+        walk.descend(old, new, scope)?;
+    }
+    while let Some(frame) = walk.frames.last_mut() {
+        walk.path.truncate(frame.path_length_bytes);
+        match frame.next_pair() {
+            Some(pair) => walk.compare(pair)?,
+            None => {
+                walk.frames.pop();
+            }
+        }
+    }
+    Ok(walk.changes)
+}
+
+/// Most work one comparison may take: [`STEP_WORK`] for each folder opened and each change listed, and one for each
+/// byte of a listed path. That is about the memory the list takes, and 16 million paths of common length.
+const WORK_MAX: u64 = 4 << 30;
+
+/// What one folder or change counts apart from its path: about the memory it takes.
+const STEP_WORK: u64 = 160;
+
+struct Walk<'a> {
+    load: &'a LoadTree<'a>,
+    filter: Filter<'a>,
+    folders: bool,
+    /// The path of the entry being compared; one buffer, because a path for every folder on the stack would take
+    /// memory with the square of the depth.
+    path: Vec<u8>,
+    frames: Vec<Frame>,
+    changes: Vec<Change>,
+    work_left: u64,
+}
+
+/// One folder on the way down, and what is still to be compared in it.
+struct Frame {
+    path_length_bytes: usize,
+    scope: Scope,
+    old: Peekable<vec::IntoIter<Entry>>,
+    new: Peekable<vec::IntoIter<Entry>>,
+}
+
+/// The entries of one name; one of them at least.
+struct Pair {
+    old: Option<Entry>,
+    new: Option<Entry>,
+}
+
+impl Walk<'_> {
+    /// Compares the entries of one name, and goes down where one of them is a folder.
+    fn compare(&mut self, pair: Pair) -> Result<()> {
+        let frame = self.frames.last().expect("a pair comes from a frame");
+        let Some(scope) = self.filter.enter(&frame.scope, self.frames.len() - 1, pair.name()) else {
+            return Ok(());
+        };
+        if !self.path.is_empty() {
+            self.path.push(b'/');
+        }
+        self.path.extend_from_slice(pair.name());
+        let old_tree = pair.old.as_ref().and_then(Entry::tree);
+        let new_tree = pair.new.as_ref().and_then(Entry::tree);
+        let (old, new) = if old_tree == new_tree {
+            Default::default()
+        } else {
+            self.open(old_tree, new_tree, &scope)?
+        };
+        if scope == Scope::All {
+            let lists_folders = self.folders || (old.is_empty() && new.is_empty());
+            if let Some(kind) = pair.kind(lists_folders) {
+                self.list(kind, &pair)?;
+            }
+        }
+        self.descend(old, new, scope)
+    }
+
+    fn open(&mut self, old: Option<TreeId>, new: Option<TreeId>, scope: &Scope) -> Result<(Vec<Entry>, Vec<Entry>)> {
+        self.spend(STEP_WORK)?;
+        let names = self.filter.names(scope, self.frames.len());
+        folder::differing(self.load, old, new, names.as_deref())
+    }
+
+    fn descend(&mut self, old: Vec<Entry>, new: Vec<Entry>, scope: Scope) -> Result<()> {
+        if old.is_empty() && new.is_empty() {
+            return Ok(());
+        }
+        if self.frames.len() > FOLDER_DEPTH_MAX {
+            let detail = format!("folders are more than {FOLDER_DEPTH_MAX} deep");
+            return Err(Error::new(
+                ErrorKind::Limit,
+                "compare trees",
+                "below a workspace",
+                detail,
+            ));
+        }
+        self.frames.push(Frame {
+            path_length_bytes: self.path.len(),
+            scope,
+            old: old.into_iter().peekable(),
+            new: new.into_iter().peekable(),
+        });
+        Ok(())
+    }
+
+    fn list(&mut self, kind: ChangeKind, pair: &Pair) -> Result<()> {
+        self.spend(STEP_WORK.saturating_add(self.path.len() as u64))?;
+        let path = TreePath::new(&self.path).map_err(|problem| {
+            Error::new(
+                ErrorKind::Limit,
+                "compare trees",
+                crate::path::escaped(&self.path),
+                problem,
+            )
+        })?;
+        let old = pair.old.as_ref().map(Side::from);
+        let new = pair.new.as_ref().map(Side::from);
+        self.changes.push(Change {
+            path,
+            kind,
+            old,
+            new,
+            old_path: None,
+        });
+        Ok(())
+    }
+
+    fn spend(&mut self, work: u64) -> Result<()> {
+        self.work_left = self.work_left.checked_sub(work).ok_or_else(|| {
+            let path = crate::path::escaped(&self.path);
+            Error::new(
+                ErrorKind::Limit,
+                "compare trees",
+                path,
+                "more differences than fit in memory",
+            )
+            .with_hint("compare one folder at a time by naming it")
+        })?;
+        Ok(())
+    }
+}
+
+impl Frame {
+    /// The entries of the next name in either list, passing over what is equal in both.
+    fn next_pair(&mut self) -> Option<Pair> {
+        loop {
+            let name_order = match (self.old.peek(), self.new.peek()) {
+                (Some(old), Some(new)) => old.name.cmp(&new.name),
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (None, None) => return None,
+            };
+            let old = if name_order.is_le() { self.old.next() } else { None };
+            let new = if name_order.is_ge() { self.new.next() } else { None };
+            if old != new {
+                return Some(Pair { old, new });
+            }
+        }
+    }
+}
+
+impl Pair {
+    fn name(&self) -> &[u8] {
+        let entry = self.old.as_ref().or(self.new.as_ref());
+        &entry.expect("a pair has at least one entry").name
+    }
+
+    /// What happened, if it is to be listed.
+    fn kind(&self, lists_folders: bool) -> Option<ChangeKind> {
+        let is_listed = |entry: &Entry| entry.kind != Kind::Folder || lists_folders;
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) if old.kind != new.kind => Some(ChangeKind::Type),
+            (Some(old), Some(new)) if old.kind != Kind::Folder && old.id != new.id => Some(ChangeKind::Modified),
+            (Some(old), Some(new)) => (old.mode != new.mode).then_some(ChangeKind::Mode),
+            (Some(old), None) => is_listed(old).then_some(ChangeKind::Deleted),
+            (None, Some(new)) => is_listed(new).then_some(ChangeKind::Added),
+            (None, None) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What tags and runs may be called.
+//!
+//! A name is typed where a revision is expected, so a tag that reads like another form of revision would hide what it
+//! reads like, and one with `..` in it could never be found again. Such names are refused when they are given; the
+//! store itself holds any name, and [`super::revision`] finds an exact tag first.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::HexPrefix;
+use crate::limits::LABEL_LENGTH_MAX_BYTES;
+use crate::path::escaped;
+
+/// Checks the name of a new tag.
+///
+/// Refused, as `Invalid`: what [`check_run_name`] refuses; a colon, which separates a revision from a path; what reads
+/// as a step (`s12`, also with an offset), as an id (four hex digits or more, and nothing else), or as anything that
+/// begins with `@`.
+pub fn check_tag_name(name: &str) -> Result<()> {
+    let refuse = |detail: &str| Err(Error::new(ErrorKind::Invalid, "name tag", escaped(name.as_bytes()), detail));
+    if let Some(detail) = problem(name) {
+        return refuse(detail);
+    }
+    if name.contains(':') {
+        return refuse("a name with a colon reads as a revision and a path");
+    }
+    if name.starts_with('@') {
+        return refuse("a name that begins with `@` reads as a place in history");
+    }
+    if step_number(without_offsets(name)).is_some() {
+        return refuse("it reads as a step");
+    }
+    if HexPrefix::parse(name).is_some() {
+        return refuse("it reads as the id of a snapshot");
+    }
+    Ok(())
+}
+
+/// Checks the name of a new run.
+///
+/// Refused, as `Invalid`: nothing at all, more than 255 bytes, control characters and white space, `..`, a dash or dot
+/// at either end.
+pub fn check_run_name(name: &str) -> Result<()> {
+    match problem(name) {
+        Some(detail) => Err(Error::new(ErrorKind::Invalid, "name run", escaped(name.as_bytes()), detail)),
+        None => Ok(()),
+    }
+}
+
+/// The number of `s12`; `None` for what is no step. More digits than a number holds are the largest number, which no
+/// step has.
+pub(super) fn step_number(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix('s')?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(digits.parse().unwrap_or(u64::MAX))
+}
+
+/// Takes the last `-` or `-N` off: what is before it, and how far back it goes.
+pub(super) fn split_offset(text: &str) -> Option<(&str, u64)> {
+    let base = text.trim_end_matches(|character: char| character.is_ascii_digit());
+    let digits = &text[base.len()..];
+    let base = base.strip_suffix('-').filter(|base| !base.is_empty())?;
+    let count = if digits.is_empty() { 1 } else { digits.parse().unwrap_or(u64::MAX) };
+    Some((base, count))
+}
+
+fn without_offsets(mut text: &str) -> &str {
+    while let Some((base, _)) = split_offset(text) {
+        text = base;
+    }
+    text
+}
+
+/// What is wrong with any name.
+fn problem(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("a name is empty"),
+        _ if name.len() > LABEL_LENGTH_MAX_BYTES => Some("a name is longer than 255 bytes"),
+        _ if name.chars().any(|character| character.is_control() || character.is_whitespace()) => {
+            Some("a name has white space or control characters in it")
+        }
+        _ if name.contains("..") => Some("a name with `..` reads as a range"),
+        _ if name.starts_with(['-', '.']) || name.ends_with(['-', '.']) => {
+            Some("a name begins or ends with a dash or a dot")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_run_name, check_tag_name, split_offset, step_number};
+    use crate::limits::LABEL_LENGTH_MAX_BYTES;
+
+    #[test]
+    fn ordinary_names_are_taken() {
+        for name in ["v1", "before-refactor", "v1.0-2", "2026-11-20", "abc", "release/7", "s", "step3", "s-1x", "\u{e9}t\u{e9}"] {
+            assert!(check_tag_name(name).is_ok(), "{name}");
+            assert!(check_run_name(name).is_ok(), "{name}");
+        }
+        for name in ["s12", "deadbeef", "claude:7f", "@nightly"] {
+            assert!(check_run_name(name).is_ok(), "{name}");
+        }
+        assert!(check_tag_name(&"x".repeat(LABEL_LENGTH_MAX_BYTES)).is_ok());
+    }
+
+    #[test]
+    fn names_that_read_as_something_else_are_refused() {
+        for name in ["s12", "s12-2", "s1-", "beef", "0123456789", "@", "@x", "run:a", "a:b"] {
+            assert!(check_tag_name(name).is_err(), "{name}");
+        }
+        let too_long = "x".repeat(LABEL_LENGTH_MAX_BYTES + 1);
+        for name in ["", "a..b", "-a", "a-", ".", "a.", ".a", "a b", "a\tb", "a\u{a0}b", "a\u{7f}", &too_long] {
+            assert!(check_tag_name(name).is_err(), "{name}");
+            assert!(check_run_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn offsets_and_steps_are_read() {
+        assert_eq!(split_offset("@-"), Some(("@", 1)));
+        assert_eq!(split_offset("@-3"), Some(("@", 3)));
+        assert_eq!(split_offset("v1-2-3"), Some(("v1-2", 3)));
+        assert_eq!(split_offset("v1--"), Some(("v1-", 1)));
+        assert_eq!(split_offset("v1"), None);
+        assert_eq!(split_offset("-3"), None);
+        assert_eq!(split_offset("@-99999999999999999999"), Some(("@", u64::MAX)));
+        assert_eq!(step_number("s012"), Some(12));
+        assert_eq!(step_number("s"), None);
+        assert_eq!(step_number("s99999999999999999999"), Some(u64::MAX));
+    }
+}

@@ -1,0 +1,179 @@
+//! Content into a batch: hashing, chunking, and telling the store what each piece is probably most like.
+//!
+//! Short content is one object, stored against the content the path had before. Long content is cut into chunks as it is
+//! read, a window at a time, so memory does not depend on its length; a chunk that is new is stored against the chunk
+//! that stood in its place before, and the list of chunks against the list before.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use crate::chunker::{Sizes, cuts, sizes_for};
+use crate::error::Result;
+use crate::format::chunk_list::{self, ChunkRef};
+use crate::format::pack::ObjectKind;
+use crate::format::snapshot::Attachment;
+use crate::id::{BlobId, Digest};
+use crate::limits::{ATTACHMENT_INLINE_MAX_BYTES, CHUNK_LENGTH_MAX_BYTES};
+use crate::store::{Batch, NewObject};
+
+/// Bytes of a long content held at once.
+const WINDOW_BYTES: usize = 8 << 20;
+
+/// Content of up to 1 MiB, and the content before it at the same place.
+#[derive(Debug)]
+pub struct Short {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// What it is probably most like.
+    pub previous: Option<BlobId>,
+}
+
+/// Where long content comes from: appends up to the given number of bytes to the buffer and returns how many, 0 at the
+/// end.
+pub type ReadPiece<'a> = dyn FnMut(&mut Vec<u8>, usize) -> Result<usize> + 'a;
+
+/// Adds short contents, in order.
+pub fn short(batch: &mut Batch<'_>, contents: Vec<Short>) -> Result<Vec<BlobId>> {
+    let objects: Vec<NewObject> = contents
+        .into_par_iter()
+        .map(|content| {
+            assert!(content.bytes.len() <= CHUNK_LENGTH_MAX_BYTES, "longer content is chunked");
+            let id = Digest::of(&content.bytes);
+            let previous = content.previous.map(|blob| blob.0);
+            NewObject { kind: ObjectKind::Content, id, bytes: content.bytes, previous }
+        })
+        .collect();
+    let ids = objects.iter().map(|object| BlobId(object.id)).collect();
+    batch.add(objects)?;
+    Ok(ids)
+}
+
+/// Adds long content of about `length_bytes` bytes, and returns its id and its length.
+pub fn long(
+    batch: &mut Batch<'_>,
+    length_bytes: u64,
+    previous: Option<Vec<ChunkRef>>,
+    previous_id: Option<BlobId>,
+    read: &mut ReadPiece<'_>,
+) -> Result<(BlobId, u64)> {
+    let sizes = sizes_for(length_bytes);
+    let mut places = Places::new(previous.unwrap_or_default());
+    let mut whole = blake3::Hasher::new();
+    let mut list = Vec::new();
+    let mut window = Vec::with_capacity(WINDOW_BYTES);
+    loop {
+        let kept = window.len();
+        let is_last = fill(&mut window, read)?;
+        whole.update_rayon(&window[kept..]);
+        let taken = add_chunks(batch, &window, sizes, is_last, &mut places, &mut list)?;
+        window.drain(..taken);
+        if is_last {
+            break;
+        }
+    }
+    let id = BlobId(Digest(*whole.finalize().as_bytes()));
+    let total = chunk_list::total_length_bytes(&list);
+    match list.len() {
+        0 => drop(short(batch, vec![Short { bytes: Vec::new(), previous: None }])?),
+        1 => {}
+        _ => {
+            let previous = previous_id.map(|blob| blob.0);
+            let bytes = chunk_list::encode(&list);
+            batch.add(vec![NewObject { kind: ObjectKind::ChunkList, id: id.0, bytes, previous }])?;
+        }
+    }
+    Ok((id, total))
+}
+
+/// Adds bytes that belong to a snapshot: kept inside it when short.
+pub fn attachment(batch: &mut Batch<'_>, bytes: Vec<u8>) -> Result<Attachment> {
+    match bytes.len() {
+        0 => Ok(Attachment::Empty),
+        1..=ATTACHMENT_INLINE_MAX_BYTES => Ok(Attachment::Inline(bytes)),
+        _ => any(batch, bytes).map(Attachment::Blob),
+    }
+}
+
+/// Adds content in memory, whatever its length.
+pub fn any(batch: &mut Batch<'_>, bytes: Vec<u8>) -> Result<BlobId> {
+    if bytes.len() <= CHUNK_LENGTH_MAX_BYTES {
+        let ids = short(batch, vec![Short { bytes, previous: None }])?;
+        return Ok(ids[0]);
+    }
+    let mut rest = &bytes[..];
+    let (id, _) = long(batch, bytes.len() as u64, None, None, &mut |window, most| {
+        let (piece, after) = rest.split_at(most.min(rest.len()));
+        window.extend_from_slice(piece);
+        rest = after;
+        Ok(piece.len())
+    })?;
+    Ok(id)
+}
+
+/// Fills the window; whether the end was reached.
+fn fill(window: &mut Vec<u8>, read: &mut ReadPiece<'_>) -> Result<bool> {
+    while window.len() < WINDOW_BYTES {
+        if read(window, WINDOW_BYTES - window.len())? == 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Cuts what can be cut of the window, adds the new chunks, and returns how many bytes that was.
+fn add_chunks(
+    batch: &mut Batch<'_>,
+    window: &[u8],
+    sizes: Sizes,
+    is_last: bool,
+    places: &mut Places,
+    list: &mut Vec<ChunkRef>,
+) -> Result<usize> {
+    let mut pieces = Vec::new();
+    let mut taken = 0;
+    for length in cuts(window, sizes, is_last) {
+        pieces.push(&window[taken..taken + length]);
+        taken += length;
+    }
+    let ids: Vec<Digest> = pieces.par_iter().map(|piece| Digest::of(piece)).collect();
+    let mut objects = Vec::new();
+    for (piece, id) in pieces.into_iter().zip(ids) {
+        let previous = places.before(BlobId(id));
+        let length_bytes = u32::try_from(piece.len()).expect("a chunk is at most 1 MiB long");
+        list.push(ChunkRef { id: BlobId(id), length_bytes });
+        if !batch.has(ObjectKind::Content, &id) {
+            let previous = previous.map(|blob| blob.0);
+            objects.push(NewObject { kind: ObjectKind::Content, id, bytes: piece.to_vec(), previous });
+        }
+    }
+    batch.add(objects)?;
+    Ok(taken)
+}
+
+/// Pairs the chunks of the new content with those before it: equal ones keep the two in step, and what lies between
+/// two equal ones is paired in order.
+struct Places {
+    before: Vec<ChunkRef>,
+    at: HashMap<BlobId, usize>,
+    next: usize,
+}
+
+impl Places {
+    fn new(before: Vec<ChunkRef>) -> Self {
+        let at = before.iter().enumerate().map(|(place, chunk)| (chunk.id, place)).collect();
+        Self { before, at, next: 0 }
+    }
+
+    /// The chunk that stood in the place of the next chunk of the new content.
+    fn before(&mut self, chunk: BlobId) -> Option<BlobId> {
+        if let Some(&place) = self.at.get(&chunk) {
+            // A chunk that stands in many places (zeros) must not throw the pairing back.
+            self.next = self.next.max(place + 1);
+            return Some(chunk);
+        }
+        let before = self.before.get(self.next).map(|chunk| chunk.id);
+        self.next += 1;
+        before
+    }
+}

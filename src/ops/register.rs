@@ -1,0 +1,128 @@
+//! Which folder is meant, and which store belongs to it: registering, finding, listing, moving and forgetting workspaces.
+
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result, shown};
+use crate::format::facts::Fact;
+use crate::id::{Digest, WorkspaceId};
+use crate::store::{State, Store, Workspace};
+use crate::time::Timestamp;
+
+/// What a folder is checked against before it is recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// The store's own folder.
+    pub store_root: Option<PathBuf>,
+    /// The user's home.
+    pub home: Option<PathBuf>,
+    /// Record it all the same.
+    pub force: bool,
+}
+
+/// The absolute path of a folder, symlinks resolved.
+pub fn resolve_folder(path: &Path) -> Result<PathBuf> {
+    let resolved = std::fs::canonicalize(path).map_err(|e| Error::io("find folder", path, e))?;
+    if resolved.is_dir() {
+        Ok(resolved)
+    } else {
+        Err(Error::new(ErrorKind::Invalid, "record", shown(path), "it is not a folder"))
+    }
+}
+
+/// The workspace that `folder` is, or is in; the innermost one.
+pub fn workspace_of<'a>(state: &'a State, folder: &Path) -> Option<&'a Workspace> {
+    folder.ancestors().find_map(|ancestor| state.workspace_at(ancestor.as_os_str().as_bytes()))
+}
+
+/// The workspace that `folder` is in, or an error that says what to do.
+pub fn expect_workspace(state: &State, folder: &Path) -> Result<WorkspaceId> {
+    let found = workspace_of(state, folder).map(|workspace| workspace.id);
+    found.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "find workspace of", shown(folder), "no recorded folder contains it")
+            .with_hint("`retro snap` records this folder; `retro workspace list` shows the recorded ones")
+    })
+}
+
+/// Where a workspace is.
+pub fn root_of(workspace: &Workspace) -> PathBuf {
+    PathBuf::from(std::ffi::OsString::from_vec(workspace.root.clone()))
+}
+
+/// Registers `folder` as a workspace, and says whether that is new. `folder` is resolved already.
+pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> Result<(WorkspaceId, bool)> {
+    let root = folder.as_os_str().as_bytes();
+    if let Some(found) = store.state().workspace_at(root) {
+        return Ok((found.id, false));
+    }
+    check(folder, guard)?;
+    let id = WorkspaceId(Digest::of(&[&store.disk().random()[..], root].concat()).prefix());
+    let mut is_new = true;
+    let committed = store.record(|state| {
+        is_new = state.workspace_at(root).is_none();
+        let fact = Fact::WorkspaceAdded { workspace: id, root: root.to_vec(), time: now };
+        Ok(if is_new { vec![fact] } else { Vec::new() })
+    })?;
+    let found = committed.state.workspace_at(root).expect("it was added, or was there already");
+    Ok((found.id, is_new))
+}
+
+/// Tells the store that a workspace's folder is now at `folder`, which is resolved already.
+pub fn move_workspace(store: &Store, workspace: WorkspaceId, folder: &Path, now: Timestamp) -> Result<()> {
+    let root = folder.as_os_str().as_bytes().to_vec();
+    store.record(|state| {
+        if let Some(other) = state.workspace_at(&root)
+            && other.id != workspace
+        {
+            let detail = format!("it is recorded as workspace {} already", other.id.short());
+            return Err(Error::new(ErrorKind::Exists, "move workspace to", shown(folder), detail));
+        }
+        Ok(vec![Fact::WorkspaceMoved { workspace, root, time: now }])
+    })?;
+    Ok(())
+}
+
+/// Forgets a workspace: its snapshots lose their place in history. Nothing in its folder is touched.
+pub fn forget_workspace(store: &Store, workspace: WorkspaceId, now: Timestamp) -> Result<()> {
+    store.record(|_| Ok(vec![Fact::WorkspaceForgotten { workspace, time: now }]))?;
+    Ok(())
+}
+
+/// The workspace a person means: by the digits of its id, or by its path.
+pub fn named_workspace(state: &State, name: &str) -> Result<WorkspaceId> {
+    let by_id: Vec<&Workspace> = state
+        .workspaces
+        .values()
+        .filter(|workspace| name.len() >= 4 && workspace.id.to_string().starts_with(&name.to_lowercase()))
+        .collect();
+    let absolute = std::path::absolute(name).map_err(|e| Error::io("find folder", name, e))?;
+    let resolved = std::fs::canonicalize(&absolute).unwrap_or(absolute);
+    let by_path = state.workspace_at(resolved.as_os_str().as_bytes());
+    match (by_path, &by_id[..]) {
+        (Some(found), _) => Ok(found.id),
+        (None, [found]) => Ok(found.id),
+        (None, []) => Err(Error::new(ErrorKind::NotFound, "find workspace", name, "no recorded folder has this path or id")
+            .with_hint("`retro workspace list` shows the recorded ones")),
+        (None, _) => Err(Error::new(ErrorKind::Invalid, "find workspace", name, "several ids begin like this")),
+    }
+}
+
+fn check(folder: &Path, guard: &Guard) -> Result<()> {
+    if guard.force {
+        return Ok(());
+    }
+    let refuse = |what: &str| {
+        Err(Error::new(ErrorKind::Invalid, "record", shown(folder), format!("it is {what}"))
+            .with_hint("name a project folder with -C, or insist with --force"))
+    };
+    let is_store = guard.store_root.as_deref().is_some_and(|root| folder.starts_with(root));
+    if folder.parent().is_none() {
+        refuse("the root of the file system")
+    } else if guard.home.as_deref() == Some(folder) {
+        refuse("your home folder")
+    } else if is_store {
+        refuse("retro's own store, or a folder in it")
+    } else {
+        Ok(())
+    }
+}

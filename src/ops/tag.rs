@@ -1,0 +1,43 @@
+//! Names and keep-marks of snapshots.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::facts::Fact;
+use crate::history::revision::check_tag_name;
+use crate::id::SnapshotId;
+use crate::store::Store;
+use crate::time::Timestamp;
+
+/// Gives a snapshot a name. A name that is taken by another snapshot is moved only with `force`.
+pub fn tag(store: &Store, name: &str, snapshot: SnapshotId, force: bool, now: Timestamp) -> Result<()> {
+    check_tag_name(name)?;
+    store.snapshot(snapshot)?;
+    store.record(|state| match state.tags.get(name) {
+        Some(taken) if *taken == snapshot => Ok(Vec::new()),
+        Some(taken) if !force => {
+            let detail = format!("it names snapshot {} already", taken.short());
+            Err(Error::new(ErrorKind::Exists, "tag", name, detail).with_hint("--force moves it"))
+        }
+        _ => Ok(vec![Fact::Tagged { name: name.to_owned(), snapshot: Some(snapshot), time: now }]),
+    })?;
+    Ok(())
+}
+
+/// Takes a name away.
+pub fn delete_tag(store: &Store, name: &str, now: Timestamp) -> Result<()> {
+    store.record(|state| match state.tags.get(name) {
+        Some(_) => Ok(vec![Fact::Tagged { name: name.to_owned(), snapshot: None, time: now }]),
+        None => Err(Error::new(ErrorKind::NotFound, "delete tag", name, "there is no such tag")),
+    })?;
+    Ok(())
+}
+
+/// Marks a snapshot to be kept by gc, or takes the mark away. Says whether anything changed.
+pub fn pin(store: &Store, snapshot: SnapshotId, pinned: bool, now: Timestamp) -> Result<bool> {
+    store.snapshot(snapshot)?;
+    let mut changed = false;
+    store.record(|state| {
+        changed = state.pins.contains(&snapshot) != pinned;
+        Ok(if changed { vec![Fact::Pinned { snapshot, pinned, time: now }] } else { Vec::new() })
+    })?;
+    Ok(changed)
+}

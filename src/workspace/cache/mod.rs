@@ -1,0 +1,304 @@
+//! The stat cache of a workspace: what is believed about it without reading it.
+//!
+//! One file per workspace, `workspaces/ID/stat`, mapped and looked up in place (its bytes: [`crate::format::cache`]).
+//! Nothing is unpacked at load but the places of the folders changed since the file was last written whole, so loading
+//! costs microseconds and memory does not grow with the workspace.
+//!
+//! Invariants, on which every snapshot rests:
+//!
+//! - *An entry is true by itself.* "A file with this stat has this content" was seen once, and is either still true or
+//!   the stat is another one by now. A stale copy of the file is therefore harmless.
+//! - *A list is true by itself.* "These entries make this tree id."
+//! - *Lists agree.* Where a list has a child folder, and the cache has that folder too, both give it the same tree id.
+//!   [`store`] asserts it; groups being whole or absent keeps it. Without it an unchanged parent of a changed folder
+//!   could be taken for unchanged.
+//! - *Everything named is in the store.* The caller writes the cache after its objects are durable, and gc raises the
+//!   generation before it deletes anything.
+//!
+//! Whatever is missing, damaged, of another store, workspace or generation is not known, and costs a reading.
+//! A folder that is deleted keeps its block until the file is written whole again: true by itself, and free if the
+//! folder comes back.
+
+mod update;
+
+use std::ops::Range;
+
+pub use crate::format::cache::{CachedEntry, FolderFacts};
+pub use update::{CacheEntry, CacheUpdate, ChildUpdate, EntriesUpdate, FolderUpdate, Stored, store};
+
+use crate::disk::{Bytes, Disk};
+use crate::format::cache::{self as bytes, Block, Extent, Line, PLACE_LENGTH_BYTES};
+use crate::id::{StoreId, TreeId, WorkspaceId};
+use crate::path::TreePath;
+
+/// What a cache is about. One with another key is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheKey {
+    /// The store that has the objects.
+    pub store: StoreId,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Raised by gc before it deletes anything.
+    pub generation: u64,
+}
+
+/// What was true of a workspace when it was last captured.
+#[derive(Debug)]
+pub struct StatCache {
+    key: CacheKey,
+    bytes: Bytes,
+    state: Option<State>,
+}
+
+/// What is known about the file after checking its header, table and groups.
+#[derive(Debug)]
+struct State {
+    file_count: u64,
+    /// Place of the table.
+    table: Range<usize>,
+    /// Blocks of the groups, by hash and then in the order they were written.
+    changed: Vec<Changed>,
+    /// End of the last intact group; anything after it is damage.
+    end: usize,
+    /// Checksum that the next group continues.
+    checksum: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Changed {
+    hash: u64,
+    start: usize,
+    end: usize,
+}
+
+/// One folder as the cache has it.
+#[derive(Clone, Debug)]
+pub struct CachedFolder<'a> {
+    facts: FolderFacts,
+    base: Block<'a>,
+    /// Lines that replace those of the base, ascending by name.
+    difference: Vec<Line<'a>>,
+}
+
+/// The entries of a folder, ascending by name.
+#[derive(Clone, Debug)]
+pub struct Entries<'f, 'a> {
+    base: Block<'a>,
+    next: usize,
+    difference: &'f [Line<'a>],
+}
+
+impl StatCache {
+    /// Maps the cache of a workspace. One that is not there, or cannot be believed, is empty.
+    pub fn load(disk: &dyn Disk, key: CacheKey) -> Self {
+        let bytes = disk.map(&file_name(key.workspace)).unwrap_or_else(|_| Bytes::owned(Vec::new()));
+        let state = State::read(&key, &bytes);
+        Self { key, bytes, state }
+    }
+
+    /// A cache that knows nothing.
+    pub fn empty(key: CacheKey) -> Self {
+        Self { key, bytes: Bytes::owned(Vec::new()), state: None }
+    }
+
+    /// What it is about.
+    pub fn key(&self) -> CacheKey {
+        self.key
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.state.is_none()
+    }
+
+    /// About how many files it knows.
+    pub fn file_count(&self) -> u64 {
+        self.state.as_ref().map_or(0, |state| state.file_count)
+    }
+
+    /// The root tree of the last capture.
+    pub fn root(&self) -> Option<TreeId> {
+        self.folder(&TreePath::root()).map(|folder| folder.tree())
+    }
+
+    /// One folder, if it is known and undamaged.
+    pub fn folder(&self, path: &TreePath) -> Option<CachedFolder<'_>> {
+        let state = self.state.as_ref()?;
+        let path = path.as_bytes();
+        let hash = bytes::path_hash(path);
+        let first = state.changed.partition_point(|changed| changed.hash < hash);
+        let changed = state.changed[first..].iter().take_while(|changed| changed.hash == hash);
+        let mut base = self.base_block(state, hash, path);
+        let mut later: Vec<Block<'_>> = Vec::new();
+        for changed in changed {
+            let block = bytes::decode_block(&self.bytes[changed.start..changed.end]).ok()?;
+            match block.extent {
+                _ if block.path != path => {}
+                Extent::Whole => {
+                    later.clear();
+                    base = Some(block);
+                }
+                Extent::Difference => later.push(block),
+            }
+        }
+        let base = base?;
+        let facts = later.last().map_or(base.facts, |block| block.facts);
+        Some(CachedFolder { facts, base, difference: combine(&later) })
+    }
+
+    /// All folders that can be reached from the root, each before those in it.
+    pub fn folders(&self) -> impl Iterator<Item = (TreePath, CachedFolder<'_>)> {
+        let mut waiting = vec![TreePath::root()];
+        std::iter::from_fn(move || {
+            while let Some(path) = waiting.pop() {
+                let Some(folder) = self.folder(&path) else { continue };
+                let first = waiting.len();
+                waiting.extend(folder.child_folders().map(|child| path.join(child.name)));
+                waiting[first..].reverse();
+                return Some((path, folder));
+            }
+            None
+        })
+    }
+
+    fn base_block(&self, state: &State, hash: u64, path: &[u8]) -> Option<Block<'_>> {
+        bytes::places_of(self.table(state), hash).find_map(|place| {
+            let start = usize::try_from(place.offset).ok()?;
+            let end = start.checked_add(usize::try_from(place.length).ok()?)?;
+            let block = bytes::decode_block(self.bytes.get(start..end)?).ok()?;
+            (block.path == path && block.extent == Extent::Whole).then_some(block)
+        })
+    }
+
+    fn table(&self, state: &State) -> &[[u8; PLACE_LENGTH_BYTES]] {
+        self.bytes[state.table.clone()].as_chunks().0
+    }
+}
+
+impl State {
+    fn read(key: &CacheKey, file: &[u8]) -> Option<Self> {
+        let (header, mut checksum) = bytes::decode_header(file).ok()?;
+        let found = CacheKey { store: header.store, workspace: header.workspace, generation: header.generation };
+        if found != *key {
+            return None;
+        }
+        let table_start = usize::try_from(header.table_offset).ok()?;
+        let table_end = table_start + bytes::table(&header, file)?.as_flattened().len();
+        let mut changed = Vec::new();
+        let mut end = table_end;
+        while let Some(group) = bytes::decode_group(checksum, &file[end..]) {
+            let blocks_start = group.blocks_start(end);
+            if !places_of_blocks(group.blocks, blocks_start, &mut changed) {
+                break;
+            }
+            checksum = group.checksum;
+            end += group.length_bytes;
+        }
+        changed.sort_unstable();
+        Some(Self { file_count: header.file_count, table: table_start..table_end, changed, end, checksum })
+    }
+}
+
+/// Notes where each block of a group is; nothing is noted if one of them is malformed.
+fn places_of_blocks(blocks: &[u8], blocks_start: usize, changed: &mut Vec<Changed>) -> bool {
+    let before = changed.len();
+    let mut at = 0;
+    while at < blocks.len() {
+        let length = bytes::block_length_bytes(&blocks[at..]);
+        let block = length.and_then(|length| bytes::decode_block(&blocks[at..at + length]).ok());
+        let (Some(length), Some(block)) = (length, block) else {
+            changed.truncate(before);
+            return false;
+        };
+        let start = blocks_start + at;
+        changed.push(Changed { hash: bytes::path_hash(block.path), start, end: start + length });
+        at += length;
+    }
+    true
+}
+
+impl<'a> CachedFolder<'a> {
+    /// Its tree, its size and where it is.
+    pub fn facts(&self) -> FolderFacts {
+        self.facts
+    }
+
+    /// The id of its tree.
+    pub fn tree(&self) -> TreeId {
+        self.facts.tree
+    }
+
+    /// Its entries, ascending by name.
+    pub fn entries(&self) -> Entries<'_, 'a> {
+        Entries { base: self.base, next: 0, difference: &self.difference }
+    }
+
+    /// The folders in it.
+    pub fn child_folders(&self) -> impl Iterator<Item = CachedEntry<'a>> {
+        self.entries().filter(|entry| entry.kind == crate::format::tree::Kind::Folder)
+    }
+
+    /// One entry.
+    pub fn find(&self, name: &[u8]) -> Option<CachedEntry<'a>> {
+        let line = match self.difference.binary_search_by(|line| line.name().cmp(name)) {
+            Ok(at) => self.difference[at],
+            Err(_) => self.base.line(self.base.position(name)?),
+        };
+        match line {
+            Line::Entry(entry) => Some(entry),
+            Line::Gone(_) => None,
+        }
+    }
+}
+
+impl<'a> Iterator for Entries<'_, 'a> {
+    type Item = CachedEntry<'a>;
+
+    fn next(&mut self) -> Option<CachedEntry<'a>> {
+        loop {
+            let base = (self.next < self.base.len()).then(|| self.base.line(self.next));
+            let line = match (base, self.difference.split_first()) {
+                (None, None) => return None,
+                (Some(base), None) => {
+                    self.next += 1;
+                    base
+                }
+                (Some(base), Some((changed, _))) if base.name() < changed.name() => {
+                    self.next += 1;
+                    base
+                }
+                (base, Some((changed, rest))) => {
+                    self.next += usize::from(base.is_some_and(|base| base.name() == changed.name()));
+                    self.difference = rest;
+                    *changed
+                }
+            };
+            if let Line::Entry(entry) = line {
+                return Some(entry);
+            }
+        }
+    }
+}
+
+/// The lines of blocks written one after another; of one name, the last.
+fn combine<'a>(blocks: &[Block<'a>]) -> Vec<Line<'a>> {
+    match blocks {
+        [] => Vec::new(),
+        [one] => one.lines().collect(),
+        _ => {
+            let latest_first = blocks.iter().rev().flat_map(|block| block.lines());
+            let mut lines: Vec<Line<'a>> = latest_first.collect();
+            // A stable sort keeps the latest line of a name first, and that is the one `dedup` keeps.
+            lines.sort_by(|a, b| a.name().cmp(b.name()));
+            lines.dedup_by(|later, earlier| later.name() == earlier.name());
+            lines
+        }
+    }
+}
+
+fn file_name(workspace: WorkspaceId) -> String {
+    format!("workspaces/{workspace}/stat")
+}
+
+#[cfg(test)]
+mod tests;

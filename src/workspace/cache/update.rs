@@ -1,0 +1,365 @@
+//! Writing the stat cache: what changed is appended; when that has grown, the file is written anew and renamed.
+//!
+//! Never synced, because it can be made again: after a power loss a checksum fails, and that folder is read once more.
+//! Writers of one workspace take turns through a kernel lock of the cache's own; who finds it taken, or finds that
+//! another process has written meanwhile, leaves the file alone: the other's cache is as true as this one.
+//! A file that others may have mapped is only ever appended to, never written in place.
+
+use std::collections::BTreeMap;
+
+use super::{CacheKey, CachedEntry, CachedFolder, FolderFacts, StatCache, file_name};
+use crate::disk::{Disk, LockMode};
+use crate::error::Result;
+use crate::format::cache::{self as bytes, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, Place};
+use crate::format::tree::Kind;
+use crate::id::{Digest, TreeId};
+use crate::limits::CACHE_OVERLAY_MIN_BYTES;
+use crate::path::TreePath;
+use crate::workspace::stat::FileStat;
+
+/// What a capture found out.
+#[derive(Clone, Debug, Default)]
+pub struct CacheUpdate {
+    /// Folders whose list or tree id is not what the cache has. A folder whose tree id changed comes with all above it.
+    pub folders: BTreeMap<TreePath, FolderUpdate>,
+    /// Number of files in the workspace.
+    pub file_count: u64,
+}
+
+/// One folder as it is now.
+#[derive(Clone, Debug)]
+pub struct FolderUpdate {
+    /// Its tree, its size and where it is.
+    pub facts: FolderFacts,
+    /// What is in it.
+    pub entries: EntriesUpdate,
+}
+
+/// What is in a folder now.
+#[derive(Clone, Debug)]
+pub enum EntriesUpdate {
+    /// All entries, ascending by name.
+    Whole(Vec<CacheEntry>),
+    /// What the cache has, but for the trees of these child folders, ascending by name.
+    Children(Vec<ChildUpdate>),
+}
+
+/// An entry of a folder, with what proves that it is unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheEntry {
+    /// Name within the folder.
+    pub name: Box<[u8]>,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits; 0 for symlinks.
+    pub mode: u16,
+    /// Bytes that were read, or the sum below a folder: what the tree says.
+    pub size: u64,
+    /// The stat of the very bytes that were read; ignored for folders, whose lists are their proof.
+    pub stat: FileStat,
+    /// Whether to read it again next time, see [`crate::workspace::stat::RacyRule`].
+    pub is_racy: bool,
+    /// Content, target or tree.
+    pub id: Digest,
+}
+
+/// A child folder of a folder that is otherwise unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildUpdate {
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// Its tree now.
+    pub tree: TreeId,
+    /// Sum of the sizes below it, in bytes.
+    pub size: u64,
+}
+
+/// What became of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// The cache says all of it already.
+    Unchanged,
+    /// The changes were appended.
+    Appended,
+    /// The file was written anew.
+    Rewritten,
+    /// Another process is writing, or has written since `cache` was loaded.
+    Skipped,
+}
+
+/// Writes what changed since `cache` was loaded. Only after everything it names is durable in the store.
+///
+/// Panics if a folder's tree id is not the one its parent has for it.
+pub fn store(disk: &dyn Disk, cache: &StatCache, update: &CacheUpdate) -> Result<Stored> {
+    check_that_lists_agree(cache, update);
+    let folder = format!("workspaces/{}", cache.key.workspace);
+    if cache.is_empty() {
+        disk.create_folder(&folder)?;
+    }
+    let Some(_lock) = disk.lock(&format!("{folder}/stat-lock"), LockMode::TryExclusive)? else {
+        return Ok(Stored::Skipped);
+    };
+    let Some(state) = cache.state.as_ref().filter(|state| state.end == cache.bytes.len()) else {
+        return rewrite(disk, cache, update);
+    };
+    let Some(blocks) = changed_blocks(cache, update) else {
+        return rewrite(disk, cache, update);
+    };
+    if blocks.is_empty() {
+        return Ok(Stored::Unchanged);
+    }
+    let group = bytes::encode_group(state.checksum, &blocks);
+    let appended = (state.end - state.table.end + group.len()) as u64;
+    if appended > CACHE_OVERLAY_MIN_BYTES.max(state.table.end as u64 / OVERLAY_SHARE) {
+        return rewrite(disk, cache, update);
+    }
+    let name = file_name(cache.key.workspace);
+    if !is_as_loaded(disk, &name, &cache.bytes)? {
+        return Ok(Stored::Skipped);
+    }
+    disk.write(&name, state.end as u64, &group)?;
+    Ok(Stored::Appended)
+}
+
+/// Appended changes may take up to one part in this many of the rest: they are looked through at every load.
+const OVERLAY_SHARE: u64 = 4;
+
+/// Bytes written at once while the file is written anew.
+const WRITE_LENGTH_BYTES: usize = 1 << 20;
+
+/// What is compared at the end of the file, to tell whether it is still the one that was loaded.
+const END_LENGTH_BYTES: usize = 32;
+
+impl CacheEntry {
+    fn view(&self, folder_device: u64) -> CachedEntry<'_> {
+        let is_folder = self.kind == Kind::Folder;
+        let stat = if is_folder { FileStat { device: folder_device, ..FileStat::default() } } else { self.stat };
+        CachedEntry {
+            name: &self.name,
+            kind: self.kind,
+            mode: self.mode,
+            // A file of another length than its stat says proves nothing: it was torn, or the file system lies.
+            is_racy: !is_folder && (self.is_racy || self.size != self.stat.size),
+            is_on_other_device: stat.device != folder_device,
+            size: self.size,
+            mtime_ns: stat.mtime_ns,
+            ctime_ns: stat.ctime_ns,
+            inode: stat.inode,
+            id: self.id,
+        }
+    }
+}
+
+impl FolderUpdate {
+    fn find<'e>(&'e self, cached: Option<&CachedFolder<'e>>, name: &[u8]) -> Option<CachedEntry<'e>> {
+        match &self.entries {
+            EntriesUpdate::Whole(entries) => {
+                let at = entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok()?;
+                Some(entries[at].view(self.facts.device))
+            }
+            EntriesUpdate::Children(children) => {
+                let entry = cached?.find(name)?;
+                match children.binary_search_by(|child| (*child.name).cmp(name)) {
+                    Ok(at) => Some(children[at].on(entry)),
+                    Err(_) => Some(entry),
+                }
+            }
+        }
+    }
+
+    /// The lines that differ from what the cache has.
+    fn difference<'e>(&'e self, cached: &CachedFolder<'e>) -> Vec<Line<'e>> {
+        match &self.entries {
+            EntriesUpdate::Whole(entries) => {
+                let now = entries.iter().map(|entry| entry.view(self.facts.device));
+                difference(cached.entries(), now)
+            }
+            EntriesUpdate::Children(children) => {
+                let found = |child: &ChildUpdate| cached.find(&child.name).expect("a child folder is in the cached list");
+                let lines = children.iter().map(|child| (found(child), child.on(found(child))));
+                lines.filter(|(before, now)| before != now).map(|(_, now)| Line::Entry(now)).collect()
+            }
+        }
+    }
+}
+
+impl ChildUpdate {
+    fn on<'a>(&self, entry: CachedEntry<'a>) -> CachedEntry<'a> {
+        assert!(entry.kind == Kind::Folder, "only folders are child folders");
+        CachedEntry { id: self.tree.0, size: self.size, ..entry }
+    }
+}
+
+/// The invariant that makes an unchanged folder mean an unchanged tree.
+fn check_that_lists_agree(cache: &StatCache, update: &CacheUpdate) {
+    for (path, folder) in &update.folders {
+        let (Some(parent_path), Some(name)) = (path.parent(), path.name()) else { continue };
+        let cached = cache.folder(&parent_path);
+        let in_parent = match update.folders.get(&parent_path) {
+            Some(parent) => parent.find(cached.as_ref(), name),
+            None => cached.as_ref().and_then(|parent| parent.find(name)),
+        };
+        let agrees = in_parent.is_some_and(|entry| entry.kind == Kind::Folder && entry.id == folder.facts.tree.0);
+        assert!(agrees, "the list of a folder has the tree of each child folder");
+    }
+}
+
+/// One block for each folder that is not as the cache has it; `None` if one is too large to be kept, because nothing
+/// can be appended that makes its old block unknown.
+fn changed_blocks(cache: &StatCache, update: &CacheUpdate) -> Option<Vec<u8>> {
+    let mut blocks = Vec::new();
+    for (path, folder) in &update.folders {
+        let cached = cache.folder(path).filter(|cached| cached.facts.device == folder.facts.device);
+        if let Some(cached) = &cached {
+            let lines = folder.difference(cached);
+            if lines.is_empty() && cached.facts == folder.facts {
+                continue;
+            }
+            if lines.len() * 2 <= cached.base.len() + 2 {
+                let lines = lines.into_iter();
+                let put = bytes::put_block(&mut blocks, path.as_bytes(), Extent::Difference, &folder.facts, lines);
+                put.expect("a difference is shorter than the folder it is of");
+                continue;
+            }
+        }
+        put_whole(&mut blocks, cache, path, Some(folder))?;
+    }
+    Some(blocks)
+}
+
+/// Appends the block of a whole folder; `None` for one that is too large or not known.
+fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: Option<&FolderUpdate>) -> Option<()> {
+    let cached = cache.folder(path);
+    let facts = update.map(|update| update.facts).or_else(|| cached.as_ref().map(CachedFolder::facts))?;
+    let put = |out: &mut Vec<u8>, lines: &mut dyn Iterator<Item = Line<'_>>| {
+        bytes::put_block(out, path.as_bytes(), Extent::Whole, &facts, lines).ok()
+    };
+    match update.map(|update| &update.entries) {
+        Some(EntriesUpdate::Whole(entries)) => {
+            put(out, &mut entries.iter().map(|entry| Line::Entry(entry.view(facts.device))))
+        }
+        Some(EntriesUpdate::Children(children)) => {
+            let mut children = children.iter().peekable();
+            let cached = cached?;
+            put(out, &mut cached.entries().map(|entry| match children.next_if(|child| *child.name == *entry.name) {
+                Some(child) => Line::Entry(child.on(entry)),
+                None => Line::Entry(entry),
+            }))
+        }
+        None => put(out, &mut cached?.entries().map(Line::Entry)),
+    }
+}
+
+/// Writes all folders that can be reached into a new file, and puts it in the place of the old one.
+fn rewrite(disk: &dyn Disk, cache: &StatCache, update: &CacheUpdate) -> Result<Stored> {
+    let random = disk.random();
+    let temporary = format!("tmp/{:032x}.stat", u128::from_le_bytes(random));
+    disk.create_folder("tmp")?;
+    let written = write_whole(disk, &temporary, cache, update, random)
+        .and_then(|()| disk.rename(&temporary, &file_name(cache.key.workspace)));
+    match written {
+        Ok(()) => Ok(Stored::Rewritten),
+        Err(error) => {
+            // What went wrong first is what matters; the next writer removes what is left.
+            drop(disk.remove(&temporary));
+            Err(error)
+        }
+    }
+}
+
+fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpdate, random: [u8; 16]) -> Result<()> {
+    let mut buffer = vec![0; CACHE_HEADER_LENGTH_BYTES];
+    let mut written = 0_u64;
+    let mut places: Vec<Place> = Vec::new();
+    let mut waiting = vec![TreePath::root()];
+    while let Some(path) = waiting.pop() {
+        let changed = update.folders.get(&path);
+        let start = buffer.len();
+        if put_whole(&mut buffer, cache, &path, changed).is_none() {
+            // Not known: it is read again next time, and so is all below it that nobody asks for.
+            buffer.truncate(start);
+            continue;
+        }
+        let block = bytes::decode_block(&buffer[start..]).expect("a block reads back as it was written");
+        let first = waiting.len();
+        waiting.extend(block.lines().filter_map(|line| child_folder(&path, &line)));
+        waiting[first..].reverse();
+        places.push(Place {
+            hash: bytes::path_hash(path.as_bytes()),
+            offset: written + start as u64,
+            length: u32::try_from(buffer.len() - start).expect("a block is at most 4 GiB long"),
+        });
+        if buffer.len() >= WRITE_LENGTH_BYTES {
+            disk.write(name, written, &buffer)?;
+            written += buffer.len() as u64;
+            buffer.clear();
+        }
+    }
+    places.sort_unstable();
+    let table = bytes::encode_table(&places);
+    let table_offset = written + buffer.len() as u64;
+    buffer.extend_from_slice(&table);
+    disk.write(name, written, &buffer)?;
+    let CacheKey { store, workspace, generation } = cache.key;
+    let header = CacheHeader {
+        store,
+        workspace,
+        generation,
+        nonce: u64::from_le_bytes(random.first_chunk().copied().expect("sixteen bytes are more than eight")),
+        file_count: update.file_count,
+        table_offset,
+        folder_count: u32::try_from(places.len()).expect("fewer than 2^32 folders"),
+        table_checksum: crate::format::checksum(&[&table]),
+    };
+    disk.write(name, 0, &bytes::encode_header(&header))
+}
+
+fn child_folder(path: &TreePath, line: &Line<'_>) -> Option<TreePath> {
+    match line {
+        Line::Entry(entry) if entry.kind == Kind::Folder => Some(path.join(entry.name)),
+        Line::Entry(_) | Line::Gone(_) => None,
+    }
+}
+
+/// The lines that turn `before` into `now`; both ascend by name.
+fn difference<'e>(
+    before: impl Iterator<Item = CachedEntry<'e>>,
+    now: impl Iterator<Item = CachedEntry<'e>>,
+) -> Vec<Line<'e>> {
+    let (mut before, mut now) = (before.peekable(), now.peekable());
+    let mut lines = Vec::new();
+    loop {
+        match (before.peek(), now.peek()) {
+            (None, None) => return lines,
+            (Some(old), new) if new.is_none_or(|new| old.name < new.name) => {
+                lines.push(Line::Gone(old.name));
+                before.next();
+            }
+            (old, Some(new)) => {
+                let is_same_name = old.is_some_and(|old| old.name == new.name);
+                if old != Some(new) {
+                    lines.push(Line::Entry(*new));
+                }
+                now.next();
+                if is_same_name {
+                    before.next();
+                }
+            }
+            (Some(_), None) => unreachable!("names that are only in the old list were taken above"),
+        }
+    }
+}
+
+/// Whether the file still is what was loaded: the nonce in its header, its length and its last checksum say so.
+fn is_as_loaded(disk: &dyn Disk, name: &str, loaded: &[u8]) -> Result<bool> {
+    let file = disk.open(name)?;
+    if file.length()? != loaded.len() as u64 {
+        return Ok(false);
+    }
+    let mut header = [0; CACHE_HEADER_LENGTH_BYTES];
+    let mut end = [0; END_LENGTH_BYTES];
+    let end_start = loaded.len() - END_LENGTH_BYTES;
+    file.read_at(0, &mut header)?;
+    file.read_at(end_start as u64, &mut end)?;
+    Ok(header == loaded[..CACHE_HEADER_LENGTH_BYTES] && end == loaded[end_start..])
+}

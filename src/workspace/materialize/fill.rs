@@ -1,0 +1,285 @@
+//! A whole tree into an empty or missing folder.
+//!
+//! One task a folder creates the folders in it, writes its first files, and leaves tasks for the rest and for the folders
+//! below. Each thread takes what it left last, and so goes through its part of the tree in order, reading what lies
+//! together in the store together; an idle thread takes what was left longest ago, which is a large part of the tree.
+//!
+//! A folder is 0700 until everything in it is written; whoever writes last gives it its mode. A folder that its owner may
+//! not pass then would hide what is below, so its mode waits until the end. One handle a running task is open, whatever
+//! the depth.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::Scope;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::at::set_mode;
+use super::content::{self, Content};
+use super::{Filled, Kept, KeptReason, Options, pieces};
+use crate::error::{Error, ErrorKind, Result, shown};
+use crate::format::tree::{Entry, Kind};
+use crate::id::{BlobId, TreeId};
+use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
+use crate::path::TreePath;
+use crate::progress::Event;
+use crate::store::Store;
+use crate::workspace::beneath::Root;
+
+/// Writes the tree `root_tree` into `target`, a folder that is empty or not there yet, and gives it `root_mode`.
+///
+/// A folder with anything in it, or something else in its place, is a `Conflict`. After an error the target is left as
+/// far as it got, open to its owner only.
+pub fn fill(
+    store: &Store,
+    root_tree: TreeId,
+    root_mode: u16,
+    target: &Path,
+    options: &Options<'_>,
+) -> Result<Filled> {
+    let root = open_empty(target)?;
+    let filling = Filling::new(store, &root, options);
+    let place = Place { path: TreePath::root(), depth: 0, tree: root_tree, mode: root_mode };
+    rayon::scope(|scope| filling.visit(scope, place));
+    filling.finish()
+}
+
+struct Filling<'a> {
+    store: &'a Store,
+    root: &'a Root,
+    options: &'a Options<'a>,
+    /// Set by the first error, so that all tasks end soon.
+    is_stopped: AtomicBool,
+    first_error: Mutex<Option<Error>>,
+    /// Folders whose mode waits until the end.
+    closed: Mutex<Vec<(TreePath, u16)>>,
+    kept: Mutex<Vec<Kept>>,
+    files: AtomicU64,
+    folders: AtomicU64,
+    symlinks: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// A folder that was created and is still empty.
+struct Place {
+    path: TreePath,
+    depth: usize,
+    tree: TreeId,
+    mode: u16,
+}
+
+/// A folder that is being written into.
+struct Folder {
+    path: TreePath,
+    mode: u16,
+    handle: OwnedFd,
+    /// Its files and symlinks.
+    entries: Vec<Entry>,
+}
+
+/// What an owner needs to reach and write what is below a folder.
+const OWNER_RIGHTS: u16 = 0o700;
+
+impl<'a> Filling<'a> {
+    fn new(store: &'a Store, root: &'a Root, options: &'a Options<'a>) -> Self {
+        Self {
+            store,
+            root,
+            options,
+            is_stopped: AtomicBool::new(false),
+            first_error: Mutex::default(),
+            closed: Mutex::default(),
+            kept: Mutex::default(),
+            files: AtomicU64::new(0),
+            folders: AtomicU64::new(0),
+            symlinks: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    fn visit<'s>(&'s self, scope: &Scope<'s>, place: Place) {
+        self.unless_stopped(|| {
+            let folder = Arc::new(self.enter(scope, place)?);
+            let mut pieces = pieces(&folder.entries, |entry| entry.size).into_iter();
+            let first = pieces.next();
+            for piece in pieces.rev() {
+                let folder = Arc::clone(&folder);
+                scope.spawn(move |_| self.unless_stopped(|| self.write_piece(folder, piece)));
+            }
+            self.write_piece(folder, first.unwrap_or_default())
+        });
+    }
+
+    /// Opens a folder, creates the folders in it, and leaves a task for each.
+    fn enter<'s>(&'s self, scope: &Scope<'s>, place: Place) -> Result<Folder> {
+        let Place { path, depth, tree, mode } = place;
+        if depth > FOLDER_DEPTH_MAX || path.as_bytes().len() > PATH_LENGTH_MAX_BYTES {
+            let detail = format!("it is deeper than {FOLDER_DEPTH_MAX} folders or {PATH_LENGTH_MAX_BYTES} bytes");
+            return Err(Error::new(ErrorKind::Limit, "restore folder", tree, detail));
+        }
+        let handle = self.root.folder(&path).map_err(|e| self.failed("open folder", &path, e))?;
+        let (folders, entries): (Vec<_>, Vec<_>) =
+            self.store.folder(tree)?.into_iter().partition(|entry| entry.kind == Kind::Folder);
+        for entry in &folders {
+            let made = rustix::fs::mkdirat(&handle, &*entry.name, Mode::RWXU);
+            made.map_err(|e| self.failed("create folder", &path.join(&entry.name), e))?;
+        }
+        self.folders.fetch_add(folders.len() as u64, Ordering::Relaxed);
+        for entry in folders.iter().rev() {
+            let path = path.join(&entry.name);
+            let below = Place { path, depth: depth + 1, tree: TreeId(entry.id), mode: entry.mode };
+            scope.spawn(move |scope| self.visit(scope, below));
+        }
+        Ok(Folder { path, mode, handle, entries })
+    }
+
+    fn write_piece(&self, folder: Arc<Folder>, piece: Range<usize>) -> Result<()> {
+        let mut bytes = 0;
+        let files = piece.len() as u64;
+        for entry in &folder.entries[piece] {
+            match entry.kind {
+                Kind::File => {
+                    self.write_file(&folder, entry)?;
+                    bytes += entry.size;
+                    self.files.fetch_add(1, Ordering::Relaxed);
+                }
+                Kind::Symlink => {
+                    self.write_symlink(&folder, entry)?;
+                    self.symlinks.fetch_add(1, Ordering::Relaxed);
+                }
+                Kind::Folder => unreachable!("folders were taken out"),
+            }
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.options.progress.event(Event::Done { files, bytes });
+        match Arc::into_inner(folder) {
+            Some(folder) => self.leave(folder),
+            None => Ok(()),
+        }
+    }
+
+    fn write_file(&self, folder: &Folder, entry: &Entry) -> Result<()> {
+        let fail = |e: Errno| self.failed("write", &folder.path.join(&entry.name), e);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&folder.handle, &*entry.name, flags, Mode::RUSR | Mode::WUSR).map_err(fail)?;
+        let file = File::from(file);
+        let content = Content { id: BlobId(entry.id), size: entry.size };
+        content::write(self.store, content, &file, &|| self.root.display(&folder.path.join(&entry.name)))?;
+        if !set_mode(&file, entry.mode).map_err(fail)? {
+            self.note_refused(folder.path.join(&entry.name));
+        }
+        Ok(())
+    }
+
+    fn write_symlink(&self, folder: &Folder, entry: &Entry) -> Result<()> {
+        let target = content::target(self.store, BlobId(entry.id))?;
+        let made = rustix::fs::symlinkat(&*target, &folder.handle, &*entry.name);
+        made.map_err(|e| self.failed("write symlink", &folder.path.join(&entry.name), e))
+    }
+
+    /// Gives a folder whose files are all written its mode, or leaves that for the end.
+    fn leave(&self, folder: Folder) -> Result<()> {
+        if folder.mode & OWNER_RIGHTS != OWNER_RIGHTS {
+            lock(&self.closed).push((folder.path, folder.mode));
+            return Ok(());
+        }
+        self.set_folder_mode(&folder.handle, &folder.path, folder.mode)
+    }
+
+    fn set_folder_mode(&self, handle: &OwnedFd, path: &TreePath, mode: u16) -> Result<()> {
+        if !set_mode(handle, mode).map_err(|e| self.failed("set mode of", path, e))? {
+            self.note_refused(path.clone());
+        }
+        Ok(())
+    }
+
+    /// Sets the modes that had to wait, deepest first, and counts up.
+    fn finish(self) -> Result<Filled> {
+        if let Some(error) = lock(&self.first_error).take() {
+            return Err(error);
+        }
+        let mut closed = std::mem::take(&mut *lock(&self.closed));
+        closed.sort_unstable_by(|one, other| other.cmp(one));
+        for (path, mode) in closed {
+            let handle = self.root.folder(&path).map_err(|e| self.failed("open folder", &path, e))?;
+            self.set_folder_mode(&handle, &path, mode)?;
+        }
+        if self.options.durable {
+            sync_all(self.root.handle()).map_err(|e| self.failed("sync", &TreePath::root(), e))?;
+        }
+        let mut kept = std::mem::take(&mut *lock(&self.kept));
+        kept.sort();
+        Ok(Filled {
+            files: self.files.into_inner(),
+            folders: self.folders.into_inner(),
+            symlinks: self.symlinks.into_inner(),
+            bytes: self.bytes.into_inner(),
+            kept,
+        })
+    }
+
+    fn unless_stopped(&self, work: impl FnOnce() -> Result<()>) {
+        if self.is_stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = work() {
+            self.is_stopped.store(true, Ordering::Relaxed);
+            lock(&self.first_error).get_or_insert(error);
+        }
+    }
+
+    fn note_refused(&self, path: TreePath) {
+        lock(&self.kept).push(Kept { path, reason: KeptReason::ModeRefused });
+    }
+
+    fn failed(&self, operation: &str, path: &TreePath, e: Errno) -> Error {
+        Error::io(operation, self.root.display(path), e)
+    }
+}
+
+/// Opens the target, creating it where it is missing, and closes it to others.
+fn open_empty(target: &Path) -> Result<Root> {
+    use std::os::unix::fs::DirBuilderExt;
+    let refuse = |detail: &str| Error::new(ErrorKind::Conflict, "restore into", shown(target), detail);
+    if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(|e| Error::io("create folder", parent, e))?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(target) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        made => made.map_err(|e| Error::io("create folder", target, e))?,
+    }
+    let root = Root::open(target).map_err(|error| match error.io_kind() {
+        Some(std::io::ErrorKind::NotADirectory) => refuse("it is not a folder"),
+        _ => error,
+    })?;
+    let fail = |e: Errno| Error::io("read folder", target, e);
+    for entry in rustix::fs::Dir::read_from(root.handle()).map_err(fail)? {
+        if !matches!(entry.map_err(fail)?.file_name().to_bytes(), b"." | b"..") {
+            return Err(refuse("the folder is not empty"));
+        }
+    }
+    set_mode(root.handle(), OWNER_RIGHTS).map_err(|e| Error::io("set mode of", target, e))?;
+    Ok(root)
+}
+
+/// Makes everything on the file system of `handle` durable: cheaper than one call for each of many new files.
+#[cfg(target_os = "linux")]
+fn sync_all(handle: &OwnedFd) -> rustix::io::Result<()> {
+    rustix::fs::syncfs(handle)
+}
+
+/// Makes everything durable.
+#[cfg(not(target_os = "linux"))]
+fn sync_all(_: &OwnedFd) -> rustix::io::Result<()> {
+    rustix::fs::sync();
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,172 @@
+//! The folders of a live workspace while changes are applied: reaching them, writing in read-only ones, their modes.
+//!
+//! A folder that its owner may not write in, list or pass is given these rights for as long as the changes take. Which
+//! folders that are, and which were created or are to get another mode, is kept in one table; [`Folders::settle`] goes
+//! through it deepest first, because a folder without the right to pass hides everything below it. It is called at the
+//! end whether the changes went well or not.
+//!
+//! Only folders that are in the way are loosened: opening is tried first, and writing is prepared for folders in which
+//! something is written. Folders of other people stay as they are, and the system decides.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::io::Errno;
+
+use super::at::{Found, change_mode_at, found, mode_of, set_mode};
+use super::{Applied, KeptReason, is_changed};
+use crate::error::{Error, Result};
+use crate::format::tree::Kind;
+use crate::path::TreePath;
+use crate::workspace::beneath::{Root, open_folder};
+
+/// What an owner needs to work in a folder.
+const OWNER_RIGHTS: u16 = 0o700;
+
+/// The folders of one workspace.
+#[derive(Debug)]
+pub(super) struct Folders<'a> {
+    root: &'a Root,
+    at_end: Mutex<BTreeMap<TreePath, AtEnd>>,
+}
+
+/// The mode a folder has at the end, and why it is in the table.
+#[derive(Clone, Copy, Debug)]
+struct AtEnd {
+    mode: u16,
+    reason: Reason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Loosened,
+    Created,
+    Asked,
+}
+
+impl<'a> Folders<'a> {
+    pub(super) fn new(root: &'a Root) -> Self {
+        Self { root, at_end: Mutex::default() }
+    }
+
+    pub(super) fn root(&self) -> &'a Root {
+        self.root
+    }
+
+    /// Opens a folder to look at what is in it.
+    pub(super) fn reach(&self, path: &TreePath) -> rustix::io::Result<OwnedFd> {
+        match self.root.folder(path) {
+            Err(Errno::ACCESS) => {
+                self.open_the_way(path)?;
+                self.root.folder(path)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Opens a folder to change what is in it.
+    pub(super) fn reach_writable(&self, path: &TreePath) -> rustix::io::Result<OwnedFd> {
+        let handle = self.reach(path)?;
+        self.loosen(&handle, path)?;
+        Ok(handle)
+    }
+
+    /// Makes sure that the owner may change what is in an open folder.
+    pub(super) fn loosen(&self, handle: &OwnedFd, path: &TreePath) -> rustix::io::Result<()> {
+        // The table is locked first: whoever finds the folder writable must also find its true mode noted.
+        let mut at_end = self.table();
+        let mode = mode_of(&rustix::fs::fstat(handle)?);
+        if mode & OWNER_RIGHTS == OWNER_RIGHTS {
+            return Ok(());
+        }
+        match set_mode(handle, mode | OWNER_RIGHTS) {
+            Ok(_) => {
+                at_end.entry(path.clone()).or_insert(AtEnd { mode, reason: Reason::Loosened });
+                Ok(())
+            }
+            Err(Errno::PERM) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Notes a folder that was just created, and the mode it gets at the end.
+    pub(super) fn created(&self, path: &TreePath, mode: u16) {
+        self.table().insert(path.clone(), AtEnd { mode, reason: Reason::Created });
+    }
+
+    /// Notes that a folder is to have another mode.
+    pub(super) fn ask(&self, path: &TreePath, mode: u16) {
+        self.table().insert(path.clone(), AtEnd { mode, reason: Reason::Asked });
+    }
+
+    /// Notes that a folder was removed.
+    pub(super) fn removed(&self, path: &TreePath) {
+        self.table().remove(path);
+    }
+
+    /// Gives every folder in the table its mode. Goes on after an error, and returns the first.
+    pub(super) fn settle(&self, applied: &mut Applied) -> Result<()> {
+        let mut first_error = None;
+        loop {
+            // A path sorts after the folders it is in, and those are all that reaching it can add to the table.
+            let Some((path, at_end)) = self.table().pop_last() else { break };
+            let is_exact = self.reach(&path).and_then(|handle| set_mode(&handle, at_end.mode));
+            self.table().remove(&path);
+            match is_exact {
+                Ok(is_exact) => {
+                    applied.mode_changed += u64::from(at_end.reason == Reason::Asked);
+                    if !is_exact {
+                        applied.keep(&path, KeptReason::ModeRefused);
+                    }
+                }
+                Err(e) if is_changed(e) => {
+                    if at_end.reason != Reason::Loosened {
+                        applied.keep(&path, KeptReason::Changed);
+                    }
+                }
+                Err(e) => {
+                    first_error.get_or_insert_with(|| Error::io("set mode of", self.root.display(&path), e));
+                }
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Gives the owner all rights to the folders on the way to `path` and to itself, one after another from the root.
+    fn open_the_way(&self, path: &TreePath) -> rustix::io::Result<()> {
+        let mut folder = TreePath::root();
+        self.loosen(self.root.handle(), &folder)?;
+        let mut handle = self.root.folder(&folder)?;
+        for name in path.names() {
+            folder = folder.join(name);
+            self.loosen_at(&handle, name, &folder)?;
+            handle = open_folder(&handle, name)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::loosen`], for a folder that may not be opened yet.
+    fn loosen_at(&self, parent: &OwnedFd, name: &[u8], path: &TreePath) -> rustix::io::Result<()> {
+        let mut at_end = self.table();
+        let mut before = None;
+        let changed = change_mode_at(parent, name, |stat| {
+            let mode = mode_of(stat);
+            let is_tight = found(stat) == Found::Entry(Kind::Folder) && mode & OWNER_RIGHTS != OWNER_RIGHTS;
+            before = is_tight.then_some(mode);
+            before.map(|mode| mode | OWNER_RIGHTS)
+        });
+        match (changed, before) {
+            (Ok(Some(_)), Some(mode)) => {
+                at_end.entry(path.clone()).or_insert(AtEnd { mode, reason: Reason::Loosened });
+                Ok(())
+            }
+            (Ok(_) | Err(Errno::PERM), _) => Ok(()),
+            (Err(e), _) => Err(e),
+        }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, BTreeMap<TreePath, AtEnd>> {
+        self.at_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,332 @@
+//! Which paths are left out of a capture.
+//!
+//! Two lists of patterns decide. A path that an include pattern matches is captured; one that an exclude pattern
+//! matches is left out, with all that is in it; everything else is captured. The built-in excludes are ordinary
+//! patterns, so that a person can read, override and drop them. `.gitignore` is not read: the files it names are the
+//! ones people lose.
+//!
+//! | pattern | matches |
+//! |---|---|
+//! | `*.log`, `secret.txt` | a name at any depth |
+//! | `/build`, `docs/*.pdf`, `a/**/b` | a path from the workspace root; `*` stops at `/` |
+//! | `target/` | as without the slash, but folders only |
+//!
+//! Invariants: names are matched as bytes, valid text or not. The text form is canonical: equal rules have equal text,
+//! [`Rules::parse`] of [`Rules::text`] gives the same rules. A folder that is left out is not entered, so an include
+//! cannot bring back something inside it. The exact paths of [`RuleOptions::paths`] cannot be included by any pattern:
+//! they keep the store itself out of its own snapshots.
+//!
+//! Nearly every name a scan meets matches nothing, and must learn so in a few nanoseconds: plain names are in a sorted
+//! list behind a table of first bytes, patterns with one `*` are two comparisons, and only what is left is given to
+//! [`globset`].
+
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::PATTERN_COUNT_MAX;
+use crate::path::TreePath;
+
+/// What is left out unless configured otherwise.
+///
+/// Folders of version control (`.git` is a file in a linked worktree), folders that a tool makes again from what is
+/// captured, and the swap, lock and backup files of vim, Emacs, Kate and their kin.
+pub const DEFAULT_EXCLUDES: [&str; 19] = [
+    ".git",
+    ".hg/",
+    ".jj/",
+    ".svn/",
+    ".gradle/",
+    ".mypy_cache/",
+    ".next/",
+    ".pytest_cache/",
+    ".tox/",
+    ".venv/",
+    "__pycache__/",
+    "node_modules/",
+    "target/",
+    "*~",
+    ".#*",
+    ".*.kate-swp",
+    ".*.swn",
+    ".*.swo",
+    ".*.swp",
+];
+
+/// What to compile into [`Rules`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleOptions {
+    /// Patterns of paths to leave out, besides the defaults.
+    pub excludes: Vec<String>,
+    /// Patterns of paths to capture though an exclude matches them.
+    pub includes: Vec<String>,
+    /// Leaves [`DEFAULT_EXCLUDES`] away.
+    pub without_defaults: bool,
+    /// Exact paths to leave out whatever the patterns say.
+    pub paths: Vec<TreePath>,
+}
+
+/// Compiled patterns.
+#[derive(Debug)]
+pub struct Rules {
+    excludes: Patterns,
+    includes: Patterns,
+    paths: Vec<TreePath>,
+    text: String,
+}
+
+impl Rules {
+    /// Compiles patterns; one that is malformed or empty is `Invalid`, too many are `Limit`.
+    pub fn new(options: &RuleOptions) -> Result<Self> {
+        let defaults = if options.without_defaults { &[][..] } else { &DEFAULT_EXCLUDES };
+        let mut excludes: Vec<&str> = defaults.iter().copied().chain(options.excludes.iter().map(String::as_str)).collect();
+        let mut includes: Vec<&str> = options.includes.iter().map(String::as_str).collect();
+        let mut paths = options.paths.clone();
+        excludes.sort_unstable();
+        excludes.dedup();
+        includes.sort_unstable();
+        includes.dedup();
+        paths.sort_unstable();
+        paths.dedup();
+        let text = text_of(&excludes, &includes, &paths);
+        Ok(Self { excludes: Patterns::new(&excludes)?, includes: Patterns::new(&includes)?, paths, text })
+    }
+
+    /// Reads the text form, in any order of lines.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut options = RuleOptions { without_defaults: true, ..RuleOptions::default() };
+        for line in text.lines() {
+            let refuse = |detail: &str| Error::corrupt("read exclude list", format_args!("line `{line}`"), detail);
+            match line.split_at_checked(2) {
+                Some(("- ", pattern)) => options.excludes.push(pattern.to_owned()),
+                Some(("+ ", pattern)) => options.includes.push(pattern.to_owned()),
+                Some(("= ", path)) => {
+                    let path = unescape(path).and_then(|bytes| TreePath::new(&bytes).ok());
+                    options.paths.push(path.ok_or_else(|| refuse("not a path"))?);
+                }
+                _ => return Err(refuse("neither exclude, include nor path")),
+            }
+        }
+        Self::new(&options)
+    }
+
+    /// The canonical text form, one rule a line: `- ` exclude, `+ ` include, `= ` exact path.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether [`Self::is_excluded`] looks at more than the name and kind, so that it must be given the whole path.
+    pub fn needs_path(&self) -> bool {
+        !self.paths.is_empty() || self.excludes.anchored.is_some() || self.includes.anchored.is_some()
+    }
+
+    /// Whether the entry `name`, the last part of `path`, is left out. `path` may be empty unless [`Self::needs_path`].
+    pub fn is_excluded(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
+        if !self.paths.is_empty() && self.paths.iter().any(|excluded| excluded.as_bytes() == path) {
+            return true;
+        }
+        self.excludes.matches(path, name, is_folder) && !self.includes.matches(path, name, is_folder)
+    }
+
+    /// Whether `path`, or a folder that it is in, is left out.
+    pub fn excludes_within(&self, path: &TreePath, is_folder: bool) -> bool {
+        let bytes = path.as_bytes();
+        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| (at, true));
+        ends.chain([(bytes.len(), is_folder)]).any(|(end, is_folder)| {
+            let start = bytes[..end].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+            end > start && self.is_excluded(&bytes[..end], &bytes[start..end], is_folder)
+        })
+    }
+}
+
+/// One list of patterns, sorted by how they are matched.
+#[derive(Debug)]
+struct Patterns {
+    /// Names without any `*`, ascending.
+    names: Vec<Plain>,
+    /// Which bytes the names begin with.
+    firsts: Box<[bool; 256]>,
+    /// Patterns of names with one `*`.
+    affixes: Vec<Affix>,
+    /// Other patterns of names.
+    globs: Option<Globs>,
+    /// Patterns of whole paths.
+    anchored: Option<Globs>,
+}
+
+#[derive(Debug)]
+struct Plain {
+    name: Box<[u8]>,
+    folders_only: bool,
+}
+
+#[derive(Debug)]
+struct Affix {
+    prefix: Box<[u8]>,
+    suffix: Box<[u8]>,
+    folders_only: bool,
+}
+
+#[derive(Debug)]
+struct Globs {
+    any_kind: GlobSet,
+    folders_only: GlobSet,
+}
+
+#[derive(Default)]
+struct GlobsBuilder {
+    any_kind: Vec<globset::Glob>,
+    folders_only: Vec<globset::Glob>,
+}
+
+impl Patterns {
+    fn new(patterns: &[&str]) -> Result<Self> {
+        if patterns.len() > PATTERN_COUNT_MAX + DEFAULT_EXCLUDES.len() {
+            let detail = format_args!("{} patterns are over the limit of {PATTERN_COUNT_MAX}", patterns.len());
+            return Err(Error::new(ErrorKind::Limit, "compile", "exclude list", detail));
+        }
+        let mut names: Vec<Plain> = Vec::new();
+        let mut affixes = Vec::new();
+        let (mut globs, mut anchored) = (GlobsBuilder::default(), GlobsBuilder::default());
+        for pattern in patterns {
+            let folders_only = pattern.ends_with('/');
+            let body = pattern.strip_suffix('/').unwrap_or(pattern);
+            check(pattern, body)?;
+            if body.contains('/') {
+                anchored.add(pattern, body.strip_prefix('/').unwrap_or(body), folders_only)?;
+            } else if !body.contains(is_special) {
+                names.push(Plain { name: body.as_bytes().into(), folders_only });
+            } else if let Some((prefix, suffix)) = body.split_once('*')
+                && !prefix.contains(is_special)
+                && !suffix.contains(is_special)
+            {
+                affixes.push(Affix { prefix: prefix.as_bytes().into(), suffix: suffix.as_bytes().into(), folders_only });
+            } else {
+                globs.add(pattern, body, folders_only)?;
+            }
+        }
+        // `build` says all that `build/` says: sorted first, it is the one that is kept.
+        names.sort_unstable_by(|a, b| (&a.name, a.folders_only).cmp(&(&b.name, b.folders_only)));
+        names.dedup_by(|later, earlier| later.name == earlier.name);
+        let mut firsts = Box::new([false; 256]);
+        names.iter().for_each(|plain| firsts[usize::from(plain.name[0])] = true);
+        Ok(Self { names, firsts, affixes, globs: globs.build()?, anchored: anchored.build()? })
+    }
+
+    fn matches(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
+        let fits = |folders_only: bool| is_folder || !folders_only;
+        if name.first().is_some_and(|&first| self.firsts[usize::from(first)])
+            && let Ok(at) = self.names.binary_search_by(|plain| (*plain.name).cmp(name))
+            && fits(self.names[at].folders_only)
+        {
+            return true;
+        }
+        self.affixes.iter().any(|affix| fits(affix.folders_only) && affix.matches(name))
+            || self.globs.as_ref().is_some_and(|globs| globs.matches(name, is_folder))
+            || self.anchored.as_ref().is_some_and(|globs| globs.matches(path, is_folder))
+    }
+}
+
+impl Affix {
+    fn matches(&self, name: &[u8]) -> bool {
+        name.len() >= self.prefix.len() + self.suffix.len()
+            && name.ends_with(&self.suffix)
+            && name.starts_with(&self.prefix)
+    }
+}
+
+impl Globs {
+    fn matches(&self, text: &[u8], is_folder: bool) -> bool {
+        let path = Path::new(std::ffi::OsStr::from_bytes(text));
+        self.any_kind.is_match(path) || (is_folder && self.folders_only.is_match(path))
+    }
+}
+
+impl GlobsBuilder {
+    fn add(&mut self, pattern: &str, body: &str, folders_only: bool) -> Result<()> {
+        let glob = GlobBuilder::new(body).literal_separator(true).backslash_escape(true).build();
+        let glob = glob.map_err(|error| invalid(pattern, &error.kind().to_string()))?;
+        if folders_only { &mut self.folders_only } else { &mut self.any_kind }.push(glob);
+        Ok(())
+    }
+
+    fn build(self) -> Result<Option<Globs>> {
+        if self.any_kind.is_empty() && self.folders_only.is_empty() {
+            return Ok(None);
+        }
+        let build = |globs: Vec<globset::Glob>| {
+            let mut builder = GlobSetBuilder::new();
+            for glob in globs {
+                builder.add(glob);
+            }
+            // All of them compiled alone, so what fails together is their common size.
+            builder.build().map_err(|error| Error::new(ErrorKind::Limit, "compile", "exclude list", error))
+        };
+        Ok(Some(Globs { any_kind: build(self.any_kind)?, folders_only: build(self.folders_only)? }))
+    }
+}
+
+/// Refuses patterns that can match nothing, or would not survive being one line of text.
+fn check(pattern: &str, body: &str) -> Result<()> {
+    if body.is_empty() {
+        return Err(invalid(pattern, "it names nothing"));
+    }
+    if pattern.contains(char::is_control) {
+        return Err(invalid(pattern, "it has a control character in it"));
+    }
+    if body.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(invalid(pattern, "no path in a workspace has `.` or `..` in it"));
+    }
+    Ok(())
+}
+
+fn invalid(pattern: &str, detail: &str) -> Error {
+    Error::new(ErrorKind::Invalid, "compile pattern", format_args!("`{}`", crate::path::escaped(pattern.as_bytes())), detail)
+}
+
+fn is_special(character: char) -> bool {
+    matches!(character, '*' | '?' | '[' | ']' | '{' | '}' | '\\')
+}
+
+fn text_of(excludes: &[&str], includes: &[&str], paths: &[TreePath]) -> String {
+    let mut text = String::new();
+    excludes.iter().for_each(|pattern| text.extend(["- ", pattern, "\n"]));
+    includes.iter().for_each(|pattern| text.extend(["+ ", pattern, "\n"]));
+    paths.iter().for_each(|path| text.extend(["= ", &escape(path.as_bytes()), "\n"]));
+    text
+}
+
+/// Text on one line that [`unescape`] turns into the same bytes. What messages show need not be reversible; this must.
+fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let put = |text: &mut String, byte: u8| write!(text, "\\x{byte:02x}").expect("writing to a string");
+    for part in bytes.utf8_chunks() {
+        for character in part.valid().chars() {
+            if character.is_control() || character == '\\' {
+                character.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| put(&mut text, byte));
+            } else {
+                text.push(character);
+            }
+        }
+        part.invalid().iter().for_each(|&byte| put(&mut text, byte));
+    }
+    text
+}
+
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut parts = text.split("\\x");
+    bytes.extend_from_slice(parts.next()?.as_bytes());
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Tests of patterns: what each form matches, and that the text form goes both ways.
+
+use super::{DEFAULT_EXCLUDES, RuleOptions, Rules};
+use crate::error::ErrorKind;
+use crate::limits::PATTERN_COUNT_MAX;
+use crate::path::TreePath;
+
+fn rules(excludes: &[&str], includes: &[&str]) -> Rules {
+    let owned = |list: &[&str]| list.iter().map(|&pattern| pattern.to_owned()).collect();
+    let options = RuleOptions { excludes: owned(excludes), includes: owned(includes), ..RuleOptions::default() };
+    Rules::new(&options).unwrap()
+}
+
+fn is_excluded(rules: &Rules, path: &[u8], is_folder: bool) -> bool {
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap();
+    rules.is_excluded(path, name, is_folder)
+}
+
+#[test]
+fn defaults_name_folders_that_tools_make_again() {
+    let rules = rules(&[], &[]);
+    for name in [".git", ".hg", "a/.jj", ".svn", "node_modules", "a/b/target", ".venv", "__pycache__", ".gradle"] {
+        assert!(is_excluded(&rules, name.as_bytes(), true), "{name}");
+    }
+    for file in [".git", "sub/.git", ".main.rs.swp", "main.rs~", ".#lock"] {
+        assert!(is_excluded(&rules, file.as_bytes(), false), "{file}");
+    }
+    for file in ["target", "node_modules", "sprite.swp", ".swp", "a.git", ".gitignore", ".env", "db.sqlite", "#draft#"] {
+        assert!(!is_excluded(&rules, file.as_bytes(), false), "{file}");
+    }
+    assert!(!is_excluded(&rules, b"targets", true));
+    assert!(!rules.needs_path());
+}
+
+#[test]
+fn patterns_without_slash_match_names_and_those_with_one_match_paths() {
+    let rules = rules(&["*.log", "/build", "docs/*.pdf", "logs/**/old/", "b?r", "x[0-9]"], &[]);
+    for (path, expected) in [
+        ("a.log", true),
+        ("deep/down/a.log", true),
+        ("build", true),
+        ("sub/build", false),
+        ("docs/a.pdf", true),
+        ("docs/sub/a.pdf", false),
+        ("more/docs/a.pdf", false),
+        ("logs/old", false),
+        ("a/bar", true),
+        ("a/br", false),
+        ("x7", true),
+        ("xy", false),
+    ] {
+        assert_eq!(is_excluded(&rules, path.as_bytes(), false), expected, "{path}");
+    }
+    assert!(is_excluded(&rules, b"logs/old", true) && is_excluded(&rules, b"logs/a/b/old", true));
+    assert!(rules.needs_path());
+}
+
+#[test]
+fn names_are_bytes() {
+    let rules = rules(&["*.bin", "a?b"], &[]);
+    assert!(is_excluded(&rules, b"\xff\xfe.bin", false));
+    assert!(is_excluded(&rules, b"dir\xff/a\xffb", false));
+    assert!(!is_excluded(&rules, b"\xff\xfe.bim", false));
+    assert!(is_excluded(&rules, b"\xc3\x28~", false));
+}
+
+#[test]
+fn one_star_does_not_match_with_its_ends_overlapping() {
+    let rules = rules(&["ab*ba"], &[]);
+    assert!(!is_excluded(&rules, b"aba", false));
+    assert!(is_excluded(&rules, b"abba", false) && is_excluded(&rules, b"ab--ba", false));
+}
+
+#[test]
+fn an_include_wins_over_an_exclude_of_the_same_path() {
+    let rules = rules(&["*.log"], &["keep.log", "vendor/node_modules/", "/target"]);
+    assert!(!is_excluded(&rules, b"a/keep.log", false));
+    assert!(is_excluded(&rules, b"a/other.log", false));
+    assert!(!is_excluded(&rules, b"vendor/node_modules", true));
+    assert!(is_excluded(&rules, b"node_modules", true));
+    assert!(!is_excluded(&rules, b"target", true) && is_excluded(&rules, b"sub/target", true));
+}
+
+#[test]
+fn the_wider_of_two_rules_for_one_name_holds() {
+    let rules = rules(&["target"], &[]);
+    assert!(is_excluded(&rules, b"target", false) && is_excluded(&rules, b"target", true));
+}
+
+#[test]
+fn exact_paths_cannot_be_included() {
+    let store = TreePath::new(b"data/store\n\xff").unwrap();
+    let options = RuleOptions {
+        includes: vec!["data/**".to_owned(), "store*".to_owned()],
+        paths: vec![store.clone()],
+        ..RuleOptions::default()
+    };
+    let rules = Rules::new(&options).unwrap();
+    assert!(rules.needs_path());
+    assert!(is_excluded(&rules, store.as_bytes(), true));
+    assert!(!is_excluded(&rules, b"data/store", true));
+    let again = Rules::parse(rules.text()).unwrap();
+    assert!(is_excluded(&again, store.as_bytes(), true));
+}
+
+#[test]
+fn what_is_inside_an_excluded_folder_is_excluded_too() {
+    let rules = rules(&["/a/b/"], &[]);
+    let within = |path: &str| rules.excludes_within(&TreePath::new(path.as_bytes()).unwrap(), false);
+    assert!(within("x/node_modules/y/z") && within("a/b/c") && within(".git/HEAD"));
+    assert!(!within("a/b") && !within("a/c") && !within("x/y") && !within(""));
+}
+
+#[test]
+fn the_text_form_is_canonical() {
+    let one = rules(&["b", "a/", "a/"], &["c"]);
+    let other = rules(&["a/", "b"], &["c", "c"]);
+    assert_eq!(one.text(), other.text());
+    assert_eq!(Rules::parse(one.text()).unwrap().text(), one.text());
+    assert!(one.text().lines().count() == DEFAULT_EXCLUDES.len() + 3);
+    assert!(one.text().contains("- .git\n") && one.text().contains("+ c\n"));
+    for text in ["x", "* a", "-a", "= ../x", "= a\\x0", "= \\xzz", "- "] {
+        assert!(Rules::parse(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn patterns_that_mean_nothing_are_refused() {
+    for pattern in ["", "/", "a\nb", "[", "a/../b", "./a", "{a", "x["] {
+        let options = RuleOptions { excludes: vec![pattern.to_owned()], ..RuleOptions::default() };
+        assert_eq!(Rules::new(&options).unwrap_err().kind(), ErrorKind::Invalid, "{pattern:?}");
+    }
+    let many = |count: usize| {
+        let excludes = (0..count).map(|number| format!("name{number}")).collect();
+        Rules::new(&RuleOptions { excludes, ..RuleOptions::default() })
+    };
+    assert!(many(PATTERN_COUNT_MAX).is_ok());
+    assert_eq!(many(PATTERN_COUNT_MAX + 1).unwrap_err().kind(), ErrorKind::Limit);
+}

@@ -1,0 +1,263 @@
+//! Scanning: what is in a workspace, and which of it may differ from the last capture.
+//!
+//! Every name is listed and looked at, always: nothing is concluded from the times of folders or from a watcher. What
+//! the stat cache proves unchanged is only counted; of everything else the caller gets the folder's list, and for each
+//! file whether its content is known or must be read.
+//!
+//! ```text
+//! list + stat each name --> rules --> caps --> same list as in the cache?  yes: counted, and now and then hashed again
+//!                                                                          no:  returned, each file Known or Read
+//! ```
+//!
+//! Invariants: the outcome is the same whatever the number of threads. Every name met is in exactly one of: a folder's
+//! list, the omitted paths, the excluded paths. A folder that cannot be listed is omitted and has no place in its
+//! parent's list, so that a restore never takes it for an empty one. File times are compared with each other and with
+//! the probe, never with the wall clock.
+
+mod compare;
+mod listing;
+mod tally;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+pub use compare::unchanged_folder;
+
+use crate::disk::FileClock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::snapshot::Omission;
+use crate::format::tree::Kind;
+use crate::id::Digest;
+use crate::limits::{REHASH_BYTES, REHASH_FILES, WORKSPACE_BYTES_DEFAULT_MAX, WORKSPACE_FILES_DEFAULT_MAX};
+use crate::path::TreePath;
+use crate::progress::Progress;
+use crate::workspace::beneath::Root;
+use crate::workspace::cache::StatCache;
+use crate::workspace::rules::Rules;
+use crate::workspace::stat::{self, FileStat, RacyRule};
+use compare::{Differing, Pick};
+use tally::{Tally, human_bytes};
+use walk::{Collected, Walk};
+
+/// How to scan.
+#[derive(Clone, Copy)]
+pub struct ScanOptions<'a> {
+    /// What is left out.
+    pub rules: &'a Rules,
+    /// Where to stop.
+    pub limits: ScanLimits,
+    /// The clock of the store's file system, read just before.
+    pub clock: FileClock,
+    /// Chooses the files that are hashed again although their stat is equal. Another one for each scan.
+    pub rehash_seed: u64,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+}
+
+/// Caps on a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanLimits {
+    /// Most files, and most folders; more is an error.
+    pub files_max: u64,
+    /// Most bytes in all files; more is an error.
+    pub bytes_max: u64,
+    /// Larger files are omitted.
+    pub file_bytes_max: Option<u64>,
+}
+
+/// What is in a workspace.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// Folders whose list differs from the cached one in any way, or is not cached. A deleted folder is missing from
+    /// its parent's list.
+    pub folders: BTreeMap<TreePath, ScannedFolder>,
+    /// Files to be hashed again although nothing says that they changed. Their folders are not in `folders`.
+    pub rehash: Vec<Rehash>,
+    /// What is not captured though no rule leaves it out, by path.
+    pub omitted: Vec<Omission>,
+    /// What the rules leave out, by path; not what is below it.
+    pub excluded: Vec<TreePath>,
+    /// How much there is.
+    pub counts: CaptureCounts,
+    /// Permission bits of the root folder.
+    pub root_mode: u16,
+    /// Tells which stats prove nothing, when they are written into the cache.
+    pub racy: RacyRule,
+}
+
+/// How much there is, unchanged or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CaptureCounts {
+    /// Files and symlinks.
+    pub files: u64,
+    /// Folders, with the root.
+    pub folders: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+}
+
+/// The list of one folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScannedFolder {
+    /// What is in it, ascending by name.
+    pub entries: Vec<ScannedEntry>,
+    /// Device number of its file system.
+    pub device: u64,
+}
+
+/// One name in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScannedEntry {
+    /// Name within the folder.
+    pub name: Box<[u8]>,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits; 0 for symlinks.
+    pub mode: u16,
+    /// Its stat, when it was listed.
+    pub stat: FileStat,
+    /// What is known about its content.
+    pub state: EntryState,
+}
+
+/// What is known about the content of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryState {
+    /// The cache proves that the content, or the symlink's target, is this.
+    Known(Digest),
+    /// It must be read.
+    Read {
+        /// What it was when last seen, if it was of the same kind.
+        previous: Option<Digest>,
+    },
+    /// A folder: its tree follows from its own list, which is in [`Scan::folders`] or else as cached.
+    Folder {
+        /// Its tree as its parent's list has it in the cache.
+        previous: Option<Digest>,
+    },
+}
+
+/// A file to be hashed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rehash {
+    /// The folder it is in; see [`unchanged_folder`] for when its content is another after all.
+    pub folder: TreePath,
+    /// The file, in state [`EntryState::Read`].
+    pub entry: ScannedEntry,
+}
+
+impl Default for ScanLimits {
+    fn default() -> Self {
+        Self { files_max: WORKSPACE_FILES_DEFAULT_MAX, bytes_max: WORKSPACE_BYTES_DEFAULT_MAX, file_bytes_max: None }
+    }
+}
+
+/// Looks at everything in a workspace that the rules do not leave out.
+///
+/// Runs on the current `rayon` pool. A cap that is passed is `Limit`, and the message says what is big.
+pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result<Scan> {
+    let fail = |e| Error::io("look at folder", root.path(), e);
+    let found = rustix::fs::fstat(root.handle()).map_err(fail)?;
+    let device = stat::device_of(&found);
+    let walked = Walk::new(root, cache, options, None).run(device)?;
+    if walked.is_over {
+        return Err(over_limit(root, cache, options, device, &walked.counts));
+    }
+    let Collected { differing, picks, mut omitted, mut excluded, unlisted, .. } = walked.collected;
+    let folders = without_unlisted(cache, differing, &unlisted);
+    let rehash = choose(picks, &folders);
+    omitted.extend(unlisted);
+    omitted.sort_unstable_by(|a, b| (&a.path, a.reason).cmp(&(&b.path, b.reason)));
+    omitted.dedup_by(|later, earlier| later.path == earlier.path);
+    excluded.sort_unstable();
+    let racy = RacyRule { clock: options.clock, newest_elsewhere_ns: walked.newest_elsewhere_ns };
+    let root_mode = stat::permissions(&found);
+    Ok(Scan { folders, rehash, omitted, excluded, counts: walked.counts, root_mode, racy })
+}
+
+/// The walk over everything goes on to this many times a cap, to find out what is big, before it gives up.
+const TALLY_FACTOR: u64 = 4;
+
+impl ScanLimits {
+    fn are_passed_by(&self, counts: &CaptureCounts) -> bool {
+        counts.files.max(counts.folders) > self.files_max || counts.bytes > self.bytes_max
+    }
+}
+
+/// Takes folders that could not be listed out of their parents' lists.
+///
+/// They were found out after their parents had been compared: opening every folder from its parent's task would hold
+/// as many handles as there are folders.
+fn without_unlisted(
+    cache: &StatCache,
+    differing: Vec<(TreePath, Differing)>,
+    unlisted: &[Omission],
+) -> BTreeMap<TreePath, ScannedFolder> {
+    let mut differing: BTreeMap<TreePath, Differing> = differing.into_iter().collect();
+    for path in unlisted.iter().map(|omission| &omission.path) {
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else { continue };
+        let cached = cache.folder(&parent);
+        let was_cached = cached.as_ref().is_some_and(|cached| cached.find(name).is_some());
+        let entry = match differing.entry(parent) {
+            Entry::Occupied(entry) => entry,
+            Entry::Vacant(entry) => {
+                let cached = cached.as_ref().expect("a folder that does not differ is cached");
+                let folder = unchanged_folder(cached);
+                let count = folder.entries.len();
+                entry.insert_entry(Differing { folder, same_count: count, cached_count: Some(count) })
+            }
+        };
+        let (parent, mut entry) = (entry.key().clone(), entry);
+        let list = entry.get_mut();
+        if let Ok(at) = list.folder.entries.binary_search_by(|entry| (*entry.name).cmp(name)) {
+            list.folder.entries.remove(at);
+            // One less that is the same makes the counts differ for good: the cache still has it.
+            list.same_count -= usize::from(was_cached && list.same_count > 0);
+        }
+        if list.is_same() {
+            differing.remove(&parent);
+        }
+    }
+    differing.into_iter().map(|(path, differing)| (path, differing.folder)).collect()
+}
+
+/// Of the files picked to be hashed again, takes as many as one scan may cost.
+fn choose(mut picks: Vec<(TreePath, Pick)>, folders: &BTreeMap<TreePath, ScannedFolder>) -> Vec<Rehash> {
+    picks.retain(|(path, _)| !folders.contains_key(path));
+    picks.sort_unstable_by(|a, b| (a.1.rank, &a.0, &a.1.entry.name).cmp(&(b.1.rank, &b.0, &b.1.entry.name)));
+    let mut bytes = 0_u64;
+    let affordable = picks.into_iter().take(REHASH_FILES).enumerate().take_while(|(index, (_, pick))| {
+        bytes = bytes.saturating_add(pick.entry.stat.size);
+        *index == 0 || bytes <= REHASH_BYTES
+    });
+    affordable.map(|(_, (folder, pick))| Rehash { folder, entry: pick.entry }).collect()
+}
+
+/// Walks once more to say what is big.
+fn over_limit(root: &Root, cache: &StatCache, options: &ScanOptions<'_>, device: u64, seen: &CaptureCounts) -> Error {
+    let ScanLimits { files_max, bytes_max, .. } = options.limits;
+    let limits = ScanLimits {
+        files_max: files_max.saturating_mul(TALLY_FACTOR),
+        bytes_max: bytes_max.saturating_mul(TALLY_FACTOR),
+        ..options.limits
+    };
+    let tally = Tally::default();
+    let wider = ScanOptions { limits, ..*options };
+    if let Err(error) = Walk::new(root, cache, &wider, Some(&tally)).run(device) {
+        return error;
+    }
+    let (what, largest) = if seen.files > files_max {
+        (format!("more than {files_max} files"), tally.largest(|counts| counts.files, |count| format!("{count} files")))
+    } else if seen.folders > files_max {
+        (format!("more than {files_max} folders"), tally.largest(|c| c.folders, |count| format!("{count} folders")))
+    } else {
+        (format!("more than {}", human_bytes(bytes_max)), tally.largest(|counts| counts.bytes, human_bytes))
+    };
+    let path = crate::error::shown(root.path());
+    Error::new(ErrorKind::Limit, "scan", path, format_args!("{what}; the most are in {largest}"))
+        .with_hint("leave folders out with `exclude`, or raise `max_files` or `max_bytes`, in retro.toml")
+}
+
+#[cfg(test)]
+mod tests;

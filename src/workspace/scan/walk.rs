@@ -1,0 +1,437 @@
+//! Walking a workspace on every core: one task per folder, none of which waits for another.
+//!
+//! A task opens its folder, lists it, compares the list with the stat cache, and spawns a task for each folder in it.
+//! Tasks are queued, not nested, so a workspace 8,000 folders deep needs no more stack than a flat one. A folder's
+//! handle lives until the folders in it are open, because opening one by its single name is cheapest; but only so many
+//! handles are kept, and past that a folder is opened by its path from the root. So the walk stays below any usual
+//! limit on open files, whatever the shape of the tree.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::Scope;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::compare::{Differing, Found, Listing, Pick, Picker};
+use super::listing::{NamePlace, Names};
+use super::tally::Tally;
+use super::{CaptureCounts, ScanOptions};
+use crate::error::{Error, Result};
+use crate::format::snapshot::{Omission, Reason};
+use crate::format::tree::Kind;
+use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
+use crate::path::TreePath;
+use crate::progress::Event;
+use crate::workspace::beneath::Root;
+use crate::workspace::cache::StatCache;
+use crate::workspace::refusal::Refusal;
+use crate::workspace::stat::{self, FileStat};
+
+/// Handles kept open for the folders below them; with one more per thread, well below the usual limit of 1,024.
+const KEPT_HANDLES_MAX: usize = 256;
+
+/// Names in one folder above which their stats are taken by several tasks.
+const SPLIT_ABOVE_NAMES: usize = 4_096;
+
+/// Names one of those tasks takes.
+const PART_NAMES: usize = 2_048;
+
+/// Files between two progress events.
+const PROGRESS_FILES: u64 = 4_096;
+
+/// What all tasks share.
+pub(super) struct Walk<'a> {
+    root: &'a Root,
+    cache: &'a StatCache,
+    options: &'a ScanOptions<'a>,
+    picker: Picker,
+    kept_count: AtomicUsize,
+    file_count: AtomicU64,
+    folder_count: AtomicU64,
+    byte_count: AtomicU64,
+    newest_elsewhere_ns: AtomicI64,
+    is_stopped: AtomicBool,
+    spare: Mutex<Vec<Scratch>>,
+    collected: Mutex<Collected>,
+    tally: Option<&'a Tally>,
+}
+
+/// What the tasks found, in no order.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    pub(super) differing: Vec<(TreePath, Differing)>,
+    pub(super) picks: Vec<(TreePath, Pick)>,
+    pub(super) omitted: Vec<Omission>,
+    pub(super) excluded: Vec<TreePath>,
+    /// Folders that have no list: they have no place in their parent's list either.
+    pub(super) unlisted: Vec<Omission>,
+    error: Option<Error>,
+}
+
+/// What the whole walk comes to.
+pub(super) struct Walked {
+    pub(super) collected: Collected,
+    pub(super) counts: CaptureCounts,
+    pub(super) newest_elsewhere_ns: i64,
+    /// It was stopped by a cap, so that nothing but the counts means anything.
+    pub(super) is_over: bool,
+}
+
+/// One folder to be looked at.
+struct Task<'s> {
+    path: TreePath,
+    depth: usize,
+    device: u64,
+    parent: Option<Arc<Kept<'s>>>,
+}
+
+/// An open folder, counted as long as it is kept for the folders in it.
+struct Kept<'s> {
+    handle: OwnedFd,
+    count: &'s AtomicUsize,
+}
+
+/// Buffers that tasks hand on to each other.
+#[derive(Default)]
+struct Scratch {
+    buffer: Vec<u8>,
+    names: Names,
+    path: Vec<u8>,
+    looked: Vec<Looked>,
+    found: Vec<Found>,
+}
+
+/// A name and its stat.
+type Looked = (NamePlace, rustix::io::Result<Look>);
+
+/// The part of a stat that a scan uses.
+#[derive(Clone, Copy)]
+struct Look {
+    kind_and_mode: Option<(Kind, u16)>,
+    stat: FileStat,
+}
+
+/// A large folder while several tasks look at its names; the last of them goes on with it.
+struct Large<'s> {
+    task: Task<'s>,
+    handle: OwnedFd,
+    names: Names,
+    parts: Mutex<Vec<(usize, Vec<Looked>)>>,
+    missing_count: AtomicUsize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(root: &'a Root, cache: &'a StatCache, options: &'a ScanOptions<'a>, tally: Option<&'a Tally>) -> Self {
+        Self {
+            root,
+            cache,
+            options,
+            picker: Picker::new(options.rehash_seed, cache.file_count()),
+            kept_count: AtomicUsize::new(0),
+            file_count: AtomicU64::new(0),
+            folder_count: AtomicU64::new(0),
+            byte_count: AtomicU64::new(0),
+            newest_elsewhere_ns: AtomicI64::new(i64::MIN),
+            is_stopped: AtomicBool::new(false),
+            spare: Mutex::default(),
+            collected: Mutex::default(),
+            tally,
+        }
+    }
+
+    /// Walks everything below the root, whose device is given.
+    pub(super) fn run(self, device: u64) -> Result<Walked> {
+        let task = Task { path: TreePath::root(), depth: 0, device, parent: None };
+        rayon::scope(|scope| visit(&self, scope, task));
+        let mut collected = self.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = collected.error.take() {
+            return Err(error);
+        }
+        let counts = CaptureCounts {
+            files: self.file_count.into_inner(),
+            folders: self.folder_count.into_inner(),
+            bytes: self.byte_count.into_inner(),
+        };
+        let newest_elsewhere_ns = self.newest_elsewhere_ns.into_inner();
+        Ok(Walked { collected, counts, newest_elsewhere_ns, is_over: self.is_stopped.into_inner() })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
+    }
+
+    fn collect(&self, add: impl FnOnce(&mut Collected)) {
+        // A task that panicked takes the whole walk down with it; what others collected is not used then.
+        add(&mut self.collected.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn take_scratch(&self) -> Scratch {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_scratch(&self, scratch: Scratch) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+    }
+
+    fn open(&self, task: &Task<'_>) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match (&task.parent, task.path.name()) {
+            (Some(parent), Some(name)) => rustix::fs::openat(&parent.handle, name, flags, Mode::empty()),
+            _ => self.root.folder(&task.path),
+        }
+    }
+
+    /// A folder could not be opened or listed.
+    fn refuse(&self, path: TreePath, errno: Errno) {
+        match Refusal::of(errno) {
+            Refusal::Omit(reason) if !path.is_root() => {
+                self.collect(|collected| collected.unlisted.push(Omission { path, reason }));
+            }
+            _ => {
+                let error = Error::io("scan folder", self.root.display(&path), errno);
+                self.is_stopped.store(true, Ordering::Relaxed);
+                self.collect(|collected| {
+                    collected.error.get_or_insert(error);
+                });
+            }
+        }
+    }
+
+    /// Counts what one folder holds, and stops the walk at a cap.
+    fn count(&self, path: &TreePath, found: &[Found]) {
+        let mut counts = CaptureCounts { folders: 1, ..CaptureCounts::default() };
+        let mut newest_elsewhere_ns = i64::MIN;
+        for found in found {
+            if found.kind != Kind::Folder {
+                counts.files += 1;
+            }
+            if found.kind == Kind::File {
+                counts.bytes = counts.bytes.saturating_add(found.stat.size);
+            }
+            if found.stat.device != self.options.clock.device {
+                newest_elsewhere_ns = newest_elsewhere_ns.max(found.stat.ctime_ns);
+            }
+        }
+        if let Some(tally) = self.tally {
+            tally.add(path, &counts);
+        }
+        self.newest_elsewhere_ns.fetch_max(newest_elsewhere_ns, Ordering::Relaxed);
+        let total = CaptureCounts {
+            files: self.file_count.fetch_add(counts.files, Ordering::Relaxed) + counts.files,
+            folders: self.folder_count.fetch_add(counts.folders, Ordering::Relaxed) + counts.folders,
+            bytes: self.byte_count.fetch_add(counts.bytes, Ordering::Relaxed).saturating_add(counts.bytes),
+        };
+        if self.options.limits.are_passed_by(&total) {
+            self.is_stopped.store(true, Ordering::Relaxed);
+        }
+        if total.files / PROGRESS_FILES != (total.files - counts.files) / PROGRESS_FILES {
+            self.options.progress.event(Event::Scanned(total.files));
+        }
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn visit<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, mut task: Task<'s>) {
+    if walk.is_stopped() {
+        return;
+    }
+    let handle = match walk.open(&task) {
+        Ok(handle) => handle,
+        Err(errno) => return walk.refuse(task.path, errno),
+    };
+    task.parent = None;
+    let mut scratch = walk.take_scratch();
+    if let Err(errno) = scratch.names.read(&handle, &mut scratch.buffer) {
+        walk.give_scratch(scratch);
+        return walk.refuse(task.path, errno);
+    }
+    if scratch.names.len() > SPLIT_ABOVE_NAMES {
+        let names = std::mem::take(&mut scratch.names);
+        walk.give_scratch(scratch);
+        return visit_large(walk, scope, task, handle, names);
+    }
+    let mut looked = std::mem::take(&mut scratch.looked);
+    looked.clear();
+    looked.extend(scratch.names.places().iter().map(|place| look(&handle, &scratch.names, place)));
+    let names = std::mem::take(&mut scratch.names);
+    finish(walk, scope, task, handle, &names, &looked, &mut scratch);
+    scratch.names = names;
+    scratch.looked = looked;
+    walk.give_scratch(scratch);
+}
+
+/// Hands the names of a large folder out in parts. Nobody waits for them: the last to be done goes on.
+fn visit_large<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, task: Task<'s>, handle: OwnedFd, names: Names) {
+    let part_count = names.len().div_ceil(PART_NAMES);
+    let large = Large { task, handle, names, parts: Mutex::default(), missing_count: AtomicUsize::new(part_count) };
+    let large = Arc::new(large);
+    for part in 0..part_count {
+        let large = Arc::clone(&large);
+        scope.spawn(move |scope| {
+            let places = large.names.places().chunks(PART_NAMES).nth(part).expect("there are as many parts as counted");
+            let looked = places.iter().map(|place| look(&large.handle, &large.names, place)).collect();
+            large.parts.lock().unwrap_or_else(PoisonError::into_inner).push((part, looked));
+            // Whoever brings the count to zero must see what all others pushed.
+            if large.missing_count.fetch_sub(1, Ordering::AcqRel) == 1 {
+                finish_large(walk, scope, large);
+            }
+        });
+    }
+}
+
+fn finish_large<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, large: Arc<Large<'s>>) {
+    // The others have counted down and are about to let go of their share, which takes no system call.
+    let mut large = large;
+    let Large { task, handle, names, parts, .. } = loop {
+        match Arc::try_unwrap(large) {
+            Ok(large) => break large,
+            Err(shared) => large = shared,
+        }
+        std::thread::yield_now();
+    };
+    let mut parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    parts.sort_unstable_by_key(|(part, _)| *part);
+    let looked: Vec<Looked> = parts.into_iter().flat_map(|(_, looked)| looked).collect();
+    let mut scratch = walk.take_scratch();
+    finish(walk, scope, task, handle, &names, &looked, &mut scratch);
+    walk.give_scratch(scratch);
+}
+
+fn look(handle: &OwnedFd, names: &Names, place: &NamePlace) -> Looked {
+    let look = names.stat(handle, place);
+    (*place, look.map(|found| Look { kind_and_mode: stat::kind_and_mode(&found), stat: FileStat::of(&found) }))
+}
+
+/// All names of a folder have been looked at: what is captured of them is counted and compared, and folders are spawned.
+fn finish<'s>(
+    walk: &'s Walk<'_>,
+    scope: &Scope<'s>,
+    task: Task<'s>,
+    handle: OwnedFd,
+    names: &Names,
+    looked: &[Looked],
+    scratch: &mut Scratch,
+) {
+    sift(walk, &task, names, looked, scratch);
+    walk.count(&task.path, &scratch.found);
+    if walk.is_stopped() {
+        return;
+    }
+    spawn_children(walk, scope, &task, handle, names, &scratch.found);
+    if walk.tally.is_some() {
+        return;
+    }
+    let listing = Listing { names, found: &scratch.found, device: task.device };
+    let cached = walk.cache.folder(&task.path);
+    match &cached {
+        Some(cached) if listing.is_same(cached) => {
+            let picks = listing.picks(cached, walk.picker);
+            if !picks.is_empty() {
+                let picks = picks.into_iter().map(|pick| (task.path.clone(), pick));
+                walk.collect(|collected| collected.picks.extend(picks));
+            }
+        }
+        _ => {
+            let differing = listing.against(cached.as_ref());
+            walk.collect(|collected| collected.differing.push((task.path, differing)));
+        }
+    }
+}
+
+/// Leaves `scratch.found` with what is captured of a folder, and notes what is not.
+fn sift(walk: &Walk<'_>, task: &Task<'_>, names: &Names, looked: &[Looked], scratch: &mut Scratch) {
+    let rules = walk.options.rules;
+    let needs_path = rules.needs_path();
+    let (mut omitted, mut excluded) = (Vec::new(), Vec::new());
+    if names.has_unusable_name {
+        // The name itself cannot be written down, so the folder that has it stands for it.
+        omitted.push(Omission { path: task.path.clone(), reason: Reason::TooLong });
+    }
+    scratch.path.clear();
+    scratch.path.extend_from_slice(task.path.as_bytes());
+    if !task.path.is_root() {
+        scratch.path.push(b'/');
+    }
+    let folder_length = scratch.path.len();
+    scratch.found.clear();
+    for (place, look) in looked {
+        let name = names.name(place);
+        scratch.path.truncate(folder_length);
+        if needs_path {
+            scratch.path.extend_from_slice(name);
+        }
+        let is_folder = match look {
+            Ok(look) => matches!(look.kind_and_mode, Some((Kind::Folder, _))),
+            Err(_) => place.hint == FileType::Directory,
+        };
+        if rules.is_excluded(&scratch.path, name, is_folder) {
+            excluded.push(task.path.join(name));
+            continue;
+        }
+        match found_or_reason(walk, task, folder_length + name.len(), *place, look) {
+            Ok(found) => scratch.found.push(found),
+            Err(Refusal::Omit(reason)) if folder_length + name.len() > PATH_LENGTH_MAX_BYTES => {
+                omitted.push(Omission { path: task.path.clone(), reason });
+            }
+            Err(Refusal::Omit(reason)) => omitted.push(Omission { path: task.path.join(name), reason }),
+            Err(Refusal::Fail(errno)) => walk.refuse(task.path.join(name), errno),
+        }
+    }
+    if !omitted.is_empty() || !excluded.is_empty() {
+        walk.collect(|collected| {
+            collected.omitted.append(&mut omitted);
+            collected.excluded.append(&mut excluded);
+        });
+    }
+}
+
+fn found_or_reason(
+    walk: &Walk<'_>,
+    task: &Task<'_>,
+    path_length: usize,
+    place: NamePlace,
+    look: &rustix::io::Result<Look>,
+) -> std::result::Result<Found, Refusal> {
+    let look = look.as_ref().map_err(|errno| Refusal::of(*errno))?;
+    let (kind, mode) = look.kind_and_mode.ok_or(Refusal::Omit(Reason::Special))?;
+    let is_too_deep = kind == Kind::Folder && task.depth >= FOLDER_DEPTH_MAX;
+    if is_too_deep || path_length > PATH_LENGTH_MAX_BYTES {
+        return Err(Refusal::Omit(Reason::TooLong));
+    }
+    if kind == Kind::File && walk.options.limits.file_bytes_max.is_some_and(|max| look.stat.size > max) {
+        return Err(Refusal::Omit(Reason::TooLarge));
+    }
+    Ok(Found { place, kind, mode, stat: look.stat })
+}
+
+fn spawn_children<'s>(
+    walk: &'s Walk<'_>,
+    scope: &Scope<'s>,
+    task: &Task<'s>,
+    handle: OwnedFd,
+    names: &Names,
+    found: &[Found],
+) {
+    let mut folders = found.iter().filter(|found| found.kind == Kind::Folder).peekable();
+    if folders.peek().is_none() {
+        return;
+    }
+    let kept = if walk.kept_count.fetch_add(1, Ordering::Relaxed) < KEPT_HANDLES_MAX {
+        Some(Arc::new(Kept { handle, count: &walk.kept_count }))
+    } else {
+        walk.kept_count.fetch_sub(1, Ordering::Relaxed);
+        None
+    };
+    for folder in folders {
+        let path = task.path.join(names.name(&folder.place));
+        let child = Task { path, depth: task.depth + 1, device: folder.stat.device, parent: kept.clone() };
+        scope.spawn(move |scope| visit(walk, scope, child));
+    }
+}

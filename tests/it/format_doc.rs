@@ -1,0 +1,271 @@
+//! store-format.md is normative, so it is run: every hex example is built again by the code, byte for byte, decoded, and
+//! encoded again; the table of limits is compared with `limits.rs`; every requirement's id is cited by some test.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use retrograde::format::facts::{Fact, Restore, RestoreCause};
+use retrograde::format::index::IndexEntry;
+use retrograde::format::journal::JournalGroup;
+use retrograde::format::pack::{Encoding, Member, ObjectKind, PackHeader};
+use retrograde::format::snapshot::{
+    Attachment, Cause, ChangeCounts, GitState, Omission, Reason, Snapshot, encode_omitted, encode_times, history_digest,
+};
+use retrograde::format::tree::{Entry, Kind, Tree};
+use retrograde::format::{Reader, chunk_list, facts, header, index, journal, pack, put_uint, snapshot, tree};
+use retrograde::id::{BlobId, Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
+use retrograde::limits;
+use retrograde::path::TreePath;
+use retrograde::time::Timestamp;
+
+const DOC: &str = include_str!("../../store-format.md");
+
+/// The bytes of the example of this name: the hex before three spaces on each line.
+fn example(name: &str) -> Vec<u8> {
+    let start = DOC.find(&format!("```hex {name}\n")).unwrap_or_else(|| panic!("no example {name}"));
+    let block = DOC[start..].split("```").nth(1).expect("the block ends").split_once('\n').expect("a first line").1;
+    let digits: String =
+        block.lines().map(|line| line.split("   ").next().unwrap_or_default()).flat_map(str::chars).filter(|c| *c != ' ').collect();
+    assert!(digits.len().is_multiple_of(2), "example {name} has half a byte");
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex")).collect()
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let line = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    bytes.chunks(32).map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn assert_example(name: &str, built: &[u8]) {
+    assert!(example(name) == built, "example {name} should read\n{}", shown(built));
+}
+
+const STORE: StoreId = StoreId([0x11; 16]);
+const WORKSPACE: WorkspaceId = WorkspaceId([0x22; 16]);
+const NONCE: [u8; 16] = [0x33; 16];
+const TIME: Timestamp = Timestamp(1_795_176_000_000_000_000);
+
+fn path(text: &str) -> TreePath {
+    TreePath::new(text.as_bytes()).unwrap()
+}
+
+/// F1, F2, F3.
+#[test]
+fn integers() {
+    let values = [0, 250, 251, 65_535, 65_536, 4_294_967_296];
+    let mut built = Vec::new();
+    values.iter().for_each(|value| put_uint(&mut built, *value));
+    assert_example("uint", &built);
+    let mut reader = Reader::new(&built);
+    assert_eq!(values.map(|_| reader.uint().unwrap()), values);
+    assert!(reader.finish().is_ok());
+}
+
+/// C1: a list reads the same wherever it is cut.
+#[test]
+fn chunk_lists() {
+    let chunk = |text: &[u8], length_bytes| chunk_list::ChunkRef { id: BlobId(Digest::of(text)), length_bytes };
+    let list = vec![chunk(b"hello world", 262_144), chunk(b"abc", 3)];
+    assert_example("chunk-list", &chunk_list::encode(&list));
+    assert_eq!(chunk_list::decode(&example("chunk-list")), Ok(list));
+}
+
+/// T1: names ascend strictly.
+#[test]
+fn trees() {
+    let entry = |name: &[u8], kind, mode, size, id| Entry { name: name.into(), kind, mode, size, id };
+    let empty = tree::encode(&[]).id();
+    let list = vec![
+        entry(b"a.txt", Kind::File, 0o644, 3, Digest::of(b"abc")),
+        entry(b"link", Kind::Symlink, 0, 5, Digest::of(b"a.txt")),
+        entry(b"sub", Kind::Folder, 0o755, 0, empty.0),
+    ];
+    assert_example("tree", &tree::encode(&list).objects[0].1);
+    assert_eq!(tree::decode(&example("tree")), Ok(Tree::Leaf(list)));
+}
+
+fn sample_snapshot() -> Snapshot {
+    let root = TreeId(Digest::of(b"root"));
+    Snapshot {
+        root,
+        root_mode: 0o755,
+        parents: vec![SnapshotId(Digest::of(b"parent"))],
+        history: history_digest(Some(Digest::of(b"before")), root),
+        workspace: WORKSPACE,
+        run: "main".to_owned(),
+        step: 7,
+        time: TIME,
+        cause: Cause::Step,
+        message: "fix it".to_owned(),
+        changes: ChangeCounts { added: 1, modified: 2, deleted: 0 },
+        event: Attachment::Inline(br#"{"tool":"bash"}"#.to_vec()),
+        times: Attachment::Inline(encode_times(&[(path("src"), TIME), (path("src/a.rs"), TIME)])),
+        omitted: Attachment::Inline(encode_omitted(&[Omission { path: path("pipe"), reason: Reason::Special }])),
+        rules: BlobId(Digest::of(b"rules")),
+        git: Some(GitState { head: None, branch: Some("main".to_owned()) }),
+    }
+}
+
+/// S1, S2, V1.
+#[test]
+fn snapshots() {
+    let snapshot = sample_snapshot();
+    assert_example("snapshot", &snapshot::encode(&snapshot));
+    assert_eq!(snapshot::decode(&example("snapshot")), Ok(snapshot));
+    let mut newer = example("snapshot");
+    newer[0] = 2;
+    assert!(snapshot::decode(&newer).is_err_and(|error| error.is_newer()));
+}
+
+fn sample_facts() -> Vec<Fact> {
+    let restore = Restore {
+        workspace: WORKSPACE,
+        before: None,
+        target: SnapshotId(Digest::of(b"target")),
+        paths: vec![b"src".to_vec()],
+        cause: RestoreCause::Undo,
+        time: TIME,
+    };
+    vec![
+        Fact::WorkspaceAdded { workspace: WORKSPACE, root: b"/w".to_vec(), time: TIME },
+        Fact::RestoreBegun(restore),
+        Fact::Tagged { name: "ok".to_owned(), snapshot: None, time: TIME },
+    ]
+}
+
+/// P4: a batch counts when its hash is right.
+#[test]
+fn packs() {
+    let mut built = pack::encode_header(&PackHeader { store: STORE, nonce: NONCE });
+    let start = built.len();
+    let member = Member { kind: ObjectKind::Content, raw_length_bytes: 3, id: Digest::of(b"abc") };
+    pack::put_record(&mut built, &Encoding::Raw, &[member], b"abc");
+    pack::put_commit(&mut built, start, 1, &facts::encode(&sample_facts()));
+    assert_example("pack", &built);
+    let bytes = example("pack");
+    assert_eq!(pack::decode_header(&bytes), Ok(PackHeader { store: STORE, nonce: NONCE }));
+    let record = pack::decode_record(&bytes[start..]).unwrap();
+    assert!(pack::record_is_intact(&record, &bytes[start..]));
+    let commit = pack::decode_commit(&bytes[start + record.record_length_bytes()..]).unwrap();
+    assert_eq!((commit.sequence, facts::decode(commit.facts)), (1, Ok(sample_facts())));
+    assert!(pack::commit_is_intact(&bytes[start..]));
+}
+
+/// J2: groups up to the first that is not intact.
+#[test]
+fn journals() {
+    let encoded = facts::encode(&sample_facts());
+    let mut built = journal::encode_header(STORE);
+    journal::put_group(&mut built, &JournalGroup { sequence: 1, pack: 1, pack_end: 300, facts: &encoded });
+    assert_example("journal", &built);
+    let bytes = example("journal");
+    let decoded = journal::decode(&bytes, STORE).unwrap();
+    assert_eq!(facts::decode(decoded.groups[0].facts), Ok(sample_facts()));
+    assert_eq!(journal::decode(&bytes[..bytes.len() - 1], STORE).unwrap().groups.len(), 0);
+}
+
+/// X1, X2.
+#[test]
+fn indexes() {
+    let entry = |text: &[u8], offset| IndexEntry {
+        prefix: Digest::of(text).prefix(),
+        offset,
+        member: 0,
+        kind: ObjectKind::Content,
+    };
+    let mut built = index::encode(STORE, NONCE, 148, &[entry(b"abc", 48)]);
+    index::put_group(&mut built, 300, &[entry(b"hello world", 148)]);
+    assert_example("index", &built);
+    let bytes = example("index");
+    let header = index::decode_header(&bytes).unwrap();
+    assert!(index::entries_are_intact(&header, &bytes));
+    assert_eq!(index::entry_at(&header, &bytes, 0), Some(entry(b"abc", 48)));
+    let tail = index::decode_tail(&header, &bytes);
+    assert_eq!((tail.entries, tail.end), (vec![entry(b"hello world", 148)], Some(300)));
+}
+
+/// V1: a newer version is told apart from damage.
+#[test]
+fn the_format_file() {
+    let block = DOC.split("```text format\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let id = header::decode(block.as_bytes()).unwrap();
+    assert_eq!(header::encode(id), block.as_bytes());
+    assert!(header::decode(block.replace("version 1", "version 2").as_bytes()).is_err_and(|error| error.is_newer()));
+}
+
+#[test]
+fn the_table_of_limits() {
+    let number = |text: &str| text.replace(',', "").parse::<u64>().unwrap();
+    let rows = DOC.split("## 11. Limits").nth(1).unwrap().split("## 12").next().unwrap();
+    let found: Vec<(String, u64)> = rows
+        .lines()
+        .filter_map(|row| row.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
+        .filter(|(name, _)| *name != "limit")
+        .map(|(name, value)| (name.to_owned(), number(value)))
+        .collect();
+    let wanted: Vec<(String, u64)> = [
+        ("bytes in a name", limits::NAME_LENGTH_MAX_BYTES as u64),
+        ("bytes in a path", limits::PATH_LENGTH_MAX_BYTES as u64),
+        ("folders below a root", limits::FOLDER_DEPTH_MAX as u64),
+        ("bytes in a chunk, or in a file that is one chunk", limits::CHUNK_LENGTH_MAX_BYTES as u64),
+        ("bytes in a chunk list", limits::CHUNK_LIST_LENGTH_MAX_BYTES as u64),
+        ("bytes in a tree object", limits::TREE_LENGTH_MAX_BYTES as u64),
+        ("bytes in a leaf that is not split", limits::TREE_SPLIT_ABOVE_BYTES as u64),
+        ("levels of nodes above leaves", u64::from(limits::TREE_LEVEL_MAX)),
+        ("bytes in a snapshot", limits::SNAPSHOT_LENGTH_MAX_BYTES as u64),
+        ("bytes in an attachment kept inside", limits::ATTACHMENT_INLINE_MAX_BYTES as u64),
+        ("bytes in a message", limits::MESSAGE_LENGTH_MAX_BYTES as u64),
+        ("bytes in the name of a run or tag", limits::LABEL_LENGTH_MAX_BYTES as u64),
+        ("parents of a snapshot", limits::PARENT_COUNT_MAX as u64),
+        ("bytes of facts in a commit", limits::FACTS_LENGTH_MAX_BYTES as u64),
+        ("members of a record", limits::FRAME_MEMBER_COUNT_MAX as u64),
+        ("bytes in a frame of several members", limits::FRAME_LENGTH_MAX_BYTES as u64),
+        ("bytes in a record", limits::RECORD_LENGTH_MAX_BYTES as u64),
+        ("bytes in a pack", limits::PACK_LENGTH_MAX_BYTES),
+        ("deltas between an object and a full copy", limits::DELTA_DEPTH_MAX as u64),
+        ("generation of a delta", u64::from(limits::DELTA_GENERATION_MAX)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    assert_eq!(found, wanted);
+}
+
+/// Every requirement has a test that says so by its id.
+#[test]
+fn no_requirement_is_left_uncited() {
+    let ids: BTreeSet<&str> = DOC
+        .split('(')
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')').map(|(id, _)| id))
+        .filter(|id| {
+            let mut characters = id.chars();
+            characters.next().is_some_and(|c| c.is_ascii_uppercase()) && id.len() <= 3 && characters.all(|c| c.is_ascii_digit()) && id.len() > 1
+        })
+        .collect();
+    assert!(ids.len() > 20, "{ids:?}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut cited = String::new();
+    for folder in ["tests", "src"] {
+        collect(&root.join(folder), &mut cited);
+    }
+    let words: BTreeSet<&str> = cited.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let uncited: Vec<_> = ids.iter().filter(|id| !words.contains(**id)).collect();
+    assert!(uncited.is_empty(), "no test cites {uncited:?}");
+}
+
+/// The text of all files with tests in them.
+fn collect(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let content = std::fs::read_to_string(&path).unwrap();
+            let tests = if path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")) || path.ends_with("tests.rs") {
+                Some(&content[..])
+            } else {
+                content.split_once("#[cfg(test)]").map(|(_, tests)| tests)
+            };
+            text.push_str(tests.unwrap_or_default());
+        }
+    }
+}

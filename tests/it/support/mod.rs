@@ -1,0 +1,8 @@
+//! What the tests share: folders that clean up after themselves, a walker that shares no code with the library, and a
+//! workspace as hostile as a file system allows.
+
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+pub(crate) mod naughty;
+pub(crate) mod scratch;
+pub(crate) mod walker;
