@@ -28,9 +28,7 @@ impl<'a> Filter<'a> {
         let mut sorted: Vec<&TreePath> = paths.iter().collect();
         sorted.sort();
         sorted.dedup_by(|later, earlier| later.is_within(earlier));
-        Self {
-            paths: sorted.into_iter().map(|path| path.names().collect()).collect(),
-        }
+        Self { paths: sorted.into_iter().map(|path| path.names().collect()).collect() }
     }
 
     /// What is wanted of the root; no paths at all means everything.
@@ -72,9 +70,7 @@ mod tests {
     use crate::path::TreePath;
 
     fn paths(list: &[&str]) -> Vec<TreePath> {
-        list.iter()
-            .map(|text| TreePath::new(text.as_bytes()).unwrap())
-            .collect()
+        list.iter().map(|text| TreePath::new(text.as_bytes()).unwrap()).collect()
     }
 
     #[test]

@@ -61,29 +61,21 @@ struct List {
 impl Lists {
     fn open(load: &LoadTree<'_>, id: Option<TreeId>) -> Result<Self> {
         let Some(id) = id else {
-            return Ok(Self {
-                level: 0,
-                lists: Vec::new(),
-            });
+            return Ok(Self { level: 0, lists: Vec::new() });
         };
         let tree = load(id)?;
         let first_name = first_name(&tree).unwrap_or_default().into();
-        Ok(Self {
-            level: level(&tree),
-            lists: vec![List {
-                id,
-                first_name,
-                opened: Some(tree),
-            }],
-        })
+        Ok(Self { level: level(&tree), lists: vec![List { id, first_name, opened: Some(tree) }] })
     }
 
     /// Replaces nodes by the lists in them.
     fn expand(&mut self, load: &LoadTree<'_>, names: Option<&[&[u8]]>) -> Result<()> {
         let mut lower: Vec<List> = Vec::new();
         for list in std::mem::take(&mut self.lists) {
-            let Tree::Node { children, .. } = list.read(load, self.level)? else {
-                unreachable!("a list above level 0 was checked to be a node")
+            let id = list.id;
+            let children = match list.read(load)? {
+                Tree::Node { level, children } if level == self.level => children,
+                _ => return Err(wrong_level(id)),
             };
             let mut children = children.into_iter().peekable();
             while let Some(Child { first_name, id, .. }) = children.next() {
@@ -92,11 +84,7 @@ impl Lists {
                 }
                 let end = children.peek().map(|next| &*next.first_name);
                 if names.is_none_or(|names| any_between(names, &first_name, end)) {
-                    lower.push(List {
-                        id,
-                        first_name,
-                        opened: None,
-                    });
+                    lower.push(List { id, first_name, opened: None });
                 }
             }
         }
@@ -109,9 +97,7 @@ impl Lists {
         let mut all: Vec<Entry> = Vec::new();
         for list in self.lists {
             let id = list.id;
-            let Tree::Leaf(entries) = list.read(load, 0)? else {
-                unreachable!("a list of level 0 was checked to be a leaf")
-            };
+            let Tree::Leaf(entries) = list.read(load)? else { return Err(wrong_level(id)) };
             if let (Some(last), Some(first)) = (all.last(), entries.first())
                 && last.name >= first.name
             {
@@ -128,25 +114,14 @@ impl Lists {
 }
 
 impl List {
-    /// Opens it, and checks that it is what its parent says.
-    fn read(self, load: &LoadTree<'_>, expected_level: u8) -> Result<Tree> {
+    /// Opens it, and checks that it begins as its parent says.
+    fn read(self, load: &LoadTree<'_>) -> Result<Tree> {
         if let Some(tree) = self.opened {
             return Ok(tree);
         }
         let tree = load(self.id)?;
-        if level(&tree) != expected_level {
-            return Err(Error::corrupt(
-                "compare tree",
-                self.id,
-                "a list of a split folder is of another level",
-            ));
-        }
         if first_name(&tree) != Some(&self.first_name) {
-            return Err(Error::corrupt(
-                "compare tree",
-                self.id,
-                "a list of a split folder begins with another name",
-            ));
+            return Err(Error::corrupt("compare tree", self.id, "a list of a split folder begins with another name"));
         }
         Ok(tree)
     }
@@ -157,13 +132,8 @@ fn drop_common(old: &mut Vec<List>, new: &mut Vec<List>) {
     let mut common = Vec::new();
     let mut candidates = new.iter().peekable();
     for list in old.iter() {
-        while candidates
-            .next_if(|candidate| candidate.first_name < list.first_name)
-            .is_some()
-        {}
-        if candidates
-            .peek()
-            .is_some_and(|candidate| candidate.first_name == list.first_name && candidate.id == list.id)
+        while candidates.next_if(|candidate| candidate.first_name < list.first_name).is_some() {}
+        if candidates.peek().is_some_and(|candidate| candidate.first_name == list.first_name && candidate.id == list.id)
         {
             common.push(list.first_name.clone());
         }
@@ -192,10 +162,10 @@ fn first_name(tree: &Tree) -> Option<&[u8]> {
     }
 }
 
+fn wrong_level(id: TreeId) -> Error {
+    Error::corrupt("compare tree", id, "a list of a split folder is of another level")
+}
+
 fn out_of_order(id: TreeId) -> Error {
-    Error::corrupt(
-        "compare tree",
-        id,
-        "names of a split folder are out of order or repeated",
-    )
+    Error::corrupt("compare tree", id, "names of a split folder are out of order or repeated")
 }

@@ -1,6 +1,6 @@
 //! Which lines differ between two contents.
 //!
-//! Up to [`DIRECT_WORK_MAX`] this is imara-diff's histogram algorithm with its indent heuristic, what people know from
+//! For all but very large changes (`DIRECT_WORK_MAX`) this is imara-diff's histogram algorithm with its indent heuristic, what people know from
 //! git. Histogram and Myers are both quadratic on some inputs, and not only on hostile ones: a log of 200,000 lines in
 //! which every second line changed takes histogram 36 s, and 1,000,000 lines of few distinct values take either one
 //! minutes. So beyond that bound the lines are first divided at anchors, lines that occur exactly once on each side, in
@@ -41,12 +41,7 @@ pub fn line_changes(old: &[u8], new: &[u8]) -> Vec<LineChange> {
     let (before, after) = (&input.before[..], &input.after[..]);
     let start = before.iter().zip(after).take_while(|(a, b)| a == b).count();
     let (before, after) = (&before[start..], &after[start..]);
-    let common_end = before
-        .iter()
-        .rev()
-        .zip(after.iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let common_end = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
     let (before, after) = (&before[..before.len() - common_end], &after[..after.len() - common_end]);
     if work(before, after) <= DIRECT_WORK_MAX {
         let mut diff = Diff::compute(Algorithm::Histogram, &input);
@@ -74,12 +69,7 @@ struct Divided<'a> {
 impl<'a> Divided<'a> {
     fn new(input: &'a InternedInput<&'a [u8]>) -> Self {
         let gap_tokens = vec![None; input.interner.num_tokens() as usize];
-        Self {
-            input,
-            gap_tokens,
-            work_left: DIVIDED_WORK_MAX,
-            changes: Vec::new(),
-        }
+        Self { input, gap_tokens, work_left: DIVIDED_WORK_MAX, changes: Vec::new() }
     }
 
     /// Compares two stretches that both begin at line `start`.
@@ -87,12 +77,7 @@ impl<'a> Divided<'a> {
         let (mut old_at, mut new_at) = (0, 0);
         let end = (before.len(), after.len());
         for (old_anchor, new_anchor) in anchors(before, after, self.gap_tokens.len()).into_iter().chain([end]) {
-            self.gap(
-                &before[old_at..old_anchor],
-                &after[new_at..new_anchor],
-                start + old_at,
-                start + new_at,
-            );
+            self.gap(&before[old_at..old_anchor], &after[new_at..new_anchor], start + old_at, start + new_at);
             (old_at, new_at) = (old_anchor + 1, new_anchor + 1);
         }
         self.changes
@@ -127,8 +112,7 @@ impl<'a> Divided<'a> {
         let indent =
             |token: Token| IndentLevel::for_ascii_line(interner[lines[token.0 as usize]].iter().copied(), TAB_WIDTH);
         diff.postprocess_with(&old_tokens, &new_tokens, IndentHeuristic::new(indent));
-        self.changes
-            .extend(diff.hunks().map(|hunk| line_change(&hunk, old_start, new_start)));
+        self.changes.extend(diff.hunks().map(|hunk| line_change(&hunk, old_start, new_start)));
     }
 
     fn replaced(&mut self, before: &[Token], after: &[Token], old_start: usize, new_start: usize) {
@@ -136,12 +120,7 @@ impl<'a> Divided<'a> {
         let common = before.iter().zip(after).take_while(|(a, b)| a == b).count();
         let (before, after) = (&before[common..], &after[common..]);
         let (old_start, new_start) = (old_start + common, new_start + common);
-        let common = before
-            .iter()
-            .rev()
-            .zip(after.iter().rev())
-            .take_while(|(a, b)| a == b)
-            .count();
+        let common = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
         let change = LineChange {
             old: old_start..old_start + before.len() - common,
             new: new_start..new_start + after.len() - common,
@@ -161,11 +140,7 @@ fn anchors(before: &[Token], after: &[Token], token_count: usize) -> Vec<(usize,
         let mut places = vec![Place::Nowhere; token_count];
         for (at, token) in stretch.iter().enumerate() {
             let place = &mut places[token.0 as usize];
-            *place = if matches!(place, Place::Nowhere) {
-                Place::Once(at)
-            } else {
-                Place::Often
-            };
+            *place = if matches!(place, Place::Nowhere) { Place::Once(at) } else { Place::Often };
         }
         places
     };
@@ -215,10 +190,7 @@ fn work(before: &[Token], after: &[Token]) -> u64 {
 
 fn line_change(hunk: &imara_diff::Hunk, old_start: usize, new_start: usize) -> LineChange {
     let shifted = |range: &Range<u32>, by: usize| by + range.start as usize..by + range.end as usize;
-    LineChange {
-        old: shifted(&hunk.before, old_start),
-        new: shifted(&hunk.after, new_start),
-    }
+    LineChange { old: shifted(&hunk.before, old_start), new: shifted(&hunk.after, new_start) }
 }
 
 #[cfg(test)]

@@ -128,11 +128,9 @@ impl Side {
 
 impl From<&Entry> for Side {
     fn from(entry: &Entry) -> Self {
-        Self {
-            kind: entry.kind,
-            mode: entry.mode,
-            size: entry.size,
-            id: entry.id,
-        }
+        Self { kind: entry.kind, mode: entry.mode, size: entry.size, id: entry.id }
     }
 }
+
+#[cfg(test)]
+mod tests;

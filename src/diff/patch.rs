@@ -9,10 +9,11 @@
 //! ```
 //!
 //! Modes carry all twelve permission bits, so a change from 0644 to 0600 is visible; git and patch act on the execute
-//! bit only. There are no `index` lines: they would have to name git's objects. What no patch can say is said all the
+//! bit only. There are no `index` lines, which would have to name git's objects, but for empty files: without one GNU patch
+//! asks whether to delete what is empty already. What no patch can say is said all the
 //! same, in lines that both tools pass over: folders as a comment, contents that are not text as `Binary files differ`.
 
-use super::quote::quoted;
+use super::quote::{quoted, quoted_in_header};
 use super::text::{Hunk, Mark, is_comparable, unified};
 use super::{Change, ChangeKind, Side};
 use crate::format::tree::Kind;
@@ -27,30 +28,11 @@ pub fn render(change: &Change, old: Option<&[u8]>, new: Option<&[u8]>, context: 
     match (&change.old, &change.new) {
         // Git, too, takes a change of type for a deletion and an addition: a patch cannot turn a file into a symlink.
         (Some(was), Some(is)) if was.kind != is.kind => {
-            put_half(
-                &mut out,
-                change,
-                Half {
-                    old: Some((was, old)),
-                    new: None,
-                },
-                context,
-            );
-            put_half(
-                &mut out,
-                change,
-                Half {
-                    old: None,
-                    new: Some((is, new)),
-                },
-                context,
-            );
+            put_half(&mut out, change, Half { old: Some((was, old)), new: None }, context);
+            put_half(&mut out, change, Half { old: None, new: Some((is, new)) }, context);
         }
         (was, is) => {
-            let half = Half {
-                old: was.as_ref().map(|was| (was, old)),
-                new: is.as_ref().map(|is| (is, new)),
-            };
+            let half = Half { old: was.as_ref().map(|was| (was, old)), new: is.as_ref().map(|is| (is, new)) };
             put_half(&mut out, change, half, context);
         }
     }
@@ -75,6 +57,10 @@ pub fn put_hunk(out: &mut Vec<u8>, hunk: &Hunk<'_>) {
     }
 }
 
+/// How git names an empty file, and no file at all.
+const GIT_EMPTY: &[u8] = b"e69de29";
+const GIT_NOTHING: &[u8] = b"0000000";
+
 /// What one patch compares: sides of one kind, or one side and nothing.
 #[derive(Clone, Copy)]
 struct Half<'a> {
@@ -89,8 +75,8 @@ fn put_half(out: &mut Vec<u8>, change: &Change, half: Half<'_>, context: usize) 
         put_folder(out, &change.path, half);
         return;
     }
-    let (old_name, new_name) = (quoted("a/", old_path.as_bytes()), quoted("b/", change.path.as_bytes()));
-    put_line(out, &[b"diff --git ", &old_name, b" ", &new_name]);
+    let (from, to) = (old_path.as_bytes(), change.path.as_bytes());
+    put_line(out, &[b"diff --git ", &quoted_in_header("a/", from), b" ", &quoted_in_header("b/", to)]);
     match (half.old, half.new) {
         (Some((old, _)), Some((new, _))) => {
             if old.mode != new.mode {
@@ -98,31 +84,35 @@ fn put_half(out: &mut Vec<u8>, change: &Change, half: Half<'_>, context: usize) 
                 put_line(out, &[b"new mode ", git_mode(new).as_bytes()]);
             }
         }
-        (Some((old, _)), None) => put_line(out, &[b"deleted file mode ", git_mode(old).as_bytes()]),
-        (None, Some((new, _))) => put_line(out, &[b"new file mode ", git_mode(new).as_bytes()]),
+        (Some((old, _)), None) => {
+            put_line(out, &[b"deleted file mode ", git_mode(old).as_bytes()]);
+            if old.size == 0 {
+                put_line(out, &[b"index ", GIT_EMPTY, b"..", GIT_NOTHING]);
+            }
+        }
+        (None, Some((new, _))) => {
+            put_line(out, &[b"new file mode ", git_mode(new).as_bytes()]);
+            if new.size == 0 {
+                put_line(out, &[b"index ", GIT_NOTHING, b"..", GIT_EMPTY]);
+            }
+        }
         (None, None) => {}
     }
-    let is_equal = half
-        .old
-        .zip(half.new)
-        .is_some_and(|((old, _), (new, _))| old.id == new.id);
+    let is_equal = half.old.zip(half.new).is_some_and(|((old, _), (new, _))| old.id == new.id);
     if change.kind == ChangeKind::Renamed {
         if is_equal {
             put_line(out, &[b"similarity index 100%"]);
         }
-        put_line(out, &[b"rename from ", &quoted("", old_path.as_bytes())]);
-        put_line(out, &[b"rename to ", &quoted("", change.path.as_bytes())]);
+        put_line(out, &[b"rename from ", &quoted_in_header("", from)]);
+        put_line(out, &[b"rename to ", &quoted_in_header("", to)]);
     }
     if !is_equal {
-        put_content(out, half, &old_name, &new_name, context);
+        put_content(out, half, &quoted("a/", from), &quoted("b/", to), context);
     }
 }
 
 fn put_content(out: &mut Vec<u8>, half: Half<'_>, old_name: &[u8], new_name: &[u8], context: usize) {
-    let (old, new) = (
-        half.old.map_or(Some(&[][..]), |side| side.1),
-        half.new.map_or(Some(&[][..]), |side| side.1),
-    );
+    let (old, new) = (half.old.map_or(Some(&[][..]), |side| side.1), half.new.map_or(Some(&[][..]), |side| side.1));
     let old_name = if half.old.is_some() { old_name } else { b"/dev/null" };
     let new_name = if half.new.is_some() { new_name } else { b"/dev/null" };
     match (old, new) {
@@ -157,11 +147,7 @@ fn put_line(out: &mut Vec<u8>, parts: &[&[u8]]) {
 
 /// A name with a space in it ends with a tab, or `patch` would take what follows the space for a time.
 fn name_end(name: &[u8]) -> &'static [u8] {
-    if name.contains(&b' ') && !name.starts_with(b"\"") {
-        b"\t"
-    } else {
-        b""
-    }
+    if name.contains(&b' ') && !name.starts_with(b"\"") { b"\t" } else { b"" }
 }
 
 /// Lines of a hunk, counted from 1; an empty range is given by the line before it.

@@ -16,10 +16,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, ChangeKind, Side};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::tree::Kind;
 use crate::id::Digest;
 use crate::limits::{RENAME_PAIRS_MAX, TEXT_DIFF_MAX_BYTES};
+use crate::store::Store;
 
 /// What counts as a rename, and how much work may be done to find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,18 @@ impl Default for RenameOptions {
             read_max_bytes: READ_MAX_BYTES,
         }
     }
+}
+
+/// Joins deleted and added files whose contents are in `store`. See [`detect`].
+pub fn detect_in(store: &Store, changes: Vec<Change>, options: &RenameOptions) -> Result<Vec<Change>> {
+    detect(changes, options, &mut |side| {
+        let Some(blob) = side.blob() else { return Ok(None) };
+        // The size was written by whoever wrote the tree; a content that is longer is not worth what it would cost.
+        match store.read_blob(blob, side.size) {
+            Err(error) if error.kind() == ErrorKind::Limit => Ok(None),
+            read => read.map(Some),
+        }
+    })
 }
 
 /// Joins deleted and added files and symlinks that are one under a new name. The order of paths is kept: a rename stands
@@ -90,12 +103,7 @@ impl<'a> Search<'a> {
             (0..changes.len()).filter(|&at| is_movable(&changes[at])).collect()
         };
         let (deleted, added) = (of_kind(ChangeKind::Deleted), of_kind(ChangeKind::Added));
-        Self {
-            changes,
-            deleted,
-            added,
-            pairs: BTreeMap::new(),
-        }
+        Self { changes, deleted, added, pairs: BTreeMap::new() }
     }
 
     /// Pairs equal content. Empty files are all equal and say nothing, so they are paired under the same name only.
@@ -148,37 +156,23 @@ impl<'a> Search<'a> {
         for at in self.comparable(&self.deleted, options) {
             sources.entry(name(at)).or_default().push(at);
         }
-        let of_one = |at: usize| {
-            sources
-                .get(&name(at))
-                .into_iter()
-                .flatten()
-                .map(move |&source| (at, source))
-        };
+        let of_one = |at: usize| sources.get(&name(at)).into_iter().flatten().map(move |&source| (at, source));
         let pairs = self.comparable(&self.added, options).flat_map(of_one);
-        pairs
-            .filter(|pair| self.may_reach(*pair, options))
-            .take(count_max)
-            .collect()
+        pairs.filter(|pair| self.may_reach(*pair, options)).take(count_max).collect()
     }
 
     /// For each added file the deleted ones nearest in size; so many that the number of pairs stays within the bound.
     fn nearest_sizes(&self, options: &RenameOptions, count_max: usize) -> Vec<(usize, usize)> {
         let size = |at: usize| side(&self.changes[at]).size;
-        let mut sources: Vec<(u64, usize)> = self
-            .comparable(&self.deleted, options)
-            .map(|at| (size(at), at))
-            .collect();
+        let mut sources: Vec<(u64, usize)> = self.comparable(&self.deleted, options).map(|at| (size(at), at)).collect();
         sources.sort_unstable();
         let added: Vec<usize> = self.comparable(&self.added, options).collect();
         let each_max = (count_max / added.len().max(1)).max(1);
         let mut pairs = Vec::new();
         for at in added {
             let middle = sources.partition_point(|source| source.0 < size(at));
-            let (mut below, mut above) = (
-                sources[..middle].iter().rev().peekable(),
-                sources[middle..].iter().peekable(),
-            );
+            let (mut below, mut above) =
+                (sources[..middle].iter().rev().peekable(), sources[middle..].iter().peekable());
             for _ in 0..each_max {
                 let is_above_nearer = match (below.peek(), above.peek()) {
                     (Some(under), Some(over)) => over.0 - size(at) <= size(at) - under.0,
@@ -187,11 +181,7 @@ impl<'a> Search<'a> {
                     (None, None) => break,
                 };
                 let nearest = if is_above_nearer { above.next() } else { below.next() };
-                pairs.extend(
-                    nearest
-                        .map(|source| (at, source.1))
-                        .filter(|pair| self.may_reach(*pair, options)),
-                );
+                pairs.extend(nearest.map(|source| (at, source.1)).filter(|pair| self.may_reach(*pair, options)));
             }
         }
         pairs.truncate(count_max);
@@ -204,11 +194,7 @@ impl<'a> Search<'a> {
             let side = side(&self.changes[*at]);
             side.kind == Kind::File && (1..=options.file_length_max_bytes).contains(&side.size)
         };
-        list.iter()
-            .copied()
-            .filter(is_comparable)
-            .collect::<Vec<_>>()
-            .into_iter()
+        list.iter().copied().filter(is_comparable).collect::<Vec<_>>().into_iter()
     }
 
     /// Whether the sizes alone allow a pair to be similar enough.
@@ -279,10 +265,7 @@ fn pieces(content: &[u8]) -> Pieces {
         hasher.write(piece);
         (hasher.finish(), piece.len() as u64)
     };
-    let mut pieces: Pieces = lines
-        .flat_map(|line| line.chunks(PIECE_LENGTH_MAX_BYTES))
-        .map(hashed)
-        .collect();
+    let mut pieces: Pieces = lines.flat_map(|line| line.chunks(PIECE_LENGTH_MAX_BYTES)).map(hashed).collect();
     pieces.sort_unstable();
     pieces.dedup_by(|later, earlier| {
         let is_same = later.0 == earlier.0;
@@ -316,19 +299,13 @@ fn percent(part: u64, whole: u64) -> u8 {
 
 /// The one side that a deleted or added file has.
 fn side(change: &Change) -> &Side {
-    change
-        .old
-        .as_ref()
-        .or(change.new.as_ref())
-        .expect("a change has at least one side")
+    change.old.as_ref().or(change.new.as_ref()).expect("a change has at least one side")
 }
 
 /// The changes, with those deleted files that are renamed now left out.
 fn joined(changes: Vec<Change>, sources: &BTreeMap<usize, usize>) -> Vec<Change> {
-    let renamed: BTreeMap<usize, (Option<Side>, crate::path::TreePath)> = sources
-        .values()
-        .map(|&at| (at, (changes[at].old, changes[at].path.clone())))
-        .collect();
+    let renamed: BTreeMap<usize, (Option<Side>, crate::path::TreePath)> =
+        sources.values().map(|&at| (at, (changes[at].old, changes[at].path.clone()))).collect();
     let join = |(at, change): (usize, Change)| {
         if renamed.contains_key(&at) {
             return None;
@@ -336,12 +313,7 @@ fn joined(changes: Vec<Change>, sources: &BTreeMap<usize, usize>) -> Vec<Change>
         let Some((old, old_path)) = sources.get(&at).and_then(|source| renamed.get(source)).cloned() else {
             return Some(change);
         };
-        Some(Change {
-            kind: ChangeKind::Renamed,
-            old,
-            old_path: Some(old_path),
-            ..change
-        })
+        Some(Change { kind: ChangeKind::Renamed, old, old_path: Some(old_path), ..change })
     };
     changes.into_iter().enumerate().filter_map(join).collect()
 }

@@ -64,10 +64,7 @@ pub fn unified<'a>(old: &'a [u8], new: &'a [u8], context: usize) -> Vec<Hunk<'a>
     }
     let (old, new) = (split_lines(old), split_lines(new));
     let is_near = |a: &LineChange, b: &LineChange| b.old.start - a.old.end <= context.saturating_mul(2);
-    changes
-        .chunk_by(is_near)
-        .map(|group| hunk(&old, &new, group, context))
-        .collect()
+    changes.chunk_by(is_near).map(|group| hunk(&old, &new, group, context)).collect()
 }
 
 /// Counts the lines that [`unified`] shows as inserted and removed.
@@ -87,10 +84,7 @@ pub fn apply(old: &[u8], hunks: &[Hunk<'_>]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(old.len());
     let mut at = 0;
     for hunk in hunks {
-        lines
-            .get(at..hunk.old_start)?
-            .iter()
-            .for_each(|line| out.extend_from_slice(line));
+        lines.get(at..hunk.old_start)?.iter().for_each(|line| out.extend_from_slice(line));
         at = hunk.old_start;
         for line in &hunk.lines {
             if line.mark != Mark::Inserted {
@@ -141,10 +135,7 @@ fn is_odd_control(byte: u8) -> bool {
 }
 
 fn hunk<'a>(old: &[&'a [u8]], new: &[&'a [u8]], group: &[LineChange], context: usize) -> Hunk<'a> {
-    let (first, last) = group
-        .first()
-        .zip(group.last())
-        .expect("a group has at least one change");
+    let (first, last) = group.first().zip(group.last()).expect("a group has at least one change");
     let lead = context.min(first.old.start);
     let trail = context.min(old.len() - last.old.end);
     let old_range = first.old.start - lead..last.old.end + trail;

@@ -16,7 +16,7 @@
 //! from the content, and where they do not, `verify` says so.
 //!
 //! A hostile store can describe a folder with 1,000 names for one folder with 1,000 names and so on; the sum of all
-//! that is visited and listed is therefore capped, see [`WORK_MAX`].
+//! that is visited and listed is therefore capped (`WORK_MAX`).
 
 use std::iter::Peekable;
 use std::vec;
@@ -62,30 +62,7 @@ pub fn trees_with(
     new: Option<TreeId>,
     options: &TreeDiffOptions,
 ) -> Result<Vec<Change>> {
-    let mut walk = Walk {
-        load,
-        filter: Filter::new(&options.paths),
-        folders: options.folders,
-        path: Vec::new(),
-        frames: Vec::new(),
-        changes: Vec::new(),
-        work_left: WORK_MAX,
-    };
-    if old != new {
-        let scope = walk.filter.root();
-        let (old, new) = walk.open(old, new, &scope)?;
-        walk.descend(old, new, scope)?;
-    }
-    while let Some(frame) = walk.frames.last_mut() {
-        walk.path.truncate(frame.path_length_bytes);
-        match frame.next_pair() {
-            Some(pair) => walk.compare(pair)?,
-            None => {
-                walk.frames.pop();
-            }
-        }
-    }
-    Ok(walk.changes)
+    Walk::new(load, options).run(old, new)
 }
 
 /// Most work one comparison may take: [`STEP_WORK`] for each folder opened and each change listed, and one for each
@@ -121,9 +98,39 @@ struct Pair {
     new: Option<Entry>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(load: &'a LoadTree<'a>, options: &'a TreeDiffOptions) -> Self {
+        Self {
+            load,
+            filter: Filter::new(&options.paths),
+            folders: options.folders,
+            path: Vec::new(),
+            frames: Vec::new(),
+            changes: Vec::new(),
+            work_left: WORK_MAX,
+        }
+    }
+
+    fn run(mut self, old: Option<TreeId>, new: Option<TreeId>) -> Result<Vec<Change>> {
+        if old != new {
+            let scope = self.filter.root();
+            let (old, new) = self.open(old, new, &scope)?;
+            self.descend(old, new, scope)?;
+        }
+        while let Some(frame) = self.frames.last_mut() {
+            self.path.truncate(frame.path_length_bytes);
+            match frame.next_pair() {
+                Some(pair) => self.compare(&pair)?,
+                None => {
+                    self.frames.pop();
+                }
+            }
+        }
+        Ok(self.changes)
+    }
+
     /// Compares the entries of one name, and goes down where one of them is a folder.
-    fn compare(&mut self, pair: Pair) -> Result<()> {
+    fn compare(&mut self, pair: &Pair) -> Result<()> {
         let frame = self.frames.last().expect("a pair comes from a frame");
         let Some(scope) = self.filter.enter(&frame.scope, self.frames.len() - 1, pair.name()) else {
             return Ok(());
@@ -134,15 +141,11 @@ impl Walk<'_> {
         self.path.extend_from_slice(pair.name());
         let old_tree = pair.old.as_ref().and_then(Entry::tree);
         let new_tree = pair.new.as_ref().and_then(Entry::tree);
-        let (old, new) = if old_tree == new_tree {
-            Default::default()
-        } else {
-            self.open(old_tree, new_tree, &scope)?
-        };
+        let (old, new) = if old_tree == new_tree { Default::default() } else { self.open(old_tree, new_tree, &scope)? };
         if scope == Scope::All {
             let lists_folders = self.folders || (old.is_empty() && new.is_empty());
             if let Some(kind) = pair.kind(lists_folders) {
-                self.list(kind, &pair)?;
+                self.list(kind, pair)?;
             }
         }
         self.descend(old, new, scope)
@@ -160,12 +163,7 @@ impl Walk<'_> {
         }
         if self.frames.len() > FOLDER_DEPTH_MAX {
             let detail = format!("folders are more than {FOLDER_DEPTH_MAX} deep");
-            return Err(Error::new(
-                ErrorKind::Limit,
-                "compare trees",
-                "below a workspace",
-                detail,
-            ));
+            return Err(Error::new(ErrorKind::Limit, "compare trees", "below a workspace", detail));
         }
         self.frames.push(Frame {
             path_length_bytes: self.path.len(),
@@ -179,35 +177,19 @@ impl Walk<'_> {
     fn list(&mut self, kind: ChangeKind, pair: &Pair) -> Result<()> {
         self.spend(STEP_WORK.saturating_add(self.path.len() as u64))?;
         let path = TreePath::new(&self.path).map_err(|problem| {
-            Error::new(
-                ErrorKind::Limit,
-                "compare trees",
-                crate::path::escaped(&self.path),
-                problem,
-            )
+            Error::new(ErrorKind::Limit, "compare trees", crate::path::escaped(&self.path), problem)
         })?;
         let old = pair.old.as_ref().map(Side::from);
         let new = pair.new.as_ref().map(Side::from);
-        self.changes.push(Change {
-            path,
-            kind,
-            old,
-            new,
-            old_path: None,
-        });
+        self.changes.push(Change { path, kind, old, new, old_path: None });
         Ok(())
     }
 
     fn spend(&mut self, work: u64) -> Result<()> {
         self.work_left = self.work_left.checked_sub(work).ok_or_else(|| {
             let path = crate::path::escaped(&self.path);
-            Error::new(
-                ErrorKind::Limit,
-                "compare trees",
-                path,
-                "more differences than fit in memory",
-            )
-            .with_hint("compare one folder at a time by naming it")
+            Error::new(ErrorKind::Limit, "compare trees", path, "more differences than fit in memory")
+                .with_hint("compare one folder at a time by naming it")
         })?;
         Ok(())
     }

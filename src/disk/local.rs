@@ -160,18 +160,29 @@ impl Disk for LocalDisk {
     }
 
     fn lock(&self, name: &str, mode: LockMode) -> Result<Option<LockGuard>> {
-        let file = self.open_with(name, OFlags::RDWR | OFlags::CREATE, "lock")?;
         let fail = |e: std::io::Error| Error::io("lock", self.path(name), e);
-        match mode {
-            LockMode::Shared => file.lock_shared().map_err(fail)?,
-            LockMode::Exclusive => file.lock().map_err(fail)?,
-            LockMode::TryExclusive => match file.try_lock() {
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(e)) => return Err(fail(e)),
-                Ok(()) => {}
-            },
+        loop {
+            let file = self.open_with(name, OFlags::RDWR | OFlags::CREATE, "lock")?;
+            match mode {
+                LockMode::Shared => file.lock_shared().map_err(fail)?,
+                LockMode::Exclusive => file.lock().map_err(fail)?,
+                LockMode::TryExclusive => match file.try_lock() {
+                    Err(TryLockError::WouldBlock) => return Ok(None),
+                    Err(TryLockError::Error(e)) => return Err(fail(e)),
+                    Ok(()) => {}
+                },
+            }
+            // Between opening and locking somebody may have taken the file for a stray and removed it: a lock on a file
+            // that has no name keeps nobody out.
+            let named = match self.open_with(name, OFlags::RDONLY, "lock") {
+                Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => continue,
+                named => named?.metadata().map_err(fail)?,
+            };
+            let locked = file.metadata().map_err(fail)?;
+            if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) {
+                return Ok(Some(LockGuard(Box::new(file))));
+            }
         }
-        Ok(Some(LockGuard(Box::new(file))))
     }
 
     fn file_clock(&self) -> Result<FileClock> {

@@ -8,7 +8,7 @@
 //!
 //! - bytes are durable after [`Disk::sync`] of their file, names after [`Disk::sync_folder`] of their folder;
 //! - a file that must appear whole is written under `tmp/`, synced, renamed, and its folder synced;
-//! - caches (indexes, journal, stat caches) are not synced, carry checksums, and can be made again.
+//! - caches (indexes, journal, stat caches) may be lost at any moment: they carry checksums, and can be made again.
 
 pub mod local;
 pub mod memory;

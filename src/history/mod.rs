@@ -16,14 +16,5 @@ pub mod lanes;
 pub mod name;
 pub mod revision;
 
-use std::sync::Arc;
-
-use crate::error::Result;
-use crate::format::snapshot::Snapshot;
-use crate::id::SnapshotId;
-
-/// Reads one snapshot.
-pub type LoadSnapshot<'a> = dyn Fn(SnapshotId) -> Result<Arc<Snapshot>> + 'a;
-
 #[cfg(test)]
 mod fixture;

@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn ordinary_names_are_taken() {
-        for name in ["v1", "before-refactor", "v1.0-2", "2026-11-20", "abc", "release/7", "s", "step3", "s-1x", "\u{e9}t\u{e9}"] {
+        for name in
+            ["v1", "before-refactor", "v1.0-2", "2026-11-20", "abc", "release/7", "s", "step3", "s-1x", "\u{e9}t\u{e9}"]
+        {
             assert!(check_tag_name(name).is_ok(), "{name}");
             assert!(check_run_name(name).is_ok(), "{name}");
         }

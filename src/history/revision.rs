@@ -14,43 +14,280 @@
 //! ```
 //!
 //! The forms are tried in this order, on the whole text before an offset is taken off: `v1-2` is the tag of that name
-//! where there is one, and two before `v1` where there is none. Names of new tags are checked so that they cannot read
-//! as another form ([`super::name`]).
+//! where there is one, and two before `v1` where there is none. Names of new tags are checked so that hardly any can
+//! read as another form ([`super::name`]).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use super::LoadSnapshot;
-use super::graph::Ancestry;
+use super::graph::{self, Load, walk_first_parents};
 pub use super::name::{check_run_name, check_tag_name};
 use super::name::{split_offset, step_number};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::snapshot::Snapshot;
-use crate::id::{HexPrefix, SnapshotId, WorkspaceId};
+use crate::id::{Digest, HexPrefix, SnapshotId, WorkspaceId};
 use crate::path::escaped;
 use crate::store::{State, Store, Workspace};
 use crate::time::Timestamp;
 
 /// What revisions are resolved against.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// Reads snapshots.
-    pub load: &'a LoadSnapshot<'a>,
-    /// The facts of the store.
+    /// Where snapshots are read.
+    pub store: &'a Store,
+    /// Its facts.
     pub state: &'a State,
-    /// The workspace that steps and `@` belong to.
+    /// The workspace that steps and `@` belong to, if the command has one.
     pub workspace: Option<WorkspaceId>,
     /// What `10 minutes ago` is relative to.
     pub now: Timestamp,
 }
 
-/// Snapshots from one to another.
+/// Snapshots along first parents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The snapshot before the first one; `None` where the range begins with history.
     pub after: Option<SnapshotId>,
     /// The last one.
     pub last: SnapshotId,
-    /// All of them, oldest first; none where `after` is the last one itself.
+    /// All of them, oldest first; empty where `after` is the last one itself.
     pub snapshots: Vec<SnapshotId>,
 }
+
+/// Finds the snapshot that a revision names.
+///
+/// `NotFound` where nothing has that name, `Invalid` where the text is no revision or names several snapshots.
+pub fn resolve(context: &Context<'_>, text: &str) -> Result<SnapshotId> {
+    Resolver::with(context, |resolver| resolver.resolve(text))
+}
+
+/// Finds the snapshots that a range names. `Invalid` also where `A` does not come before `B`.
+pub fn resolve_range(context: &Context<'_>, text: &str) -> Result<Range> {
+    Resolver::with(context, |resolver| resolver.resolve_range(text))
+}
+
+/// Whether the text is a range rather than one revision.
+pub fn is_range(text: &str) -> bool {
+    range_at(text).is_some()
+}
+
+/// Cuts `REV:PATH` at the colon: the first one that is not in a time and not in `run:`.
+pub fn split_path(text: &str) -> Option<(&str, &str)> {
+    let prefix_length = if text.starts_with(RUN_PREFIX) { RUN_PREFIX.len() } else { 0 };
+    let is_end = |at: usize| at >= prefix_length && text.as_bytes()[at] == b':';
+    let at = outside_times(text).find(|&at| is_end(at))?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+const RUN_PREFIX: &str = "run:";
+
+/// Candidates named when digits begin several ids.
+const CANDIDATES_SHOWN_MAX: usize = 8;
+
+struct Resolver<'a> {
+    load: &'a Load<'a>,
+    state: &'a State,
+    workspace: Option<WorkspaceId>,
+    now: Timestamp,
+}
+
+impl Resolver<'_> {
+    fn with<T>(context: &Context<'_>, work: impl FnOnce(&Resolver<'_>) -> Result<T>) -> Result<T> {
+        let load = |id| graph::read(context.store, context.state, id);
+        work(&Resolver { load: &load, state: context.state, workspace: context.workspace, now: context.now })
+    }
+
+    fn resolve(&self, text: &str) -> Result<SnapshotId> {
+        if is_range(text) {
+            return Err(invalid(text, "it is a range where one snapshot is asked for"));
+        }
+        let (mut base, mut back) = (text, 0_u64);
+        loop {
+            if let Some(found) = self.exact(base)? {
+                return self.before(found, back, text);
+            }
+            match split_offset(base) {
+                Some((shorter, count)) => (base, back) = (shorter, back.saturating_add(count)),
+                None => return Err(not_found(text, "no snapshot, step, tag or run has that name")),
+            }
+        }
+    }
+
+    fn resolve_range(&self, text: &str) -> Result<Range> {
+        let Some(at) = range_at(text) else {
+            return Err(invalid(text, "it is no range").with_hint("write A..B for what follows A up to B"));
+        };
+        let (first, last) = (&text[..at], &text[at + 2..]);
+        if last.starts_with('.') || is_range(last) {
+            return Err(invalid(text, "a range has two dots, once"));
+        }
+        let after = if first.is_empty() { None } else { Some(self.resolve(first)?) };
+        let last = self.resolve(if last.is_empty() { "@" } else { last })?;
+        let mut snapshots = Vec::new();
+        let mut is_found = after.is_none();
+        for visit in walk_first_parents(self.load, last) {
+            let (id, _) = visit?;
+            if Some(id) == after {
+                is_found = true;
+                break;
+            }
+            snapshots.push(id);
+        }
+        if !is_found {
+            let detail = format!("{} does not come before {}", escaped(first.as_bytes()), last.short());
+            return Err(invalid(text, &detail).with_hint("`retro log --graph` shows what follows what"));
+        }
+        snapshots.reverse();
+        Ok(Range { after, last, snapshots })
+    }
+
+    /// Finds what has exactly this name, without an offset.
+    fn exact(&self, text: &str) -> Result<Option<SnapshotId>> {
+        if let Some(id) = self.state.tags.get(text) {
+            return Ok(Some(*id));
+        }
+        if text == "@" {
+            let head = self.workspace(text)?.head;
+            let nothing = || not_found(text, "the workspace has no snapshot yet").with_hint("`retro snap` takes one");
+            return head.ok_or_else(nothing).map(Some);
+        }
+        if let Some(time) = text.strip_prefix("@{").and_then(|rest| rest.strip_suffix('}')) {
+            return self.at_time(text, time).map(Some);
+        }
+        if let Some(step) = step_number(text) {
+            let found = self.workspace(text)?.steps.get(&step).copied();
+            let nothing = || not_found(text, "the workspace has no such step, or it was forgotten");
+            return found.ok_or_else(nothing).map(Some);
+        }
+        if let Some(name) = text.strip_prefix(RUN_PREFIX) {
+            return self.last_of_run(text, name);
+        }
+        match HexPrefix::parse(text) {
+            Some(prefix) => self.by_digits(text, &prefix),
+            None => Ok(None),
+        }
+    }
+
+    /// Goes back along first parents.
+    fn before(&self, from: SnapshotId, count: u64, text: &str) -> Result<SnapshotId> {
+        let mut passed = 0;
+        for visit in walk_first_parents(self.load, from) {
+            let (id, _) = visit?;
+            if passed == count {
+                return Ok(id);
+            }
+            passed += 1;
+        }
+        let detail = match passed.saturating_sub(1) {
+            0 => format!("nothing comes before {}", from.short()),
+            1 => format!("only one snapshot comes before {}", from.short()),
+            known => format!("only {known} snapshots come before {}", from.short()),
+        };
+        Err(not_found(text, &detail))
+    }
+
+    /// The last step at or before a time. Steps are looked at one by one from the newest: their times ascend only as
+    /// long as nobody sets the clock back.
+    fn at_time(&self, text: &str, time: &str) -> Result<SnapshotId> {
+        let workspace = self.workspace(text)?;
+        let Some(time) = Timestamp::parse(time, self.now) else {
+            return Err(invalid(text, "the time is not understood")
+                .with_hint("write @{10 minutes ago}, @{2026-11-20 10:30} or @{2026-11-20T10:30:00Z}"));
+        };
+        for &id in workspace.steps.values().rev() {
+            let snapshot = (self.load)(id)?;
+            if snapshot.is_some_and(|snapshot| snapshot.time <= time) {
+                return Ok(id);
+            }
+        }
+        Err(not_found(text, &format!("the workspace has no snapshot from before {}", time.local())))
+    }
+
+    fn last_of_run(&self, text: &str, name: &str) -> Result<Option<SnapshotId>> {
+        let own = self.workspace.and_then(|id| self.state.workspaces.get(&id));
+        if let Some(id) = own.and_then(|workspace| workspace.runs.get(name)) {
+            return Ok(Some(*id));
+        }
+        let holders =
+            self.state.workspaces.values().filter_map(|workspace| Some((workspace, workspace.runs.get(name)?)));
+        match holders.collect::<Vec<_>>()[..] {
+            [] => Ok(None),
+            [(_, id)] => Ok(Some(*id)),
+            ref several => {
+                let roots: Vec<String> = several.iter().map(|(workspace, _)| escaped(&workspace.root)).collect();
+                let detail = format!("several workspaces have a run of that name: {}", shown(&roots));
+                Err(invalid(text, &detail).with_hint("choose the workspace with -C"))
+            }
+        }
+    }
+
+    fn by_digits(&self, text: &str, prefix: &HexPrefix) -> Result<Option<SnapshotId>> {
+        if let Some(id) = Digest::parse(text).map(SnapshotId) {
+            return Ok((self.load)(id)?.map(|_| id));
+        }
+        let found: BTreeSet<SnapshotId> = known(self.state).filter(|id| prefix.matches(&id.0)).collect();
+        match found.len() {
+            0 | 1 => Ok(found.first().copied()),
+            count => {
+                let digits = (text.len() + 4).max(8);
+                let ids: Vec<String> = found.iter().map(|id| id.to_string().chars().take(digits).collect()).collect();
+                let detail = format!("{count} snapshots have ids that begin with it: {}", shown(&ids));
+                Err(invalid(text, &detail).with_hint("type more digits"))
+            }
+        }
+    }
+
+    fn workspace(&self, text: &str) -> Result<&Workspace> {
+        let found = self.workspace.and_then(|id| self.state.workspaces.get(&id));
+        found.ok_or_else(|| {
+            invalid(text, "it belongs to a workspace, and none is given")
+                .with_hint("run this in a recorded folder, or name one with -C")
+        })
+    }
+}
+
+/// Every snapshot that the state names in any way.
+fn known(state: &State) -> impl Iterator<Item = SnapshotId> {
+    let of_workspace = |workspace: &'_ Workspace| {
+        let restores = workspace.undo.iter().chain(&workspace.redo).chain(&workspace.unfinished);
+        let around = restores.flat_map(|restore| restore.before.into_iter().chain([restore.target]));
+        around.chain(workspace.head).chain(workspace.runs.values().copied()).collect::<Vec<_>>()
+    };
+    let steps = state.snapshots().map(|(_, _, id)| id);
+    let named = state.tags.values().chain(&state.pins).copied();
+    steps.chain(named).chain(state.workspaces.values().flat_map(of_workspace))
+}
+
+/// Where the two dots of a range are.
+fn range_at(text: &str) -> Option<usize> {
+    outside_times(text).find(|&at| text.as_bytes()[at..].starts_with(b".."))
+}
+
+/// Positions of the bytes that are not in the braces of a time, where dots and colons mean something else.
+fn outside_times(text: &str) -> impl Iterator<Item = usize> {
+    let bytes = text.as_bytes();
+    let mut is_inside = false;
+    (0..bytes.len()).filter(move |&at| {
+        is_inside = if is_inside { bytes[at] != b'}' } else { bytes[at..].starts_with(b"@{") };
+        !is_inside
+    })
+}
+
+fn shown(list: &[String]) -> String {
+    match list.get(..CANDIDATES_SHOWN_MAX) {
+        Some(first) if list.len() > first.len() => {
+            format!("{} and {} more", first.join(", "), list.len() - first.len())
+        }
+        _ => list.join(", "),
+    }
+}
+
+fn not_found(text: &str, detail: &str) -> Error {
+    Error::new(ErrorKind::NotFound, "find snapshot", escaped(text.as_bytes()), detail)
+        .with_hint("`retro log` lists the snapshots, `retro tag` the tags")
+}
+
+fn invalid(text: &str, detail: &str) -> Error {
+    Error::new(ErrorKind::Invalid, "find snapshot", escaped(text.as_bytes()), detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -86,6 +86,20 @@ pub fn long(
     Ok((id, total))
 }
 
+/// The id of long content, without storing it.
+pub fn hash(read: &mut ReadPiece<'_>) -> Result<BlobId> {
+    let mut whole = blake3::Hasher::new();
+    let mut window = Vec::with_capacity(WINDOW_BYTES);
+    loop {
+        window.clear();
+        let is_last = fill(&mut window, read)?;
+        whole.update_rayon(&window);
+        if is_last {
+            return Ok(BlobId(Digest(*whole.finalize().as_bytes())));
+        }
+    }
+}
+
 /// Adds bytes that belong to a snapshot: kept inside it when short.
 pub fn attachment(batch: &mut Batch<'_>, bytes: Vec<u8>) -> Result<Attachment> {
     match bytes.len() {

@@ -1,4 +1,30 @@
 //! One file per operation: a function, its options and its outcome. Prints nothing.
+//!
+//! ```text
+//! register   which folder is meant                  log show ls cat stats   what was recorded
+//! capture    the live folder as a tree              tag                     names and keep-marks
+//! snap       capture -> snapshot                    export_tar export_git   for other tools
+//! restore    snapshot -> live folder, undo, redo    import_git              from other tools
+//! status     the live folder against its head       ingest                  content into a batch
+//! compare    any two states
+//! ```
+//!
+//! Here meets what the floors below must not know of each other: the live folder, the store's history, and diffs.
 
+pub mod capture;
+pub mod cat;
+pub mod compare;
+pub mod export_tar;
 pub mod ingest;
+pub mod log;
+pub mod ls;
 pub mod register;
+pub mod restore;
+pub mod show;
+pub mod snap;
+pub mod stats;
+pub mod status;
+pub mod tag;
+
+#[cfg(test)]
+mod fixture;

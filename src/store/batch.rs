@@ -60,6 +60,9 @@ pub struct Batch<'a> {
     known: BTreeSet<(ObjectKind, [u8; 16])>,
     pub(super) own_pack: Option<NewPack>,
     pub(super) totals: BatchTotals,
+    /// Set while records are on their way into a pack of its own. Where that fails they are gone, and what was added can
+    /// not be committed any more.
+    pub(super) is_broken: bool,
 }
 
 /// A pack that only its writer knows yet, under `tmp/`. Its lock tells others that the writer is alive.
@@ -82,7 +85,8 @@ impl Store {
     /// Begins a batch.
     pub fn batch(&self) -> Batch<'_> {
         let records = Vec::new();
-        Batch { store: self, records, known: BTreeSet::new(), own_pack: None, totals: BatchTotals::default() }
+        let totals = BatchTotals::default();
+        Batch { store: self, records, known: BTreeSet::new(), own_pack: None, totals, is_broken: false }
     }
 }
 
@@ -128,6 +132,7 @@ impl Batch<'_> {
     /// Moves the records at hand into a pack of this batch's own.
     fn spill(&mut self) -> Result<()> {
         let disk = self.store.disk();
+        self.is_broken = true;
         let mut own = match self.own_pack.take() {
             Some(own) => own,
             None => NewPack::create(disk, self.store.id())?,
@@ -135,13 +140,16 @@ impl Batch<'_> {
         self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), 0, &[])?;
         if own.length_bytes < PACK_SEAL_ABOVE_BYTES {
             self.own_pack = Some(own);
+            self.is_broken = false;
             return Ok(());
         }
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
         self.store.refresh()?;
         let number = self.store.view().next_number();
         own.publish(disk, self.store.id(), number)?;
-        self.store.refresh()
+        self.store.refresh()?;
+        self.is_broken = false;
+        Ok(())
     }
 }
 
@@ -180,6 +188,11 @@ impl NewPack {
         self.entries.sort();
         let index = index::encode(store, self.nonce, self.length_bytes, &self.entries);
         disk.sync(&self.name)?;
+        if number == 1 {
+            // Whoever created the store may have died before the name of `FORMAT` was durable, and without it this pack
+            // would belong to no store.
+            disk.sync_folder("")?;
+        }
         disk.rename(&self.name, &pack_name(number))?;
         disk.sync_folder("packs")?;
         write_index(disk, number, &index)?;
@@ -187,11 +200,13 @@ impl NewPack {
     }
 }
 
-/// Puts a whole index in place: unsynced, because it can be made again.
+/// Puts a whole index in place. Its bytes are synced before its name, because they are too many to be checked whenever it
+/// is opened; the name is not, because an index can be made again.
 pub(super) fn write_index(disk: &dyn Disk, number: u32, bytes: &[u8]) -> Result<()> {
     let temporary = format!("tmp/{number:06}.idx");
     disk.remove(&temporary)?;
     disk.write(&temporary, 0, bytes)?;
+    disk.sync(&temporary)?;
     disk.rename(&temporary, &index_name(number))
 }
 

@@ -1,9 +1,14 @@
 //! Making a batch true.
 //!
-//! Under the store's lock, in this order: look at what others have written; cut the torn tail that a crash left, and
-//! complete the caches; let the caller decide on the facts (step numbers are given out here); append records and commit
-//! to the pack; sync it. From then on the commit is true, and only caches are left to be written: the index group and
-//! the journal group, unsynced. If appending fails, the pack is cut back to where it was.
+//! Under the store's lock, in this order: look at what others have written; cut the torn tail that a crash left, make
+//! durable what a dead writer did not, and complete the caches; let the caller decide on the facts (step numbers are given
+//! out here); append records and commit to the pack; sync it. From then on the commit is true, and only caches are left to
+//! be written: the index group and the journal group, unsynced. If appending fails, the pack is cut back to where it was.
+//!
+//! Invariants, without which a power loss could take an acknowledged commit:
+//! - A cache never knows more than is durable: a commit enters index and journal after its pack was synced.
+//! - A group is appended to an index only when the index covers all of the pack before it.
+//! - What a writer finds is durable before it decides anything on it, whoever wrote it and died.
 
 use std::sync::Arc;
 
@@ -13,7 +18,7 @@ use super::state::State;
 use super::view::{JOURNAL, JournalPlace, View};
 use super::{LOCK, Store};
 use crate::disk::{Disk, LockMode};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index;
 use crate::format::journal::{self, JournalGroup};
@@ -51,9 +56,12 @@ impl Batch<'_> {
     pub fn commit(&mut self, decide: impl FnOnce(&State) -> Result<Final>) -> Result<Committed> {
         let store = self.store;
         let disk = store.disk();
+        if self.is_broken {
+            return Err(Error::new(ErrorKind::Invalid, "commit to", disk.display(""), "part of it could not be written before"));
+        }
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
         store.refresh()?;
-        store.complete_caches()?;
+        store.recover()?;
         remove_strays(disk)?;
         let before = store.state();
         let Final { objects, facts } = decide(&before)?;
@@ -70,7 +78,9 @@ impl Batch<'_> {
         facts.into_iter().for_each(|fact| state.apply(fact));
         state.sequence = sequence;
         let group = JournalGroup { sequence, pack: written.pack, pack_end: written.end, facts: &encoded };
-        store.finish_caches(&written, &std::mem::take(&mut self.records), state, &group)?;
+        let cached = store.finish_caches(&written, &std::mem::take(&mut self.records), state, &group);
+        // The commit is true whatever became of the caches: what they lack is read from the packs.
+        cached.or_else(|_| store.refresh())?;
         Ok(Committed { state: store.state(), stored_bytes: self.totals.stored_bytes })
     }
 
@@ -96,8 +106,10 @@ impl Batch<'_> {
             None => NewPack::create(disk, self.store.id())?,
         };
         let number = view.next_number();
+        self.is_broken = true;
         self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), sequence, facts)?;
         let end = own.publish(disk, self.store.id(), number)?;
+        self.is_broken = false;
         Ok(Written { pack: number, start: end, end })
     }
 }
@@ -108,17 +120,15 @@ impl Store {
         self.batch().commit(|state| Ok(Final { objects: Vec::new(), facts: decide(state)? }))
     }
 
-    /// Cuts a torn tail, and writes what the caches lack: the work that a crash left. The store's lock is held.
-    fn complete_caches(&self) -> Result<()> {
+    /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes what the caches lack. The
+    /// store's lock is held.
+    fn recover(&self) -> Result<()> {
         let view = self.view();
         let disk = self.disk();
-        if let Some(active) = view.active()
-            && active.file.length()? > active.index.end()
-        {
-            disk.truncate(&pack_name(active.number), active.index.end())?;
-            disk.sync(&pack_name(active.number))?;
+        if let Some(active) = view.active() {
+            settle(disk, active)?;
         }
-        if view.unjournaled.is_empty() {
+        if view.unjournaled.is_empty() && view.packs.iter().all(|pack| pack.index.is_saved()) {
             return Ok(());
         }
         let mut place = view.journal;
@@ -127,10 +137,8 @@ impl Store {
                 JournalGroup { sequence: commit.sequence, pack: *number, pack_end: commit.end, facts: &commit.facts };
             place = append_to_journal(disk, self.id(), place, &group)?;
         }
-        for pack in &view.packs {
-            if pack.index.tail_count() > 0 {
-                write_index(disk, pack.number, &pack.index.encode(self.id(), pack.nonce))?;
-            }
+        for pack in view.packs.iter().filter(|pack| !pack.index.is_saved()) {
+            write_index(disk, pack.number, &pack.encode_index(disk, self.id())?)?;
         }
         self.refresh()
     }
@@ -141,17 +149,20 @@ impl Store {
         let disk = self.disk();
         let journal = append_to_journal(disk, self.id(), view.journal, group)?;
         let mut packs = view.packs.clone();
-        let opened = Pack::open(disk, self.id(), written.pack)?;
+        let mut pack = Pack::open(disk, self.id(), written.pack)?;
         if written.start < written.end {
-            let entries = batch_entries(records, written.start);
-            let mut pack = opened;
-            pack.index.extend(&entries, written.end);
-            self.write_index_group(&mut pack, &entries, written.end)?;
             packs.pop();
-            packs.push(Arc::new(pack));
-        } else {
-            packs.push(Arc::new(opened));
+            // The index was complete before the commit, unless somebody has cleared the caches since.
+            if pack.index.end() == written.start {
+                let entries = batch_entries(records, written.start);
+                pack.index.extend(&entries, written.end);
+                self.write_index_group(&mut pack, &entries, written.end)?;
+            } else {
+                pack = pack.reread(disk)?;
+                write_index(disk, pack.number, &pack.encode_index(disk, self.id())?)?;
+            }
         }
+        packs.push(Arc::new(pack));
         let damaged = Arc::clone(&view.damaged);
         self.set_view(View { packs, state: Arc::new(state), journal, unjournaled: Vec::new(), damaged });
         Ok(())
@@ -168,9 +179,33 @@ impl Store {
                 pack.index.appended(group.len());
                 Ok(())
             }
-            _ => write_index(disk, pack.number, &pack.index.encode(self.id(), pack.nonce)),
+            _ => write_index(disk, pack.number, &pack.encode_index(disk, self.id())?),
         }
     }
+}
+
+/// Makes the active pack end where its last commit does, and durable up to there.
+///
+/// A writer that was killed may have left bytes that it did not sync, and a name. Caches are written after the sync, so
+/// what either of them covers needs nothing. What neither does is written again before it is synced: the sync that failed
+/// for the dead writer may have left its pages clean, and another one would then have nothing to do.
+fn settle(disk: &dyn Disk, active: &Pack) -> Result<()> {
+    let name = pack_name(active.number);
+    let end = active.index.end();
+    let is_torn = active.file.length()? > end;
+    if is_torn {
+        disk.truncate(&name, end)?;
+    }
+    if active.settled_end < end {
+        disk.write(&name, active.settled_end, &active.read(active.settled_end, end)?)?;
+    }
+    if is_torn || active.settled_end < end {
+        disk.sync(&name)?;
+    }
+    if active.index.append_at().is_none() {
+        disk.sync_folder("packs")?;
+    }
+    Ok(())
 }
 
 /// Appends to a pack and syncs it. Where that fails, the pack is cut back, so that the failure leaves no trace; where
@@ -178,7 +213,7 @@ impl Store {
 fn append(disk: &dyn Disk, name: &str, at: u64, batch: &[u8]) -> Result<()> {
     let written = disk.write(name, at, batch).and_then(|()| disk.sync(name));
     if written.is_err() {
-        drop(disk.truncate(name, at));
+        drop(disk.truncate(name, at).and_then(|()| disk.sync(name)));
     }
     written
 }

@@ -24,6 +24,8 @@ pub(super) struct PackIndex {
     end: u64,
     /// Length of the part of the file that is intact; groups are appended there.
     file_length_bytes: u64,
+    /// Whether the file lacks something that is known here.
+    is_behind: bool,
 }
 
 impl PackIndex {
@@ -52,12 +54,14 @@ impl PackIndex {
 
     /// Adds the objects of the pack up to `end`.
     pub(super) fn extend(&mut self, entries: &[IndexEntry], end: u64) {
+        self.is_behind |= !entries.is_empty() || end > self.end;
         self.insert(entries);
         self.end = self.end.max(end);
     }
 
-    /// Notes that a group of this length was appended to the file.
+    /// Notes that a group of this length, with all that the file lacked, was appended to it.
     pub(super) fn appended(&mut self, length_bytes: usize) {
+        self.is_behind = false;
         self.file_length_bytes += length_bytes as u64;
     }
 
@@ -69,6 +73,11 @@ impl PackIndex {
     /// Where the next group goes in the file; `None` where there is no file to append to.
     pub(super) fn append_at(&self) -> Option<u64> {
         self.sorted.is_some().then_some(self.file_length_bytes)
+    }
+
+    /// Whether a file holds all that is known here.
+    pub(super) fn is_saved(&self) -> bool {
+        self.sorted.is_some() && !self.is_behind
     }
 
     /// Number of entries that are not sorted in.

@@ -113,6 +113,11 @@ impl Store {
         Ok(())
     }
 
+    /// Length of all packs, in bytes.
+    pub fn pack_bytes(&self) -> Result<u64> {
+        self.view().packs.iter().map(|pack| pack.file.length()).sum()
+    }
+
     /// Packs and commits that could not be read. What they hold is missing; the rest is not affected.
     pub fn damage(&self) -> Vec<String> {
         self.view().damaged.iter().map(ToString::to_string).collect()

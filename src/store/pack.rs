@@ -21,9 +21,11 @@ pub(super) struct Pack {
     pub(super) nonce: [u8; 16],
     pub(super) file: Arc<dyn StoredFile>,
     pub(super) index: PackIndex,
+    /// Up to here the pack is known to be durable, because a cache covers it.
+    pub(super) settled_end: u64,
 }
 
-/// A record's header and payload.
+/// A record's header, and its bytes from the header on, as far as they were read.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) header: RecordHeader,
@@ -34,7 +36,7 @@ pub(super) struct Record {
 const FIRST_READ_BYTES: usize = 4 << 10;
 
 impl Record {
-    /// The payload.
+    /// The payload; only of a record that was completed.
     pub(super) fn payload(&self) -> &[u8] {
         &self.bytes[self.header.header_length_bytes..]
     }
@@ -77,7 +79,8 @@ impl Pack {
         let length = file.length()?;
         let index = index.filter(|index| index.end() <= length);
         let index = index.unwrap_or_else(|| PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64));
-        Ok(Self { number, nonce: header.nonce, file, index })
+        let settled_end = index.end();
+        Ok(Self { number, nonce: header.nonce, file, index, settled_end })
     }
 
     /// Reads the batches from `start` to the end of the file.
@@ -103,31 +106,47 @@ impl Pack {
             index.extend(&commit.entries, commit.end);
         }
         index.extend(&found.salvaged, start);
-        Ok(Self { number: self.number, nonce: self.nonce, file: Arc::clone(&self.file), index })
+        let file = Arc::clone(&self.file);
+        Ok(Self { number: self.number, nonce: self.nonce, file, index, settled_end: self.settled_end })
     }
 
-    /// Reads the header of the record at `offset`.
-    pub(super) fn read_header(&self, disk: &dyn Disk, offset: u64) -> Result<RecordHeader> {
-        self.read_start(disk, offset).map(|(header, _)| header)
+    /// The index file for all that is known of the pack. One that is damaged is not copied: what it lacks would be lost
+    /// under a checksum that is right again.
+    pub(super) fn encode_index(&self, disk: &dyn Disk, store: StoreId) -> Result<Vec<u8>> {
+        if self.index.is_intact() {
+            return Ok(self.index.encode(store, self.nonce));
+        }
+        Ok(self.reread(disk)?.index.encode(store, self.nonce))
     }
 
-    /// Reads the record at `offset`, its payload whole and not yet checked.
-    pub(super) fn read_record(&self, disk: &dyn Disk, offset: u64) -> Result<Record> {
-        let (header, mut bytes) = self.read_start(disk, offset)?;
-        let length = header.record_length_bytes();
-        let have = bytes.len();
+    /// The bytes between two places that are both in the pack.
+    pub(super) fn read(&self, start: u64, end: u64) -> Result<Vec<u8>> {
+        let length = usize::try_from(end - start).expect("packs are shorter than 4 GiB");
+        self.read_up_to(start, length)
+    }
+
+    /// Reads the header of the record at `offset`, and with it what came along of the payload.
+    pub(super) fn read_header(&self, disk: &dyn Disk, offset: u64) -> Result<Record> {
+        let (header, bytes) = self.read_start(disk, offset)?;
+        Ok(Record { header, bytes })
+    }
+
+    /// Completes a record whose header was read, its payload not yet checked.
+    pub(super) fn read_payload(&self, disk: &dyn Disk, offset: u64, record: &mut Record) -> Result<()> {
+        let length = record.header.record_length_bytes();
+        let have = record.bytes.len();
         if have < length {
             let too_long = || self.malformed(disk, offset, Malformed::new("a record ends past the pack"));
             if self.file.length()?.saturating_sub(offset) < length as u64 {
                 return Err(too_long());
             }
-            bytes.resize(length, 0);
-            if have + self.file.read_at(offset + have as u64, &mut bytes[have..])? < length {
+            record.bytes.resize(length, 0);
+            if have + self.file.read_at(offset + have as u64, &mut record.bytes[have..])? < length {
                 return Err(too_long());
             }
         }
-        bytes.truncate(length);
-        Ok(Record { header, bytes })
+        record.bytes.truncate(length);
+        Ok(())
     }
 
     /// The header of the record at `offset`, and the bytes that were read to get it.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::delta::base_generation;
-use super::pack::{Record, pack_name};
+use super::pack::{Pack, Record, pack_name};
 use super::{Store, codec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::{self, ChunkRef};
@@ -35,11 +35,11 @@ pub(super) enum CacheKey {
     Object(ObjectKind, [u8; 16]),
 }
 
-/// An object where it is stored.
+/// An object where it is stored. Of its record, only the header has been read for sure.
 struct Located {
     record: Record,
     member: Member,
-    pack: u32,
+    pack: Arc<Pack>,
     offset: u32,
 }
 
@@ -213,10 +213,11 @@ impl Store {
             if let Some(bytes) = self.cache.get(&CacheKey::Object(kind, next)) {
                 break bytes;
             }
-            let found = self.record_of(kind, next)?;
+            let mut found = self.record_of(kind, next)?;
             let Encoding::Delta { base, .. } = found.record.header.encoding else {
-                break self.full_copy(&found)?;
+                break self.full_copy(&mut found)?;
             };
+            self.complete(&mut found)?;
             links.push(found);
             if links.len() > DELTA_DEPTH_MAX {
                 return Err(Error::corrupt("follow", shown(kind, &prefix), "its chain of deltas is too long"));
@@ -237,47 +238,57 @@ impl Store {
         let view = self.view();
         let missing = || Error::corrupt("find", shown(kind, &prefix), "it is not in the store");
         let (pack, entry) = view.find(&prefix, &[kind]).ok_or_else(missing)?;
-        let record = pack.read_record(self.disk(), u64::from(entry.offset))?;
+        let record = pack.read_header(self.disk(), u64::from(entry.offset))?;
         let member = record.header.members.get(usize::from(entry.member)).copied();
         let nobody = Member { kind, raw_length_bytes: 0, id: Digest::default() };
-        let found = Located { record, member: member.unwrap_or(nobody), pack: pack.number, offset: entry.offset };
+        let pack = Arc::clone(pack);
+        let found = Located { record, member: member.unwrap_or(nobody), pack, offset: entry.offset };
         if found.member.kind != kind || found.member.id.prefix() != prefix {
             return Err(Error::corrupt("read", self.place(&found), "the index leads to something else"));
-        }
-        if kind == ObjectKind::ChunkList && !record_is_intact(&found.record.header, &found.record.bytes) {
-            return Err(Error::corrupt("read", self.place(&found), "the record does not match its checksum"));
         }
         Ok(found)
     }
 
-    /// An object that is stored whole, alone or in a frame.
-    fn full_copy(&self, found: &Located) -> Result<Arc<[u8]>> {
-        let header = &found.record.header;
-        if header.encoding == Encoding::Raw {
-            return Ok(found.record.payload().into());
+    /// Reads the payload. A chunk list is checked by its record's checksum here, because its id cannot tell.
+    fn complete(&self, found: &mut Located) -> Result<()> {
+        found.pack.read_payload(self.disk(), u64::from(found.offset), &mut found.record)?;
+        let is_list = found.member.kind == ObjectKind::ChunkList;
+        if is_list && !record_is_intact(&found.record.header, &found.record.bytes) {
+            return Err(Error::corrupt("read", self.place(found), "the record does not match its checksum"));
         }
-        let key = CacheKey::Frame(found.pack, found.offset);
-        let frame = match self.cache.get(&key) {
+        Ok(())
+    }
+
+    /// An object that is stored whole, alone or in a frame.
+    fn full_copy(&self, found: &mut Located) -> Result<Arc<[u8]>> {
+        let key = CacheKey::Frame(found.pack.number, found.offset);
+        let count = found.record.header.members.len();
+        let frame = match self.cache.get(&key).filter(|_| count > 1) {
             Some(frame) => frame,
             None => {
+                self.complete(found)?;
+                let header = &found.record.header;
+                if header.encoding == Encoding::Raw {
+                    return Ok(found.record.payload().into());
+                }
                 let decoded = codec::decompress(found.record.payload(), header.raw_length_bytes());
                 let frame: Arc<[u8]> = decoded.map_err(|e| e.during("decode", self.place(found)))?.into();
-                if header.members.len() > 1 {
+                if count > 1 {
                     self.cache.put(key, Arc::clone(&frame));
                 }
                 frame
             }
         };
-        if header.members.len() == 1 {
+        if count == 1 {
             return Ok(frame);
         }
-        let before = header.members.iter().take_while(|other| **other != found.member);
+        let before = found.record.header.members.iter().take_while(|other| **other != found.member);
         let start = before.map(|other| other.raw_length_bytes as usize).sum::<usize>();
         Ok(frame[start..start + found.member.raw_length_bytes as usize].into())
     }
 
     fn place(&self, found: &Located) -> String {
-        format!("{} at offset {}", self.disk().display(&pack_name(found.pack)), found.offset)
+        format!("{} at offset {}", self.disk().display(&pack_name(found.pack.number)), found.offset)
     }
 }
 

@@ -31,7 +31,7 @@ pub fn for_each_object(store: &Store, mut see: impl FnMut(ObjectFacts)) -> Resul
         pack_bytes += pack.file.length()?;
         let offsets: BTreeSet<u32> = pack.index.entries().iter().map(|entry| entry.offset).collect();
         for offset in offsets {
-            let header = pack.read_header(store.disk(), u64::from(offset))?;
+            let header = pack.read_header(store.disk(), u64::from(offset))?.header;
             let raw_total = header.raw_length_bytes().max(1) as u64;
             let stored = header.record_length_bytes() as u64;
             for member in &header.members {

@@ -136,6 +136,7 @@ fn open_pack(disk: &dyn Disk, store: StoreId, number: u32, place: JournalPlace) 
     };
     let indexed = pack.index.end();
     let length = pack.file.length()?;
+    pack.settled_end = indexed.max(journaled.min(length));
     let start = indexed.min(journaled).max(first);
     if start >= length {
         return Ok((pack, Vec::new()));

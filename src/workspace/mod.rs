@@ -9,7 +9,9 @@
 //! - [`config`] reads `retro.toml`; [`rules`] decides which paths are left out.
 //! - [`scan`] walks the folder and compares it with the stat [`cache`], so that only what may differ is read.
 //! - [`read`] takes the bytes of a file that other processes write at the same time.
-//! - [`beneath`] opens folders without ever following a symlink.
+//! - [`materialize`] writes states of the past into folders.
+//! - [`stat`] and [`refusal`] say what file times prove and what errors mean; [`beneath`] opens folders without ever
+//!   following a symlink.
 //!
 //! Invariants: a path in a workspace is opened by single names relative to a folder handle, never followed through a
 //! symlink. Nothing here knows the store's objects or history, and only the stat cache is written into a store folder,
@@ -17,6 +19,13 @@
 
 pub mod beneath;
 pub mod cache;
+pub mod config;
+pub mod git_head;
 pub mod materialize;
+pub mod read;
+mod refusal;
 pub mod rules;
+pub mod scan;
 pub mod stat;
+#[cfg(test)]
+mod testing;

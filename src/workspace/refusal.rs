@@ -6,7 +6,7 @@ use crate::format::snapshot::Reason;
 
 /// What a refusal means for a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// It concerns this path alone, which is omitted for this reason.
     Omit(Reason),
     /// This process cannot go on: leaving the path out would leave out whatever comes next, too.
@@ -15,7 +15,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Sorts an error of opening, listing or reading something in a workspace.
-    pub fn of(errno: Errno) -> Self {
+    pub(super) fn of(errno: Errno) -> Self {
         match errno {
             Errno::ACCESS | Errno::PERM => Self::Omit(Reason::Unreadable),
             // Another process replaced it by something of another kind: what was there is gone.

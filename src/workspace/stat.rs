@@ -6,7 +6,7 @@
 //! on the *same clock* that had passed before the file was read; anything else is racy, and is read again next time.
 //! The wall clock is never asked, because it runs ahead of file times by up to a tick.
 
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{FileType, RawMode, Stat};
 
 use crate::disk::FileClock;
 use crate::format::cache::CachedEntry;
@@ -88,13 +88,19 @@ pub fn kind_and_mode(stat: &Stat) -> Option<(Kind, u16)> {
 
 /// Permission bits, setuid, setgid, sticky.
 pub fn permissions(stat: &Stat) -> u16 {
-    u16::try_from(u32::from(stat.st_mode) & u32::from(MODE_MASK)).expect("twelve bits fit")
+    u16::try_from(stat.st_mode & RawMode::from(MODE_MASK)).expect("twelve bits fit")
 }
 
-/// The device number in 64 bits; on macOS it is a signed 32-bit number.
-#[expect(clippy::cast_sign_loss, clippy::unnecessary_cast, reason = "only compared, and its type depends on the platform")]
+/// The device number.
+#[cfg(target_os = "linux")]
 pub fn device_of(stat: &Stat) -> u64 {
-    stat.st_dev as u64
+    stat.st_dev
+}
+
+/// The device number, which is a signed 32-bit number here.
+#[cfg(not(target_os = "linux"))]
+pub fn device_of(stat: &Stat) -> u64 {
+    u64::from(stat.st_dev.cast_unsigned())
 }
 
 fn nanoseconds(seconds: i64, rest: i64) -> i64 {

@@ -24,8 +24,12 @@ const DOC: &str = include_str!("../../store-format.md");
 fn example(name: &str) -> Vec<u8> {
     let start = DOC.find(&format!("```hex {name}\n")).unwrap_or_else(|| panic!("no example {name}"));
     let block = DOC[start..].split("```").nth(1).expect("the block ends").split_once('\n').expect("a first line").1;
-    let digits: String =
-        block.lines().map(|line| line.split("   ").next().unwrap_or_default()).flat_map(str::chars).filter(|c| *c != ' ').collect();
+    let digits: String = block
+        .lines()
+        .map(|line| line.split("   ").next().unwrap_or_default())
+        .flat_map(str::chars)
+        .filter(|c| *c != ' ')
+        .collect();
     assert!(digits.len().is_multiple_of(2), "example {name} has half a byte");
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex")).collect()
 }
@@ -238,7 +242,10 @@ fn no_requirement_is_left_uncited() {
         .filter_map(|rest| rest.split_once(')').map(|(id, _)| id))
         .filter(|id| {
             let mut characters = id.chars();
-            characters.next().is_some_and(|c| c.is_ascii_uppercase()) && id.len() <= 3 && characters.all(|c| c.is_ascii_digit()) && id.len() > 1
+            characters.next().is_some_and(|c| c.is_ascii_uppercase())
+                && id.len() <= 3
+                && characters.all(|c| c.is_ascii_digit())
+                && id.len() > 1
         })
         .collect();
     assert!(ids.len() > 20, "{ids:?}");
@@ -260,7 +267,9 @@ fn collect(folder: &Path, text: &mut String) {
             collect(&path, text);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let content = std::fs::read_to_string(&path).unwrap();
-            let tests = if path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")) || path.ends_with("tests.rs") {
+            let tests = if path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"))
+                || path.ends_with("tests.rs")
+            {
                 Some(&content[..])
             } else {
                 content.split_once("#[cfg(test)]").map(|(_, tests)| tests)

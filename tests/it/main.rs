@@ -1,3 +1,11 @@
 //! The integration tests: one binary, one module for each promise or command.
 
+mod capture;
+mod crash;
+mod floors;
 mod format_doc;
+mod requirements;
+mod restore;
+mod round_trip;
+mod support;
+mod tidy;

@@ -1,1 +1,95 @@
-fn main() {}
+//! `retro`: the command line over the library.
+//!
+//! ```text
+//! args      the command line as data           context   store, workspace and paths it leads to
+//! env       the environment, read once         output    standard output and standard error
+//! exit      error kinds as exit codes          views     what results look like
+//! commands  one thin file a verb: context in, library call, view out
+//! ```
+//!
+//! Nothing here decides anything about snapshots; nothing in the library prints, exits, or reads arguments.
+
+mod args;
+mod commands;
+mod context;
+mod env;
+mod exit;
+mod output;
+mod views;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use args::Arguments;
+use context::Context;
+use env::Environment;
+use output::{Output, say};
+use retrograde::error::{Error, Result};
+use retrograde::time::{Stopwatch, now};
+use views::color::Palette;
+use views::{human, json};
+
+fn main() -> ExitCode {
+    let started = Stopwatch::start();
+    raise_descriptor_limit();
+    let raw: Vec<OsString> = std::env::args_os().collect();
+    let arguments = match args::parse(&raw) {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(refuse(&error, args::wants_json(&raw))),
+    };
+    let is_json = arguments.global.json;
+    let out = Output::new(&arguments.global);
+    let palette = out.note_palette;
+    let done = run(arguments, out, started);
+    ExitCode::from(done.unwrap_or_else(|error| fail(&error, is_json, &palette)))
+}
+
+fn run(arguments: Arguments, out: Output, started: Stopwatch) -> Result<u8> {
+    let Arguments { global, verb } = arguments;
+    let mut context = Context { global, environment: Environment::read(), out, now: now(), started };
+    let code = commands::run(&mut context, verb);
+    // What was printed before a failure is worth as much as what was printed before a success.
+    let finished = context.out.finish();
+    code.and_then(|code| finished.map(|()| code))
+}
+
+/// Reports a failure, and says how to exit. A reader of our output that has seen enough is no failure.
+fn fail(error: &Error, is_json: bool, palette: &Palette) -> u8 {
+    if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) {
+        return exit::DONE;
+    }
+    if is_json {
+        say(&format!("{}\n", json::error(error)));
+    } else {
+        let (style, dim) = (palette.error, palette.dim);
+        let message = human::printable(&error.to_string());
+        let hint = error.hint().map(|hint| format!("{dim}hint:{dim:#} {}\n", human::printable(hint)));
+        say(&format!("{style}error:{style:#} {message}\n{}", hint.unwrap_or_default()));
+    }
+    exit::code(error.kind())
+}
+
+/// Reports arguments that do not parse, or prints the help that was asked for.
+fn refuse(error: &clap::Error, is_json: bool) -> u8 {
+    let code = u8::try_from(error.exit_code()).expect("exit codes of the parser are 0 and 2");
+    if is_json && error.use_stderr() {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        say(&format!("{}\n", json::problem("invalid", message, Some("`retro --help` lists the verbs"))));
+    } else {
+        // A help text that nobody reads to its end is no failure.
+        drop(error.print());
+    }
+    code
+}
+
+/// Allows as many open files as the system lets us have: capturing and restoring hold one handle a folder and thread.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        // Where the system refuses, the limit it started us with has to do.
+        setrlimit(Resource::Nofile, limit).ok();
+    }
+}

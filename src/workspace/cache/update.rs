@@ -175,7 +175,8 @@ impl FolderUpdate {
                 difference(cached.entries(), now)
             }
             EntriesUpdate::Children(children) => {
-                let found = |child: &ChildUpdate| cached.find(&child.name).expect("a child folder is in the cached list");
+                let found =
+                    |child: &ChildUpdate| cached.find(&child.name).expect("a child folder is in the cached list");
                 let lines = children.iter().map(|child| (found(child), child.on(found(child))));
                 lines.filter(|(before, now)| before != now).map(|(_, now)| Line::Entry(now)).collect()
             }
@@ -193,7 +194,9 @@ impl ChildUpdate {
 /// The invariant that makes an unchanged folder mean an unchanged tree.
 fn check_that_lists_agree(cache: &StatCache, update: &CacheUpdate) {
     for (path, folder) in &update.folders {
-        let (Some(parent_path), Some(name)) = (path.parent(), path.name()) else { continue };
+        let (Some(parent_path), Some(name)) = (path.parent(), path.name()) else {
+            continue;
+        };
         let cached = cache.folder(&parent_path);
         let in_parent = match update.folders.get(&parent_path) {
             Some(parent) => parent.find(cached.as_ref(), name),
@@ -241,10 +244,13 @@ fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: Opti
         Some(EntriesUpdate::Children(children)) => {
             let mut children = children.iter().peekable();
             let cached = cached?;
-            put(out, &mut cached.entries().map(|entry| match children.next_if(|child| *child.name == *entry.name) {
-                Some(child) => Line::Entry(child.on(entry)),
-                None => Line::Entry(entry),
-            }))
+            put(
+                out,
+                &mut cached.entries().map(|entry| match children.next_if(|child| *child.name == *entry.name) {
+                    Some(child) => Line::Entry(child.on(entry)),
+                    None => Line::Entry(entry),
+                }),
+            )
         }
         None => put(out, &mut cached?.entries().map(Line::Entry)),
     }
@@ -255,6 +261,8 @@ fn rewrite(disk: &dyn Disk, cache: &StatCache, update: &CacheUpdate) -> Result<S
     let random = disk.random();
     let temporary = format!("tmp/{:032x}.stat", u128::from_le_bytes(random));
     disk.create_folder("tmp")?;
+    // Whoever clears `tmp/` of what the dead left takes a locked file for that of a living writer.
+    let _alive = disk.lock(&temporary, LockMode::Exclusive)?;
     let written = write_whole(disk, &temporary, cache, update, random)
         .and_then(|()| disk.rename(&temporary, &file_name(cache.key.workspace)));
     match written {

@@ -14,7 +14,6 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
@@ -23,7 +22,8 @@ use rustix::io::Errno;
 use super::at::{Found, change_mode_at, found, found_at, set_mode};
 use super::content::{self, Content};
 use super::folders::Folders;
-use super::{Action, Applied, KeptReason, Options, TEMPORARY_PREFIX, is_changed, pieces};
+use super::temporary::{Temporary, TemporaryNames};
+use super::{Action, Applied, KeptReason, Options, is_changed, pieces};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::Kind;
 use crate::id::BlobId;
@@ -38,9 +38,8 @@ use crate::workspace::beneath::Root;
 /// either as it was or as it is to be, and the modes of read-only folders put back.
 pub fn apply(store: &Store, root: &Root, actions: &[Action], options: &Options<'_>) -> Result<Applied> {
     refuse_root(actions)?;
-    let random = store.disk().random();
-    let first_temporary = *random.first_chunk().expect("16 bytes are more than 8");
-    let applying = Applying::new(store, root, options, u64::from_le_bytes(first_temporary));
+    let names = TemporaryNames::new(store.disk().random());
+    let applying = Applying { store, folders: Folders::new(root), options, names };
     let mut applied = Applied::default();
     let outcome = applying.run(actions, &mut applied);
     let settled = applying.folders.settle(&mut applied);
@@ -52,11 +51,11 @@ pub fn apply(store: &Store, root: &Root, actions: &[Action], options: &Options<'
     Ok(applied)
 }
 
-pub(super) struct Applying<'a> {
+struct Applying<'a> {
     store: &'a Store,
     folders: Folders<'a>,
     options: &'a Options<'a>,
-    next_temporary: AtomicU64,
+    names: TemporaryNames,
 }
 
 /// An open folder and where it is.
@@ -72,21 +71,7 @@ struct Target<'a> {
     replaces: bool,
 }
 
-/// A name in a folder that is given up again unless it is renamed.
-pub(super) struct Temporary<'a> {
-    folder: &'a OwnedFd,
-    name: String,
-    is_placed: bool,
-}
-
-/// Names tried for one temporary file. A few are taken when a killed restore left some; more is an attack.
-const TEMPORARY_ATTEMPTS_MAX: usize = 64;
-
-impl<'a> Applying<'a> {
-    pub(super) fn new(store: &'a Store, root: &'a Root, options: &'a Options<'a>, first_temporary: u64) -> Self {
-        Self { store, folders: Folders::new(root), options, next_temporary: AtomicU64::new(first_temporary) }
-    }
-
+impl Applying<'_> {
     fn run(&self, actions: &[Action], applied: &mut Applied) -> Result<()> {
         let mut removals = Vec::new();
         let mut created = Vec::new();
@@ -262,7 +247,7 @@ impl<'a> Applying<'a> {
         let fail = |e: Errno| self.failed("write", target.path, e);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let create = |name: &str| rustix::fs::openat(&folder.handle, name, flags, Mode::RUSR | Mode::WUSR);
-        let (temporary, file) = self.temporary(&folder.handle, create).map_err(fail)?;
+        let (temporary, file) = self.names.make(&folder.handle, create).map_err(fail)?;
         let file = File::from(file);
         content::write(self.store, content, &file, &|| self.folders.root().display(target.path))?;
         let is_exact = set_mode(&file, mode).map_err(fail)?;
@@ -285,7 +270,7 @@ impl<'a> Applying<'a> {
         }
         let leads_to = content::target(self.store, id)?;
         let create = |name: &str| rustix::fs::symlinkat(&*leads_to, &folder.handle, name);
-        let temporary = self.temporary(&folder.handle, create);
+        let temporary = self.names.make(&folder.handle, create);
         let (temporary, ()) = temporary.map_err(|e| self.failed("write symlink", target.path, e))?;
         self.place(folder, target, temporary, applied)?;
         Ok(())
@@ -307,7 +292,9 @@ impl<'a> Applying<'a> {
         });
         match changed {
             Ok(None) if has_other_names => {
-                self.folders.loosen(&folder.handle, &folder.path).map_err(|e| self.failed("write in", &folder.path, e))?;
+                self.folders
+                    .loosen(&folder.handle, &folder.path)
+                    .map_err(|e| self.failed("write in", &folder.path, e))?;
                 let target = Target { path, kind: Kind::File, replaces: true };
                 return self.write_file(folder, &target, mode, content, applied);
             }
@@ -325,7 +312,8 @@ impl<'a> Applying<'a> {
 
     /// Whether something may be written at a path, and how its rename has to treat what is there.
     fn is_free(&self, folder: &Folder, target: &Target<'_>) -> Result<std::result::Result<RenameFlags, KeptReason>> {
-        let found = found_at(&folder.handle, name_of(target.path)).map_err(|e| self.failed("look at", target.path, e))?;
+        let found =
+            found_at(&folder.handle, name_of(target.path)).map_err(|e| self.failed("look at", target.path, e))?;
         Ok(match found {
             Found::Nothing => Ok(RenameFlags::NOREPLACE),
             Found::Entry(kind) if target.replaces && kind == target.kind => Ok(RenameFlags::empty()),
@@ -334,34 +322,17 @@ impl<'a> Applying<'a> {
         })
     }
 
-    /// Makes something under a name that is free.
-    pub(super) fn temporary<'f, T>(
-        &self,
-        folder: &'f OwnedFd,
-        create: impl Fn(&str) -> rustix::io::Result<T>,
-    ) -> rustix::io::Result<(Temporary<'f>, T)> {
-        for _ in 0..TEMPORARY_ATTEMPTS_MAX {
-            let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-            let name = format!("{TEMPORARY_PREFIX}{number:016x}");
-            match create(&name) {
-                Err(Errno::EXIST) => {}
-                made => return made.map(|made| (Temporary { folder, name, is_placed: false }, made)),
-            }
-        }
-        Err(Errno::EXIST)
-    }
-
     /// Gives a finished temporary file its name. `false` when something else came to be there meanwhile.
     fn place(
         &self,
         folder: &Folder,
         target: &Target<'_>,
-        mut temporary: Temporary<'_>,
+        temporary: Temporary<'_>,
         applied: &mut Applied,
     ) -> Result<bool> {
         let name = name_of(target.path);
         let renamed = match self.is_free(folder, target)? {
-            Ok(flags) => rename(&folder.handle, &temporary.name, name, flags),
+            Ok(flags) => temporary.rename(name, flags),
             Err(reason) => {
                 applied.keep(target.path, reason);
                 return Ok(false);
@@ -369,12 +340,12 @@ impl<'a> Applying<'a> {
         };
         match renamed {
             Ok(()) => {
-                temporary.is_placed = true;
                 applied.written += 1;
                 Ok(true)
             }
             Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) => {
-                applied.keep(target.path, KeptReason::Changed);
+                let reason = if target.replaces { KeptReason::Changed } else { KeptReason::Occupied };
+                applied.keep(target.path, reason);
                 Ok(false)
             }
             Err(e) => Err(self.failed("put into place", target.path, e)),
@@ -390,23 +361,6 @@ impl<'a> Applying<'a> {
 
     fn failed(&self, operation: &str, path: &TreePath, e: Errno) -> Error {
         Error::io(operation, self.folders.root().display(path), e)
-    }
-}
-
-impl Drop for Temporary<'_> {
-    fn drop(&mut self) {
-        if !self.is_placed {
-            // Whatever made the writing fail is reported; a file that cannot be removed is a stray for the next writer.
-            rustix::fs::unlinkat(self.folder, &*self.name, AtFlags::empty()).unwrap_or_default();
-        }
-    }
-}
-
-/// Renames within a folder. A file system without exclusive renames gets a plain one, right after the look.
-fn rename(folder: &OwnedFd, from: &str, to: &[u8], flags: RenameFlags) -> rustix::io::Result<()> {
-    match rustix::fs::renameat_with(folder, from, folder, to, flags) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rustix::fs::renameat(folder, from, folder, to),
-        done => done,
     }
 }
 

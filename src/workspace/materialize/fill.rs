@@ -4,9 +4,9 @@
 //! below. Each thread takes what it left last, and so goes through its part of the tree in order, reading what lies
 //! together in the store together; an idle thread takes what was left longest ago, which is a large part of the tree.
 //!
-//! A folder is 0700 until everything in it is written; whoever writes last gives it its mode. A folder that its owner may
-//! not pass then would hide what is below, so its mode waits until the end. One handle a running task is open, whatever
-//! the depth.
+//! A folder is 0700 until its files are written; whoever writes the last one gives it its mode. A folder that its owner
+//! may not pass then would hide what is below, so its mode waits until the end, and so does that of the target, which
+//! is closed to others until all is done. One handle a running task is open, whatever the depth.
 
 use std::fs::File;
 use std::ops::Range;
@@ -35,13 +35,7 @@ use crate::workspace::beneath::Root;
 ///
 /// A folder with anything in it, or something else in its place, is a `Conflict`. After an error the target is left as
 /// far as it got, open to its owner only.
-pub fn fill(
-    store: &Store,
-    root_tree: TreeId,
-    root_mode: u16,
-    target: &Path,
-    options: &Options<'_>,
-) -> Result<Filled> {
+pub fn fill(store: &Store, root_tree: TreeId, root_mode: u16, target: &Path, options: &Options<'_>) -> Result<Filled> {
     let root = open_empty(target)?;
     let filling = Filling::new(store, &root, options);
     let place = Place { path: TreePath::root(), depth: 0, tree: root_tree, mode: root_mode };
@@ -184,7 +178,7 @@ impl<'a> Filling<'a> {
 
     /// Gives a folder whose files are all written its mode, or leaves that for the end.
     fn leave(&self, folder: Folder) -> Result<()> {
-        if folder.mode & OWNER_RIGHTS != OWNER_RIGHTS {
+        if folder.path.is_root() || folder.mode & OWNER_RIGHTS != OWNER_RIGHTS {
             lock(&self.closed).push((folder.path, folder.mode));
             return Ok(());
         }
@@ -242,8 +236,8 @@ impl<'a> Filling<'a> {
     }
 }
 
-/// Opens the target, creating it where it is missing, and closes it to others.
-fn open_empty(target: &Path) -> Result<Root> {
+/// Opens the target, creating it where it is missing, and closes it to others; one that is not empty is `Conflict`.
+pub fn open_empty(target: &Path) -> Result<Root> {
     use std::os::unix::fs::DirBuilderExt;
     let refuse = |detail: &str| Error::new(ErrorKind::Conflict, "restore into", shown(target), detail);
     if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {

@@ -110,7 +110,9 @@ impl<'a> Folders<'a> {
         let mut first_error = None;
         loop {
             // A path sorts after the folders it is in, and those are all that reaching it can add to the table.
-            let Some((path, at_end)) = self.table().pop_last() else { break };
+            let Some((path, at_end)) = self.table().pop_last() else {
+                break;
+            };
             let is_exact = self.reach(&path).and_then(|handle| set_mode(&handle, at_end.mode));
             self.table().remove(&path);
             match is_exact {

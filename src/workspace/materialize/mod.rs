@@ -21,27 +21,24 @@ mod at;
 mod content;
 mod fill;
 mod folders;
+mod temporary;
 
 #[cfg(test)]
 mod tests;
 
 pub use apply::apply;
-pub use fill::fill;
+pub use fill::{fill, open_empty};
+pub use temporary::{TEMPORARY_PREFIX, is_temporary_name, remove_strays};
 
 use std::fmt;
 use std::ops::Range;
 
-use rustix::fs::{AtFlags, Dir};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
 use crate::format::tree::Kind;
 use crate::id::BlobId;
 use crate::path::TreePath;
 use crate::progress::{Progress, Silent};
-
-use super::beneath::Root;
-use at::{Found, found_at};
 
 /// How to write.
 #[derive(Clone, Copy)]
@@ -49,9 +46,8 @@ pub struct Options<'a> {
     /// Whether what was written survives power loss once the call returns: [`apply`] syncs each file before its rename
     /// and each folder it changed, [`fill`] syncs the file system once at the end.
     ///
-    /// Off by default. A restore that power loss cuts off is known as unfinished to the store and is planned again
-    /// from what is then there; and on no common file system does a rename survive whose file does not. It is for
-    /// callers who record that the restore is over *and* trust file times afterwards.
+    /// Off by default: power loss soon after can leave a file that was written empty or cut short. A caller that says
+    /// that the restore is over, or notes the times of files so as not to read them again, wants it on.
     pub durable: bool,
     /// Who wants to know about files and bytes as they are done.
     pub progress: &'a dyn Progress,
@@ -173,55 +169,11 @@ pub enum KeptReason {
     ModeRefused,
 }
 
-/// What the names of temporary files begin with; 16 hex digits follow.
-pub const TEMPORARY_PREFIX: &str = ".retro-tmp-";
-
-const TEMPORARY_DIGITS: usize = 16;
-
 /// Most files written by one task. Enough to make opening the folder cheap, few enough to keep every core busy.
 const PIECE_FILES_MAX: usize = 128;
 
 /// Bytes after which a task ends: a few frames of the store, so that neighbours in a frame are mostly read together.
 const PIECE_BYTES: u64 = 1 << 20;
-
-/// Whether a file of this name is one of our temporary files: the exact pattern, not only the prefix.
-pub fn is_temporary_name(name: &[u8]) -> bool {
-    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    name.strip_prefix(TEMPORARY_PREFIX.as_bytes())
-        .is_some_and(|digits| digits.len() == TEMPORARY_DIGITS && digits.iter().all(is_digit))
-}
-
-/// Removes temporary files that a killed restore left in these folders, and returns how many.
-///
-/// The caller makes sure that no other restore is writing into the workspace. Folders that are gone, or that cannot be
-/// opened without following a symlink, are passed over.
-pub fn remove_strays<'a>(root: &Root, folders: impl IntoIterator<Item = &'a TreePath>) -> Result<u64> {
-    let mut removed = 0;
-    for path in folders {
-        let fail = |e: Errno| Error::io("remove temporary files in", root.display(path), e);
-        let handle = match root.folder(path) {
-            Err(e) if is_changed(e) => continue,
-            handle => handle.map_err(fail)?,
-        };
-        let mut strays = Vec::new();
-        for entry in Dir::read_from(&handle).map_err(fail)? {
-            let entry = entry.map_err(fail)?;
-            let name = entry.file_name().to_bytes();
-            if is_temporary_name(name) {
-                strays.push(name.to_owned());
-            }
-        }
-        for name in strays {
-            if matches!(found_at(&handle, &name).map_err(fail)?, Found::Entry(Kind::File | Kind::Symlink)) {
-                match rustix::fs::unlinkat(&handle, &*name, AtFlags::empty()) {
-                    Err(Errno::NOENT) => {}
-                    done => done.map(|()| removed += 1).map_err(fail)?,
-                }
-            }
-        }
-    }
-    Ok(removed)
-}
 
 impl Default for Options<'_> {
     fn default() -> Self {

@@ -82,7 +82,8 @@ impl Rules {
     /// Compiles patterns; one that is malformed or empty is `Invalid`, too many are `Limit`.
     pub fn new(options: &RuleOptions) -> Result<Self> {
         let defaults = if options.without_defaults { &[][..] } else { &DEFAULT_EXCLUDES };
-        let mut excludes: Vec<&str> = defaults.iter().copied().chain(options.excludes.iter().map(String::as_str)).collect();
+        let mut excludes: Vec<&str> =
+            defaults.iter().copied().chain(options.excludes.iter().map(String::as_str)).collect();
         let mut includes: Vec<&str> = options.includes.iter().map(String::as_str).collect();
         let mut paths = options.paths.clone();
         excludes.sort_unstable();
@@ -203,7 +204,11 @@ impl Patterns {
                 && !prefix.contains(is_special)
                 && !suffix.contains(is_special)
             {
-                affixes.push(Affix { prefix: prefix.as_bytes().into(), suffix: suffix.as_bytes().into(), folders_only });
+                affixes.push(Affix {
+                    prefix: prefix.as_bytes().into(),
+                    suffix: suffix.as_bytes().into(),
+                    folders_only,
+                });
             } else {
                 globs.add(pattern, body, folders_only)?;
             }
@@ -284,7 +289,12 @@ fn check(pattern: &str, body: &str) -> Result<()> {
 }
 
 fn invalid(pattern: &str, detail: &str) -> Error {
-    Error::new(ErrorKind::Invalid, "compile pattern", format_args!("`{}`", crate::path::escaped(pattern.as_bytes())), detail)
+    Error::new(
+        ErrorKind::Invalid,
+        "compile pattern",
+        format_args!("`{}`", crate::path::escaped(pattern.as_bytes())),
+        detail,
+    )
 }
 
 fn is_special(character: char) -> bool {

@@ -25,7 +25,8 @@ fn defaults_name_folders_that_tools_make_again() {
     for file in [".git", "sub/.git", ".main.rs.swp", "main.rs~", ".#lock"] {
         assert!(is_excluded(&rules, file.as_bytes(), false), "{file}");
     }
-    for file in ["target", "node_modules", "sprite.swp", ".swp", "a.git", ".gitignore", ".env", "db.sqlite", "#draft#"] {
+    for file in ["target", "node_modules", "sprite.swp", ".swp", "a.git", ".gitignore", ".env", "db.sqlite", "#draft#"]
+    {
         assert!(!is_excluded(&rules, file.as_bytes(), false), "{file}");
     }
     assert!(!is_excluded(&rules, b"targets", true));

@@ -65,7 +65,13 @@ pub fn unchanged_folder(cached: &CachedFolder<'_>) -> ScannedFolder {
             Kind::Folder => EntryState::Folder { previous: Some(entry.id) },
             Kind::File | Kind::Symlink => EntryState::Known(entry.id),
         };
-        ScannedEntry { name: entry.name.into(), kind: entry.kind, mode: entry.mode, stat: stat_of(&entry, device), state }
+        ScannedEntry {
+            name: entry.name.into(),
+            kind: entry.kind,
+            mode: entry.mode,
+            stat: stat_of(&entry, device),
+            state,
+        }
     };
     ScannedFolder { entries: cached.entries().map(entry).collect(), device }
 }
@@ -146,7 +152,7 @@ impl Picker {
 
     /// The rank of a file that is picked. A file above [`REHASH_BYTES`] is picked as much more rarely as it is larger,
     /// so that large files are looked at too, and the mean number of bytes stays bounded.
-    fn rank(&self, stat: &FileStat) -> Option<u64> {
+    pub(super) fn rank(&self, stat: &FileStat) -> Option<u64> {
         let rank = scramble(self.seed ^ scramble(stat.inode));
         let bound = if stat.size <= REHASH_BYTES { self.bound } else { self.bound / stat.size.div_ceil(REHASH_BYTES) };
         (rank <= bound && stat.size > 0).then_some(rank)

@@ -20,7 +20,6 @@ mod tally;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 pub use compare::unchanged_folder;
 
@@ -196,26 +195,23 @@ fn without_unlisted(
 ) -> BTreeMap<TreePath, ScannedFolder> {
     let mut differing: BTreeMap<TreePath, Differing> = differing.into_iter().collect();
     for path in unlisted.iter().map(|omission| &omission.path) {
-        let (Some(parent), Some(name)) = (path.parent(), path.name()) else { continue };
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+            continue;
+        };
         let cached = cache.folder(&parent);
         let was_cached = cached.as_ref().is_some_and(|cached| cached.find(name).is_some());
-        let entry = match differing.entry(parent) {
-            Entry::Occupied(entry) => entry,
-            Entry::Vacant(entry) => {
-                let cached = cached.as_ref().expect("a folder that does not differ is cached");
-                let folder = unchanged_folder(cached);
-                let count = folder.entries.len();
-                entry.insert_entry(Differing { folder, same_count: count, cached_count: Some(count) })
-            }
-        };
-        let (parent, mut entry) = (entry.key().clone(), entry);
-        let list = entry.get_mut();
+        let list = differing.entry(parent.clone()).or_insert_with(|| {
+            let folder = unchanged_folder(cached.as_ref().expect("a folder that does not differ is cached"));
+            let count = folder.entries.len();
+            Differing { folder, same_count: count, cached_count: Some(count) }
+        });
         if let Ok(at) = list.folder.entries.binary_search_by(|entry| (*entry.name).cmp(name)) {
             list.folder.entries.remove(at);
-            // One less that is the same makes the counts differ for good: the cache still has it.
-            list.same_count -= usize::from(was_cached && list.same_count > 0);
         }
-        if list.is_same() {
+        if was_cached {
+            // Two lists of equal length with an equal number of equal entries are not always the same any more.
+            list.cached_count = None;
+        } else if list.is_same() {
             differing.remove(&parent);
         }
     }

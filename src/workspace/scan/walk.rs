@@ -29,8 +29,8 @@ use crate::workspace::cache::StatCache;
 use crate::workspace::refusal::Refusal;
 use crate::workspace::stat::{self, FileStat};
 
-/// Handles kept open for the folders below them; with one more per thread, well below the usual limit of 1,024.
-const KEPT_HANDLES_MAX: usize = 256;
+/// Folders open at once, above which none is kept open for the folders in it: well below the usual limit of 1,024.
+const OPEN_FOLDERS_MAX: usize = 256;
 
 /// Names in one folder above which their stats are taken by several tasks.
 const SPLIT_ABOVE_NAMES: usize = 4_096;
@@ -47,7 +47,7 @@ pub(super) struct Walk<'a> {
     cache: &'a StatCache,
     options: &'a ScanOptions<'a>,
     picker: Picker,
-    kept_count: AtomicUsize,
+    open_count: AtomicUsize,
     file_count: AtomicU64,
     folder_count: AtomicU64,
     byte_count: AtomicU64,
@@ -84,13 +84,14 @@ struct Task<'s> {
     path: TreePath,
     depth: usize,
     device: u64,
-    parent: Option<Arc<Kept<'s>>>,
+    /// The folder it is in, if that is kept open.
+    parent: Option<Arc<OpenFolder<'s>>>,
 }
 
-/// An open folder, counted as long as it is kept for the folders in it.
-struct Kept<'s> {
+/// An open folder, and the count of them.
+struct OpenFolder<'s> {
     handle: OwnedFd,
-    count: &'s AtomicUsize,
+    open_count: &'s AtomicUsize,
 }
 
 /// Buffers that tasks hand on to each other.
@@ -116,20 +117,25 @@ struct Look {
 /// A large folder while several tasks look at its names; the last of them goes on with it.
 struct Large<'s> {
     task: Task<'s>,
-    handle: OwnedFd,
+    folder: Arc<OpenFolder<'s>>,
     names: Names,
     parts: Mutex<Vec<(usize, Vec<Looked>)>>,
     missing_count: AtomicUsize,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(root: &'a Root, cache: &'a StatCache, options: &'a ScanOptions<'a>, tally: Option<&'a Tally>) -> Self {
+    pub(super) fn new(
+        root: &'a Root,
+        cache: &'a StatCache,
+        options: &'a ScanOptions<'a>,
+        tally: Option<&'a Tally>,
+    ) -> Self {
         Self {
             root,
             cache,
             options,
             picker: Picker::new(options.rehash_seed, cache.file_count()),
-            kept_count: AtomicUsize::new(0),
+            open_count: AtomicUsize::new(0),
             file_count: AtomicU64::new(0),
             folder_count: AtomicU64::new(0),
             byte_count: AtomicU64::new(0),
@@ -175,12 +181,14 @@ impl<'a> Walk<'a> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
     }
 
-    fn open(&self, task: &Task<'_>) -> rustix::io::Result<OwnedFd> {
+    fn open(&self, task: &Task<'_>) -> rustix::io::Result<Arc<OpenFolder<'_>>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match (&task.parent, task.path.name()) {
-            (Some(parent), Some(name)) => rustix::fs::openat(&parent.handle, name, flags, Mode::empty()),
-            _ => self.root.folder(&task.path),
-        }
+        let handle = match (&task.parent, task.path.name()) {
+            (Some(parent), Some(name)) => rustix::fs::openat(&parent.handle, name, flags, Mode::empty())?,
+            _ => self.root.folder(&task.path)?,
+        };
+        self.open_count.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(OpenFolder { handle, open_count: &self.open_count }))
     }
 
     /// A folder could not be opened or listed.
@@ -232,9 +240,9 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl Drop for Kept<'_> {
+impl Drop for OpenFolder<'_> {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.open_count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -242,66 +250,53 @@ fn visit<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, mut task: Task<'s>) {
     if walk.is_stopped() {
         return;
     }
-    let handle = match walk.open(&task) {
-        Ok(handle) => handle,
+    let folder = match walk.open(&task) {
+        Ok(folder) => folder,
         Err(errno) => return walk.refuse(task.path, errno),
     };
     task.parent = None;
     let mut scratch = walk.take_scratch();
-    if let Err(errno) = scratch.names.read(&handle, &mut scratch.buffer) {
-        walk.give_scratch(scratch);
+    let mut names = std::mem::take(&mut scratch.names);
+    let mut looked = std::mem::take(&mut scratch.looked);
+    if let Err(errno) = names.read(&folder.handle, &mut scratch.buffer) {
         return walk.refuse(task.path, errno);
     }
-    if scratch.names.len() > SPLIT_ABOVE_NAMES {
-        let names = std::mem::take(&mut scratch.names);
+    if names.len() > SPLIT_ABOVE_NAMES {
         walk.give_scratch(scratch);
-        return visit_large(walk, scope, task, handle, names);
+        return visit_large(scope, walk, task, folder, names);
     }
-    let mut looked = std::mem::take(&mut scratch.looked);
     looked.clear();
-    looked.extend(scratch.names.places().iter().map(|place| look(&handle, &scratch.names, place)));
-    let names = std::mem::take(&mut scratch.names);
-    finish(walk, scope, task, handle, &names, &looked, &mut scratch);
+    looked.extend(names.places().iter().map(|place| look(&folder.handle, &names, place)));
+    finish(walk, scope, &task, &folder, &names, &looked, &mut scratch);
     scratch.names = names;
     scratch.looked = looked;
     walk.give_scratch(scratch);
 }
 
 /// Hands the names of a large folder out in parts. Nobody waits for them: the last to be done goes on.
-fn visit_large<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, task: Task<'s>, handle: OwnedFd, names: Names) {
+fn visit_large<'s>(scope: &Scope<'s>, walk: &'s Walk<'_>, task: Task<'s>, folder: Arc<OpenFolder<'s>>, names: Names) {
     let part_count = names.len().div_ceil(PART_NAMES);
-    let large = Large { task, handle, names, parts: Mutex::default(), missing_count: AtomicUsize::new(part_count) };
-    let large = Arc::new(large);
+    let missing_count = AtomicUsize::new(part_count);
+    let large = Arc::new(Large { task, folder, names, parts: Mutex::default(), missing_count });
     for part in 0..part_count {
         let large = Arc::clone(&large);
         scope.spawn(move |scope| {
-            let places = large.names.places().chunks(PART_NAMES).nth(part).expect("there are as many parts as counted");
-            let looked = places.iter().map(|place| look(&large.handle, &large.names, place)).collect();
-            large.parts.lock().unwrap_or_else(PoisonError::into_inner).push((part, looked));
+            let Large { task, folder, names, parts, missing_count } = &*large;
+            let places = names.places().chunks(PART_NAMES).nth(part).expect("there are as many parts as counted");
+            let looked = places.iter().map(|place| look(&folder.handle, names, place)).collect();
+            parts.lock().unwrap_or_else(PoisonError::into_inner).push((part, looked));
             // Whoever brings the count to zero must see what all others pushed.
-            if large.missing_count.fetch_sub(1, Ordering::AcqRel) == 1 {
-                finish_large(walk, scope, large);
+            if missing_count.fetch_sub(1, Ordering::AcqRel) > 1 {
+                return;
             }
+            let mut parts = std::mem::take(&mut *parts.lock().unwrap_or_else(PoisonError::into_inner));
+            parts.sort_unstable_by_key(|(part, _)| *part);
+            let looked: Vec<Looked> = parts.into_iter().flat_map(|(_, looked)| looked).collect();
+            let mut scratch = walk.take_scratch();
+            finish(walk, scope, task, folder, names, &looked, &mut scratch);
+            walk.give_scratch(scratch);
         });
     }
-}
-
-fn finish_large<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, large: Arc<Large<'s>>) {
-    // The others have counted down and are about to let go of their share, which takes no system call.
-    let mut large = large;
-    let Large { task, handle, names, parts, .. } = loop {
-        match Arc::try_unwrap(large) {
-            Ok(large) => break large,
-            Err(shared) => large = shared,
-        }
-        std::thread::yield_now();
-    };
-    let mut parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
-    parts.sort_unstable_by_key(|(part, _)| *part);
-    let looked: Vec<Looked> = parts.into_iter().flat_map(|(_, looked)| looked).collect();
-    let mut scratch = walk.take_scratch();
-    finish(walk, scope, task, handle, &names, &looked, &mut scratch);
-    walk.give_scratch(scratch);
 }
 
 fn look(handle: &OwnedFd, names: &Names, place: &NamePlace) -> Looked {
@@ -313,18 +308,18 @@ fn look(handle: &OwnedFd, names: &Names, place: &NamePlace) -> Looked {
 fn finish<'s>(
     walk: &'s Walk<'_>,
     scope: &Scope<'s>,
-    task: Task<'s>,
-    handle: OwnedFd,
+    task: &Task<'s>,
+    folder: &Arc<OpenFolder<'s>>,
     names: &Names,
     looked: &[Looked],
     scratch: &mut Scratch,
 ) {
-    sift(walk, &task, names, looked, scratch);
+    sift(walk, task, names, looked, scratch);
     walk.count(&task.path, &scratch.found);
     if walk.is_stopped() {
         return;
     }
-    spawn_children(walk, scope, &task, handle, names, &scratch.found);
+    spawn_children(walk, scope, task, folder, names, &scratch.found);
     if walk.tally.is_some() {
         return;
     }
@@ -340,7 +335,7 @@ fn finish<'s>(
         }
         _ => {
             let differing = listing.against(cached.as_ref());
-            walk.collect(|collected| collected.differing.push((task.path, differing)));
+            walk.collect(|collected| collected.differing.push((task.path.clone(), differing)));
         }
     }
 }
@@ -415,23 +410,15 @@ fn spawn_children<'s>(
     walk: &'s Walk<'_>,
     scope: &Scope<'s>,
     task: &Task<'s>,
-    handle: OwnedFd,
+    folder: &Arc<OpenFolder<'s>>,
     names: &Names,
     found: &[Found],
 ) {
-    let mut folders = found.iter().filter(|found| found.kind == Kind::Folder).peekable();
-    if folders.peek().is_none() {
-        return;
-    }
-    let kept = if walk.kept_count.fetch_add(1, Ordering::Relaxed) < KEPT_HANDLES_MAX {
-        Some(Arc::new(Kept { handle, count: &walk.kept_count }))
-    } else {
-        walk.kept_count.fetch_sub(1, Ordering::Relaxed);
-        None
-    };
-    for folder in folders {
-        let path = task.path.join(names.name(&folder.place));
-        let child = Task { path, depth: task.depth + 1, device: folder.stat.device, parent: kept.clone() };
+    let is_kept = walk.open_count.load(Ordering::Relaxed) < OPEN_FOLDERS_MAX;
+    for child in found.iter().filter(|found| found.kind == Kind::Folder) {
+        let path = task.path.join(names.name(&child.place));
+        let parent = is_kept.then(|| Arc::clone(folder));
+        let child = Task { path, depth: task.depth + 1, device: child.stat.device, parent };
         scope.spawn(move |scope| visit(walk, scope, child));
     }
 }

@@ -4,5 +4,6 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 pub(crate) mod naughty;
+pub(crate) mod recorder;
 pub(crate) mod scratch;
 pub(crate) mod walker;

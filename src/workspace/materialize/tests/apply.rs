@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::model::{Item, Model, Stock, build, file, link, model, plan, visible};
 use super::path;
-use super::support::scratch::Scratch;
-use super::support::walker::{Nodes, differences, walk};
+use super::scratch::Scratch;
+use super::walker::{Nodes, differences, walk};
 use crate::error::{ErrorKind, Result};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, Digest};
@@ -88,7 +88,10 @@ fn every_change_of_kind_content_and_mode_is_made() {
     ]);
     let applied = go(&stock, scratch.path(), &target);
     let after = scratch.join("same").metadata().unwrap();
-    assert_eq!((before.mtime_nsec(), before.ctime_nsec(), before.ino()), (after.mtime_nsec(), after.ctime_nsec(), after.ino()));
+    assert_eq!(
+        (before.mtime_nsec(), before.ctime_nsec(), before.ino()),
+        (after.mtime_nsec(), after.ctime_nsec(), after.ino())
+    );
     let counts = (applied.written, applied.removed, applied.created, applied.mode_changed);
     assert_eq!(counts, (8, 8, 3, 2));
     assert_eq!(applied.kept, []);
@@ -305,24 +308,6 @@ fn a_symlink_swapped_in_at_any_moment_leads_nowhere() {
         is_done.store(true, Ordering::Relaxed);
     });
     assert_eq!(walk(&outside), before);
-}
-
-#[test]
-fn temporary_names_that_are_taken_are_passed_over() {
-    let (stock, scratch) = (Stock::new(), Scratch::new());
-    let root = Root::open(scratch.path()).unwrap();
-    let handle = root.folder(&TreePath::root()).unwrap();
-    let options = Options::default();
-    let applying = super::super::apply::Applying::new(&stock.store, &root, &options, u64::MAX);
-    build(scratch.path(), &model([(".retro-tmp-ffffffffffffffff", link("/etc/passwd"))]));
-    let (temporary, ()) = applying
-        .temporary(&handle, |name| {
-            rustix::fs::symlinkat("x", &handle, name)
-        })
-        .unwrap();
-    assert!(scratch.join(".retro-tmp-0000000000000000").is_symlink());
-    drop(temporary);
-    assert_eq!(walk(scratch.path()).len(), 2);
 }
 
 fn any_model() -> impl Strategy<Value = Model> {

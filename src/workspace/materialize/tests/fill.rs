@@ -3,9 +3,9 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::model::{Item, Model, Stock, file, link, model, record, visible, walk_visible};
-use super::support::naughty::{Extras, naughty};
-use super::support::scratch::Scratch;
-use super::support::walker::{differences, walk};
+use super::naughty::{Extras, naughty};
+use super::scratch::Scratch;
+use super::walker::{differences, walk};
 use crate::error::ErrorKind;
 use crate::format::tree::{Entry, Kind};
 use crate::id::Digest;
@@ -47,7 +47,7 @@ fn every_kind_and_mode_comes_back() {
 #[test]
 fn a_hostile_workspace_comes_back() {
     let scratch = Scratch::new();
-    let built = naughty(scratch.path(), Extras { sparse_length_bytes: None, crowd_count: 3_000 });
+    let built = naughty(scratch.path(), Extras { sparse_length_bytes: None, crowd_count: 1_500 });
     let state = record(scratch.path());
     assert!(built.special.iter().all(|path| !state.contains_key(path)));
     fill_and_check(&Stock::new(), &state, 0o700);
@@ -63,7 +63,8 @@ fn large_files_come_back_and_zeros_take_no_space() {
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
     let state =
         model([("noise", Item::File(noise, 0o600)), ("sparse", Item::File(large, 0o644)), ("zero", file("\0", 0o644))]);
-    fill(&stock.store, stock.put(&state), 0o755, scratch.path(), &Options { durable: true, ..Options::default() }).unwrap();
+    fill(&stock.store, stock.put(&state), 0o755, scratch.path(), &Options { durable: true, ..Options::default() })
+        .unwrap();
     assert_eq!(walk(scratch.path()), visible(&state, 0o755));
     let on_disk = scratch.join("sparse").metadata().unwrap().blocks() * 512;
     assert!(on_disk <= 256 << 10, "{on_disk} bytes on disk");

@@ -6,14 +6,20 @@ mod apply;
 mod fill;
 mod model;
 
-#[path = "../../../../tests/it/support/mod.rs"]
-mod support;
+#[path = "../../../../tests/it/support/naughty.rs"]
+#[allow(dead_code, reason = "the integration tests need more of it")]
+mod naughty;
+#[path = "../../../../tests/it/support/scratch.rs"]
+mod scratch;
+#[path = "../../../../tests/it/support/walker.rs"]
+mod walker;
 
+use super::temporary::TemporaryNames;
 use super::{is_temporary_name, pieces, remove_strays};
 use crate::path::TreePath;
 use crate::workspace::beneath::Root;
-use support::scratch::Scratch;
-use support::walker::walk;
+use scratch::Scratch;
+use walker::walk;
 
 fn path(text: &str) -> TreePath {
     TreePath::new(text.as_bytes()).unwrap()
@@ -51,6 +57,25 @@ fn strays_go_and_everything_else_stays() {
     let left: Vec<_> = walk(scratch.path()).into_keys().collect();
     let expected = [&b""[..], b"a", b"a/.retro-tmp-00000000000000ff", b"a/.retro-tmp-short", b"a/file"];
     assert_eq!(left, expected);
+}
+
+#[test]
+fn names_that_are_taken_are_passed_over_and_files_given_up_are_removed() {
+    let scratch = Scratch::new();
+    let root = Root::open(scratch.path()).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", scratch.join(".retro-tmp-ffffffffffffffff")).unwrap();
+    let make = |name: &str| rustix::fs::symlinkat("target", root.handle(), name);
+    let names = TemporaryNames::new([0xff; 16]);
+    let (given_up, ()) = names.make(root.handle(), make).unwrap();
+    assert!(scratch.join(".retro-tmp-0000000000000000").is_symlink());
+    drop(given_up);
+    assert_eq!(walk(scratch.path()).len(), 2);
+    let (placed, ()) = names.make(root.handle(), make).unwrap();
+    placed.rename(b"name", rustix::fs::RenameFlags::NOREPLACE).unwrap();
+    let (late, ()) = names.make(root.handle(), make).unwrap();
+    assert!(late.rename(b"name", rustix::fs::RenameFlags::NOREPLACE).is_err());
+    let left: Vec<_> = walk(scratch.path()).into_keys().collect();
+    assert_eq!(left, [&b""[..], b".retro-tmp-ffffffffffffffff", b"name"]);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::support::scratch::Scratch;
-use super::support::walker::{Node, Nodes, What, handle_path, open_below, walk};
+use super::scratch::Scratch;
+use super::walker::{Node, Nodes, What, handle_path, open_below, walk};
 use crate::disk::local::LocalDisk;
 use crate::format::chunk_list::{self, ChunkRef};
 use crate::format::facts::Fact;
@@ -152,7 +152,8 @@ pub(super) fn visible(model: &Model, root_mode: u16) -> Nodes {
     nodes.insert(Vec::new(), Node { what: What::Folder { is_readable: true }, mode: root_mode.into() });
     for (path, item) in model {
         let above = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &path[..at]);
-        let is_hidden = |above: &[u8]| matches!(model[above], Item::Folder(mode) if lacks(mode, 0o400) || lacks(mode, 0o100));
+        let is_hidden =
+            |above: &[u8]| matches!(model[above], Item::Folder(mode) if lacks(mode, 0o400) || lacks(mode, 0o100));
         if above.into_iter().any(is_hidden) {
             continue;
         }
@@ -220,7 +221,9 @@ pub(super) fn plan(live: &Nodes, target: &Model) -> Vec<Action> {
             }
             None => actions.push(Action::Remove { path, kind }),
             Some(item) if !is_same => actions.push(written(path, item, true)),
-            Some(Item::Folder(mode)) if !is_same_mode(*mode) => actions.push(Action::SetFolderMode { path, mode: *mode }),
+            Some(Item::Folder(mode)) if !is_same_mode(*mode) => {
+                actions.push(Action::SetFolderMode { path, mode: *mode })
+            }
             Some(Item::File(content, mode)) if !is_same_mode(*mode) => {
                 let id = BlobId(Digest::of(content));
                 actions.push(Action::SetFileMode { path, mode: *mode, size: content.len() as u64, id });

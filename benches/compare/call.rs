@@ -1,0 +1,164 @@
+//! Other processes: what they are started with, how long they take, what memory they need.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use retrograde::time::Stopwatch;
+
+use crate::{Result, measure};
+
+/// Where and with what environment processes are started.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    home: PathBuf,
+    search_path: OsString,
+}
+
+/// A process to start, as often as wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    surroundings: Surroundings,
+    program: OsString,
+    arguments: Vec<OsString>,
+    folder: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    input: Option<PathBuf>,
+    also_accepted: Option<i32>,
+}
+
+/// What one or several processes did.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    /// From before the first was started to after the last had ended.
+    pub(crate) elapsed: Duration,
+    /// What the last one printed.
+    pub(crate) output: Vec<u8>,
+}
+
+impl Surroundings {
+    /// An empty home, and the programs that are found now.
+    #[expect(clippy::disallowed_methods, reason = "the bench has one place that reads the environment too, this one")]
+    pub(crate) fn new(home: &Path) -> Result<Self> {
+        fs::create_dir_all(home)?;
+        let search_path = std::env::var_os("PATH").unwrap_or_default();
+        Ok(Self(Arc::new(Inner { home: home.to_owned(), search_path })))
+    }
+
+    /// A process that works in `folder`.
+    pub(crate) fn call(&self, program: impl AsRef<OsStr>, folder: &Path) -> Call {
+        Call {
+            surroundings: self.clone(),
+            program: program.as_ref().to_owned(),
+            arguments: Vec::new(),
+            folder: folder.to_owned(),
+            environment: Vec::new(),
+            input: None,
+            also_accepted: None,
+        }
+    }
+
+    /// What `program` says of its version; `None` where it is not installed or says nothing.
+    pub(crate) fn version(&self, program: impl AsRef<OsStr>, argument: &str) -> Option<String> {
+        let done = self.call(program, &self.0.home).arg(argument).run().ok()?;
+        let text = String::from_utf8(done.output).ok()?;
+        text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
+    }
+}
+
+impl Call {
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    pub(crate) fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Reads this file as its input; nothing by default.
+    pub(crate) fn input(mut self, path: &Path) -> Self {
+        self.input = Some(path.to_owned());
+        self
+    }
+
+    /// An exit code that is as good as 0.
+    pub(crate) fn accept(mut self, code: i32) -> Self {
+        self.also_accepted = Some(code);
+        self
+    }
+
+    pub(crate) fn run(&self) -> Result<Done> {
+        run_all(std::slice::from_ref(self))
+    }
+
+    fn start(&self) -> Result<Output> {
+        let Inner { home, search_path } = &*self.surroundings.0;
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).current_dir(&self.folder).env_clear();
+        command.env("HOME", home).env("TMPDIR", home).env("PATH", search_path).env("LC_ALL", "C");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(match &self.input {
+            Some(path) => fs::File::open(path)?.into(),
+            None => Stdio::null(),
+        });
+        Ok(command.output()?)
+    }
+
+    fn check(&self, output: &Output) -> Result<()> {
+        if output.status.success() || self.also_accepted.is_some() && output.status.code() == self.also_accepted {
+            return Ok(());
+        }
+        let program = Path::new(&self.program).file_name().unwrap_or_default().to_string_lossy();
+        let arguments: Vec<_> = self.arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!("run {program} {}: {}\n{}", arguments.join(" "), output.status, said.trim()).into())
+    }
+
+    /// The same call as a child of a process that writes its peak of memory to `out`.
+    fn measured(&self, out: &Path) -> Result<Self> {
+        let mut call = self.clone();
+        call.arguments = vec![measure::FLAG.into(), out.into(), self.program.clone()];
+        call.arguments.extend(self.arguments.iter().cloned());
+        call.program = std::env::current_exe()?.into();
+        Ok(call)
+    }
+}
+
+/// Starts one after another, and times them together.
+pub(crate) fn run_all(calls: &[Call]) -> Result<Done> {
+    let watch = Stopwatch::start();
+    let mut outputs = Vec::with_capacity(calls.len());
+    for call in calls {
+        outputs.push(call.start().map_err(|error| format!("start {}: {error}", call.program.to_string_lossy()))?);
+    }
+    let elapsed = watch.elapsed();
+    calls.iter().zip(&outputs).try_for_each(|(call, output)| call.check(output))?;
+    Ok(Done { elapsed, output: outputs.pop().map(|output| output.stdout).unwrap_or_default() })
+}
+
+/// The same, with the largest peak of resident memory among them, in bytes.
+pub(crate) fn run_measured(calls: &[Call], scratch: &Path) -> Result<(Done, u64)> {
+    let out = scratch.join("peak");
+    let mut peak_bytes = 0;
+    let mut all = Done { elapsed: Duration::ZERO, output: Vec::new() };
+    for call in calls {
+        let done = call.measured(&out)?.run()?;
+        let said = fs::read_to_string(&out)?;
+        peak_bytes = peak_bytes.max(said.parse()?);
+        all = Done { elapsed: all.elapsed + done.elapsed, output: done.output };
+    }
+    Ok((all, peak_bytes))
+}

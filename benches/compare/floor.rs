@@ -1,0 +1,106 @@
+//! The physical limit of a step: every folder listed and every entry's stat read, on all cores, and nothing else.
+//!
+//! It runs as a process of its own, as the tools do, started from the bench's own binary. Folders are reached relative
+//! to the handle of the folder above; no path is ever built. `walkdir` was not taken: it builds a path for every entry,
+//! and a floor that does work which a recorder can avoid is too high.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use retrograde::time::Stopwatch;
+
+use crate::Result;
+
+/// First argument of the helper process; the folder follows.
+pub(crate) const FLAG: &str = "--floor";
+
+/// Folder of a peer that lives in the workspace, passed over by all others.
+pub(crate) const PASSED_OVER: &str = ".jj";
+
+/// Walks the folder and prints how long the walk took, in nanoseconds, and how many entries it saw.
+pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
+    let root = arguments.next().ok_or("walk: no folder given")?;
+    let watch = Stopwatch::start();
+    let entries = walk(Path::new(&root))?;
+    crate::show(&format!("{} {entries}", watch.elapsed().as_nanos()));
+    Ok(())
+}
+
+/// What a walk shares between its threads.
+#[derive(Default)]
+struct Seen {
+    entries: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// Counts the entries below `root` after reading the stat of each.
+#[cfg(target_os = "linux")]
+fn walk(root: &Path) -> Result<u64> {
+    use std::ffi::CString;
+    use std::os::fd::OwnedFd;
+    use std::sync::Arc;
+
+    use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, StatxFlags, open, openat, statx};
+
+    const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+
+    fn folder<'s>(scope: &rayon::Scope<'s>, above: &OwnedFd, name: &CString, seen: &'s Seen) -> rustix::io::Result<()> {
+        let handle = Arc::new(openat(above, name, FLAGS, Mode::empty())?);
+        let mut buffer = Vec::with_capacity(32 << 10);
+        let mut entries = RawDir::new(&*handle, buffer.spare_capacity_mut());
+        let mut count = 0;
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") || name.to_bytes() == PASSED_OVER.as_bytes() {
+                continue;
+            }
+            count += 1;
+            let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
+            statx(&*handle, name, flags, StatxFlags::BASIC_STATS)?;
+            if entry.file_type() == FileType::Directory {
+                let (handle, name) = (Arc::clone(&handle), name.to_owned());
+                scope.spawn(move |scope| {
+                    if folder(scope, &handle, &name, seen).is_err() {
+                        seen.failures.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        }
+        seen.entries.fetch_add(count, Ordering::Relaxed);
+        Ok(())
+    }
+
+    let seen = Seen::default();
+    let handle = open(root, FLAGS, Mode::empty())?;
+    rayon::scope(|scope| folder(scope, &handle, &c".".to_owned(), &seen))?;
+    match seen.failures.into_inner() {
+        0 => Ok(seen.entries.into_inner()),
+        failures => Err(format!("walk: {failures} folders could not be read").into()),
+    }
+}
+
+/// Counts the entries below `root` after reading the stat of each; not the limit, where Linux's calls are missing.
+#[cfg(not(target_os = "linux"))]
+fn walk(root: &Path) -> Result<u64> {
+    let seen = Seen::default();
+    rayon::scope(|scope| folder(scope, root.to_owned(), &seen));
+    return match seen.failures.into_inner() {
+        0 => Ok(seen.entries.into_inner()),
+        failures => Err(format!("walk: {failures} folders could not be read").into()),
+    };
+
+    fn folder<'s>(scope: &rayon::Scope<'s>, path: std::path::PathBuf, seen: &'s Seen) {
+        let Ok(entries) = std::fs::read_dir(&path) else {
+            seen.failures.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        for entry in entries.flatten().filter(|entry| entry.file_name() != PASSED_OVER) {
+            seen.entries.fetch_add(1, Ordering::Relaxed);
+            if entry.metadata().is_ok_and(|facts| facts.is_dir()) {
+                scope.spawn(move |scope| folder(scope, entry.path(), seen));
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Measures `retro` from outside, beside its peers and beside the physical limit.
+//!
+//! ```text
+//! cargo bench --bench compare -- [--repo PATH]... [--steps N] [--quick] [--peers git,jj,..] [--only latency,..] [--out FILE]
+//! ```
+//!
+//! ```text
+//! args            what was asked for
+//! sections/       one file per table: what is measured, and the claims it supports
+//! race            rounds in which every tool records the same change, one after another
+//! tools recorder  the peers, and how each takes and restores a snapshot
+//! call measure    other processes: their environment, their time, their memory
+//! floor           the least work any tool could do: walk and stat, nothing else
+//! tree text rng   folders and contents that are the same on every machine
+//! history change  real and synthetic histories, as changes to a folder
+//! footprint       what a store occupies
+//! report render   results as data, and as Markdown
+//! facts           the machine
+//! ```
+//!
+//! Invariants:
+//! - A speed is never compared with one taken in another run: tools take turns on one folder, in an order that rotates,
+//!   and a ratio is one of medians over the rounds in which both took part.
+//! - Everything dirty is flushed before a timed process starts, so no tool waits for the writes of another.
+//! - Tools see an empty home and no configuration; nothing is written but in one temporary folder and the report.
+//! - No network, and no tool but `retro` is needed: a peer that is not installed is listed as such.
+//!
+//! Criterion was not taken for this: it times closures one after another, not processes in turns, and knows no bytes.
+
+mod args;
+mod call;
+mod change;
+mod facts;
+mod floor;
+mod footprint;
+mod history;
+mod import;
+mod measure;
+mod race;
+mod recorder;
+mod render;
+mod report;
+mod rng;
+mod sections;
+mod text;
+mod tools;
+mod tree;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// Any failure ends the run: half a comparison is none.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let outcome = match arguments.next() {
+        Some(first) if first == floor::FLAG => floor::main(arguments),
+        Some(first) if first == measure::FLAG => return measure::main(arguments),
+        _ => compare(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare() -> Result<()> {
+    // `cargo test --all-targets` starts benches too, without the flag by which `cargo bench` is known.
+    let flag = OsString::from("--bench");
+    if !std::env::args_os().any(|argument| argument == flag) {
+        say("this takes minutes: start it with `cargo bench --bench compare`");
+        return Ok(());
+    }
+    let args = args::Args::parse_from(std::env::args_os().filter(|argument| *argument != flag));
+    let bench = sections::Bench::prepare(args)?;
+    let report = sections::run(&bench)?;
+    let text = render::markdown(&report);
+    show(&text);
+    if let Some(out) = bench.args.out() {
+        render::write(&report, &text, &out)?;
+    }
+    Ok(())
+}
+
+/// Tells a person how far the run is.
+#[expect(clippy::print_stderr, reason = "a bench reports its progress where it does not mix with the results")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+#[expect(clippy::print_stdout, reason = "the results are what a bench is run for")]
+fn show(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,179 @@
+//! Rounds in which every tool records the same change of one folder, one after another.
+//!
+//! ```text
+//! round 0   change the folder, then   floor  retro  git    restic
+//! round 1   change the folder, then   retro  git    restic floor
+//! round 2   ...                       git    restic floor  retro      (whoever goes first reads cold caches)
+//! ```
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
+use std::path::Path;
+
+use crate::Result;
+use crate::call::Surroundings;
+use crate::floor;
+use crate::footprint::Footprint;
+use crate::recorder::Recorder;
+use crate::report::{Row, Series, Unit};
+use crate::tools::Tool;
+
+/// Who takes part in rounds.
+#[derive(Debug)]
+pub(crate) struct Entrant {
+    recorder: Option<Recorder>,
+    /// Rounds after which it sits out.
+    rounds_max: usize,
+}
+
+/// How a race is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) rounds: usize,
+    /// Whether times are wanted, for which everything is flushed before each start.
+    pub(crate) timed: bool,
+    /// Whether what stores grow by is wanted.
+    pub(crate) weighed: bool,
+}
+
+/// Series by column.
+pub(crate) type Columns = BTreeMap<&'static str, Series>;
+
+/// What a race showed, by round.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) milliseconds: Columns,
+    /// What the lengths of all files of a store grew by.
+    pub(crate) grown_bytes: Columns,
+    /// What the store grew by on the disk.
+    pub(crate) occupied_bytes: Columns,
+    pub(crate) new_files: Columns,
+}
+
+const FLOOR: &str = "floor";
+const FLOOR_WALK: &str = "floor (walk only)";
+
+impl Entrant {
+    pub(crate) fn floor() -> Self {
+        Self { recorder: None, rounds_max: usize::MAX }
+    }
+
+    pub(crate) fn tool(recorder: Recorder, rounds_max: usize) -> Self {
+        Self { recorder: Some(recorder), rounds_max }
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref()
+    }
+
+    pub(crate) fn into_recorder(self) -> Option<Recorder> {
+        self.recorder
+    }
+
+    fn run(&self, round: usize, workspace: &Path, surroundings: &Surroundings, rules: Rules) -> Result<Lap> {
+        let Some(recorder) = &self.recorder else { return lap_of_floor(workspace, surroundings) };
+        let column = recorder.tool.column();
+        let failed = |error| format!("{column}, round {round}: {error}");
+        let weigh = || if rules.weighed { Footprint::of(recorder.store()) } else { Ok(Footprint::default()) };
+        let before = weigh()?;
+        if rules.timed {
+            flush(workspace)?;
+        }
+        let taken = recorder.snap().map_err(failed)?;
+        Ok(Lap { times: vec![(column, taken.elapsed.as_secs_f64() * 1e3)], weight: Some((column, before, weigh()?)) })
+    }
+}
+
+/// What one tool did in one round.
+struct Lap {
+    times: Vec<(&'static str, f64)>,
+    weight: Option<(&'static str, Footprint, Footprint)>,
+}
+
+/// Runs the rounds; `change` is called before each with its number.
+pub(crate) fn race(
+    entrants: &[Entrant],
+    workspace: &Path,
+    surroundings: &Surroundings,
+    rules: Rules,
+    mut change: impl FnMut(usize) -> Result<()>,
+) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for round in 0..rules.rounds {
+        change(round)?;
+        let mut order: Vec<&Entrant> = entrants.iter().filter(|entrant| round < entrant.rounds_max).collect();
+        if order.is_empty() {
+            break;
+        }
+        let first = round % order.len();
+        order.rotate_left(first);
+        for entrant in order {
+            let lap = entrant.run(round, workspace, surroundings, rules)?;
+            outcome.add(round, lap, rules);
+        }
+    }
+    Ok(outcome)
+}
+
+/// Writes everything dirty on the file system of `folder` to its disk.
+pub(crate) fn flush(folder: &Path) -> Result<()> {
+    let handle = std::fs::File::open(folder)?;
+    rustix::fs::syncfs(handle.as_fd()).map_err(|error| format!("flush file system: {error}"))?;
+    Ok(())
+}
+
+impl Outcome {
+    /// The times as a row.
+    pub(crate) fn time_row(&self, name: impl Into<String>) -> Row {
+        Row::new(name, Unit::Milliseconds).with_all(cloned(&self.milliseconds))
+    }
+
+    /// The growth of each round as a row.
+    pub(crate) fn growth_row(&self, name: impl Into<String>) -> Row {
+        Row::new(name, Unit::Bytes).with_all(cloned(&self.grown_bytes))
+    }
+
+    /// The files created in each round as a row.
+    pub(crate) fn files_row(&self, name: impl Into<String>) -> Row {
+        Row::new(name, Unit::Files).with_all(cloned(&self.new_files))
+    }
+
+    fn add(&mut self, round: usize, lap: Lap, rules: Rules) {
+        for (column, milliseconds) in lap.times {
+            self.milliseconds.entry(column).or_default().set(round, milliseconds);
+        }
+        let Some((column, before, after)) = lap.weight.filter(|_| rules.weighed) else { return };
+        let new_files = after.new_files(&before) as f64;
+        let grown = after.apparent_bytes as f64 - before.apparent_bytes as f64;
+        let occupied = after.occupied_bytes as f64 - before.occupied_bytes as f64;
+        self.new_files.entry(column).or_default().set(round, new_files);
+        self.grown_bytes.entry(column).or_default().set(round, grown);
+        self.occupied_bytes.entry(column).or_default().set(round, occupied);
+    }
+}
+
+fn cloned(columns: &Columns) -> impl Iterator<Item = (&'static str, Series)> {
+    columns.iter().map(|(column, series)| (*column, series.clone()))
+}
+
+fn lap_of_floor(workspace: &Path, surroundings: &Surroundings) -> Result<Lap> {
+    flush(workspace)?;
+    let exe = std::env::current_exe()?;
+    let done = surroundings.call(exe, workspace).arg(floor::FLAG).arg(workspace).run()?;
+    let said = String::from_utf8(done.output)?;
+    let walk: f64 = said.split_whitespace().next().ok_or("the floor said nothing")?.parse()?;
+    Ok(Lap { times: vec![(FLOOR, done.elapsed.as_secs_f64() * 1e3), (FLOOR_WALK, walk / 1e6)], weight: None })
+}
+
+/// Entrants of these tools, each with an empty store.
+pub(crate) fn enter(
+    tools: &[Tool],
+    workspace: &Path,
+    under: &Path,
+    surroundings: &Surroundings,
+    rounds_max: impl Fn(Tool) -> usize,
+) -> Result<Vec<Entrant>> {
+    let create =
+        |&tool: &Tool| Ok(Entrant::tool(Recorder::create(tool, surroundings, workspace, under)?, rounds_max(tool)));
+    tools.iter().map(create).collect()
+}

@@ -1,0 +1,408 @@
+//! The command line, as data: the one definition behind parsing, `--help`, completions and manual pages.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+
+/// A flight recorder for the folders that AI agents work in: snapshot every step, restore any of them, undo the restore.
+#[derive(Debug, Parser)]
+#[command(
+    name = "retro",
+    version,
+    disable_help_subcommand = true,
+    subcommand_value_name = "VERB",
+    max_term_width = 100
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every verb takes, before or after its name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Keep the store in DIR instead of $RETRO_STORE or the user data folder
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Work as if started in DIR
+    #[arg(short = 'C', global = true, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Read settings from FILE instead of retro.toml in the workspace
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON; `retro help json` describes it
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print only what was asked for, and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Use colour `always`, `never`, or on a terminal (`auto`) unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub(crate) color: ColorWhen,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Register a folder without taking a snapshot
+    Init {
+        /// The folder; the current one when left out
+        dir: Option<PathBuf>,
+        /// Record it even if it is /, your home folder or the store
+        #[arg(long)]
+        force: bool,
+    },
+    /// Take a snapshot, if anything has changed
+    Snap(Snap),
+    /// Say what is recorded, what changed since, and what is left out
+    Status,
+    /// List steps, newest first
+    Log(Log),
+    /// Show one step: its facts and what it changed
+    Show(Show),
+    /// Compare two steps, or a step with the folder as it is now
+    Diff(Diff),
+    /// List what is in a step
+    Ls {
+        /// The step
+        #[arg(default_value = "@")]
+        rev: String,
+        /// A folder or file in it, relative to the current folder
+        path: Option<PathBuf>,
+        /// List what is in the folders too
+        #[arg(short, long)]
+        recursive: bool,
+    },
+    /// Print a file as it was
+    Cat {
+        /// The step and a path from the workspace root; `REV:./PATH` is relative to the current folder
+        #[arg(value_name = "REV:PATH")]
+        target: OsString,
+    },
+    /// Put the folder, or some paths of it, back to a step
+    Restore(Restore),
+    /// Take back the last restore, or the last N
+    Undo {
+        /// How many
+        #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        count: u64,
+        #[command(flatten)]
+        how: Rewriting,
+    },
+    /// Do again what the last undo took back
+    Redo {
+        #[command(flatten)]
+        how: Rewriting,
+    },
+    /// Name a step, or list the names
+    Tag(Tag),
+    /// Mark a step to be kept whatever the budget, or take the mark away
+    Pin {
+        /// The step
+        rev: String,
+        /// Take the mark away
+        #[arg(short, long)]
+        delete: bool,
+    },
+    /// Write a step as a tar file, or steps as a git repository
+    Export(Export),
+    /// Record the commits of a git repository as steps
+    Import {
+        /// The repository
+        #[arg(long, value_name = "DIR")]
+        git: PathBuf,
+        /// Commits as git names them: a branch, or A..B; HEAD when left out
+        range: Option<String>,
+        /// The run they belong to; `main` when neither this nor $RETRO_RUN says otherwise
+        #[arg(long, value_name = "NAME")]
+        run: Option<String>,
+    },
+    /// Say what the store holds and what it costs
+    Stats,
+    /// List, forget or move recorded folders
+    #[command(subcommand)]
+    Workspace(Workspace),
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder, or print the main one
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        dir: Option<PathBuf>,
+    },
+    /// Explain a verb, or the JSON output with `help json`
+    Help {
+        /// A verb, or `json`
+        topic: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Snap {
+    /// What the step did
+    #[arg(short, long, value_name = "MSG", default_value = "", hide_default_value = true)]
+    pub(crate) message: String,
+    /// The agent session it belongs to; `main` when neither this nor $RETRO_RUN says otherwise
+    #[arg(long, value_name = "NAME")]
+    pub(crate) run: Option<String>,
+    /// Name the snapshot
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tag: Option<String>,
+    /// Facts of the step as one JSON object (agent, tool, input, exit code, ids); `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event: Option<PathBuf>,
+    /// Take a snapshot even if nothing changed
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Record the folder even if it is /, your home folder or the store
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// Steps A..B, or REV and those before it; every step of the workspace when left out
+    pub(crate) range: Option<String>,
+    /// Only this run
+    #[arg(long, value_name = "NAME")]
+    pub(crate) run: Option<String>,
+    /// At most N steps; 0 means all. On a terminal 30 when left out
+    #[arg(short = 'n', long = "count", value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Show which files changed, and by how many lines
+    #[arg(long)]
+    pub(crate) stat: bool,
+    /// Draw what follows what
+    #[arg(long)]
+    pub(crate) graph: bool,
+    /// Only steps that changed these paths
+    #[arg(last = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The step
+    #[arg(default_value = "@")]
+    pub(crate) rev: String,
+    #[command(flatten)]
+    pub(crate) detail: Detail,
+    /// Only changes of these paths
+    #[arg(last = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The old step, or a range A..B; where the workspace stands when left out
+    pub(crate) old: Option<String>,
+    /// The new step; the folder as it is now when left out
+    pub(crate) new: Option<String>,
+    #[command(flatten)]
+    pub(crate) detail: Detail,
+    /// Exit with 1 if there are changes
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    /// Only these paths
+    #[arg(last = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// How much of a change to show.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Detail {
+    /// Show how many lines changed in each file
+    #[arg(long, conflicts_with_all = ["name_status", "patch"])]
+    pub(crate) stat: bool,
+    /// Show paths, each with the letter of what happened to it
+    #[arg(long, conflicts_with = "patch")]
+    pub(crate) name_status: bool,
+    /// Show the lines that changed
+    #[arg(short, long)]
+    pub(crate) patch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The step
+    pub(crate) rev: String,
+    /// Write into DIR, which is empty or does not exist, instead of the workspace
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "no_safety_snapshot"])]
+    pub(crate) into: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: Rewriting,
+    /// Only these paths
+    #[arg(last = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// How the workspace is changed.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Rewriting {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Show everything that is done
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Take no snapshot first: what was not captured yet is lost, and there is no way back
+    #[arg(long)]
+    pub(crate) no_safety_snapshot: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tag {
+    /// The name; all names are listed when left out
+    #[arg(conflicts_with = "delete")]
+    pub(crate) name: Option<String>,
+    /// The step to name
+    #[arg(default_value = "@")]
+    pub(crate) rev: String,
+    /// Take a name away
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) delete: Option<String>,
+    /// Move a name that is taken
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The step, `@` when left out; for git a range A..B, or REV and those before it, every step when left out
+    #[arg(value_name = "REV")]
+    pub(crate) rev: Option<String>,
+    /// Write one step to FILE, which does not exist; `-` is standard output
+    #[arg(long, value_name = "FILE", required_unless_present = "git", conflicts_with = "git")]
+    pub(crate) tar: Option<PathBuf>,
+    /// Write steps as commits of a bare repository in DIR, which is empty or does not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) git: Option<PathBuf>,
+    /// Only these paths (tar)
+    #[arg(last = true, value_name = "PATH", conflicts_with = "git")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// Recorded folders.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Workspace {
+    /// List the recorded folders
+    List,
+    /// Forget a folder and its history; nothing in the folder is touched
+    Forget {
+        /// Its path or id
+        #[arg(value_name = "PATH|ID")]
+        workspace: OsString,
+        /// Show what would be forgotten, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Say that a folder is somewhere else now
+    Move {
+        /// Its old path or its id
+        #[arg(value_name = "PATH|ID")]
+        workspace: OsString,
+        /// Its new path; the current folder when left out
+        #[arg(value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+}
+
+/// The verbs by purpose, as `--help` groups them; a test holds that none is missing.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Record", &["snap", "status", "init"]),
+    ("Look back", &["log", "show", "diff", "ls", "cat"]),
+    ("Go back", &["restore", "undo", "redo"]),
+    ("Keep and share", &["tag", "pin", "export", "import"]),
+    ("The store and the program", &["stats", "workspace", "completions", "help"]),
+];
+
+const REVISIONS: &str = "\
+Steps (REV):
+  @  @-3                 where the workspace stands, three before
+  s12  3f2a91c0  v1      step 12, the first digits of an id, a tag
+  run:NAME               the last step of a run
+  \"@{10 minutes ago}\"    the last step before then; also \"@{2026-11-20 10:30}\"
+  A..B                   what follows A up to B
+";
+
+const EXAMPLES: &str = "\
+Examples:
+  retro snap -m 'before the agent starts'
+  retro diff                   what has changed since the last snapshot
+  retro log --stat -- src      the steps that changed src
+  retro restore s12            put everything back to step 12; `retro undo` takes it back
+  retro restore @-1 -- .env    put one file back
+";
+
+/// The definition, with the help texts that are made from tables.
+pub(crate) fn command() -> clap::Command {
+    let command = Arguments::command();
+    let mut verbs = String::new();
+    for (group, names) in GROUPS {
+        verbs.push_str(&format!("{group}:\n"));
+        for name in names {
+            let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+            let about = about.expect("every verb in a group is defined and described");
+            verbs.push_str(&format!("  {name:<12} {about}\n"));
+        }
+        verbs.push('\n');
+    }
+    let template =
+        "{about}\n\n{usage-heading} {usage}\n\n{before-help}Options, before or after the verb:\n{options}{after-help}";
+    command
+        .override_usage("retro [OPTIONS] VERB [ARGUMENTS]")
+        .help_template(template)
+        .before_help(verbs.trim_end().to_owned())
+        .after_help(format!("{REVISIONS}\n{}\n{EXAMPLES}", exit::table()))
+        .mut_args(|arg| match arg.get_id().as_str() {
+            "help" => arg.help("Print help; `retro help VERB` for a verb"),
+            _ => arg,
+        })
+}
+
+/// Reads the arguments, program name first.
+pub(crate) fn parse(raw: &[OsString]) -> Result<Arguments, clap::Error> {
+    let matches = command().try_get_matches_from(raw)?;
+    Arguments::from_arg_matches(&matches)
+}
+
+/// Whether JSON was asked for, as far as can be told from arguments that do not parse.
+pub(crate) fn wants_json(raw: &[OsString]) -> bool {
+    raw.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GROUPS, command};
+
+    #[test]
+    fn the_definition_is_sound_and_every_verb_has_a_group() {
+        command().debug_assert();
+        let mut listed: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let mut defined: Vec<String> = command()
+            .get_subcommands()
+            .filter(|verb| !verb.is_hide_set())
+            .map(|verb| verb.get_name().to_owned())
+            .collect();
+        listed.sort_unstable();
+        defined.sort_unstable();
+        assert_eq!(listed, defined);
+    }
+}

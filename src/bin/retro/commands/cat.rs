@@ -1,0 +1,58 @@
+//! `retro cat`: a file as it was.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::history::revision::split_path;
+use retrograde::ops::cat::cat;
+use retrograde::path::{TreePath, escaped};
+
+use crate::context::Context;
+use crate::exit;
+
+pub(super) fn run(context: &mut Context, target: &OsStr) -> Result<u8> {
+    let (revision, path) = split(target)?;
+    let opened = context.open()?;
+    let snapshot = opened.resolve(&revision)?;
+    let invalid = |problem| Error::new(ErrorKind::Invalid, "print", escaped(path.as_bytes()), problem);
+    let path = match path.as_bytes() {
+        relative @ ([b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]) => {
+            opened.tree_path(Path::new(OsStr::from_bytes(relative)))?
+        }
+        from_root => TreePath::new(from_root).map_err(invalid)?,
+    };
+    let out = &mut context.out;
+    cat(&opened.store, snapshot, &path, &mut |piece| out.bytes(piece))?;
+    Ok(exit::DONE)
+}
+
+/// Cuts `REV:PATH`. The path may be any bytes; what stands before it is text.
+fn split(target: &OsStr) -> Result<(String, OsString)> {
+    let bytes = target.as_bytes();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("this much of it is valid"),
+    };
+    let (revision, _) = split_path(text).ok_or_else(|| {
+        Error::new(ErrorKind::Invalid, "print", escaped(bytes), "there is no colon between step and path")
+            .with_hint("write REV:PATH, such as @:src/main.rs or s12:notes.txt")
+    })?;
+    Ok((revision.to_owned(), OsString::from_vec(bytes[revision.len() + 1..].to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OsStr, OsStrExt, OsString, split};
+
+    #[test]
+    fn the_path_may_be_any_bytes() {
+        let cut = |target: &[u8]| split(OsStr::from_bytes(target)).ok();
+        let both = |revision: &str, path: &[u8]| Some((revision.to_owned(), OsString::from(OsStr::from_bytes(path))));
+        assert_eq!(cut(b"@:a:b\xff"), both("@", b"a:b\xff"));
+        assert_eq!(cut(b"run:x:a"), both("run:x", b"a"));
+        assert_eq!(cut(b"@{2026-11-20 10:30}:a"), both("@{2026-11-20 10:30}", b"a"));
+        assert_eq!(cut(b"@"), None);
+    }
+}

@@ -1,0 +1,40 @@
+//! `retro init`: register a folder without taking a snapshot.
+
+use std::path::PathBuf;
+
+use retrograde::error::Result;
+use retrograde::ops::register::{self, Guard, resolve_folder, root_of, workspace_of};
+
+use crate::context::Context;
+use crate::exit;
+use crate::views::human;
+use crate::views::json::Object;
+
+pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> Result<u8> {
+    let folder = match dir {
+        Some(dir) => context.at(&dir)?,
+        None => context.folder()?,
+    };
+    let folder = resolve_folder(&folder)?;
+    let opened = context.open_or_create()?;
+    let guard = Guard { store_root: Some(opened.store_root.clone()), home: context.environment.home.clone(), force };
+    let (workspace, is_new) = register::register(&opened.store, &folder, &guard, context.now)?;
+    let around = folder.parent().and_then(|parent| workspace_of(&opened.state, parent));
+    if let Some(around) = around.filter(|_| is_new) {
+        let root = human::path(&root_of(around));
+        context.out.note(format_args!("note: {root} is recorded too, and this folder with it"));
+    }
+    if context.out.is_json {
+        let object = Object::versioned()
+            .field("workspace", workspace.to_string())
+            .bytes("root", folder.as_os_str().as_encoded_bytes())
+            .bytes("store", opened.store_root.as_os_str().as_encoded_bytes())
+            .field("new", is_new);
+        context.out.line(format_args!("{}", object.finish()))?;
+    } else {
+        let word = if is_new { "recording" } else { "already recording" };
+        let (folder, store) = (human::path(&folder), human::path(&opened.store_root));
+        context.out.summary(format_args!("{word} {folder} in {store} (workspace {})", workspace.short()))?;
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,52 @@
+//! One thin file a verb: arguments in, one library call, a view out. Each returns the exit code of its answer.
+
+mod cat;
+mod completions;
+mod diff;
+mod export;
+mod help;
+mod import;
+mod init;
+mod log;
+mod ls;
+mod man;
+mod pin;
+mod restore;
+mod show;
+mod snap;
+mod stats;
+mod status;
+mod tag;
+mod undo;
+mod workspace;
+
+use retrograde::error::Result;
+
+use crate::args::Verb;
+use crate::context::Context;
+
+/// Does what a verb says.
+pub(crate) fn run(context: &mut Context, verb: Verb) -> Result<u8> {
+    match verb {
+        Verb::Init { dir, force } => init::run(context, dir, force),
+        Verb::Snap(arguments) => snap::run(context, arguments),
+        Verb::Status => status::run(context),
+        Verb::Log(arguments) => log::run(context, arguments),
+        Verb::Show(arguments) => show::run(context, &arguments),
+        Verb::Diff(arguments) => diff::run(context, &arguments),
+        Verb::Ls { rev, path, recursive } => ls::run(context, &rev, path.as_deref(), recursive),
+        Verb::Cat { target } => cat::run(context, &target),
+        Verb::Restore(arguments) => restore::run(context, &arguments),
+        Verb::Undo { count, how } => undo::undo(context, count, how),
+        Verb::Redo { how } => undo::redo(context, how),
+        Verb::Tag(arguments) => tag::run(context, &arguments),
+        Verb::Pin { rev, delete } => pin::run(context, &rev, !delete),
+        Verb::Export(arguments) => export::run(context, &arguments),
+        Verb::Import { git, range, run } => import::run(context, &git, range.as_deref(), run),
+        Verb::Stats => stats::run(context),
+        Verb::Workspace(action) => workspace::run(context, action),
+        Verb::Completions { shell } => completions::run(context, shell),
+        Verb::Man { dir } => man::run(context, dir.as_deref()),
+        Verb::Help { topic } => help::run(context, topic.as_deref()),
+    }
+}

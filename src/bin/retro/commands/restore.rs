@@ -1,0 +1,157 @@
+//! `retro restore`: put the folder, or some paths of it, back to a step; or write a step somewhere else.
+
+use std::path::Path;
+
+use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::id::SnapshotId;
+use retrograde::ops::ls::find;
+use retrograde::ops::register::root_of;
+use retrograde::ops::restore::{RestoreOptions, RestoreOutcome, restore, restore_into};
+use retrograde::path::TreePath;
+use retrograde::progress::Progress;
+use retrograde::workspace::config::Config;
+use retrograde::workspace::materialize::{Filled, Options};
+
+use crate::args::{Restore, Rewriting};
+use crate::context::{Context, Opened};
+use crate::exit;
+use crate::views::json::Object;
+use crate::views::{human, progress, restored, steps};
+
+pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
+    let mut opened = context.open()?;
+    let target = opened.resolve(&arguments.rev)?;
+    let paths = opened.tree_paths(&arguments.paths)?;
+    if let Some(dir) = &arguments.into {
+        return into(context, &opened, target, &paths, dir);
+    }
+    let workspace = opened.workspace()?;
+    let id = workspace.id;
+    paths.iter().try_for_each(|path| expect_somewhere(&opened, target, path))?;
+    let config = context.config(&root_of(workspace))?;
+    let progress = progress::reporter(&context.out);
+    let options = options(context, &opened, arguments.how, &config, &*progress);
+    let outcome = restore(&opened.store, id, target, &RestoreOptions { paths, ..options })?;
+    drop(progress);
+    opened.refresh();
+    print(context, &opened, &outcome, "restored", arguments.how)?;
+    way_back(context, &opened, &outcome, "`retro undo` goes back there")?;
+    Ok(exit::DONE)
+}
+
+/// How to change the workspace, without paths.
+pub(super) fn options<'a>(
+    context: &Context,
+    opened: &'a Opened,
+    how: Rewriting,
+    config: &'a Config,
+    progress: &'a dyn Progress,
+) -> RestoreOptions<'a> {
+    RestoreOptions {
+        paths: Vec::new(),
+        safety: !how.no_safety_snapshot,
+        dry_run: how.dry_run,
+        config,
+        store_root: Some(&opened.store_root),
+        now: context.now,
+        progress,
+    }
+}
+
+/// Prints what was done to the workspace, or would be.
+pub(super) fn print(
+    context: &mut Context,
+    opened: &Opened,
+    outcome: &RestoreOutcome,
+    word: &str,
+    how: Rewriting,
+) -> Result<()> {
+    let millis = context.millis();
+    let elapsed = human::duration(context.started.elapsed());
+    let out = &mut context.out;
+    if out.is_json {
+        return out.line(format_args!("{}", restored::shape(outcome, millis).finish()));
+    }
+    let palette = out.palette;
+    if how.dry_run || how.verbose {
+        for action in &outcome.plan {
+            out.line(format_args!("{}", restored::action(action, &palette)))?;
+        }
+    }
+    let target = steps::name_in(opened.workspace_if_any(), outcome.target, &palette);
+    let Some(applied) = &outcome.applied else {
+        let word = if how.dry_run { "would change" } else { "changed" };
+        let count = human::count(outcome.plan.len() as u64, "path");
+        let count = if outcome.plan.is_empty() { "nothing" } else { &count };
+        return out.summary(format_args!("{target}  {word} {count}"));
+    };
+    out.summary(format_args!("{word} {target}  {}  {elapsed}", restored::counts(applied)))?;
+    for kept in &applied.kept {
+        let warning = palette.warning;
+        out.line(format_args!("{warning}kept{warning:#}  {}  {}", kept.path, kept.reason))?;
+    }
+    Ok(())
+}
+
+/// Says where the workspace was before, and how to get there again.
+pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome, how: &str) -> Result<()> {
+    let out = &mut context.out;
+    if out.is_json || outcome.applied.is_none() {
+        return Ok(());
+    }
+    match outcome.before {
+        Some(before) => {
+            let before = steps::name_in(opened.workspace_if_any(), before, &out.palette);
+            out.summary(format_args!("before it was {before}; {how}"))
+        }
+        None => out.summary(format_args!("the state before was not recorded: there is no way back to it")),
+    }
+}
+
+/// A path that is neither in the target nor in the folder is a slip of the keyboard, not a wish.
+fn expect_somewhere(opened: &Opened, target: SnapshotId, path: &TreePath) -> Result<()> {
+    let root = opened.store.snapshot(target)?.root;
+    let live = root_of(opened.workspace()?).join(path.to_os_path());
+    if path.is_root() || find(&opened.store, root, path)?.is_some() || live.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let detail = format!("neither snapshot {} nor the folder has it", target.short());
+    Err(Error::new(ErrorKind::NotFound, "restore", path, detail)
+        .with_hint(format!("`retro ls -r {}` lists what can be restored", target.short())))
+}
+
+fn into(context: &mut Context, opened: &Opened, target: SnapshotId, paths: &[TreePath], dir: &Path) -> Result<u8> {
+    let folder = context.at(dir)?;
+    let progress = progress::reporter(&context.out);
+    let options = Options { durable: false, progress: &*progress };
+    let filled = restore_into(&opened.store, target, paths, &folder, &options)?;
+    drop(progress);
+    let (millis, elapsed) = (context.millis(), human::duration(context.started.elapsed()));
+    let out = &mut context.out;
+    if out.is_json {
+        let object = filled_shape(&filled, target, &folder).field("millis", millis);
+        out.line(format_args!("{}", object.finish()))?;
+        return Ok(exit::DONE);
+    }
+    let palette = out.palette;
+    let name = steps::name_in(opened.workspace_if_any(), target, &palette);
+    let files = human::count(filled.files, "file");
+    let size = human::size(filled.bytes);
+    out.summary(format_args!("{name} into {}  {files}, {size}  {elapsed}", human::path(&folder)))?;
+    for kept in &filled.kept {
+        let warning = palette.warning;
+        out.line(format_args!("{warning}not exact{warning:#}  {}  {}", kept.path, kept.reason))?;
+    }
+    Ok(exit::DONE)
+}
+
+fn filled_shape(filled: &Filled, target: SnapshotId, folder: &Path) -> Object {
+    Object::versioned()
+        .field("target", target.to_string())
+        .bytes("into", folder.as_os_str().as_encoded_bytes())
+        .field("files", filled.files)
+        .field("folders", filled.folders)
+        .field("symlinks", filled.symlinks)
+        .field("bytes", filled.bytes)
+        .list("kept", filled.kept.iter().map(restored::kept))
+}

@@ -1,0 +1,72 @@
+//! `retro stats`: what the store holds and what it costs.
+
+use retrograde::error::Result;
+use retrograde::ops::stats::{Stats, Totals, stats};
+
+use crate::context::Context;
+use crate::exit;
+use crate::views::human;
+use crate::views::json::Object;
+
+pub(super) fn run(context: &mut Context) -> Result<u8> {
+    let opened = context.open()?;
+    let found = stats(&opened.store)?;
+    if context.out.is_json {
+        context.out.line(format_args!("{}", shape(&found).finish()))?;
+        return Ok(exit::DONE);
+    }
+    let store = human::path(&opened.store_root);
+    context.out.line(format_args!("store      {store}  ({})", human::size(found.store_bytes)))?;
+    for line in lines(&found) {
+        context.out.line(format_args!("{line}"))?;
+    }
+    Ok(exit::DONE)
+}
+
+fn lines(stats: &Stats) -> Vec<String> {
+    let snapshots = human::count(stats.snapshots, "snapshot");
+    let workspaces = human::count(stats.workspaces, "workspace");
+    let (tags, pins) = (human::count(stats.tags, "tag"), human::count(stats.pins, "pin"));
+    let packs = human::count(stats.packs, "pack");
+    let mut lines = vec![
+        format!("history    {snapshots} of {workspaces}, {tags}, {pins}"),
+        format!("recorded   {} in all snapshots together", human::size(stats.recorded_bytes)),
+        format!("packs      {packs}, {}", human::size(stats.pack_bytes)),
+        String::new(),
+        format!("{:<12}  {:>10}  {:>8}  {:>8}", "objects", "number", "content", "stored"),
+    ];
+    let kinds = stats.kinds.iter().map(|(kind, totals)| (kind.word(), *totals));
+    for (word, totals) in kinds.chain(stats.encodings) {
+        let number = human::number(totals.objects);
+        let (raw, stored) = (human::size(totals.raw_bytes), human::size(totals.stored_bytes));
+        lines.push(format!("{word:<12}  {number:>10}  {raw:>8}  {stored:>8}"));
+    }
+    lines.extend(stats.damage.iter().map(|damage| format!("damaged    {damage}")));
+    lines
+}
+
+fn shape(stats: &Stats) -> Object {
+    let totals = |totals: &Totals| {
+        Object::new()
+            .field("objects", totals.objects)
+            .field("raw_bytes", totals.raw_bytes)
+            .field("stored_bytes", totals.stored_bytes)
+    };
+    let kinds = stats.kinds.iter().map(|(kind, counted)| (kind.word().replace(' ', "_"), totals(counted)));
+    let encodings = stats.encodings.iter().map(|(word, counted)| ((*word).to_owned(), totals(counted)));
+    let map = |pairs: &mut dyn Iterator<Item = (String, Object)>| {
+        pairs.fold(Object::new(), |object, (word, totals)| object.object(&word, Some(totals)))
+    };
+    Object::versioned()
+        .field("workspaces", stats.workspaces)
+        .field("snapshots", stats.snapshots)
+        .field("tags", stats.tags)
+        .field("pins", stats.pins)
+        .field("recorded_bytes", stats.recorded_bytes)
+        .field("store_bytes", stats.store_bytes)
+        .field("packs", stats.packs)
+        .field("pack_bytes", stats.pack_bytes)
+        .object("kinds", Some(map(&mut kinds.into_iter())))
+        .object("encodings", Some(map(&mut encodings.into_iter())))
+        .field("damage", &stats.damage)
+}

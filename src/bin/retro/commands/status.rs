@@ -1,0 +1,172 @@
+//! `retro status`: what is recorded, what changed since, and what is left out.
+
+use retrograde::error::Result;
+use retrograde::format::snapshot::Omission;
+use retrograde::ops::register::root_of;
+use retrograde::ops::status::{Status, status};
+use retrograde::path::TreePath;
+use retrograde::store::Workspace;
+
+use crate::context::{Context, Opened};
+use crate::exit;
+use crate::views::color::Palette;
+use crate::views::json::{self, Object};
+use crate::views::{changes, human, progress, steps};
+
+/// Lines of each list; a step touches a few files, and a list of hundreds hides what stands above it.
+const LINES_MAX: usize = 20;
+
+/// Width of the list of rules, in characters.
+const RULES_WIDTH_MAX: usize = 80;
+
+pub(super) fn run(context: &mut Context) -> Result<u8> {
+    let opened = context.open()?;
+    let config = context.config(&root_of(opened.workspace()?))?;
+    let progress = progress::reporter(&context.out);
+    let found = status(&opened.store, opened.workspace()?.id, &opened.capture(&config, &*progress))?;
+    drop(progress);
+    if context.out.is_json {
+        context.out.line(format_args!("{}", shape(&found, &opened).finish()))?;
+    } else {
+        let palette = context.out.palette;
+        for line in lines(context, &found, &opened, &palette) {
+            context.out.line(format_args!("{line}"))?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn lines(context: &Context, status: &Status, opened: &Opened, palette: &Palette) -> Vec<String> {
+    let mut lines = Vec::new();
+    let title = palette.title;
+    let mut fact = |name: &str, text: String| lines.push(format!("{title}{name:<9}{title:#}  {text}"));
+    let workspace = &status.workspace;
+    fact("workspace", format!("{}  ({})", human::path(&root_of(workspace)), workspace.id.short()));
+    let budget = match status.budget_bytes {
+        Some(budget) => format!("{} of {}", human::size(status.store_bytes), human::size(budget)),
+        None => human::size(status.store_bytes),
+    };
+    fact("store", format!("{}  ({budget})", human::path(&opened.store_root)));
+    fact("last step", last_step(context, status, palette));
+    fact("content", {
+        let counts = &status.counts;
+        format!("{}, {}", human::count(counts.files, "file"), human::size(counts.bytes))
+    });
+    let mut rules = human::wrapped(rules(status), RULES_WIDTH_MAX).into_iter();
+    fact("excludes", rules.next().unwrap_or_default());
+    rules.for_each(|line| fact("", line));
+    if !status.excluded.is_empty() {
+        fact("left out", shortened(status.excluded.iter().map(TreePath::to_string).collect(), ", "));
+    }
+    if let Some(unfinished) = &workspace.unfinished {
+        let target = steps::name_in(Some(workspace), unfinished.target, palette);
+        let warning = palette.warning;
+        lines.push(format!("{warning}the restore of{warning:#} {target} {warning}was interrupted{warning:#}"));
+        lines.push(format!(
+            "  finish it with `retro restore {}`, or take it back with `retro undo`",
+            unfinished.target.short()
+        ));
+    }
+    lines.extend(omitted(&status.omitted, palette));
+    lines.extend(changed(status, palette));
+    lines
+}
+
+fn last_step(context: &Context, status: &Status, palette: &Palette) -> String {
+    let Some((id, head)) = &status.head else { return "none yet; `retro snap` takes one".to_owned() };
+    let name = steps::name(head.step, *id, palette);
+    let mut text = format!("{name}  {}", head.time.ago(context.now));
+    let headline = steps::headline(head, head.event.inline().unwrap_or_default());
+    if !headline.is_empty() {
+        text.push_str(&format!("  {headline}"));
+    }
+    if status.workspace.last_step != head.step {
+        text.push_str(&format!("  (restored; s{} was taken last)", status.workspace.last_step));
+    }
+    text
+}
+
+fn omitted(omitted: &[Omission], palette: &Palette) -> Vec<String> {
+    if omitted.is_empty() {
+        return Vec::new();
+    }
+    let warning = palette.warning;
+    let count = human::count(omitted.len() as u64, "path");
+    let mut lines = vec![format!("{warning}omitted{warning:#}    {count} cannot be captured, or not exactly")];
+    let shown = omitted.iter().take(LINES_MAX);
+    lines.extend(shown.map(|omission| format!("  {:<10}  {}", omission.reason.word(), omission.path)));
+    lines.extend(more(omitted.len()));
+    lines
+}
+
+fn changed(status: &Status, palette: &Palette) -> Vec<String> {
+    let title = palette.title;
+    let since =
+        status.head.as_ref().map_or_else(|| "in the folder".to_owned(), |(_, head)| format!("since s{}", head.step));
+    let count = human::count(status.changes.len() as u64, "path");
+    let text = if status.changes.is_empty() { "nothing".to_owned() } else { count };
+    let mut lines = vec![format!("{title}changed{title:#}    {text} {since}")];
+    let names = changes::names(&status.changes, palette, LINES_MAX);
+    lines.extend(names.into_iter().map(|name| format!("  {name}")));
+    lines
+}
+
+fn more(length: usize) -> Option<String> {
+    let more = length.checked_sub(LINES_MAX).filter(|more| *more > 0)?;
+    Some(format!("  ... and {} more", human::number(more as u64)))
+}
+
+fn shortened(mut texts: Vec<String>, separator: &str) -> String {
+    let more = texts.len().saturating_sub(LINES_MAX);
+    texts.truncate(LINES_MAX);
+    if more > 0 {
+        texts.push(format!("... and {} more", human::number(more as u64)));
+    }
+    texts.join(separator)
+}
+
+/// The exclude list, a rule each, excludes without their sign.
+fn rules(status: &Status) -> Vec<&str> {
+    status.rules.lines().map(|line| line.strip_prefix("- ").unwrap_or(line)).collect()
+}
+
+fn shape(status: &Status, opened: &Opened) -> Object {
+    let workspace = &status.workspace;
+    let head = status.head.as_ref().map(|(id, head)| {
+        Object::new()
+            .field("snapshot", id.to_string())
+            .field("step", head.step)
+            .field("tree", head.root.to_string())
+            .field("time", head.time.rfc3339())
+            .field("run", &head.run)
+            .field("message", &head.message)
+    });
+    let rules: Vec<&str> = status.rules.lines().collect();
+    Object::versioned()
+        .field("workspace", workspace.id.to_string())
+        .bytes("root", &workspace.root)
+        .bytes("store", opened.store_root.as_os_str().as_encoded_bytes())
+        .object("head", head)
+        .field("last_step", workspace.last_step)
+        .list("changes", status.changes.iter().map(json::change))
+        .list("omitted", status.omitted.iter().map(json::omission))
+        .list("excluded", status.excluded.iter().map(|path| Object::new().path(path)))
+        .field("rules", rules)
+        .field("files", status.counts.files)
+        .field("folders", status.counts.folders)
+        .field("bytes", status.counts.bytes)
+        .field("store_bytes", status.store_bytes)
+        .field("budget_bytes", status.budget_bytes)
+        .object("unfinished_restore", unfinished(workspace))
+        .field("damage", &status.damage)
+}
+
+fn unfinished(workspace: &Workspace) -> Option<Object> {
+    let restore = workspace.unfinished.as_ref()?;
+    Some(
+        Object::new()
+            .field("target", restore.target.to_string())
+            .field("before", restore.before.map(|id| id.to_string()))
+            .field("time", restore.time.rfc3339()),
+    )
+}

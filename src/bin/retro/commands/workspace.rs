@@ -1,0 +1,105 @@
+//! `retro workspace`: the recorded folders.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::id::WorkspaceId;
+use retrograde::ops::register::{forget_workspace, move_workspace, named_workspace, resolve_folder, root_of};
+use retrograde::path::escaped;
+
+use crate::args::Workspace;
+use crate::context::{Context, Opened, resolved};
+use crate::exit;
+use crate::views::human;
+use crate::views::json::Object;
+
+pub(super) fn run(context: &mut Context, action: Workspace) -> Result<u8> {
+    let opened = context.open()?;
+    match action {
+        Workspace::List => list(context, &opened),
+        Workspace::Forget { workspace, dry_run } => forget(context, &opened, &workspace, dry_run),
+        Workspace::Move { workspace, to } => relocate(context, &opened, &workspace, to),
+    }
+}
+
+fn list(context: &mut Context, opened: &Opened) -> Result<u8> {
+    for workspace in opened.state.workspaces.values() {
+        let root = root_of(workspace);
+        let is_there = root.is_dir();
+        let head = workspace.head.and_then(|head| opened.store.snapshot(head).ok());
+        if context.out.is_json {
+            let object = Object::new()
+                .field("workspace", workspace.id.to_string())
+                .bytes("root", &workspace.root)
+                .field("exists", is_there)
+                .field("snapshots", workspace.steps.len())
+                .field("last_step", workspace.last_step)
+                .field("head", workspace.head.map(|id| id.to_string()))
+                .field("time", head.map(|head| head.time.rfc3339()));
+            context.out.line(format_args!("{}", object.finish()))?;
+            continue;
+        }
+        let age = head.map_or_else(|| "never".to_owned(), |head| head.time.ago(context.now));
+        let steps = human::count(workspace.steps.len() as u64, "step");
+        let gone = if is_there { "" } else { "  (gone)" };
+        let id = context.out.palette.id;
+        let short = workspace.id.short();
+        context.out.line(format_args!("{id}{short}{id:#}  {steps:>12}  {age:<16}  {}{gone}", human::path(&root)))?;
+    }
+    Ok(exit::DONE)
+}
+
+fn forget(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool) -> Result<u8> {
+    let id = named(context, opened, name)?;
+    let found = opened.state.workspaces.get(&id).expect("it was found in this state");
+    if !is_dry_run {
+        forget_workspace(&opened.store, id, context.now)?;
+    }
+    let snapshots = found.steps.len();
+    if context.out.is_json {
+        let object = Object::versioned()
+            .field("workspace", id.to_string())
+            .bytes("root", &found.root)
+            .field("snapshots", snapshots)
+            .field("forgotten", !is_dry_run);
+        context.out.line(format_args!("{}", object.finish()))?;
+    } else {
+        let word = if is_dry_run { "would forget" } else { "forgot" };
+        let snapshots = human::count(snapshots as u64, "snapshot");
+        context.out.summary(format_args!("{word} {} and its {snapshots}", escaped(&found.root)))?;
+    }
+    Ok(exit::DONE)
+}
+
+fn relocate(context: &mut Context, opened: &Opened, name: &OsStr, to: Option<PathBuf>) -> Result<u8> {
+    let id = named(context, opened, name)?;
+    let folder = to.map_or_else(|| context.folder(), |to| context.at(&to))?;
+    let folder = resolve_folder(&folder)?;
+    move_workspace(&opened.store, id, &folder, context.now)?;
+    if context.out.is_json {
+        let object =
+            Object::versioned().field("workspace", id.to_string()).bytes("root", folder.as_os_str().as_bytes());
+        context.out.line(format_args!("{}", object.finish()))?;
+    } else {
+        context.out.summary(format_args!("workspace {} is at {}", id.short(), human::path(&folder)))?;
+    }
+    Ok(exit::DONE)
+}
+
+/// The workspace that a path or an id names. A path may be any bytes, and its folder may be gone.
+fn named(context: &Context, opened: &Opened, name: &OsStr) -> Result<WorkspaceId> {
+    let path = resolved(&context.at(Path::new(name))?);
+    if let Some(found) = opened.state.workspace_at(path.as_os_str().as_bytes()) {
+        return Ok(found.id);
+    }
+    match name.to_str() {
+        Some(text) => named_workspace(&opened.state, text),
+        None => {
+            let shown = escaped(name.as_bytes());
+            Err(Error::new(ErrorKind::NotFound, "find workspace", shown, "no recorded folder has this path")
+                .with_hint("`retro workspace list` shows the recorded ones"))
+        }
+    }
+}

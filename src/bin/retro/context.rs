@@ -1,0 +1,261 @@
+//! What a command works on: the arguments that all verbs share, the store they lead to, and the workspace in it.
+//!
+//! Relative paths are relative to `-C`, as if the program had been started there. The folder may be gone: an agent may
+//! have removed it, and then its history is wanted most. Symlinks are resolved as far as folders are still there.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use retrograde::disk::local::LocalDisk;
+use retrograde::error::{Error, ErrorKind, Result, shown};
+use retrograde::history::revision;
+use retrograde::id::{SnapshotId, WorkspaceId};
+use retrograde::ops::capture::CaptureOptions;
+use retrograde::ops::register::{expect_workspace, root_of, workspace_of};
+use retrograde::path::TreePath;
+use retrograde::progress::Progress;
+use retrograde::store::{State, Store, Workspace};
+use retrograde::time::{Stopwatch, Timestamp};
+use retrograde::workspace::beneath::Root;
+use retrograde::workspace::config::{self, Config};
+
+use crate::args::Global;
+use crate::env::Environment;
+use crate::output::Output;
+
+/// One run of the program.
+pub(crate) struct Context {
+    /// What all verbs take.
+    pub(crate) global: Global,
+    /// What the surroundings say.
+    pub(crate) environment: Environment,
+    /// Where to print.
+    pub(crate) out: Output,
+    /// The wall clock, read once.
+    pub(crate) now: Timestamp,
+    /// Runs since the program began.
+    pub(crate) started: Stopwatch,
+}
+
+/// An open store, and the workspace that the current folder is in.
+pub(crate) struct Opened {
+    /// The store.
+    pub(crate) store: Store,
+    /// What was true when it was opened.
+    pub(crate) state: Arc<State>,
+    /// Its folder, symlinks resolved.
+    pub(crate) store_root: PathBuf,
+    /// The current folder, symlinks resolved.
+    folder: PathBuf,
+    now: Timestamp,
+}
+
+impl Context {
+    /// A path as given on the command line.
+    pub(crate) fn at(&self, path: &Path) -> Result<PathBuf> {
+        match &self.global.directory {
+            Some(directory) if path.is_relative() && !path.as_os_str().is_empty() => {
+                self.environment.absolute(&directory.join(path))
+            }
+            _ => self.environment.absolute(path),
+        }
+    }
+
+    /// The current folder, or that of `-C`, symlinks resolved as far as there are folders.
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        let folder = match &self.global.directory {
+            Some(directory) => self.environment.absolute(directory)?,
+            None => self.environment.current_folder()?,
+        };
+        Ok(resolved(&folder))
+    }
+
+    /// Opens the store, which must be there: nobody who only reads creates one.
+    pub(crate) fn open(&self) -> Result<Opened> {
+        let root = self.store_path()?;
+        let disk = LocalDisk::open(&root).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                Error::new(ErrorKind::NotFound, "open store", shown(&root), "there is no store here")
+                    .with_hint("`retro snap` in a folder creates it; --store or RETRO_STORE name another")
+            }
+            _ => error,
+        })?;
+        self.opened(Store::open(Arc::new(disk))?, &root)
+    }
+
+    /// Opens the store, creating it where there is none.
+    pub(crate) fn open_or_create(&self) -> Result<Opened> {
+        let root = self.store_path()?;
+        let disk = LocalDisk::create(&root)?;
+        self.opened(Store::open_or_create(Arc::new(disk))?, &root)
+    }
+
+    /// The settings for a workspace.
+    pub(crate) fn config(&self, root: &Path) -> Result<Config> {
+        if let Some(file) = &self.global.config {
+            return config::load_file(&self.at(file)?);
+        }
+        match Root::open(root) {
+            Ok(root) => config::load(&root),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Milliseconds since the program began.
+    pub(crate) fn millis(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn store_path(&self) -> Result<PathBuf> {
+        match &self.global.store {
+            Some(store) => self.at(store),
+            None => self.environment.absolute(&self.environment.default_store()?),
+        }
+    }
+
+    fn opened(&self, store: Store, root: &Path) -> Result<Opened> {
+        let state = store.state();
+        for damage in store.damage() {
+            self.out.warning(format_args!("{damage}"));
+        }
+        Ok(Opened { store, state, store_root: resolved(root), folder: self.folder()?, now: self.now })
+    }
+}
+
+impl Opened {
+    /// The workspace that the current folder is in.
+    pub(crate) fn workspace(&self) -> Result<&Workspace> {
+        let id = expect_workspace(&self.state, &self.folder)?;
+        Ok(self.state.workspaces.get(&id).expect("it was found in this state"))
+    }
+
+    /// The same, where none is fine too.
+    pub(crate) fn workspace_if_any(&self) -> Option<&Workspace> {
+        workspace_of(&self.state, &self.folder)
+    }
+
+    /// Looks at what is true now.
+    pub(crate) fn refresh(&mut self) {
+        self.state = self.store.state();
+    }
+
+    /// The snapshot that a revision names.
+    pub(crate) fn resolve(&self, revision: &str) -> Result<SnapshotId> {
+        revision::resolve(&self.revisions(), revision)
+    }
+
+    /// The snapshots that a range names, or a revision and those before it; oldest first.
+    pub(crate) fn resolve_range(&self, text: &str) -> Result<Vec<SnapshotId>> {
+        let range = if revision::is_range(text) { text.to_owned() } else { format!("..{text}") };
+        Ok(revision::resolve_range(&self.revisions(), &range)?.snapshots)
+    }
+
+    /// Both ends of a range; the first is `None` where the range begins with history.
+    pub(crate) fn resolve_ends(&self, range: &str) -> Result<(Option<SnapshotId>, SnapshotId)> {
+        let range = revision::resolve_range(&self.revisions(), range)?;
+        Ok((range.after, range.last))
+    }
+
+    /// Paths given as arguments, as paths in the workspace.
+    pub(crate) fn tree_paths(&self, paths: &[PathBuf]) -> Result<Vec<TreePath>> {
+        paths.iter().map(|path| self.tree_path(path)).collect()
+    }
+
+    /// A path given as an argument, as a path in the workspace. Outside of any workspace it is taken from the root of
+    /// the snapshot, whichever that is.
+    pub(crate) fn tree_path(&self, path: &Path) -> Result<TreePath> {
+        let invalid = |detail: String| Error::new(ErrorKind::Invalid, "find", shown(path), detail);
+        let Some(workspace) = self.workspace_if_any() else {
+            let inside = normal(Path::new("/").join(path).as_path());
+            return tree_path_of(inside.strip_prefix("/").unwrap_or(&inside)).map_err(invalid);
+        };
+        let root = root_of(workspace);
+        let absolute = normal(&self.folder.join(path));
+        let inside = match absolute.strip_prefix(&root) {
+            Ok(inside) => inside.to_owned(),
+            Err(_) => {
+                let parent = absolute.parent().map(resolved).unwrap_or_default();
+                let full = parent.join(absolute.file_name().unwrap_or_default());
+                let inside = full.strip_prefix(&root).map(Path::to_owned);
+                inside.map_err(|_| invalid(format!("it is outside of the workspace {}", shown(&root))))?
+            }
+        };
+        tree_path_of(&inside).map_err(invalid)
+    }
+
+    /// How to look at the live workspace.
+    pub(crate) fn capture<'a>(&'a self, config: &'a Config, progress: &'a dyn Progress) -> CaptureOptions<'a> {
+        CaptureOptions { config, store_root: Some(&self.store_root), now: self.now, progress }
+    }
+
+    /// Step numbers of snapshots in whichever workspace they belong to.
+    pub(crate) fn owner_of(&self, snapshot: SnapshotId) -> Option<(WorkspaceId, u64)> {
+        let mut owners = self.state.snapshots().filter(|(_, _, id)| *id == snapshot);
+        owners.next().map(|(workspace, step, _)| (workspace.id, step))
+    }
+
+    fn revisions(&self) -> revision::Context<'_> {
+        revision::Context {
+            store: &self.store,
+            state: &self.state,
+            workspace: self.workspace_if_any().map(|workspace| workspace.id),
+            now: self.now,
+        }
+    }
+}
+
+/// A path with the symlinks in it resolved as far as there is anything.
+pub(crate) fn resolved(path: &Path) -> PathBuf {
+    let path = normal(path);
+    for ancestor in path.ancestors() {
+        if let Ok(real) = std::fs::canonicalize(ancestor) {
+            let rest = path.strip_prefix(ancestor).expect("an ancestor is a prefix");
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path
+}
+
+/// A path without `.`, and with each `..` taken off what stands before it.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            _ => out.push(component),
+        }
+    }
+    out
+}
+
+fn tree_path_of(path: &Path) -> std::result::Result<TreePath, String> {
+    use std::os::unix::ffi::OsStrExt;
+    TreePath::new(path.as_os_str().as_bytes()).map_err(|problem| problem.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{normal, resolved};
+
+    #[test]
+    fn dots_are_taken_out() {
+        assert_eq!(normal(Path::new("/a/./b/../c/")), PathBuf::from("/a/c"));
+        assert_eq!(normal(Path::new("/../a")), PathBuf::from("/a"));
+    }
+
+    #[test]
+    fn what_is_gone_is_resolved_as_far_as_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(real.join("there")).unwrap();
+        std::os::unix::fs::symlink("there", real.join("link")).unwrap();
+        assert_eq!(resolved(&real.join("link/gone/deeper")), real.join("there/gone/deeper"));
+        assert_eq!(resolved(&real.join("link")), real.join("there"));
+    }
+}

@@ -1,0 +1,75 @@
+//! The only reader of the environment.
+//!
+//! Everything a run of the program takes from outside its arguments is read once, here, into a plain value.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use retrograde::error::{Error, ErrorKind, Result, shown};
+
+/// What the surroundings say.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    /// `RETRO_STORE`.
+    pub(crate) store: Option<PathBuf>,
+    /// `RETRO_RUN`.
+    pub(crate) run: Option<OsString>,
+    /// `HOME`.
+    pub(crate) home: Option<PathBuf>,
+    /// `XDG_DATA_HOME`, which counts only when it is absolute.
+    data_home: Option<PathBuf>,
+    /// `PWD`: the name of the current folder once the folder itself is gone.
+    shell_folder: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Reads it. A variable that is set to nothing counts as not set.
+    pub(crate) fn read() -> Self {
+        let path = |name| variable(name).map(PathBuf::from);
+        Self {
+            store: path("RETRO_STORE"),
+            run: variable("RETRO_RUN"),
+            home: path("HOME"),
+            data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
+            shell_folder: path("PWD").filter(|path| path.is_absolute()),
+        }
+    }
+
+    /// Where the store is unless an argument says otherwise.
+    pub(crate) fn default_store(&self) -> Result<PathBuf> {
+        if let Some(store) = &self.store {
+            return Ok(store.clone());
+        }
+        if let Some(data) = &self.data_home {
+            return Ok(data.join("retrograde"));
+        }
+        let in_home = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
+        let home = self.home.as_deref().ok_or_else(|| {
+            Error::new(ErrorKind::Invalid, "find", "the store", "neither RETRO_STORE nor HOME is set")
+                .with_hint("name a folder for it with --store")
+        })?;
+        Ok(home.join(in_home).join("retrograde"))
+    }
+
+    /// The current folder. One that was removed under the shell has no path any more; the shell still knows which it was.
+    pub(crate) fn current_folder(&self) -> Result<PathBuf> {
+        match (std::env::current_dir(), &self.shell_folder) {
+            (Ok(folder), _) => Ok(folder),
+            (Err(_), Some(folder)) if !folder.exists() => Ok(folder.clone()),
+            (Err(error), _) => Err(Error::io("find", "the current folder", error)),
+        }
+    }
+
+    /// A path as it was given, relative to the current folder.
+    pub(crate) fn absolute(&self, path: &Path) -> Result<PathBuf> {
+        if path.as_os_str().is_empty() {
+            return Err(Error::new(ErrorKind::Invalid, "find", shown(path), "the path is empty"));
+        }
+        Ok(if path.is_absolute() { path.to_owned() } else { self.current_folder()?.join(path) })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one home of the environment")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,63 @@
+//! How the program ends: one fixed code for each kind of error.
+
+use retrograde::error::ErrorKind;
+
+/// Done.
+pub(crate) const DONE: u8 = 0;
+
+/// The answer is no, where a script asked: `diff --exit-code` found changes.
+pub(crate) const NO: u8 = 1;
+
+/// The kind of an error, its code, its word in JSON, and what it means.
+const TABLE: [(ErrorKind, u8, &str, &str); 10] = [
+    (ErrorKind::Invalid, 2, "invalid", "the command line makes no sense"),
+    (ErrorKind::NotFound, 3, "not-found", "no such snapshot, path, folder or store"),
+    (ErrorKind::Exists, 4, "exists", "the name is taken"),
+    (ErrorKind::Conflict, 5, "conflict", "something else is in the way"),
+    (ErrorKind::Limit, 6, "limit", "a cap was reached"),
+    (ErrorKind::Corrupt, 7, "corrupt", "stored bytes are damaged"),
+    (ErrorKind::Unsupported, 8, "unsupported", "needs a newer version or another platform"),
+    (ErrorKind::Locked, 9, "locked", "another process holds it"),
+    (ErrorKind::Io, 10, "io", "the operating system refused"),
+    (ErrorKind::Interrupted, 130, "interrupted", "stopped by a signal"),
+];
+
+/// The exit code of a kind of error.
+pub(crate) fn code(kind: ErrorKind) -> u8 {
+    row(kind).1
+}
+
+/// The word for a kind of error in JSON.
+pub(crate) fn word(kind: ErrorKind) -> &'static str {
+    row(kind).2
+}
+
+/// The table as `--help` shows it.
+pub(crate) fn table() -> String {
+    let mut text = "Exit codes:\n".to_owned();
+    let answers = [(DONE, "done"), (NO, "the answer is no (diff --exit-code found changes)")];
+    let errors = TABLE.iter().map(|(_, code, _, meaning)| (*code, *meaning));
+    for (code, meaning) in answers.into_iter().chain(errors) {
+        text.push_str(&format!("  {code:<3}  {meaning}\n"));
+    }
+    text
+}
+
+fn row(kind: ErrorKind) -> &'static (ErrorKind, u8, &'static str, &'static str) {
+    TABLE.iter().find(|row| row.0 == kind).expect("the table lists every kind")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ErrorKind, TABLE, code};
+
+    #[test]
+    fn codes_are_distinct_and_spare_the_answers() {
+        let mut codes: Vec<u8> = TABLE.iter().map(|row| row.1).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), TABLE.len());
+        assert!(!codes.contains(&super::DONE) && !codes.contains(&super::NO));
+        assert_eq!((code(ErrorKind::Invalid), code(ErrorKind::Interrupted)), (2, 130));
+    }
+}

@@ -1,0 +1,185 @@
+//! Lists of changed paths: which, and by how many lines.
+
+use anstyle::Style;
+use retrograde::diff::text::{counts, is_comparable};
+use retrograde::diff::{Change, ChangeKind, Side};
+use retrograde::error::Result;
+use retrograde::format::tree::Kind;
+
+use super::color::Palette;
+use super::{human, json, patch};
+use crate::args::Detail;
+use crate::output::Output;
+
+/// Old and new content of a change; `None` where there is none, or it is too long to compare.
+type Contents = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Reads both contents of a change.
+pub(crate) type LoadContents<'a> = dyn Fn(&Change) -> Result<Contents> + 'a;
+
+/// One change on one line: the letter of what happened, the path, and what the letter does not say.
+pub(crate) fn name_status(change: &Change, palette: &Palette) -> String {
+    let style = style_of(change.kind, palette);
+    let letter = change.kind.letter();
+    let detail = match (&change.old, &change.new) {
+        (Some(old), Some(new)) if change.kind == ChangeKind::Mode => {
+            format!("  mode {:04o} -> {:04o}", old.mode, new.mode)
+        }
+        (Some(old), Some(new)) if change.kind == ChangeKind::Type => {
+            format!("  {} -> {}", kind_word(old), kind_word(new))
+        }
+        _ => String::new(),
+    };
+    format!("{style}{letter}{style:#}  {}{detail}", shown_path(change))
+}
+
+/// Changes one a line, at most `count_max` of them and then how many more there are.
+pub(crate) fn names(changes: &[Change], palette: &Palette, count_max: usize) -> Vec<String> {
+    let mut lines: Vec<String> = changes.iter().take(count_max).map(|change| name_status(change, palette)).collect();
+    if let Some(more) = changes.len().checked_sub(count_max).filter(|more| *more > 0) {
+        lines.push(format!("... and {} more", human::number(more as u64)));
+    }
+    lines
+}
+
+/// Changes with the number of lines that each inserts and deletes, one a line, and their sums.
+pub(crate) fn stat(changes: &[Change], palette: &Palette, load: &LoadContents<'_>) -> Result<Vec<String>> {
+    let rows = changes.iter().map(|change| Ok((shown_path(change), amount(change, load)?)));
+    let rows: Vec<(String, Amount)> = rows.collect::<Result<_>>()?;
+    let name_width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let most = rows.iter().map(|(_, amount)| amount.lines()).max().unwrap_or(0);
+    let number_width = most.to_string().len().max(3);
+    let mut lines = Vec::with_capacity(rows.len() + 1);
+    let (mut inserted_total, mut deleted_total) = (0, 0);
+    for (name, amount) in &rows {
+        let shown = match amount {
+            Amount::Lines { inserted, deleted } => {
+                inserted_total += inserted;
+                deleted_total += deleted;
+                let (plus, minus) = bar(*inserted, *deleted, most);
+                let (added, removed) = (palette.added, palette.deleted);
+                let sum = inserted + deleted;
+                format!("{sum:>number_width$} {added}{plus}{added:#}{removed}{minus}{removed:#}")
+            }
+            Amount::Other(text) => format!("{:>number_width$} {text}", "-"),
+        };
+        lines.push(format!("{name:<name_width$} | {}", shown.trim_end()));
+    }
+    let paths = human::count(rows.len() as u64, "path");
+    let (inserted, deleted) = (human::count(inserted_total, "line"), human::number(deleted_total));
+    lines.push(format!("{paths} changed, {inserted} inserted, {deleted} deleted"));
+    Ok(lines)
+}
+
+/// Prints changes as asked for: patches, lines counted, or names where nothing was asked for and `default` says so.
+pub(crate) fn print(
+    out: &mut Output,
+    changes: &[Change],
+    detail: Detail,
+    default: Default,
+    load: &LoadContents<'_>,
+) -> Result<()> {
+    if out.is_json {
+        return changes.iter().try_for_each(|change| out.line(format_args!("{}", json::change(change).finish())));
+    }
+    let palette = out.palette;
+    let lines = if detail.stat {
+        if changes.is_empty() { Vec::new() } else { stat(changes, &palette, load)? }
+    } else if detail.patch || (default == Default::Patch && !detail.name_status) {
+        return patch::print(out, changes, load);
+    } else {
+        names(changes, &palette, usize::MAX)
+    };
+    lines.iter().try_for_each(|line| out.line(format_args!("{line}")))
+}
+
+/// What is printed where no option says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Default {
+    /// The lines that changed.
+    Patch,
+    /// Paths.
+    Names,
+}
+
+/// The style for what happened to a path.
+pub(crate) fn style_of(kind: ChangeKind, palette: &Palette) -> Style {
+    match kind {
+        ChangeKind::Added => palette.added,
+        ChangeKind::Deleted => palette.deleted,
+        ChangeKind::Modified | ChangeKind::Mode | ChangeKind::Type | ChangeKind::Renamed => palette.modified,
+    }
+}
+
+/// What changed within one path.
+enum Amount {
+    Lines { inserted: u64, deleted: u64 },
+    Other(String),
+}
+
+impl Amount {
+    fn lines(&self) -> u64 {
+        match self {
+            Self::Lines { inserted, deleted } => inserted + deleted,
+            Self::Other(_) => 0,
+        }
+    }
+}
+
+/// Width of the longest row of plus and minus signs.
+const BAR_WIDTH: u64 = 40;
+
+fn amount(change: &Change, load: &LoadContents<'_>) -> Result<Amount> {
+    let is_folder = |side: &Option<Side>| side.is_some_and(|side| side.kind == Kind::Folder);
+    if is_folder(&change.old) || is_folder(&change.new) {
+        return Ok(Amount::Other("folder".to_owned()));
+    }
+    if let (Some(old), Some(new)) = (&change.old, &change.new) {
+        if old.kind != new.kind {
+            return Ok(Amount::Other(format!("{} -> {}", kind_word(old), kind_word(new))));
+        }
+        if old.id == new.id {
+            let mode = format!("mode {:04o} -> {:04o}", old.mode, new.mode);
+            return Ok(Amount::Other(if old.mode == new.mode { "moved".to_owned() } else { mode }));
+        }
+    }
+    let (old, new) = load(change)?;
+    let as_text = |side: &Option<Side>, content: Option<Vec<u8>>| match side {
+        None => Some(Vec::new()),
+        Some(_) => content.filter(|content| is_comparable(content)),
+    };
+    Ok(match (as_text(&change.old, old), as_text(&change.new, new)) {
+        (Some(old), Some(new)) => {
+            let lines = counts(&old, &new);
+            Amount::Lines { inserted: lines.inserted, deleted: lines.deleted }
+        }
+        _ => {
+            let size = |side: &Option<Side>| human::size(side.map_or(0, |side| side.size));
+            Amount::Other(format!("{} -> {}", size(&change.old), size(&change.new)))
+        }
+    })
+}
+
+/// Plus and minus signs, in proportion to the change with the most lines; a side that has any gets at least one.
+fn bar(inserted: u64, deleted: u64, most: u64) -> (String, String) {
+    let scaled = |lines: u64| match lines {
+        0 => 0,
+        _ if most <= BAR_WIDTH => lines,
+        _ => (lines.saturating_mul(BAR_WIDTH) / most).max(1),
+    };
+    let signs = |sign: &str, lines| sign.repeat(usize::try_from(scaled(lines)).unwrap_or(0));
+    (signs("+", inserted), signs("-", deleted))
+}
+
+fn shown_path(change: &Change) -> String {
+    let is_folder = change.new.or(change.old).is_some_and(|side| side.kind == Kind::Folder);
+    let slash = if is_folder { "/" } else { "" };
+    match &change.old_path {
+        Some(old) => format!("{old} -> {}", change.path),
+        None => format!("{}{slash}", change.path),
+    }
+}
+
+fn kind_word(side: &Side) -> &'static str {
+    retrograde::ops::ls::kind_word(side.kind)
+}

@@ -1,0 +1,194 @@
+//! The facts of a step: one JSON object, as an agent or its hook gave it.
+//!
+//! The object is kept as it was given but for the white space between its parts: numbers keep their digits and keys
+//! their order, and it fits on one line of NDJSON. Nothing is required to be in it; a few common names are understood
+//! when a step is listed.
+
+use std::io::Read;
+use std::path::Path;
+
+use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::limits::EVENT_LENGTH_MAX_BYTES;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::human::{one_line, size};
+
+/// Reads an event from a file, or from standard input for `-`.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let fail = |e| Error::io("read event", path, e);
+    let mut bytes = Vec::new();
+    // One byte more than is allowed tells a long event from one that just fits.
+    let most = EVENT_LENGTH_MAX_BYTES as u64 + 1;
+    if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(fail)?;
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(fail)?;
+    }
+    if bytes.len() > EVENT_LENGTH_MAX_BYTES {
+        let detail = format!("it is longer than {EVENT_LENGTH_MAX_BYTES} bytes");
+        return Err(Error::new(ErrorKind::Limit, "read event", path.display(), detail));
+    }
+    compact(&bytes).map_err(|detail| {
+        Error::new(ErrorKind::Invalid, "read event", path.display(), detail)
+            .with_hint("an event is one JSON object, such as {\"tool\":\"Bash\",\"input\":\"make\",\"exit_code\":2}")
+    })
+}
+
+/// An event on one line; what is no JSON object is printed as a text, for want of anything better.
+pub(crate) fn line(event: &[u8]) -> Option<String> {
+    if event.is_empty() {
+        return None;
+    }
+    let text = compact(event).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    Some(text.unwrap_or_else(|| Value::from(String::from_utf8_lossy(event)).to_string()))
+}
+
+/// An event as people read it: a fact a line, indented, in the order given; long texts are cut.
+pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
+    let Ok(compact) = compact(event) else {
+        return vec![one_line(&String::from_utf8_lossy(event), FACT_WIDTH_MAX)];
+    };
+    let mut lines = vec![String::new()];
+    let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
+    let begin = |lines: &mut Vec<String>, depth: usize| lines.push("  ".repeat(depth.min(FACT_DEPTH_MAX)));
+    let text = String::from_utf8_lossy(&compact);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let opens = !is_string && matches!(character, '{' | '[');
+        let closes = !is_string && matches!(character, '}' | ']');
+        if closes {
+            depth -= 1;
+            begin(&mut lines, depth);
+        }
+        lines.last_mut().expect("there is a first line").push(character);
+        if opens && matches!(characters.peek(), Some('}' | ']')) {
+            lines.last_mut().expect("there is a first line").extend(characters.next());
+        } else if opens {
+            depth += 1;
+            begin(&mut lines, depth);
+        } else if !is_string && character == ',' {
+            begin(&mut lines, depth);
+        } else if !is_string && character == ':' {
+            lines.last_mut().expect("there is a first line").push(' ');
+        }
+        let ends_or_begins = character == '"' && !is_escaped;
+        is_escaped = is_string && character == '\\' && !is_escaped;
+        is_string ^= ends_or_begins;
+    }
+    lines.iter().map(|line| cut(line)).collect()
+}
+
+/// What the step did, in a few words: `Bash: cargo test (exit 101)`. `None` where the event does not say.
+pub(crate) fn summary(event: &[u8], width_max: usize) -> Option<String> {
+    let value: Value = serde_json::from_slice(event).ok()?;
+    let text = |names: &[&str]| names.iter().find_map(|name| value.get(name)?.as_str()).map(ToOwned::to_owned);
+    let tool = text(&["tool", "tool_name", "name"]);
+    let input = ["input", "tool_input", "command", "path"].iter().find_map(|name| said(value.get(name)?));
+    let exit = ["exit_code", "exit"].iter().find_map(|name| value.get(name)?.as_i64()).filter(|code| *code != 0);
+    let mut summary = match (tool, input) {
+        (Some(tool), Some(input)) => format!("{tool}: {input}"),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => text(&["agent"])?,
+    };
+    summary = one_line(&summary, width_max);
+    if let Some(code) = exit {
+        summary.push_str(&format!(" (exit {code})"));
+    }
+    Some(summary)
+}
+
+/// Longest line of an event shown to people, in characters. Tools are given whole files; `--json` has all of it.
+const FACT_WIDTH_MAX: usize = 200;
+
+/// Indentation stops here; hostile nesting would fill the screen with blanks.
+const FACT_DEPTH_MAX: usize = 20;
+
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(FACT_WIDTH_MAX) {
+        Some((at, _)) => format!("{}... ({})", &line[..at], size(line.len() as u64)),
+        None => line.to_owned(),
+    }
+}
+
+/// The part of a tool's input that says most: a text, or the command or path in it.
+fn said(input: &Value) -> Option<String> {
+    let names = ["command", "file_path", "path", "url", "pattern", "query"];
+    let text = input.as_str().or_else(|| names.iter().find_map(|name| input.get(name)?.as_str()));
+    text.map(ToOwned::to_owned)
+}
+
+/// Checks that the bytes are one JSON object, and takes out the white space between its parts.
+fn compact(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut is_string, mut is_escaped) = (false, false);
+    for &byte in bytes {
+        if is_string || !byte.is_ascii_whitespace() {
+            out.push(byte);
+        }
+        let ends_or_begins = byte == b'"' && !is_escaped;
+        is_escaped = is_string && byte == b'\\' && !is_escaped;
+        is_string ^= ends_or_begins;
+    }
+    if out.first() == Some(&b'{') { Ok(out) } else { Err("it is not a JSON object".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{compact, line, pretty, summary};
+
+    #[test]
+    fn facts_keep_their_order_and_long_ones_are_cut() {
+        let lines = pretty(br#"{"b":[1,{}],"a":{"x":"y, {z}"},"e":[]}"#);
+        let shown = [
+            "{",
+            "  \"b\": [",
+            "    1,",
+            "    {}",
+            "  ],",
+            "  \"a\": {",
+            "    \"x\": \"y, {z}\"",
+            "  },",
+            "  \"e\": []",
+            "}",
+        ];
+        assert_eq!(lines, shown);
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(5_000));
+        assert!(pretty(long.as_bytes())[1].ends_with("xxx... (5.0 kB)"));
+        assert_eq!(pretty(b"not json"), ["not json"]);
+    }
+
+    #[test]
+    fn white_space_goes_and_everything_else_stays() {
+        let given = b" {\n  \"b\" : 1.500e400,\t\"a\": \"x \\\" { y\\\\\" , \"n\":[ 1 , 2 ]\r\n}\n";
+        assert_eq!(compact(given).unwrap(), b"{\"b\":1.500e400,\"a\":\"x \\\" { y\\\\\",\"n\":[1,2]}");
+        for bad in [&b""[..], b"[1]", b"{} {}", b"{\"a\":}", b"\"text\"", b"{\"\xff\":1}"] {
+            assert!(compact(bad).is_err(), "{}", bad.escape_ascii());
+        }
+        let deep = [b"{\"a\":".repeat(10_000), b"1".to_vec(), b"}".repeat(10_000)].concat();
+        assert_eq!(compact(&deep).unwrap(), deep);
+    }
+
+    #[test]
+    fn what_is_no_json_is_shown_as_text() {
+        assert_eq!(line(b""), None);
+        assert_eq!(line(b"{ }").as_deref(), Some("{}"));
+        assert_eq!(line(b"\xff\"").as_deref(), Some("\"\u{fffd}\\\"\""));
+    }
+
+    #[test]
+    fn a_step_is_said_in_a_few_words() {
+        let short = |event: &str| summary(event.as_bytes(), 40);
+        assert_eq!(
+            short(r#"{"tool":"Bash","input":{"command":"cargo\ntest"},"exit_code":101}"#).as_deref(),
+            Some("Bash: cargo test (exit 101)")
+        );
+        assert_eq!(short(r#"{"tool_name":"Edit","tool_input":{"file_path":"a.rs"}}"#).as_deref(), Some("Edit: a.rs"));
+        assert_eq!(short(r#"{"input":"make","exit_code":0}"#).as_deref(), Some("make"));
+        assert_eq!(short(r#"{"agent":"tester"}"#).as_deref(), Some("tester"));
+        assert_eq!(short("{}"), None);
+        assert_eq!(short("not json"), None);
+    }
+}

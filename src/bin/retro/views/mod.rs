@@ -1,0 +1,12 @@
+//! What results look like: for people ([`human`], [`changes`], [`patch`], [`steps`], [`restored`]), for programs ([`json`]), and while
+//! they are not there yet ([`progress`]).
+
+pub(crate) mod changes;
+pub(crate) mod color;
+pub(crate) mod event;
+pub(crate) mod human;
+pub(crate) mod json;
+pub(crate) mod patch;
+pub(crate) mod progress;
+pub(crate) mod restored;
+pub(crate) mod steps;

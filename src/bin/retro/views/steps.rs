@@ -1,0 +1,139 @@
+//! Steps as people read them: one line in a list, or everything about one.
+
+use retrograde::format::snapshot::{Cause, Snapshot};
+use retrograde::id::SnapshotId;
+use retrograde::ops::log::LogEntry;
+use retrograde::ops::show::Shown;
+use retrograde::store::Workspace;
+use retrograde::time::Timestamp;
+
+use super::color::Palette;
+use super::{event, human};
+
+/// Longest text in a list of steps, in characters.
+const TEXT_WIDTH_MAX: usize = 72;
+
+/// Widths of the columns of a list of steps, known before the first line is printed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns {
+    step: usize,
+    run: usize,
+    counts: usize,
+}
+
+impl Columns {
+    /// Fits the columns to what will be listed.
+    pub(crate) fn fitting(entries: &[LogEntry]) -> Self {
+        let widest = |width: &dyn Fn(&LogEntry) -> usize| entries.iter().map(width).max().unwrap_or(0);
+        let is_one_run = entries.windows(2).all(|pair| pair[0].snapshot.run == pair[1].snapshot.run);
+        Self {
+            step: widest(&|entry| entry.snapshot.step.to_string().len()),
+            run: if is_one_run { 0 } else { widest(&|entry| entry.snapshot.run.chars().count()).min(16) },
+            counts: widest(&|entry| human::counts(&entry.snapshot.changes).len()),
+        }
+    }
+
+    /// One step on one line, without the mark of where the workspace stands.
+    pub(crate) fn line(&self, entry: &LogEntry, palette: &Palette) -> String {
+        let snapshot = &entry.snapshot;
+        let id = palette.id;
+        let dim = palette.dim;
+        let step = format!("s{}", snapshot.step);
+        let mut line = format!(
+            "{id}{step:<step_width$}  {}{id:#}  {dim}{}{dim:#}  {:<counts_width$}",
+            entry.id.short(),
+            snapshot.time.local(),
+            human::counts(&snapshot.changes),
+            step_width = self.step + 1,
+            counts_width = self.counts,
+        );
+        if self.run > 0 {
+            line.push_str(&format!("  {:<width$}", human::one_line(&snapshot.run, self.run), width = self.run));
+        }
+        let text = headline(snapshot, &entry.event);
+        let mut marks = entry.tags.clone();
+        marks.extend(entry.is_pinned.then(|| "pinned".to_owned()));
+        if !text.is_empty() {
+            line.push_str("  ");
+            line.push_str(&text);
+        }
+        if !marks.is_empty() {
+            let style = palette.head;
+            line.push_str(&format!("  {style}[{}]{style:#}", marks.join(", ")));
+        }
+        line.trim_end().to_owned()
+    }
+}
+
+/// What a step is called in a few words: its message, else what its event says, else why it was taken.
+pub(crate) fn headline(snapshot: &Snapshot, event: &[u8]) -> String {
+    let first_line = snapshot.message.lines().map(str::trim).find(|line| !line.is_empty());
+    if let Some(line) = first_line {
+        return human::one_line(line, TEXT_WIDTH_MAX);
+    }
+    let by_event = event::summary(event, TEXT_WIDTH_MAX);
+    by_event.unwrap_or_else(|| match snapshot.cause {
+        Cause::Step => String::new(),
+        Cause::BeforeRestore => "before a restore".to_owned(),
+        Cause::Import => "imported".to_owned(),
+    })
+}
+
+/// Step and short id, coloured: `s12 3f2a91c0`.
+pub(crate) fn name(step: u64, id: SnapshotId, palette: &Palette) -> String {
+    let style = palette.id;
+    format!("{style}s{step} {}{style:#}", id.short())
+}
+
+/// The step of a snapshot in its workspace and its short id, or the id alone where it has none there.
+pub(crate) fn name_in(workspace: Option<&Workspace>, id: SnapshotId, palette: &Palette) -> String {
+    match workspace.and_then(|workspace| workspace.step_of(id)) {
+        Some(step) => name(step, id, palette),
+        None => {
+            let style = palette.id;
+            format!("{style}{}{style:#}", id.short())
+        }
+    }
+}
+
+/// Everything about a step but its changes, a fact a line.
+pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp, palette: &Palette) -> Vec<String> {
+    let snapshot = &shown.snapshot;
+    let id = palette.id;
+    let mut lines = vec![format!("{id}s{} {}{id:#}", snapshot.step, shown.id)];
+    let mut fact = |name: &str, text: &str| lines.push(format!("{name:<8}  {text}"));
+    fact("time", &format!("{}  ({})", snapshot.time.local(), snapshot.time.ago(now)));
+    fact("run", &human::printable(&snapshot.run));
+    for parent in &snapshot.parents {
+        fact("parent", &name_in(workspace, *parent, palette));
+    }
+    fact("tree", &snapshot.root.to_string());
+    fact("changes", &human::counts(&snapshot.changes));
+    if !shown.tags.is_empty() {
+        fact("tags", &shown.tags.join(", "));
+    }
+    if shown.is_pinned {
+        fact("pinned", "yes");
+    }
+    if let Some(git) = &snapshot.git {
+        let head = git.head.as_deref().unwrap_or("no commit yet");
+        let branch = git.branch.as_deref().map_or_else(|| "detached".to_owned(), |branch| format!("on {branch}"));
+        fact("git", &human::printable(&format!("{head}  ({branch})")));
+    }
+    let message = if snapshot.message.trim().is_empty() { headline(snapshot, b"") } else { snapshot.message.clone() };
+    let message = human::printable(message.trim_end());
+    let event = if shown.event.is_empty() { Vec::new() } else { event::pretty(&shown.event) };
+    for block in [message.lines().map(ToOwned::to_owned).collect(), event] {
+        if !block.is_empty() {
+            lines.push(String::new());
+            lines.extend(block.iter().map(|line| format!("    {}", human::printable(line))));
+        }
+    }
+    lines
+}
+
+/// The mark in front of a step in a list that is not a graph.
+pub(crate) fn mark(entry: &LogEntry, palette: &Palette) -> String {
+    let style = palette.head;
+    if entry.is_head { format!("{style}@{style:#} ") } else { "  ".to_owned() }
+}

@@ -1,0 +1,257 @@
+//! Blocks of a stat cache: one folder each, looked up in place.
+
+use super::super::tree::{Kind, MODE_MASK};
+use super::super::{Malformed, Reader, checksum};
+use crate::id::{Digest, TreeId};
+
+/// Length of one entry without its name, in bytes.
+pub const CACHE_ENTRY_LENGTH_BYTES: usize = 4 + 2 + 1 + 1 + 4 * 8 + 32;
+
+
+const BLOCK_HEADER_LENGTH_BYTES: usize = 4 + 4 + 4 + 4 + 4 + 32 + 8 + 8;
+const KIND_GONE: u8 = 0;
+const KIND_FILE: u8 = 1;
+const KIND_FOLDER: u8 = 2;
+const KIND_SYMLINK: u8 = 3;
+const FLAG_RACY: u8 = 1;
+const FLAG_OTHER_DEVICE: u8 = 2;
+
+/// What a block holds of its folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All entries.
+    Whole,
+    /// Entries that differ from what earlier blocks of the same folder say.
+    Difference,
+}
+
+/// What a block says about its folder as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderFacts {
+    /// The id of its tree.
+    pub tree: TreeId,
+    /// Sum of the sizes below it, in bytes.
+    pub size: u64,
+    /// Device number of its file system.
+    pub device: u64,
+}
+
+/// One name in a folder as the stat cache has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachedEntry<'a> {
+    /// Name within the folder.
+    pub name: &'a [u8],
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits; 0 for symlinks.
+    pub mode: u16,
+    /// The stat may be equal though the content is not: never trusted.
+    pub is_racy: bool,
+    /// It is on another file system than its folder, as a file that is a mount point is.
+    pub is_on_other_device: bool,
+    /// Bytes of content or target; the sum below a folder.
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970; 0 for folders, as the two after it.
+    pub mtime_ns: i64,
+    /// Change time in nanoseconds since 1970.
+    pub ctime_ns: i64,
+    /// Inode number.
+    pub inode: u64,
+    /// Content, target or tree.
+    pub id: Digest,
+}
+
+/// A line of a block: an entry, or the news that there is none of this name any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// It is there.
+    Entry(CachedEntry<'a>),
+    /// It is gone.
+    Gone(&'a [u8]),
+}
+
+/// A block that was checked against its checksum.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// What it holds.
+    pub extent: Extent,
+    /// The folder as a whole.
+    pub facts: FolderFacts,
+    /// The path of the folder.
+    pub path: &'a [u8],
+    entries: &'a [[u8; CACHE_ENTRY_LENGTH_BYTES]],
+    names: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    /// The name it is about.
+    pub fn name(&self) -> &'a [u8] {
+        match self {
+            Self::Entry(entry) => entry.name,
+            Self::Gone(name) => name,
+        }
+    }
+}
+
+impl<'a> Block<'a> {
+    /// Number of lines.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it has no lines.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The line at `index`, which must be below [`Self::len`].
+    pub fn line(&self, index: usize) -> Line<'a> {
+        let start = index.checked_sub(1).map_or(0, |before| name_end(&self.entries[before]));
+        let entry = &self.entries[index];
+        let name = &self.names[start..name_end(entry)];
+        let kind = match entry[6] {
+            KIND_FILE => Kind::File,
+            KIND_FOLDER => Kind::Folder,
+            KIND_SYMLINK => Kind::Symlink,
+            _ => return Line::Gone(name),
+        };
+        let word = |at: usize| entry[at..at + 8].first_chunk().copied().expect("eight bytes were cut out");
+        Line::Entry(CachedEntry {
+            name,
+            kind,
+            mode: u16::from_le_bytes([entry[4], entry[5]]) & MODE_MASK,
+            is_racy: entry[7] & FLAG_RACY != 0,
+            is_on_other_device: entry[7] & FLAG_OTHER_DEVICE != 0,
+            size: u64::from_le_bytes(word(8)),
+            mtime_ns: i64::from_le_bytes(word(16)),
+            ctime_ns: i64::from_le_bytes(word(24)),
+            inode: u64::from_le_bytes(word(32)),
+            id: Digest(entry[40..].first_chunk().copied().expect("an id ends the entry")),
+        })
+    }
+
+    /// Where the line about `name` is.
+    pub fn position(&self, name: &[u8]) -> Option<usize> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.line(middle).name().cmp(name) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    /// All lines, ascending by name.
+    pub fn lines(self) -> impl Iterator<Item = Line<'a>> {
+        (0..self.len()).map(move |index| self.line(index))
+    }
+}
+
+/// Appends a block. `lines` must ascend strictly by name. A folder of more than 4 GiB of names and stats is not kept.
+pub fn put_block<'a>(
+    out: &mut Vec<u8>,
+    path: &[u8],
+    extent: Extent,
+    facts: &FolderFacts,
+    lines: impl Iterator<Item = Line<'a>>,
+) -> Result<(), Malformed> {
+    let start = out.len();
+    out.extend_from_slice(&[0; BLOCK_HEADER_LENGTH_BYTES]);
+    out.extend_from_slice(path);
+    let (mut count, mut names) = (0_usize, Vec::new());
+    for line in lines {
+        names.extend_from_slice(line.name());
+        put_line(out, &line, short(names.len())?);
+        count += 1;
+    }
+    out.extend_from_slice(&names);
+    short(out.len() - start)?;
+    let mut header = Vec::with_capacity(BLOCK_HEADER_LENGTH_BYTES);
+    header.extend_from_slice(&[0; 4]);
+    header.extend_from_slice(&short(path.len())?.to_le_bytes());
+    header.extend_from_slice(&short(count)?.to_le_bytes());
+    header.extend_from_slice(&short(names.len())?.to_le_bytes());
+    header.extend_from_slice(&u32::from(extent == Extent::Difference).to_le_bytes());
+    header.extend_from_slice(&facts.tree.0.0);
+    header.extend_from_slice(&facts.size.to_le_bytes());
+    header.extend_from_slice(&facts.device.to_le_bytes());
+    out[start..start + BLOCK_HEADER_LENGTH_BYTES].copy_from_slice(&header);
+    let sum = checksum(&[&out[start + 4..]]);
+    out[start..start + 4].copy_from_slice(&sum.to_le_bytes());
+    Ok(())
+}
+
+/// Decodes the block that takes all of `bytes`.
+pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if reader.u32()? != checksum(&[reader.rest()]) {
+        return Err(Malformed::new("a block does not match its checksum"));
+    }
+    let path_length = reader.u32()? as usize;
+    let count = reader.u32()? as usize;
+    let names_length = reader.u32()? as usize;
+    let extent = match reader.u32()? {
+        0 => Extent::Whole,
+        1 => Extent::Difference,
+        _ => return Err(Malformed::new("a block is of an unknown extent")),
+    };
+    let facts = FolderFacts { tree: TreeId(Digest(reader.array()?)), size: reader.u64()?, device: reader.u64()? };
+    let path = reader.take(path_length)?;
+    let entries = reader.take(count.saturating_mul(CACHE_ENTRY_LENGTH_BYTES))?.as_chunks().0;
+    let names = reader.take(names_length)?;
+    reader.finish()?;
+    let ends_ascend = entries.is_sorted_by(|a, b| name_end(a) < name_end(b));
+    if !ends_ascend || entries.last().map_or(0, name_end) != names_length {
+        return Err(Malformed::new("the names of a block do not fill their place"));
+    }
+    let least = if extent == Extent::Whole { KIND_FILE } else { KIND_GONE };
+    if !entries.iter().all(|entry| (least..=KIND_SYMLINK).contains(&entry[6])) {
+        return Err(Malformed::new("a line of a block is of an unknown kind"));
+    }
+    Ok(Block { extent, facts, path, entries, names })
+}
+
+/// The length of the block that `bytes` begin with, as far as its own counts say.
+pub fn block_length_bytes(bytes: &[u8]) -> Option<usize> {
+    let mut reader = Reader::new(bytes);
+    reader.u32().ok()?;
+    let path_length = reader.u32().ok()? as usize;
+    let count = reader.u32().ok()? as usize;
+    let names_length = reader.u32().ok()? as usize;
+    let entries_length = count.checked_mul(CACHE_ENTRY_LENGTH_BYTES)?;
+    let length = BLOCK_HEADER_LENGTH_BYTES.checked_add(path_length)?.checked_add(entries_length)?;
+    length.checked_add(names_length).filter(|&length| length <= bytes.len())
+}
+
+fn put_line(out: &mut Vec<u8>, line: &Line<'_>, name_end: u32) {
+    out.extend_from_slice(&name_end.to_le_bytes());
+    let Line::Entry(entry) = line else {
+        out.extend_from_slice(&[0; CACHE_ENTRY_LENGTH_BYTES - 4]);
+        return;
+    };
+    out.extend_from_slice(&entry.mode.to_le_bytes());
+    out.push(match entry.kind {
+        Kind::File => KIND_FILE,
+        Kind::Folder => KIND_FOLDER,
+        Kind::Symlink => KIND_SYMLINK,
+    });
+    let racy = if entry.is_racy { FLAG_RACY } else { 0 };
+    let other = if entry.is_on_other_device { FLAG_OTHER_DEVICE } else { 0 };
+    out.push(racy | other);
+    out.extend_from_slice(&entry.size.to_le_bytes());
+    out.extend_from_slice(&entry.mtime_ns.to_le_bytes());
+    out.extend_from_slice(&entry.ctime_ns.to_le_bytes());
+    out.extend_from_slice(&entry.inode.to_le_bytes());
+    out.extend_from_slice(&entry.id.0);
+}
+
+fn name_end(entry: &[u8; CACHE_ENTRY_LENGTH_BYTES]) -> usize {
+    u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]) as usize
+}
+
+fn short(length: usize) -> Result<u32, Malformed> {
+    u32::try_from(length).map_err(|_| Malformed::new("a folder is too large for the stat cache"))
+}

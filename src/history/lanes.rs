@@ -1,0 +1,218 @@
+//! The picture of `log --graph`: which column each snapshot stands in, and the lines between them.
+//!
+//! ```text
+//! ○  s5        a lane goes down from each snapshot to its first parent
+//! ○  s4
+//! │ ○  s3      a restore to s2 made s4 begin beside s3
+//! ├─╯          lanes that lead to the same snapshot are joined at once, into the leftmost
+//! ○  s2
+//! ```
+//!
+//! Pure: ids and parents in, rows out. The layout is made of cells that say in which directions lines leave them; a
+//! style turns cells into characters, so that all of them meet, whatever crosses what.
+//!
+//! Invariants: no two lanes lead to the same snapshot; lanes do not wander once begun; a freed column is taken by the
+//! next lane that begins, so the picture is as wide as there are lines side by side. Parents that are not in the list,
+//! or stand above their child, get no lane. Git moves lanes to the left as soon as there is room, which takes several
+//! lines for one snapshot.
+
+use std::collections::BTreeMap;
+
+use crate::id::SnapshotId;
+
+/// What is drawn for one snapshot, from its own line down to the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Column of the snapshot, from 0.
+    pub column: usize,
+    /// The line it stands on.
+    pub node: Vec<Cell>,
+    /// The line below it where lanes join or begin; `None` where they only go on.
+    pub link: Option<Vec<Cell>>,
+    /// Any further line before the next snapshot.
+    pub rest: Vec<Cell>,
+}
+
+/// One column of one line: the directions in which lines leave it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// The snapshot itself is here.
+    pub is_node: bool,
+    /// To the line above.
+    pub up: bool,
+    /// To the line below.
+    pub down: bool,
+    /// To the column before.
+    pub left: bool,
+    /// To the column after.
+    pub right: bool,
+}
+
+/// The characters that lines are drawn with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `|`, `-`, `.`, `'`.
+    Ascii,
+    /// Box drawing.
+    Unicode,
+}
+
+/// A row as text. All prefixes of a row have the same width and end with a space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefixes {
+    /// Stands before the first line of what is said about the snapshot.
+    pub node: String,
+    /// Stands before the second line, and is printed even where there is none.
+    pub link: Option<String>,
+    /// Stands before all lines after that.
+    pub rest: String,
+}
+
+/// Lays out snapshots, given with their parents, children before parents.
+pub fn layout(snapshots: &[(SnapshotId, Vec<SnapshotId>)]) -> Vec<Row> {
+    let places: BTreeMap<SnapshotId, usize> = snapshots.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+    let mut lanes = Lanes(Vec::new());
+    let mut rows = Vec::with_capacity(snapshots.len());
+    for (at, (id, parents)) in snapshots.iter().enumerate() {
+        let is_below = |parent: &SnapshotId| places.get(parent).is_some_and(|&place| place > at);
+        rows.push(lanes.row(*id, parents.iter().copied().filter(is_below)));
+    }
+    rows
+}
+
+/// Draws a row, with `symbol` where the snapshot stands.
+pub fn render(row: &Row, style: Style, symbol: char) -> Prefixes {
+    let link_width = row.link.as_ref().map_or(0, Vec::len);
+    let width = row.node.len().max(row.rest.len()).max(link_width);
+    let draw = |cells: &[Cell]| {
+        let mut text = String::with_capacity(2 * width);
+        for at in 0..width {
+            let cell = cells.get(at).copied().unwrap_or_default();
+            text.push(if cell.is_node { symbol } else { style.character(cell) });
+            text.push(if cell.right { style.line() } else { ' ' });
+        }
+        text
+    };
+    Prefixes { node: draw(&row.node), link: row.link.as_deref().map(draw), rest: draw(&row.rest) }
+}
+
+/// The snapshot that each column leads to, below the rows drawn so far.
+struct Lanes(Vec<Option<SnapshotId>>);
+
+impl Lanes {
+    fn row(&mut self, id: SnapshotId, parents: impl Iterator<Item = SnapshotId>) -> Row {
+        let awaited = self.leading_to(id);
+        let column = awaited.unwrap_or_else(|| self.free(&[]));
+        self.set(column, None);
+        let mut node = self.cells();
+        grow(&mut node, column).is_node = true;
+        let mut link = self.cells();
+        for parent in parents {
+            self.connect(column, parent, &mut link);
+        }
+        let goes_on = self.0[column].is_some();
+        let has_links = link.iter().any(|cell| cell.left || cell.right);
+        if has_links {
+            let cell = grow(&mut link, column);
+            (cell.up, cell.down) = (true, goes_on);
+        }
+        while self.0.last() == Some(&None) {
+            self.0.pop();
+        }
+        Row { column, node, link: has_links.then_some(link), rest: self.cells() }
+    }
+
+    /// Leads from the snapshot in `column` to one of its parents.
+    fn connect(&mut self, column: usize, parent: SnapshotId, link: &mut Vec<Cell>) {
+        match self.leading_to(parent) {
+            None if self.0[column].is_none() => self.set(column, Some(parent)),
+            None => {
+                let begun = self.free(link);
+                self.set(begun, Some(parent));
+                connect_cells(link, column, begun);
+                link[begun].down = true;
+            }
+            Some(lane) if lane == column => {}
+            Some(lane) if lane > column && self.0[column].is_none() => {
+                self.set(lane, None);
+                self.set(column, Some(parent));
+                connect_cells(link, column, lane);
+                link[lane].down = false;
+            }
+            Some(lane) => connect_cells(link, column, lane),
+        }
+    }
+
+    fn leading_to(&self, id: SnapshotId) -> Option<usize> {
+        self.0.iter().position(|lane| *lane == Some(id))
+    }
+
+    /// The first column without a lane, and without one that ends on this line.
+    fn free(&self, link: &[Cell]) -> usize {
+        let is_taken = |at: usize| self.0[at].is_some() || link.get(at).is_some_and(|cell| cell.up);
+        (0..self.0.len()).find(|&at| !is_taken(at)).unwrap_or(self.0.len())
+    }
+
+    fn set(&mut self, column: usize, to: Option<SnapshotId>) {
+        if self.0.len() <= column {
+            self.0.resize(column + 1, None);
+        }
+        self.0[column] = to;
+    }
+
+    /// A line on which all lanes only go on.
+    fn cells(&self) -> Vec<Cell> {
+        self.0.iter().map(|lane| Cell { up: lane.is_some(), down: lane.is_some(), ..Cell::default() }).collect()
+    }
+}
+
+impl Style {
+    fn character(self, cell: Cell) -> char {
+        match self {
+            Self::Ascii => match (cell.up, cell.down, cell.left || cell.right) {
+                (true, true, _) | (true, false, false) | (false, true, false) => '|',
+                (true, false, true) => '\'',
+                (false, true, true) => '.',
+                (false, false, true) => '-',
+                (false, false, false) => ' ',
+            },
+            Self::Unicode => {
+                let index = [cell.up, cell.down, cell.left, cell.right];
+                let index = index.iter().fold(0, |sum, &is_set| 2 * sum + usize::from(is_set));
+                UNICODE[index]
+            }
+        }
+    }
+
+    fn line(self) -> char {
+        match self {
+            Self::Ascii => '-',
+            Self::Unicode => '─',
+        }
+    }
+}
+
+/// By up, down, left, right as bits of a number, up the highest.
+const UNICODE: [char; 16] = [' ', '╶', '╴', '─', '╷', '╭', '╮', '┬', '╵', '╰', '╯', '┴', '│', '├', '┤', '┼'];
+
+/// Draws a line along a row of cells, between two columns.
+fn connect_cells(cells: &mut Vec<Cell>, from: usize, to: usize) {
+    let (left, right) = (from.min(to), from.max(to));
+    grow(cells, right);
+    for cell in &mut cells[left..right] {
+        cell.right = true;
+    }
+    for cell in &mut cells[left + 1..=right] {
+        cell.left = true;
+    }
+}
+
+fn grow(cells: &mut Vec<Cell>, column: usize) -> &mut Cell {
+    if cells.len() <= column {
+        cells.resize(column + 1, Cell::default());
+    }
+    &mut cells[column]
+}
+
+#[cfg(test)]
+mod tests;

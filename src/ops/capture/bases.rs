@@ -1,0 +1,71 @@
+//! Which list of a folder's last tree a new list is probably most like.
+//!
+//! A small folder has one list, and so had it before. Of a split folder, a new list is paired with the old one of the
+//! same level that began at the same name, or at the last name before it.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::format::pack::ObjectKind;
+use crate::format::tree::{EncodedTree, Tree, decode};
+use crate::id::{Digest, TreeId};
+use crate::store::{NewObject, Store};
+
+/// Lists of an old folder by level and first name; the list that begins the folder has an empty name.
+type Lists = BTreeMap<(u8, Vec<u8>), TreeId>;
+
+/// The objects of a folder that the store does not have, each with what it is probably most like.
+pub(super) fn new_objects(store: &Store, encoded: EncodedTree, previous: Option<TreeId>) -> Result<Vec<NewObject>> {
+    let new: Vec<(TreeId, Vec<u8>)> =
+        encoded.objects.into_iter().filter(|(id, _)| !store.contains(ObjectKind::Tree, &id.0)).collect();
+    let object = |(id, bytes): (TreeId, Vec<u8>), previous: Option<Digest>| NewObject {
+        kind: ObjectKind::Tree,
+        id: id.0,
+        bytes,
+        previous,
+    };
+    if new.len() <= 1 && !new.iter().any(|(_, bytes)| bytes.first() != Some(&0)) {
+        let previous = previous.filter(|id| store.contains(ObjectKind::Tree, &id.0));
+        return Ok(new.into_iter().map(|list| object(list, previous.map(|id| id.0))).collect());
+    }
+    let lists = previous.map(|id| lists_of(store, id)).unwrap_or_default();
+    let mut objects = Vec::with_capacity(new.len());
+    for (id, bytes) in new {
+        let place = decode(&bytes).map(|tree| place_of(&tree)).map_err(|e| e.during("read tree", id))?;
+        let (level, _) = place;
+        let before = lists.range((level, Vec::new())..=place).next_back();
+        objects.push(object((id, bytes), before.map(|(_, id)| id.0)));
+    }
+    Ok(objects)
+}
+
+/// All lists of a folder. What cannot be read is left out: it only would have made something smaller.
+fn lists_of(store: &Store, folder: TreeId) -> Lists {
+    let mut lists = Lists::new();
+    let mut todo = vec![folder];
+    while let Some(id) = todo.pop() {
+        let Ok(tree) = store.tree(id) else { continue };
+        let (level, name) = place_of(&tree);
+        let Tree::Node { level: _, children } = tree else {
+            lists.insert((level, name), id);
+            continue;
+        };
+        if level == 1 {
+            // Leaves need not be opened: the node says where each begins.
+            lists.extend(children.iter().map(|child| ((0, child.first_name.to_vec()), child.id)));
+        } else {
+            todo.extend(children.iter().map(|child| child.id));
+        }
+        lists.insert((level, name), id);
+    }
+    lists
+}
+
+fn place_of(tree: &Tree) -> (u8, Vec<u8>) {
+    match tree {
+        Tree::Leaf(entries) => (0, entries.first().map(|entry| entry.name.to_vec()).unwrap_or_default()),
+        Tree::Node { level, children } => {
+            (*level, children.first().map(|child| child.first_name.to_vec()).unwrap_or_default())
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The live folder as a tree: scan, read what may differ, build the folders above it.
+//!
+//! ```text
+//! stat cache --\
+//!               scan -> take (read, hash, store) -> assemble (trees, bottom up) -> root
+//! live folder -/                                                \-> update for the stat cache
+//! ```
+//!
+//! [`snap`](super::snap) and [`restore`](super::restore) store what they take; [`status`](super::status) and
+//! [`compare`](super::compare) only want to know, and nothing is written for them.
+//!
+//! Invariant: every id in the outcome's trees is in the store, in the batch, or (where nothing is stored) was just
+//! computed. What the cache says is in the store is checked before it is relied on; if it is not there, the cache is
+//! dropped and everything is read.
+
+mod assemble;
+mod bases;
+mod take;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::pack::ObjectKind;
+use crate::format::snapshot::Omission;
+use crate::format::tree::{self, Tree};
+use crate::id::{TreeId, WorkspaceId};
+use crate::path::TreePath;
+use crate::progress::{Event, Progress};
+use crate::store::{Batch, Store, Workspace};
+use crate::time::Timestamp;
+use crate::workspace::beneath::Root;
+use crate::workspace::cache::{self, CacheKey, CacheUpdate, EntriesUpdate, StatCache};
+use crate::workspace::config::Config;
+use crate::workspace::rules::Rules;
+use crate::workspace::scan::{self, CaptureCounts, Scan, ScanOptions};
+
+use super::register::root_of;
+
+/// How to look at a live folder.
+#[derive(Clone, Copy)]
+pub struct CaptureOptions<'a> {
+    /// What `retro.toml` says.
+    pub config: &'a Config,
+    /// The store's own folder, which is never captured.
+    pub store_root: Option<&'a Path>,
+    /// Now; also chooses the files that are hashed again although nothing says that they changed.
+    pub now: Timestamp,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+}
+
+/// A live folder as it was a moment ago.
+#[derive(Debug)]
+pub struct Captured {
+    /// Its tree.
+    pub root: TreeId,
+    /// Permission bits of the root folder.
+    pub root_mode: u16,
+    /// What the tree does not hold, or not exactly.
+    pub omitted: Vec<Omission>,
+    /// What the rules left out.
+    pub excluded: Vec<TreePath>,
+    /// How much there is.
+    pub counts: CaptureCounts,
+    /// What was left out, and why.
+    pub rules: Rules,
+    /// Trees that the store did not have.
+    trees: BTreeMap<TreeId, Vec<u8>>,
+    cache: StatCache,
+    update: CacheUpdate,
+}
+
+/// Generation of the caches; raised when objects are deleted.
+const GENERATION: u64 = 0;
+
+/// Looks at a workspace. Content and trees that are new go into `batch`; without one they are only hashed.
+pub fn capture(
+    store: &Store,
+    workspace: &Workspace,
+    options: &CaptureOptions<'_>,
+    mut batch: Option<&mut Batch<'_>>,
+) -> Result<Captured> {
+    let root = open_root(workspace)?;
+    let rules = Rules::new(&options.config.capture.rule_options(store_within(&root, options.store_root)))?;
+    let key = CacheKey { store: store.id(), workspace: workspace.id, generation: GENERATION };
+    let cache = StatCache::load(store.disk(), key);
+    let had_cache = !cache.is_empty();
+    let found = capture_with(store, &root, &rules, cache, options, batch.as_deref_mut())?;
+    let found = match found {
+        None if had_cache => capture_with(store, &root, &rules, StatCache::empty(key), options, batch)?,
+        found => found,
+    };
+    let found = found.ok_or_else(|| {
+        let path = crate::error::shown(root.path());
+        Error::new(ErrorKind::Conflict, "capture", path, "the store lost objects while the folder was read")
+    })?;
+    Ok(Captured { rules, ..found })
+}
+
+/// Opens the root folder of a workspace.
+pub fn open_root(workspace: &Workspace) -> Result<Root> {
+    Root::open(&root_of(workspace)).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => error.with_hint("if the folder has moved, tell the store with `retro workspace move`"),
+        _ => error,
+    })
+}
+
+/// Takes the workspace's own lock: one process at a time captures into or restores a workspace. Released by death.
+pub fn lock_workspace(store: &Store, workspace: WorkspaceId) -> Result<crate::disk::LockGuard> {
+    let folder = format!("workspaces/{workspace}");
+    store.disk().create_folder(&folder)?;
+    let guard = store.disk().lock(&format!("{folder}/lock"), crate::disk::LockMode::Exclusive)?;
+    Ok(guard.expect("only a try comes back without a lock"))
+}
+
+impl Captured {
+    /// One list of a folder, of this capture or of the store.
+    pub fn load(&self, store: &Store, id: TreeId) -> Result<Tree> {
+        match self.trees.get(&id) {
+            Some(bytes) => tree::decode(bytes).map_err(|e| e.during("read tree", id)),
+            None => store.tree(id),
+        }
+    }
+
+    /// When a file or symlink was modified, as far as its stat said.
+    pub fn modified(&self, path: &TreePath) -> Option<Timestamp> {
+        let (folder, name) = (path.parent()?, path.name()?);
+        if let Some(update) = self.update.folders.get(&folder)
+            && let EntriesUpdate::Whole(entries) = &update.entries
+        {
+            let at = entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok()?;
+            return Some(Timestamp(entries[at].stat.mtime_ns));
+        }
+        self.cache.folder(&folder)?.find(name).map(|entry| Timestamp(entry.mtime_ns))
+    }
+
+    /// Writes the stat cache, once everything it names is durable. A cache that cannot be written costs the next
+    /// capture a reading, and nothing else: the snapshot stands, so there is no error to report.
+    pub fn remember(&self, store: &Store) {
+        drop(cache::store(store.disk(), &self.cache, &self.update));
+    }
+}
+
+/// `None` when the cache names something that the store does not have.
+fn capture_with(
+    store: &Store,
+    root: &Root,
+    rules: &Rules,
+    cache: StatCache,
+    options: &CaptureOptions<'_>,
+    mut batch: Option<&mut Batch<'_>>,
+) -> Result<Option<Captured>> {
+    let scan_options = ScanOptions {
+        rules,
+        limits: options.config.capture.limits(),
+        // A store that cannot be written has no clock; then every stat counts as racy, and no cache is written either.
+        clock: store.disk().file_clock().unwrap_or(crate::disk::FileClock { device: u64::MAX, time_ns: 0 }),
+        rehash_seed: options.now.0.unsigned_abs(),
+        progress: options.progress,
+    };
+    let scan = scan::scan(root, &cache, &scan_options)?;
+    options.progress.event(Event::Scanned(scan.counts.files));
+    let Scan { root_mode, counts, .. } = scan;
+    let excluded = scan.excluded.clone();
+    let taken = take::take(store, root, &cache, scan, options.progress, batch.as_deref_mut())?;
+    let omitted = taken.omitted.clone();
+    let Some(built) = assemble::assemble(store, &cache, taken, counts.files, batch)? else { return Ok(None) };
+    Ok(Some(Captured {
+        root: built.root,
+        root_mode,
+        omitted,
+        excluded,
+        counts,
+        rules: Rules::new(&crate::workspace::rules::RuleOptions::default())?,
+        trees: built.trees,
+        cache,
+        update: built.update,
+    }))
+}
+
+/// The store's folder, if it lies in the workspace.
+fn store_within(root: &Root, store_root: Option<&Path>) -> Vec<TreePath> {
+    use std::os::unix::ffi::OsStrExt;
+    let inside = store_root.and_then(|store| store.strip_prefix(root.path()).ok());
+    inside.and_then(|path| TreePath::new(path.as_os_str().as_bytes()).ok()).into_iter().collect()
+}
+
+/// Whether an object that a tree refers to is there, or about to be.
+fn is_there(store: &Store, batch: Option<&Batch<'_>>, kind: ObjectKind, id: &crate::id::Digest) -> bool {
+    batch.map_or_else(|| store.contains(kind, id), |batch| batch.has(kind, id))
+}

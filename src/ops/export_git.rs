@@ -1,0 +1,344 @@
+//! A history as a git repository, for tools and people that know git.
+//!
+//! One commit for each snapshot, one branch for each run, HEAD on the branch of the newest. How states are mapped, and
+//! where what git cannot hold is kept, is told in [`git`](super::git); [`import_git`](super::import_git) is the way
+//! back. The same snapshots give the same commits, whoever exports them.
+//!
+//! A commit follows the commits of its snapshot's parents. Where a parent is not in the range, the nearest of its
+//! ancestors that is takes its place, so that a thinned history stays one line.
+//!
+//! The repository is new, or the folder is empty: nothing of anybody else's is touched. Objects are written first, then
+//! references, HEAD last; a repository whose export was interrupted has no commits.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use gix::ObjectId;
+use gix::bstr::BString;
+use gix::objs::{Commit, Kind, WriteTo};
+use gix::refs::Target;
+use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
+
+use super::git::kept::{Section, add_tree};
+use super::git::names::reference_name;
+use super::git::pack::PackWriter;
+use super::git::trees::Mapper;
+use super::git::{META_REF, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, attached, failed, isolated, signature};
+use crate::error::{Error, ErrorKind, Result, shown};
+use crate::format::pack::ObjectKind;
+use crate::format::snapshot::Snapshot;
+use crate::id::{SnapshotId, WorkspaceId};
+use crate::path::TreePath;
+use crate::progress::Progress;
+use crate::store::Store;
+
+/// How to export.
+#[derive(Clone, Copy)]
+pub struct ExportGitOptions<'a> {
+    /// The folder is the repository itself, without a working tree.
+    pub bare: bool,
+    /// Keeps what git cannot hold, and the facts of the steps with it, at `refs/retro/meta`. Pushes and clones leave it
+    /// behind unless they mirror.
+    pub keep_facts: bool,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+}
+
+/// What was exported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportedGit {
+    /// Commits written.
+    pub commits: u64,
+    /// The newest, in hex; none when there was nothing to export.
+    pub head: Option<String>,
+    /// The branch of each run.
+    pub branches: Vec<(String, String)>,
+    /// The git tag of each tag.
+    pub tags: Vec<(String, String)>,
+    /// Objects of git.
+    pub objects: u64,
+    /// Bytes of the pack and its index.
+    pub written_bytes: u64,
+    /// Paths that git cannot have, in any of the snapshots.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A path that git cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// Where.
+    pub path: TreePath,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl LeftOut {
+    /// Seen from the folder above.
+    pub(super) fn below(&self, name: &[u8]) -> Self {
+        Self { path: TreePath::root().join(name).join(self.path.as_bytes()), reason: self.reason }
+    }
+}
+
+/// Exports `snapshots`, oldest first, into a new repository at `folder`.
+pub fn export_git(
+    store: &Store,
+    snapshots: &[SnapshotId],
+    folder: &Path,
+    options: &ExportGitOptions<'_>,
+) -> Result<ExportedGit> {
+    let repository = create(folder, options.bare)?;
+    let packs = repository.objects.store_ref().path().join("pack");
+    let mapper = Mapper::new(store, PackWriter::create(&packs)?, options.keep_facts, options.progress);
+    let mut export = Export { store, mapper, commits: HashMap::new(), line: Vec::new(), left_out: BTreeSet::new() };
+    for id in snapshots {
+        export.snapshot(*id)?;
+    }
+    let meta = export.keep()?;
+    let Export { mapper, line, left_out, commits, .. } = export;
+    let (objects, written_bytes) = mapper.pack.finish()?;
+    let references = References::of(store, &line, &commits, meta);
+    references.write(&repository)?;
+    Ok(ExportedGit {
+        commits: line.len() as u64,
+        head: line.last().map(|done| done.commit.to_string()),
+        branches: references.branches.into_iter().map(|(run, name, _)| (run, name)).collect(),
+        tags: references.tags.into_iter().map(|(tag, name, _)| (tag, name)).collect(),
+        objects,
+        written_bytes,
+        left_out: left_out.into_iter().collect(),
+    })
+}
+
+/// Makes a repository in a folder that is empty or not there.
+fn create(folder: &Path, bare: bool) -> Result<gix::Repository> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("create folder", folder, e))?;
+    let mut names = std::fs::read_dir(folder).map_err(|e| Error::io("read folder", folder, e))?;
+    if names.next().is_some() {
+        return Err(Error::new(ErrorKind::Exists, "export to", shown(folder), "the folder is not empty")
+            .with_hint("name a new folder, or an empty one"));
+    }
+    let kind = if bare { gix::create::Kind::Bare } else { gix::create::Kind::WithWorktree };
+    let made = gix::ThreadSafeRepository::init_opts(folder, kind, gix::create::Options::default(), isolated());
+    made.map(Into::into).map_err(|e| failed(ErrorKind::Io, "create repository", folder, e))
+}
+
+struct Export<'a> {
+    store: &'a Store,
+    mapper: Mapper<'a>,
+    commits: HashMap<SnapshotId, ObjectId>,
+    /// What was exported, in order.
+    line: Vec<Done>,
+    left_out: BTreeSet<LeftOut>,
+}
+
+/// A snapshot that has its commit.
+struct Done {
+    snapshot: SnapshotId,
+    workspace: WorkspaceId,
+    run: String,
+    seconds: i64,
+    commit: ObjectId,
+}
+
+impl Export<'_> {
+    fn snapshot(&mut self, id: SnapshotId) -> Result<()> {
+        if self.commits.contains_key(&id) {
+            return Ok(());
+        }
+        let snapshot = self.store.snapshot(id)?;
+        let mapped = self.mapper.tree(snapshot.root)?;
+        self.left_out.extend(mapped.left_out.iter().cloned());
+        let tree = match mapped.tree {
+            Some(tree) => tree,
+            None => add_tree(&mut self.mapper.pack, Vec::new())?,
+        };
+        let seconds = snapshot.time.seconds();
+        let commit = Commit {
+            tree,
+            parents: self.parents(&snapshot).into(),
+            author: signature(&author(self.store, &snapshot), seconds),
+            committer: signature("retro", seconds),
+            encoding: None,
+            message: message(id, &snapshot).into(),
+            extra_headers: Vec::new(),
+        };
+        let commit = self.add_commit(&commit)?;
+        self.keep_snapshot(id, &snapshot, commit)?;
+        self.commits.insert(id, commit);
+        let (workspace, run) = (snapshot.workspace, snapshot.run.clone());
+        self.line.push(Done { snapshot: id, workspace, run, seconds, commit });
+        Ok(())
+    }
+
+    /// The commits that a snapshot's commit follows.
+    fn parents(&self, snapshot: &Snapshot) -> Vec<ObjectId> {
+        let mut found = Vec::new();
+        for parent in &snapshot.parents {
+            let nearest = self.nearest(*parent).or_else(|| {
+                // The ancestors are gone. What this workspace was before is the best that is known.
+                self.line.iter().rev().find(|done| done.workspace == snapshot.workspace).map(|done| done.commit)
+            });
+            found.extend(nearest.filter(|commit| !found.contains(commit)));
+        }
+        found
+    }
+
+    /// The commit of the nearest first ancestor that has one, the snapshot itself included.
+    fn nearest(&self, snapshot: SnapshotId) -> Option<ObjectId> {
+        let mut next = Some(snapshot);
+        while let Some(id) = next {
+            if let Some(commit) = self.commits.get(&id) {
+                return Some(*commit);
+            }
+            // A snapshot that cannot be read was forgotten and deleted, and does not matter any more.
+            let found: Option<Arc<Snapshot>> =
+                self.store.contains(ObjectKind::Snapshot, &id.0).then(|| self.store.snapshot(id).ok()).flatten();
+            next = found.and_then(|found| found.parents.first().copied());
+        }
+        None
+    }
+
+    fn add_commit(&mut self, commit: &Commit) -> Result<ObjectId> {
+        let mut bytes = Vec::with_capacity(512 + commit.message.len());
+        commit.write_to(&mut bytes).map_err(|e| Error::new(ErrorKind::Invalid, "write", "commit", e))?;
+        self.mapper.pack.add(Kind::Commit, &bytes)
+    }
+
+    /// Keeps the snapshot itself, and the contents that it refers to.
+    fn keep_snapshot(&mut self, id: SnapshotId, snapshot: &Snapshot, commit: ObjectId) -> Result<()> {
+        if self.mapper.kept.is_none() {
+            return Ok(());
+        }
+        let bytes = self.store.object(ObjectKind::Snapshot, &id.0)?;
+        let blob = self.mapper.pack.add(Kind::Blob, &bytes)?;
+        if let Some(kept) = &mut self.mapper.kept {
+            kept.keep(Section::Snapshots, commit.to_string(), blob);
+        }
+        self.mapper.keep_content(snapshot.rules)?;
+        for attachment in [&snapshot.event, &snapshot.times, &snapshot.omitted] {
+            if let Some(blob) = attachment.blob() {
+                self.mapper.keep_content(blob)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the commit with all that was kept.
+    fn keep(&mut self) -> Result<Option<ObjectId>> {
+        let Some((kept, newest)) = self.mapper.kept.take().zip(self.line.last()) else { return Ok(None) };
+        let seconds = newest.seconds;
+        let commit = Commit {
+            tree: kept.finish(&mut self.mapper.pack)?,
+            parents: Vec::new().into(),
+            author: signature("retro", seconds),
+            committer: signature("retro", seconds),
+            encoding: None,
+            message: "What git cannot hold of the exported snapshots\n".into(),
+            extra_headers: Vec::new(),
+        };
+        self.add_commit(&commit).map(Some)
+    }
+}
+
+/// Who did the step, if its event says so.
+fn author(store: &Store, snapshot: &Snapshot) -> String {
+    let event = attached(store, &snapshot.event).unwrap_or_default();
+    let event: serde_json::Value = serde_json::from_slice(&event).unwrap_or_default();
+    let agent = event.get("agent");
+    let name = agent.and_then(|agent| agent.as_str().or_else(|| agent.get("name")?.as_str())).unwrap_or_default();
+    // Git cuts names at these, and drops signs at their ends.
+    let name: String = name.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect();
+    let name = name.trim_matches(|c: char| c.is_whitespace() || ".,:;\"'\\".contains(c));
+    if name.is_empty() { "retro".to_owned() } else { name.to_owned() }
+}
+
+/// What the commit says. Nothing in it can end it early, or be taken for another trailer.
+fn message(id: SnapshotId, snapshot: &Snapshot) -> String {
+    let step = snapshot.step;
+    let said = snapshot.message.replace('\0', "\u{fffd}");
+    let said = said.trim_end().trim_start_matches('\n');
+    let said = if said.trim().is_empty() { format!("step {step}") } else { said.to_owned() };
+    let run: String = snapshot.run.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("{said}\n\n{TRAILER_SNAPSHOT}: {id}\n{TRAILER_STEP}: {step}\n{TRAILER_RUN}: {run}\n")
+}
+
+/// The references of a repository.
+struct References {
+    /// Run, branch, commit.
+    branches: Vec<(String, String, ObjectId)>,
+    /// Tag, git tag, commit.
+    tags: Vec<(String, String, ObjectId)>,
+    meta: Option<ObjectId>,
+    /// Branch of the newest.
+    head: Option<String>,
+    seconds: i64,
+}
+
+impl References {
+    fn of(store: &Store, line: &[Done], commits: &HashMap<SnapshotId, ObjectId>, meta: Option<ObjectId>) -> Self {
+        let mut last: BTreeMap<(&str, WorkspaceId), &Done> = BTreeMap::new();
+        for done in line {
+            last.insert((&done.run, done.workspace), done);
+        }
+        let mut taken = BTreeSet::new();
+        let mut head = None;
+        let mut branches = Vec::new();
+        for done in last.values() {
+            let name = unique(reference_name(&done.run), &mut taken);
+            if line.last().is_some_and(|newest| newest.snapshot == done.snapshot) {
+                head = Some(name.clone());
+            }
+            branches.push((done.run.clone(), name, done.commit));
+        }
+        let mut taken = BTreeSet::new();
+        let mut tags = Vec::new();
+        for (tag, snapshot) in &store.state().tags {
+            if let Some(commit) = commits.get(snapshot) {
+                tags.push((tag.clone(), unique(reference_name(tag), &mut taken), *commit));
+            }
+        }
+        Self { branches, tags, meta, head, seconds: line.last().map_or(0, |newest| newest.seconds) }
+    }
+
+    fn write(&self, repository: &gix::Repository) -> Result<()> {
+        let fail = |e: &dyn std::fmt::Display| failed(ErrorKind::Io, "write references of", repository.git_dir(), e);
+        let edit = |name: &str, target: Target| -> Result<RefEdit> {
+            let name = BString::from(name).try_into().map_err(|e: gix::validate::reference::name::Error| fail(&e))?;
+            let message = "retro: export".into();
+            let log = LogChange { mode: RefLog::AndReference, force_create_reflog: false, message };
+            let change = Change::Update { log, expected: PreviousValue::Any, new: target };
+            Ok(RefEdit { change, name, deref: false })
+        };
+        let mut edits = Vec::new();
+        for (_, branch, commit) in &self.branches {
+            edits.push(edit(&format!("refs/heads/{branch}"), Target::Object(*commit))?);
+        }
+        for (_, tag, commit) in &self.tags {
+            edits.push(edit(&format!("refs/tags/{tag}"), Target::Object(*commit))?);
+        }
+        if let Some(meta) = self.meta {
+            edits.push(edit(META_REF, Target::Object(meta))?);
+        }
+        let signature = signature("retro", self.seconds);
+        let mut buffer = gix::date::parse::TimeBuf::default();
+        let committer = signature.to_ref(&mut buffer);
+        repository.edit_references_as(edits, Some(committer)).map_err(|e| fail(&e))?;
+        let Some(head) = &self.head else { return Ok(()) };
+        let branch = BString::from(format!("refs/heads/{head}"));
+        let branch = branch.try_into().map_err(|e: gix::validate::reference::name::Error| fail(&e))?;
+        let head = edit("HEAD", Target::Symbolic(branch))?;
+        repository.edit_references_as([head], Some(committer)).map_err(|e| fail(&e))?;
+        Ok(())
+    }
+}
+
+/// A name like `name` that is not taken yet. Case is not told apart, because some file systems do not.
+fn unique(name: String, taken: &mut BTreeSet<String>) -> String {
+    let names = std::iter::once(name.clone()).chain((2_u64..).map(|number| format!("{name}-{number}")));
+    let mut free = names.filter(|name| taken.insert(name.to_lowercase()));
+    free.next().expect("there are more numbers than names")
+}
+
+#[cfg(test)]
+mod tests;

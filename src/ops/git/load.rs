@@ -1,0 +1,578 @@
+//! Trees of git as trees of the store.
+//!
+//! Each git tree is mapped once, and one that the commit before had costs a look-up. As on the way out, new folders are
+//! listed first, those below before those above, then their contents are read and stored, then their trees.
+//!
+//! Where an export kept the tree itself, that tree is taken: its lists as they were stored, checked by their ids, and
+//! with them whatever git holds below. Everything that is taken is in the store when [`Loader::exact`] returns, or the
+//! import fails.
+//!
+//! A repository is as hostile as whoever made it. Names must be names, and none that a file system could take for
+//! `.git`, because what is imported may be restored; the size and number of things are bounded.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use gix::ObjectId;
+use gix::objs::tree::EntryKind;
+use rayon::prelude::*;
+
+use super::kept::Kept;
+use super::{failed, names};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::pack::ObjectKind;
+use crate::format::snapshot::{Omission, Reason};
+use crate::format::tree::{self, Entry, Kind, Tree, decode, tree_id};
+use crate::id::{BlobId, Digest, TreeId};
+use crate::limits::{CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX};
+use crate::ops::ingest::{self, Short};
+use crate::path::{TreePath, check_name, escaped};
+use crate::progress::{Event, Progress};
+use crate::store::{Batch, NewObject, Store};
+
+/// Largest blob taken from git, in bytes: git's objects are read whole. Larger ones are omitted.
+const BLOB_LENGTH_MAX_BYTES: u64 = 2 << 30;
+
+/// Longest target of a symlink, in bytes: the longest that Linux makes.
+const TARGET_LENGTH_MAX_BYTES: u64 = 4_095;
+
+/// Blobs looked up at once.
+const READ_COUNT: usize = 128;
+
+/// Most omitted paths below one tree.
+const OMITTED_MAX: usize = 1 << 20;
+
+/// Maps git's trees into batches.
+pub(crate) struct Loader<'a> {
+    store: &'a Store,
+    repository: &'a gix::Repository,
+    shared: gix::ThreadSafeRepository,
+    kept: Option<Kept<'a>>,
+    trees: HashMap<ObjectId, Loaded>,
+    /// Content and length; none where the blob is too large.
+    blobs: HashMap<ObjectId, Option<(BlobId, u64)>>,
+    /// Trees that were taken as they had been kept.
+    taken: HashSet<TreeId>,
+    progress: &'a dyn Progress,
+}
+
+/// What one commit adds to the store.
+pub(crate) struct Turn<'a, 'b> {
+    pub(crate) batch: &'b mut Batch<'a>,
+    /// Trees added in it, which cannot be read from the store before it is committed.
+    pub(crate) fresh: HashMap<TreeId, Vec<u8>>,
+}
+
+/// What a git tree has become.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) id: TreeId,
+    size: u64,
+    /// Folders one in another, with itself.
+    height: usize,
+    /// Paths below it that were not taken.
+    pub(crate) omitted: Arc<[Omission]>,
+}
+
+/// A folder whose tree is to be made.
+struct Planned {
+    id: ObjectId,
+    entries: Vec<GitEntry>,
+    before: Before,
+}
+
+/// A folder as the snapshot before had it: what new versions are stored against.
+#[derive(Default)]
+struct Before {
+    tree: Option<TreeId>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct GitEntry {
+    name: Box<[u8]>,
+    kind: EntryKind,
+    id: ObjectId,
+}
+
+impl<'a> Loader<'a> {
+    pub(crate) fn new(store: &'a Store, repository: &'a gix::Repository, progress: &'a dyn Progress) -> Result<Self> {
+        Ok(Self {
+            store,
+            repository,
+            shared: repository.clone().into_sync(),
+            kept: Kept::open(repository)?,
+            trees: HashMap::new(),
+            blobs: HashMap::new(),
+            taken: HashSet::new(),
+            progress,
+        })
+    }
+
+    /// What an export kept.
+    pub(crate) fn kept(&self) -> Option<&Kept<'a>> {
+        self.kept.as_ref()
+    }
+
+    /// Maps a git tree and everything below it. `previous` is the tree that the snapshot before had in its place.
+    pub(crate) fn plain(&mut self, turn: &mut Turn<'_, '_>, root: ObjectId, previous: Option<TreeId>) -> Result<Loaded> {
+        let plan = self.plan(turn, root, previous)?;
+        let blobs = plan.iter().flat_map(|folder| {
+            let held = folder.entries.iter().filter(|entry| !matches!(entry.kind, EntryKind::Tree | EntryKind::Commit));
+            held.map(|entry| (entry.id, folder.before.blob(&entry.name)))
+        });
+        self.add_blobs(turn, blobs.collect())?;
+        let mut objects = Vec::new();
+        for folder in plan {
+            let loaded = self.map(turn, &folder, &mut objects)?;
+            self.trees.insert(folder.id, loaded);
+        }
+        turn.batch.add(objects)?;
+        Ok(self.trees[&root].clone())
+    }
+
+    /// Takes the tree `root` as it was kept, with what git's tree `git_root` holds of it.
+    pub(crate) fn exact(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        root: TreeId,
+        git_root: ObjectId,
+        previous: Option<TreeId>,
+    ) -> Result<()> {
+        let found = self.collect(root, git_root, previous)?;
+        for (git_tree, expected, previous) in found.plain {
+            if self.plain(turn, git_tree, previous)?.id != expected {
+                return Err(mismatch(expected));
+            }
+        }
+        self.add_blobs(turn, found.blobs.iter().map(|wanted| (wanted.git, wanted.previous)).collect())?;
+        for wanted in found.blobs {
+            match self.blobs[&wanted.git] {
+                None => return Err(too_large(wanted.git)),
+                Some(held) if held != (wanted.blob, wanted.size) => return Err(mismatch(wanted.blob)),
+                Some(_) => {}
+            }
+        }
+        for object in &found.lists {
+            let id = TreeId(object.id);
+            turn.fresh.insert(id, object.bytes.clone());
+            self.taken.insert(id);
+        }
+        turn.batch.add(found.lists)
+    }
+
+    /// Reads content that was kept because no commit has it.
+    pub(crate) fn read(&self, id: BlobId) -> Result<Vec<u8>> {
+        let git = self.kept_content(id)?;
+        let object = self.repository.find_object(git).map_err(|e| self.failed(git, e))?;
+        let bytes = object.detach().data;
+        if BlobId(Digest::of(&bytes)) == id { Ok(bytes) } else { Err(mismatch(id)) }
+    }
+
+    /// Adds content that was kept because no commit has it.
+    pub(crate) fn content(&mut self, turn: &mut Turn<'_, '_>, id: BlobId) -> Result<()> {
+        let git = self.kept_content(id)?;
+        self.add_blobs(turn, vec![(git, None)])?;
+        match self.blobs[&git] {
+            None => Err(too_large(git)),
+            Some((found, _)) if found != id => Err(mismatch(id)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The blob that holds content which was kept.
+    fn kept_content(&self, id: BlobId) -> Result<ObjectId> {
+        let found = self.kept.as_ref().map(|kept| kept.content(id)).transpose()?.flatten();
+        found.ok_or_else(|| missing(id))
+    }
+
+    /// New folders at and below `root`, each after those below it.
+    fn plan(&self, turn: &Turn<'_, '_>, root: ObjectId, previous: Option<TreeId>) -> Result<Vec<Planned>> {
+        let mut plan: Vec<Planned> = Vec::new();
+        let mut planned: HashSet<ObjectId> = HashSet::new();
+        let mut stack: Vec<(Planned, usize)> = Vec::new();
+        let mut next = Some((root, previous));
+        loop {
+            if let Some((id, previous)) = next.take()
+                && !self.is_loaded(turn, id)
+                && !planned.contains(&id)
+            {
+                if stack.len() > FOLDER_DEPTH_MAX {
+                    return Err(too_deep(root));
+                }
+                let entries = self.git_folder(id)?;
+                stack.push((Planned { id, entries, before: Before::read(self.store, previous) }, 0));
+            }
+            let Some((folder, at)) = stack.last_mut() else { return Ok(plan) };
+            match folder.entries.get(*at) {
+                Some(entry) => {
+                    *at += 1;
+                    next = (entry.kind == EntryKind::Tree).then(|| (entry.id, folder.before.folder(&entry.name)));
+                }
+                None => {
+                    let (folder, _) = stack.pop().expect("it was there a moment ago");
+                    planned.insert(folder.id);
+                    plan.push(folder);
+                }
+            }
+        }
+    }
+
+    /// Whether a git tree was mapped, and what it became is still there.
+    fn is_loaded(&self, turn: &Turn<'_, '_>, id: ObjectId) -> bool {
+        let is_there = |tree: TreeId| turn.fresh.contains_key(&tree) || self.store.contains(ObjectKind::Tree, &tree.0);
+        self.trees.get(&id).is_some_and(|loaded| is_there(loaded.id))
+    }
+
+    /// Makes the tree of a folder; what is below it is there already.
+    fn map(&self, turn: &mut Turn<'_, '_>, folder: &Planned, objects: &mut Vec<NewObject>) -> Result<Loaded> {
+        let mut entries = Vec::with_capacity(folder.entries.len());
+        let mut omitted: Vec<Omission> = Vec::new();
+        let mut height = 0;
+        for entry in &folder.entries {
+            let path = || TreePath::root().join(&entry.name);
+            let name = entry.name.clone();
+            if entry.kind == EntryKind::Tree {
+                let below = &self.trees[&entry.id];
+                height = height.max(below.height);
+                omitted.extend(below.omitted.iter().map(|omission| omission_below(&entry.name, omission)));
+                entries.push(Entry { name, kind: Kind::Folder, mode: 0o755, size: below.size, id: below.id.0 });
+                continue;
+            }
+            match self.held(entry)? {
+                Ok((id, size)) => {
+                    let (kind, mode) = match entry.kind {
+                        EntryKind::Link => (Kind::Symlink, 0),
+                        EntryKind::BlobExecutable => (Kind::File, 0o755),
+                        _ => (Kind::File, 0o644),
+                    };
+                    entries.push(Entry { name, kind, mode, size, id: id.0 });
+                }
+                Err(reason) => omitted.push(Omission { path: path(), reason }),
+            }
+        }
+        if omitted.len() > OMITTED_MAX || height >= FOLDER_DEPTH_MAX {
+            return Err(too_deep(folder.id));
+        }
+        let encoded = tree::encode(&entries);
+        let (id, size) = (encoded.id(), encoded.size);
+        for (list, bytes) in encoded.objects {
+            // Only the list that names the folder has a counterpart that is known without a search.
+            let previous = folder.before.tree.filter(|_| list == id).map(|tree| tree.0);
+            turn.fresh.insert(list, bytes.clone());
+            objects.push(NewObject { kind: ObjectKind::Tree, id: list.0, bytes, previous });
+        }
+        Ok(Loaded { id, size, height: height + 1, omitted: omitted.into() })
+    }
+
+    /// The content of a file or symlink, or why there is none.
+    fn held(&self, entry: &GitEntry) -> Result<std::result::Result<(BlobId, u64), Reason>> {
+        if entry.kind == EntryKind::Commit {
+            return Ok(Err(Reason::Special));
+        }
+        let Some((id, size)) = self.blobs[&entry.id] else { return Ok(Err(Reason::TooLarge)) };
+        if entry.kind == EntryKind::Link {
+            if size > TARGET_LENGTH_MAX_BYTES {
+                return Ok(Err(Reason::TooLong));
+            }
+            let target = self.repository.find_object(entry.id).map_err(|e| self.failed(entry.id, e))?;
+            if target.data.is_empty() || target.data.contains(&0) {
+                return Ok(Err(Reason::Special));
+            }
+        }
+        Ok(Ok((id, size)))
+    }
+
+    /// Entries of a git tree, in the store's order.
+    fn git_folder(&self, id: ObjectId) -> Result<Vec<GitEntry>> {
+        let tree = self.repository.find_tree(id).map_err(|e| self.failed(id, e))?;
+        let mut entries = Vec::new();
+        for entry in tree.iter() {
+            let entry = entry.map_err(|e| self.failed(id, e))?;
+            let name: &[u8] = entry.filename();
+            let refuse = |kind, detail: &dyn std::fmt::Display| {
+                Err(Error::new(kind, "import", format!("git tree {id}, entry {}", escaped(name)), detail))
+            };
+            if let Err(problem) = check_name(name) {
+                return refuse(ErrorKind::Corrupt, &problem);
+            }
+            if names::is_dot_git(name) {
+                return refuse(ErrorKind::Invalid, &"git itself refuses the name");
+            }
+            entries.push(GitEntry { name: name.into(), kind: entry.kind(), id: entry.object_id() });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        if entries.windows(2).any(|pair| pair[0].name == pair[1].name) {
+            return Err(Error::corrupt("import", format!("git tree {id}"), "a name is repeated"));
+        }
+        Ok(entries)
+    }
+
+    /// Reads blobs that were not read before, and adds their contents. Each comes with what it is probably most like.
+    fn add_blobs(&mut self, turn: &mut Turn<'_, '_>, wanted: Vec<(ObjectId, Option<BlobId>)>) -> Result<()> {
+        let mut seen = HashSet::new();
+        let is_new = |(git, _): &(ObjectId, _)| !self.is_stored(turn, *git) && seen.insert(*git);
+        let wanted: Vec<(ObjectId, Option<BlobId>)> = wanted.into_iter().filter(is_new).collect();
+        let mut window = Window::default();
+        for part in wanted.chunks(READ_COUNT) {
+            let shared = &self.shared;
+            let read: Vec<Result<Content>> =
+                part.par_iter().map_init(|| shared.to_thread_local(), |own, (git, _)| read(own, *git)).collect();
+            for ((git, previous), content) in part.iter().zip(read) {
+                match content? {
+                    Content::Short(bytes) => window.push(*git, Short { bytes, previous: *previous }),
+                    Content::Long => self.add_long(turn, *git, *previous)?,
+                    Content::TooLarge => drop(self.blobs.insert(*git, None)),
+                }
+            }
+            if window.is_full() {
+                self.flush(turn, &mut window)?;
+            }
+        }
+        self.flush(turn, &mut window)
+    }
+
+    fn is_stored(&self, turn: &Turn<'_, '_>, git: ObjectId) -> bool {
+        let is_there = |id: &BlobId| {
+            [ObjectKind::Content, ObjectKind::ChunkList].into_iter().any(|kind| turn.batch.has(kind, &id.0))
+        };
+        self.blobs.get(&git).is_some_and(|held| held.as_ref().is_none_or(|(id, _)| is_there(id)))
+    }
+
+    fn flush(&mut self, turn: &mut Turn<'_, '_>, window: &mut Window) -> Result<()> {
+        let Window { git, contents, bytes } = std::mem::take(window);
+        let lengths: Vec<u64> = contents.iter().map(|content| content.bytes.len() as u64).collect();
+        let files = contents.len() as u64;
+        let ids = ingest::short(turn.batch, contents)?;
+        for ((git, id), length) in git.into_iter().zip(ids).zip(lengths) {
+            self.blobs.insert(git, Some((id, length)));
+        }
+        self.progress.event(Event::Done { files, bytes });
+        Ok(())
+    }
+
+    fn add_long(&mut self, turn: &mut Turn<'_, '_>, git: ObjectId, previous: Option<BlobId>) -> Result<()> {
+        let object = self.repository.find_object(git).map_err(|e| self.failed(git, e))?;
+        let chunks = previous.and_then(|previous| self.store.chunks(previous).ok().flatten());
+        let mut rest = &object.data[..];
+        let length = rest.len() as u64;
+        let (id, length) = ingest::long(turn.batch, length, chunks, previous, &mut |buffer, most| {
+            let (piece, after) = rest.split_at(most.min(rest.len()));
+            buffer.extend_from_slice(piece);
+            rest = after;
+            Ok(piece.len())
+        })?;
+        self.blobs.insert(git, Some((id, length)));
+        self.progress.event(Event::Done { files: 1, bytes: length });
+        Ok(())
+    }
+
+    fn failed(&self, id: ObjectId, error: impl std::fmt::Display) -> Error {
+        object_failed(self.repository.git_dir(), id, error)
+    }
+}
+
+/// What a kept tree is made of.
+#[derive(Default)]
+struct Found {
+    lists: Vec<NewObject>,
+    /// Git trees that hold a folder exactly, with its id.
+    plain: Vec<(ObjectId, TreeId, Option<TreeId>)>,
+    blobs: Vec<Wanted>,
+}
+
+/// A blob of git, and the content it must be.
+struct Wanted {
+    git: ObjectId,
+    blob: BlobId,
+    size: u64,
+    previous: Option<BlobId>,
+}
+
+/// A list of a kept tree that is still to be read.
+struct Todo {
+    id: TreeId,
+    depth: usize,
+    place: Place,
+}
+
+enum Place {
+    /// A folder, what git holds of it, and what it was before.
+    Folder(Option<ObjectId>, Option<TreeId>),
+    /// A list of a folder that is split.
+    List(Arc<Surroundings>),
+}
+
+/// What git holds of a folder, and what it was before.
+#[derive(Default)]
+struct Surroundings {
+    git: BTreeMap<Box<[u8]>, GitEntry>,
+    before: Before,
+}
+
+impl Loader<'_> {
+    fn collect(&self, root: TreeId, git_root: ObjectId, previous: Option<TreeId>) -> Result<Found> {
+        let mut found = Found::default();
+        let mut seen = HashSet::new();
+        let mut todo = vec![Todo { id: root, depth: 0, place: Place::Folder(Some(git_root), previous) }];
+        while let Some(Todo { id, depth, place }) = todo.pop() {
+            let is_taken = self.taken.contains(&id) && self.store.contains(ObjectKind::Tree, &id.0);
+            if is_taken || !seen.insert(id) {
+                continue;
+            }
+            if depth > FOLDER_DEPTH_MAX {
+                return Err(too_deep(id));
+            }
+            let kept = self.kept.as_ref().map(|kept| kept.tree(id)).transpose()?.flatten();
+            let (bytes, around, previous) = match (kept, place) {
+                (None, Place::Folder(Some(git), previous)) => {
+                    found.plain.push((git, id, previous));
+                    continue;
+                }
+                (None, _) => return Err(missing(id)),
+                (Some(bytes), Place::Folder(git, previous)) => {
+                    (bytes, Arc::new(self.surroundings(git, previous)?), previous)
+                }
+                (Some(bytes), Place::List(around)) => (bytes, around, None),
+            };
+            if tree_id(&bytes) != id {
+                return Err(mismatch(id));
+            }
+            match decode(&bytes).map_err(|e| e.during("import kept tree", id))? {
+                Tree::Node { children, .. } => todo.extend(children.iter().map(|child| {
+                    Todo { id: child.id, depth, place: Place::List(Arc::clone(&around)) }
+                })),
+                Tree::Leaf(entries) => {
+                    for entry in entries {
+                        self.sort_in(&entry, &around, depth, &mut found, &mut todo)?;
+                    }
+                }
+            }
+            let previous = previous.map(|tree| tree.0);
+            found.lists.push(NewObject { kind: ObjectKind::Tree, id: id.0, bytes, previous });
+        }
+        Ok(found)
+    }
+
+    /// Finds where an entry of a kept list comes from.
+    fn sort_in(
+        &self,
+        entry: &Entry,
+        around: &Surroundings,
+        depth: usize,
+        found: &mut Found,
+        todo: &mut Vec<Todo>,
+    ) -> Result<()> {
+        let git = around.git.get(&entry.name);
+        if let Some(id) = entry.tree() {
+            let git = git.filter(|git| git.kind == EntryKind::Tree).map(|git| git.id);
+            let place = Place::Folder(git, around.before.folder(&entry.name));
+            todo.push(Todo { id, depth: depth + 1, place });
+            return Ok(());
+        }
+        let blob = BlobId(entry.id);
+        let git = match git.filter(|git| !matches!(git.kind, EntryKind::Tree | EntryKind::Commit)) {
+            Some(git) => git.id,
+            None => self.kept_content(blob)?,
+        };
+        found.blobs.push(Wanted { git, blob, size: entry.size, previous: around.before.blob(&entry.name) });
+        Ok(())
+    }
+
+    fn surroundings(&self, git: Option<ObjectId>, previous: Option<TreeId>) -> Result<Surroundings> {
+        let entries = git.map(|id| self.git_folder(id)).transpose()?.unwrap_or_default();
+        let git = entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
+        Ok(Surroundings { git, before: Before::read(self.store, previous) })
+    }
+}
+
+impl Before {
+    /// What cannot be read is left out: it only would have made something smaller.
+    fn read(store: &Store, tree: Option<TreeId>) -> Self {
+        let entries = tree.and_then(|id| store.folder(id).ok()).unwrap_or_default();
+        Self { tree, entries }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<&Entry> {
+        let at = self.entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok()?;
+        self.entries.get(at)
+    }
+
+    fn blob(&self, name: &[u8]) -> Option<BlobId> {
+        self.find(name)?.blob()
+    }
+
+    fn folder(&self, name: &[u8]) -> Option<TreeId> {
+        self.find(name)?.tree()
+    }
+}
+
+/// Short contents on their way into a batch.
+#[derive(Default)]
+struct Window {
+    git: Vec<ObjectId>,
+    contents: Vec<Short>,
+    bytes: u64,
+}
+
+impl Window {
+    fn push(&mut self, git: ObjectId, content: Short) {
+        self.bytes += content.bytes.len() as u64;
+        self.git.push(git);
+        self.contents.push(content);
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= CAPTURE_WINDOW_BYTES || self.git.len() >= CAPTURE_WINDOW_FILES
+    }
+}
+
+enum Content {
+    Short(Vec<u8>),
+    Long,
+    TooLarge,
+}
+
+/// Reads a blob if it is short. Its length is asked for first, so that none is decoded only to be turned down.
+fn read(repository: &gix::Repository, id: ObjectId) -> Result<Content> {
+    let fail = |e: gix::Error| object_failed(repository.git_dir(), id, e);
+    let header = repository.find_header(id).map_err(fail)?;
+    if header.kind() != gix::objs::Kind::Blob {
+        return Err(object_failed(repository.git_dir(), id, "it is no blob"));
+    }
+    match header.size() {
+        length if length > BLOB_LENGTH_MAX_BYTES => Ok(Content::TooLarge),
+        length if length > CHUNK_LENGTH_MAX_BYTES as u64 => Ok(Content::Long),
+        _ => Ok(Content::Short(repository.find_object(id).map_err(fail)?.detach().data)),
+    }
+}
+
+fn omission_below(name: &[u8], omission: &Omission) -> Omission {
+    Omission { path: TreePath::root().join(name).join(omission.path.as_bytes()), reason: omission.reason }
+}
+
+fn object_failed(repository: &Path, id: ObjectId, error: impl std::fmt::Display) -> Error {
+    failed(ErrorKind::Corrupt, "read git object in", repository, format!("{id}: {error}"))
+}
+
+fn too_large(git: ObjectId) -> Error {
+    let detail = format!("it is longer than {BLOB_LENGTH_MAX_BYTES} bytes");
+    Error::new(ErrorKind::Limit, "import git blob", git, detail)
+}
+
+fn too_deep(tree: impl std::fmt::Display) -> Error {
+    let detail = format!("more than {FOLDER_DEPTH_MAX} folders one in another, or {OMITTED_MAX} paths left out");
+    Error::new(ErrorKind::Limit, "import git tree", tree, detail)
+}
+
+const IGNORE_HINT: &str = "without the reference `refs/retro/meta` only what git itself holds is imported";
+
+fn missing(what: impl std::fmt::Display) -> Error {
+    Error::corrupt("import what was kept beside git", what, "it is not in the repository").with_hint(IGNORE_HINT)
+}
+
+fn mismatch(what: impl std::fmt::Display) -> Error {
+    Error::corrupt("import what was kept beside git", what, "the repository has something else in its place")
+        .with_hint(IGNORE_HINT)
+}

@@ -1,0 +1,364 @@
+//! Repositories are made with git's library; what an export wrote comes back as it was.
+
+use gix::ObjectId;
+use gix::objs::tree::{Entry, EntryKind};
+
+use super::{ImportGitOptions, Imported, import_git, said};
+use crate::error::ErrorKind;
+use crate::format::snapshot::{Cause, Reason, Snapshot};
+use crate::format::tree::Kind;
+use crate::id::{BlobId, SnapshotId, TreeId};
+use crate::ops::export_git::{ExportGitOptions, export_git};
+use crate::ops::fixture::{About, Bench, Files, Thing, file, noise, path};
+use crate::ops::git::{META_REF, attached, signature};
+use crate::path::TreePath;
+use crate::progress::Silent;
+use crate::time::Timestamp;
+
+const EXPORT: ExportGitOptions<'static> = ExportGitOptions { bare: true, keep_facts: true, progress: &Silent };
+
+fn options() -> ImportGitOptions<'static> {
+    ImportGitOptions { run: "imported".to_owned(), now: Timestamp(5), progress: &Silent }
+}
+
+fn import(bench: &Bench, repository: &Repository, range: Option<&str>) -> Imported {
+    import_git(&bench.store, bench.workspace, repository.folder.path(), range, &options()).unwrap()
+}
+
+/// The workspace's snapshots, oldest first.
+fn snapshots(bench: &Bench) -> Vec<Snapshot> {
+    let state = bench.store.state();
+    state.workspaces[&bench.workspace].steps.values().map(|id| (*bench.store.snapshot(*id).unwrap()).clone()).collect()
+}
+
+fn roots(bench: &Bench) -> Vec<TreeId> {
+    snapshots(bench).iter().map(|snapshot| snapshot.root).collect()
+}
+
+/// Everything that can be read of a tree is read, so that nothing is missing.
+fn read_all(bench: &Bench, tree: TreeId) -> u64 {
+    bench.store.folder(tree).unwrap().iter().fold(0, |count, entry| {
+        count
+            + match entry.kind {
+                Kind::Folder => read_all(bench, TreeId(entry.id)),
+                _ => u64::from(bench.store.read_blob(BlobId(entry.id), u64::MAX).unwrap().len() as u64 == entry.size),
+            }
+    })
+}
+
+/// A git repository in a folder of its own.
+struct Repository {
+    folder: tempfile::TempDir,
+    git: gix::Repository,
+}
+
+impl Repository {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = gix::create::Options::default();
+        let isolated = gix::open::Options::isolated();
+        let git = gix::ThreadSafeRepository::init_opts(folder.path(), gix::create::Kind::Bare, options, isolated);
+        Self { folder, git: git.unwrap().into() }
+    }
+
+    fn exported(bench: &Bench, snapshots: &[SnapshotId]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        export_git(&bench.store, snapshots, folder.path(), &EXPORT).unwrap();
+        let git = gix::open_opts(folder.path(), gix::open::Options::isolated()).unwrap();
+        Self { folder, git }
+    }
+
+    fn blob(&self, bytes: impl AsRef<[u8]>) -> ObjectId {
+        self.git.write_blob(bytes).unwrap().detach()
+    }
+
+    fn tree(&self, entries: &[(&[u8], EntryKind, ObjectId)]) -> ObjectId {
+        let entry = |(name, kind, oid): &(&[u8], EntryKind, ObjectId)| Entry {
+            mode: (*kind).into(),
+            filename: (*name).into(),
+            oid: *oid,
+        };
+        let mut entries: Vec<Entry> = entries.iter().map(entry).collect();
+        entries.sort();
+        self.git.write_object(gix::objs::Tree { entries }).unwrap().detach()
+    }
+
+    fn commit(&self, branch: &str, tree: ObjectId, parents: &[ObjectId], message: &str) -> ObjectId {
+        let signature = signature("A U Thor", 1_000_000 + i64::try_from(parents.len()).unwrap());
+        let mut buffer = gix::date::parse::TimeBuf::default();
+        let signature = signature.to_ref(&mut buffer);
+        let commit = self.git.new_commit_as(signature, signature, message, tree, parents.iter().copied()).unwrap().id;
+        self.git.reference(format!("refs/heads/{branch}"), commit, gix::refs::transaction::PreviousValue::Any, "").ok();
+        let path = self.folder.path().join("refs/heads").join(branch);
+        #[expect(clippy::disallowed_methods, reason = "a fixture is neither store nor workspace")]
+        std::fs::write(path, format!("{commit}\n")).unwrap();
+        commit
+    }
+}
+
+/// Steps with all that git can and cannot hold.
+fn strange_steps() -> Vec<Files> {
+    let base = Files::from([
+        (path("a/b/c.txt"), file(0o644, "c")),
+        (path("a/private"), file(0o600, "p")),
+        (path("deep/empty/er"), Thing::Folder(0o700)),
+        (path("empty"), Thing::Folder(0o1777)),
+        (path("large"), file(0o644, noise(1, 3 << 20))),
+        (path("link"), Thing::Symlink(b"a//b/".to_vec())),
+        (path("plain/x/y"), file(0o755, "y")),
+        (path("setuid"), file(0o6755, "s")),
+        (path("sub/.git/objects/aa"), file(0o444, noise(2, 2 << 20))),
+        (path("sub/.git/empty"), Thing::Folder(0o755)),
+        (path("sub/file"), file(0o644, "f")),
+        (path("readonly"), Thing::Folder(0o555)),
+        (path("readonly/f"), file(0o111, "x")),
+        (path(b"\xff\xfe/\x01"), file(0o644, "strange")),
+    ]);
+    let mut steps = vec![base];
+    let mut step = |change: &dyn Fn(&mut Files)| {
+        let mut next = steps.last().unwrap().clone();
+        change(&mut next);
+        steps.push(next);
+    };
+    step(&|files| drop(files.insert(path("a/b/c.txt"), file(0o640, "c"))));
+    step(&|files| drop(files.remove(&path("empty"))));
+    step(&|files| drop(files.insert(path("large"), file(0o644, [noise(1, 3 << 20), vec![1; 10]].concat()))));
+    step(&|files| files.retain(|path, _| !path.as_bytes().starts_with(b"sub")));
+    step(&Files::clear);
+    step(&|files| drop(files.insert(path(".git"), Thing::Symlink(b"elsewhere".to_vec()))));
+    steps
+}
+
+#[test]
+fn what_was_exported_comes_back_exactly() {
+    let from = Bench::new();
+    let ids = from.line(&strange_steps());
+    let to = Bench::new();
+    let imported = import(&to, &Repository::exported(&from, &ids), None);
+    assert_eq!((imported.snapshots, imported.exact), (7, 7));
+    assert_eq!(roots(&to), roots(&from));
+    for (new, old) in snapshots(&to).iter().zip(snapshots(&from)) {
+        assert_eq!((new.history, new.time, new.root_mode, new.rules), (old.history, old.time, old.root_mode, old.rules));
+        assert_eq!((new.cause, &new.message, &new.run), (Cause::Import, &old.message, &old.run));
+        assert_eq!(read_all(&to, new.root), read_all(&from, old.root));
+    }
+}
+
+#[test]
+fn what_git_can_hold_comes_back_exactly_without_what_was_kept() {
+    let from = Bench::new();
+    let files = Files::from([
+        (path("a/b"), file(0o644, "b")),
+        (path("a.b"), file(0o755, "ab")),
+        (path("a-b/link"), Thing::Symlink(b"../a".to_vec())),
+        (path(b"\xff"), file(0o644, noise(3, 1_500_000))),
+    ]);
+    let mut more = files.clone();
+    more.insert(path("a/c"), file(0o755, "new"));
+    let ids = from.line(&[files, more, Files::new()]);
+    let folder = tempfile::tempdir().unwrap();
+    export_git(&from.store, &ids, folder.path(), &ExportGitOptions { keep_facts: false, ..EXPORT }).unwrap();
+    let to = Bench::new();
+    let imported = import_git(&to.store, to.workspace, folder.path(), None, &options()).unwrap();
+    assert_eq!((imported.snapshots, imported.exact), (3, 0));
+    assert_eq!(roots(&to), roots(&from));
+    let runs: Vec<String> = snapshots(&to).into_iter().map(|snapshot| snapshot.run + &snapshot.message).collect();
+    assert_eq!(runs, ["main"; 3]);
+}
+
+#[test]
+fn facts_of_steps_come_back_with_where_git_has_them() {
+    let from = Bench::new();
+    let long = Box::leak(format!("{{\"agent\":\"x\",\"input\":\"{}\"}}", "y".repeat(5_000)).into_boxed_str());
+    let times: Vec<(TreePath, Timestamp)> =
+        (0..400).map(|number| (path(format!("f{number:03}")), Timestamp(number))).collect();
+    let about = About { message: "with\n\nparagraphs", event: long.as_bytes(), times, root_mode: 0o700, ..About::default() };
+    let first = from.take(&Files::from([(path("f"), file(0o644, "1"))]), &about);
+    let about = About { parent: Some(first), run: "other", event: br#"{"tool":"bash"}"#, ..About::default() };
+    let second = from.take(&Files::new(), &about);
+    crate::ops::tag::tag(&from.store, "good", first, false, Timestamp(0)).unwrap();
+    let to = Bench::new();
+    let imported = import(&to, &Repository::exported(&from, &[first, second]), None);
+    assert_eq!(imported.tags, ["good"]);
+    assert_eq!(to.store.state().tags["good"], imported.first.unwrap().0);
+    let [one, two] = &snapshots(&to)[..] else { panic!("two snapshots") };
+    assert_eq!((&*one.message, one.root_mode, &*two.run), ("with\n\nparagraphs", 0o700, "other"));
+    assert_eq!(attached(&to.store, &one.times).unwrap(), attached(&from.store, &from.store.snapshot(first).unwrap().times).unwrap());
+    let event = |snapshot: &Snapshot| -> serde_json::Value {
+        serde_json::from_slice(&attached(&to.store, &snapshot.event).unwrap()).unwrap()
+    };
+    assert_eq!((event(one)["agent"].as_str(), event(one)["input"].as_str().map(str::len)), (Some("x"), Some(5_000)));
+    assert_eq!(event(two)["tool"], "bash");
+    assert_eq!(event(one)["git"]["author"], "x <retro@localhost>");
+    assert_eq!(event(two)["git"]["commit"].as_str(), two.git.as_ref().unwrap().head.as_deref());
+    assert_eq!(two.git.as_ref().unwrap().branch.as_deref(), Some("other"));
+}
+
+#[test]
+fn large_folders_with_odd_modes_come_back() {
+    let from = Bench::new();
+    let files = |count: usize| -> Files {
+        (0..count).map(|number| (path(format!("d/file-{number:05}")), file(0o664, number.to_le_bytes()))).collect()
+    };
+    let ids = from.line(&[files(3_000), files(3_001)]);
+    let to = Bench::new();
+    let imported = import(&to, &Repository::exported(&from, &ids), None);
+    assert_eq!((imported.exact, roots(&to)), (2, roots(&from)));
+    assert_eq!(read_all(&to, roots(&to)[1]), 3_001);
+    assert_eq!(snapshots(&to)[1].changes.added, 1);
+}
+
+#[test]
+fn any_history_is_imported_along_first_parents() {
+    let git = Repository::new();
+    let one = git.blob("1");
+    let folder = git.tree(&[(b"x", EntryKind::BlobExecutable, one), (b"y", EntryKind::Link, git.blob("x"))]);
+    let first = git.commit("main", git.tree(&[(b"f", EntryKind::Blob, one)]), &[], "first\n\nbody\n");
+    let side = git.commit("side", git.tree(&[(b"side", EntryKind::Blob, one)]), &[first], "side");
+    let submodule = ObjectId::from_hex(b"0123456789abcdef0123456789abcdef01234567").unwrap();
+    let tree = git.tree(&[
+        (b"d", EntryKind::Tree, folder),
+        (b"d.x", EntryKind::Blob, git.blob("2")),
+        (b"e", EntryKind::Tree, git.tree(&[(b"s", EntryKind::Commit, submodule)])),
+        (b"l", EntryKind::Link, git.blob("a\0b")),
+        (b"z", EntryKind::Link, git.blob("a".repeat(5_000))),
+    ]);
+    let merge = git.commit("main", tree, &[first, side], "merge");
+    git.git.tag_reference("v1", first, gix::refs::transaction::PreviousValue::Any).unwrap();
+    let bench = Bench::new();
+    let before = bench.take(&Files::from([(path("f"), file(0o644, "1"))]), &About { root_mode: 0o775, ..About::default() });
+    let imported = import(&bench, &git, None);
+    let all = snapshots(&bench);
+    assert_eq!((imported.snapshots, all.len()), (2, 3));
+    assert_eq!((imported.first.unwrap().1, imported.last.unwrap().1), (2, 3));
+    assert_eq!((all[1].parents[0], all[1].root), (before, all[0].root));
+    assert_eq!((&*all[1].message, &*all[1].run, all[1].time), ("first\n\nbody", "imported", Timestamp::from_seconds(1_000_000)));
+    assert_eq!((all[1].root_mode, all[2].cause), (0o775, Cause::Import));
+    assert_eq!(all[2].git.as_ref().unwrap().head, Some(merge.to_string()));
+    assert_eq!(all[2].git.as_ref().unwrap().branch.as_deref(), Some("main"));
+    let changes = all[2].changes;
+    assert_eq!((changes.added, changes.modified, changes.deleted), (4, 0, 1));
+    let omitted: Vec<(String, Reason)> = imported.omitted.iter().map(|o| (o.path.to_string(), o.reason)).collect();
+    let expected = [("e/s", Reason::Special), ("l", Reason::Special), ("z", Reason::TooLong)];
+    assert_eq!(omitted, expected.map(|(path, reason)| (path.to_owned(), reason)));
+    assert_eq!(bench.store.state().tags["v1"], imported.first.unwrap().0);
+    assert_eq!(bench.store.state().workspaces[&bench.workspace].head, imported.last.map(|last| last.0));
+}
+
+#[test]
+fn ranges_and_revisions_are_those_of_git() {
+    let git = Repository::new();
+    let mut commits = Vec::new();
+    for number in 0..5 {
+        let tree = git.tree(&[(b"f", EntryKind::Blob, git.blob(number.to_string()))]);
+        commits.push(git.commit("main", tree, commits.last().map_or(&[][..], std::slice::from_ref), "m"));
+    }
+    let count = |range: &str| import(&Bench::new(), &git, Some(range)).snapshots;
+    assert_eq!(count("main"), 5);
+    assert_eq!(count("main~2"), 3);
+    assert_eq!(count("main~3..main"), 3);
+    assert_eq!(count(&format!("{}..", commits[0])), 4);
+    assert_eq!(count("main..main"), 0);
+    let bench = Bench::new();
+    for (range, kind) in [("nowhere", ErrorKind::NotFound), ("^main", ErrorKind::Invalid), ("main...main~1", ErrorKind::Invalid)] {
+        let error = import_git(&bench.store, bench.workspace, git.folder.path(), Some(range), &options()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{range}: {error}");
+    }
+    let error = import_git(&bench.store, bench.workspace, &git.folder.path().join("refs"), None, &options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let empty = Repository::new();
+    assert!(import_git(&bench.store, bench.workspace, empty.folder.path(), None, &options()).is_err());
+}
+
+#[test]
+fn hostile_trees_are_refused() {
+    let one = |git: &Repository| git.blob("1");
+    let refused = |bytes: &dyn Fn(&Repository) -> ObjectId| {
+        let git = Repository::new();
+        let tree = bytes(&git);
+        git.commit("main", tree, &[], "m");
+        let bench = Bench::new();
+        let error = import_git(&bench.store, bench.workspace, git.folder.path(), Some("main"), &options()).unwrap_err();
+        assert!(snapshots(&bench).is_empty());
+        error.kind()
+    };
+    for name in [&b".git"[..], b".GIT", b"git~1", b".git\xe2\x80\x8c"] {
+        assert_eq!(refused(&|git| git.tree(&[(name, EntryKind::Blob, one(git))])), ErrorKind::Invalid);
+    }
+    for name in [&b".."[..], b".", b"a/b", b""] {
+        assert_eq!(refused(&|git| git.tree(&[(name, EntryKind::Blob, one(git))])), ErrorKind::Corrupt);
+    }
+    assert_eq!(refused(&|git| git.tree(&[(b"a", EntryKind::Blob, one(git)), (b"a", EntryKind::Link, one(git))])), ErrorKind::Corrupt);
+    assert_eq!(refused(&|git| git.tree(&[(b"a", EntryKind::Tree, one(git))])), ErrorKind::Corrupt);
+    assert_eq!(refused(&|git| { let tree = git.tree(&[]); git.tree(&[(b"a", EntryKind::Blob, tree)]) }), ErrorKind::Corrupt);
+    // A bomb: each of 20 trees holds the one below ten times. It is mapped at once, and too large to list.
+    let bomb = |git: &Repository| {
+        (0..20).fold(git.tree(&[(b"f", EntryKind::Blob, one(git))]), |below, _| {
+            let names: Vec<[u8; 1]> = (b'a'..b'k').map(|letter| [letter]).collect();
+            git.tree(&names.iter().map(|name| (&name[..], EntryKind::Tree, below)).collect::<Vec<_>>())
+        })
+    };
+    assert_eq!(refused(&bomb), ErrorKind::Limit);
+}
+
+#[test]
+fn a_rewritten_commit_comes_back_as_git_has_it() {
+    let from = Bench::new();
+    let files = Files::from([(path("f"), file(0o600, "1")), (path("e"), Thing::Folder(0o755))]);
+    let ids = from.line(&[files]);
+    let git = Repository::exported(&from, &ids);
+    let old = git.git.head_commit().unwrap();
+    let message = old.message_raw().unwrap().to_string();
+    let tree = old.tree_id().unwrap().detach();
+    git.commit("amended", tree, &[], &message.replace("step 1", "said later"));
+    let to = Bench::new();
+    let imported = import(&to, &git, Some("amended"));
+    assert_eq!((imported.snapshots, imported.exact), (1, 0));
+    assert_eq!((&*snapshots(&to)[0].message, &*snapshots(&to)[0].run), ("said later", "main"));
+    assert_ne!(roots(&to), roots(&from));
+}
+
+#[test]
+fn what_was_kept_is_not_trusted() {
+    let from = Bench::new();
+    let ids = from.line(&[Files::from([(path("f"), file(0o600, "1"))])]);
+    let git = Repository::exported(&from, &ids);
+    // The kept snapshot says 0600; the commit it is filed under now holds other content.
+    let kept = git.git.find_reference(META_REF).unwrap().peel_to_commit().unwrap().tree().unwrap();
+    let snapshot = kept.lookup_entry(["snapshots"]).unwrap().unwrap().object().unwrap().into_tree();
+    let folder = snapshot.iter().next().unwrap().unwrap().object().unwrap().into_tree();
+    let blob = folder.iter().next().unwrap().unwrap().object_id();
+    let tree = git.tree(&[(b"f", EntryKind::Blob, git.blob("2"))]);
+    let other = git.commit("other", tree, &[], "m").to_string();
+    let filed = git.tree(&[(other[..2].as_bytes(), EntryKind::Tree, git.tree(&[(other[2..].as_bytes(), EntryKind::Blob, blob)]))]);
+    let trees = kept.lookup_entry(["trees"]).unwrap().unwrap().object_id();
+    let contents = kept.lookup_entry(["contents"]).unwrap().unwrap().object_id();
+    let refile = |trees: ObjectId| {
+        let kept = git.tree(&[
+            (b"contents", EntryKind::Tree, contents),
+            (b"snapshots", EntryKind::Tree, filed),
+            (b"trees", EntryKind::Tree, trees),
+        ]);
+        let commit = git.commit("meta", kept, &[], "kept").to_string();
+        #[expect(clippy::disallowed_methods, reason = "a fixture is neither store nor workspace")]
+        std::fs::write(git.folder.path().join(META_REF), commit).unwrap();
+        let to = Bench::new();
+        let error = import_git(&to.store, to.workspace, git.folder.path(), Some("other"), &options()).unwrap_err();
+        assert!(snapshots(&to).is_empty());
+        error
+    };
+    let error = refile(trees);
+    assert_eq!((error.kind(), error.hint().is_some()), (ErrorKind::Corrupt, true), "{error}");
+    // Without the kept tree, the commit's own does not have the right id.
+    assert_eq!(refile(git.tree(&[])).kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn trailers_are_taken_off_messages() {
+    let ours = "Retro-Snapshot: ab\nRetro-Step: 3\nRetro-Run: r";
+    let split = |message: &str| said(message);
+    assert_eq!(split(&format!("step 3\n\n{ours}\n")), (String::new(), Some("r".to_owned())));
+    assert_eq!(split(&format!("a\n\nb\n\n{ours}\nSigned-off-by: x")), ("a\n\nb\n\nSigned-off-by: x".to_owned(), Some("r".to_owned())));
+    assert_eq!(split("a\n\nRetro-Step: 3\n"), ("a\n\nRetro-Step: 3".to_owned(), None));
+    assert_eq!(split(&"é".repeat(60_000)).0.len(), 65_536);
+}

@@ -1,0 +1,102 @@
+//! The history of a workspace, newest first.
+//!
+//! Without a range every step of the workspace is listed, also those that an undo or a restore has left aside: what
+//! happened stays visible. A snapshot that cannot be read does not hide the others; it is reported beside them.
+
+use std::sync::Arc;
+
+use super::show::{event, plain_changes};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::snapshot::Snapshot;
+use crate::id::{SnapshotId, WorkspaceId};
+use crate::path::TreePath;
+use crate::store::Store;
+
+/// Which snapshots to list.
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    /// Whose steps.
+    pub workspace: WorkspaceId,
+    /// Only these, oldest first; every step of the workspace where it is `None`.
+    pub snapshots: Option<Vec<SnapshotId>>,
+    /// Only those of this run.
+    pub run: Option<String>,
+    /// Only those that changed one of these paths, or something below; empty means all.
+    pub paths: Vec<TreePath>,
+    /// At most this many.
+    pub count_max: Option<u64>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// Snapshots, newest first.
+    pub entries: Vec<LogEntry>,
+    /// Those that could not be read, newest first.
+    pub unreadable: Vec<(SnapshotId, Error)>,
+    /// Whether there would have been more.
+    pub is_cut: bool,
+}
+
+/// One snapshot.
+#[derive(Clone, Debug)]
+pub struct LogEntry {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// JSON facts of the step as they were given; empty when there are none.
+    pub event: Vec<u8>,
+    /// Its names, in order.
+    pub tags: Vec<String>,
+    /// Whether gc must keep it.
+    pub is_pinned: bool,
+    /// Whether the workspace stands here.
+    pub is_head: bool,
+}
+
+/// Lists snapshots.
+pub fn log(store: &Store, options: &LogOptions) -> Result<Log> {
+    let state = store.state();
+    let missing = || Error::new(ErrorKind::NotFound, "find workspace", options.workspace, "it is not in the store");
+    let workspace = state.workspaces.get(&options.workspace).ok_or_else(missing)?;
+    let candidates: Vec<SnapshotId> = match &options.snapshots {
+        Some(snapshots) => snapshots.iter().rev().copied().collect(),
+        None => workspace.steps.values().rev().copied().collect(),
+    };
+    let mut log = Log::default();
+    for id in candidates {
+        let snapshot = match select(store, id, options) {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => continue,
+            Err(error) => {
+                log.unreadable.push((id, error));
+                continue;
+            }
+        };
+        if options.count_max.is_some_and(|most| log.entries.len() as u64 >= most) {
+            log.is_cut = true;
+            break;
+        }
+        match event(store, &snapshot) {
+            Err(error) => log.unreadable.push((id, error)),
+            Ok(event) => log.entries.push(LogEntry {
+                id,
+                snapshot,
+                event,
+                tags: state.tags_of(id).map(ToOwned::to_owned).collect(),
+                is_pinned: state.pins.contains(&id),
+                is_head: workspace.head == Some(id),
+            }),
+        }
+    }
+    Ok(log)
+}
+
+/// Reads a snapshot, if it is one of those asked for.
+fn select(store: &Store, id: SnapshotId, options: &LogOptions) -> Result<Option<Arc<Snapshot>>> {
+    let snapshot = store.snapshot(id)?;
+    let is_of_run = options.run.as_ref().is_none_or(|run| *run == snapshot.run);
+    let is_selected = is_of_run && (options.paths.is_empty() || !plain_changes(store, id, &options.paths)?.is_empty());
+    Ok(is_selected.then_some(snapshot))
+}

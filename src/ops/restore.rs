@@ -1,0 +1,338 @@
+//! Putting a workspace, or some paths of it, back to a past state.
+//!
+//! ```text
+//! capture now -> snapshot it -> diff to the target -> plan -> journal "begun" -> apply -> journal "ended"
+//! ```
+//!
+//! Invariants:
+//! - The state before is a snapshot before the first byte changes (unless the caller declined), so every restore can be
+//!   undone. That snapshot and the word that a restore has begun are one commit.
+//! - The plan removes only what that capture saw and the target does not have. What the target's exclude list named, or
+//!   what it omitted, was there then as far as anybody knows, and is left alone.
+//! - A dry run makes the same plan from the same code, and stops before the first commit.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::capture::{CaptureOptions, Captured, lock_workspace, open_root};
+use super::ls;
+use super::snap::{About, Step, expect, look, record};
+use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions, tree::trees_with};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::facts::{Fact, Restore, RestoreCause};
+use crate::format::snapshot::{Attachment, Cause, Snapshot, decode_omitted};
+use crate::format::tree::Kind;
+use crate::id::{BlobId, SnapshotId, WorkspaceId};
+use crate::path::TreePath;
+use crate::progress::Progress;
+use crate::store::{Store, Workspace};
+use crate::time::Timestamp;
+use crate::workspace::config::Config;
+use crate::workspace::materialize::{self, Action, Applied, Filled, Options, apply};
+use crate::workspace::rules::Rules;
+
+/// How to restore.
+#[derive(Clone)]
+pub struct RestoreOptions<'a> {
+    /// Only these paths and what is below them; everything when empty.
+    pub paths: Vec<TreePath>,
+    /// Takes a snapshot first. Without, the restore cannot be undone.
+    pub safety: bool,
+    /// Only plans.
+    pub dry_run: bool,
+    /// What `retro.toml` says.
+    pub config: &'a Config,
+    /// The store's own folder, which is never touched.
+    pub store_root: Option<&'a Path>,
+    /// Now.
+    pub now: Timestamp,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+}
+
+/// What was done, or would be.
+#[derive(Clone, Debug)]
+pub struct RestoreOutcome {
+    /// The changes, in order of path.
+    pub plan: Vec<Action>,
+    /// What came of them; `None` for a dry run.
+    pub applied: Option<Applied>,
+    /// The state before; `None` for a dry run, and when no safety snapshot was wanted and something had changed.
+    pub before: Option<SnapshotId>,
+    /// Step of the state before.
+    pub before_step: Option<u64>,
+    /// The state it leads to.
+    pub target: SnapshotId,
+    /// Its step.
+    pub target_step: u64,
+}
+
+/// Puts the workspace back to `target`. Nothing is written when nothing differs.
+pub fn restore(
+    store: &Store,
+    workspace: WorkspaceId,
+    target: SnapshotId,
+    options: &RestoreOptions<'_>,
+) -> Result<RestoreOutcome> {
+    let _lock = lock_workspace(store, workspace)?;
+    store.refresh()?;
+    restore_locked(store, workspace, target, RestoreCause::Restore, options)
+}
+
+/// Undoes the last `count` restores of a workspace, one after another, and returns what each undoing did.
+pub fn undo(
+    store: &Store,
+    workspace: WorkspaceId,
+    count: usize,
+    options: &RestoreOptions<'_>,
+) -> Result<Vec<RestoreOutcome>> {
+    walk_back(store, workspace, count, options, RestoreCause::Undo)
+}
+
+/// Does again the last `count` restores that were undone.
+pub fn redo(
+    store: &Store,
+    workspace: WorkspaceId,
+    count: usize,
+    options: &RestoreOptions<'_>,
+) -> Result<Vec<RestoreOutcome>> {
+    walk_back(store, workspace, count, options, RestoreCause::Redo)
+}
+
+/// Writes a snapshot, or some paths of it, into an empty or new folder elsewhere. No workspace changes.
+pub fn restore_into(
+    store: &Store,
+    snapshot: SnapshotId,
+    paths: &[TreePath],
+    folder: &Path,
+    options: &Options<'_>,
+) -> Result<Filled> {
+    let found = store.snapshot(snapshot)?;
+    if paths.is_empty() {
+        return materialize::fill(store, found.root, found.root_mode, folder, options);
+    }
+    let changes = trees_with(
+        &|id| store.tree(id),
+        None,
+        Some(found.root),
+        &TreeDiffOptions { folders: true, paths: paths.to_vec() },
+    )?;
+    let mut actions = folders_above(store, snapshot, paths)?;
+    actions.extend(changes.iter().flat_map(actions_of));
+    actions.push(Action::SetFolderMode { path: TreePath::root(), mode: found.root_mode });
+    let applied = apply(store, &materialize::open_empty(folder)?, &actions, options)?;
+    Ok(Filled { files: applied.written, folders: applied.created, symlinks: 0, bytes: applied.bytes, kept: applied.kept })
+}
+
+/// The folders in which `paths` lie, outermost first; `NotFound` for a path that the snapshot does not have.
+fn folders_above(store: &Store, snapshot: SnapshotId, paths: &[TreePath]) -> Result<Vec<Action>> {
+    let mut above = BTreeSet::new();
+    for path in paths {
+        ls::expect(store, snapshot, path)?;
+        above.extend(std::iter::successors(path.parent(), TreePath::parent).filter(|folder| !folder.is_root()));
+    }
+    let is_above = |folder: &TreePath| !paths.iter().any(|path| folder.is_within(path));
+    above
+        .into_iter()
+        .filter(is_above)
+        .map(|path| ls::expect(store, snapshot, &path).map(|entry| Action::CreateFolder { path, mode: entry.mode }))
+        .collect()
+}
+
+fn walk_back(
+    store: &Store,
+    workspace: WorkspaceId,
+    count: usize,
+    options: &RestoreOptions<'_>,
+    cause: RestoreCause,
+) -> Result<Vec<RestoreOutcome>> {
+    let _lock = lock_workspace(store, workspace)?;
+    let mut outcomes = Vec::new();
+    for _ in 0..count {
+        store.refresh()?;
+        let state = store.state();
+        let found = expect(&state, workspace)?;
+        let (past, word) = match cause {
+            RestoreCause::Redo => (found.redo.last(), "redo"),
+            RestoreCause::Undo | RestoreCause::Restore => (found.undo.last(), "undo"),
+        };
+        let nothing = || {
+            Error::new(ErrorKind::NotFound, word, format!("restore in {}", workspace.short()), "there is none left")
+                .with_hint("`retro log` lists the steps; `retro restore REV` goes to any of them")
+        };
+        let past = past.ok_or_else(nothing)?;
+        let target = match cause {
+            RestoreCause::Redo => past.target,
+            RestoreCause::Undo | RestoreCause::Restore => past.before.ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, "undo", "restore", "it was made without a safety snapshot")
+            })?,
+        };
+        let paths = past.paths.iter().filter_map(|path| TreePath::new(path).ok()).collect();
+        let options = RestoreOptions { paths, ..options.clone() };
+        outcomes.push(restore_locked(store, workspace, target, cause, &options)?);
+        if options.dry_run {
+            break;
+        }
+    }
+    Ok(outcomes)
+}
+
+fn restore_locked(
+    store: &Store,
+    workspace: WorkspaceId,
+    target: SnapshotId,
+    cause: RestoreCause,
+    options: &RestoreOptions<'_>,
+) -> Result<RestoreOutcome> {
+    let state = store.state();
+    let found = expect(&state, workspace)?;
+    let wanted = store.snapshot(target)?;
+    let mut batch = store.batch();
+    let capture = CaptureOptions {
+        config: options.config,
+        store_root: options.store_root,
+        now: options.now,
+        progress: options.progress,
+    };
+    let stores = options.safety && !options.dry_run;
+    let step = look(store, found, &capture, stores.then_some(&mut batch))?;
+    let plan = plan(store, &step.captured, &wanted, options)?;
+    let mut outcome = RestoreOutcome {
+        plan,
+        applied: None,
+        before: None,
+        before_step: None,
+        target,
+        target_step: wanted.step,
+    };
+    if options.dry_run {
+        return Ok(outcome);
+    }
+    remove_strays_of(&step.captured, found)?;
+    let begun = |before| {
+        Fact::RestoreBegun(Restore {
+            workspace,
+            before,
+            target,
+            paths: options.paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
+            cause,
+            time: options.now,
+        })
+    };
+    outcome.before = begin(store, batch, found, &step, &wanted, options, begun)?;
+    step.captured.remember(store);
+    outcome.before_step = outcome.before.map(|id| store.snapshot(id).map(|before| before.step)).transpose()?;
+    let root = open_root(found)?;
+    let applied = apply(store, &root, &outcome.plan, &Options { durable: false, progress: options.progress })
+        .map_err(|e| e.with_hint("run `retro restore` again to finish, or `retro undo` to go back"))?;
+    store.record(|_| Ok(vec![Fact::RestoreEnded { workspace, time: options.now }]))?;
+    outcome.applied = Some(applied);
+    Ok(outcome)
+}
+
+/// Removes the temporary files that a killed restore left. The workspace's lock is held, so no other is writing.
+fn remove_strays_of(now: &Captured, workspace: &Workspace) -> Result<()> {
+    let is_stray = |path: &&TreePath| path.name().is_some_and(materialize::is_temporary_name);
+    let folders: BTreeSet<TreePath> = now.excluded.iter().filter(is_stray).filter_map(TreePath::parent).collect();
+    if !folders.is_empty() {
+        materialize::remove_strays(&open_root(workspace)?, &folders)?;
+    }
+    Ok(())
+}
+
+/// Commits the safety snapshot, if one is needed, together with the word that the restore has begun.
+fn begin(
+    store: &Store,
+    mut batch: crate::store::Batch<'_>,
+    workspace: &Workspace,
+    step: &Step,
+    target: &Snapshot,
+    options: &RestoreOptions<'_>,
+    begun: impl Fn(Option<SnapshotId>) -> Fact,
+) -> Result<Option<SnapshotId>> {
+    let head = step.head.as_ref().map(|(id, _)| *id);
+    if !step.differs() {
+        store.record(|_| Ok(vec![begun(head)]))?;
+        return Ok(head);
+    }
+    if !options.safety {
+        store.record(|_| Ok(vec![begun(None)]))?;
+        return Ok(None);
+    }
+    let message = format!("before restoring s{}", target.step);
+    let run = step.head.as_ref().map_or("main", |(_, head)| &head.run);
+    let about =
+        About { cause: Cause::BeforeRestore, message: &message, run, event: None, git: None, now: options.now };
+    let (recorded, _) = record(&mut batch, workspace, step, about, |before| vec![begun(Some(before))])?;
+    Ok(Some(recorded.snapshot))
+}
+
+/// What turns the live folder into the target.
+fn plan(store: &Store, now: &Captured, target: &Snapshot, options: &RestoreOptions<'_>) -> Result<Vec<Action>> {
+    let load = |id| now.load(store, id);
+    let diff_options = TreeDiffOptions { folders: true, paths: options.paths.clone() };
+    let changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
+    let spared = Spared::of(store, target)?;
+    let mut actions: Vec<Action> = changes.iter().filter(|change| !spared.holds(change)).flat_map(actions_of).collect();
+    if options.paths.is_empty() && now.root_mode != target.root_mode {
+        actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
+    }
+    Ok(actions)
+}
+
+/// Paths that the target does not have because it never looked at them, not because they were not there.
+struct Spared {
+    rules: Rules,
+    omitted: Vec<TreePath>,
+}
+
+impl Spared {
+    fn of(store: &Store, target: &Snapshot) -> Result<Self> {
+        let text = store.read_blob(target.rules, crate::limits::CONFIG_LENGTH_MAX_BYTES)?;
+        let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
+        let omitted = match &target.omitted {
+            Attachment::Empty => Vec::new(),
+            Attachment::Inline(bytes) => bytes.clone(),
+            Attachment::Blob(id) => store.read_blob(*id, u64::MAX)?,
+        };
+        let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
+        let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
+        Ok(Self { rules: Rules::parse(&text)?, omitted: omitted.map(|omission| omission.path).collect() })
+    }
+
+    /// Whether a change would remove, or make way through, something that the target did not look at.
+    fn holds(&self, change: &Change) -> bool {
+        let Some(old) = &change.old else { return false };
+        if change.kind != ChangeKind::Deleted {
+            return false;
+        }
+        self.omitted.iter().any(|path| change.path.is_within(path) || (old.kind == Kind::Folder && path.is_within(&change.path)))
+            || self.rules.excludes_within(&change.path, old.kind == Kind::Folder)
+    }
+}
+
+fn actions_of(change: &Change) -> Vec<Action> {
+    let path = || change.path.clone();
+    let remove = |old: &Side| Action::Remove { path: path(), kind: old.kind };
+    match (change.kind, &change.old, &change.new) {
+        (ChangeKind::Mode, _, Some(new)) if new.kind == Kind::Folder => {
+            vec![Action::SetFolderMode { path: path(), mode: new.mode }]
+        }
+        (ChangeKind::Mode, _, Some(new)) => {
+            vec![Action::SetFileMode { path: path(), mode: new.mode, size: new.size, id: BlobId(new.id) }]
+        }
+        (_, Some(old), Some(new)) if old.kind == new.kind => vec![create(path(), new, true)],
+        (_, Some(old), Some(new)) => vec![remove(old), create(path(), new, false)],
+        (_, Some(old), None) => vec![remove(old)],
+        (_, None, Some(new)) => vec![create(path(), new, false)],
+        (_, None, None) => Vec::new(),
+    }
+}
+
+fn create(path: TreePath, new: &Side, replaces: bool) -> Action {
+    match new.kind {
+        Kind::Folder => Action::CreateFolder { path, mode: new.mode },
+        Kind::Symlink => Action::WriteSymlink { path, id: BlobId(new.id), replaces },
+        Kind::File => Action::WriteFile { path, mode: new.mode, size: new.size, id: BlobId(new.id), replaces },
+    }
+}

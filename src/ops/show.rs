@@ -1,0 +1,89 @@
+//! One snapshot: its facts, and how it differs from the one before.
+
+use std::sync::Arc;
+
+use super::compare::{Comparison, Other, compare};
+use crate::diff::{self, Change, TreeDiffOptions};
+use crate::error::Result;
+use crate::format::snapshot::{Attachment, Omission, Snapshot, decode_omitted};
+use crate::history::graph::first_parents;
+use crate::id::SnapshotId;
+use crate::limits::EVENT_LENGTH_MAX_BYTES;
+use crate::path::TreePath;
+use crate::store::Store;
+
+/// A snapshot and all that is known about it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// JSON facts of the step as they were given; empty when there are none.
+    pub event: Vec<u8>,
+    /// What it does not hold, or not exactly.
+    pub omitted: Vec<Omission>,
+    /// The exclude list that was in force.
+    pub rules: String,
+    /// Its names, in order.
+    pub tags: Vec<String>,
+    /// Whether gc must keep it.
+    pub is_pinned: bool,
+}
+
+/// Reads a snapshot.
+pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
+    let state = store.state();
+    let snapshot = store.snapshot(id)?;
+    let omitted = attachment(store, &snapshot.omitted, OMITTED_LENGTH_MAX_BYTES)?;
+    let omitted = decode_omitted(&omitted).map_err(|e| e.during("read omitted paths of snapshot", id))?;
+    let rules = store.read_blob(snapshot.rules, RULES_LENGTH_MAX_BYTES)?;
+    Ok(Shown {
+        id,
+        event: event(store, &snapshot)?,
+        omitted,
+        rules: String::from_utf8_lossy(&rules).into_owned(),
+        tags: state.tags_of(id).map(ToOwned::to_owned).collect(),
+        is_pinned: state.pins.contains(&id),
+        snapshot,
+    })
+}
+
+/// How a snapshot differs from its first parent, or from nothing where history begins; renames are joined. `paths` limit
+/// it to these paths and what is below them; empty means everything.
+pub fn changes<'a>(store: &'a Store, id: SnapshotId, paths: &[TreePath]) -> Result<Comparison<'a>> {
+    let parent = parent_of(store, id)?;
+    let old = parent.map_or(Other::Nothing, |(parent, _)| Other::Snapshot(parent));
+    compare(store, &old, &Other::Snapshot(id), paths.to_vec())
+}
+
+/// As [`changes`], with a rename as one path deleted and another added: no content is read.
+pub(super) fn plain_changes(store: &Store, id: SnapshotId, paths: &[TreePath]) -> Result<Vec<Change>> {
+    let parent = parent_of(store, id)?.map(|(_, parent)| parent.root);
+    let options = TreeDiffOptions { folders: false, paths: paths.to_vec() };
+    diff::trees(store, parent, Some(store.snapshot(id)?.root), &options)
+}
+
+/// JSON facts of a step; empty when there are none.
+pub fn event(store: &Store, snapshot: &Snapshot) -> Result<Vec<u8>> {
+    attachment(store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64)
+}
+
+/// Longest list of omitted paths read, in bytes: a million of them with paths of common length.
+const OMITTED_LENGTH_MAX_BYTES: u64 = 256 << 20;
+
+/// Longest exclude list read, in bytes: the most patterns there may be, each as long as a path may be on Linux.
+const RULES_LENGTH_MAX_BYTES: u64 = 32 << 20;
+
+fn attachment(store: &Store, attachment: &Attachment, length_max_bytes: u64) -> Result<Vec<u8>> {
+    match attachment {
+        Attachment::Empty => Ok(Vec::new()),
+        Attachment::Inline(bytes) => Ok(bytes.clone()),
+        Attachment::Blob(id) => store.read_blob(*id, length_max_bytes),
+    }
+}
+
+/// The first parent, if there is one and it was not forgotten and deleted.
+fn parent_of(store: &Store, id: SnapshotId) -> Result<Option<(SnapshotId, Arc<Snapshot>)>> {
+    first_parents(store, id).nth(1).transpose()
+}

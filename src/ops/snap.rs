@@ -1,0 +1,292 @@
+//! Taking a snapshot of a workspace.
+//!
+//! Capture into a batch, compare with the head, and commit if there is anything to record. The workspace's lock is held
+//! throughout, so that two agents in one folder take turns and each gets a step number of its own; the store's lock is
+//! held for the append only.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::capture::{CaptureOptions, Captured, capture, lock_workspace};
+use super::ingest;
+use crate::diff::{Change, TreeDiffOptions, counts, tree::trees_with};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::facts::{Fact, Restore};
+use crate::format::pack::ObjectKind;
+use crate::format::snapshot::{
+    self, Attachment, Cause, ChangeCounts, GitState, Omission, Snapshot, encode_omitted, encode_times, history_digest,
+};
+use crate::format::tree::Kind;
+use crate::id::{SnapshotId, TreeId, WorkspaceId};
+use crate::limits::{EVENT_LENGTH_MAX_BYTES, MESSAGE_LENGTH_MAX_BYTES};
+use crate::path::TreePath;
+use crate::progress::Progress;
+use crate::store::{Batch, Committed, Final, NewObject, State, Store, Workspace};
+use crate::time::Timestamp;
+use crate::workspace::config::Config;
+
+/// What to record beside the files.
+#[derive(Clone)]
+pub struct SnapOptions<'a> {
+    /// What is said about the step; may be empty.
+    pub message: String,
+    /// The agent session.
+    pub run: String,
+    /// JSON facts of the step, as given.
+    pub event: Option<Vec<u8>>,
+    /// A name for the snapshot.
+    pub tag: Option<String>,
+    /// Records a snapshot though nothing changed.
+    pub allow_empty: bool,
+    /// What `retro.toml` says.
+    pub config: &'a Config,
+    /// The store's own folder, which is never captured.
+    pub store_root: Option<&'a Path>,
+    /// Where the workspace's own git repository stands.
+    pub git: Option<GitState>,
+    /// Now.
+    pub now: Timestamp,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+}
+
+/// What was recorded.
+#[derive(Clone, Debug)]
+pub struct SnapOutcome {
+    /// Whether a snapshot was taken; if not, the rest tells of the head, from which nothing differs.
+    pub recorded: bool,
+    /// The new snapshot, or the head.
+    pub snapshot: SnapshotId,
+    /// Its step.
+    pub step: u64,
+    /// Its root tree.
+    pub tree: TreeId,
+    /// What it follows.
+    pub parents: Vec<SnapshotId>,
+    /// Its run.
+    pub run: String,
+    /// Paths that differ from the head before.
+    pub changes: ChangeCounts,
+    /// What the tree does not hold, or not exactly.
+    pub omitted: Vec<Omission>,
+    /// Bytes the store's packs grew by.
+    pub stored_bytes: u64,
+    /// A restore that was begun here and not ended.
+    pub unfinished: Option<Restore>,
+}
+
+/// A capture, and what it is compared with.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) captured: Captured,
+    pub(super) head: Option<(SnapshotId, Arc<Snapshot>)>,
+    changes: Vec<Change>,
+}
+
+/// What a new snapshot is made from, beside the capture.
+pub(super) struct About<'a> {
+    pub(super) cause: Cause,
+    pub(super) message: &'a str,
+    pub(super) run: &'a str,
+    pub(super) event: Option<Vec<u8>>,
+    pub(super) git: Option<GitState>,
+    pub(super) now: Timestamp,
+}
+
+/// Takes a snapshot, if anything changed or it was asked for by a message, an event or `allow_empty`. A tag alone names
+/// the head when nothing changed.
+pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) -> Result<SnapOutcome> {
+    check(options)?;
+    let _lock = lock_workspace(store, workspace)?;
+    store.refresh()?;
+    let state = store.state();
+    let found = expect(&state, workspace)?;
+    let mut batch = store.batch();
+    let step = look(store, found, &options.capture(), Some(&mut batch))?;
+    let wanted = options.allow_empty || !options.message.is_empty() || options.event.is_some();
+    let outcome = if step.differs() || wanted {
+        let about = options.about();
+        let tag = options.tag.clone();
+        let (outcome, _) = record(&mut batch, found, &step, about, |snapshot| {
+            tag.map(|name| Fact::Tagged { name, snapshot: Some(snapshot), time: options.now }).into_iter().collect()
+        })?;
+        outcome
+    } else {
+        let (id, head) = step.head.as_ref().expect("what differs from nothing has a head");
+        if let Some(name) = &options.tag {
+            super::tag::tag(store, name, *id, false, options.now)?;
+        }
+        unchanged(*id, head, &step, found)
+    };
+    step.captured.remember(store);
+    Ok(outcome)
+}
+
+/// Captures a workspace and compares it with its head. The workspace's lock is held where `batch` is given.
+pub(super) fn look(
+    store: &Store,
+    workspace: &Workspace,
+    options: &CaptureOptions<'_>,
+    batch: Option<&mut Batch<'_>>,
+) -> Result<Step> {
+    let captured = capture(store, workspace, options, batch)?;
+    let head = workspace.head.map(|id| store.snapshot(id).map(|head| (id, head))).transpose()?;
+    let before = head.as_ref().map(|(_, head)| head.root);
+    let load = |id| captured.load(store, id);
+    let changes = trees_with(&load, before, Some(captured.root), &TreeDiffOptions::default())?;
+    Ok(Step { captured, head, changes })
+}
+
+/// Commits a snapshot of `step`, with whatever facts come with it.
+pub(super) fn record(
+    batch: &mut Batch<'_>,
+    workspace: &Workspace,
+    step: &Step,
+    about: About<'_>,
+    more: impl FnOnce(SnapshotId) -> Vec<Fact>,
+) -> Result<(SnapOutcome, Committed)> {
+    let mut snapshot = describe(batch, workspace, step, about)?;
+    let mut id = None;
+    let committed = batch.commit(|state| {
+        let now = expect(state, workspace.id)?;
+        if now.head != workspace.head {
+            return Err(Error::new(ErrorKind::Conflict, "record step in", workspace.id, "its head moved meanwhile")
+                .with_hint("run it again"));
+        }
+        snapshot.step = now.last_step + 1;
+        let bytes = snapshot::encode(&snapshot);
+        snapshot::decode(&bytes).map_err(|e| e.during("record step", snapshot.step))?;
+        let taken = snapshot::snapshot_id(&bytes);
+        id = Some(taken);
+        let mut facts = vec![Fact::SnapshotTaken {
+            workspace: workspace.id,
+            snapshot: taken,
+            step: snapshot.step,
+            run: snapshot.run.clone(),
+        }];
+        facts.extend(more(taken));
+        let previous = snapshot.parents.first().map(|parent| parent.0);
+        let object = NewObject { kind: ObjectKind::Snapshot, id: taken.0, bytes, previous };
+        Ok(Final { objects: vec![object], facts })
+    })?;
+    let outcome = SnapOutcome {
+        recorded: true,
+        snapshot: id.expect("a commit that succeeded has decided"),
+        step: snapshot.step,
+        tree: snapshot.root,
+        parents: snapshot.parents,
+        run: snapshot.run,
+        changes: snapshot.changes,
+        omitted: step.captured.omitted.clone(),
+        stored_bytes: committed.stored_bytes,
+        unfinished: workspace.unfinished.clone(),
+    };
+    Ok((outcome, committed))
+}
+
+/// The workspace of this id, if it is still recorded.
+pub(super) fn expect(state: &State, workspace: WorkspaceId) -> Result<&Workspace> {
+    state.workspaces.get(&workspace).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "find workspace", workspace, "it is not recorded in this store")
+            .with_hint("`retro workspace list` shows the recorded ones")
+    })
+}
+
+impl Step {
+    /// Whether the workspace is not as its head has it.
+    pub(super) fn differs(&self) -> bool {
+        let mode = self.captured.root_mode;
+        self.head.as_ref().is_none_or(|(_, head)| head.root != self.captured.root || head.root_mode != mode)
+    }
+
+    /// What differs from the head.
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+}
+
+impl<'a> SnapOptions<'a> {
+    fn capture(&self) -> CaptureOptions<'a> {
+        CaptureOptions { config: self.config, store_root: self.store_root, now: self.now, progress: self.progress }
+    }
+
+    fn about(&self) -> About<'_> {
+        About {
+            cause: Cause::Step,
+            message: &self.message,
+            run: &self.run,
+            event: self.event.clone(),
+            git: self.git.clone(),
+            now: self.now,
+        }
+    }
+}
+
+fn check(options: &SnapOptions<'_>) -> Result<()> {
+    crate::history::revision::check_run_name(&options.run)?;
+    if let Some(tag) = &options.tag {
+        crate::history::revision::check_tag_name(tag)?;
+    }
+    let limit = |what: &str, max: usize| {
+        Err(Error::new(ErrorKind::Limit, "record step", what, format!("it is longer than {max} bytes")))
+    };
+    if options.message.len() > MESSAGE_LENGTH_MAX_BYTES {
+        return limit("message", MESSAGE_LENGTH_MAX_BYTES);
+    }
+    match &options.event {
+        Some(event) if event.len() > EVENT_LENGTH_MAX_BYTES => limit("event", EVENT_LENGTH_MAX_BYTES),
+        Some(event) if !serde_json::from_slice(event).is_ok_and(|value: serde_json::Value| value.is_object()) => {
+            Err(Error::new(ErrorKind::Invalid, "record step", "event", "it is not a JSON object")
+                .with_hint("for example: {\"agent\":\"name\",\"tool\":\"bash\",\"exit_code\":0}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Everything of a snapshot but its step.
+fn describe(batch: &mut Batch<'_>, workspace: &Workspace, step: &Step, about: About<'_>) -> Result<Snapshot> {
+    let Step { captured, head, changes } = step;
+    let times: Vec<(TreePath, Timestamp)> = changes
+        .iter()
+        .filter(|change| change.new.is_some_and(|side| side.kind != Kind::Folder))
+        .filter_map(|change| Some((change.path.clone(), captured.modified(&change.path)?)))
+        .collect();
+    let before = head.as_ref().map(|(_, head)| head.history);
+    let mut change_counts = counts(changes);
+    if head.as_ref().is_some_and(|(_, head)| head.root_mode != captured.root_mode) {
+        change_counts.modified += 1;
+    }
+    Ok(Snapshot {
+        root: captured.root,
+        root_mode: captured.root_mode,
+        parents: head.iter().map(|(id, _)| *id).collect(),
+        history: history_digest(before, captured.root),
+        workspace: workspace.id,
+        run: about.run.to_owned(),
+        step: workspace.last_step + 1,
+        time: about.now,
+        cause: about.cause,
+        message: about.message.to_owned(),
+        changes: change_counts,
+        event: about.event.map_or(Ok(Attachment::Empty), |event| ingest::attachment(batch, event))?,
+        times: ingest::attachment(batch, encode_times(&times))?,
+        omitted: ingest::attachment(batch, encode_omitted(&captured.omitted))?,
+        rules: ingest::any(batch, captured.rules.text().as_bytes().to_vec())?,
+        git: about.git,
+    })
+}
+
+fn unchanged(id: SnapshotId, head: &Snapshot, step: &Step, workspace: &Workspace) -> SnapOutcome {
+    SnapOutcome {
+        recorded: false,
+        snapshot: id,
+        step: head.step,
+        tree: head.root,
+        parents: head.parents.clone(),
+        run: head.run.clone(),
+        changes: ChangeCounts::default(),
+        omitted: step.captured.omitted.clone(),
+        stored_bytes: 0,
+        unfinished: workspace.unfinished.clone(),
+    }
+}

@@ -1,0 +1,129 @@
+//! Temporary files in a workspace: how they are named, put into place, and removed again.
+//!
+//! A file is written next to where it belongs, because only a rename within a file system is atomic. Its name follows an
+//! exact pattern, so that what a killed process leaves can be told from everything else; capture passes over it, and the
+//! next restore removes it.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{AtFlags, Dir, RenameFlags};
+use rustix::io::Errno;
+
+use super::at::{Found, found_at};
+use super::is_changed;
+use crate::error::{Error, Result};
+use crate::format::tree::Kind;
+use crate::path::TreePath;
+use crate::workspace::beneath::Root;
+
+/// What the names of temporary files begin with; 16 hex digits follow.
+pub const TEMPORARY_PREFIX: &str = ".retro-tmp-";
+
+const DIGITS: usize = 16;
+
+/// Names tried for one temporary file. A few are taken when a killed restore left some; more is an attack.
+const ATTEMPTS_MAX: usize = 64;
+
+/// Whether a file of this name is one of our temporary files: the exact pattern, not only the prefix.
+pub fn is_temporary_name(name: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.strip_prefix(TEMPORARY_PREFIX.as_bytes())
+        .is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(is_digit))
+}
+
+/// Removes temporary files that a killed restore left in these folders, and returns how many.
+///
+/// The caller makes sure that no other restore is writing into the workspace. Folders that are gone, or that cannot be
+/// opened without following a symlink, are passed over.
+pub fn remove_strays<'a>(root: &Root, folders: impl IntoIterator<Item = &'a TreePath>) -> Result<u64> {
+    let mut removed = 0;
+    for path in folders {
+        let fail = |e: Errno| Error::io("remove temporary files in", root.display(path), e);
+        let handle = match root.folder(path) {
+            Err(e) if is_changed(e) => continue,
+            handle => handle.map_err(fail)?,
+        };
+        let mut strays = Vec::new();
+        for entry in Dir::read_from(&handle).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name().to_bytes();
+            if is_temporary_name(name) {
+                strays.push(name.to_owned());
+            }
+        }
+        for name in strays {
+            if matches!(found_at(&handle, &name).map_err(fail)?, Found::Entry(Kind::File | Kind::Symlink)) {
+                match rustix::fs::unlinkat(&handle, &*name, AtFlags::empty()) {
+                    Err(Errno::NOENT) => {}
+                    done => done.map(|()| removed += 1).map_err(fail)?,
+                }
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Gives out names, each once.
+#[derive(Debug)]
+pub(super) struct TemporaryNames {
+    next: AtomicU64,
+}
+
+/// A finished or unfinished file that goes away again unless it is renamed.
+#[derive(Debug)]
+pub(super) struct Temporary<'a> {
+    folder: &'a OwnedFd,
+    name: String,
+    is_placed: bool,
+}
+
+impl TemporaryNames {
+    /// Names that begin at a random one, so that two restores hardly ever meet.
+    pub(super) fn new(random: [u8; 16]) -> Self {
+        let first = *random.first_chunk().expect("16 bytes are more than 8");
+        Self { next: AtomicU64::new(u64::from_le_bytes(first)) }
+    }
+
+    /// Makes something in `folder` under a name that is free. `create` fails with `EXIST` where one is not.
+    pub(super) fn make<'a, T>(
+        &self,
+        folder: &'a OwnedFd,
+        create: impl Fn(&str) -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<(Temporary<'a>, T)> {
+        for _ in 0..ATTEMPTS_MAX {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{TEMPORARY_PREFIX}{number:016x}");
+            match create(&name) {
+                Err(Errno::EXIST) => {}
+                made => {
+                    return made.map(|made| (Temporary { folder, name, is_placed: false }, made));
+                }
+            }
+        }
+        Err(Errno::EXIST)
+    }
+}
+
+impl Temporary<'_> {
+    /// Gives it its name in the same folder. A file system without exclusive renames gets a plain one.
+    pub(super) fn rename(mut self, name: &[u8], flags: RenameFlags) -> rustix::io::Result<()> {
+        match rustix::fs::renameat_with(self.folder, &*self.name, self.folder, name, flags) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                rustix::fs::renameat(self.folder, &*self.name, self.folder, name)?;
+            }
+            done => done?,
+        }
+        self.is_placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            // What made the writing fail is reported; what cannot be removed either is a stray for the next restore.
+            rustix::fs::unlinkat(self.folder, &*self.name, AtFlags::empty()).ok();
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Reading files that other processes write at the same time.
+//!
+//! A file is opened by its name in a folder handle, never through a symlink and never waiting for a FIFO that took its
+//! place. It is read, never mapped: a mapped file that somebody cuts kills the reader. Its stat is taken before and
+//! after; if they are equal and as many bytes came as the stat says, the bytes are what the file held at that stat.
+//! Otherwise it is read again, and after some attempts the bytes last seen are handed over as torn.
+//!
+//! Invariant: the stat returned is the one that the bytes were read under, not the one that the scan saw. A file that
+//! changed since the scan is thereby recorded as it is now, and the cache never pairs bytes with a stat of others.
+//! Whether that stat proves anything later is for [`super::stat::RacyRule`] to say.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::beneath::Root;
+use super::refusal::Refusal;
+use super::stat::{FileStat, permissions};
+use crate::error::{Error, Result};
+use crate::format::snapshot::Reason;
+use crate::limits::CAPTURE_RETRIES_MAX;
+use crate::path::TreePath;
+
+/// An open folder of a workspace.
+#[derive(Debug)]
+pub struct Folder<'r> {
+    handle: OwnedFd,
+    root: &'r Root,
+    path: TreePath,
+}
+
+/// Something that was read, or the reason why this path alone is left out. Errors that concern more than the path are
+/// [`Error`]s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// Here it is.
+    Read(T),
+    /// It is omitted.
+    Omitted(Reason),
+}
+
+/// A file that was opened for reading.
+#[derive(Debug)]
+pub enum OpenedFile {
+    /// All of it.
+    Whole(WholeFile),
+    /// Too long to be held in memory; nothing has been read yet.
+    Large(LargeFile),
+}
+
+/// A file in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeFile {
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Its stat while it was read.
+    pub stat: FileStat,
+    /// Its permission bits.
+    pub mode: u16,
+    /// It kept changing: the bytes may never have been its content at any one moment. The stat proves nothing then.
+    pub is_torn: bool,
+}
+
+/// A long file, read piece by piece from the start.
+#[derive(Debug)]
+pub struct LargeFile {
+    file: File,
+    stat: FileStat,
+    length_bytes: u64,
+}
+
+/// What can be said of a long file once all of it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LargeEnd {
+    /// Bytes that were read.
+    pub length_bytes: u64,
+    /// Its stat; when torn, the one at the end.
+    pub stat: FileStat,
+    /// Its permission bits.
+    pub mode: u16,
+    /// It changed while it was read.
+    pub is_torn: bool,
+}
+
+impl<'r> Folder<'r> {
+    /// Opens a folder of a workspace.
+    pub fn open(root: &'r Root, path: &TreePath) -> Result<Outcome<Self>> {
+        match root.folder(path) {
+            Ok(handle) => Ok(Outcome::Read(Self { handle, root, path: path.clone() })),
+            Err(errno) => omit_or_fail(errno, || Error::io("open folder", root.display(path), errno)),
+        }
+    }
+
+    /// Its handle.
+    pub fn handle(&self) -> &OwnedFd {
+        &self.handle
+    }
+
+    /// Its path in the workspace.
+    pub fn path(&self) -> &TreePath {
+        &self.path
+    }
+
+    fn refusal<T>(&self, name: &[u8], errno: Errno) -> Result<Outcome<T>> {
+        omit_or_fail(errno, || Error::io("read file", self.root.display(&self.path.join(name)), errno))
+    }
+}
+
+/// Reads a file of up to `whole_max_bytes`; a longer one is opened.
+pub fn read_file(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> Result<Outcome<OpenedFile>> {
+    let mut attempt = 0;
+    loop {
+        match read_once(folder, name, whole_max_bytes) {
+            Ok(OpenedFile::Whole(file)) if file.is_torn && attempt < CAPTURE_RETRIES_MAX => attempt += 1,
+            Ok(opened) => return Ok(Outcome::Read(opened)),
+            Err(Attempt::Refused(errno)) => return folder.refusal(name, errno),
+            Err(Attempt::Omitted(reason)) => return Ok(Outcome::Omitted(reason)),
+        }
+    }
+}
+
+/// Reads where a symlink points to. Its stat is the scan's: if the link was replaced since, that stat is gone for good.
+pub fn read_symlink(folder: &Folder<'_>, name: &[u8]) -> Result<Outcome<Vec<u8>>> {
+    match rustix::fs::readlinkat(&folder.handle, name, Vec::new()) {
+        Ok(target) => Ok(Outcome::Read(target.into_bytes())),
+        // Something else took the place of the link.
+        Err(Errno::INVAL) => Ok(Outcome::Omitted(Reason::Vanished)),
+        Err(errno) => folder.refusal(name, errno),
+    }
+}
+
+impl LargeFile {
+    /// Its length when it was opened, in bytes: a hint.
+    pub fn expected_length_bytes(&self) -> u64 {
+        self.stat.size
+    }
+
+    /// Appends up to `length_max_bytes` to `buffer`, and says how many; fewer only at the end of the file.
+    pub fn read_piece(&mut self, buffer: &mut Vec<u8>, length_max_bytes: usize) -> Result<Outcome<usize>> {
+        match (&mut self.file).take(length_max_bytes as u64).read_to_end(buffer) {
+            Ok(count) => {
+                self.length_bytes += count as u64;
+                Ok(Outcome::Read(count))
+            }
+            Err(_) => Ok(Outcome::Omitted(Reason::ReadError)),
+        }
+    }
+
+    /// Tells whether the file stayed as it was. To be called when all of it has been read.
+    pub fn finish(self) -> Result<Outcome<LargeEnd>> {
+        let Ok(after) = rustix::fs::fstat(&self.file) else {
+            return Ok(Outcome::Omitted(Reason::ReadError));
+        };
+        let stat = FileStat::of(&after);
+        let is_torn = stat != self.stat || self.length_bytes != stat.size;
+        Ok(Outcome::Read(LargeEnd { length_bytes: self.length_bytes, stat, mode: permissions(&after), is_torn }))
+    }
+}
+
+/// Why one attempt gave no bytes.
+enum Attempt {
+    Refused(Errno),
+    Omitted(Reason),
+}
+
+impl From<Errno> for Attempt {
+    fn from(errno: Errno) -> Self {
+        Self::Refused(errno)
+    }
+}
+
+fn read_once(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> std::result::Result<OpenedFile, Attempt> {
+    let file = open(folder, name)?;
+    let before = rustix::fs::fstat(&file)?;
+    match FileType::from_raw_mode(before.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Directory | FileType::Symlink => return Err(Attempt::Omitted(Reason::Vanished)),
+        _ => return Err(Attempt::Omitted(Reason::Special)),
+    }
+    let stat = FileStat::of(&before);
+    let Some(length) = usize::try_from(stat.size).ok().filter(|length| *length <= whole_max_bytes) else {
+        return Ok(OpenedFile::Large(LargeFile { file, stat, length_bytes: 0 }));
+    };
+    let mut bytes = Vec::with_capacity(length + 1);
+    // One byte more than there should be, so that a file that has grown is noticed.
+    let read = (&file).take(length as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let after = rustix::fs::fstat(&file)?;
+    let mode = permissions(&after);
+    let after = FileStat::of(&after);
+    let is_torn = after != stat;
+    if !is_torn && bytes.len() != length {
+        // The stat is a made-up one, as in /proc: no bytes read here can be believed to be all there is.
+        return Err(Attempt::Omitted(Reason::ReadError));
+    }
+    Ok(OpenedFile::Whole(WholeFile { bytes, stat: after, mode, is_torn }))
+}
+
+/// Opens for reading, without leaving a trace in the access time where the system allows that.
+fn open(folder: &Folder<'_>, name: &[u8]) -> rustix::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let open = |flags| match rustix::fs::openat(&folder.handle, name, flags, Mode::empty()) {
+        Err(Errno::INTR) => rustix::fs::openat(&folder.handle, name, flags, Mode::empty()),
+        opened => opened,
+    };
+    #[cfg(target_os = "linux")]
+    match open(flags | OFlags::NOATIME) {
+        // Only the owner of a file may ask for it.
+        Err(Errno::PERM) => {}
+        opened => return opened.map(File::from),
+    }
+    open(flags).map(File::from)
+}
+
+fn omit_or_fail<T>(errno: Errno, error: impl FnOnce() -> Error) -> Result<Outcome<T>> {
+    match Refusal::of(errno) {
+        Refusal::Omit(reason) => Ok(Outcome::Omitted(reason)),
+        Refusal::Fail(_) => Err(error()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

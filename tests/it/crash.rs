@@ -1,0 +1,246 @@
+//! Every crash of everything a store does (W1 to W4 in store-format.md).
+//!
+//! One scenario is one function here; `harness` interrupts it after every change, with every legal loss, and with every
+//! call failing. A new operation gets a scenario by doing its work in a [`Session::act`], one act for each commit.
+
+mod harness;
+
+use std::sync::Arc;
+
+use harness::{ALL_FAULTS, FEW_FAULTS, Scenario, Session, commit, content, interrupt, noise, tag};
+use retrograde::disk::Disk;
+use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
+use retrograde::error::Result;
+use retrograde::format::pack::ObjectKind;
+use retrograde::format::tree::{self, Entry, Kind};
+use retrograde::id::Digest;
+use retrograde::limits::{BATCH_INLINE_MAX_BYTES, INDEX_TAIL_ENTRIES_MAX, PACK_SEAL_ABOVE_BYTES};
+use retrograde::store::{Final, NewObject, Store};
+
+const SMALL: Scenario = Scenario {
+    name: "",
+    prepare: two_commits,
+    run: |_| Ok(()),
+    states_per_change_max: 300,
+    states_min: 0,
+    faults: ALL_FAULTS,
+};
+
+#[test]
+fn creating_a_store() {
+    try_all(&Scenario {
+        name: "creating a store",
+        prepare: |_| Ok(()),
+        run: |session| {
+            session.open()?;
+            session.act(|store| commit(store, vec![content(b"one", None)], vec![tag(1)]))
+        },
+        states_min: 1_000,
+        ..SMALL
+    });
+}
+
+#[test]
+fn the_first_commit_makes_pack_index_and_journal() {
+    try_all(&Scenario {
+        name: "the first commit",
+        prepare: Session::open,
+        run: |session| session.act(|store| commit(store, step(1), vec![tag(1)])),
+        states_min: 1_000,
+        ..SMALL
+    });
+}
+
+#[test]
+fn a_small_commit() {
+    try_all(&Scenario {
+        name: "a small commit",
+        run: |session| session.act(|store| commit(store, step(2), vec![tag(2)])),
+        states_min: 1_000,
+        ..SMALL
+    });
+}
+
+#[test]
+fn several_commits_that_rest_on_each_other() {
+    try_all(&Scenario {
+        name: "several commits",
+        run: |session| {
+            (2..6).try_for_each(|number| session.act(|store| commit(store, step(number), vec![tag(number)])))
+        },
+        states_min: 1_000,
+        ..SMALL
+    });
+}
+
+#[test]
+fn facts_alone() {
+    try_all(&Scenario {
+        name: "facts alone",
+        run: |session| {
+            session.act(|store| store.record(|_| Ok(vec![tag(2)])).map(drop))?;
+            session.act(|store| store.record(|_| Ok(vec![tag(3), tag(4)])).map(drop))
+        },
+        states_min: 1_000,
+        ..SMALL
+    });
+}
+
+#[test]
+fn a_commit_without_journal_or_index() {
+    try_all(&Scenario {
+        name: "a commit without caches",
+        prepare: |session| {
+            two_commits(session)?;
+            session.disk().remove("journal")?;
+            session.disk().remove("packs/000001.idx")
+        },
+        run: |session| session.act(|store| commit(store, step(2), vec![tag(2)])),
+        states_min: 1_000,
+        ..SMALL
+    });
+}
+
+#[test]
+fn cutting_a_torn_tail() {
+    try_all(&Scenario {
+        name: "cutting a torn tail",
+        prepare: |session| {
+            two_commits(session)?;
+            let pack = retrograde::disk::read_all(session.disk(), "packs/000001.pack")?;
+            session.disk().write("packs/000001.pack", pack.len() as u64, &pack[48..pack.len() - 9])
+        },
+        run: |session| session.act(|store| commit(store, step(2), vec![tag(2)])),
+        states_min: 1_000,
+        ..SMALL
+    });
+}
+
+#[test]
+fn sorting_in_an_index_whose_tail_has_grown_too_long() {
+    // The first index is sorted from the start; the second commit fills the tail to the brim, the third flows over.
+    try_all(&Scenario {
+        name: "sorting in an index",
+        prepare: |session| {
+            two_commits(session)?;
+            session.act(|store| commit_many(store, 1_000, INDEX_TAIL_ENTRIES_MAX as u64))
+        },
+        run: |session| {
+            session.act(|store| commit_many(store, 10_000, 30))?;
+            session.act(|store| commit(store, step(2), vec![tag(2)]))
+        },
+        states_per_change_max: 20,
+        states_min: 1_000,
+        faults: FEW_FAULTS,
+        ..SMALL
+    });
+}
+
+#[test]
+fn a_batch_with_a_pack_of_its_own() {
+    try_all(&Scenario {
+        name: "a batch with a pack of its own",
+        run: |session| {
+            session.act(|store| commit(store, large(BATCH_INLINE_MAX_BYTES as u64 + (2 << 20)), vec![tag(2)]))?;
+            session.act(|store| commit(store, step(2), vec![tag(3)]))
+        },
+        states_per_change_max: 12,
+        states_min: 300,
+        faults: FEW_FAULTS,
+        ..SMALL
+    });
+}
+
+#[test]
+fn a_batch_that_is_given_up() {
+    try_all(&Scenario {
+        name: "a batch that is given up",
+        run: |session| session.act(|store| store.batch().add(large(BATCH_INLINE_MAX_BYTES as u64 + (2 << 20)))),
+        states_per_change_max: 12,
+        states_min: 100,
+        faults: FEW_FAULTS,
+        ..SMALL
+    });
+}
+
+#[test]
+fn a_full_pack_is_followed_by_a_new_one() {
+    try_all(&Scenario {
+        name: "a new pack after a full one",
+        prepare: |session| {
+            two_commits(session)?;
+            // The first fills a pack of its own almost to the brim, the second is appended to it.
+            session.act(|store| commit(store, large(PACK_SEAL_ABOVE_BYTES - (1 << 20)), vec![tag(2)]))?;
+            session.act(|store| commit(store, vec![content(&noise(1_000, 1 << 20), None)], vec![tag(3)]))
+        },
+        run: |session| {
+            (4..6).try_for_each(|number| session.act(|store| commit(store, step(number), vec![tag(number)])))
+        },
+        states_min: 1_000,
+        ..SMALL
+    });
+}
+
+#[test]
+fn a_batch_that_lost_objects_is_never_committed() {
+    let large = large(BATCH_INLINE_MAX_BYTES as u64 + (2 << 20));
+    let disk = MemoryDisk::new(1);
+    let store = Store::open_or_create(Arc::new(disk.clone())).unwrap();
+    for at_call in 0.. {
+        let mut batch = store.batch();
+        disk.set_fault(Some(Fault { at_call, kind: FaultKind::NoSpace, is_lasting: false }));
+        let added = batch.add(large.clone());
+        let struck = disk.strike_count() > 0;
+        disk.set_fault(None);
+        let committed = batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![tag(at_call)] }));
+        assert_eq!(added.is_ok(), committed.is_ok(), "call {at_call}");
+        if !struck {
+            break;
+        }
+        assert!(added.is_err() && store.state().tags.is_empty(), "call {at_call}");
+    }
+    assert_eq!(store.state().tags.len(), 1);
+}
+
+/// Interrupts a scenario and says how much was tried.
+#[expect(clippy::print_stderr, reason = "the number of states is what a reader of the test's output wants to know")]
+fn try_all(scenario: &Scenario) {
+    let count = interrupt(scenario);
+    eprintln!("{}: {count} states", scenario.name);
+}
+
+/// A store with two commits.
+fn two_commits(session: &mut Session) -> Result<()> {
+    session.open()?;
+    (0..2).try_for_each(|number| session.act(|store| commit(store, step(number), vec![tag(number)])))
+}
+
+/// What a step of an agent stores: a file in its next version, a new file, and the tree that names them.
+fn step(number: u64) -> Vec<NewObject> {
+    let version = |number: u64| [noise(0, 2_000), number.to_le_bytes().to_vec()].concat();
+    let edited = version(number);
+    let new = noise(number + 1, 300);
+    let entry = |name: &[u8], bytes: &[u8]| Entry {
+        name: name.into(),
+        kind: Kind::File,
+        mode: 0o644,
+        size: bytes.len() as u64,
+        id: Digest::of(bytes),
+    };
+    let folder = tree::encode(&[entry(b"edited", &edited), entry(b"new", &new)]);
+    let trees = folder.objects.into_iter();
+    let trees = trees.map(|(id, bytes)| NewObject { kind: ObjectKind::Tree, id: id.0, bytes, previous: None });
+    let previous = number.checked_sub(1).map(|before| Digest::of(&version(before)));
+    trees.chain([content(&edited, previous), content(&new, None)]).collect()
+}
+
+/// Incompressible contents of 1 MiB each.
+fn large(length_bytes: u64) -> Vec<NewObject> {
+    (0..length_bytes >> 20).map(|number| content(&noise(number, 1 << 20), None)).collect()
+}
+
+/// Commits many small contents.
+fn commit_many(store: &Store, first: u64, count: u64) -> Result<()> {
+    let objects = (first..first + count).map(|number| content(&noise(number, 20), None)).collect();
+    commit(store, objects, vec![tag(first)])
+}

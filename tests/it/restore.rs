@@ -1,0 +1,243 @@
+//! Exact and safe: a restore in place gives the target, touches nothing else, and can be undone.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use retrograde::error::ErrorKind;
+use retrograde::ops::restore::restore_into;
+use retrograde::path::TreePath;
+use retrograde::workspace::config::parse;
+use retrograde::workspace::materialize::Options;
+
+use crate::support::naughty::{Extras, naughty};
+use crate::support::recorder::Recorder;
+use crate::support::walker::{differences, walk};
+
+fn assert_same(recorder: &Recorder, wanted: &crate::support::walker::Nodes) {
+    let found = walk(&recorder.root);
+    assert!(&found == wanted, "{:#?}", differences(&found, wanted));
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Files, folders and symlinks of every kind that the changes below need.
+fn build(recorder: &Recorder) {
+    for (path, content) in [
+        ("a/one", "1"),
+        ("a/two", "2"),
+        ("b/deep/er/file", "x"),
+        ("c", "c"),
+        ("Case", "upper"),
+        ("mode", "m"),
+        ("keep", "k"),
+    ] {
+        recorder.write(path, content.as_bytes());
+    }
+    symlink("a/one", recorder.root.join("link")).unwrap();
+    std::fs::create_dir_all(recorder.root.join("empty/er")).unwrap();
+    recorder.write("locked/inside", b"in a read-only folder");
+    chmod(&recorder.root.join("locked"), 0o555);
+}
+
+/// Swaps every kind with every other, among much else.
+#[expect(clippy::disallowed_methods, reason = "tests change files of their own")]
+fn wreck(recorder: &Recorder, outside: &Path) {
+    let at = |path: &str| recorder.root.join(path);
+    std::fs::remove_dir_all(at("a")).unwrap();
+    symlink(outside, at("a")).unwrap();
+    std::fs::remove_dir_all(at("b")).unwrap();
+    recorder.write("b", b"a file now");
+    std::fs::remove_file(at("c")).unwrap();
+    recorder.write("c/inside/file", b"a folder now");
+    std::fs::remove_file(at("link")).unwrap();
+    std::fs::create_dir(at("link")).unwrap();
+    std::fs::rename(at("Case"), at("case")).unwrap();
+    chmod(&at("mode"), 0o4711);
+    std::fs::remove_dir_all(at("empty")).unwrap();
+    chmod(&at("locked"), 0o755);
+    std::fs::remove_file(at("locked/inside")).unwrap();
+    recorder.write("locked/new", b"new");
+    chmod(&at("locked"), 0o500);
+    recorder.write("new/folder/file", b"new");
+}
+
+#[test]
+fn any_change_is_undone_and_done_again() {
+    let recorder = Recorder::new();
+    let outside = recorder.scratch.join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    build(&recorder);
+    let before = walk(&recorder.root);
+    let first = recorder.snap().snapshot;
+    let outside_before = walk(&outside);
+    wreck(&recorder, &outside);
+    let wrecked = walk(&recorder.root);
+    let kept = recorder.root.join("keep").metadata().unwrap();
+
+    let dry = recorder.restore_with(first, &[], true).unwrap();
+    assert!(dry.applied.is_none());
+    assert_same(&recorder, &wrecked);
+
+    let real = recorder.restore(first);
+    assert_eq!(dry.plan, real.plan, "a dry run plans what the real one does");
+    assert_eq!(real.applied.unwrap().kept, []);
+    assert_same(&recorder, &before);
+    assert_eq!(walk(&outside), outside_before);
+    let after = recorder.root.join("keep").metadata().unwrap();
+    assert_eq!(
+        (after.mtime_nsec(), after.ino(), after.ctime_nsec()),
+        (kept.mtime_nsec(), kept.ino(), kept.ctime_nsec())
+    );
+
+    recorder.undo();
+    assert_same(&recorder, &wrecked);
+    recorder.redo();
+    assert_same(&recorder, &before);
+    recorder.undo();
+    assert_same(&recorder, &wrecked);
+    assert_eq!(walk(&outside), outside_before);
+    assert_eq!(recorder.restore_with(first, &["a"], false).unwrap().applied.unwrap().kept, []);
+    assert_eq!(recorder.read("a/one"), b"1");
+    assert_eq!(recorder.read("b"), b"a file now", "only the named path is restored");
+}
+
+#[test]
+fn history_branches_after_a_restore() {
+    let recorder = Recorder::new();
+    recorder.write("f", b"1");
+    let first = recorder.snap();
+    recorder.write("f", b"2");
+    let second = recorder.snap();
+    recorder.restore(first.snapshot);
+    assert!(!recorder.snap().recorded, "the workspace is exactly the restored snapshot");
+    recorder.write("f", b"3");
+    let third = recorder.snap();
+    assert_eq!(second.parents, [first.snapshot]);
+    assert_eq!((third.parents.clone(), third.step), (vec![first.snapshot], 3));
+}
+
+#[test]
+fn excluded_and_omitted_paths_are_left_alone() {
+    let recorder = Recorder::new();
+    recorder.write("src/main", b"1");
+    let first = recorder.snap().snapshot;
+    recorder.write("node_modules/x/index.js", b"precious");
+    recorder.write("src/node_modules/y", b"precious too");
+    recorder.write(".git/HEAD", b"ref: refs/heads/main");
+    rustix_fifo(&recorder.root.join("src/pipe"));
+    recorder.write("src/main", b"2");
+    let outcome = recorder.restore(first);
+    assert_eq!(outcome.applied.unwrap().kept, []);
+    assert_eq!(recorder.read("src/main"), b"1");
+    for path in ["node_modules/x/index.js", "src/node_modules/y", ".git/HEAD", "src/pipe"] {
+        assert!(recorder.root.join(path).exists(), "{path} was never captured and must stay");
+    }
+}
+
+fn rustix_fifo(path: &Path) {
+    let status = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_folder_that_was_new_but_holds_something_excluded_is_kept_and_said_so() {
+    let recorder = Recorder::new();
+    recorder.write("f", b"1");
+    let first = recorder.snap().snapshot;
+    recorder.write("new/file", b"1");
+    recorder.write("new/node_modules/x", b"precious");
+    let kept = recorder.restore(first).applied.unwrap().kept;
+    assert_eq!(kept.iter().map(|kept| kept.path.to_string()).collect::<Vec<_>>(), ["new"]);
+    assert_eq!(recorder.read("new/node_modules/x"), b"precious");
+    assert!(!recorder.root.join("new/file").exists());
+}
+
+#[test]
+fn what_the_target_never_looked_at_is_not_deleted() {
+    let mut recorder = Recorder::new();
+    recorder.config = parse("[capture]\nexclude = [\"data/\"]\n", Path::new("retro.toml")).unwrap();
+    recorder.write("f", b"1");
+    recorder.write("data/rows", b"precious");
+    let first = recorder.snap().snapshot;
+    recorder.config = parse("", Path::new("retro.toml")).unwrap();
+    recorder.write("f", b"2");
+    recorder.snap();
+    recorder.restore(first);
+    assert_eq!(recorder.read("f"), b"1");
+    assert_eq!(recorder.read("data/rows"), b"precious", "the target's rules left it out");
+}
+
+#[test]
+fn the_naughty_workspace_is_emptied_and_comes_back_in_place() {
+    let recorder = Recorder::new();
+    naughty(&recorder.root, Extras::default());
+    let before = walk(&recorder.root);
+    let full = recorder.snap().snapshot;
+    let other = Recorder::new();
+    drop(other);
+    let names: Vec<_> = std::fs::read_dir(&recorder.root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.len() > 5);
+    for name in ["names", "links", "modes", "hard", "empty"] {
+        let moved = recorder.scratch.join(&format!("moved-{name}"));
+        #[expect(clippy::disallowed_methods, reason = "tests move files of their own")]
+        std::fs::rename(recorder.root.join(name), moved).unwrap();
+    }
+    let wrecked = walk(&recorder.root);
+    recorder.restore(full);
+    let mut found = walk(&recorder.root);
+    let mut wanted = before;
+    // What is excluded by name (editors' own files) was moved away with its folder and never captured.
+    for path in [&b"names/~"[..], b"names/.#."] {
+        wanted.remove(path);
+        found.remove(path);
+    }
+    // Other names of a file come back as files of their own; the walker does not look at inodes.
+    assert!(found == wanted, "{:#?}", differences(&found, &wanted));
+    recorder.undo();
+    assert_same(&recorder, &wrecked);
+}
+
+#[test]
+fn single_paths_go_into_another_folder_too() {
+    let recorder = Recorder::new();
+    recorder.write("a/b/c", b"deep");
+    recorder.write("a/other", b"not asked for");
+    chmod(&recorder.root.join("a"), 0o750);
+    let first = recorder.snap().snapshot;
+    let target = recorder.scratch.join("out");
+    let path = TreePath::new(b"a/b").unwrap();
+    restore_into(&recorder.store, first, &[path], &target, &Options::default()).unwrap();
+    let found: BTreeMap<_, _> = walk(&target);
+    assert_eq!(found.keys().map(|path| path.escape_ascii().to_string()).collect::<Vec<_>>(), ["", "a", "a/b", "a/b/c"]);
+    assert_eq!(found[&b"a"[..].to_vec()].mode, 0o750);
+    let missing = TreePath::new(b"a/none").unwrap();
+    let error = restore_into(&recorder.store, first, &[missing], &recorder.scratch.join("x"), &Options::default());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn without_a_restore_there_is_nothing_to_undo() {
+    let recorder = Recorder::new();
+    recorder.write("f", b"1");
+    recorder.snap();
+    let root = recorder.store_root();
+    let error = retrograde::ops::restore::undo(
+        &recorder.store,
+        recorder.workspace,
+        1,
+        &retrograde::ops::restore::RestoreOptions {
+            paths: Vec::new(),
+            safety: true,
+            dry_run: false,
+            config: &recorder.config,
+            store_root: Some(&root),
+            now: retrograde::time::now(),
+            progress: &retrograde::progress::Silent,
+        },
+    )
+    .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}

@@ -1,0 +1,133 @@
+//! A store and a workspace to record, through the library.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use retrograde::disk::local::LocalDisk;
+use retrograde::error::Result;
+use retrograde::id::{SnapshotId, WorkspaceId};
+use retrograde::ops::capture::CaptureOptions;
+use retrograde::ops::register::{Guard, register, resolve_folder};
+use retrograde::ops::restore::{RestoreOptions, RestoreOutcome, redo, restore, undo};
+use retrograde::ops::snap::{SnapOptions, SnapOutcome, snap};
+use retrograde::ops::status::{Status, status};
+use retrograde::path::TreePath;
+use retrograde::progress::Silent;
+use retrograde::store::Store;
+use retrograde::time::now;
+use retrograde::workspace::config::Config;
+
+use super::scratch::Scratch;
+
+/// A workspace that is recorded in a store of its own.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    pub(crate) scratch: Scratch,
+    pub(crate) root: PathBuf,
+    pub(crate) store: Store,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) config: Config,
+}
+
+impl Recorder {
+    /// An empty folder, registered in a new store beside it.
+    pub(crate) fn new() -> Self {
+        let scratch = Scratch::new();
+        let root = scratch.join("workspace");
+        std::fs::create_dir(&root).unwrap();
+        Self::of(scratch, &root)
+    }
+
+    /// A folder in `scratch`, registered in the store `store` beside it.
+    pub(crate) fn of(scratch: Scratch, root: &Path) -> Self {
+        let store = open_store(&scratch.join("store"));
+        let root = resolve_folder(root).unwrap();
+        let (workspace, _) = register(&store, &root, &Guard::default(), now()).unwrap();
+        Self { scratch, root, store, workspace, config: Config::default() }
+    }
+
+    /// The folder of the store.
+    pub(crate) fn store_root(&self) -> PathBuf {
+        self.scratch.join("store")
+    }
+
+    pub(crate) fn try_snap(&self) -> Result<SnapOutcome> {
+        snap(
+            &self.store,
+            self.workspace,
+            &SnapOptions {
+                message: String::new(),
+                run: "main".to_owned(),
+                event: None,
+                tag: None,
+                allow_empty: false,
+                config: &self.config,
+                store_root: Some(&self.store_root()),
+                git: None,
+                now: now(),
+                progress: &Silent,
+            },
+        )
+    }
+
+    pub(crate) fn snap(&self) -> SnapOutcome {
+        self.try_snap().unwrap()
+    }
+
+    pub(crate) fn restore_with(&self, target: SnapshotId, paths: &[&str], dry_run: bool) -> Result<RestoreOutcome> {
+        let store_root = self.store_root();
+        let paths = paths.iter().map(|path| TreePath::new(path.as_bytes()).unwrap()).collect();
+        let options = RestoreOptions { paths, dry_run, ..self.restore_options(&store_root) };
+        restore(&self.store, self.workspace, target, &options)
+    }
+
+    pub(crate) fn restore(&self, target: SnapshotId) -> RestoreOutcome {
+        self.restore_with(target, &[], false).unwrap()
+    }
+
+    pub(crate) fn undo(&self) -> RestoreOutcome {
+        let store_root = self.store_root();
+        undo(&self.store, self.workspace, 1, &self.restore_options(&store_root)).unwrap().remove(0)
+    }
+
+    pub(crate) fn redo(&self) -> RestoreOutcome {
+        let store_root = self.store_root();
+        redo(&self.store, self.workspace, 1, &self.restore_options(&store_root)).unwrap().remove(0)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let store_root = self.store_root();
+        let options =
+            CaptureOptions { config: &self.config, store_root: Some(&store_root), now: now(), progress: &Silent };
+        status(&self.store, self.workspace, &options).unwrap()
+    }
+
+    fn restore_options<'a>(&'a self, store_root: &'a Path) -> RestoreOptions<'a> {
+        RestoreOptions {
+            paths: Vec::new(),
+            safety: true,
+            dry_run: false,
+            config: &self.config,
+            store_root: Some(store_root),
+            now: now(),
+            progress: &Silent,
+        }
+    }
+
+    /// Writes a file of the workspace, and the folders above it.
+    #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
+    pub(crate) fn write(&self, path: &str, content: &[u8]) {
+        let path = self.root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn read(&self, path: &str) -> Vec<u8> {
+        std::fs::read(self.root.join(path)).unwrap()
+    }
+}
+
+/// Opens or creates a store.
+pub(crate) fn open_store(folder: &Path) -> Store {
+    Store::open_or_create(Arc::new(LocalDisk::create(folder).unwrap())).unwrap()
+}
