@@ -81,7 +81,7 @@ pub(crate) struct Tree {
 const FULL: Scale = Scale {
     trees: &[
         Tree { files: 3_000, rounds: 15, fresh_rounds: 5 },
-        Tree { files: 20_000, rounds: 11, fresh_rounds: 3 },
+        Tree { files: 20_000, rounds: 11, fresh_rounds: 2 },
         Tree { files: 100_000, rounds: 7, fresh_rounds: 0 },
     ],
     divisor: 1,

@@ -118,11 +118,13 @@ impl Recorder {
             Tool::Git | Tool::GitAutoGc => {
                 let call = without_git_settings(call).arg("--git-dir").arg(&self.store);
                 let call = call.arg("--work-tree").arg(&self.workspace);
-                if self.tool == Tool::Git {
-                    call.args(["-c", "gc.auto=0", "-c", "maintenance.auto=false"])
+                // A collection in the background would take its time from whoever is measured next.
+                let settings = if self.tool == Tool::Git {
+                    ["-c", "gc.auto=0", "-c", "maintenance.auto=false"]
                 } else {
-                    call
-                }
+                    ["-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"]
+                };
+                call.args(settings)
             }
             Tool::Jj => call.args(["--quiet", "--config", "git.colocate=false"]).args([
                 "--config",

@@ -14,7 +14,7 @@ pub(crate) enum Tool {
     Retro,
     /// `git add -A && git commit`, with `gc.auto = 0`: never a collection within a step.
     Git,
-    /// The same as git comes, which looks after every commit whether to collect.
+    /// The same as git comes, which looks after every commit whether to collect; then it does, in the foreground.
     GitAutoGc,
     /// `jj util snapshot`.
     Jj,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
 use crate::id::SnapshotId;
 use crate::store::{State, Store, Workspace};
@@ -54,10 +55,9 @@ pub fn children<'a>(
 
 /// Reads a snapshot. One that is gone is the beginning of history, unless a workspace has it as a step: then it is lost.
 pub(super) fn read(store: &Store, state: &State, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
+    let is_step = || state.snapshots().any(|(_, _, step)| step == id);
     match store.snapshot(id) {
-        Err(error) if error.kind() == ErrorKind::NotFound && !state.snapshots().any(|(_, _, step)| step == id) => {
-            Ok(None)
-        }
+        Err(_) if !store.contains(ObjectKind::Snapshot, &id.0) && !is_step() => Ok(None),
         read => read.map(Some),
     }
 }

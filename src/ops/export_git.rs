@@ -10,6 +10,8 @@
 //! The repository is new, or the folder is empty: nothing of anybody else's is touched. Objects are written first, then
 //! references, HEAD last; a repository whose export was interrupted has no commits.
 
+pub use super::git::trees::LeftOut;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +31,6 @@ use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
 use crate::id::{SnapshotId, WorkspaceId};
-use crate::path::TreePath;
 use crate::progress::Progress;
 use crate::store::Store;
 
@@ -62,22 +63,6 @@ pub struct ExportedGit {
     pub written_bytes: u64,
     /// Paths that git cannot have, in any of the snapshots.
     pub left_out: Vec<LeftOut>,
-}
-
-/// A path that git cannot have.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LeftOut {
-    /// Where.
-    pub path: TreePath,
-    /// Why.
-    pub reason: &'static str,
-}
-
-impl LeftOut {
-    /// Seen from the folder above.
-    pub(super) fn below(&self, name: &[u8]) -> Self {
-        Self { path: TreePath::root().join(name).join(self.path.as_bytes()), reason: self.reason }
-    }
 }
 
 /// Exports `snapshots`, oldest first, into a new repository at `folder`.

@@ -76,7 +76,8 @@ pub fn import_git(
     options: &ImportGitOptions<'_>,
 ) -> Result<Imported> {
     check_run_name(&options.run)?;
-    let repository = isolated().open(folder).map_err(|e| failed(ErrorKind::NotFound, "open git repository", folder, e))?;
+    let repository =
+        isolated().open(folder).map_err(|e| failed(ErrorKind::NotFound, "open git repository", folder, e))?;
     let mut repository: gix::Repository = repository.into();
     repository.object_cache_size_if_unset(OBJECT_CACHE_BYTES);
     let line = Line::resolve(&repository, range)?;
@@ -189,6 +190,8 @@ struct Import<'a> {
 /// What is known of a commit: from what an export kept, or from the commit itself.
 struct About {
     root: TreeId,
+    /// Paths in it, where they were counted.
+    paths: Option<u64>,
     root_mode: u16,
     run: String,
     time: Timestamp,
@@ -258,6 +261,7 @@ impl Import<'_> {
         let omitted = encode_omitted(&sorted(loaded.omitted.to_vec()));
         Ok(About {
             root: loaded.id,
+            paths: Some(loaded.paths),
             // Git does not know it; what the workspace's folder has is the likeliest.
             root_mode: self.head.as_ref().map_or(0o755, |(_, head)| head.root_mode),
             run,
@@ -284,6 +288,7 @@ impl Import<'_> {
         };
         Ok(About {
             root: kept.root,
+            paths: None,
             root_mode: kept.root_mode,
             run: kept.run,
             time: kept.time,
@@ -305,7 +310,10 @@ impl Import<'_> {
         outcome: &mut Imported,
     ) -> Result<Snapshot> {
         let before = self.head.as_ref().map(|(_, head)| head);
-        let mut changes = self.changes(turn, about.root)?;
+        let mut changes = match (before, about.paths) {
+            (None, Some(added)) => ChangeCounts { added, ..ChangeCounts::default() },
+            _ => self.changes(turn, about.root)?,
+        };
         changes.modified += u64::from(before.is_some_and(|head| head.root_mode != about.root_mode));
         outcome.exact += u64::from(about.is_exact);
         outcome.omitted = match about.omitted.inline() {
@@ -374,7 +382,8 @@ fn said(message: &str) -> (String, Option<String>) {
         return (shortened(message), None);
     };
     let ours = [TRAILER_SNAPSHOT, TRAILER_STEP, TRAILER_RUN];
-    let is_ours = |line: &&str| ours.iter().any(|name| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(": ")));
+    let is_ours =
+        |line: &&str| ours.iter().any(|name| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(": ")));
     let others: Vec<&str> = trailers.lines().filter(|line| !is_ours(line)).collect();
     let body = if body == format!("step {step}") { "" } else { body };
     let message = if others.is_empty() { body.to_owned() } else { format!("{body}\n\n{}", others.join("\n")) };

@@ -14,7 +14,13 @@
 pub mod capture;
 pub mod cat;
 pub mod compare;
+#[cfg(feature = "git")]
+pub mod export_git;
 pub mod export_tar;
+#[cfg(feature = "git")]
+mod git;
+#[cfg(feature = "git")]
+pub mod import_git;
 pub mod ingest;
 pub mod log;
 pub mod ls;

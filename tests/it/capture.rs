@@ -9,6 +9,7 @@ use retrograde::time::now;
 
 use crate::support::recorder::{Recorder, open_store};
 
+/// W7.
 #[test]
 fn same_size_edits_within_one_tick_are_seen() {
     let recorder = Recorder::new();
@@ -56,6 +57,7 @@ impl NowForTests for SystemTime {
     }
 }
 
+/// W6.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
 fn whatever_becomes_of_the_stat_cache_the_snapshot_is_right() {

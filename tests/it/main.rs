@@ -1,9 +1,12 @@
 //! The integration tests: one binary, one module for each promise or command.
 
 mod capture;
+mod cli;
 mod crash;
 mod floors;
 mod format_doc;
+mod fuzz;
+mod readme;
 mod requirements;
 mod restore;
 mod round_trip;

@@ -7,6 +7,9 @@ use crate::recorder::Recorder;
 use crate::report::{Bound, Row, Series, Sheet, Unit};
 use crate::tools::Tool;
 
+/// Rounds that slow peers take part in.
+const SLOW_ROUNDS_MAX: usize = 1;
+
 pub(crate) fn sheet() -> Sheet {
     Sheet::new(
         "First snapshot",
@@ -23,7 +26,7 @@ pub(crate) fn measure(bench: &Bench, workspace: &Workspace, rounds: usize, sheet
     let mut times = vec![Series::default(); order.len()];
     let columns = order.clone();
     for round in 0..rounds {
-        for &tool in &order {
+        for &tool in order.iter().filter(|tool| round < SLOW_ROUNDS_MAX || !tool.is_slow()) {
             let recorder = Recorder::create(tool, &bench.surroundings, &workspace.root, &under)?;
             flush(&under)?;
             let taken = recorder.snap()?;

@@ -9,8 +9,9 @@ use crate::race::{Entrant, Rules, enter as enter_tools, race};
 use crate::report::{Bound, Row, Series, Sheet, Unit};
 use crate::rng::Rng;
 use crate::text;
+use crate::tools::Tool;
 
-/// Slow peers take part in workspaces up to this size, and in this many rounds.
+/// Slow peers, and git when it collects, take part in workspaces up to this size, and in this many rounds.
 const SLOW_FILES_MAX: usize = 20_000;
 const SLOW_ROUNDS_MAX: usize = 3;
 
@@ -30,8 +31,8 @@ pub(crate) fn sheet() -> Sheet {
 /// Enters all tools that a workspace of this size allows, with a first snapshot in each store. Their memory is noted.
 pub(crate) fn enter(bench: &Bench, workspace: &Workspace, size: Tree, memory: &mut Sheet) -> Result<Vec<Entrant>> {
     bench.progress(&format!("entering tools for {}", workspace.label));
-    let tools = bench.tools(|tool| !tool.is_slow() || size.files <= SLOW_FILES_MAX);
-    let rounds_max = |tool: crate::tools::Tool| if tool.is_slow() { SLOW_ROUNDS_MAX } else { usize::MAX };
+    let tools = bench.tools(|tool| size.files <= SLOW_FILES_MAX || !(tool.is_slow() || tool == Tool::GitAutoGc));
+    let rounds_max = |tool: Tool| if tool.is_slow() { SLOW_ROUNDS_MAX } else { usize::MAX };
     let under = bench.folder("stores")?;
     let mut entrants = enter_tools(&tools, &workspace.root, &under, &bench.surroundings, rounds_max)?;
     let scratch = bench.folder("scratch")?;

@@ -19,6 +19,9 @@ use crate::tools::Tool;
 /// Up to here every peer takes part; a slow one writes every file anew.
 const SLOW_FILES_MAX: usize = 5_000;
 
+/// Rounds that it takes part in.
+const SLOW_ROUNDS_MAX: usize = 1;
+
 /// Column of a snapshot of retro's that finds nothing changed, taken in the same rounds.
 const UNCHANGED: &str = "retro snap";
 
@@ -62,7 +65,7 @@ pub(crate) fn measure_in_place(
         for turn in 0..recorders.len() {
             let at = (turn + round) % recorders.len();
             let recorder = recorders[at];
-            if recorder.tool.is_slow() && round >= 3 {
+            if recorder.tool.is_slow() && round >= SLOW_ROUNDS_MAX {
                 continue;
             }
             let before = change(workspace, &mut rng)?;
@@ -121,6 +124,9 @@ pub(crate) fn measure_full(
     for round in 0..rounds {
         for turn in 0..fillers.len() {
             let at = (turn + round) % fillers.len();
+            if fillers[at].is_slow() && round >= SLOW_ROUNDS_MAX {
+                continue;
+            }
             let target = bench.folder("target")?;
             flush(&target)?;
             series[at].set(round, milliseconds(fillers[at].fill(bench, workspace, &target)?));
@@ -147,6 +153,10 @@ impl Filler<'_> {
             Self::Copy => "cp",
             Self::Tool(recorder, _) => recorder.tool.column(),
         }
+    }
+
+    fn is_slow(&self) -> bool {
+        matches!(self, Self::Tool(recorder, _) if recorder.tool.is_slow())
     }
 
     fn fill(&self, bench: &Bench, workspace: &Workspace, target: &Path) -> Result<Duration> {

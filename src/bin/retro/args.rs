@@ -289,7 +289,7 @@ pub(crate) struct Export {
     #[arg(value_name = "REV")]
     pub(crate) rev: Option<String>,
     /// Write one step to FILE, which does not exist; `-` is standard output
-    #[arg(long, value_name = "FILE", required_unless_present = "git", conflicts_with = "git")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) tar: Option<PathBuf>,
     /// Write steps as commits of a bare repository in DIR, which is empty or does not exist
     #[arg(long, value_name = "DIR")]
@@ -366,7 +366,9 @@ pub(crate) fn command() -> clap::Command {
     }
     let template =
         "{about}\n\n{usage-heading} {usage}\n\n{before-help}Options, before or after the verb:\n{options}{after-help}";
+    let format = clap::ArgGroup::new("format").args(["tar", "git"]).required(true);
     command
+        .mut_subcommand("export", |export| export.group(format))
         .override_usage("retro [OPTIONS] VERB [ARGUMENTS]")
         .help_template(template)
         .before_help(verbs.trim_end().to_owned())

@@ -51,14 +51,15 @@ pub(crate) struct Opened {
 }
 
 impl Context {
-    /// A path as given on the command line.
+    /// A path as given on the command line, absolute, symlinks resolved as far as there is anything.
     pub(crate) fn at(&self, path: &Path) -> Result<PathBuf> {
-        match &self.global.directory {
+        let absolute = match &self.global.directory {
             Some(directory) if path.is_relative() && !path.as_os_str().is_empty() => {
-                self.environment.absolute(&directory.join(path))
+                self.environment.absolute(&directory.join(path))?
             }
-            _ => self.environment.absolute(path),
-        }
+            _ => self.environment.absolute(path)?,
+        };
+        Ok(resolved(&absolute))
     }
 
     /// The current folder, or that of `-C`, symlinks resolved as far as there are folders.
@@ -205,16 +206,16 @@ impl Opened {
     }
 }
 
-/// A path with the symlinks in it resolved as far as there is anything.
+/// A path with the symlinks in it resolved as far as there is anything; what is not there has no symlinks, and its `..`
+/// are taken as they are written.
 pub(crate) fn resolved(path: &Path) -> PathBuf {
-    let path = normal(path);
     for ancestor in path.ancestors() {
         if let Ok(real) = std::fs::canonicalize(ancestor) {
             let rest = path.strip_prefix(ancestor).expect("an ancestor is a prefix");
-            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+            return normal(&real.join(rest));
         }
     }
-    path
+    normal(path)
 }
 
 /// A path without `.`, and with each `..` taken off what stands before it.
@@ -257,5 +258,6 @@ mod tests {
         std::os::unix::fs::symlink("there", real.join("link")).unwrap();
         assert_eq!(resolved(&real.join("link/gone/deeper")), real.join("there/gone/deeper"));
         assert_eq!(resolved(&real.join("link")), real.join("there"));
+        assert_eq!(resolved(&real.join("gone/../other")), real.join("other"));
     }
 }

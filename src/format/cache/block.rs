@@ -1,12 +1,14 @@
 //! Blocks of a stat cache: one folder each, looked up in place.
+//!
+//! Invariants of a decoded block: the ends of names ascend strictly and fill the names, every kind is known, and a whole
+//! folder has no line about what is gone. So no line can be asked for that is not there.
 
 use super::super::tree::{Kind, MODE_MASK};
 use super::super::{Malformed, Reader, checksum};
 use crate::id::{Digest, TreeId};
 
-/// Length of one entry without its name, in bytes.
-pub const CACHE_ENTRY_LENGTH_BYTES: usize = 4 + 2 + 1 + 1 + 4 * 8 + 32;
-
+/// Length of one line without its name, in bytes.
+const LINE_LENGTH_BYTES: usize = 4 + 2 + 1 + 1 + 4 * 8 + 32;
 
 const BLOCK_HEADER_LENGTH_BYTES: usize = 4 + 4 + 4 + 4 + 4 + 32 + 8 + 8;
 const KIND_GONE: u8 = 0;
@@ -79,7 +81,7 @@ pub struct Block<'a> {
     pub facts: FolderFacts,
     /// The path of the folder.
     pub path: &'a [u8],
-    entries: &'a [[u8; CACHE_ENTRY_LENGTH_BYTES]],
+    entries: &'a [[u8; LINE_LENGTH_BYTES]],
     names: &'a [u8],
 }
 
@@ -200,7 +202,7 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     };
     let facts = FolderFacts { tree: TreeId(Digest(reader.array()?)), size: reader.u64()?, device: reader.u64()? };
     let path = reader.take(path_length)?;
-    let entries = reader.take(count.saturating_mul(CACHE_ENTRY_LENGTH_BYTES))?.as_chunks().0;
+    let entries = reader.take(count.saturating_mul(LINE_LENGTH_BYTES))?.as_chunks().0;
     let names = reader.take(names_length)?;
     reader.finish()?;
     let ends_ascend = entries.is_sorted_by(|a, b| name_end(a) < name_end(b));
@@ -221,7 +223,7 @@ pub fn block_length_bytes(bytes: &[u8]) -> Option<usize> {
     let path_length = reader.u32().ok()? as usize;
     let count = reader.u32().ok()? as usize;
     let names_length = reader.u32().ok()? as usize;
-    let entries_length = count.checked_mul(CACHE_ENTRY_LENGTH_BYTES)?;
+    let entries_length = count.checked_mul(LINE_LENGTH_BYTES)?;
     let length = BLOCK_HEADER_LENGTH_BYTES.checked_add(path_length)?.checked_add(entries_length)?;
     length.checked_add(names_length).filter(|&length| length <= bytes.len())
 }
@@ -229,7 +231,7 @@ pub fn block_length_bytes(bytes: &[u8]) -> Option<usize> {
 fn put_line(out: &mut Vec<u8>, line: &Line<'_>, name_end: u32) {
     out.extend_from_slice(&name_end.to_le_bytes());
     let Line::Entry(entry) = line else {
-        out.extend_from_slice(&[0; CACHE_ENTRY_LENGTH_BYTES - 4]);
+        out.extend_from_slice(&[0; LINE_LENGTH_BYTES - 4]);
         return;
     };
     out.extend_from_slice(&entry.mode.to_le_bytes());
@@ -248,7 +250,7 @@ fn put_line(out: &mut Vec<u8>, line: &Line<'_>, name_end: u32) {
     out.extend_from_slice(&entry.id.0);
 }
 
-fn name_end(entry: &[u8; CACHE_ENTRY_LENGTH_BYTES]) -> usize {
+fn name_end(entry: &[u8; LINE_LENGTH_BYTES]) -> usize {
     u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]) as usize
 }
 

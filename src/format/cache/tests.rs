@@ -5,8 +5,8 @@ use super::{
     CACHE_HEADER_LENGTH_BYTES, CacheHeader, Place, block_length_bytes, decode_block, decode_group, decode_header,
     encode_group, encode_header, encode_table, path_hash, places_of, put_block, table,
 };
-use crate::format::{Malformed, checksum};
 use crate::format::tree::Kind;
+use crate::format::{Malformed, checksum};
 use crate::id::{Digest, StoreId, TreeId, WorkspaceId};
 
 const FACTS: FolderFacts = FolderFacts { tree: TreeId(Digest([7; 32])), size: 1 << 40, device: 66_306 };

@@ -3,14 +3,12 @@
 //! Each git tree is mapped once, and one that the commit before had costs a look-up. As on the way out, new folders are
 //! listed first, those below before those above, then their contents are read and stored, then their trees.
 //!
-//! Where an export kept the tree itself, that tree is taken: its lists as they were stored, checked by their ids, and
-//! with them whatever git holds below. Everything that is taken is in the store when [`Loader::exact`] returns, or the
-//! import fails.
+//! Where an export kept the tree itself, [`exact`](super::exact) takes that instead.
 //!
 //! A repository is as hostile as whoever made it. Names must be names, and none that a file system could take for
 //! `.git`, because what is imported may be restored; the size and number of things are bounded.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,8 +21,8 @@ use super::{failed, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Omission, Reason};
-use crate::format::tree::{self, Entry, Kind, Tree, decode, tree_id};
-use crate::id::{BlobId, Digest, TreeId};
+use crate::format::tree::{self, Entry, Kind};
+use crate::id::{BlobId, TreeId};
 use crate::limits::{CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX};
 use crate::ops::ingest::{self, Short};
 use crate::path::{TreePath, check_name, escaped};
@@ -40,20 +38,21 @@ const TARGET_LENGTH_MAX_BYTES: u64 = 4_095;
 /// Blobs looked up at once.
 const READ_COUNT: usize = 128;
 
-/// Most omitted paths below one tree.
-const OMITTED_MAX: usize = 1 << 20;
+/// Most paths below one tree. A few small trees can hold each other a thousand million times; what they say is listed
+/// when snapshots are compared, and must fit in memory.
+const PATHS_MAX: u64 = 4 << 20;
 
 /// Maps git's trees into batches.
 pub(crate) struct Loader<'a> {
-    store: &'a Store,
-    repository: &'a gix::Repository,
+    pub(super) store: &'a Store,
+    pub(super) repository: &'a gix::Repository,
     shared: gix::ThreadSafeRepository,
-    kept: Option<Kept<'a>>,
+    pub(super) kept: Option<Kept<'a>>,
     trees: HashMap<ObjectId, Loaded>,
     /// Content and length; none where the blob is too large.
-    blobs: HashMap<ObjectId, Option<(BlobId, u64)>>,
+    pub(super) blobs: HashMap<ObjectId, Option<(BlobId, u64)>>,
     /// Trees that were taken as they had been kept.
-    taken: HashSet<TreeId>,
+    pub(super) taken: HashSet<TreeId>,
     progress: &'a dyn Progress,
 }
 
@@ -69,6 +68,8 @@ pub(crate) struct Turn<'a, 'b> {
 pub(crate) struct Loaded {
     pub(crate) id: TreeId,
     size: u64,
+    /// Paths below it: files, symlinks and empty folders.
+    pub(crate) paths: u64,
     /// Folders one in another, with itself.
     height: usize,
     /// Paths below it that were not taken.
@@ -84,16 +85,16 @@ struct Planned {
 
 /// A folder as the snapshot before had it: what new versions are stored against.
 #[derive(Default)]
-struct Before {
+pub(super) struct Before {
     tree: Option<TreeId>,
     entries: Vec<Entry>,
 }
 
 #[derive(Clone, Debug)]
-struct GitEntry {
-    name: Box<[u8]>,
-    kind: EntryKind,
-    id: ObjectId,
+pub(super) struct GitEntry {
+    pub(super) name: Box<[u8]>,
+    pub(super) kind: EntryKind,
+    pub(super) id: ObjectId,
 }
 
 impl<'a> Loader<'a> {
@@ -116,7 +117,12 @@ impl<'a> Loader<'a> {
     }
 
     /// Maps a git tree and everything below it. `previous` is the tree that the snapshot before had in its place.
-    pub(crate) fn plain(&mut self, turn: &mut Turn<'_, '_>, root: ObjectId, previous: Option<TreeId>) -> Result<Loaded> {
+    pub(crate) fn plain(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        root: ObjectId,
+        previous: Option<TreeId>,
+    ) -> Result<Loaded> {
         let plan = self.plan(turn, root, previous)?;
         let blobs = plan.iter().flat_map(|folder| {
             let held = folder.entries.iter().filter(|entry| !matches!(entry.kind, EntryKind::Tree | EntryKind::Commit));
@@ -132,61 +138,6 @@ impl<'a> Loader<'a> {
         Ok(self.trees[&root].clone())
     }
 
-    /// Takes the tree `root` as it was kept, with what git's tree `git_root` holds of it.
-    pub(crate) fn exact(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        root: TreeId,
-        git_root: ObjectId,
-        previous: Option<TreeId>,
-    ) -> Result<()> {
-        let found = self.collect(root, git_root, previous)?;
-        for (git_tree, expected, previous) in found.plain {
-            if self.plain(turn, git_tree, previous)?.id != expected {
-                return Err(mismatch(expected));
-            }
-        }
-        self.add_blobs(turn, found.blobs.iter().map(|wanted| (wanted.git, wanted.previous)).collect())?;
-        for wanted in found.blobs {
-            match self.blobs[&wanted.git] {
-                None => return Err(too_large(wanted.git)),
-                Some(held) if held != (wanted.blob, wanted.size) => return Err(mismatch(wanted.blob)),
-                Some(_) => {}
-            }
-        }
-        for object in &found.lists {
-            let id = TreeId(object.id);
-            turn.fresh.insert(id, object.bytes.clone());
-            self.taken.insert(id);
-        }
-        turn.batch.add(found.lists)
-    }
-
-    /// Reads content that was kept because no commit has it.
-    pub(crate) fn read(&self, id: BlobId) -> Result<Vec<u8>> {
-        let git = self.kept_content(id)?;
-        let object = self.repository.find_object(git).map_err(|e| self.failed(git, e))?;
-        let bytes = object.detach().data;
-        if BlobId(Digest::of(&bytes)) == id { Ok(bytes) } else { Err(mismatch(id)) }
-    }
-
-    /// Adds content that was kept because no commit has it.
-    pub(crate) fn content(&mut self, turn: &mut Turn<'_, '_>, id: BlobId) -> Result<()> {
-        let git = self.kept_content(id)?;
-        self.add_blobs(turn, vec![(git, None)])?;
-        match self.blobs[&git] {
-            None => Err(too_large(git)),
-            Some((found, _)) if found != id => Err(mismatch(id)),
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// The blob that holds content which was kept.
-    fn kept_content(&self, id: BlobId) -> Result<ObjectId> {
-        let found = self.kept.as_ref().map(|kept| kept.content(id)).transpose()?.flatten();
-        found.ok_or_else(|| missing(id))
-    }
-
     /// New folders at and below `root`, each after those below it.
     fn plan(&self, turn: &Turn<'_, '_>, root: ObjectId, previous: Option<TreeId>) -> Result<Vec<Planned>> {
         let mut plan: Vec<Planned> = Vec::new();
@@ -199,7 +150,7 @@ impl<'a> Loader<'a> {
                 && !planned.contains(&id)
             {
                 if stack.len() > FOLDER_DEPTH_MAX {
-                    return Err(too_deep(root));
+                    return Err(too_large_tree(root));
                 }
                 let entries = self.git_folder(id)?;
                 stack.push((Planned { id, entries, before: Before::read(self.store, previous) }, 0));
@@ -230,12 +181,17 @@ impl<'a> Loader<'a> {
         let mut entries = Vec::with_capacity(folder.entries.len());
         let mut omitted: Vec<Omission> = Vec::new();
         let mut height = 0;
+        let mut paths: u64 = 0;
         for entry in &folder.entries {
             let path = || TreePath::root().join(&entry.name);
             let name = entry.name.clone();
             if entry.kind == EntryKind::Tree {
                 let below = &self.trees[&entry.id];
                 height = height.max(below.height);
+                paths += below.paths.max(1);
+                if paths + (omitted.len() + below.omitted.len()) as u64 > PATHS_MAX {
+                    return Err(too_large_tree(folder.id));
+                }
                 omitted.extend(below.omitted.iter().map(|omission| omission_below(&entry.name, omission)));
                 entries.push(Entry { name, kind: Kind::Folder, mode: 0o755, size: below.size, id: below.id.0 });
                 continue;
@@ -247,13 +203,14 @@ impl<'a> Loader<'a> {
                         EntryKind::BlobExecutable => (Kind::File, 0o755),
                         _ => (Kind::File, 0o644),
                     };
+                    paths += 1;
                     entries.push(Entry { name, kind, mode, size, id: id.0 });
                 }
                 Err(reason) => omitted.push(Omission { path: path(), reason }),
             }
         }
-        if omitted.len() > OMITTED_MAX || height >= FOLDER_DEPTH_MAX {
-            return Err(too_deep(folder.id));
+        if paths > PATHS_MAX || height >= FOLDER_DEPTH_MAX {
+            return Err(too_large_tree(folder.id));
         }
         let encoded = tree::encode(&entries);
         let (id, size) = (encoded.id(), encoded.size);
@@ -263,7 +220,7 @@ impl<'a> Loader<'a> {
             turn.fresh.insert(list, bytes.clone());
             objects.push(NewObject { kind: ObjectKind::Tree, id: list.0, bytes, previous });
         }
-        Ok(Loaded { id, size, height: height + 1, omitted: omitted.into() })
+        Ok(Loaded { id, size, paths, height: height + 1, omitted: omitted.into() })
     }
 
     /// The content of a file or symlink, or why there is none.
@@ -285,7 +242,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Entries of a git tree, in the store's order.
-    fn git_folder(&self, id: ObjectId) -> Result<Vec<GitEntry>> {
+    pub(super) fn git_folder(&self, id: ObjectId) -> Result<Vec<GitEntry>> {
         let tree = self.repository.find_tree(id).map_err(|e| self.failed(id, e))?;
         let mut entries = Vec::new();
         for entry in tree.iter() {
@@ -310,7 +267,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Reads blobs that were not read before, and adds their contents. Each comes with what it is probably most like.
-    fn add_blobs(&mut self, turn: &mut Turn<'_, '_>, wanted: Vec<(ObjectId, Option<BlobId>)>) -> Result<()> {
+    pub(super) fn add_blobs(&mut self, turn: &mut Turn<'_, '_>, wanted: Vec<(ObjectId, Option<BlobId>)>) -> Result<()> {
         let mut seen = HashSet::new();
         let is_new = |(git, _): &(ObjectId, _)| !self.is_stored(turn, *git) && seen.insert(*git);
         let wanted: Vec<(ObjectId, Option<BlobId>)> = wanted.into_iter().filter(is_new).collect();
@@ -368,128 +325,14 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    fn failed(&self, id: ObjectId, error: impl std::fmt::Display) -> Error {
+    pub(super) fn failed(&self, id: ObjectId, error: impl std::fmt::Display) -> Error {
         object_failed(self.repository.git_dir(), id, error)
-    }
-}
-
-/// What a kept tree is made of.
-#[derive(Default)]
-struct Found {
-    lists: Vec<NewObject>,
-    /// Git trees that hold a folder exactly, with its id.
-    plain: Vec<(ObjectId, TreeId, Option<TreeId>)>,
-    blobs: Vec<Wanted>,
-}
-
-/// A blob of git, and the content it must be.
-struct Wanted {
-    git: ObjectId,
-    blob: BlobId,
-    size: u64,
-    previous: Option<BlobId>,
-}
-
-/// A list of a kept tree that is still to be read.
-struct Todo {
-    id: TreeId,
-    depth: usize,
-    place: Place,
-}
-
-enum Place {
-    /// A folder, what git holds of it, and what it was before.
-    Folder(Option<ObjectId>, Option<TreeId>),
-    /// A list of a folder that is split.
-    List(Arc<Surroundings>),
-}
-
-/// What git holds of a folder, and what it was before.
-#[derive(Default)]
-struct Surroundings {
-    git: BTreeMap<Box<[u8]>, GitEntry>,
-    before: Before,
-}
-
-impl Loader<'_> {
-    fn collect(&self, root: TreeId, git_root: ObjectId, previous: Option<TreeId>) -> Result<Found> {
-        let mut found = Found::default();
-        let mut seen = HashSet::new();
-        let mut todo = vec![Todo { id: root, depth: 0, place: Place::Folder(Some(git_root), previous) }];
-        while let Some(Todo { id, depth, place }) = todo.pop() {
-            let is_taken = self.taken.contains(&id) && self.store.contains(ObjectKind::Tree, &id.0);
-            if is_taken || !seen.insert(id) {
-                continue;
-            }
-            if depth > FOLDER_DEPTH_MAX {
-                return Err(too_deep(id));
-            }
-            let kept = self.kept.as_ref().map(|kept| kept.tree(id)).transpose()?.flatten();
-            let (bytes, around, previous) = match (kept, place) {
-                (None, Place::Folder(Some(git), previous)) => {
-                    found.plain.push((git, id, previous));
-                    continue;
-                }
-                (None, _) => return Err(missing(id)),
-                (Some(bytes), Place::Folder(git, previous)) => {
-                    (bytes, Arc::new(self.surroundings(git, previous)?), previous)
-                }
-                (Some(bytes), Place::List(around)) => (bytes, around, None),
-            };
-            if tree_id(&bytes) != id {
-                return Err(mismatch(id));
-            }
-            match decode(&bytes).map_err(|e| e.during("import kept tree", id))? {
-                Tree::Node { children, .. } => todo.extend(children.iter().map(|child| {
-                    Todo { id: child.id, depth, place: Place::List(Arc::clone(&around)) }
-                })),
-                Tree::Leaf(entries) => {
-                    for entry in entries {
-                        self.sort_in(&entry, &around, depth, &mut found, &mut todo)?;
-                    }
-                }
-            }
-            let previous = previous.map(|tree| tree.0);
-            found.lists.push(NewObject { kind: ObjectKind::Tree, id: id.0, bytes, previous });
-        }
-        Ok(found)
-    }
-
-    /// Finds where an entry of a kept list comes from.
-    fn sort_in(
-        &self,
-        entry: &Entry,
-        around: &Surroundings,
-        depth: usize,
-        found: &mut Found,
-        todo: &mut Vec<Todo>,
-    ) -> Result<()> {
-        let git = around.git.get(&entry.name);
-        if let Some(id) = entry.tree() {
-            let git = git.filter(|git| git.kind == EntryKind::Tree).map(|git| git.id);
-            let place = Place::Folder(git, around.before.folder(&entry.name));
-            todo.push(Todo { id, depth: depth + 1, place });
-            return Ok(());
-        }
-        let blob = BlobId(entry.id);
-        let git = match git.filter(|git| !matches!(git.kind, EntryKind::Tree | EntryKind::Commit)) {
-            Some(git) => git.id,
-            None => self.kept_content(blob)?,
-        };
-        found.blobs.push(Wanted { git, blob, size: entry.size, previous: around.before.blob(&entry.name) });
-        Ok(())
-    }
-
-    fn surroundings(&self, git: Option<ObjectId>, previous: Option<TreeId>) -> Result<Surroundings> {
-        let entries = git.map(|id| self.git_folder(id)).transpose()?.unwrap_or_default();
-        let git = entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
-        Ok(Surroundings { git, before: Before::read(self.store, previous) })
     }
 }
 
 impl Before {
     /// What cannot be read is left out: it only would have made something smaller.
-    fn read(store: &Store, tree: Option<TreeId>) -> Self {
+    pub(super) fn read(store: &Store, tree: Option<TreeId>) -> Self {
         let entries = tree.and_then(|id| store.folder(id).ok()).unwrap_or_default();
         Self { tree, entries }
     }
@@ -499,11 +342,11 @@ impl Before {
         self.entries.get(at)
     }
 
-    fn blob(&self, name: &[u8]) -> Option<BlobId> {
+    pub(super) fn blob(&self, name: &[u8]) -> Option<BlobId> {
         self.find(name)?.blob()
     }
 
-    fn folder(&self, name: &[u8]) -> Option<TreeId> {
+    pub(super) fn folder(&self, name: &[u8]) -> Option<TreeId> {
         self.find(name)?.tree()
     }
 }
@@ -556,23 +399,12 @@ fn object_failed(repository: &Path, id: ObjectId, error: impl std::fmt::Display)
     failed(ErrorKind::Corrupt, "read git object in", repository, format!("{id}: {error}"))
 }
 
-fn too_large(git: ObjectId) -> Error {
+pub(super) fn too_large(git: ObjectId) -> Error {
     let detail = format!("it is longer than {BLOB_LENGTH_MAX_BYTES} bytes");
     Error::new(ErrorKind::Limit, "import git blob", git, detail)
 }
 
-fn too_deep(tree: impl std::fmt::Display) -> Error {
-    let detail = format!("more than {FOLDER_DEPTH_MAX} folders one in another, or {OMITTED_MAX} paths left out");
+pub(super) fn too_large_tree(tree: impl std::fmt::Display) -> Error {
+    let detail = format!("it has more than {PATHS_MAX} paths, or {FOLDER_DEPTH_MAX} folders one in another");
     Error::new(ErrorKind::Limit, "import git tree", tree, detail)
-}
-
-const IGNORE_HINT: &str = "without the reference `refs/retro/meta` only what git itself holds is imported";
-
-fn missing(what: impl std::fmt::Display) -> Error {
-    Error::corrupt("import what was kept beside git", what, "it is not in the repository").with_hint(IGNORE_HINT)
-}
-
-fn mismatch(what: impl std::fmt::Display) -> Error {
-    Error::corrupt("import what was kept beside git", what, "the repository has something else in its place")
-        .with_hint(IGNORE_HINT)
 }

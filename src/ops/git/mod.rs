@@ -27,6 +27,7 @@
 //! Git is never run. What is written passes `git fsck --strict`: what it would refuse is left out of the trees and
 //! reported.
 
+mod exact;
 pub(super) mod kept;
 pub(super) mod load;
 pub(super) mod names;

@@ -62,9 +62,9 @@ const PROTECTED: component::Options =
 /// Whether some file system might take a name for `.gitattributes`.
 fn is_like_gitattributes(name: &[u8]) -> bool {
     let plain: Vec<u8> = name.iter().filter(|byte| byte.is_ascii()).map(u8::to_ascii_lowercase).collect();
-    plain.split(|&byte| byte == b'\\').any(|part| {
-        part.starts_with(b".gitattributes") || part.starts_with(b"gitatt~") || part.starts_with(b"gi7d29")
-    })
+    plain
+        .split(|&byte| byte == b'\\')
+        .any(|part| part.starts_with(b".gitattributes") || part.starts_with(b"gitatt~") || part.starts_with(b"gi7d29"))
 }
 
 /// Whether every value of a `.gitmodules` is made of characters that no rule of git's is about.
@@ -99,18 +99,19 @@ fn is_harmless_url(url: &[u8]) -> bool {
     while let Some(after) = rest.strip_prefix(b"../").or_else(|| rest.strip_prefix(b"./")) {
         rest = after;
     }
-    let is_relative = rest.len() < url.len();
-    if is_relative {
+    if rest.len() < url.len() {
         return is_harmless_path(rest);
     }
-    let plain = [&b"https://"[..], b"http://", b"ssh://", b"git://", b"git@"];
-    let host = plain.iter().find_map(|scheme| url.strip_prefix(*scheme));
-    // A host and a path; a port or a user's name is fine.
-    host.is_some_and(|rest| {
-        let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b".-@".contains(byte)).count();
-        let after = &rest[length..];
-        let path = after.strip_prefix(b":").or_else(|| after.strip_prefix(b"/"));
-        rest.first().is_some_and(u8::is_ascii_alphanumeric) && path.is_some_and(|path| is_plain(path.trim_start_with(|c| c == '/')))
+    let is_host = |host: &[u8]| host.first().is_some_and(u8::is_ascii_alphanumeric) && is_plain(host);
+    if let Some(rest) = url.strip_prefix(b"git@") {
+        return rest.split_once_str(":").is_some_and(|(host, path)| is_host(host) && is_harmless_path(path));
+    }
+    let schemes = [&b"https://"[..], b"http://", b"ssh://", b"git://"];
+    let rest = schemes.iter().find_map(|scheme| url.strip_prefix(*scheme));
+    rest.and_then(|rest| rest.split_once_str("/")).is_some_and(|(place, path)| {
+        let (host, port) = place.split_once_str(":").unwrap_or((place, b"80"));
+        let is_port = !port.is_empty() && port.len() < 5 && port.iter().all(u8::is_ascii_digit);
+        is_host(host) && is_port && is_harmless_path(path.strip_suffix(b"/").unwrap_or(path))
     })
 }
 

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! (gitformat-pack(5).) Loose objects would be a file for each of them, some hundred thousand for a large history.
-//! There are no deltas: git makes better ones than could be made in passing, when it collects garbage.
+//! There are no deltas: `git repack -adf` makes better ones than could be made in passing. (A plain `git gc` does not
+//! look for any between objects that it finds whole in one pack.)
 //!
 //! Invariants: the pack and its index get their names when they are complete and synced, the index last, so that git
 //! sees both or neither. Content longer than memory allows is handed through in pieces.
@@ -69,7 +70,7 @@ pub(crate) fn packed(kind: Kind, content: &[u8]) -> Result<Packed> {
     Ok(Packed { id, bytes })
 }
 
-/// What git takes for loose objects: it will pack them anew anyway.
+/// What git takes for loose objects.
 const COMPRESSION: Compression = Compression::BEST_SPEED;
 
 impl PackWriter {

@@ -14,7 +14,7 @@ use gix::objs::tree::{Entry as GitEntry, EntryKind};
 use rayon::prelude::*;
 
 use super::kept::{KeptWriter, Section, add_tree};
-use super::pack::{Packed, PackWriter, packed};
+use super::pack::{PackWriter, Packed, packed};
 use super::{DEPTH_MAX, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::total_length_bytes;
@@ -22,10 +22,25 @@ use crate::format::pack::ObjectKind;
 use crate::format::tree::{Entry, Kind, Tree, decode};
 use crate::id::{BlobId, TreeId};
 use crate::limits::{CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES};
-use crate::ops::export_git::LeftOut;
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
 use crate::store::Store;
+
+/// A path that git cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// Where.
+    pub path: TreePath,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl LeftOut {
+    /// Seen from the folder above.
+    fn below(&self, name: &[u8]) -> Self {
+        Self { path: TreePath::root().join(name).join(self.path.as_bytes()), reason: self.reason }
+    }
+}
 
 /// Maps trees and contents into a pack, each once.
 pub(crate) struct Mapper<'a> {
@@ -137,7 +152,9 @@ impl<'a> Mapper<'a> {
                 continue;
             }
             let (kind, oid) = match entry.kind {
-                Kind::File if entry.mode & 0o100 != 0 => (EntryKind::BlobExecutable, Some(self.blobs[&BlobId(entry.id)])),
+                Kind::File if entry.mode & 0o100 != 0 => {
+                    (EntryKind::BlobExecutable, Some(self.blobs[&BlobId(entry.id)]))
+                }
                 Kind::File => (EntryKind::Blob, Some(self.blobs[&BlobId(entry.id)])),
                 Kind::Symlink => (EntryKind::Link, Some(self.blobs[&BlobId(entry.id)])),
                 Kind::Folder => {
@@ -155,7 +172,8 @@ impl<'a> Mapper<'a> {
             let detail = format!("more than {LEFT_OUT_MAX} paths in it cannot be in a git repository");
             return Err(Error::new(ErrorKind::Limit, "export tree", folder.id, detail));
         }
-        if !is_exact {
+        // A folder with nothing in it has no tree in git, so its list must be found without one.
+        if !is_exact || entries.is_empty() {
             self.keep_lists(folder.id)?;
         }
         let tree = if entries.is_empty() { None } else { Some(add_tree(&mut self.pack, entries)?) };

@@ -138,9 +138,27 @@ fn what_was_exported_comes_back_exactly() {
     assert_eq!((imported.snapshots, imported.exact), (7, 7));
     assert_eq!(roots(&to), roots(&from));
     for (new, old) in snapshots(&to).iter().zip(snapshots(&from)) {
-        assert_eq!((new.history, new.time, new.root_mode, new.rules), (old.history, old.time, old.root_mode, old.rules));
+        assert_eq!(
+            (new.history, new.time, new.root_mode, new.rules),
+            (old.history, old.time, old.root_mode, old.rules)
+        );
         assert_eq!((new.cause, &new.message, &new.run), (Cause::Import, &old.message, &old.run));
         assert_eq!(read_all(&to, new.root), read_all(&from, old.root));
+    }
+}
+
+#[test]
+fn every_oddity_comes_back_on_its_own() {
+    let all = strange_steps().swap_remove(0);
+    let deep = Files::from([(path("a/b/c"), Thing::Folder(0o755))]);
+    let alone = all.iter().map(|(path, thing)| Files::from([(path.clone(), thing.clone())]));
+    for files in alone.chain([deep, Files::from([(path("e"), Thing::Folder(0o755))]), Files::new()]) {
+        let from = Bench::new();
+        let ids = from.line(std::slice::from_ref(&files));
+        let to = Bench::new();
+        let imported = import(&to, &Repository::exported(&from, &ids), None);
+        assert_eq!((imported.exact, roots(&to)), (1, roots(&from)), "{:?}", files.keys());
+        assert_eq!(read_all(&to, roots(&to)[0]), read_all(&from, roots(&from)[0]));
     }
 }
 
@@ -172,7 +190,8 @@ fn facts_of_steps_come_back_with_where_git_has_them() {
     let long = Box::leak(format!("{{\"agent\":\"x\",\"input\":\"{}\"}}", "y".repeat(5_000)).into_boxed_str());
     let times: Vec<(TreePath, Timestamp)> =
         (0..400).map(|number| (path(format!("f{number:03}")), Timestamp(number))).collect();
-    let about = About { message: "with\n\nparagraphs", event: long.as_bytes(), times, root_mode: 0o700, ..About::default() };
+    let about =
+        About { message: "with\n\nparagraphs", event: long.as_bytes(), times, root_mode: 0o700, ..About::default() };
     let first = from.take(&Files::from([(path("f"), file(0o644, "1"))]), &about);
     let about = About { parent: Some(first), run: "other", event: br#"{"tool":"bash"}"#, ..About::default() };
     let second = from.take(&Files::new(), &about);
@@ -183,7 +202,10 @@ fn facts_of_steps_come_back_with_where_git_has_them() {
     assert_eq!(to.store.state().tags["good"], imported.first.unwrap().0);
     let [one, two] = &snapshots(&to)[..] else { panic!("two snapshots") };
     assert_eq!((&*one.message, one.root_mode, &*two.run), ("with\n\nparagraphs", 0o700, "other"));
-    assert_eq!(attached(&to.store, &one.times).unwrap(), attached(&from.store, &from.store.snapshot(first).unwrap().times).unwrap());
+    assert_eq!(
+        attached(&to.store, &one.times).unwrap(),
+        attached(&from.store, &from.store.snapshot(first).unwrap().times).unwrap()
+    );
     let event = |snapshot: &Snapshot| -> serde_json::Value {
         serde_json::from_slice(&attached(&to.store, &snapshot.event).unwrap()).unwrap()
     };
@@ -224,20 +246,30 @@ fn any_history_is_imported_along_first_parents() {
         (b"z", EntryKind::Link, git.blob("a".repeat(5_000))),
     ]);
     let merge = git.commit("main", tree, &[first, side], "merge");
+    git.commit("alone", tree, &[], "alone");
     git.git.tag_reference("v1", first, gix::refs::transaction::PreviousValue::Any).unwrap();
     let bench = Bench::new();
-    let before = bench.take(&Files::from([(path("f"), file(0o644, "1"))]), &About { root_mode: 0o775, ..About::default() });
+    let before =
+        bench.take(&Files::from([(path("f"), file(0o644, "1"))]), &About { root_mode: 0o775, ..About::default() });
     let imported = import(&bench, &git, None);
     let all = snapshots(&bench);
     assert_eq!((imported.snapshots, all.len()), (2, 3));
     assert_eq!((imported.first.unwrap().1, imported.last.unwrap().1), (2, 3));
     assert_eq!((all[1].parents[0], all[1].root), (before, all[0].root));
-    assert_eq!((&*all[1].message, &*all[1].run, all[1].time), ("first\n\nbody", "imported", Timestamp::from_seconds(1_000_000)));
+    assert_eq!(
+        (&*all[1].message, &*all[1].run, all[1].time),
+        ("first\n\nbody", "imported", Timestamp::from_seconds(1_000_000))
+    );
     assert_eq!((all[1].root_mode, all[2].cause), (0o775, Cause::Import));
     assert_eq!(all[2].git.as_ref().unwrap().head, Some(merge.to_string()));
     assert_eq!(all[2].git.as_ref().unwrap().branch.as_deref(), Some("main"));
     let changes = all[2].changes;
     assert_eq!((changes.added, changes.modified, changes.deleted), (4, 0, 1));
+    let other = Bench::new();
+    import(&other, &git, Some("alone"));
+    let listed =
+        crate::diff::trees(&other.store, None, Some(roots(&other)[0]), &crate::diff::TreeDiffOptions::default());
+    assert_eq!((snapshots(&other)[0].changes.added, listed.unwrap().len()), (4, 4));
     let omitted: Vec<(String, Reason)> = imported.omitted.iter().map(|o| (o.path.to_string(), o.reason)).collect();
     let expected = [("e/s", Reason::Special), ("l", Reason::Special), ("z", Reason::TooLong)];
     assert_eq!(omitted, expected.map(|(path, reason)| (path.to_owned(), reason)));
@@ -260,11 +292,14 @@ fn ranges_and_revisions_are_those_of_git() {
     assert_eq!(count(&format!("{}..", commits[0])), 4);
     assert_eq!(count("main..main"), 0);
     let bench = Bench::new();
-    for (range, kind) in [("nowhere", ErrorKind::NotFound), ("^main", ErrorKind::Invalid), ("main...main~1", ErrorKind::Invalid)] {
+    for (range, kind) in
+        [("nowhere", ErrorKind::NotFound), ("^main", ErrorKind::Invalid), ("main...main~1", ErrorKind::Invalid)]
+    {
         let error = import_git(&bench.store, bench.workspace, git.folder.path(), Some(range), &options()).unwrap_err();
         assert_eq!(error.kind(), kind, "{range}: {error}");
     }
-    let error = import_git(&bench.store, bench.workspace, &git.folder.path().join("refs"), None, &options()).unwrap_err();
+    let error =
+        import_git(&bench.store, bench.workspace, &git.folder.path().join("refs"), None, &options()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let empty = Repository::new();
     assert!(import_git(&bench.store, bench.workspace, empty.folder.path(), None, &options()).is_err());
@@ -288,9 +323,18 @@ fn hostile_trees_are_refused() {
     for name in [&b".."[..], b".", b"a/b", b""] {
         assert_eq!(refused(&|git| git.tree(&[(name, EntryKind::Blob, one(git))])), ErrorKind::Corrupt);
     }
-    assert_eq!(refused(&|git| git.tree(&[(b"a", EntryKind::Blob, one(git)), (b"a", EntryKind::Link, one(git))])), ErrorKind::Corrupt);
+    assert_eq!(
+        refused(&|git| git.tree(&[(b"a", EntryKind::Blob, one(git)), (b"a", EntryKind::Link, one(git))])),
+        ErrorKind::Corrupt
+    );
     assert_eq!(refused(&|git| git.tree(&[(b"a", EntryKind::Tree, one(git))])), ErrorKind::Corrupt);
-    assert_eq!(refused(&|git| { let tree = git.tree(&[]); git.tree(&[(b"a", EntryKind::Blob, tree)]) }), ErrorKind::Corrupt);
+    assert_eq!(
+        refused(&|git| {
+            let tree = git.tree(&[]);
+            git.tree(&[(b"a", EntryKind::Blob, tree)])
+        }),
+        ErrorKind::Corrupt
+    );
     // A bomb: each of 20 trees holds the one below ten times. It is mapped at once, and too large to list.
     let bomb = |git: &Repository| {
         (0..20).fold(git.tree(&[(b"f", EntryKind::Blob, one(git))]), |below, _| {
@@ -330,7 +374,11 @@ fn what_was_kept_is_not_trusted() {
     let blob = folder.iter().next().unwrap().unwrap().object_id();
     let tree = git.tree(&[(b"f", EntryKind::Blob, git.blob("2"))]);
     let other = git.commit("other", tree, &[], "m").to_string();
-    let filed = git.tree(&[(other[..2].as_bytes(), EntryKind::Tree, git.tree(&[(other[2..].as_bytes(), EntryKind::Blob, blob)]))]);
+    let filed = git.tree(&[(
+        other[..2].as_bytes(),
+        EntryKind::Tree,
+        git.tree(&[(other[2..].as_bytes(), EntryKind::Blob, blob)]),
+    )]);
     let trees = kept.lookup_entry(["trees"]).unwrap().unwrap().object_id();
     let contents = kept.lookup_entry(["contents"]).unwrap().unwrap().object_id();
     let refile = |trees: ObjectId| {
@@ -358,7 +406,10 @@ fn trailers_are_taken_off_messages() {
     let ours = "Retro-Snapshot: ab\nRetro-Step: 3\nRetro-Run: r";
     let split = |message: &str| said(message);
     assert_eq!(split(&format!("step 3\n\n{ours}\n")), (String::new(), Some("r".to_owned())));
-    assert_eq!(split(&format!("a\n\nb\n\n{ours}\nSigned-off-by: x")), ("a\n\nb\n\nSigned-off-by: x".to_owned(), Some("r".to_owned())));
+    assert_eq!(
+        split(&format!("a\n\nb\n\n{ours}\nSigned-off-by: x")),
+        ("a\n\nb\n\nSigned-off-by: x".to_owned(), Some("r".to_owned()))
+    );
     assert_eq!(split("a\n\nRetro-Step: 3\n"), ("a\n\nRetro-Step: 3".to_owned(), None));
     assert_eq!(split(&"é".repeat(60_000)).0.len(), 65_536);
 }

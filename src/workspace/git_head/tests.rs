@@ -30,7 +30,11 @@ fn state(head: Option<&str>, branch: Option<&str>) -> Option<GitState> {
 fn a_branch_is_followed_to_its_commit_loose_or_packed() {
     let root = repository("ref: refs/heads/feature/x\n");
     assert_eq!(git_state(root.path()), state(None, Some("feature/x")));
-    put(root.path(), ".git/packed-refs", &format!("# pack-refs with: peeled fully-peeled sorted \n{COMMIT} refs/heads/feature/x\n"));
+    put(
+        root.path(),
+        ".git/packed-refs",
+        &format!("# pack-refs with: peeled fully-peeled sorted \n{COMMIT} refs/heads/feature/x\n"),
+    );
     assert_eq!(git_state(root.path()), state(Some(COMMIT), Some("feature/x")));
     let other = COMMIT.replace('0', "f");
     put(root.path(), ".git/refs/heads/feature/x", &format!("{other}\n"));

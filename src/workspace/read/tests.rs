@@ -1,7 +1,5 @@
 //! Tests of reading files that change, vanish or are no files.
 
-#![expect(clippy::disallowed_methods, reason = "tests make their own workspaces")]
-
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};

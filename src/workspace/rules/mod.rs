@@ -33,7 +33,8 @@ use crate::path::TreePath;
 /// What is left out unless configured otherwise.
 ///
 /// Folders of version control (`.git` is a file in a linked worktree), folders that a tool makes again from what is
-/// captured, and the swap, lock and backup files of vim, Emacs, Kate and their kin.
+/// captured, and the swap and lock files of vim, Emacs, Kate and their kin. Backup copies (`file~`) are captured: they
+/// may be the last copy of something. The last pattern is what a killed restore leaves behind.
 pub const DEFAULT_EXCLUDES: [&str; 19] = [
     ".git",
     ".hg/",
@@ -48,12 +49,12 @@ pub const DEFAULT_EXCLUDES: [&str; 19] = [
     "__pycache__/",
     "node_modules/",
     "target/",
-    "*~",
     ".#*",
     ".*.kate-swp",
     ".*.swn",
     ".*.swo",
     ".*.swp",
+    ".retro-tmp-????????????????",
 ];
 
 /// What to compile into [`Rules`].

@@ -16,6 +16,7 @@
 
 mod compare;
 mod listing;
+mod sift;
 mod tally;
 mod walk;
 

@@ -11,23 +11,22 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::Scope;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::compare::{Differing, Found, Listing, Pick, Picker};
-use super::listing::{NamePlace, Names};
+use super::listing::Names;
+use super::sift::{FolderPlace, Looked, look, sift};
 use super::tally::Tally;
 use super::{CaptureCounts, ScanOptions};
 use crate::error::{Error, Result};
-use crate::format::snapshot::{Omission, Reason};
+use crate::format::snapshot::Omission;
 use crate::format::tree::Kind;
-use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
 use crate::progress::Event;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::StatCache;
 use crate::workspace::refusal::Refusal;
-use crate::workspace::stat::{self, FileStat};
 
 /// Folders open at once, above which none is kept open for the folders in it: well below the usual limit of 1,024.
 const OPEN_FOLDERS_MAX: usize = 256;
@@ -102,16 +101,6 @@ struct Scratch {
     path: Vec<u8>,
     looked: Vec<Looked>,
     found: Vec<Found>,
-}
-
-/// A name and its stat.
-type Looked = (NamePlace, rustix::io::Result<Look>);
-
-/// The part of a stat that a scan uses.
-#[derive(Clone, Copy)]
-struct Look {
-    kind_and_mode: Option<(Kind, u16)>,
-    stat: FileStat,
 }
 
 /// A large folder while several tasks look at its names; the last of them goes on with it.
@@ -299,11 +288,6 @@ fn visit_large<'s>(scope: &Scope<'s>, walk: &'s Walk<'_>, task: Task<'s>, folder
     }
 }
 
-fn look(handle: &OwnedFd, names: &Names, place: &NamePlace) -> Looked {
-    let look = names.stat(handle, place);
-    (*place, look.map(|found| Look { kind_and_mode: stat::kind_and_mode(&found), stat: FileStat::of(&found) }))
-}
-
 /// All names of a folder have been looked at: what is captured of them is counted and compared, and folders are spawned.
 fn finish<'s>(
     walk: &'s Walk<'_>,
@@ -314,16 +298,27 @@ fn finish<'s>(
     looked: &[Looked],
     scratch: &mut Scratch,
 ) {
-    sift(walk, task, names, looked, scratch);
-    walk.count(&task.path, &scratch.found);
+    let Scratch { path, found, .. } = scratch;
+    let place = FolderPlace { path: &task.path, depth: task.depth };
+    let sifted = sift(walk.options, place, names, looked, path, found);
+    if let Some((path, errno)) = sifted.failed {
+        return walk.refuse(path, errno);
+    }
+    if !sifted.omitted.is_empty() || !sifted.excluded.is_empty() {
+        walk.collect(|collected| {
+            collected.omitted.extend(sifted.omitted);
+            collected.excluded.extend(sifted.excluded);
+        });
+    }
+    walk.count(&task.path, found);
     if walk.is_stopped() {
         return;
     }
-    spawn_children(walk, scope, task, folder, names, &scratch.found);
+    spawn_children(walk, scope, task, folder, names, found);
     if walk.tally.is_some() {
         return;
     }
-    let listing = Listing { names, found: &scratch.found, device: task.device };
+    let listing = Listing { names, found, device: task.device };
     let cached = walk.cache.folder(&task.path);
     match &cached {
         Some(cached) if listing.is_same(cached) => {
@@ -338,72 +333,6 @@ fn finish<'s>(
             walk.collect(|collected| collected.differing.push((task.path.clone(), differing)));
         }
     }
-}
-
-/// Leaves `scratch.found` with what is captured of a folder, and notes what is not.
-fn sift(walk: &Walk<'_>, task: &Task<'_>, names: &Names, looked: &[Looked], scratch: &mut Scratch) {
-    let rules = walk.options.rules;
-    let needs_path = rules.needs_path();
-    let (mut omitted, mut excluded) = (Vec::new(), Vec::new());
-    if names.has_unusable_name {
-        // The name itself cannot be written down, so the folder that has it stands for it.
-        omitted.push(Omission { path: task.path.clone(), reason: Reason::TooLong });
-    }
-    scratch.path.clear();
-    scratch.path.extend_from_slice(task.path.as_bytes());
-    if !task.path.is_root() {
-        scratch.path.push(b'/');
-    }
-    let folder_length = scratch.path.len();
-    scratch.found.clear();
-    for (place, look) in looked {
-        let name = names.name(place);
-        scratch.path.truncate(folder_length);
-        if needs_path {
-            scratch.path.extend_from_slice(name);
-        }
-        let is_folder = match look {
-            Ok(look) => matches!(look.kind_and_mode, Some((Kind::Folder, _))),
-            Err(_) => place.hint == FileType::Directory,
-        };
-        if rules.is_excluded(&scratch.path, name, is_folder) {
-            excluded.push(task.path.join(name));
-            continue;
-        }
-        match found_or_reason(walk, task, folder_length + name.len(), *place, look) {
-            Ok(found) => scratch.found.push(found),
-            Err(Refusal::Omit(reason)) if folder_length + name.len() > PATH_LENGTH_MAX_BYTES => {
-                omitted.push(Omission { path: task.path.clone(), reason });
-            }
-            Err(Refusal::Omit(reason)) => omitted.push(Omission { path: task.path.join(name), reason }),
-            Err(Refusal::Fail(errno)) => walk.refuse(task.path.join(name), errno),
-        }
-    }
-    if !omitted.is_empty() || !excluded.is_empty() {
-        walk.collect(|collected| {
-            collected.omitted.append(&mut omitted);
-            collected.excluded.append(&mut excluded);
-        });
-    }
-}
-
-fn found_or_reason(
-    walk: &Walk<'_>,
-    task: &Task<'_>,
-    path_length: usize,
-    place: NamePlace,
-    look: &rustix::io::Result<Look>,
-) -> std::result::Result<Found, Refusal> {
-    let look = look.as_ref().map_err(|errno| Refusal::of(*errno))?;
-    let (kind, mode) = look.kind_and_mode.ok_or(Refusal::Omit(Reason::Special))?;
-    let is_too_deep = kind == Kind::Folder && task.depth >= FOLDER_DEPTH_MAX;
-    if is_too_deep || path_length > PATH_LENGTH_MAX_BYTES {
-        return Err(Refusal::Omit(Reason::TooLong));
-    }
-    if kind == Kind::File && walk.options.limits.file_bytes_max.is_some_and(|max| look.stat.size > max) {
-        return Err(Refusal::Omit(Reason::TooLarge));
-    }
-    Ok(Found { place, kind, mode, stat: look.stat })
 }
 
 fn spawn_children<'s>(

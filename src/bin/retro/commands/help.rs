@@ -10,13 +10,13 @@ pub(super) fn run(context: &mut Context, topic: Option<&str>) -> Result<u8> {
     let mut command = args::command();
     command.build();
     let text = match topic {
-        None => command.render_long_help(),
+        None => command.render_help(),
         Some("json") => {
             context.out.bytes(json::HELP.as_bytes())?;
             return Ok(exit::DONE);
         }
         Some(verb) => match command.find_subcommand_mut(verb) {
-            Some(found) => found.render_long_help(),
+            Some(found) => found.render_help(),
             None => {
                 return Err(Error::new(ErrorKind::NotFound, "explain", verb, "there is no such verb")
                     .with_hint("`retro help` lists the verbs; `retro help json` explains the JSON output"));
@@ -24,9 +24,9 @@ pub(super) fn run(context: &mut Context, topic: Option<&str>) -> Result<u8> {
         },
     };
     if context.out.palette.is_on {
-        context.out.line(format_args!("{}", text.ansi()))?;
+        context.out.bytes(text.ansi().to_string().as_bytes())?;
     } else {
-        context.out.line(format_args!("{text}"))?;
+        context.out.bytes(text.to_string().as_bytes())?;
     }
     Ok(exit::DONE)
 }

@@ -96,7 +96,7 @@ pub(super) fn print(
 /// Says where the workspace was before, and how to get there again.
 pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome, how: &str) -> Result<()> {
     let out = &mut context.out;
-    if out.is_json || outcome.applied.is_none() {
+    if out.is_json || outcome.applied.is_none() || outcome.before == Some(outcome.target) {
         return Ok(());
     }
     match outcome.before {

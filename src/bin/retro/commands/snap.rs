@@ -56,6 +56,9 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     Ok(exit::DONE)
 }
 
+/// Width of the patterns named when a folder is recorded for the first time, in characters.
+const EXCLUDED_WIDTH_MAX: usize = 60;
+
 /// The folder that a step is recorded of.
 pub(super) struct Place {
     /// Where it is.
@@ -101,9 +104,12 @@ fn introduce(out: &Output, opened: &Opened, root: &Path, workspace: WorkspaceId,
     let (folder, store) = (human::path(root), human::path(&opened.store_root));
     out.note(format_args!("recording {folder} in {store} (workspace {})", workspace.short()));
     let rules = Rules::new(&config.capture.rule_options(Vec::new()))?;
-    let excluded: Vec<&str> = rules.text().lines().filter_map(|line| line.strip_prefix("- ")).collect();
-    if !excluded.is_empty() {
-        out.note(format_args!("leaving out {} (`retro status` shows what that means here)", excluded.join(" ")));
+    let mut excluded: Vec<&str> = rules.text().lines().filter_map(|line| line.strip_prefix("- ")).collect();
+    // Plain names say more than the patterns of swap files, which sort before them.
+    excluded.sort_by_key(|pattern| pattern.contains('*'));
+    let count = human::count(excluded.len() as u64, "pattern");
+    if let Some(some) = human::wrapped(excluded, EXCLUDED_WIDTH_MAX).into_iter().next().filter(|some| !some.is_empty()) {
+        out.note(format_args!("leaving out {some} ... ({count}; `retro status` lists them)"));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use retrograde::ops::register::{forget_workspace, move_workspace, named_workspac
 use retrograde::path::escaped;
 
 use crate::args::Workspace;
-use crate::context::{Context, Opened, resolved};
+use crate::context::{Context, Opened};
 use crate::exit;
 use crate::views::human;
 use crate::views::json::Object;
@@ -90,7 +90,7 @@ fn relocate(context: &mut Context, opened: &Opened, name: &OsStr, to: Option<Pat
 
 /// The workspace that a path or an id names. A path may be any bytes, and its folder may be gone.
 fn named(context: &Context, opened: &Opened, name: &OsStr) -> Result<WorkspaceId> {
-    let path = resolved(&context.at(Path::new(name))?);
+    let path = context.at(Path::new(name))?;
     if let Some(found) = opened.state.workspace_at(path.as_os_str().as_bytes()) {
         return Ok(found.id);
     }

@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::error::{Error, ErrorKind, Result, shown};
 use retrograde::limits::EVENT_LENGTH_MAX_BYTES;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -16,21 +16,23 @@ use super::human::{one_line, size};
 
 /// Reads an event from a file, or from standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let fail = |e| Error::io("read event", path, e);
+    let is_stdin = path.as_os_str() == "-";
+    let name = if is_stdin { Path::new("standard input") } else { path };
+    let fail = |e| Error::io("read event from", name, e);
     let mut bytes = Vec::new();
     // One byte more than is allowed tells a long event from one that just fits.
     let most = EVENT_LENGTH_MAX_BYTES as u64 + 1;
-    if path.as_os_str() == "-" {
+    if is_stdin {
         std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(fail)?;
     } else {
         std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(fail)?;
     }
     if bytes.len() > EVENT_LENGTH_MAX_BYTES {
         let detail = format!("it is longer than {EVENT_LENGTH_MAX_BYTES} bytes");
-        return Err(Error::new(ErrorKind::Limit, "read event", path.display(), detail));
+        return Err(Error::new(ErrorKind::Limit, "read event from", shown(name), detail));
     }
     compact(&bytes).map_err(|detail| {
-        Error::new(ErrorKind::Invalid, "read event", path.display(), detail)
+        Error::new(ErrorKind::Invalid, "read event from", shown(name), detail)
             .with_hint("an event is one JSON object, such as {\"tool\":\"Bash\",\"input\":\"make\",\"exit_code\":2}")
     })
 }

@@ -1,18 +1,32 @@
 //! The cases are those of git's own tests: t1450 (fsck), t7415 and t7416 (submodules), t1014 and t9902 (dot-git).
 
-use super::{content_refused, is_dot_git, refused, reference_name};
+use super::{content_refused, is_dot_git, reference_name, refused};
 use crate::format::tree::Kind;
 
 #[test]
 fn names_that_a_file_system_takes_for_dot_git_are_refused() {
     for name in [
-        &b".git"[..], b".GIT", b".Git", b".git ", b".git.", b".git...", b".git . ", b".git::$INDEX_ALLOCATION", b"git~1",
-        b"GIT~1", b".gi\xe2\x80\x8ct", b"\xef\xbb\xbf.git", b"a\\.git", b".git\\x", b"a\\git~1\\b",
+        &b".git"[..],
+        b".GIT",
+        b".Git",
+        b".git ",
+        b".git.",
+        b".git...",
+        b".git . ",
+        b".git::$INDEX_ALLOCATION",
+        b"git~1",
+        b"GIT~1",
+        b".gi\xe2\x80\x8ct",
+        b"\xef\xbb\xbf.git",
+        b"a\\.git",
+        b".git\\x",
+        b"a\\git~1\\b",
     ] {
         assert!(refused(name, Kind::Folder).is_some(), "{}", crate::path::escaped(name));
         assert!(refused(name, Kind::File).is_some(), "{}", crate::path::escaped(name));
     }
-    for name in [&b"git"[..], b".gitx", b".github", b".gitignore", b"git~2", b"x.git", b"..git", b"\xff", b"-", b"a\\b"] {
+    for name in [&b"git"[..], b".gitx", b".github", b".gitignore", b"git~2", b"x.git", b"..git", b"\xff", b"-", b"a\\b"]
+    {
         assert!(refused(name, Kind::File).is_none(), "{}", crate::path::escaped(name));
     }
     assert!(is_dot_git(b".git") && !is_dot_git(b".gitmodules"));
@@ -37,14 +51,31 @@ fn submodules_are_read_like_git_reads_them_or_more_strictly() {
         content_refused(b".gitmodules", text.as_bytes()).is_none()
     };
     for url in [
-        "https://example.com/a/b.git", "http://example.com:80/a", "git@example.com:a/b.git", "ssh://git@example.com/a",
-        "../a.git", "../../x/y", "./z", "git://example.com/a",
+        "https://example.com/a/b.git",
+        "http://example.com:80/a",
+        "git@example.com:a/b.git",
+        "ssh://git@example.com/a",
+        "../a.git",
+        "../../x/y",
+        "./z",
+        "git://example.com/a",
     ] {
         assert!(modules("a", "url", url), "{url}");
     }
     for url in [
-        "-u./payload", "https://example.com/%0a", "http:///x", "../../:x", "../..//x", "https://host:port/x", "ext::sh -c x",
-        "https://-x/y", "\"quoted\"", "x\\", "", "https:///example.com/a", "https://example.com",
+        "-u./payload",
+        "https://example.com/%0a",
+        "http:///x",
+        "../../:x",
+        "../..//x",
+        "https://host:port/x",
+        "ext::sh -c x",
+        "https://-x/y",
+        "\"quoted\"",
+        "x\\",
+        "",
+        "https:///example.com/a",
+        "https://example.com",
     ] {
         assert!(!modules("a", "url", url), "{url}");
     }
@@ -55,12 +86,13 @@ fn submodules_are_read_like_git_reads_them_or_more_strictly() {
 
 #[test]
 fn any_run_has_a_valid_branch() {
-    for (name, expected) in [
-        ("main", "main"), ("a/b", "a-b"), ("HEAD", "HEAD-retro"), ("-x", "x"), ("---", "-retro"), ("über", "über"),
-    ] {
+    for (name, expected) in
+        [("main", "main"), ("a/b", "a-b"), ("HEAD", "HEAD-retro"), ("-x", "x"), ("---", "-retro"), ("über", "über")]
+    {
         assert_eq!(reference_name(name), expected, "{name}");
     }
-    let strange = ["", ".", "..", "a..b", "a.lock", ".x", "x.", "a b", "a~^:?*[\\b", "@{1}", "@", "\u{7f}", &"é".repeat(127)];
+    let strange =
+        ["", ".", "..", "a..b", "a.lock", ".x", "x.", "a b", "a~^:?*[\\b", "@{1}", "@", "\u{7f}", &"é".repeat(127)];
     for name in strange {
         let reference = format!("refs/heads/{}", reference_name(name));
         assert!(gix::validate::reference::name(reference.as_str().into()).is_ok(), "{name}: {reference}");

@@ -1,0 +1,166 @@
+//! What the fuzz targets do with their input, one function a decoder; `tests/it/fuzz.rs` runs the same on small inputs.
+//!
+//! Every body holds its decoder to the same promises: whatever the bytes, no panic; and what is accepted is written
+//! again byte for byte as it was read, so that nothing has two encodings.
+
+use retrograde::format::{Reader, cache, chunk_list, facts, header, index, journal, pack, put_uint, snapshot, tree};
+use retrograde::id::{HexPrefix, StoreId};
+use retrograde::path::TreePath;
+use retrograde::time::Timestamp;
+use retrograde::workspace::rules::Rules;
+
+/// A fuzz target's body.
+pub type Body = fn(&[u8]);
+
+/// All bodies by name: the names of the targets.
+pub const BODIES: [(&str, Body); 13] = [
+    ("integer", integer),
+    ("tree", tree_object),
+    ("chunk_list", chunks),
+    ("snapshot", snapshot_object),
+    ("paths", path_lists),
+    ("facts", fact_list),
+    ("record", record),
+    ("commit", commit),
+    ("index", index_file),
+    ("journal", journal_file),
+    ("cache", cache_file),
+    ("format", format_file),
+    ("text", texts),
+];
+
+/// Variable-length integers.
+pub fn integer(bytes: &[u8]) {
+    let mut reader = Reader::new(bytes);
+    while let Ok(value) = reader.uint() {
+        let mut again = Vec::new();
+        put_uint(&mut again, value);
+        let read = bytes.len() - reader.rest().len();
+        assert!(bytes[..read].ends_with(&again));
+    }
+}
+
+/// Tree objects.
+pub fn tree_object(bytes: &[u8]) {
+    if let Ok(tree::Tree::Leaf(entries)) = tree::decode(bytes)
+        && bytes.len() <= retrograde::limits::TREE_SPLIT_ABOVE_BYTES
+    {
+        assert_eq!(tree::encode(&entries).objects[0].1, bytes);
+    }
+}
+
+/// Chunk lists.
+pub fn chunks(bytes: &[u8]) {
+    if let Ok(list) = chunk_list::decode(bytes) {
+        assert_eq!(chunk_list::encode(&list), bytes);
+    }
+}
+
+/// Snapshots.
+pub fn snapshot_object(bytes: &[u8]) {
+    if let Ok(found) = snapshot::decode(bytes) {
+        assert_eq!(snapshot::encode(&found), bytes);
+    }
+}
+
+/// Lists of paths in snapshots.
+pub fn path_lists(bytes: &[u8]) {
+    if let Ok(omitted) = snapshot::decode_omitted(bytes) {
+        assert_eq!(snapshot::encode_omitted(&omitted), bytes);
+    }
+    if let Ok(times) = snapshot::decode_times(bytes) {
+        assert_eq!(snapshot::encode_times(&times), bytes);
+    }
+}
+
+/// Facts of a commit.
+pub fn fact_list(bytes: &[u8]) {
+    if let Ok(found) = facts::decode(bytes) {
+        assert_eq!(facts::encode(&found), bytes);
+    }
+}
+
+/// Records of a pack.
+pub fn record(bytes: &[u8]) {
+    drop(pack::decode_header(bytes));
+    let Ok(header) = pack::decode_record(bytes) else { return };
+    if pack::record_is_intact(&header, bytes) {
+        let payload = &bytes[header.header_length_bytes..header.record_length_bytes()];
+        let mut again = Vec::new();
+        pack::put_record(&mut again, &header.encoding, &header.members, payload);
+        assert_eq!(again, bytes[..header.record_length_bytes()]);
+    }
+}
+
+/// Commits of a pack.
+pub fn commit(bytes: &[u8]) {
+    let Ok(found) = pack::decode_commit(bytes) else { return };
+    assert!(found.length_bytes <= bytes.len() && found.facts.len() < found.length_bytes);
+    if found.batch_length_bytes == 0 && pack::commit_is_intact(&bytes[..found.length_bytes]) {
+        let mut again = Vec::new();
+        pack::put_commit(&mut again, 0, found.sequence, found.facts);
+        assert_eq!(again, bytes[..found.length_bytes]);
+    }
+}
+
+/// Index files.
+pub fn index_file(bytes: &[u8]) {
+    let Ok(header) = index::decode_header(bytes) else { return };
+    let tail = index::decode_tail(&header, bytes);
+    let prefix = bytes.first_chunk().copied().unwrap_or_default();
+    let at = index::lower_bound(&header, bytes, &prefix);
+    assert!(at <= header.count as usize);
+    if index::entries_are_intact(&header, bytes) {
+        let entries: Vec<_> = (0..header.count as usize).filter_map(|at| index::entry_at(&header, bytes, at)).collect();
+        let is_below = |entry: &index::IndexEntry| entry.prefix < prefix;
+        assert!(entries.len() < header.count as usize || at == entries.iter().filter(|entry| is_below(entry)).count());
+    }
+    assert!(tail.length_bytes <= bytes.len());
+}
+
+/// Journals.
+pub fn journal_file(bytes: &[u8]) {
+    let store = StoreId(bytes.get(12..28).and_then(|id| id.first_chunk().copied()).unwrap_or_default());
+    let Ok(found) = journal::decode(bytes, store) else { return };
+    let mut again = journal::encode_header(store);
+    found.groups.iter().for_each(|group| journal::put_group(&mut again, group));
+    assert_eq!(again, bytes[..found.length_bytes]);
+}
+
+/// Stat caches.
+pub fn cache_file(bytes: &[u8]) {
+    if let Ok((header, checksum)) = cache::decode_header(bytes) {
+        drop(cache::table(&header, bytes).map(<[_]>::len));
+        drop(cache::decode_group(checksum, bytes));
+    }
+    if let Ok(block) = cache::decode_block(bytes) {
+        assert_eq!(block.lines().count(), block.len());
+        drop(block.position(b"name"));
+    }
+    if let Some(length) = cache::block_length_bytes(bytes) {
+        assert!(length <= bytes.len());
+    }
+}
+
+/// The file that says what a store is.
+pub fn format_file(bytes: &[u8]) {
+    if let Ok(id) = header::decode(bytes) {
+        assert_eq!(header::encode(id), bytes);
+    }
+}
+
+/// What people and configuration files write.
+pub fn texts(bytes: &[u8]) {
+    if let Ok(path) = TreePath::new(bytes) {
+        assert_eq!(path.as_bytes(), bytes);
+        assert_eq!(path.names().count(), path.depth());
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    drop(HexPrefix::parse(text));
+    drop(Timestamp::parse(text, Timestamp(0)));
+    drop(retrograde::workspace::config::parse(text, std::path::Path::new("retro.toml")));
+    if let Ok(rules) = Rules::parse(text) {
+        let again = Rules::parse(rules.text()).expect("the canonical text of rules reads back");
+        assert_eq!(again.text(), rules.text());
+    }
+}

@@ -1,0 +1,81 @@
+//! How failures are reported, and how the program exits.
+
+use std::process::Stdio;
+
+use super::Cli;
+
+#[test]
+fn usage_errors_exit_with_2_in_words_and_in_json() {
+    let cli = Cli::new();
+    cli.check("bogus", "?");
+    cli.check("--json bogus", "?");
+    cli.check("show --stat --patch", "?");
+    let nothing = cli.run::<&str>(&[]);
+    assert_eq!((nothing.code, &nothing.stdout[..]), (2, &b""[..]));
+    assert!(nothing.stderr == cli.run(&["--help"]).stdout);
+}
+
+#[test]
+fn errors_are_one_object_where_json_was_asked_for() {
+    let cli = Cli::with_two_steps();
+    cli.check("--json show nope", "?");
+    cli.check("show --json ffff", "?");
+    cli.check("snap --json --tag s1", "?");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let cli = Cli::new();
+    cli.write("large", &vec![b'x'; 4 << 20]);
+    cli.run(&["snap"]).expect(0);
+    for arguments in [&["cat", "@:large"][..], &["export", "--tar", "-"]] {
+        let mut command = cli.command();
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
+    }
+}
+
+#[test]
+fn a_full_disk_is_a_failure() {
+    let cli = Cli::with_two_steps();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = cli.command().arg("log").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(10));
+    assert_eq!(output.stderr, b"error: write to standard output: no space left on device\n");
+}
+
+#[test]
+fn the_store_is_found_by_option_environment_or_home() {
+    let cli = Cli::new();
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = cli.command();
+        command.env_remove("RETRO_STORE").args(arguments).envs(variables.iter().copied());
+        cli.finish(command, b"").expect(0);
+    };
+    let home = cli.home();
+    run(&["init"], &[]);
+    assert!(home.join(".local/share/retrograde/FORMAT").exists());
+    run(&["init"], &[("XDG_DATA_HOME", home.join("data").to_str().unwrap())]);
+    assert!(home.join("data/retrograde/FORMAT").exists());
+    run(&["init"], &[("XDG_DATA_HOME", "relative/is/ignored")]);
+    run(&["init"], &[("RETRO_STORE", "../by-environment")]);
+    assert!(home.join("by-environment/FORMAT").exists());
+    run(&["init", "--store", "../by-option"], &[("RETRO_STORE", "../by-environment-not")]);
+    assert!(home.join("by-option/FORMAT").exists() && !home.join("by-environment-not").exists());
+    let mut command = cli.command();
+    command.env_remove("RETRO_STORE").env_remove("HOME").arg("status");
+    cli.finish(command, b"").expect_text("?");
+}
+
+#[test]
+fn a_current_folder_that_was_removed_is_known_by_its_name() {
+    let cli = Cli::with_two_steps();
+    std::fs::create_dir(cli.workspace.join("sub")).unwrap();
+    let mut command = std::process::Command::new("/bin/sh");
+    let script = format!("cd sub && rmdir ../sub && exec {} log -n 1", env!("CARGO_BIN_EXE_retro"));
+    command.args(["-c", &script]).env_clear().env("RETRO_STORE", &cli.store).env("TZ", "UTC").current_dir(&cli.workspace);
+    cli.finish(command, b"").expect_text("?");
+}
