@@ -85,7 +85,7 @@ fn records(criterion: &mut Criterion) {
     let member = |number: u32| Member {
         kind: ObjectKind::Content,
         raw_length_bytes: 5_000 + number,
-        id: Digest::of(&number.to_le_bytes()),
+        prefix: Digest::of(&number.to_le_bytes()).prefix(),
     };
     let delta = Encoding::Delta { base: [7; 16], generation: 3 };
     let records = [
@@ -209,7 +209,7 @@ fn entries(count: usize) -> Vec<Entry> {
         kind: Kind::File,
         mode: 0o644,
         size: number as u64,
-        id: Digest::of(&number.to_le_bytes()),
+        prefix: Digest::of(&number.to_le_bytes()).prefix(),
     };
     (0..count).map(entry).collect()
 }

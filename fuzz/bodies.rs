@@ -82,7 +82,7 @@ pub fn fact_list(bytes: &[u8]) {
 
 /// Records of a pack.
 pub fn record(bytes: &[u8]) {
-    drop(pack::decode_header(bytes));
+    std::hint::black_box(pack::decode_header(bytes));
     let Ok(header) = pack::decode_record(bytes) else { return };
     if pack::record_is_intact(&header, bytes) {
         let payload = &bytes[header.header_length_bytes..header.record_length_bytes()];
@@ -130,12 +130,12 @@ pub fn journal_file(bytes: &[u8]) {
 /// Stat caches.
 pub fn cache_file(bytes: &[u8]) {
     if let Ok((header, checksum)) = cache::decode_header(bytes) {
-        drop(cache::table(&header, bytes).map(<[_]>::len));
-        drop(cache::decode_group(checksum, bytes));
+        std::hint::black_box(cache::table(&header, bytes).map(<[_]>::len));
+        std::hint::black_box(cache::decode_group(checksum, bytes));
     }
     if let Ok(block) = cache::decode_block(bytes) {
         assert_eq!(block.lines().count(), block.len());
-        drop(block.position(b"name"));
+        std::hint::black_box(block.position(b"name"));
     }
     if let Some(length) = cache::block_length_bytes(bytes) {
         assert!(length <= bytes.len());
@@ -156,9 +156,9 @@ pub fn texts(bytes: &[u8]) {
         assert_eq!(path.names().count(), path.depth());
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    drop(HexPrefix::parse(text));
-    drop(Timestamp::parse(text, Timestamp(0)));
-    drop(retrograde::workspace::config::parse(text, std::path::Path::new("retro.toml")));
+    std::hint::black_box(HexPrefix::parse(text));
+    std::hint::black_box(Timestamp::parse(text, Timestamp(0)));
+    std::hint::black_box(retrograde::workspace::config::parse(text, std::path::Path::new("retro.toml")));
     if let Ok(rules) = Rules::parse(text) {
         let again = Rules::parse(rules.text()).expect("the canonical text of rules reads back");
         assert_eq!(again.text(), rules.text());

@@ -3,7 +3,7 @@
 //! It is appended to after a commit is durable and is not synced itself: what it lacks after a power loss is read again
 //! from the packs, from the pack and offset that its last group names. Losing it loses nothing.
 
-use super::{Malformed, Reader, VERSION, checksum};
+use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
 use crate::id::StoreId;
 use crate::limits::FACTS_LENGTH_MAX_BYTES;
 
@@ -13,8 +13,6 @@ pub const JOURNAL_MAGIC: [u8; 8] = *b"\xd7RETJRNL";
 pub const JOURNAL_GROUP_MAGIC: [u8; 4] = *b"\xd7JRN";
 /// Length of the header, in bytes.
 pub const JOURNAL_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 4;
-
-const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 4 + 8 + 4 + 8;
 
 /// The facts of one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +50,11 @@ pub fn encode_header(store: StoreId) -> Vec<u8> {
 /// Appends a group.
 pub fn put_group(out: &mut Vec<u8>, group: &JournalGroup<'_>) {
     let start = out.len();
-    let length = u32::try_from(group.facts.len()).expect("facts are limited to 1 MiB");
     out.extend_from_slice(&JOURNAL_GROUP_MAGIC);
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&group.sequence.to_le_bytes());
-    out.extend_from_slice(&group.pack.to_le_bytes());
-    out.extend_from_slice(&group.pack_end.to_le_bytes());
-    out.extend_from_slice(group.facts);
+    put_uint(out, group.sequence);
+    put_uint(out, u64::from(group.pack));
+    put_uint(out, group.pack_end);
+    put_bytes(out, group.facts);
     let sum = checksum(&[&out[start..]]);
     out.extend_from_slice(&sum.to_le_bytes());
 }
@@ -98,13 +94,13 @@ fn decode_group(bytes: &[u8]) -> Option<(JournalGroup<'_>, usize)> {
     if reader.array().ok()? != JOURNAL_GROUP_MAGIC {
         return None;
     }
-    let length = usize::try_from(reader.u32().ok()?).ok().filter(|&length| length <= FACTS_LENGTH_MAX_BYTES)?;
-    let sequence = reader.u64().ok()?;
-    let pack = reader.u32().ok()?;
-    let pack_end = reader.u64().ok()?;
-    let facts = reader.take(length).ok()?;
-    if reader.u32().ok()? != checksum(&[&bytes[..GROUP_HEADER_LENGTH_BYTES + length]]) {
+    let sequence = reader.uint().ok()?;
+    let pack = u32::try_from(reader.uint().ok()?).ok()?;
+    let pack_end = reader.uint().ok()?;
+    let facts = reader.bytes(FACTS_LENGTH_MAX_BYTES).ok()?;
+    let checked = bytes.len() - reader.rest().len();
+    if reader.u32().ok()? != checksum(&[&bytes[..checked]]) {
         return None;
     }
-    Some((JournalGroup { sequence, pack, pack_end, facts }, GROUP_HEADER_LENGTH_BYTES + length + 4))
+    Some((JournalGroup { sequence, pack, pack_end, facts }, checked + 4))
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! pack   = header  batch*
 //! batch  = record*  commit
-//! record = magic  encoding  lengths  members (kind, raw length, id)  [base, generation]  checksum  payload
+//! record = magic  encoding  lengths  members (kind, raw length, id prefix)  [base, generation]  checksum  payload
 //! commit = magic  sequence  batch length  facts  hash of the whole batch
 //! ```
 //!
@@ -29,11 +29,8 @@ pub const COMMIT_MAGIC: [u8; 4] = *b"\xd7COM";
 /// Length of the header of a pack, in bytes.
 pub const PACK_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4;
 
-/// A record's header fits in this many bytes when it has one member.
-pub const SINGLE_HEADER_LENGTH_MAX_BYTES: usize = 4 + 1 + 9 + 9 + (1 + 9 + 32) + 16 + 9 + 4;
-
 /// A record's header fits in this many bytes.
-pub const HEADER_LENGTH_MAX_BYTES: usize = SINGLE_HEADER_LENGTH_MAX_BYTES + FRAME_MEMBER_COUNT_MAX * (1 + 9 + 32);
+pub const HEADER_LENGTH_MAX_BYTES: usize = 4 + 1 + 9 + 9 + FRAME_MEMBER_COUNT_MAX * (1 + 9 + 16) + 16 + 9 + 4;
 
 /// Which store and which pack a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +77,8 @@ pub struct Member {
     pub kind: ObjectKind,
     /// Its length, in bytes.
     pub raw_length_bytes: u32,
-    /// Its full id.
-    pub id: Digest,
+    /// First 16 bytes of its id; the whole id follows from its bytes, and is checked against whatever names it.
+    pub prefix: [u8; 16],
 }
 
 /// A decoded record header.
@@ -210,7 +207,7 @@ pub fn put_record(out: &mut Vec<u8>, encoding: &Encoding, members: &[Member], pa
     for member in members {
         out.push(member.kind.code());
         put_uint(out, u64::from(member.raw_length_bytes));
-        out.extend_from_slice(&member.id.0);
+        out.extend_from_slice(&member.prefix);
     }
     if let Encoding::Delta { base, generation } = encoding {
         out.extend_from_slice(base);
@@ -229,7 +226,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<RecordHeader, Malformed> {
     }
     let code = reader.u8()?;
     let stored_length_bytes = reader.length(RECORD_LENGTH_MAX_BYTES)?;
-    let count = reader.count(FRAME_MEMBER_COUNT_MAX, 34)?;
+    let count = reader.count(FRAME_MEMBER_COUNT_MAX, 18)?;
     let mut members = Vec::with_capacity(count);
     for _ in 0..count {
         members.push(decode_member(&mut reader)?);
@@ -269,7 +266,7 @@ pub fn record_is_intact(header: &RecordHeader, record: &[u8]) -> bool {
 pub fn put_commit(out: &mut Vec<u8>, batch_start: usize, sequence: u64, facts: &[u8]) {
     let batch_length = out.len() - batch_start;
     out.extend_from_slice(&COMMIT_MAGIC);
-    out.extend_from_slice(&sequence.to_le_bytes());
+    put_uint(out, sequence);
     put_uint(out, batch_length as u64);
     put_bytes(out, facts);
     let hash = Digest::of(&out[batch_start..]);
@@ -282,7 +279,7 @@ pub fn decode_commit(bytes: &[u8]) -> Result<Commit<'_>, Malformed> {
     if reader.array()? != COMMIT_MAGIC {
         return Err(Malformed::new("no commit begins here"));
     }
-    let sequence = reader.u64()?;
+    let sequence = reader.uint()?;
     let batch_length_bytes = reader.uint()?;
     let facts = reader.bytes(FACTS_LENGTH_MAX_BYTES)?;
     reader.take(16)?;
@@ -298,7 +295,7 @@ fn decode_member(reader: &mut Reader<'_>) -> Result<Member, Malformed> {
     let kind = ObjectKind::from_code(reader.u8()?)?;
     let length = reader.length(kind.length_max_bytes())?;
     let raw_length_bytes = u32::try_from(length).expect("every kind is limited below 4 GiB");
-    Ok(Member { kind, raw_length_bytes, id: Digest(reader.array()?) })
+    Ok(Member { kind, raw_length_bytes, prefix: reader.array()? })
 }
 
 fn check_record(header: &RecordHeader) -> Result<(), Malformed> {

@@ -100,3 +100,6 @@ fn select(store: &Store, id: SnapshotId, options: &LogOptions) -> Result<Option<
     let is_selected = is_of_run && (options.paths.is_empty() || !plain_changes(store, id, &options.paths)?.is_empty());
     Ok(is_selected.then_some(snapshot))
 }
+
+#[cfg(test)]
+mod tests;

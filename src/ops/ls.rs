@@ -48,8 +48,8 @@ pub fn ls(store: &Store, snapshot: SnapshotId, options: &LsOptions, see: &mut Se
             path.push(b'/');
         }
         path.extend_from_slice(&entry.name);
-        let full = TreePath::new(&path)
-            .map_err(|problem| Error::new(ErrorKind::Limit, "list", escaped(&path), problem))?;
+        let full =
+            TreePath::new(&path).map_err(|problem| Error::new(ErrorKind::Limit, "list", escaped(&path), problem))?;
         see(&full, &entry)?;
         if let Some(tree) = entry.tree().filter(|_| options.is_recursive) {
             if levels.len() > FOLDER_DEPTH_MAX {

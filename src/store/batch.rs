@@ -234,7 +234,8 @@ pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
     Ok(())
 }
 
-/// Decides between a delta and a whole copy. A delta must save half of what zstd alone would leave.
+/// Decides between a delta and a whole copy. A delta must save a quarter of what zstd alone would leave: for less, it is
+/// not worth reading its base every time.
 fn plan(store: &Store, object: NewObject) -> Plan {
     let previous = object.previous.filter(|previous| *previous != object.id);
     let Some(base) = previous.and_then(|previous| store.base_after(object.kind, &previous)) else {
@@ -242,7 +243,7 @@ fn plan(store: &Store, object: NewObject) -> Plan {
     };
     let payload = codec::compress_with_prefix(&object.bytes, &base.bytes, CAPTURE_LEVEL);
     let is_small = payload.len() <= object.bytes.len() / 16
-        || payload.len() * 2 <= codec::compress(&object.bytes, CAPTURE_LEVEL).len();
+        || payload.len() * 4 <= codec::compress(&object.bytes, CAPTURE_LEVEL).len() * 3;
     if !is_small {
         return Plan::Whole(object);
     }
@@ -311,5 +312,5 @@ fn member(object: &NewObject) -> Member {
     let length = object.bytes.len();
     assert!(length <= object.kind.length_max_bytes(), "the caller keeps to the limit of the kind");
     let raw_length_bytes = u32::try_from(length).expect("every kind is limited below 4 GiB");
-    Member { kind: object.kind, raw_length_bytes, id: object.id }
+    Member { kind: object.kind, raw_length_bytes, prefix: object.id.prefix() }
 }

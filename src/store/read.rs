@@ -60,6 +60,30 @@ impl Store {
         self.object_of(&[kind], id).map(|(_, bytes)| bytes)
     }
 
+    /// An object of which only the first 16 bytes of the id are known, as records have it, and its whole id. The id of a
+    /// chunk list is computed from the chunks it lists.
+    pub fn object_with(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<(Digest, Arc<[u8]>)> {
+        let bytes = self.decode(kind, prefix)?;
+        let id = match kind {
+            ObjectKind::Content => Digest::of(&bytes),
+            ObjectKind::Tree => tree::tree_id(&bytes).0,
+            ObjectKind::Snapshot => snapshot::snapshot_id(&bytes).0,
+            ObjectKind::ChunkList => {
+                let chunks = chunk_list::decode(&bytes).map_err(|e| e.during("read", shown(kind, &prefix)))?;
+                let mut whole = blake3::Hasher::new();
+                for chunk in chunks {
+                    whole.update(&self.object(ObjectKind::Content, &chunk.id.0)?);
+                }
+                Digest(*whole.finalize().as_bytes())
+            }
+        };
+        if id.prefix() == prefix {
+            Ok((id, bytes))
+        } else {
+            Err(Error::corrupt("read", shown(kind, &prefix), format!("its bytes have the id {id}")))
+        }
+    }
+
     /// One list of a folder.
     pub fn tree(&self, id: TreeId) -> Result<Tree> {
         let bytes = self.object(ObjectKind::Tree, &id.0)?;
@@ -162,7 +186,7 @@ impl Store {
             at = self.record_of(kind, base).ok()?;
         }
         let is_ancestor = at.generation() == wanted;
-        let prefix = at.member.id.prefix();
+        let prefix = at.member.prefix;
         let bytes = if is_ancestor { self.decode(kind, prefix).ok()? } else { return None };
         Some(Base { prefix, bytes, generation })
     }
@@ -228,7 +252,7 @@ impl Store {
             let length = link.member.raw_length_bytes as usize;
             let decoded = codec::decompress_with_prefix(link.record.payload(), &bytes, length);
             bytes = decoded.map_err(|e| e.during("decode", self.place(link)))?.into();
-            self.cache.put(CacheKey::Object(kind, link.member.id.prefix()), Arc::clone(&bytes));
+            self.cache.put(CacheKey::Object(kind, link.member.prefix), Arc::clone(&bytes));
         }
         Ok(bytes)
     }
@@ -240,10 +264,10 @@ impl Store {
         let (pack, entry) = view.find(&prefix, &[kind]).ok_or_else(missing)?;
         let record = pack.read_header(self.disk(), u64::from(entry.offset))?;
         let member = record.header.members.get(usize::from(entry.member)).copied();
-        let nobody = Member { kind, raw_length_bytes: 0, id: Digest::default() };
+        let nobody = Member { kind, raw_length_bytes: 0, prefix: [0; 16] };
         let pack = Arc::clone(pack);
         let found = Located { record, member: member.unwrap_or(nobody), pack, offset: entry.offset };
-        if found.member.kind != kind || found.member.id.prefix() != prefix {
+        if found.member.kind != kind || found.member.prefix != prefix {
             return Err(Error::corrupt("read", self.place(&found), "the index leads to something else"));
         }
         Ok(found)

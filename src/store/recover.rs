@@ -77,7 +77,7 @@ pub(super) fn records(bytes: &[u8], start: u64) -> Vec<IndexEntry> {
 pub(super) fn entries_of(header: &RecordHeader, offset: u64) -> impl Iterator<Item = IndexEntry> {
     let offset = u32::try_from(offset).expect("packs are shorter than 4 GiB");
     header.members.iter().zip(0..).map(move |(member, place)| IndexEntry {
-        prefix: member.id.prefix(),
+        prefix: member.prefix,
         offset,
         member: place,
         kind: member.kind,
@@ -149,7 +149,7 @@ mod tests {
         let start = out.len();
         for content in contents {
             let raw_length_bytes = u32::try_from(content.len()).unwrap();
-            let member = Member { kind: ObjectKind::Content, raw_length_bytes, id: Digest::of(content) };
+            let member = Member { kind: ObjectKind::Content, raw_length_bytes, prefix: Digest::of(content).prefix() };
             put_record(out, &Encoding::Raw, &[member], content);
         }
         put_commit(out, start, sequence, b"facts");

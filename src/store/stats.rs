@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 use super::Store;
 use crate::error::Result;
 use crate::format::pack::{Encoding, ObjectKind};
-use crate::id::Digest;
 
 /// One stored object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectFacts {
     /// What it is.
     pub kind: ObjectKind,
-    /// Its full id.
-    pub id: Digest,
+    /// First 16 bytes of its id.
+    pub prefix: [u8; 16],
     /// Its length, in bytes.
     pub raw_bytes: u64,
     /// Its share of its record, in bytes.
@@ -38,7 +37,7 @@ pub fn for_each_object(store: &Store, mut see: impl FnMut(ObjectFacts)) -> Resul
                 let raw_bytes = u64::from(member.raw_length_bytes);
                 let encoding = header.encoding;
                 let share = if header.members.len() == 1 { stored } else { stored * raw_bytes / raw_total };
-                see(ObjectFacts { kind: member.kind, id: member.id, raw_bytes, stored_bytes: share, encoding });
+                see(ObjectFacts { kind: member.kind, prefix: member.prefix, raw_bytes, stored_bytes: share, encoding });
             }
         }
     }

@@ -31,7 +31,7 @@ mod lookup {
     use std::path::{Path, PathBuf};
 
     use gix::hash::Kind;
-    use gix::refs::{Category, Target, file::Store};
+    use gix::refs::{Category, Target};
     use rustix::fs::{Mode, OFlags};
 
     use crate::format::snapshot::GitState;
@@ -63,7 +63,7 @@ mod lookup {
         if !is_file(&folder.join("HEAD")) || !is_file_or_missing(&shared.join("packed-refs")) {
             return None;
         }
-        let store = Store::for_linked_worktree(folder.to_owned(), shared.clone(), Kind::Sha1);
+        let store = gix::refs::file::Store::for_linked_worktree(folder.to_owned(), shared.clone(), Kind::Sha1);
         let mut target = store.find_loose("HEAD").ok()?.target;
         let mut branch = None;
         for _ in 0..=HOPS_MAX {
@@ -122,5 +122,5 @@ mod lookup {
     }
 }
 
-#[cfg(all(test, feature = "git"))]
+#[cfg(test)]
 mod tests;

@@ -141,7 +141,7 @@ fn sample_facts() -> Vec<Fact> {
 fn packs() {
     let mut built = pack::encode_header(&PackHeader { store: STORE, nonce: NONCE });
     let start = built.len();
-    let member = Member { kind: ObjectKind::Content, raw_length_bytes: 3, id: Digest::of(b"abc") };
+    let member = Member { kind: ObjectKind::Content, raw_length_bytes: 3, prefix: Digest::of(b"abc").prefix() };
     pack::put_record(&mut built, &Encoding::Raw, &[member], b"abc");
     pack::put_commit(&mut built, start, 1, &facts::encode(&sample_facts()));
     assert_example("pack", &built);

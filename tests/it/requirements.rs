@@ -57,7 +57,7 @@ fn forged(scratch: &Scratch, records: &[u8]) -> Store {
 }
 
 fn member(kind: ObjectKind, length: usize, id: Digest) -> Member {
-    Member { kind, raw_length_bytes: u32::try_from(length).unwrap(), id }
+    Member { kind, raw_length_bytes: u32::try_from(length).unwrap(), prefix: id.prefix() }
 }
 
 /// I1: bytes that do not match the id asked for are refused, for every kind of object.

@@ -11,8 +11,10 @@ use crate::rng::Rng;
 use crate::text;
 use crate::tools::Tool;
 
-/// Slow peers, and git when it collects, take part in workspaces up to this size, and in this many rounds.
+/// Slow peers, and git when it collects, take part in workspaces up to this size.
 const SLOW_FILES_MAX: usize = 20_000;
+
+/// Rounds that slow peers take part in.
 const SLOW_ROUNDS_MAX: usize = 3;
 
 /// Files changed in a step.

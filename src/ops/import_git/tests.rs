@@ -375,9 +375,9 @@ fn what_was_kept_is_not_trusted() {
     let tree = git.tree(&[(b"f", EntryKind::Blob, git.blob("2"))]);
     let other = git.commit("other", tree, &[], "m").to_string();
     let filed = git.tree(&[(
-        other[..2].as_bytes(),
+        &other.as_bytes()[..2],
         EntryKind::Tree,
-        git.tree(&[(other[2..].as_bytes(), EntryKind::Blob, blob)]),
+        git.tree(&[(&other.as_bytes()[2..], EntryKind::Blob, blob)]),
     )]);
     let trees = kept.lookup_entry(["trees"]).unwrap().unwrap().object_id();
     let contents = kept.lookup_entry(["contents"]).unwrap().unwrap().object_id();

@@ -1,5 +1,7 @@
 //! Repositories are made of the few files that are looked at.
 
+#![cfg(feature = "git")]
+
 use std::path::Path;
 
 use super::git_state;

@@ -7,16 +7,54 @@ use super::{Cli, os};
 #[test]
 fn two_steps_or_a_step_and_the_folder() {
     let cli = Cli::with_two_steps();
-    cli.check("diff", "?");
-    cli.check("diff --exit-code", "?");
-    cli.check("diff s1 s2", "?");
-    cli.check("diff s1..s2 --stat", "?");
-    cli.check("diff s2 s1 --name-status --exit-code", "?");
+    cli.check("diff", "");
+    cli.check("diff --exit-code", "");
+    cli.check("diff s1 s2", "
+        | diff --git a/a.txt b/a.txt
+        | --- a/a.txt
+        | +++ b/a.txt
+        | @@ -1,3 +1,3 @@
+        |  one
+        | -two
+        | +2
+        |  three
+        | diff --git a/c.txt b/c.txt
+        | new file mode 100644
+        | --- /dev/null
+        | +++ b/c.txt
+        | @@ -0,0 +1 @@
+        | +c
+    ");
+    cli.check("diff s1..s2 --stat", "
+        | a.txt |   2 +-
+        | c.txt |   1 +
+        | 2 paths changed, 2 lines inserted, 1 deleted
+    ");
+    cli.check("diff s2 s1 --name-status --exit-code", "
+        | M  a.txt
+        | D  c.txt
+        | exit 1
+    ");
     cli.write("a.txt", b"live\n");
-    cli.check("diff", "?");
-    cli.check("diff s1 --name-status -- dir c.txt", "?");
-    cli.check("diff ..s1 --name-status", "?");
-    cli.check("diff s1..s2 s2", "?");
+    cli.check("diff", "
+        | diff --git a/a.txt b/a.txt
+        | --- a/a.txt
+        | +++ b/a.txt
+        | @@ -1,3 +1 @@
+        | -one
+        | -2
+        | -three
+        | +live
+    ");
+    cli.check("diff s1 --name-status -- dir c.txt", "A  c.txt");
+    cli.check("diff ..s1 --name-status", "
+        | A  a.txt
+        | A  dir/b.txt
+    ");
+    cli.check("diff s1..s2 s2", "
+        | ! error: compare s1..s2: a range has both ends already
+        | exit 2
+    ");
 }
 
 #[test]
@@ -33,9 +71,47 @@ fn renames_modes_and_types_are_told_apart() {
     std::fs::set_permissions(cli.workspace.join("run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::create_dir(cli.workspace.join("empty")).unwrap();
     cli.write("binary", b"\0\x01");
-    cli.check("diff --name-status", "?");
-    cli.check("diff --stat", "?");
-    cli.check("diff", "?");
+    cli.check("diff --name-status", "
+        | A  binary
+        | T  c.txt  file -> symlink
+        | A  empty/
+        | R  long.txt -> moved.txt
+        | M  run.sh  mode 0644 -> 0755
+    ");
+    cli.check("diff --stat", "
+        | binary                |   - 0 B -> 2 B
+        | c.txt                 |   - file -> symlink
+        | empty/                |   - folder
+        | long.txt -> moved.txt |   - moved
+        | run.sh                |   - mode 0644 -> 0755
+        | 5 paths changed, 0 lines inserted, 0 deleted
+    ");
+    cli.check("diff", r#"
+        | diff --git a/binary b/binary
+        | new file mode 100644
+        | Binary files /dev/null and b/binary differ
+        | diff --git a/c.txt b/c.txt
+        | deleted file mode 100644
+        | --- a/c.txt
+        | +++ /dev/null
+        | @@ -1 +0,0 @@
+        | -c
+        | diff --git a/c.txt b/c.txt
+        | new file mode 120000
+        | --- /dev/null
+        | +++ b/c.txt
+        | @@ -0,0 +1 @@
+        | +a.txt
+        | \ No newline at end of file
+        | # new folder mode 0755: empty
+        | diff --git a/long.txt b/moved.txt
+        | similarity index 100%
+        | rename from long.txt
+        | rename to moved.txt
+        | diff --git a/run.sh b/run.sh
+        | old mode 100644
+        | new mode 100755
+    "#);
     let objects = cli.json("diff --json");
     let renamed = objects.iter().find(|object| object["change"] == "renamed").unwrap();
     assert_eq!((&renamed["old"]["path"], &renamed["new"]["path"]), (&"long.txt".into(), &"moved.txt".into()));
@@ -45,7 +121,7 @@ fn renames_modes_and_types_are_told_apart() {
 fn names_that_are_not_text_are_shown_and_found() {
     let cli = Cli::with_two_steps();
     cli.write(os(b"\xff\n"), b"x\n");
-    cli.check_words(&[os(b"diff"), os(b"--name-status"), os(b"--"), os(b"\xff\n")], "?");
+    cli.check_words(&[os(b"diff"), os(b"--name-status"), os(b"--"), os(b"\xff\n")], r#"A  \xff\n"#);
     let found = &cli.json("diff --json")[0];
     assert_eq!((&found["path"], &found["path_base64"]), (&"\u{fffd}\n".into(), &"/wo=".into()));
 }

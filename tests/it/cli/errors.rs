@@ -7,9 +7,26 @@ use super::Cli;
 #[test]
 fn usage_errors_exit_with_2_in_words_and_in_json() {
     let cli = Cli::new();
-    cli.check("bogus", "?");
-    cli.check("--json bogus", "?");
-    cli.check("show --stat --patch", "?");
+    cli.check("bogus", "
+        | ! error: unrecognized subcommand 'bogus'
+        | !
+        | ! Usage: retro [OPTIONS] VERB [ARGUMENTS]
+        | !
+        | ! For more information, try '--help'.
+        | exit 2
+    ");
+    cli.check("--json bogus", r#"
+        | ! {"error":{"kind":"invalid","message":"unrecognized subcommand 'bogus'","hint":"`retro --help` lists the verbs"}}
+        | exit 2
+    "#);
+    cli.check("show --stat --patch", "
+        | ! error: the argument '--stat' cannot be used with '--patch'
+        | !
+        | ! Usage: retro show --stat [REV] [-- <PATH>...]
+        | !
+        | ! For more information, try '--help'.
+        | exit 2
+    ");
     let nothing = cli.run::<&str>(&[]);
     assert_eq!((nothing.code, &nothing.stdout[..]), (2, &b""[..]));
     assert!(nothing.stderr == cli.run(&["--help"]).stdout);
@@ -18,9 +35,18 @@ fn usage_errors_exit_with_2_in_words_and_in_json() {
 #[test]
 fn errors_are_one_object_where_json_was_asked_for() {
     let cli = Cli::with_two_steps();
-    cli.check("--json show nope", "?");
-    cli.check("show --json ffff", "?");
-    cli.check("snap --json --tag s1", "?");
+    cli.check("--json show nope", r#"
+        | ! {"error":{"kind":"not-found","message":"find snapshot nope: no snapshot, step, tag or run has that name","hint":"`retro log` lists the snapshots, `retro tag` the tags"}}
+        | exit 3
+    "#);
+    cli.check("show --json ffff", r#"
+        | ! {"error":{"kind":"not-found","message":"find snapshot ffff: no snapshot, step, tag or run has that name","hint":"`retro log` lists the snapshots, `retro tag` the tags"}}
+        | exit 3
+    "#);
+    cli.check("snap --json --tag s1", r#"
+        | ! {"error":{"kind":"invalid","message":"name tag s1: it reads as a step","hint":null}}
+        | exit 2
+    "#);
 }
 
 #[test]
@@ -67,7 +93,11 @@ fn the_store_is_found_by_option_environment_or_home() {
     assert!(home.join("by-option/FORMAT").exists() && !home.join("by-environment-not").exists());
     let mut command = cli.command();
     command.env_remove("RETRO_STORE").env_remove("HOME").arg("status");
-    cli.finish(command, b"").expect_text("?");
+    cli.finish(command, b"").expect_text("
+        | ! error: find the store: neither RETRO_STORE nor HOME is set
+        | ! hint: name a folder for it with --store
+        | exit 2
+    ");
 }
 
 #[test]
@@ -77,5 +107,5 @@ fn a_current_folder_that_was_removed_is_known_by_its_name() {
     let mut command = std::process::Command::new("/bin/sh");
     let script = format!("cd sub && rmdir ../sub && exec {} log -n 1", env!("CARGO_BIN_EXE_retro"));
     command.args(["-c", &script]).env_clear().env("RETRO_STORE", &cli.store).env("TZ", "UTC").current_dir(&cli.workspace);
-    cli.finish(command, b"").expect_text("?");
+    cli.finish(command, b"").expect_text("@ s2  [short]  [time]  +1 ~1 -0  second");
 }

@@ -17,8 +17,9 @@ pub(super) fn run(context: &mut Context, target: &OsStr) -> Result<u8> {
     let opened = context.open()?;
     let snapshot = opened.resolve(&revision)?;
     let invalid = |problem| {
-        Error::new(ErrorKind::Invalid, "print", escaped(path.as_bytes()), problem)
-            .with_hint("the path is from the workspace root, such as src/main.rs, or from the current folder as ./main.rs")
+        Error::new(ErrorKind::Invalid, "print", escaped(path.as_bytes()), problem).with_hint(
+            "the path is from the workspace root, such as src/main.rs, or from the current folder as ./main.rs",
+        )
     };
     let path = match path.as_bytes() {
         relative @ ([b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]) => {

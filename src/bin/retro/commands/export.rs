@@ -85,12 +85,12 @@ fn print(out: &mut Output, path: &Path, exported: &Exported) -> Result<()> {
     out.summary(format_args!("wrote {}  {files}, {size}", human::path(path)))
 }
 
-#[cfg(not(all(feature = "git", any())))]
+#[cfg(not(feature = "git"))]
 fn git(_: &mut Context, _: &Opened, _: &Export, _: &Path) -> Result<u8> {
     Err(super::import::no_git())
 }
 
-#[cfg(all(feature = "git", any()))]
+#[cfg(feature = "git")]
 fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -> Result<u8> {
     use retrograde::ops::export_git::{ExportGitOptions, export_git};
     let snapshots: Vec<_> = match &arguments.rev {

@@ -6,12 +6,12 @@ use retrograde::error::Result;
 
 use crate::context::Context;
 
-#[cfg(not(all(feature = "git", any())))]
+#[cfg(not(feature = "git"))]
 pub(super) fn run(_: &mut Context, _: &Path, _: Option<&str>, _: Option<String>) -> Result<u8> {
     Err(no_git())
 }
 
-#[cfg(all(feature = "git", any()))]
+#[cfg(feature = "git")]
 pub(super) fn run(context: &mut Context, dir: &Path, range: Option<&str>, run: Option<String>) -> Result<u8> {
     use retrograde::ops::import_git::{ImportGitOptions, import_git};
 
@@ -30,7 +30,7 @@ pub(super) fn run(context: &mut Context, dir: &Path, range: Option<&str>, run: O
     Ok(crate::exit::DONE)
 }
 
-#[cfg(all(feature = "git", any()))]
+#[cfg(feature = "git")]
 fn print(context: &mut Context, imported: &retrograde::ops::import_git::Imported) -> Result<()> {
     use crate::views::json::{self, Object};
     use crate::views::{human, steps};
@@ -65,7 +65,7 @@ fn print(context: &mut Context, imported: &retrograde::ops::import_git::Imported
 }
 
 /// This build was made without the feature `git`.
-#[cfg(not(all(feature = "git", any())))]
+#[cfg(not(feature = "git"))]
 pub(super) fn no_git() -> retrograde::error::Error {
     use retrograde::error::{Error, ErrorKind};
     Error::new(ErrorKind::Unsupported, "read or write", "git repositories", "this build of retro cannot")

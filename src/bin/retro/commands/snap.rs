@@ -15,7 +15,7 @@ use retrograde::workspace::rules::Rules;
 use crate::args::Snap;
 use crate::context::{Context, Opened};
 use crate::views::json::{self, Object};
-use crate::views::{event, human, progress, steps};
+use crate::views::{event, human, progress, restored, steps};
 use crate::{exit, output::Output};
 
 pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
@@ -108,7 +108,8 @@ fn introduce(out: &Output, opened: &Opened, root: &Path, workspace: WorkspaceId,
     // Plain names say more than the patterns of swap files, which sort before them.
     excluded.sort_by_key(|pattern| pattern.contains('*'));
     let count = human::count(excluded.len() as u64, "pattern");
-    if let Some(some) = human::wrapped(excluded, EXCLUDED_WIDTH_MAX).into_iter().next().filter(|some| !some.is_empty()) {
+    if let Some(some) = human::wrapped(excluded, EXCLUDED_WIDTH_MAX).into_iter().next().filter(|some| !some.is_empty())
+    {
         out.note(format_args!("leaving out {some} ... ({count}; `retro status` lists them)"));
     }
     Ok(())
@@ -130,10 +131,8 @@ fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {
     };
     out.summary(format_args!("{name}  {what}  {omitted}{elapsed}"))?;
     if let Some(unfinished) = &outcome.unfinished {
-        let target = unfinished.target.short();
-        out.note(format_args!(
-            "note: the restore of {target} was interrupted; `retro restore {target}` finishes it, `retro undo` takes it back"
-        ));
+        let (target, ways) = (unfinished.target.short(), restored::ways_out(unfinished));
+        out.note(format_args!("note: the restore of {target} was interrupted; {ways}"));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::context::{Context, Opened};
 use crate::exit;
 use crate::views::color::Palette;
 use crate::views::json::{self, Object};
-use crate::views::{changes, human, progress, steps};
+use crate::views::{changes, human, progress, restored, steps};
 
 /// Lines of each list; a step touches a few files, and a list of hundreds hides what stands above it.
 const LINES_MAX: usize = 20;
@@ -62,10 +62,7 @@ fn lines(context: &Context, status: &Status, opened: &Opened, palette: &Palette)
         let target = steps::name_in(Some(workspace), unfinished.target, palette);
         let warning = palette.warning;
         lines.push(format!("{warning}the restore of{warning:#} {target} {warning}was interrupted{warning:#}"));
-        lines.push(format!(
-            "  finish it with `retro restore {}`, or take it back with `retro undo`",
-            unfinished.target.short()
-        ));
+        lines.push(format!("  {}", restored::ways_out(unfinished)));
     }
     lines.extend(omitted(&status.omitted, palette));
     lines.extend(changed(status, palette));

@@ -1,5 +1,6 @@
 //! What a restore did, or would do.
 
+use retrograde::format::facts::Restore;
 use retrograde::ops::restore::RestoreOutcome;
 use retrograde::workspace::materialize::{Action, Applied, Kept};
 
@@ -22,6 +23,15 @@ pub(crate) fn action(action: &Action, palette: &Palette) -> String {
     };
     let slash = if is_folder(action) && !action.path().is_root() { "/" } else { "" };
     format!("{style}{word:<6}{style:#}  {}{slash}{detail}", action.path())
+}
+
+/// What to do about a restore that was cut off.
+pub(crate) fn ways_out(unfinished: &Restore) -> String {
+    let finish = format!("`retro restore {}` finishes it", unfinished.target.short());
+    match unfinished.before {
+        Some(before) => format!("{finish}, `retro restore {}` takes it back", before.short()),
+        None => finish,
+    }
 }
 
 /// What was done, in numbers; what did not happen is not said.
