@@ -209,7 +209,7 @@ fn entries(count: usize) -> Vec<Entry> {
         kind: Kind::File,
         mode: 0o644,
         size: number as u64,
-        prefix: Digest::of(&number.to_le_bytes()).prefix(),
+        id: Digest::of(&number.to_le_bytes()),
     };
     (0..count).map(entry).collect()
 }

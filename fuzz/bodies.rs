@@ -10,10 +10,10 @@ use retrograde::time::Timestamp;
 use retrograde::workspace::rules::Rules;
 
 /// A fuzz target's body.
-pub type Body = fn(&[u8]);
+pub(crate) type Body = fn(&[u8]);
 
 /// All bodies by name: the names of the targets.
-pub const BODIES: [(&str, Body); 13] = [
+pub(crate) const BODIES: [(&str, Body); 13] = [
     ("integer", integer),
     ("tree", tree_object),
     ("chunk_list", chunks),
@@ -30,7 +30,7 @@ pub const BODIES: [(&str, Body); 13] = [
 ];
 
 /// Variable-length integers.
-pub fn integer(bytes: &[u8]) {
+pub(crate) fn integer(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     while let Ok(value) = reader.uint() {
         let mut again = Vec::new();
@@ -41,7 +41,7 @@ pub fn integer(bytes: &[u8]) {
 }
 
 /// Tree objects.
-pub fn tree_object(bytes: &[u8]) {
+pub(crate) fn tree_object(bytes: &[u8]) {
     if let Ok(tree::Tree::Leaf(entries)) = tree::decode(bytes)
         && bytes.len() <= retrograde::limits::TREE_SPLIT_ABOVE_BYTES
     {
@@ -50,21 +50,21 @@ pub fn tree_object(bytes: &[u8]) {
 }
 
 /// Chunk lists.
-pub fn chunks(bytes: &[u8]) {
+pub(crate) fn chunks(bytes: &[u8]) {
     if let Ok(list) = chunk_list::decode(bytes) {
         assert_eq!(chunk_list::encode(&list), bytes);
     }
 }
 
 /// Snapshots.
-pub fn snapshot_object(bytes: &[u8]) {
+pub(crate) fn snapshot_object(bytes: &[u8]) {
     if let Ok(found) = snapshot::decode(bytes) {
         assert_eq!(snapshot::encode(&found), bytes);
     }
 }
 
 /// Lists of paths in snapshots.
-pub fn path_lists(bytes: &[u8]) {
+pub(crate) fn path_lists(bytes: &[u8]) {
     if let Ok(omitted) = snapshot::decode_omitted(bytes) {
         assert_eq!(snapshot::encode_omitted(&omitted), bytes);
     }
@@ -74,15 +74,15 @@ pub fn path_lists(bytes: &[u8]) {
 }
 
 /// Facts of a commit.
-pub fn fact_list(bytes: &[u8]) {
+pub(crate) fn fact_list(bytes: &[u8]) {
     if let Ok(found) = facts::decode(bytes) {
         assert_eq!(facts::encode(&found), bytes);
     }
 }
 
 /// Records of a pack.
-pub fn record(bytes: &[u8]) {
-    std::hint::black_box(pack::decode_header(bytes));
+pub(crate) fn record(bytes: &[u8]) {
+    drop(pack::decode_header(bytes));
     let Ok(header) = pack::decode_record(bytes) else { return };
     if pack::record_is_intact(&header, bytes) {
         let payload = &bytes[header.header_length_bytes..header.record_length_bytes()];
@@ -93,7 +93,7 @@ pub fn record(bytes: &[u8]) {
 }
 
 /// Commits of a pack.
-pub fn commit(bytes: &[u8]) {
+pub(crate) fn commit(bytes: &[u8]) {
     let Ok(found) = pack::decode_commit(bytes) else { return };
     assert!(found.length_bytes <= bytes.len() && found.facts.len() < found.length_bytes);
     if found.batch_length_bytes == 0 && pack::commit_is_intact(&bytes[..found.length_bytes]) {
@@ -104,7 +104,7 @@ pub fn commit(bytes: &[u8]) {
 }
 
 /// Index files.
-pub fn index_file(bytes: &[u8]) {
+pub(crate) fn index_file(bytes: &[u8]) {
     let Ok(header) = index::decode_header(bytes) else { return };
     let tail = index::decode_tail(&header, bytes);
     let prefix = bytes.first_chunk().copied().unwrap_or_default();
@@ -119,7 +119,7 @@ pub fn index_file(bytes: &[u8]) {
 }
 
 /// Journals.
-pub fn journal_file(bytes: &[u8]) {
+pub(crate) fn journal_file(bytes: &[u8]) {
     let store = StoreId(bytes.get(12..28).and_then(|id| id.first_chunk().copied()).unwrap_or_default());
     let Ok(found) = journal::decode(bytes, store) else { return };
     let mut again = journal::encode_header(store);
@@ -128,14 +128,14 @@ pub fn journal_file(bytes: &[u8]) {
 }
 
 /// Stat caches.
-pub fn cache_file(bytes: &[u8]) {
+pub(crate) fn cache_file(bytes: &[u8]) {
     if let Ok((header, checksum)) = cache::decode_header(bytes) {
-        std::hint::black_box(cache::table(&header, bytes).map(<[_]>::len));
-        std::hint::black_box(cache::decode_group(checksum, bytes));
+        _ = cache::table(&header, bytes).map(<[_]>::len);
+        _ = cache::decode_group(checksum, bytes);
     }
     if let Ok(block) = cache::decode_block(bytes) {
         assert_eq!(block.lines().count(), block.len());
-        std::hint::black_box(block.position(b"name"));
+        _ = block.position(b"name");
     }
     if let Some(length) = cache::block_length_bytes(bytes) {
         assert!(length <= bytes.len());
@@ -143,22 +143,22 @@ pub fn cache_file(bytes: &[u8]) {
 }
 
 /// The file that says what a store is.
-pub fn format_file(bytes: &[u8]) {
+pub(crate) fn format_file(bytes: &[u8]) {
     if let Ok(id) = header::decode(bytes) {
         assert_eq!(header::encode(id), bytes);
     }
 }
 
 /// What people and configuration files write.
-pub fn texts(bytes: &[u8]) {
+pub(crate) fn texts(bytes: &[u8]) {
     if let Ok(path) = TreePath::new(bytes) {
         assert_eq!(path.as_bytes(), bytes);
         assert_eq!(path.names().count(), path.depth());
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    std::hint::black_box(HexPrefix::parse(text));
-    std::hint::black_box(Timestamp::parse(text, Timestamp(0)));
-    std::hint::black_box(retrograde::workspace::config::parse(text, std::path::Path::new("retro.toml")));
+    _ = HexPrefix::parse(text);
+    _ = Timestamp::parse(text, Timestamp(0));
+    drop(retrograde::workspace::config::parse(text, std::path::Path::new("retro.toml")));
     if let Ok(rules) = Rules::parse(text) {
         let again = Rules::parse(rules.text()).expect("the canonical text of rules reads back");
         assert_eq!(again.text(), rules.text());

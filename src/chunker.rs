@@ -83,7 +83,13 @@ mod tests {
         let mut edited = bytes.clone();
         edited.splice(1 << 20..1 << 20, *b"inserted");
         let ends = |lengths: Vec<usize>, total: usize| -> std::collections::BTreeSet<usize> {
-            lengths.iter().scan(0, |sum, length| { *sum += length; Some(total - *sum) }).collect()
+            lengths
+                .iter()
+                .scan(0, |sum, length| {
+                    *sum += length;
+                    Some(total - *sum)
+                })
+                .collect()
         };
         let before = ends(cuts(&bytes, sizes, true), bytes.len());
         let after = ends(cuts(&edited, sizes, true), edited.len());

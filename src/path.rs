@@ -230,7 +230,9 @@ mod tests {
         assert_eq!(TreePath::root().parent(), None);
         assert_eq!(path("a/b").name(), Some(&b"b"[..]));
         assert_eq!(TreePath::root().join(b"a").join(b"b"), path("a/b"));
-        assert!(path("a/b").is_within(&path("a")) && path("a").is_within(&path("a")) && !path("ab").is_within(&path("a")));
+        assert!(
+            path("a/b").is_within(&path("a")) && path("a").is_within(&path("a")) && !path("ab").is_within(&path("a"))
+        );
         assert_eq!((TreePath::root().depth(), path("a/b/c").depth()), (0, 3));
     }
 

@@ -44,10 +44,19 @@ pub(crate) struct Done {
 
 impl Surroundings {
     /// An empty home, and the programs that are found now.
+    ///
+    /// Retro is copied first: cargo may replace what it built while a run of half an hour goes on, and half of the
+    /// numbers would then be another program's.
     #[expect(clippy::disallowed_methods, reason = "the bench has one place that reads the environment too, this one")]
     pub(crate) fn new(home: &Path) -> Result<Self> {
         fs::create_dir_all(home)?;
-        let search_path = std::env::var_os("PATH").unwrap_or_default();
+        let programs = home.join("bin");
+        fs::create_dir_all(&programs)?;
+        fs::copy(env!("CARGO_BIN_EXE_retro"), programs.join("retro"))
+            .map_err(|error| format!("copy retro: {error}"))?;
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(programs).chain(std::env::split_paths(&others));
+        let search_path = std::env::join_paths(folders)?;
         Ok(Self(Arc::new(Inner { home: home.to_owned(), search_path })))
     }
 

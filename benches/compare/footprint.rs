@@ -11,7 +11,7 @@ use crate::Result;
 const STAT_BLOCK_BYTES: u64 = 512;
 
 /// The files of a store at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Footprint {
     files: BTreeSet<PathBuf>,
     /// Sum of all lengths, in bytes.

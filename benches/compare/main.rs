@@ -22,6 +22,8 @@
 //! - A speed is never compared with one taken in another run: tools take turns on one folder, in an order that rotates,
 //!   and a ratio is one of medians over the rounds in which both took part.
 //! - Everything dirty is flushed before a timed process starts, so no tool waits for the writes of another.
+//! - A program that ends with 0 is not believed: retro must name its snapshot, and a store that a changed folder leaves
+//!   as it was fails the run. Restored contents are compared. Retro is copied first, against a build in between.
 //! - Tools see an empty home and no configuration; nothing is written but in one temporary folder and the report.
 //! - No network, and no tool but `retro` is needed: a peer that is not installed is listed as such.
 //!
@@ -52,7 +54,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 /// Any failure ends the run: half a comparison is none.
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Result<T> = std::result::Result<T, Error>;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use crate::Result;
 use crate::call::Surroundings;
 use crate::floor;
 use crate::footprint::Footprint;
 use crate::recorder::Recorder;
 use crate::report::{Row, Series, Unit};
 use crate::tools::Tool;
+use crate::{Error, Result};
 
 /// Who takes part in rounds.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Rules {
     pub(crate) timed: bool,
     /// Whether what stores grow by is wanted.
     pub(crate) weighed: bool,
+    /// Whether every round changes something that every tool records, so that a store that stays as it is fails the run.
+    pub(crate) must_grow: bool,
 }
 
 /// Series by column.
@@ -73,14 +75,18 @@ impl Entrant {
     fn run(&self, round: usize, workspace: &Path, surroundings: &Surroundings, rules: Rules) -> Result<Lap> {
         let Some(recorder) = &self.recorder else { return lap_of_floor(workspace, surroundings) };
         let column = recorder.tool.column();
-        let failed = |error| format!("{column}, round {round}: {error}");
+        let failed = |error: Error| -> Error { format!("{column}, round {round}: {error}").into() };
         let weigh = || if rules.weighed { Footprint::of(recorder.store()) } else { Ok(Footprint::default()) };
         let before = weigh()?;
         if rules.timed {
             flush(workspace)?;
         }
         let taken = recorder.snap().map_err(failed)?;
-        Ok(Lap { times: vec![(column, taken.elapsed.as_secs_f64() * 1e3)], weight: Some((column, before, weigh()?)) })
+        let after = weigh()?;
+        if rules.must_grow && after == before {
+            return Err(failed("nothing was recorded".into()));
+        }
+        Ok(Lap { times: vec![(column, taken.elapsed.as_secs_f64() * 1e3)], weight: Some((column, before, after)) })
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Probed {
 impl Tool {
     pub(crate) fn program(self) -> &'static str {
         match self {
-            Self::Retro => env!("CARGO_BIN_EXE_retro"),
+            Self::Retro => "retro",
             Self::Git | Self::GitAutoGc => "git",
             Self::Jj => "jj",
             Self::Restic => "restic",

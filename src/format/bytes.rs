@@ -149,7 +149,9 @@ mod tests {
             assert_eq!(reader.uint(), Ok(value));
             assert!(reader.finish().is_ok());
         }
-        for long in [&[251, 250, 0][..], &[252, 255, 255, 0, 0], &[253, 255, 255, 255, 255, 0, 0, 0, 0], &[254], &[255], &[]] {
+        for long in
+            [&[251, 250, 0][..], &[252, 255, 255, 0, 0], &[253, 255, 255, 255, 255, 0, 0, 0, 0], &[254], &[255], &[]]
+        {
             assert!(Reader::new(long).uint().is_err(), "{long:?}");
         }
     }

@@ -130,7 +130,7 @@ pub fn entry_at(header: &IndexHeader, bytes: &[u8], position: usize) -> Option<I
 pub fn lower_bound(header: &IndexHeader, bytes: &[u8], prefix: &[u8; 16]) -> usize {
     let entries = &bytes[INDEX_HEADER_LENGTH_BYTES..][..sorted_length_bytes(header)];
     let (entries, _) = entries.as_chunks::<INDEX_ENTRY_LENGTH_BYTES>();
-    let lead = |bytes: &[u8]| u64::from(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+    let lead = |bytes: &[u8]| bytes[..4].iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
     let (mut low, mut high) = (0, entries.len());
     for _ in 0..INTERPOLATION_STEPS {
         if high - low < 8 {

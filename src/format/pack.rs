@@ -238,7 +238,10 @@ pub fn decode_record(bytes: &[u8]) -> Result<RecordHeader, Malformed> {
             let base = reader.array()?;
             let generation = u32::try_from(reader.uint()?).ok();
             let generation = generation.filter(|generation| (1..=DELTA_GENERATION_MAX).contains(generation));
-            Encoding::Delta { base, generation: generation.ok_or_else(|| Malformed::new("a delta has no such generation"))? }
+            Encoding::Delta {
+                base,
+                generation: generation.ok_or_else(|| Malformed::new("a delta has no such generation"))?,
+            }
         }
         _ => return Err(Malformed::new("a record has an unknown encoding")),
     };

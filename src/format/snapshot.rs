@@ -222,17 +222,21 @@ pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
 
 /// Encodes the omitted paths, in ascending order, each once.
 pub fn encode_omitted(omitted: &[Omission]) -> Vec<u8> {
-    encode_paths(omitted, |omission| &omission.path, |out, omission| {
-        out.push(match omission.reason {
-            Reason::Unreadable => 1,
-            Reason::Special => 2,
-            Reason::TooLarge => 3,
-            Reason::Torn => 4,
-            Reason::Vanished => 5,
-            Reason::TooLong => 6,
-            Reason::ReadError => 7,
-        });
-    })
+    encode_paths(
+        omitted,
+        |omission| &omission.path,
+        |out, omission| {
+            out.push(match omission.reason {
+                Reason::Unreadable => 1,
+                Reason::Special => 2,
+                Reason::TooLarge => 3,
+                Reason::Torn => 4,
+                Reason::Vanished => 5,
+                Reason::TooLong => 6,
+                Reason::ReadError => 7,
+            });
+        },
+    )
 }
 
 /// Decodes what [`encode_omitted`] wrote.

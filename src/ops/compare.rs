@@ -26,6 +26,9 @@ pub enum Other<'a> {
     Nothing,
 }
 
+/// What is on the old and on the new side of a change.
+pub type Contents = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Two states and what differs between them.
 #[derive(Debug)]
 pub struct Comparison<'a> {
@@ -38,12 +41,7 @@ pub struct Comparison<'a> {
 }
 
 /// Compares `old` with `new`. `paths` limits it to these paths and what is below them.
-pub fn compare<'a>(
-    store: &'a Store,
-    old: &Other<'_>,
-    new: &Other<'_>,
-    paths: Vec<TreePath>,
-) -> Result<Comparison<'a>> {
+pub fn compare<'a>(store: &'a Store, old: &Other<'_>, new: &Other<'_>, paths: Vec<TreePath>) -> Result<Comparison<'a>> {
     let (old, new) = (state_of(store, old)?, state_of(store, new)?);
     let captured = old.captured.as_ref().or(new.captured.as_ref());
     let load = |id| captured.map_or_else(|| store.tree(id), |captured| captured.load(store, id));
@@ -60,7 +58,7 @@ pub fn compare<'a>(
 impl Comparison<'_> {
     /// What is on both sides of a change, for a diff of their lines. `None` on a side without content, and for content
     /// too long to be compared line by line.
-    pub fn contents(&self, change: &Change) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+    pub fn contents(&self, change: &Change) -> Result<Contents> {
         Ok((self.side(change.old)?, self.side(change.new)?))
     }
 

@@ -26,11 +26,13 @@ use super::git::kept::{Section, add_tree};
 use super::git::names::reference_name;
 use super::git::pack::PackWriter;
 use super::git::trees::Mapper;
-use super::git::{META_REF, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, attached, failed, isolated, signature};
+use super::git::{META_REF, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, failed, isolated, signature};
+use super::ingest::attached;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
 use crate::id::{SnapshotId, WorkspaceId};
+use crate::limits::EVENT_LENGTH_MAX_BYTES;
 use crate::progress::Progress;
 use crate::store::Store;
 
@@ -228,7 +230,7 @@ impl Export<'_> {
 
 /// Who did the step, if its event says so.
 fn author(store: &Store, snapshot: &Snapshot) -> String {
-    let event = attached(store, &snapshot.event).unwrap_or_default();
+    let event = attached(store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64).unwrap_or_default();
     let event: serde_json::Value = serde_json::from_slice(&event).unwrap_or_default();
     let agent = event.get("agent");
     let name = agent.and_then(|agent| agent.as_str().or_else(|| agent.get("name")?.as_str())).unwrap_or_default();

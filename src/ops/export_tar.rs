@@ -16,8 +16,9 @@ use std::io::Write;
 
 use tar::{EntryType, Header};
 
+use super::ingest::attached;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::snapshot::{Attachment, Snapshot, decode_times};
+use crate::format::snapshot::{Snapshot, decode_times};
 use crate::format::tree::{Entry, Kind};
 use crate::id::{BlobId, SnapshotId, TreeId};
 use crate::limits::FOLDER_DEPTH_MAX;
@@ -272,11 +273,7 @@ fn holds(store: &Store, root: TreeId, path: &TreePath) -> Result<bool> {
 }
 
 fn times_of(store: &Store, snapshot: &Snapshot) -> Result<BTreeMap<TreePath, Timestamp>> {
-    let bytes = match &snapshot.times {
-        Attachment::Empty => Vec::new(),
-        Attachment::Inline(bytes) => bytes.clone(),
-        Attachment::Blob(id) => store.read_blob(*id, u64::MAX)?,
-    };
+    let bytes = attached(store, &snapshot.times, u64::MAX)?;
     let times = decode_times(&bytes).map_err(|e| e.during("read times of step", snapshot.step))?;
     Ok(times.into_iter().collect())
 }

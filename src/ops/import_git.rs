@@ -19,8 +19,9 @@ use gix::revision::plumbing::Spec;
 
 use super::capture::lock_workspace;
 use super::git::load::{Loader, Turn};
-use super::git::{TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, attached, failed, isolated};
+use super::git::{TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, failed, isolated};
 use super::ingest;
+use super::ingest::attached;
 use crate::diff::{TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::facts::Fact;
@@ -284,7 +285,7 @@ impl Import<'_> {
         }
         let told = match &kept.event {
             Attachment::Blob(id) => self.loader.read(*id)?,
-            short => attached(self.store, short)?,
+            short => attached(self.store, short, 0)?,
         };
         Ok(About {
             root: kept.root,

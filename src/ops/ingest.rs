@@ -1,4 +1,4 @@
-//! Content into a batch: hashing, chunking, and telling the store what each piece is probably most like.
+//! Content into a batch, and attachments out again: hashing, chunking, and telling the store what each piece is probably most like.
 //!
 //! Short content is one object, stored against the content the path had before. Long content is cut into chunks as it is
 //! read, a window at a time, so memory does not depend on its length; a chunk that is new is stored against the chunk
@@ -15,7 +15,7 @@ use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Attachment;
 use crate::id::{BlobId, Digest};
 use crate::limits::{ATTACHMENT_INLINE_MAX_BYTES, CHUNK_LENGTH_MAX_BYTES};
-use crate::store::{Batch, NewObject};
+use crate::store::{Batch, NewObject, Store};
 
 /// Bytes of a long content held at once.
 const WINDOW_BYTES: usize = 8 << 20;
@@ -106,6 +106,15 @@ pub fn attachment(batch: &mut Batch<'_>, bytes: Vec<u8>) -> Result<Attachment> {
         0 => Ok(Attachment::Empty),
         1..=ATTACHMENT_INLINE_MAX_BYTES => Ok(Attachment::Inline(bytes)),
         _ => any(batch, bytes).map(Attachment::Blob),
+    }
+}
+
+/// The bytes of an attachment; more than `length_max_bytes` are refused with `Limit`.
+pub fn attached(store: &Store, attachment: &Attachment, length_max_bytes: u64) -> Result<Vec<u8>> {
+    match attachment {
+        Attachment::Empty => Ok(Vec::new()),
+        Attachment::Inline(bytes) => Ok(bytes.clone()),
+        Attachment::Blob(id) => store.read_blob(*id, length_max_bytes),
     }
 }
 

@@ -101,8 +101,10 @@ pub fn named_workspace(state: &State, name: &str) -> Result<WorkspaceId> {
     match (by_path, &by_id[..]) {
         (Some(found), _) => Ok(found.id),
         (None, [found]) => Ok(found.id),
-        (None, []) => Err(Error::new(ErrorKind::NotFound, "find workspace", name, "no recorded folder has this path or id")
-            .with_hint("`retro workspace list` shows the recorded ones")),
+        (None, []) => {
+            Err(Error::new(ErrorKind::NotFound, "find workspace", name, "no recorded folder has this path or id")
+                .with_hint("`retro workspace list` shows the recorded ones"))
+        }
         (None, _) => Err(Error::new(ErrorKind::Invalid, "find workspace", name, "several ids begin like this")),
     }
 }

@@ -15,12 +15,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::capture::{CaptureOptions, Captured, lock_workspace, open_root};
+use super::ingest::attached;
 use super::ls;
+use super::register::root_of;
 use super::snap::{About, Step, expect, look, record};
 use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Fact, Restore, RestoreCause};
-use crate::format::snapshot::{Attachment, Cause, Snapshot, decode_omitted};
+use crate::format::snapshot::{Cause, Snapshot, decode_omitted};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, SnapshotId, WorkspaceId};
 use crate::path::TreePath;
@@ -121,7 +123,13 @@ pub fn restore_into(
     actions.extend(changes.iter().flat_map(actions_of));
     actions.push(Action::SetFolderMode { path: TreePath::root(), mode: found.root_mode });
     let applied = apply(store, &materialize::open_empty(folder)?, &actions, options)?;
-    Ok(Filled { files: applied.written, folders: applied.created, symlinks: 0, bytes: applied.bytes, kept: applied.kept })
+    Ok(Filled {
+        files: applied.written,
+        folders: applied.created,
+        symlinks: 0,
+        bytes: applied.bytes,
+        kept: applied.kept,
+    })
 }
 
 /// The folders in which `paths` lie, outermost first; `NotFound` for a path that the snapshot does not have.
@@ -154,7 +162,7 @@ fn walk_back(
         let found = expect(&state, workspace)?;
         let (past, word) = match cause {
             RestoreCause::Redo => (found.redo.last(), "redo"),
-            RestoreCause::Undo | RestoreCause::Restore => (found.undo.last(), "undo"),
+            RestoreCause::Undo | RestoreCause::Restore => (found.unfinished.as_ref().or(found.undo.last()), "undo"),
         };
         let nothing = || {
             Error::new(ErrorKind::NotFound, word, format!("restore in {}", workspace.short()), "there is none left")
@@ -167,6 +175,9 @@ fn walk_back(
                 Error::new(ErrorKind::NotFound, "undo", "restore", "it was made without a safety snapshot")
             })?,
         };
+        // A restore that was interrupted is not among those that can be undone yet: going back from it is a restore.
+        let is_unfinished = cause == RestoreCause::Undo && found.unfinished.is_some();
+        let cause = if is_unfinished { RestoreCause::Restore } else { cause };
         let paths = past.paths.iter().filter_map(|path| TreePath::new(path).ok()).collect();
         let options = RestoreOptions { paths, ..options.clone() };
         outcomes.push(restore_locked(store, workspace, target, cause, &options)?);
@@ -195,17 +206,22 @@ fn restore_locked(
         progress: options.progress,
     };
     let stores = options.safety && !options.dry_run;
+    if !options.dry_run && !root_of(found).exists() {
+        // The whole folder is gone: an empty one takes its place, and is what the safety snapshot records.
+        materialize::open_empty(&root_of(found))?;
+    }
     let step = look(store, found, &capture, stores.then_some(&mut batch))?;
     let plan = plan(store, &step.captured, &wanted, options)?;
-    let mut outcome = RestoreOutcome {
-        plan,
-        applied: None,
-        before: None,
-        before_step: None,
-        target,
-        target_step: wanted.step,
-    };
+    let mut outcome =
+        RestoreOutcome { plan, applied: None, before: None, before_step: None, target, target_step: wanted.step };
     if options.dry_run {
+        return Ok(outcome);
+    }
+    let head = step.head.as_ref().map(|(id, _)| *id);
+    if outcome.plan.is_empty() && head == Some(target) && found.unfinished.is_none() {
+        outcome.applied = Some(Applied::default());
+        outcome.before = head;
+        outcome.before_step = Some(wanted.step);
         return Ok(outcome);
     }
     remove_strays_of(&step.captured, found)?;
@@ -261,8 +277,7 @@ fn begin(
     }
     let message = format!("before restoring s{}", target.step);
     let run = step.head.as_ref().map_or("main", |(_, head)| &head.run);
-    let about =
-        About { cause: Cause::BeforeRestore, message: &message, run, event: None, git: None, now: options.now };
+    let about = About { cause: Cause::BeforeRestore, message: &message, run, event: None, git: None, now: options.now };
     let (recorded, _) = record(&mut batch, workspace, step, about, |before| vec![begun(Some(before))])?;
     Ok(Some(recorded.snapshot))
 }
@@ -290,11 +305,7 @@ impl Spared {
     fn of(store: &Store, target: &Snapshot) -> Result<Self> {
         let text = store.read_blob(target.rules, crate::limits::CONFIG_LENGTH_MAX_BYTES)?;
         let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
-        let omitted = match &target.omitted {
-            Attachment::Empty => Vec::new(),
-            Attachment::Inline(bytes) => bytes.clone(),
-            Attachment::Blob(id) => store.read_blob(*id, u64::MAX)?,
-        };
+        let omitted = attached(store, &target.omitted, u64::MAX)?;
         let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
         let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
         Ok(Self { rules: Rules::parse(&text)?, omitted: omitted.map(|omission| omission.path).collect() })
@@ -306,7 +317,9 @@ impl Spared {
         if change.kind != ChangeKind::Deleted {
             return false;
         }
-        self.omitted.iter().any(|path| change.path.is_within(path) || (old.kind == Kind::Folder && path.is_within(&change.path)))
+        self.omitted
+            .iter()
+            .any(|path| change.path.is_within(path) || (old.kind == Kind::Folder && path.is_within(&change.path)))
             || self.rules.excludes_within(&change.path, old.kind == Kind::Folder)
     }
 }

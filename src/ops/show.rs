@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::compare::{Comparison, Other, compare};
+use super::ingest::attached;
 use crate::diff::{self, Change, TreeDiffOptions};
 use crate::error::Result;
-use crate::format::snapshot::{Attachment, Omission, Snapshot, decode_omitted};
+use crate::format::snapshot::{Omission, Snapshot, decode_omitted};
 use crate::history::graph::first_parents;
 use crate::id::SnapshotId;
 use crate::limits::EVENT_LENGTH_MAX_BYTES;
@@ -35,7 +36,7 @@ pub struct Shown {
 pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     let state = store.state();
     let snapshot = store.snapshot(id)?;
-    let omitted = attachment(store, &snapshot.omitted, OMITTED_LENGTH_MAX_BYTES)?;
+    let omitted = attached(store, &snapshot.omitted, OMITTED_LENGTH_MAX_BYTES)?;
     let omitted = decode_omitted(&omitted).map_err(|e| e.during("read omitted paths of snapshot", id))?;
     let rules = store.read_blob(snapshot.rules, RULES_LENGTH_MAX_BYTES)?;
     Ok(Shown {
@@ -66,7 +67,7 @@ pub(super) fn plain_changes(store: &Store, id: SnapshotId, paths: &[TreePath]) -
 
 /// JSON facts of a step; empty when there are none.
 pub fn event(store: &Store, snapshot: &Snapshot) -> Result<Vec<u8>> {
-    attachment(store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64)
+    attached(store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64)
 }
 
 /// Longest list of omitted paths read, in bytes: a million of them with paths of common length.
@@ -74,14 +75,6 @@ const OMITTED_LENGTH_MAX_BYTES: u64 = 256 << 20;
 
 /// Longest exclude list read, in bytes: the most patterns there may be, each as long as a path may be on Linux.
 const RULES_LENGTH_MAX_BYTES: u64 = 32 << 20;
-
-fn attachment(store: &Store, attachment: &Attachment, length_max_bytes: u64) -> Result<Vec<u8>> {
-    match attachment {
-        Attachment::Empty => Ok(Vec::new()),
-        Attachment::Inline(bytes) => Ok(bytes.clone()),
-        Attachment::Blob(id) => store.read_blob(*id, length_max_bytes),
-    }
-}
 
 /// The first parent, if there is one and it was not forgotten and deleted.
 fn parent_of(store: &Store, id: SnapshotId) -> Result<Option<(SnapshotId, Arc<Snapshot>)>> {

@@ -116,6 +116,8 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
         if let Some(name) = &options.tag {
             super::tag::tag(store, name, *id, false, options.now)?;
         }
+        // The head may be the work of a process that died before it synced; from here on it is promised.
+        store.settle()?;
         unchanged(*id, head, &step, found)
     };
     step.captured.remember(store);

@@ -19,9 +19,7 @@ use crate::format::pack::{
     Encoding, Member, ObjectKind, PackHeader, decode_record, encode_header, put_commit, put_record,
 };
 use crate::id::{Digest, StoreId};
-use crate::limits::{
-    BATCH_INLINE_MAX_BYTES, FRAME_LENGTH_TARGET_BYTES, FRAME_MEMBER_COUNT_MAX, PACK_SEAL_ABOVE_BYTES,
-};
+use crate::limits::{BATCH_INLINE_MAX_BYTES, FRAME_LENGTH_TARGET_BYTES, FRAME_MEMBER_COUNT_MAX, PACK_SEAL_ABOVE_BYTES};
 
 /// Compression level at capture: what keeps a step fast. gc may store the same objects smaller.
 const CAPTURE_LEVEL: i32 = 3;
@@ -174,7 +172,13 @@ impl NewPack {
     }
 
     /// Appends a batch and its commit, and returns the length of both, in bytes.
-    pub(super) fn append_batch(&mut self, disk: &dyn Disk, mut batch: Vec<u8>, sequence: u64, facts: &[u8]) -> Result<u64> {
+    pub(super) fn append_batch(
+        &mut self,
+        disk: &dyn Disk,
+        mut batch: Vec<u8>,
+        sequence: u64,
+        facts: &[u8],
+    ) -> Result<u64> {
         let records_end = batch.len();
         put_commit(&mut batch, 0, sequence, facts);
         disk.write(&self.name, self.length_bytes, &batch)?;

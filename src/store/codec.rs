@@ -5,7 +5,9 @@
 
 use std::cell::RefCell;
 
-use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, FrameFormat, ResetDirective, compress_bound, get_error_name};
+use zstd::zstd_safe::{
+    CCtx, CParameter, DCtx, DParameter, FrameFormat, ResetDirective, compress_bound, get_error_name,
+};
 
 use crate::format::Malformed;
 

@@ -57,7 +57,12 @@ impl Batch<'_> {
         let store = self.store;
         let disk = store.disk();
         if self.is_broken {
-            return Err(Error::new(ErrorKind::Invalid, "commit to", disk.display(""), "part of it could not be written before"));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "commit to",
+                disk.display(""),
+                "part of it could not be written before",
+            ));
         }
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
         store.refresh()?;
@@ -120,13 +125,24 @@ impl Store {
         self.batch().commit(|state| Ok(Final { objects: Vec::new(), facts: decide(state)? }))
     }
 
+    /// Makes durable what was found, where its writer died before it could. A caller that commits nothing, because all
+    /// it wants is there already, must not say so before this.
+    pub fn settle(&self) -> Result<()> {
+        if self.view().active().is_none_or(|active| active.is_settled()) {
+            return Ok(());
+        }
+        let _guard = self.disk().lock(LOCK, LockMode::Exclusive)?;
+        self.refresh()?;
+        self.recover()
+    }
+
     /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes what the caches lack. The
     /// store's lock is held.
     fn recover(&self) -> Result<()> {
         let view = self.view();
         let disk = self.disk();
         if let Some(active) = view.active() {
-            settle(disk, active)?;
+            settle_pack(disk, active)?;
         }
         if view.unjournaled.is_empty() && view.packs.iter().all(|pack| pack.index.is_saved()) {
             return Ok(());
@@ -162,6 +178,7 @@ impl Store {
                 write_index(disk, pack.number, &pack.encode_index(disk, self.id())?)?;
             }
         }
+        pack.settled_end = written.end;
         packs.push(Arc::new(pack));
         let damaged = Arc::clone(&view.damaged);
         self.set_view(View { packs, state: Arc::new(state), journal, unjournaled: Vec::new(), damaged });
@@ -189,7 +206,7 @@ impl Store {
 /// A writer that was killed may have left bytes that it did not sync, and a name. Caches are written after the sync, so
 /// what either of them covers needs nothing. What neither does is written again before it is synced: the sync that failed
 /// for the dead writer may have left its pages clean, and another one would then have nothing to do.
-fn settle(disk: &dyn Disk, active: &Pack) -> Result<()> {
+fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<()> {
     let name = pack_name(active.number);
     let end = active.index.end();
     let is_torn = active.file.length()? > end;

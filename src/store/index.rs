@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::disk::Bytes;
 use crate::format::index::{
-    INDEX_HEADER_LENGTH_BYTES, IndexEntry, IndexHeader, decode_header, decode_tail, encode, entries_are_intact, entry_at,
-    lower_bound, sorted_length_bytes,
+    INDEX_HEADER_LENGTH_BYTES, IndexEntry, IndexHeader, decode_header, decode_tail, encode, entries_are_intact,
+    entry_at, lower_bound, sorted_length_bytes,
 };
 use crate::format::pack::ObjectKind;
 use crate::id::StoreId;

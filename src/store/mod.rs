@@ -126,8 +126,7 @@ impl Store {
     /// Full ids of the snapshots in the history of any workspace that begin with `prefix`.
     pub fn snapshots_with(&self, prefix: &HexPrefix) -> Vec<crate::id::SnapshotId> {
         let state = self.state();
-        let mut found: Vec<_> =
-            state.snapshots().map(|(_, _, id)| id).filter(|id| prefix.matches(&id.0)).collect();
+        let mut found: Vec<_> = state.snapshots().map(|(_, _, id)| id).filter(|id| prefix.matches(&id.0)).collect();
         found.sort();
         found.dedup();
         found

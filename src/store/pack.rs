@@ -10,7 +10,9 @@ use super::recover::{Recovered, recover};
 use crate::disk::{Disk, StoredFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Malformed;
-use crate::format::pack::{HEADER_LENGTH_MAX_BYTES, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record};
+use crate::format::pack::{
+    HEADER_LENGTH_MAX_BYTES, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record,
+};
 use crate::id::StoreId;
 use crate::limits::PACK_LENGTH_MAX_BYTES;
 
@@ -108,6 +110,11 @@ impl Pack {
         index.extend(&found.salvaged, start);
         let file = Arc::clone(&self.file);
         Ok(Self { number: self.number, nonce: self.nonce, file, index, settled_end: self.settled_end })
+    }
+
+    /// Whether all that is known of the pack is durable, its name included.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled_end >= self.index.end() && self.index.append_at().is_some()
     }
 
     /// The index file for all that is known of the pack. One that is damaged is not copied: what it lacks would be lost

@@ -193,8 +193,7 @@ impl Store {
 
     fn object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<[u8]>)> {
         let kind = self.locate(kinds, id)?;
-        let bytes =
-            self.decode(kind, id.prefix()).map_err(|e| e.during("read", format!("{} {id}", kind.word())))?;
+        let bytes = self.decode(kind, id.prefix()).map_err(|e| e.during("read", format!("{} {id}", kind.word())))?;
         let found = match kind {
             ObjectKind::Content => Digest::of(&bytes),
             ObjectKind::Tree => tree::tree_id(&bytes).0,

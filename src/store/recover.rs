@@ -6,7 +6,8 @@
 
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
-    COMMIT_MAGIC, ObjectKind, RECORD_MAGIC, RecordHeader, commit_is_intact, decode_commit, decode_record, record_is_intact,
+    COMMIT_MAGIC, ObjectKind, RECORD_MAGIC, RecordHeader, commit_is_intact, decode_commit, decode_record,
+    record_is_intact,
 };
 
 /// What was found.

@@ -56,7 +56,9 @@ impl State {
 
     /// All snapshots that have a place in a workspace's history.
     pub fn snapshots(&self) -> impl Iterator<Item = (&Workspace, u64, SnapshotId)> {
-        self.workspaces.values().flat_map(|workspace| workspace.steps.iter().map(move |(step, id)| (workspace, *step, *id)))
+        self.workspaces
+            .values()
+            .flat_map(|workspace| workspace.steps.iter().map(move |(step, id)| (workspace, *step, *id)))
     }
 
     /// Names of a snapshot.

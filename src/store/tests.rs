@@ -1,5 +1,7 @@
 //! Tests of the store on a real folder; crashes are tried on the memory disk in `tests/it/crash.rs`.
 
+#![expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
+
 use std::sync::Arc;
 
 use super::{Final, NewObject, Store};
@@ -120,7 +122,11 @@ fn journal_and_indexes_are_only_caches() {
             std::fs::remove_file(folder.path().join(name)).unwrap();
         }
         let reader = open(folder.path());
-        assert_eq!((&reader.state().tags, reader.state().sequence >= before.sequence), (&before.tags, true), "{lost:?}");
+        assert_eq!(
+            (&reader.state().tags, reader.state().sequence >= before.sequence),
+            (&before.tags, true),
+            "{lost:?}"
+        );
         assert!(reader.object(ObjectKind::Content, &Digest::of(&noise(3, 500))).is_ok());
         reader.record(|_| Ok(vec![tag(0)])).unwrap();
         assert!(lost.iter().all(|name| folder.path().join(name).exists()), "{lost:?}");

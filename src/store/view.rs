@@ -12,10 +12,10 @@ use super::recover::RecoveredCommit;
 use super::state::State;
 use crate::disk::{Disk, read_all};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::facts;
 use crate::format::index::IndexEntry;
 use crate::format::journal;
 use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
-use crate::format::facts;
 use crate::id::StoreId;
 
 /// Name of the journal.
@@ -59,7 +59,9 @@ impl View {
                     packs.push(Arc::new(pack));
                     commits.extend(found.into_iter().map(|commit| (commit.sequence, (number, commit))));
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => damaged.push(error),
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
+                    damaged.push(error)
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -126,7 +128,12 @@ fn read_journal(disk: &dyn Disk, store: StoreId, state: &mut State) -> Result<Jo
 }
 
 /// Opens a pack, completes its index from the pack itself, and returns the commits with facts that the journal lacks.
-fn open_pack(disk: &dyn Disk, store: StoreId, number: u32, place: JournalPlace) -> Result<(Pack, Vec<RecoveredCommit>)> {
+fn open_pack(
+    disk: &dyn Disk,
+    store: StoreId,
+    number: u32,
+    place: JournalPlace,
+) -> Result<(Pack, Vec<RecoveredCommit>)> {
     let mut pack = Pack::open(disk, store, number)?;
     let first = PACK_HEADER_LENGTH_BYTES as u64;
     let journaled = match number.cmp(&place.pack) {
@@ -151,4 +158,3 @@ fn open_pack(disk: &dyn Disk, store: StoreId, number: u32, place: JournalPlace) 
     let is_new = |commit: &RecoveredCommit| commit.sequence > 0 && commit.end > journaled;
     Ok((pack, found.commits.into_iter().filter(is_new).collect()))
 }
-

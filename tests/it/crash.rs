@@ -4,6 +4,7 @@
 //! call failing. A new operation gets a scenario by doing its work in a [`Session::act`], one act for each commit.
 
 mod harness;
+mod operations;
 
 use std::sync::Arc;
 
@@ -237,10 +238,15 @@ fn a_batch_that_lost_objects_is_never_committed() {
 }
 
 /// Interrupts a scenario and says how much was tried.
-#[expect(clippy::print_stderr, reason = "the number of states is what a reader of the test's output wants to know")]
 fn try_all(scenario: &Scenario) {
-    let count = interrupt(scenario);
-    eprintln!("{}: {count} states", scenario.name);
+    report(scenario.name, interrupt(scenario), scenario.states_min);
+}
+
+/// Says how many states of a disk were tried. A change to the tests or the store must not quietly make them few.
+#[expect(clippy::print_stderr, reason = "the number of states is what a reader of the test's output wants to know")]
+fn report(name: &str, state_count: usize, states_min: usize) {
+    eprintln!("{name}: {state_count} states");
+    assert!(state_count >= states_min, "{name}: only {state_count} states");
 }
 
 /// A store with two commits.

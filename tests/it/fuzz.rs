@@ -19,7 +19,8 @@ fn seeds() -> Vec<Vec<u8>> {
         .skip(1)
         .map(|block| {
             let lines = block.split("```").next().expect("the block ends").lines().skip(1);
-            let digits: String = lines.map(|line| line.split("   ").next().unwrap_or_default().replace(' ', "")).collect();
+            let digits: String =
+                lines.map(|line| line.split("   ").next().unwrap_or_default().replace(' ', "")).collect();
             (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex")).collect()
         })
         .collect();

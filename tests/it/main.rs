@@ -1,5 +1,7 @@
 //! The integration tests: one binary, one module for each promise or command.
 
+#![expect(clippy::unwrap_used, reason = "what a test does not expect is a failure")]
+
 mod capture;
 mod cli;
 mod crash;

@@ -26,7 +26,13 @@ fn normal(line: &str) -> String {
         let is_id = bare.len() == 8 && bare.chars().all(|c| c.is_ascii_hexdigit());
         let is_date = bare.len() == 10 && bare.matches('-').count() == 2;
         let is_time = bare.len() == 8 && bare.matches(':').count() == 2;
-        if is_id { word.replace(bare, "ID") } else if is_date || is_time { "TIME".to_owned() } else { word.to_owned() }
+        if is_id {
+            word.replace(bare, "ID")
+        } else if is_date || is_time {
+            "TIME".to_owned()
+        } else {
+            word.to_owned()
+        }
     };
     let words: Vec<String> = line.split(' ').map(word).collect();
     let line = words.join(" ");

@@ -1,5 +1,7 @@
 //! Requirements of store-format.md that a store on a real folder must keep, each cited by its id.
 
+#![expect(clippy::disallowed_methods, reason = "tests forge and damage files of their own")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,7 +42,6 @@ fn commit(store: &Store, objects: Vec<NewObject>, number: u64) {
     batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(number)] })).unwrap();
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests forge files of their own")]
 fn forge(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }

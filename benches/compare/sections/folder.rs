@@ -34,7 +34,8 @@ pub(crate) fn measure(bench: &Bench) -> Result<Sheet> {
         recorder.snap()?;
     }
     entrants.push(Entrant::floor());
-    let rules = Rules { rounds: if bench.args.quick { 3 } else { ROUNDS }, timed: true, weighed: true };
+    let rules =
+        Rules { rounds: if bench.args.quick { 3 } else { ROUNDS }, timed: true, weighed: true, must_grow: true };
     let outcome = race(&entrants, &workspace, &bench.surroundings, rules, |round| add(files + round))?;
     entrants.into_iter().filter_map(Entrant::into_recorder).try_for_each(Recorder::delete)?;
     std::fs::remove_dir_all(&workspace)?;

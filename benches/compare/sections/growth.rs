@@ -43,7 +43,8 @@ pub(crate) fn measure(bench: &Bench, history: &History, sheet: &mut Sheet) -> Re
         let bytes = Footprint::of(recorder.store())?.apparent_bytes as f64;
         first = first.with(recorder.tool.column(), Series::one(bytes));
     }
-    let rules = Rules { rounds: steps.len(), timed: false, weighed: true };
+    // A real history may change paths that an exclude list or a `.gitignore` names.
+    let rules = Rules { rounds: steps.len(), timed: false, weighed: true, must_grow: false };
     let apply = |round: usize| steps[round].iter().try_for_each(|change: &Change| change.apply(&workspace));
     let outcome = race(&entrants, &workspace, &bench.surroundings, rules, apply)?;
     entrants.into_iter().filter_map(Entrant::into_recorder).try_for_each(crate::recorder::Recorder::delete)?;

@@ -88,7 +88,7 @@ fn run(bench: &Bench, sheet: &mut Sheet, scenario: Scenario<'_>) -> Result<()> {
         recorder.snap()?;
     }
     let mut brought = Series::default();
-    let rules = Rules { rounds: steps, timed: true, weighed: true };
+    let rules = Rules { rounds: steps, timed: true, weighed: true, must_grow: true };
     let outcome = race(&entrants, &workspace, &bench.surroundings, rules, |round| {
         brought.set(round, change(round)? as f64);
         Ok(())

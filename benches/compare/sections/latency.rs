@@ -64,13 +64,13 @@ pub(crate) fn measure(
     sheet: &mut Sheet,
 ) -> Result<()> {
     let Workspace { root, label, .. } = workspace;
-    let rules = Rules { rounds: size.rounds, timed: true, weighed: false };
+    let rules = Rules { rounds: size.rounds, timed: true, weighed: false, must_grow: false };
     bench.progress(&format!("steps without a change, {label}"));
     let unchanged = race(entrants, root, &bench.surroundings, rules, |_| Ok(()))?;
     let unchanged = unchanged.time_row(format!("unchanged, {label}"));
     bench.progress(&format!("steps of {CHANGED_FILES} files, {label}"));
     let mut rng = Rng::new(size.files as u64);
-    let rules = Rules { weighed: true, ..rules };
+    let rules = Rules { weighed: true, must_grow: true, ..rules };
     let changed = race(entrants, root, &bench.surroundings, rules, |_| change(workspace, &mut rng).map(drop))?;
     for row in [unchanged, changed.time_row(format!("{CHANGED_FILES} files changed, {label}"))] {
         sheet.claim_ratio(&row, "retro", "floor", Bound::AtMost(1.5));

@@ -71,10 +71,13 @@ impl Output {
         }
     }
 
-    /// Warns on standard error, however quiet.
+    /// Warns on standard error, however quiet. With JSON, standard error is for one error object alone, and what there
+    /// is to warn of stands in the results of `status` and `stats`.
     pub(crate) fn warning(&self, text: fmt::Arguments<'_>) {
-        let style = self.note_palette.warning;
-        say(&format!("{style}warning:{style:#} {text}\n"));
+        if !self.is_json {
+            let style = self.note_palette.warning;
+            say(&format!("{style}warning:{style:#} {text}\n"));
+        }
     }
 
     /// Standard output as a writer, for what is written piece by piece.

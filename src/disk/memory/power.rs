@@ -107,10 +107,8 @@ impl<'a> Unsettled<'a> {
             }
             picked.len()
         };
-        let outcome = |at: usize| Outcome {
-            writes: writes[at % writes.len()].clone(),
-            names: names[at / writes.len()].clone(),
-        };
+        let outcome =
+            |at: usize| Outcome { writes: writes[at % writes.len()].clone(), names: names[at / writes.len()].clone() };
         let total = writes.len() * names.len();
         if total <= count_max {
             for at in 0..total {

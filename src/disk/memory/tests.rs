@@ -30,7 +30,14 @@ fn unsynced_bytes_are_kept_lost_or_torn() {
     disk.write("f", 4, b"news").unwrap();
     assert_eq!(
         after_losses(&disk, "f"),
-        set(&[Some(b"old!"), Some(b"old!n"), Some(b"old!ne"), Some(b"old!new"), Some(b"old!news"), Some(b"old!\0\0\0\0")])
+        set(&[
+            Some(b"old!"),
+            Some(b"old!n"),
+            Some(b"old!ne"),
+            Some(b"old!new"),
+            Some(b"old!news"),
+            Some(b"old!\0\0\0\0")
+        ])
     );
     disk.sync("f").unwrap();
     assert_eq!(after_losses(&disk, "f"), set(&[Some(b"old!news")]));
@@ -78,7 +85,10 @@ fn a_rename_is_lost_or_kept_whatever_became_of_the_bytes() {
     disk.sync_folder("").unwrap();
     assert_eq!(after_losses(&disk, "f"), set(&[Some(b""), Some(b"n"), Some(b"\0")]));
     let strays = disk.power_losses(disk.change_count(), 0, usize::MAX);
-    assert!(strays.iter().any(|loss| contents(&loss.disk, "tmp/f").is_some()), "nobody synced that the old name is gone");
+    assert!(
+        strays.iter().any(|loss| contents(&loss.disk, "tmp/f").is_some()),
+        "nobody synced that the old name is gone"
+    );
 }
 
 #[test]
@@ -176,8 +186,7 @@ fn locks_follow_the_file_and_a_crash_releases_them() {
 #[test]
 fn a_lock_that_was_waited_for_is_one_on_the_file_of_that_name() {
     let folder = tempfile::tempdir().unwrap();
-    let disks: [Arc<dyn Disk>; 2] =
-        [Arc::new(LocalDisk::create(folder.path()).unwrap()), Arc::new(MemoryDisk::new(1))];
+    let disks: [Arc<dyn Disk>; 2] = [Arc::new(LocalDisk::create(folder.path()).unwrap()), Arc::new(MemoryDisk::new(1))];
     for disk in disks {
         let guard = disk.lock("stray", LockMode::TryExclusive).unwrap();
         std::thread::scope(|scope| {
@@ -210,8 +219,7 @@ fn the_same_seed_gives_the_same_states() {
 #[test]
 fn it_behaves_like_a_real_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let disks: [Arc<dyn Disk>; 2] =
-        [Arc::new(LocalDisk::create(folder.path()).unwrap()), Arc::new(MemoryDisk::new(1))];
+    let disks: [Arc<dyn Disk>; 2] = [Arc::new(LocalDisk::create(folder.path()).unwrap()), Arc::new(MemoryDisk::new(1))];
     let transcripts = disks.map(|disk| {
         let mut lines: Vec<String> = Vec::new();
         let mut note = |result: crate::error::Result<String>| {

@@ -70,7 +70,9 @@ pub(super) fn assemble(
         trees.extend(new.iter().map(|object| (TreeId(object.id), object.bytes.clone())));
         objects.extend(new);
         done.insert(path.clone(), (id, size));
-        update.folders.insert(path, FolderUpdate { facts: FolderFacts { tree: id, size, device }, entries: entries_update });
+        update
+            .folders
+            .insert(path, FolderUpdate { facts: FolderFacts { tree: id, size, device }, entries: entries_update });
     }
     if let Some(batch) = batch.as_deref_mut() {
         batch.add(objects)?;

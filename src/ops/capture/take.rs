@@ -124,9 +124,18 @@ fn rehash(root: &Root, cache: &StatCache, scan: &mut Scan) -> Result<()> {
     for picked in std::mem::take(&mut scan.rehash) {
         let EntryState::Read { previous } = picked.entry.state else { continue };
         let Outcome::Read(folder) = Folder::open(root, &picked.folder)? else { continue };
-        let found = read_file(&folder, &picked.entry.name, CHUNK_LENGTH_MAX_BYTES)?;
-        let Outcome::Read(OpenedFile::Whole(file)) = found else { continue };
-        if Some(Digest::of(&file.bytes)) == previous {
+        let id = match read_file(&folder, &picked.entry.name, CHUNK_LENGTH_MAX_BYTES)? {
+            Outcome::Read(OpenedFile::Whole(file)) => Digest::of(&file.bytes),
+            Outcome::Read(OpenedFile::Large(mut file)) => {
+                let mut read = |window: &mut Vec<u8>, most: usize| match file.read_piece(window, most)? {
+                    Outcome::Read(count) => Ok(count),
+                    Outcome::Omitted(_) => Ok(0),
+                };
+                ingest::hash(&mut read)?.0
+            }
+            Outcome::Omitted(_) => continue,
+        };
+        if Some(id) == previous {
             continue;
         }
         let Some(cached) = cache.folder(&picked.folder) else { continue };

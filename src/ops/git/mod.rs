@@ -40,9 +40,7 @@ use gix::ObjectId;
 use gix::bstr::BString;
 
 use crate::error::{Error, ErrorKind, Result, shown};
-use crate::format::snapshot::Attachment;
-use crate::limits::EVENT_LENGTH_MAX_BYTES;
-use crate::store::Store;
+
 
 /// Where an export keeps what git cannot hold.
 pub(super) const META_REF: &str = "refs/retro/meta";
@@ -74,15 +72,6 @@ pub(super) fn signature(name: &str, seconds: i64) -> gix::actor::Signature {
     let seconds = seconds.clamp(0, i64::from(u32::MAX) << 8);
     let time = gix::date::Time { seconds, offset: 0 };
     gix::actor::Signature { name: BString::from(name), email: BString::from("retro@localhost"), time }
-}
-
-/// The bytes of an attachment.
-pub(super) fn attached(store: &Store, attachment: &Attachment) -> Result<Vec<u8>> {
-    match attachment {
-        Attachment::Empty => Ok(Vec::new()),
-        Attachment::Inline(bytes) => Ok(bytes.clone()),
-        Attachment::Blob(id) => store.read_blob(*id, EVENT_LENGTH_MAX_BYTES as u64),
-    }
 }
 
 /// Git's id of an object with this content.

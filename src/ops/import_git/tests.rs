@@ -10,7 +10,8 @@ use crate::format::tree::Kind;
 use crate::id::{BlobId, SnapshotId, TreeId};
 use crate::ops::export_git::{ExportGitOptions, export_git};
 use crate::ops::fixture::{About, Bench, Files, Thing, file, noise, path};
-use crate::ops::git::{META_REF, attached, signature};
+use crate::ops::git::{META_REF, signature};
+use crate::ops::ingest::attached;
 use crate::path::TreePath;
 use crate::progress::Silent;
 use crate::time::Timestamp;
@@ -203,11 +204,11 @@ fn facts_of_steps_come_back_with_where_git_has_them() {
     let [one, two] = &snapshots(&to)[..] else { panic!("two snapshots") };
     assert_eq!((&*one.message, one.root_mode, &*two.run), ("with\n\nparagraphs", 0o700, "other"));
     assert_eq!(
-        attached(&to.store, &one.times).unwrap(),
-        attached(&from.store, &from.store.snapshot(first).unwrap().times).unwrap()
+        attached(&to.store, &one.times, u64::MAX).unwrap(),
+        attached(&from.store, &from.store.snapshot(first).unwrap().times, u64::MAX).unwrap()
     );
     let event = |snapshot: &Snapshot| -> serde_json::Value {
-        serde_json::from_slice(&attached(&to.store, &snapshot.event).unwrap()).unwrap()
+        serde_json::from_slice(&attached(&to.store, &snapshot.event, u64::MAX).unwrap()).unwrap()
     };
     assert_eq!((event(one)["agent"].as_str(), event(one)["input"].as_str().map(str::len)), (Some("x"), Some(5_000)));
     assert_eq!(event(two)["tool"], "bash");

@@ -5,11 +5,14 @@ use super::{Cli, os};
 #[test]
 fn files_are_printed_byte_by_byte() {
     let cli = Cli::with_two_steps();
-    cli.check("cat s1:a.txt", "
+    cli.check(
+        "cat s1:a.txt",
+        "
         | one
         | two
         | three
-    ");
+    ",
+    );
     cli.check("-C dir cat @:./b.txt", "b");
     cli.check("-C dir cat @:../c.txt", "c");
     cli.write(os(b"\xff"), b"\x1b[2J\xff\0");
@@ -17,36 +20,54 @@ fn files_are_printed_byte_by_byte() {
     cli.run(&["snap"]).expect(0);
     assert_eq!(cli.run(&[os(b"cat"), os(b"@:\xff")]).stdout, b"\x1b[2J\xff\0");
     assert_eq!(cli.run(&["cat", "@:link", "--color", "always"]).stdout, b"a.txt");
-    cli.check("cat @", "
+    cli.check(
+        "cat @",
+        "
         | ! error: print @: there is no colon between step and path
         | ! hint: write REV:PATH, such as @:src/main.rs or s12:notes.txt
         | exit 2
-    ");
-    cli.check("cat @:dir", "
+    ",
+    );
+    cli.check(
+        "cat @:dir",
+        "
         | ! error: print dir: it is a folder
         | ! hint: `retro ls [short] dir` lists it
         | exit 2
-    ");
-    cli.check("cat @:", "
+    ",
+    );
+    cli.check(
+        "cat @:",
+        "
         | ! error: print .: it is a folder
         | ! hint: `retro ls [short] .` lists it
         | exit 2
-    ");
-    cli.check("cat @:no/such", "
+    ",
+    );
+    cli.check(
+        "cat @:no/such",
+        "
         | ! error: find no/such: snapshot [short] has no such path
         | ! hint: `retro ls -r REV` lists its paths, `retro log -- PATH` the steps that changed one
         | exit 3
-    ");
-    cli.check("cat @:/etc/passwd", "
+    ",
+    );
+    cli.check(
+        "cat @:/etc/passwd",
+        "
         | ! error: print /etc/passwd: a name is empty
         | ! hint: the path is from the workspace root, such as src/main.rs, or from the current folder as ./main.rs
         | exit 2
-    ");
-    cli.check("cat @:a/../b", "
+    ",
+    );
+    cli.check(
+        "cat @:a/../b",
+        "
         | ! error: print a/../b: a name is `.` or `..`
         | ! hint: the path is from the workspace root, such as src/main.rs, or from the current folder as ./main.rs
         | exit 2
-    ");
+    ",
+    );
 }
 
 #[test]

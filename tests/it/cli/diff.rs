@@ -9,7 +9,9 @@ fn two_steps_or_a_step_and_the_folder() {
     let cli = Cli::with_two_steps();
     cli.check("diff", "");
     cli.check("diff --exit-code", "");
-    cli.check("diff s1 s2", "
+    cli.check(
+        "diff s1 s2",
+        "
         | diff --git a/a.txt b/a.txt
         | --- a/a.txt
         | +++ b/a.txt
@@ -24,19 +26,28 @@ fn two_steps_or_a_step_and_the_folder() {
         | +++ b/c.txt
         | @@ -0,0 +1 @@
         | +c
-    ");
-    cli.check("diff s1..s2 --stat", "
+    ",
+    );
+    cli.check(
+        "diff s1..s2 --stat",
+        "
         | a.txt |   2 +-
         | c.txt |   1 +
         | 2 paths changed, 2 lines inserted, 1 deleted
-    ");
-    cli.check("diff s2 s1 --name-status --exit-code", "
+    ",
+    );
+    cli.check(
+        "diff s2 s1 --name-status --exit-code",
+        "
         | M  a.txt
         | D  c.txt
         | exit 1
-    ");
+    ",
+    );
     cli.write("a.txt", b"live\n");
-    cli.check("diff", "
+    cli.check(
+        "diff",
+        "
         | diff --git a/a.txt b/a.txt
         | --- a/a.txt
         | +++ b/a.txt
@@ -45,16 +56,23 @@ fn two_steps_or_a_step_and_the_folder() {
         | -2
         | -three
         | +live
-    ");
+    ",
+    );
     cli.check("diff s1 --name-status -- dir c.txt", "A  c.txt");
-    cli.check("diff ..s1 --name-status", "
+    cli.check(
+        "diff ..s1 --name-status",
+        "
         | A  a.txt
         | A  dir/b.txt
-    ");
-    cli.check("diff s1..s2 s2", "
+    ",
+    );
+    cli.check(
+        "diff s1..s2 s2",
+        "
         | ! error: compare s1..s2: a range has both ends already
         | exit 2
-    ");
+    ",
+    );
 }
 
 #[test]
@@ -71,22 +89,30 @@ fn renames_modes_and_types_are_told_apart() {
     std::fs::set_permissions(cli.workspace.join("run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::create_dir(cli.workspace.join("empty")).unwrap();
     cli.write("binary", b"\0\x01");
-    cli.check("diff --name-status", "
+    cli.check(
+        "diff --name-status",
+        "
         | A  binary
         | T  c.txt  file -> symlink
         | A  empty/
         | R  long.txt -> moved.txt
         | M  run.sh  mode 0644 -> 0755
-    ");
-    cli.check("diff --stat", "
+    ",
+    );
+    cli.check(
+        "diff --stat",
+        "
         | binary                |   - 0 B -> 2 B
         | c.txt                 |   - file -> symlink
         | empty/                |   - folder
         | long.txt -> moved.txt |   - moved
         | run.sh                |   - mode 0644 -> 0755
         | 5 paths changed, 0 lines inserted, 0 deleted
-    ");
-    cli.check("diff", r#"
+    ",
+    );
+    cli.check(
+        "diff",
+        r#"
         | diff --git a/binary b/binary
         | new file mode 100644
         | Binary files /dev/null and b/binary differ
@@ -111,7 +137,8 @@ fn renames_modes_and_types_are_told_apart() {
         | diff --git a/run.sh b/run.sh
         | old mode 100644
         | new mode 100755
-    "#);
+    "#,
+    );
     let objects = cli.json("diff --json");
     let renamed = objects.iter().find(|object| object["change"] == "renamed").unwrap();
     assert_eq!((&renamed["old"]["path"], &renamed["new"]["path"]), (&"long.txt".into(), &"moved.txt".into()));

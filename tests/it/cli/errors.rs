@@ -7,26 +7,32 @@ use super::Cli;
 #[test]
 fn usage_errors_exit_with_2_in_words_and_in_json() {
     let cli = Cli::new();
-    cli.check("bogus", "
+    cli.check(
+        "bogus",
+        "
         | ! error: unrecognized subcommand 'bogus'
         | !
         | ! Usage: retro [OPTIONS] VERB [ARGUMENTS]
         | !
         | ! For more information, try '--help'.
         | exit 2
-    ");
+    ",
+    );
     cli.check("--json bogus", r#"
         | ! {"error":{"kind":"invalid","message":"unrecognized subcommand 'bogus'","hint":"`retro --help` lists the verbs"}}
         | exit 2
     "#);
-    cli.check("show --stat --patch", "
+    cli.check(
+        "show --stat --patch",
+        "
         | ! error: the argument '--stat' cannot be used with '--patch'
         | !
         | ! Usage: retro show --stat [REV] [-- <PATH>...]
         | !
         | ! For more information, try '--help'.
         | exit 2
-    ");
+    ",
+    );
     let nothing = cli.run::<&str>(&[]);
     assert_eq!((nothing.code, &nothing.stdout[..]), (2, &b""[..]));
     assert!(nothing.stderr == cli.run(&["--help"]).stdout);
@@ -43,10 +49,13 @@ fn errors_are_one_object_where_json_was_asked_for() {
         | ! {"error":{"kind":"not-found","message":"find snapshot ffff: no snapshot, step, tag or run has that name","hint":"`retro log` lists the snapshots, `retro tag` the tags"}}
         | exit 3
     "#);
-    cli.check("snap --json --tag s1", r#"
+    cli.check(
+        "snap --json --tag s1",
+        r#"
         | ! {"error":{"kind":"invalid","message":"name tag s1: it reads as a step","hint":null}}
         | exit 2
-    "#);
+    "#,
+    );
 }
 
 #[test]
@@ -62,6 +71,38 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
     }
+}
+
+#[test]
+fn colour_follows_the_option_then_the_environment() {
+    let cli = Cli::with_two_steps();
+    let is_coloured = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = cli.command();
+        command.args(arguments).envs(variables.iter().copied());
+        cli.finish(command, b"").stdout.contains(&0x1b)
+    };
+    assert!(!is_coloured(&["log"], &[]));
+    assert!(is_coloured(&["log"], &[("CLICOLOR_FORCE", "1")]));
+    assert!(!is_coloured(&["log"], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(is_coloured(&["log", "--color", "always"], &[("NO_COLOR", "1")]));
+    assert!(!is_coloured(&["log", "--color", "never"], &[("CLICOLOR_FORCE", "1")]));
+    assert!(!is_coloured(&["log", "--json", "--color", "always"], &[]));
+}
+
+#[test]
+fn damage_is_reported_and_hides_nothing_else() {
+    let cli = Cli::with_two_steps();
+    let disk = retrograde::disk::local::LocalDisk::open(&cli.store).unwrap();
+    let store = retrograde::store::Store::open(std::sync::Arc::new(disk)).unwrap();
+    let workspace = store.state().workspaces.values().next().unwrap().id;
+    let snapshot = retrograde::id::SnapshotId(retrograde::id::Digest::of(b"lost"));
+    let run = "main".to_owned();
+    let lost = retrograde::format::facts::Fact::SnapshotTaken { workspace, snapshot, step: 3, run };
+    store.record(|_| Ok(vec![lost])).unwrap();
+    let ran = cli.run(&["log"]);
+    assert_eq!(String::from_utf8_lossy(&ran.stdout).lines().count(), 2);
+    assert!(ran.stderr.starts_with(b"error: "));
+    assert_eq!(ran.code, 7, "{}", String::from_utf8_lossy(&ran.stderr));
 }
 
 #[test]
@@ -93,11 +134,13 @@ fn the_store_is_found_by_option_environment_or_home() {
     assert!(home.join("by-option/FORMAT").exists() && !home.join("by-environment-not").exists());
     let mut command = cli.command();
     command.env_remove("RETRO_STORE").env_remove("HOME").arg("status");
-    cli.finish(command, b"").expect_text("
+    cli.finish(command, b"").expect_text(
+        "
         | ! error: find the store: neither RETRO_STORE nor HOME is set
         | ! hint: name a folder for it with --store
         | exit 2
-    ");
+    ",
+    );
 }
 
 #[test]
@@ -106,6 +149,11 @@ fn a_current_folder_that_was_removed_is_known_by_its_name() {
     std::fs::create_dir(cli.workspace.join("sub")).unwrap();
     let mut command = std::process::Command::new("/bin/sh");
     let script = format!("cd sub && rmdir ../sub && exec {} log -n 1", env!("CARGO_BIN_EXE_retro"));
-    command.args(["-c", &script]).env_clear().env("RETRO_STORE", &cli.store).env("TZ", "UTC").current_dir(&cli.workspace);
+    command
+        .args(["-c", &script])
+        .env_clear()
+        .env("RETRO_STORE", &cli.store)
+        .env("TZ", "UTC")
+        .current_dir(&cli.workspace);
     cli.finish(command, b"").expect_text("@ s2  [short]  [time]  +1 ~1 -0  second");
 }

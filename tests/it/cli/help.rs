@@ -9,7 +9,49 @@ use super::Cli;
 #[test]
 fn help_lists_the_verbs_by_purpose() {
     let cli = Cli::new();
-    cli.check("--help", r#"
+    cli.check("--help", HELP);
+    cli.check(
+        "undo --help",
+        "
+        | Take back the last restore, or the last N
+        |
+        | Usage: retro undo [OPTIONS] [N]
+        |
+        | Arguments:
+        |   [N]  How many [default: 1]
+        |
+        | Options:
+        |       --dry-run             Show what would be done, and do nothing
+        |   -v, --verbose             Show everything that is done
+        |       --no-safety-snapshot  Take no snapshot first: what was not captured yet is lost, and there is
+        |                             no way back
+        |   -h, --help                Print help
+        |
+        | Global options:
+        |       --store <DIR>    Keep the store in DIR instead of $RETRO_STORE or the user data folder
+        |   -C <DIR>             Work as if started in DIR
+        |       --config <FILE>  Read settings from FILE instead of retro.toml in the workspace
+        |       --json           Print JSON; `retro help json` describes it
+        |   -q, --quiet          Print only what was asked for, and errors
+        |       --color <WHEN>   Use colour `always`, `never`, or on a terminal (`auto`) unless NO_COLOR is
+        |                        set [default: auto]
+    ",
+    );
+    for [one, other] in [["help", "--help"], ["help undo", "undo --help"]] {
+        let stdout = |line: &str| cli.run(&line.split(' ').collect::<Vec<_>>()).stdout;
+        assert!(stdout(one) == stdout(other), "{one} and {other} differ");
+    }
+    cli.check(
+        "help nothing",
+        "
+        | ! error: explain nothing: there is no such verb
+        | ! hint: `retro help` lists the verbs; `retro help json` explains the JSON output
+        | exit 3
+    ",
+    );
+}
+
+const HELP: &str = r#"
         | A flight recorder for the folders that AI agents work in: snapshot every step, restore any of them,
         | undo the restore
         |
@@ -82,41 +124,7 @@ fn help_lists_the_verbs_by_purpose() {
         |   retro log --stat -- src      the steps that changed src
         |   retro restore s12            put everything back to step 12; `retro undo` takes it back
         |   retro restore @-1 -- .env    put one file back
-    "#);
-    cli.check("undo --help", "
-        | Take back the last restore, or the last N
-        |
-        | Usage: retro undo [OPTIONS] [N]
-        |
-        | Arguments:
-        |   [N]  How many [default: 1]
-        |
-        | Options:
-        |       --dry-run             Show what would be done, and do nothing
-        |   -v, --verbose             Show everything that is done
-        |       --no-safety-snapshot  Take no snapshot first: what was not captured yet is lost, and there is
-        |                             no way back
-        |   -h, --help                Print help
-        |
-        | Global options:
-        |       --store <DIR>    Keep the store in DIR instead of $RETRO_STORE or the user data folder
-        |   -C <DIR>             Work as if started in DIR
-        |       --config <FILE>  Read settings from FILE instead of retro.toml in the workspace
-        |       --json           Print JSON; `retro help json` describes it
-        |   -q, --quiet          Print only what was asked for, and errors
-        |       --color <WHEN>   Use colour `always`, `never`, or on a terminal (`auto`) unless NO_COLOR is
-        |                        set [default: auto]
-    ");
-    for [one, other] in [["help", "--help"], ["help undo", "undo --help"]] {
-        let stdout = |line: &str| cli.run(&line.split(' ').collect::<Vec<_>>()).stdout;
-        assert!(stdout(one) == stdout(other), "{one} and {other} differ");
-    }
-    cli.check("help nothing", "
-        | ! error: explain nothing: there is no such verb
-        | ! hint: `retro help` lists the verbs; `retro help json` explains the JSON output
-        | exit 3
-    ");
-}
+    "#;
 
 #[test]
 fn examples_of_json_have_the_keys_of_real_output() {

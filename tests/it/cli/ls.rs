@@ -5,28 +5,40 @@ use super::{Cli, os};
 #[test]
 fn folders_and_single_paths_are_listed() {
     let cli = Cli::with_two_steps();
-    cli.check("ls", "
+    cli.check(
+        "ls",
+        "
         | -0644     12 B  a.txt
         | -0644      2 B  c.txt
         | d0755      2 B  dir/
-    ");
-    cli.check("ls s1 -r", "
+    ",
+    );
+    cli.check(
+        "ls s1 -r",
+        "
         | -0644     14 B  a.txt
         | d0755      2 B  dir/
         | -0644      2 B  dir/b.txt
-    ");
+    ",
+    );
     cli.check("ls @ dir", "-0644      2 B  dir/b.txt");
     cli.check("ls @ a.txt", "-0644     12 B  a.txt");
     cli.check("-C dir ls @ .", "-0644      2 B  dir/b.txt");
-    cli.check("ls s1 c.txt", "
+    cli.check(
+        "ls s1 c.txt",
+        "
         | ! error: find c.txt: snapshot [short] has no such path
         | ! hint: `retro ls -r REV` lists its paths, `retro log -- PATH` the steps that changed one
         | exit 3
-    ");
-    cli.check("ls @ ..", "
+    ",
+    );
+    cli.check(
+        "ls @ ..",
+        "
         | ! error: find ..: it is outside of the workspace $WS
         | exit 2
-    ");
+    ",
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! What differs from run to run is replaced: folders by `$WS`, `$STORE` and `$HOME`, ids by `[id]`, their first digits
 //! by `[short]`, workspaces by `[ws]`, times by `[time]`, ages by `[age]`, durations by `[span]`, and the bytes of the
-//! store, which hold times and random ids, by `[size]`.
+//! store, which hold times and random ids, by `[size]`. The built-in excludes are `[built-in]`.
 
 mod cat;
 mod completions;
@@ -29,6 +29,8 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use retrograde::workspace::rules::DEFAULT_EXCLUDES;
 
 use crate::support::scratch::Scratch;
 
@@ -140,6 +142,11 @@ impl Cli {
         std::fs::remove_file(self.workspace.join(path)).expect("it is there");
     }
 
+    #[expect(clippy::disallowed_methods, reason = "tests move folders of their own")]
+    pub(super) fn rename(&self, from: &str, to: &str) {
+        std::fs::rename(self.workspace.join(from), self.workspace.join(to)).expect("nothing is in the way");
+    }
+
     pub(super) fn read(&self, path: impl AsRef<Path>) -> Vec<u8> {
         std::fs::read(self.workspace.join(path)).expect("it is there")
     }
@@ -158,7 +165,7 @@ impl Cli {
         let replaced = [(&self.workspace, "$WS"), (&self.store, "$STORE"), (&self.home().to_owned(), "$HOME")]
             .iter()
             .fold(text, |text, (path, name)| text.replace(&*path.to_string_lossy(), name));
-        replaced.split_inclusive('\n').map(masked_line).collect()
+        without_built_in_excludes(&replaced).split_inclusive('\n').map(masked_line).collect()
     }
 }
 
@@ -174,7 +181,9 @@ impl Ran {
         let wanted: String = match expected.strip_prefix('\n') {
             None if expected.is_empty() => String::new(),
             None => format!("{expected}\n"),
-            Some(block) => block.lines().filter_map(|line| line.trim_start().strip_prefix('|')).map(inner_line).collect(),
+            Some(block) => {
+                block.lines().filter_map(|line| line.trim_start().strip_prefix('|')).map(inner_line).collect()
+            }
         };
         assert!(self.shown == wanted, "expected:\n{wanted}\nfound:\n{}", self.shown);
     }
@@ -183,6 +192,29 @@ impl Ran {
 /// Bytes as an argument.
 pub(super) fn os(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
+}
+
+/// Names the built-in excludes where they are listed, so that the list stands in one place: the library.
+fn without_built_in_excludes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut is_listing = false;
+    for line in text.split_inclusive('\n') {
+        is_listing = line.starts_with("excludes ") || (is_listing && line.starts_with("           "));
+        let is_first = line.starts_with("excludes ");
+        if line.starts_with("leaving out ") {
+            out.push_str("leaving out [built-in]\n");
+        } else if is_listing {
+            let own = |word: &&str| !DEFAULT_EXCLUDES.contains(word) && *word != "excludes";
+            let own: Vec<&str> = line.split_whitespace().filter(own).collect();
+            let head = if is_first { "excludes   [built-in]" } else { "" };
+            out.push_str(head);
+            own.iter().for_each(|word| out.push_str(&format!(" {word}")));
+            out.push_str(if is_first || !own.is_empty() { "\n" } else { "" });
+        } else {
+            out.push_str(line);
+        }
+    }
+    out
 }
 
 /// A line of an expected text after its margin.

@@ -5,7 +5,9 @@ use super::Cli;
 #[test]
 fn it_shows_the_facts_and_the_changes() {
     let cli = Cli::with_two_steps();
-    cli.check("show", "
+    cli.check(
+        "show",
+        "
         | s2 [id]
         | time      [time]  ([age])
         | run       main
@@ -17,8 +19,11 @@ fn it_shows_the_facts_and_the_changes() {
         |
         | M  a.txt
         | A  c.txt
-    ");
-    cli.check("show s1 --stat", "
+    ",
+    );
+    cli.check(
+        "show s1 --stat",
+        "
         | s1 [id]
         | time      [time]  ([age])
         | run       main
@@ -30,8 +35,11 @@ fn it_shows_the_facts_and_the_changes() {
         | a.txt     |   3 +++
         | dir/b.txt |   1 +
         | 2 paths changed, 4 lines inserted, 0 deleted
-    ");
-    cli.check("show --patch -- a.txt", "
+    ",
+    );
+    cli.check(
+        "show --patch -- a.txt",
+        "
         | s2 [id]
         | time      [time]  ([age])
         | run       main
@@ -49,19 +57,25 @@ fn it_shows_the_facts_and_the_changes() {
         | -two
         | +2
         |  three
-    ");
-    cli.check("show s9", "
+    ",
+    );
+    cli.check(
+        "show s9",
+        "
         | ! error: find snapshot s9: the workspace has no such step, or it was forgotten
         | ! hint: `retro log` lists the snapshots, `retro tag` the tags
         | exit 3
-    ");
+    ",
+    );
 }
 
 #[test]
 fn events_are_shown_a_fact_a_line() {
     let cli = Cli::new();
     cli.run_with(&["snap", "--event", "-"], br#"{"tool":"Edit","input":{"path":"x"}}"#).expect(0);
-    cli.check("show", r#"
+    cli.check(
+        "show",
+        r#"
         | s1 [id]
         | time      [time]  ([age])
         | run       main
@@ -74,5 +88,6 @@ fn events_are_shown_a_fact_a_line() {
         |         "path": "x"
         |       }
         |     }
-    "#);
+    "#,
+    );
 }

@@ -6,20 +6,26 @@ use super::Cli;
 fn the_first_snapshot_says_what_is_recorded_where() {
     let cli = Cli::new();
     cli.write("a.txt", b"a\n");
-    cli.check("snap", "
+    cli.check(
+        "snap",
+        "
         | s1 [short]  +1 ~0 -0  [span]
         | ! recording $WS in $STORE (workspace [short])
-        | ! leaving out .git .gradle/ .hg/ .jj/ .mypy_cache/ .next/ .pytest_cache/ ... (19 patterns; `retro status` lists them)
-    ");
+        | ! leaving out [built-in]
+    ",
+    );
     cli.check("snap", "s1 [short]  no change  [span]");
     cli.write("a.txt", b"aa\n");
     cli.check("snap -m message --tag v1", "s2 [short]  +0 ~1 -0  [span]");
     cli.check("snap --allow-empty -q", "");
-    cli.check("log", "
+    cli.check(
+        "log",
+        "
         | @ s3  [short]  [time]  +0 ~0 -0
         |   s2  [short]  [time]  +0 ~1 -0  message  [v1]
         |   s1  [short]  [time]  +1 ~0 -0
-    ");
+    ",
+    );
 }
 
 #[test]
@@ -39,29 +45,43 @@ fn events_are_kept_as_they_were_given() {
     let event = br#" { "tool" : "Bash", "input": {"command": "make \"x\""}, "n": 1.50, "exit_code": 2 } "#;
     cli.run_with(&["snap", "--event", "-"], event).expect(0);
     let shown = String::from_utf8(cli.run(&["log", "--json"]).stdout).unwrap();
-    assert!(shown.contains(r#""event":{"tool":"Bash","input":{"command":"make \"x\""},"n":1.50,"exit_code":2},"#), "{shown}");
+    assert!(
+        shown.contains(r#""event":{"tool":"Bash","input":{"command":"make \"x\""},"n":1.50,"exit_code":2},"#),
+        "{shown}"
+    );
     cli.check("log", r#"@ s1  [short]  [time]  +0 ~0 -0  Bash: make "x" (exit 2)"#);
     cli.write("event.json", b"[1]");
-    cli.check("snap --event event.json", r#"
+    cli.check(
+        "snap --event event.json",
+        r#"
         | ! error: read event from $WS/event.json: it is not a JSON object
         | ! hint: an event is one JSON object, such as {"tool":"Bash","input":"make","exit_code":2}
         | exit 2
-    "#);
+    "#,
+    );
     cli.write("event.json", b"{\"a\":1} x");
-    cli.check("snap --event event.json", r#"
+    cli.check(
+        "snap --event event.json",
+        r#"
         | ! error: read event from $WS/event.json: it is not JSON: trailing characters at line 1 column 9
         | ! hint: an event is one JSON object, such as {"tool":"Bash","input":"make","exit_code":2}
         | exit 2
-    "#);
-    cli.check("snap --event nowhere.json", "
+    "#,
+    );
+    cli.check(
+        "snap --event nowhere.json",
+        "
         | ! error: read event from $WS/nowhere.json: no such file or directory
         | exit 3
-    ");
+    ",
+    );
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(8 << 20));
-    cli.run_with(&["snap", "--event", "-"], long.as_bytes()).expect_text("
+    cli.run_with(&["snap", "--event", "-"], long.as_bytes()).expect_text(
+        "
         | ! error: read event from standard input: it is longer than 8388608 bytes
         | exit 6
-    ");
+    ",
+    );
 }
 
 #[test]
@@ -75,50 +95,70 @@ fn the_run_comes_from_the_option_then_the_environment() {
     run(&["snap"]).expect(0);
     run(&["snap", "--allow-empty", "--run", "other"]).expect(0);
     cli.run(&["snap", "--allow-empty"]).expect(0);
-    cli.check("log", "
+    cli.check(
+        "log",
+        "
         | @ s3  [short]  [time]  +0 ~0 -0  main
         |   s2  [short]  [time]  +0 ~0 -0  other
         |   s1  [short]  [time]  +0 ~0 -0  nightly
-    ");
+    ",
+    );
     cli.check("log --run nightly", "  s1  [short]  [time]  +0 ~0 -0");
-    cli.check("snap --run -x", "
+    cli.check(
+        "snap --run -x",
+        "
         | ! error: unexpected argument '-x' found
         | !
         | ! Usage: retro snap [OPTIONS]
         | !
         | ! For more information, try '--help'.
         | exit 2
-    ");
-    cli.check_words(&["snap", "--run", "a b"], "
+    ",
+    );
+    cli.check_words(
+        &["snap", "--run", "a b"],
+        "
         | ! error: name run a b: a name has white space or control characters in it
         | exit 2
-    ");
+    ",
+    );
 }
 
 #[test]
 fn bad_arguments_register_nothing() {
     let cli = Cli::new();
-    cli.check("snap --tag s1", "
+    cli.check(
+        "snap --tag s1",
+        "
         | ! error: name tag s1: it reads as a step
         | exit 2
-    ");
-    cli.check("snap --event nowhere.json", "
+    ",
+    );
+    cli.check(
+        "snap --event nowhere.json",
+        "
         | ! error: read event from $WS/nowhere.json: no such file or directory
         | exit 3
-    ");
+    ",
+    );
     assert!(!cli.store.exists());
     let mut command = cli.command();
     command.current_dir(cli.home()).arg("snap");
-    cli.finish(command, b"").expect_text("
+    cli.finish(command, b"").expect_text(
+        "
         | ! error: record $HOME: it is your home folder
         | ! hint: name a project folder with -C, or insist with --force
         | exit 2
-    ");
-    cli.check("-C / snap", "
+    ",
+    );
+    cli.check(
+        "-C / snap",
+        "
         | ! error: record /: it is the root of the file system
         | ! hint: name a project folder with -C, or insist with --force
         | exit 2
-    ");
+    ",
+    );
 }
 
 #[test]

@@ -9,20 +9,22 @@ fn it_says_what_changed_and_what_is_left_out() {
     cli.write("target/built.o", b"x");
     rustix::fs::mkfifoat(rustix::fs::CWD, cli.workspace.join("pipe"), rustix::fs::Mode::RWXU).unwrap();
     cli.remove("c.txt");
-    cli.check("status", "
+    cli.check(
+        "status",
+        "
         | workspace  $WS  ([short])
         | store      $STORE  ([size])
         | last step  s2 [short]  [age]  second
         | content    2 files, 10 B
-        | excludes   *~ .#* .*.kate-swp .*.swn .*.swo .*.swp .git .gradle/ .hg/ .jj/ .mypy_cache/
-        |            .next/ .pytest_cache/ .svn/ .tox/ .venv/ __pycache__/ node_modules/ target/
+        | excludes   [built-in]
         | left out   target
         | omitted    1 path cannot be captured, or not exactly
         |   special     pipe
         | changed    2 paths since s2
         |   M  a.txt
         |   D  c.txt
-    ");
+    ",
+    );
 }
 
 #[test]
@@ -48,63 +50,77 @@ fn a_restore_that_was_cut_off_is_announced() {
     let cause = RestoreCause::Restore;
     let begun = Restore { workspace, before, target, paths: Vec::new(), cause, time: Timestamp(0) };
     store.record(|_| Ok(vec![Fact::RestoreBegun(begun)])).unwrap();
-    cli.check("status", "
+    cli.check(
+        "status",
+        "
         | workspace  $WS  ([short])
         | store      $STORE  ([size])
         | last step  s2 [short]  [age]  second
         | content    3 files, 16 B
-        | excludes   *~ .#* .*.kate-swp .*.swn .*.swo .*.swp .git .gradle/ .hg/ .jj/ .mypy_cache/
-        |            .next/ .pytest_cache/ .svn/ .tox/ .venv/ __pycache__/ node_modules/ target/
+        | excludes   [built-in]
         | the restore of s1 [short] was interrupted
-        |   finish it with `retro restore [short]`, or take it back with `retro undo`
+        |   `retro restore [short]` finishes it, `retro restore [short]` takes it back
         | changed    nothing since s2
-    ");
+    ",
+    );
     assert_eq!(cli.json("status --json")[0]["unfinished_restore"]["target"], target.to_string());
     cli.check("snap", "
         | s2 [short]  no change  [span]
         | ! note: the restore of [short] was interrupted; `retro restore [short]` finishes it, `retro restore [short]` takes it back
     ");
-    cli.check("restore s1", "
+    cli.check(
+        "restore s1",
+        "
         | restored s1 [short]  1 written, 1 removed  [span]
         | before it was s2 [short]; `retro undo` goes back there
-    ");
-    cli.check("status", "
+    ",
+    );
+    cli.check(
+        "status",
+        "
         | workspace  $WS  ([short])
         | store      $STORE  ([size])
         | last step  s1 [short]  [age]  first  (restored; s2 was taken last)
         | content    2 files, 16 B
-        | excludes   *~ .#* .*.kate-swp .*.swn .*.swo .*.swp .git .gradle/ .hg/ .jj/ .mypy_cache/
-        |            .next/ .pytest_cache/ .svn/ .tox/ .venv/ __pycache__/ node_modules/ target/
+        | excludes   [built-in]
         | changed    nothing since s1
-    ");
+    ",
+    );
 }
 
 #[test]
 fn without_a_store_or_workspace_it_says_what_to_do_and_creates_nothing() {
     let cli = Cli::new();
-    cli.check("status", "
+    cli.check(
+        "status",
+        "
         | ! error: open store $STORE: there is no store here
         | ! hint: `retro snap` in a folder creates it; --store or RETRO_STORE name another
         | exit 3
-    ");
+    ",
+    );
     assert!(!cli.store.exists());
     cli.run(&["init"]).expect(0);
     let mut command = cli.command();
     command.current_dir(cli.home()).arg("status");
-    cli.finish(command, b"").expect_text("
+    cli.finish(command, b"").expect_text(
+        "
         | ! error: find workspace of $HOME: no recorded folder contains it
         | ! hint: `retro snap` records this folder; `retro workspace list` shows the recorded ones
         | exit 3
-    ");
-    cli.check("status", "
+    ",
+    );
+    cli.check(
+        "status",
+        "
         | workspace  $WS  ([short])
         | store      $STORE  ([size])
         | last step  none yet; `retro snap` takes one
         | content    0 files, 0 B
-        | excludes   *~ .#* .*.kate-swp .*.swn .*.swo .*.swp .git .gradle/ .hg/ .jj/ .mypy_cache/
-        |            .next/ .pytest_cache/ .svn/ .tox/ .venv/ __pycache__/ node_modules/ target/
+        | excludes   [built-in]
         | changed    nothing in the folder
-    ");
+    ",
+    );
 }
 
 #[test]
@@ -112,25 +128,29 @@ fn settings_come_from_the_workspace_or_a_named_file() {
     let cli = Cli::with_two_steps();
     cli.write("retro.toml", b"[capture]\nexclude = [\"*.log\"]\n[retention]\nbudget_bytes = \"1 GB\"\n");
     cli.write("x.log", b"x");
-    cli.check("status", "
+    cli.check(
+        "status",
+        "
         | workspace  $WS  ([short])
         | store      $STORE  ([size] of 1.0 GB)
         | last step  s2 [short]  [age]  second
         | content    4 files, 80 B
-        | excludes   *.log *~ .#* .*.kate-swp .*.swn .*.swo .*.swp .git .gradle/ .hg/ .jj/
-        |            .mypy_cache/ .next/ .pytest_cache/ .svn/ .tox/ .venv/ __pycache__/ node_modules/
-        |            target/
+        | excludes   [built-in] *.log
         | left out   x.log
         | changed    1 path since s2
         |   A  retro.toml
-    ");
+    ",
+    );
     cli.write("retro.toml", b"[capture]\nexlude = []\n");
     cli.check("status", "
         | ! error: read configuration $WS/retro.toml: line 2: unknown field `exlude`, expected one of `exclude`, `include`, `default_excludes`, `gitignore`, `max_file_bytes`, `max_files`, `max_bytes`
         | exit 2
     ");
-    cli.check("status --config nowhere.toml", "
+    cli.check(
+        "status --config nowhere.toml",
+        "
         | ! error: read configuration $WS/nowhere.toml: no such file or directory
         | exit 3
-    ");
+    ",
+    );
 }

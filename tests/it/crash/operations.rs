@@ -1,0 +1,273 @@
+//! Operations on a real folder, recorded in a simulated store that dies under them.
+//!
+//! An operation may be several commits, so what is asked is weaker than in the scenarios on the store alone, and nearer to
+//! what a user cares for: the state is one that the operation went through, every snapshot in it reads back byte by byte,
+//! what was acknowledged is there, and the next snapshot holds the folder as it is, whatever the stat cache believes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
+use retrograde::error::{ErrorKind, Result};
+use retrograde::id::{Digest, SnapshotId, TreeId, WorkspaceId};
+use retrograde::ops::register::{Guard, register, resolve_folder};
+use retrograde::ops::restore::{RestoreOptions, restore, undo};
+use retrograde::ops::snap::{SnapOptions, snap};
+use retrograde::ops::tag::{pin, tag};
+use retrograde::progress::Silent;
+use retrograde::store::{State, Store};
+use retrograde::time::Timestamp;
+use retrograde::workspace::config::Config;
+
+use super::report;
+use crate::support::scratch::Scratch;
+use crate::support::walker::{What, walk};
+
+/// A folder and a store on which an operation is tried.
+struct Bench {
+    _scratch: Scratch,
+    root: PathBuf,
+    workspace: WorkspaceId,
+    first: SnapshotId,
+    /// With two snapshots, the second of them of the folder before it is changed; all durable.
+    prepared: MemoryDisk,
+    config: Config,
+    state_count: usize,
+}
+
+type Operation = fn(&Bench, &Store) -> Result<()>;
+
+/// Files of a snapshot or folder, by path, with the hash of their content.
+type Files = BTreeMap<Vec<u8>, [u8; 32]>;
+
+#[test]
+fn taking_a_snapshot() {
+    try_operation("snap", 500, |bench, store| bench.snap(store).map(drop));
+}
+
+#[test]
+fn registering_a_workspace() {
+    try_operation("register", 300, |bench, store| {
+        register(store, bench.root.parent().expect("it is in a folder"), &Guard::default(), Timestamp(5)).map(drop)
+    });
+}
+
+#[test]
+fn restoring_and_undoing() {
+    try_operation("restore and undo", 1_000, |bench, store| {
+        restore(store, bench.workspace, bench.first, &bench.restore_options())?;
+        undo(store, bench.workspace, 1, &bench.restore_options()).map(drop)
+    });
+}
+
+#[test]
+fn naming_and_keeping_a_snapshot() {
+    try_operation("tag and pin", 500, |bench, store| {
+        tag(store, "good", bench.first, false, Timestamp(6))?;
+        pin(store, bench.first, true, Timestamp(7)).map(drop)
+    });
+}
+
+fn try_operation(name: &str, states_min: usize, operation: Operation) {
+    let mut bench = Bench::new();
+    bench.crash(name, operation);
+    bench.fail_calls(name, operation);
+    report(name, bench.state_count, states_min);
+}
+
+impl Bench {
+    fn new() -> Self {
+        let scratch = Scratch::new();
+        let root = scratch.join("workspace");
+        std::fs::create_dir(&root).expect("the folder is new");
+        let root = resolve_folder(&root).expect("it was created");
+        let prepared = MemoryDisk::new(1);
+        let store = open(&prepared);
+        let (workspace, _) = register(&store, &root, &Guard::default(), Timestamp(1)).expect("nothing fails");
+        let first = SnapshotId(Digest::default());
+        let mut bench =
+            Self { _scratch: scratch, root, workspace, first, prepared, config: Config::default(), state_count: 0 };
+        bench.write(&[("edited", b"version 1"), ("deep/er/kept", b"kept"), ("deep/gone", b"gone")]);
+        bench.first = bench.snap(&store).expect("nothing fails");
+        bench.write(&[("edited", b"version 2"), ("long", &super::noise(1, 1_200_000))]);
+        bench.snap(&store).expect("nothing fails");
+        bench.prepared.settle();
+        bench
+    }
+
+    /// Interrupts an operation after every change that it makes to the store.
+    fn crash(&mut self, name: &str, operation: Operation) {
+        self.change_folder();
+        let finished = self.prepared.killed_after(0);
+        operation(self, &open(&finished)).expect("nothing fails in the first run");
+        let last = finished.change_count();
+        let states: Vec<State> = (0..=last).map(|changes| state(&finished.killed_after(changes))).collect();
+        for changes in 0..=last {
+            let owed = if changes == last { &states[last] } else { &states[0] };
+            for loss in finished.power_losses(changes, changes as u64, 40) {
+                let what = format!("{name}: power loss before {}: {}", finished.describe_change(changes), loss.lost);
+                self.go_on(&loss.disk, &states, owed, &what);
+            }
+            for disk in [Some(finished.killed_after(changes)), finished.killed_during(changes)].into_iter().flatten() {
+                let what = format!("{name}: kill before {}", finished.describe_change(changes));
+                self.go_on(&disk, &states, owed, &what);
+            }
+        }
+    }
+
+    /// Lets every call on the store fail.
+    fn fail_calls(&mut self, name: &str, operation: Operation) {
+        for (kind, is_lasting) in [(FaultKind::Io, false), (FaultKind::NoSpace, true), (FaultKind::ShortWrite, false)] {
+            for at_call in 0.. {
+                let disk = self.prepared.killed_after(0);
+                self.change_folder();
+                let store = open(&disk);
+                let fault = Fault { at_call, kind, is_lasting };
+                let first_call = disk.call_count();
+                disk.set_fault(Some(fault));
+                let done = operation(self, &store);
+                if disk.call_count() - first_call <= at_call {
+                    break;
+                }
+                let struck = disk.strike_count() > 0;
+                disk.set_fault(None);
+                let what = format!("{name}: {fault:?}");
+                if let Err(error) = &done {
+                    let text = error.to_string();
+                    assert!(error.kind() == ErrorKind::Io && text.contains("/memory"), "{what}: {error:?}");
+                }
+                if struck {
+                    let seen = state(&disk);
+                    self.go_on(&disk, std::slice::from_ref(&seen), &seen, &what);
+                }
+            }
+        }
+    }
+
+    /// After a crash: the state is one of `states` and not before `owed`, everything in it reads back, and the next
+    /// snapshot is whole even after one more power loss.
+    fn go_on(&mut self, disk: &MemoryDisk, states: &[State], owed: &State, what: &str) {
+        let store = open(disk);
+        assert_eq!(store.damage(), Vec::<String>::new(), "{what}");
+        let found = store.state();
+        assert!(states.contains(&found) && found.sequence >= owed.sequence, "{what}: at {}", found.sequence);
+        check_all(&store, what);
+        let head = self.snap(&store).unwrap_or_else(|error| panic!("{what}: the next snapshot: {error}"));
+        assert!(
+            files_of(&store, head, what) == folder_files(&self.root),
+            "{what}: the next snapshot is not the folder"
+        );
+        let seed = self.state_count as u64;
+        for loss in disk.power_losses(disk.change_count(), seed, 4) {
+            let what = format!("{what}, then a snapshot, then power loss: {}", loss.lost);
+            let store = open(&loss.disk);
+            assert_eq!(store.state().workspaces[&self.workspace].head, Some(head), "{what}");
+            check_all(&store, &what);
+            let again = self.snap(&store).unwrap_or_else(|error| panic!("{what}: the snapshot after it: {error}"));
+            assert!(files_of(&store, again, &what) == folder_files(&self.root), "{what}");
+            self.state_count += 1;
+        }
+        self.state_count += 1;
+    }
+
+    /// Takes a snapshot, if anything changed; returns the head.
+    fn snap(&self, store: &Store) -> Result<SnapshotId> {
+        let options = SnapOptions {
+            message: String::new(),
+            run: "main".to_owned(),
+            event: None,
+            tag: None,
+            allow_empty: false,
+            config: &self.config,
+            store_root: None,
+            git: None,
+            now: Timestamp(2),
+            progress: &Silent,
+        };
+        snap(store, self.workspace, &options).map(|outcome| outcome.snapshot)
+    }
+
+    fn restore_options(&self) -> RestoreOptions<'_> {
+        RestoreOptions {
+            paths: Vec::new(),
+            safety: true,
+            dry_run: false,
+            config: &self.config,
+            store_root: None,
+            now: Timestamp(4),
+            progress: &Silent,
+        }
+    }
+
+    /// What the agent does before the operation.
+    #[expect(clippy::disallowed_methods, reason = "tests change files of their own")]
+    fn change_folder(&self) {
+        self.write(&[("edited", b"version 3"), ("new/file", b"new")]);
+        match std::fs::remove_file(self.root.join("deep/gone")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("remove a file: {error}"),
+            _ => {}
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
+    fn write(&self, files: &[(&str, &[u8])]) {
+        for (path, content) in files {
+            let path = self.root.join(path);
+            std::fs::create_dir_all(path.parent().expect("it is below the root")).expect("the folder can be made");
+            std::fs::write(path, content).expect("the file can be written");
+        }
+    }
+}
+
+fn open(disk: &MemoryDisk) -> Store {
+    Store::open_or_create(Arc::new(disk.clone())).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn state(disk: &MemoryDisk) -> State {
+    (*open(disk).state()).clone()
+}
+
+/// Reads back every snapshot that has a name.
+fn check_all(store: &Store, what: &str) {
+    let state = store.state();
+    let mut names: BTreeSet<SnapshotId> = state.snapshots().map(|(_, _, id)| id).collect();
+    names.extend(state.tags.values().chain(&state.pins));
+    names.extend(state.workspaces.values().filter_map(|workspace| workspace.head));
+    for id in names {
+        files_of(store, id, what);
+    }
+}
+
+/// The files of a snapshot, every byte of them read.
+fn files_of(store: &Store, id: SnapshotId, what: &str) -> Files {
+    let read = || -> Result<Files> {
+        let mut files = Files::new();
+        let mut left: Vec<(Vec<u8>, TreeId)> = vec![(Vec::new(), store.snapshot(id)?.root)];
+        while let Some((folder, tree)) = left.pop() {
+            for entry in store.folder(tree)? {
+                let path =
+                    if folder.is_empty() { entry.name.to_vec() } else { [&folder, &b"/"[..], &entry.name].concat() };
+                if let Some(tree) = entry.tree() {
+                    left.push((path, tree));
+                } else if let Some(blob) = entry.blob() {
+                    let mut hasher = blake3::Hasher::new();
+                    store.copy_blob(blob, &mut |piece| {
+                        hasher.update(piece);
+                        Ok(())
+                    })?;
+                    files.insert(path, *hasher.finalize().as_bytes());
+                }
+            }
+        }
+        Ok(files)
+    };
+    read().unwrap_or_else(|error| panic!("{what}: {error}"))
+}
+
+fn folder_files(root: &Path) -> Files {
+    let nodes = walk(root).into_iter();
+    nodes
+        .filter_map(|(path, node)| if let What::File(_, hash) = node.what { Some((path, hash?)) } else { None })
+        .collect()
+}
