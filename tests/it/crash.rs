@@ -12,6 +12,9 @@ use harness::{ALL_FAULTS, FEW_FAULTS, Scenario, Session, commit, content, interr
 use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
 use retrograde::disk::{Disk, read_all};
 use retrograde::error::Result;
+use retrograde::format::index::{
+    INDEX_ENTRY_LENGTH_BYTES, INDEX_HEADER_LENGTH_BYTES, decode_header, entries_are_intact,
+};
 use retrograde::format::pack::ObjectKind;
 use retrograde::format::tree::{self, Entry, Kind};
 use retrograde::id::Digest;
@@ -36,7 +39,7 @@ fn creating_a_store() {
             session.open()?;
             session.act(|store| commit(store, vec![content(b"one", None)], vec![tag(1)]))
         },
-        states_min: 1_000,
+        states_min: 3_000,
         ..SMALL
     });
 }
@@ -47,7 +50,7 @@ fn the_first_commit_makes_pack_index_and_journal() {
         name: "the first commit",
         prepare: Session::open,
         run: |session| session.act(|store| commit(store, step(1), vec![tag(1)])),
-        states_min: 1_000,
+        states_min: 2_000,
         ..SMALL
     });
 }
@@ -57,7 +60,7 @@ fn a_small_commit() {
     try_all(&Scenario {
         name: "a small commit",
         run: |session| session.act(|store| commit(store, step(2), vec![tag(2)])),
-        states_min: 1_000,
+        states_min: 2_000,
         ..SMALL
     });
 }
@@ -69,7 +72,7 @@ fn several_commits_that_rest_on_each_other() {
         run: |session| {
             (2..6).try_for_each(|number| session.act(|store| commit(store, step(number), vec![tag(number)])))
         },
-        states_min: 1_000,
+        states_min: 9_000,
         ..SMALL
     });
 }
@@ -82,7 +85,7 @@ fn facts_alone() {
             session.act(|store| store.record(|_| Ok(vec![tag(2)])).map(drop))?;
             session.act(|store| store.record(|_| Ok(vec![tag(3), tag(4)])).map(drop))
         },
-        states_min: 1_000,
+        states_min: 3_500,
         ..SMALL
     });
 }
@@ -97,7 +100,7 @@ fn a_commit_without_journal_or_index() {
             session.disk().remove("packs/000001.idx")
         },
         run: |session| session.act(|store| commit(store, step(2), vec![tag(2)])),
-        states_min: 1_000,
+        states_min: 6_000,
         ..SMALL
     });
 }
@@ -112,7 +115,7 @@ fn cutting_a_torn_tail() {
             session.disk().write("packs/000001.pack", pack.len() as u64, &pack[48..pack.len() - 9])
         },
         run: |session| session.act(|store| commit(store, step(2), vec![tag(2)])),
-        states_min: 1_000,
+        states_min: 4_000,
         ..SMALL
     });
 }
@@ -131,9 +134,8 @@ fn sorting_in_an_index_whose_tail_has_grown_too_long() {
             session.act(|store| commit(store, step(2), vec![tag(2)]))
         },
         states_per_change_max: 20,
-        states_min: 1_000,
+        states_min: 2_000,
         faults: FEW_FAULTS,
-        ..SMALL
     });
 }
 
@@ -146,7 +148,7 @@ fn a_batch_with_a_pack_of_its_own() {
             session.act(|store| commit(store, step(2), vec![tag(3)]))
         },
         states_per_change_max: 12,
-        states_min: 300,
+        states_min: 2_500,
         faults: FEW_FAULTS,
         ..SMALL
     });
@@ -158,7 +160,7 @@ fn a_batch_that_is_given_up() {
         name: "a batch that is given up",
         run: |session| session.act(|store| store.batch().add(large(BATCH_INLINE_MAX_BYTES as u64 + (2 << 20)))),
         states_per_change_max: 12,
-        states_min: 100,
+        states_min: 500,
         faults: FEW_FAULTS,
         ..SMALL
     });
@@ -177,7 +179,7 @@ fn a_full_pack_is_followed_by_a_new_one() {
         run: |session| {
             (4..6).try_for_each(|number| session.act(|store| commit(store, step(number), vec![tag(number)])))
         },
-        states_min: 1_000,
+        states_min: 7_000,
         ..SMALL
     });
 }
@@ -214,6 +216,24 @@ fn a_failed_commit_leaves_no_trace_and_a_failed_cache_fails_no_commit() {
         let forgiven = outcomes.len() - 1 - last_failure.expect("some calls cannot be done without");
         assert!(forgiven >= 2, "{kind:?}: journal and index are written after the commit is true: {outcomes:?}");
     }
+}
+
+#[test]
+fn a_damaged_index_is_never_written_again_as_if_it_were_whole() {
+    let disk = MemoryDisk::new(1);
+    let store = Store::open_or_create(Arc::new(disk.clone())).unwrap();
+    let objects = [step(0), step(1)].concat();
+    commit(&store, step(0), vec![tag(0)]).unwrap();
+    let index = read_all(&disk, "packs/000001.idx").unwrap();
+    commit(&store, step(1), vec![tag(1)]).unwrap();
+    // One sorted entry is lost, and so is the group of the second commit: the next writer must write the index anew.
+    disk.write("packs/000001.idx", INDEX_HEADER_LENGTH_BYTES as u64, &[0; INDEX_ENTRY_LENGTH_BYTES]).unwrap();
+    disk.truncate("packs/000001.idx", index.len() as u64).unwrap();
+    commit(&store, step(2), vec![tag(2)]).unwrap();
+    let index = read_all(&disk, "packs/000001.idx").unwrap();
+    assert!(entries_are_intact(&decode_header(&index).unwrap(), &index));
+    let store = Store::open_or_create(Arc::new(disk)).unwrap();
+    assert!(objects.iter().all(|object| store.contains(object.kind, &object.id)));
 }
 
 #[test]

@@ -43,7 +43,7 @@ type Files = BTreeMap<Vec<u8>, [u8; 32]>;
 
 #[test]
 fn taking_a_snapshot() {
-    try_operation("snap", 500, |bench, store| bench.snap(store).map(drop));
+    try_operation("snap", 700, |bench, store| bench.snap(store).map(drop));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn registering_a_workspace() {
 
 #[test]
 fn restoring_and_undoing() {
-    try_operation("restore and undo", 1_000, |bench, store| {
+    try_operation("restore and undo", 3_000, |bench, store| {
         restore(store, bench.workspace, bench.first, &bench.restore_options())?;
         undo(store, bench.workspace, 1, &bench.restore_options()).map(drop)
     });
@@ -63,7 +63,7 @@ fn restoring_and_undoing() {
 
 #[test]
 fn naming_and_keeping_a_snapshot() {
-    try_operation("tag and pin", 500, |bench, store| {
+    try_operation("tag and pin", 1_000, |bench, store| {
         tag(store, "good", bench.first, false, Timestamp(6))?;
         pin(store, bench.first, true, Timestamp(7)).map(drop)
     });
