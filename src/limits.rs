@@ -87,7 +87,7 @@ pub const BATCH_INLINE_MAX_BYTES: usize = 4 << 20;
 pub const INDEX_TAIL_ENTRIES_MAX: usize = 2_048;
 
 /// Raw bytes and files held in memory at once while capturing. Bounds memory whatever the size of the workspace.
-pub const CAPTURE_WINDOW_BYTES: u64 = 16 << 20;
+pub const CAPTURE_WINDOW_BYTES: u64 = 8 << 20;
 
 /// Files taken into one window of a capture.
 pub const CAPTURE_WINDOW_FILES: usize = 2_048;

@@ -17,7 +17,7 @@ pub const INDEX_MAGIC: [u8; 8] = *b"\xd7RETINDX";
 /// First bytes of a group.
 pub const GROUP_MAGIC: [u8; 4] = *b"\xd7GRP";
 /// Length of the header, in bytes.
-pub const INDEX_HEADER_LENGTH_BYTES: usize = 8 + 4 + 4 + 16 + 16 + 8 + 4 + 4;
+pub const INDEX_HEADER_LENGTH_BYTES: usize = 8 + 4 + 4 + 16 + 16 + 8 + 8 + 4 + 4;
 /// Length of one entry, in bytes.
 pub const INDEX_ENTRY_LENGTH_BYTES: usize = 16 + 4 + 2 + 1 + 1;
 
@@ -32,6 +32,8 @@ pub struct IndexHeader {
     pub pack_nonce: [u8; 16],
     /// The sorted entries cover the pack up to here.
     pub sorted_end: u64,
+    /// No commit in that part has a higher sequence: a reader whose journal goes as far need not look there for facts.
+    pub last_sequence: u64,
     /// Number of sorted entries.
     pub count: u32,
     /// CRC-32 of the sorted entries.
@@ -63,7 +65,13 @@ pub struct Tail {
 }
 
 /// Encodes a whole index without groups. `entries` must be sorted.
-pub fn encode(store: StoreId, pack_nonce: [u8; 16], sorted_end: u64, entries: &[IndexEntry]) -> Vec<u8> {
+pub fn encode(
+    store: StoreId,
+    pack_nonce: [u8; 16],
+    sorted_end: u64,
+    last_sequence: u64,
+    entries: &[IndexEntry],
+) -> Vec<u8> {
     assert!(entries.is_sorted(), "an index is sorted");
     let mut body = Vec::with_capacity(entries.len() * INDEX_ENTRY_LENGTH_BYTES);
     entries.iter().for_each(|entry| put_entry(&mut body, entry));
@@ -75,6 +83,7 @@ pub fn encode(store: StoreId, pack_nonce: [u8; 16], sorted_end: u64, entries: &[
     out.extend_from_slice(&store.0);
     out.extend_from_slice(&pack_nonce);
     out.extend_from_slice(&sorted_end.to_le_bytes());
+    out.extend_from_slice(&last_sequence.to_le_bytes());
     out.extend_from_slice(&checksum(&[&body]).to_le_bytes());
     let sum = checksum(&[&out]);
     out.extend_from_slice(&sum.to_le_bytes());
@@ -94,6 +103,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<IndexHeader, Malformed> {
         store: StoreId(reader.array()?),
         pack_nonce: reader.array()?,
         sorted_end: reader.u64()?,
+        last_sequence: reader.u64()?,
         count,
         entries_checksum: reader.u32()?,
     };

@@ -144,7 +144,7 @@ impl Batch<'_> {
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
         self.store.refresh()?;
         let number = self.store.view().next_number();
-        own.publish(disk, self.store.id(), number)?;
+        own.publish(disk, self.store.id(), number, 0)?;
         self.store.refresh()?;
         self.is_broken = false;
         Ok(())
@@ -188,9 +188,9 @@ impl NewPack {
     }
 
     /// Makes it the pack with this number, durably, and returns its length, in bytes. The store's lock is held.
-    pub(super) fn publish(mut self, disk: &dyn Disk, store: StoreId, number: u32) -> Result<u64> {
+    pub(super) fn publish(mut self, disk: &dyn Disk, store: StoreId, number: u32, last_sequence: u64) -> Result<u64> {
         self.entries.sort();
-        let index = index::encode(store, self.nonce, self.length_bytes, &self.entries);
+        let index = index::encode(store, self.nonce, self.length_bytes, last_sequence, &self.entries);
         disk.sync(&self.name)?;
         if number == 1 {
             // Whoever created the store may have died before the name of `FORMAT` was durable, and without it this pack

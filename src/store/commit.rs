@@ -113,7 +113,7 @@ impl Batch<'_> {
         let number = view.next_number();
         self.is_broken = true;
         self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), sequence, facts)?;
-        let end = own.publish(disk, self.store.id(), number)?;
+        let end = own.publish(disk, self.store.id(), number, sequence)?;
         self.is_broken = false;
         Ok(Written { pack: number, start: end, end })
     }
@@ -154,7 +154,7 @@ impl Store {
             place = append_to_journal(disk, self.id(), place, &group)?;
         }
         for pack in view.packs.iter().filter(|pack| !pack.index.is_saved()) {
-            write_index(disk, pack.number, &pack.encode_index(disk, self.id())?)?;
+            write_index(disk, pack.number, &pack.encode_index(disk, self.id(), view.state.sequence)?)?;
         }
         self.refresh()
     }
@@ -172,10 +172,10 @@ impl Store {
             if pack.index.end() == written.start {
                 let entries = batch_entries(records, written.start);
                 pack.index.extend(&entries, written.end);
-                self.write_index_group(&mut pack, &entries, written.end)?;
+                self.write_index_group(&mut pack, &entries, written.end, state.sequence)?;
             } else {
                 pack = pack.reread(disk)?;
-                write_index(disk, pack.number, &pack.encode_index(disk, self.id())?)?;
+                write_index(disk, pack.number, &pack.encode_index(disk, self.id(), state.sequence)?)?;
             }
         }
         pack.settled_end = written.end;
@@ -186,7 +186,7 @@ impl Store {
     }
 
     /// Appends a group to the active pack's index; sorts everything in where there are many, or no index at all.
-    fn write_index_group(&self, pack: &mut Pack, entries: &[index::IndexEntry], end: u64) -> Result<()> {
+    fn write_index_group(&self, pack: &mut Pack, entries: &[index::IndexEntry], end: u64, sequence: u64) -> Result<()> {
         let disk = self.disk();
         match pack.index.append_at() {
             Some(at) if pack.index.tail_count() <= INDEX_TAIL_ENTRIES_MAX => {
@@ -196,7 +196,7 @@ impl Store {
                 pack.index.appended(group.len());
                 Ok(())
             }
-            _ => write_index(disk, pack.number, &pack.encode_index(disk, self.id())?),
+            _ => write_index(disk, pack.number, &pack.encode_index(disk, self.id(), sequence)?),
         }
     }
 }

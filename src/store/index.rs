@@ -80,6 +80,12 @@ impl PackIndex {
         self.sorted.is_some() && !self.is_behind
     }
 
+    /// Whether no commit that the file covers has a higher sequence than this, as far as the file says.
+    pub(super) fn has_facts_only_up_to(&self, sequence: u64) -> bool {
+        let sorted_only = |header: &IndexHeader| header.sorted_end == self.end && header.last_sequence <= sequence;
+        self.sorted.as_ref().is_some_and(|(header, _)| sorted_only(header))
+    }
+
     /// Number of entries that are not sorted in.
     pub(super) fn tail_count(&self) -> usize {
         self.tail_count
@@ -104,12 +110,12 @@ impl PackIndex {
         sorted.chain(self.tail.values().flatten().copied()).collect()
     }
 
-    /// The file that holds all entries sorted.
-    pub(super) fn encode(&self, store: StoreId, pack_nonce: [u8; 16]) -> Vec<u8> {
+    /// The file that holds all entries sorted. No commit of the pack has a higher sequence than `last_sequence`.
+    pub(super) fn encode(&self, store: StoreId, pack_nonce: [u8; 16], last_sequence: u64) -> Vec<u8> {
         let mut entries = self.entries();
         entries.sort();
         entries.dedup();
-        encode(store, pack_nonce, self.end, &entries)
+        encode(store, pack_nonce, self.end, last_sequence, &entries)
     }
 
     fn insert(&mut self, entries: &[IndexEntry]) {

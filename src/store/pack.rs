@@ -119,11 +119,11 @@ impl Pack {
 
     /// The index file for all that is known of the pack. One that is damaged is not copied: what it lacks would be lost
     /// under a checksum that is right again.
-    pub(super) fn encode_index(&self, disk: &dyn Disk, store: StoreId) -> Result<Vec<u8>> {
+    pub(super) fn encode_index(&self, disk: &dyn Disk, store: StoreId, last_sequence: u64) -> Result<Vec<u8>> {
         if self.index.is_intact() {
-            return Ok(self.index.encode(store, self.nonce));
+            return Ok(self.index.encode(store, self.nonce, last_sequence));
         }
-        Ok(self.reread(disk)?.index.encode(store, self.nonce))
+        Ok(self.reread(disk)?.index.encode(store, self.nonce, last_sequence))
     }
 
     /// The bytes between two places that are both in the pack.

@@ -54,7 +54,7 @@ impl View {
         let mut damaged = Vec::new();
         let mut commits: BTreeMap<u64, (u32, RecoveredCommit)> = BTreeMap::new();
         for number in disk.list("packs")?.iter().filter_map(|name| pack_number(name)) {
-            match open_pack(disk, store, number, place) {
+            match open_pack(disk, store, number, place, state.sequence) {
                 Ok((pack, found)) => {
                     packs.push(Arc::new(pack));
                     commits.extend(found.into_iter().map(|commit| (commit.sequence, (number, commit))));
@@ -133,15 +133,18 @@ fn open_pack(
     store: StoreId,
     number: u32,
     place: JournalPlace,
+    sequence: u64,
 ) -> Result<(Pack, Vec<RecoveredCommit>)> {
     let mut pack = Pack::open(disk, store, number)?;
     let first = PACK_HEADER_LENGTH_BYTES as u64;
+    let indexed = pack.index.end();
     let journaled = match number.cmp(&place.pack) {
         std::cmp::Ordering::Less => u64::MAX,
         std::cmp::Ordering::Equal => place.pack_end,
+        // A pack that a large batch published on its way has no facts, and is not read only to find that out.
+        std::cmp::Ordering::Greater if pack.index.has_facts_only_up_to(sequence) => indexed,
         std::cmp::Ordering::Greater => first,
     };
-    let indexed = pack.index.end();
     let length = pack.file.length()?;
     pack.settled_end = indexed.max(journaled.min(length));
     let start = indexed.min(journaled).max(first);

@@ -2,6 +2,8 @@
 //!
 //! One scenario is one function here; `harness` interrupts it after every change, with every legal loss, and with every
 //! call failing. A new operation gets a scenario by doing its work in a [`Session::act`], one act for each commit.
+//!
+//! P5, W1, W2, W8 of store-format.md are tried here at every call.
 
 mod harness;
 mod operations;

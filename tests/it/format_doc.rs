@@ -176,7 +176,7 @@ fn indexes() {
         member: 0,
         kind: ObjectKind::Content,
     };
-    let mut built = index::encode(STORE, NONCE, 148, &[entry(b"abc", 48)]);
+    let mut built = index::encode(STORE, NONCE, 148, 1, &[entry(b"abc", 48)]);
     index::put_group(&mut built, 300, &[entry(b"hello world", 148)]);
     assert_example("index", &built);
     let bytes = example("index");

@@ -49,7 +49,7 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds.push([cache::encode_header(&header), cache::encode_group(0, &block)].concat());
     seeds.push(block);
     seeds.push(journal::encode_header(StoreId([1; 16])));
-    seeds.push(index::encode(StoreId([1; 16]), [2; 16], 48, &[]));
+    seeds.push(index::encode(StoreId([1; 16]), [2; 16], 48, 0, &[]));
     seeds
 }
 
@@ -107,7 +107,7 @@ fn every_body_is_a_target_and_every_target_a_body() {
 /// Found by hand: a lower bound on hostile entries must stay logarithmic and inside.
 #[test]
 fn an_index_with_entries_out_of_order_is_searched_without_harm() {
-    let mut bytes = index::encode(StoreId([1; 16]), [2; 16], 48, &[]);
+    let mut bytes = index::encode(StoreId([1; 16]), [2; 16], 48, 0, &[]);
     bytes.extend_from_slice(&[0xff; 240]);
     bodies::index_file(&bytes);
 }

@@ -41,7 +41,6 @@ use gix::bstr::BString;
 
 use crate::error::{Error, ErrorKind, Result, shown};
 
-
 /// Where an export keeps what git cannot hold.
 pub(super) const META_REF: &str = "refs/retro/meta";
 
