@@ -218,7 +218,8 @@ fn restore_locked(
         return Ok(outcome);
     }
     let head = step.head.as_ref().map(|(id, _)| *id);
-    if outcome.plan.is_empty() && head == Some(target) && found.unfinished.is_none() {
+    let stays = head == Some(target) || !options.paths.is_empty();
+    if outcome.plan.is_empty() && stays && found.unfinished.is_none() {
         outcome.applied = Some(Applied::default());
         outcome.before = head;
         outcome.before_step = Some(wanted.step);

@@ -1,9 +1,13 @@
-//! What a store holds and what it costs on disk.
+//! What a store holds, what it costs on disk, and which paths cost the most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::show::plain_changes;
 use crate::error::{ErrorKind, Result};
 use crate::format::pack::{Encoding, ObjectKind};
+use crate::format::tree::Kind;
+use crate::id::{BlobId, SnapshotId, WorkspaceId};
+use crate::path::TreePath;
 use crate::store::{Store, for_each_object};
 
 /// Everything counted.
@@ -29,8 +33,21 @@ pub struct Stats {
     pub kinds: BTreeMap<ObjectKind, Totals>,
     /// Objects by encoding, in the order raw, zstd, delta.
     pub encodings: [(&'static str, Totals); 3],
+    /// Paths that take the most bytes in packs, all their versions together, the largest first.
+    pub largest: Vec<PathTotals>,
     /// What could not be read.
     pub damage: Vec<String>,
+}
+
+/// One path of one workspace, over its whole history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathTotals {
+    /// Where it is.
+    pub workspace: WorkspaceId,
+    /// Which.
+    pub path: TreePath,
+    /// Its versions. Content that another path brought first is counted there.
+    pub totals: Totals,
 }
 
 /// Objects and their bytes.
@@ -44,7 +61,13 @@ pub struct Totals {
     pub stored_bytes: u64,
 }
 
-/// Counts what is in a store. Reads the header of every record, and the root of every snapshot.
+/// Paths listed as the largest.
+const LARGEST_COUNT: usize = 10;
+
+/// Stored bytes of objects that no path was charged with yet, by kind and the first bytes of the id.
+type Uncharged = HashMap<(ObjectKind, [u8; 16]), u64>;
+
+/// Counts what is in a store. Reads the header of every record, and of every snapshot what it changed.
 pub fn stats(store: &Store) -> Result<Stats> {
     let state = store.state();
     let mut stats = Stats {
@@ -59,7 +82,11 @@ pub fn stats(store: &Store) -> Result<Stats> {
     for kind in [ObjectKind::Content, ObjectKind::ChunkList, ObjectKind::Tree, ObjectKind::Snapshot] {
         stats.kinds.insert(kind, Totals::default());
     }
+    let mut uncharged = Uncharged::new();
     (stats.packs, stats.pack_bytes) = for_each_object(store, |object| {
+        if matches!(object.kind, ObjectKind::Content | ObjectKind::ChunkList) {
+            uncharged.insert((object.kind, object.prefix), object.stored_bytes);
+        }
         let encoding = match object.encoding {
             Encoding::Raw => 0,
             Encoding::Zstd => 1,
@@ -71,7 +98,11 @@ pub fn stats(store: &Store) -> Result<Stats> {
             totals.stored_bytes += object.stored_bytes;
         }
     })?;
-    for (_, _, id) in state.snapshots() {
+    let mut paths: BTreeMap<(WorkspaceId, TreePath), Totals> = BTreeMap::new();
+    for (workspace, _, id) in state.snapshots() {
+        if let Err(error) = charge(store, workspace.id, id, &mut uncharged, &mut paths) {
+            stats.damage.push(error.to_string());
+        }
         stats.snapshots += 1;
         match store.snapshot(id).and_then(|snapshot| store.folder(snapshot.root)) {
             Ok(entries) => {
@@ -81,7 +112,39 @@ pub fn stats(store: &Store) -> Result<Stats> {
             Err(error) => stats.damage.push(error.to_string()),
         }
     }
+    let mut largest: Vec<_> = paths.into_iter().collect();
+    largest.sort_by(|a, b| (b.1.stored_bytes, &a.0).cmp(&(a.1.stored_bytes, &b.0)));
+    let path_totals = |((workspace, path), totals)| PathTotals { workspace, path, totals };
+    stats.largest = largest.into_iter().take(LARGEST_COUNT).map(path_totals).collect();
     Ok(stats)
+}
+
+/// Charges the paths that a snapshot changed with the content that came with them.
+fn charge(
+    store: &Store,
+    workspace: WorkspaceId,
+    snapshot: SnapshotId,
+    uncharged: &mut Uncharged,
+    paths: &mut BTreeMap<(WorkspaceId, TreePath), Totals>,
+) -> Result<()> {
+    for change in plain_changes(store, snapshot, &[])? {
+        let Some(side) = change.new.filter(|side| side.kind == Kind::File) else { continue };
+        let whole = uncharged.remove(&(ObjectKind::Content, side.id.prefix()));
+        let list = uncharged.remove(&(ObjectKind::ChunkList, side.id.prefix()));
+        let mut stored_bytes = whole.unwrap_or(0) + list.unwrap_or(0);
+        if list.is_some() {
+            for chunk in store.chunks(BlobId(side.id))?.unwrap_or_default() {
+                stored_bytes += uncharged.remove(&(ObjectKind::Content, chunk.id.0.prefix())).unwrap_or(0);
+            }
+        }
+        if whole.is_some() || list.is_some() {
+            let totals = paths.entry((workspace, change.path)).or_default();
+            totals.objects += 1;
+            totals.raw_bytes = totals.raw_bytes.saturating_add(side.size);
+            totals.stored_bytes += stored_bytes;
+        }
+    }
+    Ok(())
 }
 
 /// Bytes of all files in a store folder. Files that other processes remove meanwhile count as nothing.
@@ -127,5 +190,8 @@ mod tests {
         assert!(10_000 < stored && stored < found.pack_bytes && found.pack_bytes < found.store_bytes);
         assert_eq!(found.store_bytes, store_bytes(&bench.store).unwrap());
         assert!(found.damage.is_empty());
+        let largest: Vec<_> = found.largest.iter().map(|one| (one.path.to_string(), one.totals.objects)).collect();
+        assert_eq!(largest, [("a".to_owned(), 1), ("b".to_owned(), 1)]);
+        assert!(found.largest[0].totals.stored_bytes > 10_000);
     }
 }

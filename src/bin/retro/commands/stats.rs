@@ -1,7 +1,8 @@
 //! `retro stats`: what the store holds and what it costs.
 
 use retrograde::error::Result;
-use retrograde::ops::stats::{Stats, Totals, stats};
+use retrograde::format::pack::ObjectKind;
+use retrograde::ops::stats::{PathTotals, Stats, Totals, stats};
 
 use crate::context::Context;
 use crate::exit;
@@ -41,8 +42,46 @@ fn lines(stats: &Stats) -> Vec<String> {
         let (raw, stored) = (human::size(totals.raw_bytes), human::size(totals.stored_bytes));
         lines.push(format!("{word:<12}  {number:>10}  {raw:>8}  {stored:>8}"));
     }
+    lines.push(String::new());
+    lines.extend(shares(stats));
+    if !stats.largest.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("{:>8}  {:>8}  {:>8}  largest paths", "versions", "content", "stored"));
+    }
+    for PathTotals { path, totals, .. } in &stats.largest {
+        let (raw, stored) = (human::size(totals.raw_bytes), human::size(totals.stored_bytes));
+        lines.push(format!("{:>8}  {raw:>8}  {stored:>8}  {path}", human::number(totals.objects)));
+    }
     lines.extend(stats.damage.iter().map(|damage| format!("damaged    {damage}")));
     lines
+}
+
+/// What keeping equal content once, and what deltas and compression save.
+fn shares(stats: &Stats) -> [String; 2] {
+    let content: u64 =
+        [ObjectKind::Content].iter().filter_map(|kind| stats.kinds.get(kind)).map(|one| one.raw_bytes).sum();
+    let delta = stats.encodings[2].1;
+    let objects: u64 = stats.kinds.values().map(|totals| totals.objects).sum();
+    let less = |from: u64, to: u64| {
+        let saved = from.saturating_sub(to);
+        saved.saturating_mul(100).checked_div(from).unwrap_or(0)
+    };
+    let recorded = human::size(stats.recorded_bytes);
+    [
+        format!(
+            "dedup      {recorded} recorded is {} of content: {} % saved",
+            human::size(content),
+            less(stats.recorded_bytes, content)
+        ),
+        format!(
+            "deltas     {} of {} objects, {} stored as {}: {} % saved",
+            human::number(delta.objects),
+            human::number(objects),
+            human::size(delta.raw_bytes),
+            human::size(delta.stored_bytes),
+            less(delta.raw_bytes, delta.stored_bytes)
+        ),
+    ]
 }
 
 fn shape(stats: &Stats) -> Object {
@@ -53,6 +92,13 @@ fn shape(stats: &Stats) -> Object {
             .field("stored_bytes", totals.stored_bytes)
     };
     let kinds = stats.kinds.iter().map(|(kind, counted)| (kind.word().replace(' ', "_"), totals(counted)));
+    let largest = |one: &PathTotals| {
+        let named = Object::new().field("workspace", one.workspace.to_string()).path(&one.path);
+        named
+            .field("versions", one.totals.objects)
+            .field("raw_bytes", one.totals.raw_bytes)
+            .field("stored_bytes", one.totals.stored_bytes)
+    };
     let encodings = stats.encodings.iter().map(|(word, counted)| ((*word).to_owned(), totals(counted)));
     let map = |pairs: &mut dyn Iterator<Item = (String, Object)>| {
         pairs.fold(Object::new(), |object, (word, totals)| object.object(&word, Some(totals)))
@@ -68,5 +114,6 @@ fn shape(stats: &Stats) -> Object {
         .field("pack_bytes", stats.pack_bytes)
         .object("kinds", Some(map(&mut kinds.into_iter())))
         .object("encodings", Some(map(&mut encodings.into_iter())))
+        .list("largest", stats.largest.iter().map(largest))
         .field("damage", &stats.damage)
 }
