@@ -1,7 +1,7 @@
 //! A history as a git repository, for tools and people that know git.
 //!
 //! One commit for each snapshot, one branch for each run, HEAD on the branch of the newest. How states are mapped, and
-//! where what git cannot hold is kept, is told in [`git`](super::git); [`import_git`](super::import_git) is the way
+//! where what git cannot hold is kept, is told in `ops::git`; [`import_git`](super::import_git) is the way
 //! back. The same snapshots give the same commits, whoever exports them.
 //!
 //! A commit follows the commits of its snapshot's parents. Where a parent is not in the range, the nearest of its

@@ -1,7 +1,7 @@
 //! A git history as snapshots of a workspace.
 //!
 //! The first-parent line of a range, oldest first, one snapshot a commit; the workspace's head is the last of them.
-//! Nothing in the live folder is touched, and git is never run. How states are mapped is told in [`git`](super::git):
+//! Nothing in the live folder is touched, and git is never run. How states are mapped is told in `ops::git`:
 //! commits that an export wrote, and nobody changed, come back exactly, others with what git holds of a state.
 //! Submodules, and blobs larger than memory should have to hold, are recorded as omitted.
 //!

@@ -10,7 +10,7 @@
 //! - [`scan`] walks the folder and compares it with the stat [`cache`], so that only what may differ is read.
 //! - [`read`] takes the bytes of a file that other processes write at the same time.
 //! - [`materialize`] writes states of the past into folders.
-//! - [`stat`] and [`refusal`] say what file times prove and what errors mean; [`beneath`] opens folders without ever
+//! - [`stat`] and `refusal` say what file times prove and what errors mean; [`beneath`] opens folders without ever
 //!   following a symlink.
 //!
 //! Invariants: a path in a workspace is opened by single names relative to a folder handle, never followed through a
