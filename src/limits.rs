@@ -122,9 +122,6 @@ pub const PATTERN_COUNT_MAX: usize = 4_096;
 /// Decoded frames kept while many objects are read one after another, in bytes.
 pub const READ_CACHE_BYTES: usize = 16 << 20;
 
-/// Times a snapshot is rebuilt on a head that moved meanwhile before it gives up.
-pub const COMMIT_RETRIES_MAX: usize = 16;
-
 /// Bytes of a file that are compared line by line; larger or binary files are reported as changed only.
 pub const TEXT_DIFF_MAX_BYTES: u64 = 4 << 20;
 

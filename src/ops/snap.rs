@@ -21,7 +21,7 @@ use crate::id::{SnapshotId, TreeId, WorkspaceId};
 use crate::limits::{EVENT_LENGTH_MAX_BYTES, MESSAGE_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
 use crate::progress::Progress;
-use crate::store::{Batch, Committed, Final, NewObject, State, Store, Workspace};
+use crate::store::{Batch, Final, NewObject, State, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::config::Config;
 
@@ -107,10 +107,9 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
     let outcome = if step.differs() || wanted {
         let about = options.about();
         let tag = options.tag.clone();
-        let (outcome, _) = record(&mut batch, found, &step, about, |snapshot| {
+        record(&mut batch, found, &step, about, |snapshot| {
             tag.map(|name| Fact::Tagged { name, snapshot: Some(snapshot), time: options.now }).into_iter().collect()
-        })?;
-        outcome
+        })?
     } else {
         let (id, head) = step.head.as_ref().expect("what differs from nothing has a head");
         if let Some(name) = &options.tag {
@@ -146,7 +145,7 @@ pub(super) fn record(
     step: &Step,
     about: About<'_>,
     more: impl FnOnce(SnapshotId) -> Vec<Fact>,
-) -> Result<(SnapOutcome, Committed)> {
+) -> Result<SnapOutcome> {
     let mut snapshot = describe(batch, workspace, step, about)?;
     let mut id = None;
     let committed = batch.commit(|state| {
@@ -171,7 +170,7 @@ pub(super) fn record(
         let object = NewObject { kind: ObjectKind::Snapshot, id: taken.0, bytes, previous };
         Ok(Final { objects: vec![object], facts })
     })?;
-    let outcome = SnapOutcome {
+    Ok(SnapOutcome {
         recorded: true,
         snapshot: id.expect("a commit that succeeded has decided"),
         step: snapshot.step,
@@ -182,8 +181,7 @@ pub(super) fn record(
         omitted: step.captured.omitted.clone(),
         stored_bytes: committed.stored_bytes,
         unfinished: workspace.unfinished.clone(),
-    };
-    Ok((outcome, committed))
+    })
 }
 
 /// The workspace of this id, if it is still recorded.

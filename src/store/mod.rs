@@ -42,7 +42,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::disk::{Disk, LockMode, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header;
-use crate::id::{HexPrefix, StoreId};
+use crate::id::StoreId;
 use crate::limits::READ_CACHE_BYTES;
 use cache::ByteCache;
 use read::CacheKey;
@@ -121,15 +121,6 @@ impl Store {
     /// Packs and commits that could not be read. What they hold is missing; the rest is not affected.
     pub fn damage(&self) -> Vec<String> {
         self.view().damaged.iter().map(ToString::to_string).collect()
-    }
-
-    /// Full ids of the snapshots in the history of any workspace that begin with `prefix`.
-    pub fn snapshots_with(&self, prefix: &HexPrefix) -> Vec<crate::id::SnapshotId> {
-        let state = self.state();
-        let mut found: Vec<_> = state.snapshots().map(|(_, _, id)| id).filter(|id| prefix.matches(&id.0)).collect();
-        found.sort();
-        found.dedup();
-        found
     }
 
     fn view(&self) -> Arc<View> {

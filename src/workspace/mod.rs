@@ -14,8 +14,8 @@
 //!   following a symlink.
 //!
 //! Invariants: a path in a workspace is opened by single names relative to a folder handle, never followed through a
-//! symlink. Nothing here knows the store's objects or history, and only the stat cache is written into a store folder,
-//! through [`crate::disk::Disk`]. The clock is that of file systems, never the wall clock.
+//! symlink. Nothing here knows the store's history, only [`materialize`] reads its objects, and only the stat cache is
+//! written into a store folder, through [`crate::disk::Disk`]. The clock is that of file systems, never the wall clock.
 
 pub mod beneath;
 pub mod cache;

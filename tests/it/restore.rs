@@ -127,7 +127,7 @@ fn excluded_and_omitted_paths_are_left_alone() {
     recorder.write("node_modules/x/index.js", b"precious");
     recorder.write("src/node_modules/y", b"precious too");
     recorder.write(".git/HEAD", b"ref: refs/heads/main");
-    rustix_fifo(&recorder.root.join("src/pipe"));
+    fifo(&recorder.root.join("src/pipe"));
     recorder.write("src/main", b"2");
     let outcome = recorder.restore(first);
     assert_eq!(outcome.applied.unwrap().kept, []);
@@ -137,7 +137,7 @@ fn excluded_and_omitted_paths_are_left_alone() {
     }
 }
 
-fn rustix_fifo(path: &Path) {
+fn fifo(path: &Path) {
     let status = std::process::Command::new("mkfifo").arg(path).status().unwrap();
     assert!(status.success());
 }
@@ -176,8 +176,6 @@ fn the_naughty_workspace_is_emptied_and_comes_back_in_place() {
     naughty(&recorder.root, Extras::default());
     let before = walk(&recorder.root);
     let full = recorder.snap().snapshot;
-    let other = Recorder::new();
-    drop(other);
     let names: Vec<_> = std::fs::read_dir(&recorder.root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(names.len() > 5);
     for name in ["names", "links", "modes", "hard", "empty"] {
@@ -238,4 +236,54 @@ fn without_a_restore_there_is_nothing_to_undo() {
     )
     .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn an_interrupted_restore_is_known_and_undone() {
+    use retrograde::format::facts::{Fact, Restore, RestoreCause};
+    let recorder = Recorder::new();
+    recorder.write("a", b"old");
+    recorder.write("b", b"old");
+    let first = recorder.snap().snapshot;
+    recorder.write("a", b"new");
+    recorder.write("b", b"new");
+    let before = recorder.snap().snapshot;
+    // What a restore that was killed half-way leaves: it has begun, and one of two files is written.
+    let begun = Restore {
+        workspace: recorder.workspace,
+        before: Some(before),
+        target: first,
+        paths: Vec::new(),
+        cause: RestoreCause::Restore,
+        time: retrograde::time::now(),
+    };
+    recorder.store.record(|_| Ok(vec![Fact::RestoreBegun(begun.clone())])).unwrap();
+    recorder.write("a", b"old");
+    assert_eq!(recorder.status().workspace.unfinished, Some(begun));
+    recorder.undo();
+    assert_eq!((recorder.read("a"), recorder.read("b")), (b"new".to_vec(), b"new".to_vec()));
+    assert_eq!(recorder.status().workspace.unfinished, None);
+    assert!(!recorder.snap().recorded, "the workspace is exactly what it was before");
+}
+
+#[test]
+fn a_workspace_that_is_gone_comes_back() {
+    let recorder = Recorder::new();
+    recorder.write("a/b", b"1");
+    let before = walk(&recorder.root);
+    let first = recorder.snap().snapshot;
+    std::fs::remove_dir_all(&recorder.root).unwrap();
+    recorder.restore(first);
+    assert_same(&recorder, &before);
+}
+
+#[test]
+fn a_restore_of_what_is_there_records_nothing() {
+    let recorder = Recorder::new();
+    recorder.write("a", b"1");
+    let first = recorder.snap().snapshot;
+    let sequence = recorder.store.state().sequence;
+    let outcome = recorder.restore(first);
+    assert!(outcome.plan.is_empty() && outcome.applied.is_some());
+    assert_eq!(recorder.store.state().sequence, sequence);
 }

@@ -20,6 +20,8 @@ mod take;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use assemble::Built;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Omission;
@@ -86,16 +88,17 @@ pub fn capture(
     let key = CacheKey { store: store.id(), workspace: workspace.id, generation: GENERATION };
     let cache = StatCache::load(store.disk(), key);
     let had_cache = !cache.is_empty();
-    let found = capture_with(store, &root, &rules, cache, options, batch.as_deref_mut())?;
-    let found = match found {
-        None if had_cache => capture_with(store, &root, &rules, StatCache::empty(key), options, batch)?,
-        found => found,
-    };
-    let found = found.ok_or_else(|| {
+    let mut found = capture_with(store, &root, &rules, cache, options, batch.as_deref_mut())?;
+    if found.is_none() && had_cache {
+        found = capture_with(store, &root, &rules, StatCache::empty(key), options, batch)?;
+    }
+    let Some(Seen { built, cache, omitted, excluded, counts, root_mode }) = found else {
         let path = crate::error::shown(root.path());
-        Error::new(ErrorKind::Conflict, "capture", path, "the store lost objects while the folder was read")
-    })?;
-    Ok(Captured { rules, ..found })
+        let detail = "the store lost objects while the folder was read";
+        return Err(Error::new(ErrorKind::Conflict, "capture", path, detail));
+    };
+    let Built { root, trees, update } = built;
+    Ok(Captured { root, root_mode, omitted, excluded, counts, rules, trees, cache, update })
 }
 
 /// Opens the root folder of a workspace.
@@ -142,6 +145,16 @@ impl Captured {
     }
 }
 
+/// One attempt, made with one cache.
+struct Seen {
+    built: Built,
+    cache: StatCache,
+    omitted: Vec<Omission>,
+    excluded: Vec<TreePath>,
+    counts: CaptureCounts,
+    root_mode: u16,
+}
+
 /// `None` when the cache names something that the store does not have.
 fn capture_with(
     store: &Store,
@@ -150,7 +163,7 @@ fn capture_with(
     cache: StatCache,
     options: &CaptureOptions<'_>,
     mut batch: Option<&mut Batch<'_>>,
-) -> Result<Option<Captured>> {
+) -> Result<Option<Seen>> {
     let scan_options = ScanOptions {
         rules,
         limits: options.config.capture.limits(),
@@ -159,24 +172,14 @@ fn capture_with(
         rehash_seed: options.now.0.unsigned_abs(),
         progress: options.progress,
     };
-    let scan = scan::scan(root, &cache, &scan_options)?;
+    let mut scan = scan::scan(root, &cache, &scan_options)?;
     options.progress.event(Event::Scanned(scan.counts.files));
     let Scan { root_mode, counts, .. } = scan;
-    let excluded = scan.excluded.clone();
-    let taken = take::take(store, root, &cache, scan, options.progress, batch.as_deref_mut())?;
-    let omitted = taken.omitted.clone();
-    let Some(built) = assemble::assemble(store, &cache, taken, counts.files, batch)? else { return Ok(None) };
-    Ok(Some(Captured {
-        root: built.root,
-        root_mode,
-        omitted,
-        excluded,
-        counts,
-        rules: Rules::new(&crate::workspace::rules::RuleOptions::default())?,
-        trees: built.trees,
-        cache,
-        update: built.update,
-    }))
+    let excluded = std::mem::take(&mut scan.excluded);
+    let mut taken = take::take(store, root, &cache, scan, options.progress, batch.as_deref_mut())?;
+    let omitted = std::mem::take(&mut taken.omitted);
+    let built = assemble::assemble(store, &cache, taken, counts.files, batch)?;
+    Ok(built.map(|built| Seen { built, cache, omitted, excluded, counts, root_mode }))
 }
 
 /// The store's folder, if it lies in the workspace.
