@@ -12,7 +12,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use retrograde::chunker;
 use retrograde::disk::local::LocalDisk;
 use retrograde::format::facts::Fact;
-use retrograde::format::pack::{Encoding, Member, ObjectKind, decode_record, put_record};
+use retrograde::format::pack::{Encoding, Link, Member, ObjectKind, decode_record, put_record};
 use retrograde::format::tree::{self, Entry, Kind};
 use retrograde::id::{Digest, SnapshotId, WorkspaceId};
 use retrograde::ops::{register, snap};
@@ -87,7 +87,7 @@ fn records(criterion: &mut Criterion) {
         raw_length_bytes: 5_000 + number,
         prefix: Digest::of(&number.to_le_bytes()).prefix(),
     };
-    let delta = Encoding::Delta { base: [7; 16], generation: 3 };
+    let delta = Encoding::Delta(Link { base: [7; 16], generation: 3 });
     let records = [
         ("delta", delta, vec![member(0)], 120),
         ("frame of 50", Encoding::Zstd, (0..50).map(member).collect(), 60_000),

@@ -3,7 +3,7 @@
 //! ```text
 //! pack   = header  batch*
 //! batch  = record*  commit
-//! record = magic  encoding  lengths  members (kind, raw length, id prefix)  [base, generation]  checksum  payload
+//! record = magic  encoding  lengths  members (kind, raw length, id prefix)  [link to a base]  checksum  payload
 //! commit = magic  sequence  batch length  facts  hash of the whole batch
 //! ```
 //!
@@ -61,13 +61,20 @@ pub enum Encoding {
     Raw,
     /// One or more objects, one after another, in one zstd frame.
     Zstd,
-    /// One object in one zstd frame, with another object's bytes as prefix.
-    Delta {
-        /// First 16 bytes of the base's id.
-        base: [u8; 16],
-        /// Place in its chain of versions: 1 is a delta of a full copy. See `store::delta`.
-        generation: u32,
-    },
+    /// One object in one zstd frame, with its base's bytes as prefix.
+    Delta(Link),
+    /// One object that differs from its base in one place: how much of the base's beginning it has, and what comes before
+    /// the base's end.
+    Splice(Link),
+}
+
+/// What an object is stored against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// First 16 bytes of the base's id.
+    pub base: [u8; 16],
+    /// Place in its chain of versions: 1 is stored against a full copy. See `store::delta`.
+    pub generation: u32,
 }
 
 /// One object in a record.
@@ -152,6 +159,26 @@ impl ObjectKind {
     }
 }
 
+impl Encoding {
+    /// The byte that stands for it.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Raw => 0,
+            Self::Zstd => 1,
+            Self::Delta(_) => 2,
+            Self::Splice(_) => 3,
+        }
+    }
+
+    /// What the object is stored against; `None` for whole copies.
+    pub fn link(&self) -> Option<Link> {
+        match self {
+            Self::Raw | Self::Zstd => None,
+            Self::Delta(link) | Self::Splice(link) => Some(*link),
+        }
+    }
+}
+
 impl RecordHeader {
     /// Length of the whole record, in bytes.
     pub fn record_length_bytes(&self) -> usize {
@@ -197,11 +224,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<PackHeader, Malformed> {
 pub fn put_record(out: &mut Vec<u8>, encoding: &Encoding, members: &[Member], payload: &[u8]) {
     let start = out.len();
     out.extend_from_slice(&RECORD_MAGIC);
-    out.push(match encoding {
-        Encoding::Raw => 0,
-        Encoding::Zstd => 1,
-        Encoding::Delta { .. } => 2,
-    });
+    out.push(encoding.code());
     put_uint(out, payload.len() as u64);
     put_uint(out, members.len() as u64);
     for member in members {
@@ -209,9 +232,9 @@ pub fn put_record(out: &mut Vec<u8>, encoding: &Encoding, members: &[Member], pa
         put_uint(out, u64::from(member.raw_length_bytes));
         out.extend_from_slice(&member.prefix);
     }
-    if let Encoding::Delta { base, generation } = encoding {
-        out.extend_from_slice(base);
-        put_uint(out, u64::from(*generation));
+    if let Some(link) = encoding.link() {
+        out.extend_from_slice(&link.base);
+        put_uint(out, u64::from(link.generation));
     }
     let sum = checksum(&[&out[start..], payload]);
     out.extend_from_slice(&sum.to_le_bytes());
@@ -234,15 +257,8 @@ pub fn decode_record(bytes: &[u8]) -> Result<RecordHeader, Malformed> {
     let encoding = match code {
         0 => Encoding::Raw,
         1 => Encoding::Zstd,
-        2 => {
-            let base = reader.array()?;
-            let generation = u32::try_from(reader.uint()?).ok();
-            let generation = generation.filter(|generation| (1..=DELTA_GENERATION_MAX).contains(generation));
-            Encoding::Delta {
-                base,
-                generation: generation.ok_or_else(|| Malformed::new("a delta has no such generation"))?,
-            }
-        }
+        2 => Encoding::Delta(decode_link(&mut reader)?),
+        3 => Encoding::Splice(decode_link(&mut reader)?),
         _ => return Err(Malformed::new("a record has an unknown encoding")),
     };
     let sum = reader.u32()?;
@@ -301,13 +317,20 @@ fn decode_member(reader: &mut Reader<'_>) -> Result<Member, Malformed> {
     Ok(Member { kind, raw_length_bytes, prefix: reader.array()? })
 }
 
+fn decode_link(reader: &mut Reader<'_>) -> Result<Link, Malformed> {
+    let base = reader.array()?;
+    let generation = u32::try_from(reader.uint()?).ok();
+    let generation = generation.filter(|generation| (1..=DELTA_GENERATION_MAX).contains(generation));
+    Ok(Link { base, generation: generation.ok_or_else(|| Malformed::new("a delta has no such generation"))? })
+}
+
 fn check_record(header: &RecordHeader) -> Result<(), Malformed> {
     let raw_length = header.raw_length_bytes();
     match (&header.encoding, header.members.len()) {
         (_, 0) => Err(Malformed::new("a record is empty")),
         (Encoding::Raw, 1) if raw_length == header.stored_length_bytes => Ok(()),
         (Encoding::Raw, _) => Err(Malformed::new("a raw record has several objects or another length than its object")),
-        (Encoding::Delta { .. }, 2..) => Err(Malformed::new("a delta has several objects")),
+        (Encoding::Delta(_) | Encoding::Splice(_), 2..) => Err(Malformed::new("a delta has several objects")),
         (_, 2..) if raw_length > FRAME_LENGTH_MAX_BYTES => Err(Malformed::new("a frame is over its length limit")),
         _ => Ok(()),
     }

@@ -10,6 +10,9 @@
 //! names: equal folders have equal ids, whatever their history, and a new file changes one leaf and the nodes above.
 //! Fixed-size leaves were not taken, because one insertion would move every later boundary.
 //!
+//! Size and id stand side by side, last, because they are what a changed file changes: a new version of a list then
+//! differs from the one before in one stretch of some 35 bytes a file.
+//!
 //! Invariants of a decoded list: names ascend strictly and are valid, modes have 12 bits (0 for symlinks), a child list
 //! in a node is not empty and its first names ascend strictly.
 
@@ -198,8 +201,8 @@ fn encode_leaf(entries: &[Entry]) -> Vec<u8> {
             Kind::Symlink => 3,
         });
         put_uint(&mut out, u64::from(entry.mode));
-        put_uint(&mut out, entry.size);
         put_bytes(&mut out, &entry.name);
+        put_uint(&mut out, entry.size);
         out.extend_from_slice(&entry.id.0);
     }
     out
@@ -211,9 +214,9 @@ fn encode_node(level: u8, children: &[Child]) -> Vec<u8> {
     out.push(level);
     put_uint(&mut out, children.len() as u64);
     for child in children {
+        put_bytes(&mut out, &child.first_name);
         put_uint(&mut out, child.entry_count);
         put_uint(&mut out, child.size);
-        put_bytes(&mut out, &child.first_name);
         out.extend_from_slice(&child.id.0.0);
     }
     out
@@ -232,15 +235,15 @@ fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
     if kind == Kind::Symlink && mode != 0 {
         return Err(Malformed::new("a symlink has a mode"));
     }
-    let size = reader.uint()?;
     let name = decode_name(reader)?;
+    let size = reader.uint()?;
     Ok(Entry { name, kind, mode, size, id: Digest(reader.array()?) })
 }
 
 fn decode_child(reader: &mut Reader<'_>) -> Result<Child, Malformed> {
+    let first_name = decode_name(reader)?;
     let entry_count = reader.uint()?;
     let size = reader.uint()?;
-    let first_name = decode_name(reader)?;
     Ok(Child { first_name, entry_count, size, id: TreeId(Digest(reader.array()?)) })
 }
 
@@ -353,9 +356,9 @@ mod tests {
         assert!(decode(&good[..good.len() - 1]).is_err(), "truncated");
         assert!(decode(&[&good[..], b"x"].concat()).is_err(), "trailing");
         for name in [&b".."[..], b".", b""] {
-            let mut bytes = vec![0, 1, 1, 0, 0, u8::try_from(name.len()).unwrap()];
+            let mut bytes = vec![0, 1, 1, 0, u8::try_from(name.len()).unwrap()];
             bytes.extend_from_slice(name);
-            bytes.extend_from_slice(&[0; 32]);
+            bytes.extend_from_slice(&[0; 33]);
             assert!(decode(&bytes).is_err(), "{name:?}");
         }
         let twice = [list[0].clone(), list[0].clone()];

@@ -90,7 +90,7 @@ pub fn stats(store: &Store) -> Result<Stats> {
         let encoding = match object.encoding {
             Encoding::Raw => 0,
             Encoding::Zstd => 1,
-            Encoding::Delta { .. } => 2,
+            Encoding::Delta(_) | Encoding::Splice(_) => 2,
         };
         for totals in [stats.kinds.entry(object.kind).or_default(), &mut stats.encodings[encoding].1] {
             totals.objects += 1;

@@ -10,8 +10,9 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 
 use super::pack::{index_name, pack_name};
+use super::read::Base;
 use super::recover::entries_of;
-use super::{LOCK, Store, codec};
+use super::{LOCK, Store, codec, splice};
 use crate::disk::{Disk, LockGuard, LockMode};
 use crate::error::Result;
 use crate::format::index::{self, IndexEntry};
@@ -23,6 +24,9 @@ use crate::limits::{BATCH_INLINE_MAX_BYTES, FRAME_LENGTH_TARGET_BYTES, FRAME_MEM
 
 /// Compression level at capture: what keeps a step fast. gc may store the same objects smaller.
 const CAPTURE_LEVEL: i32 = 3;
+
+/// Up to this length, a change in one place is taken without trying zstd.
+const SPLICE_SHORT_BYTES: usize = 48;
 
 /// An object to be stored.
 #[derive(Clone, Debug)]
@@ -238,21 +242,29 @@ pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
     Ok(())
 }
 
-/// Decides between a delta and a whole copy. A delta must save a quarter of what zstd alone would leave: for less, it is
-/// not worth reading its base every time.
+/// Decides between a change of a base and a whole copy. A change must save a quarter of what zstd alone would leave: for
+/// less, it is not worth reading its base every time.
 fn plan(store: &Store, object: NewObject) -> Plan {
     let previous = object.previous.filter(|previous| *previous != object.id);
     let Some(base) = previous.and_then(|previous| store.base_after(object.kind, &previous)) else {
         return Plan::Whole(object);
     };
-    let payload = codec::compress_with_prefix(&object.bytes, &base.bytes, CAPTURE_LEVEL);
-    let is_small = payload.len() <= object.bytes.len() / 16
+    let (encoding, payload) = change(&base, &object.bytes);
+    let is_small = payload.len() <= object.bytes.len() / 8
         || payload.len() * 4 <= codec::compress(&object.bytes, CAPTURE_LEVEL).len() * 3;
-    if !is_small {
-        return Plan::Whole(object);
+    if is_small { Plan::Delta { object, encoding, payload } } else { Plan::Whole(object) }
+}
+
+/// The shorter of the two ways to say what changed. A change in one place that is short cannot be said shorter.
+fn change(base: &Base, new: &[u8]) -> (Encoding, Vec<u8>) {
+    let splice = splice::encode(&base.bytes, new);
+    if splice.len() > SPLICE_SHORT_BYTES {
+        let delta = codec::compress_with_prefix(new, &base.bytes, CAPTURE_LEVEL);
+        if delta.len() < splice.len() {
+            return (Encoding::Delta(base.link), delta);
+        }
     }
-    let encoding = Encoding::Delta { base: base.prefix, generation: base.generation };
-    Plan::Delta { object, encoding, payload }
+    (Encoding::Splice(base.link), splice)
 }
 
 /// Puts whole copies that follow each other into frames; what they become is one record each.

@@ -3,10 +3,12 @@
 //! Under the store's lock, in this order: look at what others have written; cut the torn tail that a crash left, make
 //! durable what a dead writer did not, and complete the caches; let the caller decide on the facts (step numbers are given
 //! out here); append records and commit to the pack; sync it. From then on the commit is true, and only caches are left to
-//! be written: the index group and the journal group, unsynced. If appending fails, the pack is cut back to where it was.
+//! be written, unsynced: the journal's mark says how far the pack is durable, and once the pack has grown by some commits
+//! that index and journal do not cover, a group is appended to each. If appending fails, the pack is cut back to where it
+//! was.
 //!
 //! Invariants, without which a power loss could take an acknowledged commit:
-//! - A cache never knows more than is durable: a commit enters index and journal after its pack was synced.
+//! - A cache never knows more than is durable: a commit enters mark, index and journal after its pack was synced.
 //! - A group is appended to an index only when the index covers all of the pack before it.
 //! - What a writer finds is durable before it decides anything on it, whoever wrote it and died.
 
@@ -14,6 +16,7 @@ use std::sync::Arc;
 
 use super::batch::{Batch, NewObject, NewPack, batch_entries, remove_strays, write_index};
 use super::pack::{Pack, index_name, pack_name};
+use super::recover::RecoveredCommit;
 use super::state::State;
 use super::view::{JOURNAL, JournalPlace, View};
 use super::{LOCK, Store};
@@ -21,7 +24,7 @@ use crate::disk::{Disk, LockMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index;
-use crate::format::journal::{self, JournalGroup};
+use crate::format::journal::{self, JOURNAL_HEADER_LENGTH_BYTES, JournalGroup, JournalMark};
 use crate::format::pack::put_commit;
 use crate::limits::{INDEX_TAIL_ENTRIES_MAX, PACK_LENGTH_MAX_BYTES, PACK_SEAL_ABOVE_BYTES};
 
@@ -82,10 +85,10 @@ impl Batch<'_> {
         let mut state = (*store.state()).clone();
         facts.into_iter().for_each(|fact| state.apply(fact));
         state.sequence = sequence;
-        let group = JournalGroup { sequence, pack: written.pack, pack_end: written.end, facts: &encoded };
-        let cached = store.finish_caches(&written, &std::mem::take(&mut self.records), state, &group);
+        let entries = batch_entries(&std::mem::take(&mut self.records), written.start);
+        let commit = RecoveredCommit { sequence, facts: encoded, end: written.end, entries };
         // The commit is true whatever became of the caches: what they lack is read from the packs.
-        cached.or_else(|_| store.refresh())?;
+        store.take_in(&written, commit, state).or_else(|_| store.reload())?;
         Ok(Committed { state: store.state(), stored_bytes: self.totals.stored_bytes })
     }
 
@@ -110,6 +113,8 @@ impl Batch<'_> {
             Some(own) => own,
             None => NewPack::create(disk, self.store.id())?,
         };
+        // The caches are added to after this, and others may have written them since, without a commit.
+        self.store.reload()?;
         let number = view.next_number();
         self.is_broken = true;
         self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), sequence, facts)?;
@@ -136,77 +141,83 @@ impl Store {
         self.recover()
     }
 
-    /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes what the caches lack. The
-    /// store's lock is held.
+    /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes caches that are missing or
+    /// far behind. The store's lock is held.
     fn recover(&self) -> Result<()> {
         let view = self.view();
         let disk = self.disk();
-        if let Some(active) = view.active() {
-            settle_pack(disk, active)?;
+        if let Some(active) = view.active()
+            && settle_pack(disk, active)?
+        {
+            if view.journal.length_bytes > 0 {
+                write_mark(disk, JournalMark { pack: active.number, pack_end: active.index.end() })?;
+            }
+            self.reload()?;
         }
-        if view.unjournaled.is_empty() && view.packs.iter().all(|pack| pack.index.is_saved()) {
-            return Ok(());
+        if view.is_far_behind() { self.write_caches() } else { Ok(()) }
+    }
+
+    /// Notes a commit that was just made durable: in the view, and in the caches if they are far behind.
+    fn take_in(&self, written: &Written, commit: RecoveredCommit, state: State) -> Result<()> {
+        let disk = self.disk();
+        if written.start == written.end {
+            // A pack that was published has its index. Its facts go into the journal now, so that nobody reads a large
+            // pack only to find them.
+            let place = self.write_journal(&self.view())?;
+            append_to_journal(disk, self.id(), place, &group(written.pack, &commit))?;
+            self.reload()?;
+        } else {
+            let view = self.view().after(state, commit)?;
+            if !view.is_far_behind() {
+                write_mark(disk, view.journal.mark)?;
+            }
+            self.set_view(view);
         }
-        let mut place = view.journal;
-        for (number, commit) in &view.unjournaled {
-            let group =
-                JournalGroup { sequence: commit.sequence, pack: *number, pack_end: commit.end, facts: &commit.facts };
-            place = append_to_journal(disk, self.id(), place, &group)?;
-        }
+        if self.view().is_far_behind() { self.write_caches() } else { Ok(()) }
+    }
+
+    /// Brings journal and indexes up to what is in the packs. The store's lock is held.
+    fn write_caches(&self) -> Result<()> {
+        // Others may have written them since, without a commit.
+        self.reload()?;
+        let (view, disk) = (self.view(), self.disk());
+        self.write_journal(&view)?;
         for pack in view.packs.iter().filter(|pack| !pack.index.is_saved()) {
-            write_index(disk, pack.number, &pack.encode_index(disk, self.id(), view.state.sequence)?)?;
-        }
-        self.refresh()
-    }
-
-    /// Writes the caches after a commit, and makes the view that knows it.
-    fn finish_caches(&self, written: &Written, records: &[u8], state: State, group: &JournalGroup<'_>) -> Result<()> {
-        let view = self.view();
-        let disk = self.disk();
-        let journal = append_to_journal(disk, self.id(), view.journal, group)?;
-        let mut packs = view.packs.clone();
-        let mut pack = Pack::open(disk, self.id(), written.pack)?;
-        if written.start < written.end {
-            packs.pop();
-            // The index was complete before the commit, unless somebody has cleared the caches since.
-            if pack.index.end() == written.start {
-                let entries = batch_entries(records, written.start);
-                pack.index.extend(&entries, written.end);
-                self.write_index_group(&mut pack, &entries, written.end, state.sequence)?;
-            } else {
-                pack = pack.reread(disk)?;
-                write_index(disk, pack.number, &pack.encode_index(disk, self.id(), state.sequence)?)?;
+            match pack.index.append_at() {
+                Some(at) if pack.index.tail_count() <= INDEX_TAIL_ENTRIES_MAX => {
+                    let mut group = Vec::new();
+                    index::put_group(&mut group, pack.index.end(), pack.index.unsaved());
+                    disk.write(&index_name(pack.number), at, &group)?;
+                }
+                _ => write_index(disk, pack.number, &pack.encode_index(disk, self.id(), view.state.sequence)?)?,
             }
         }
-        pack.settled_end = written.end;
-        packs.push(Arc::new(pack));
-        let damaged = Arc::clone(&view.damaged);
-        self.set_view(View { packs, state: Arc::new(state), journal, unjournaled: Vec::new(), damaged });
-        Ok(())
+        self.reload()
     }
 
-    /// Appends a group to the active pack's index; sorts everything in where there are many, or no index at all.
-    fn write_index_group(&self, pack: &mut Pack, entries: &[index::IndexEntry], end: u64, sequence: u64) -> Result<()> {
-        let disk = self.disk();
-        match pack.index.append_at() {
-            Some(at) if pack.index.tail_count() <= INDEX_TAIL_ENTRIES_MAX => {
-                let mut group = Vec::new();
-                index::put_group(&mut group, end, entries);
-                disk.write(&index_name(pack.number), at, &group)?;
-                pack.index.appended(group.len());
-                Ok(())
-            }
-            _ => write_index(disk, pack.number, &pack.encode_index(disk, self.id(), sequence)?),
-        }
+    /// Adds to the journal what it lacks, and returns where it ends.
+    fn write_journal(&self, view: &View) -> Result<JournalPlace> {
+        view.unjournaled.iter().try_fold(view.journal, |place, (number, commit)| {
+            append_to_journal(self.disk(), self.id(), place, &group(*number, commit))
+        })
     }
 }
 
-/// Makes the active pack end where its last commit does, and durable up to there.
+fn group(pack: u32, commit: &RecoveredCommit) -> JournalGroup<'_> {
+    JournalGroup { sequence: commit.sequence, pack, pack_end: commit.end, facts: &commit.facts }
+}
+
+/// Writes how far the active pack is durable, in place.
+fn write_mark(disk: &dyn Disk, mark: JournalMark) -> Result<()> {
+    disk.write(JOURNAL, JOURNAL_HEADER_LENGTH_BYTES as u64, &journal::encode_mark(mark))
+}
+
+/// Makes the active pack end where its last commit does, and durable up to there. Returns whether that took anything.
 ///
 /// A writer that was killed may have left bytes that it did not sync, and a name. Caches are written after the sync, so
-/// what either of them covers needs nothing. What neither does is written again before it is synced: the sync that failed
-/// for the dead writer may have left its pages clean, and another one would then have nothing to do.
-fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<()> {
+/// what they cover, or the journal's mark says, needs nothing. What they do not is written again before it is synced: the
+/// sync that failed for the dead writer may have left its pages clean, and another one would then have nothing to do.
+fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<bool> {
     let name = pack_name(active.number);
     let end = active.index.end();
     let is_torn = active.file.length()? > end;
@@ -216,13 +227,14 @@ fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<()> {
     if active.settled_end < end {
         disk.write(&name, active.settled_end, &active.read(active.settled_end, end)?)?;
     }
-    if is_torn || active.settled_end < end {
+    let is_unsettled = is_torn || active.settled_end < end;
+    if is_unsettled {
         disk.sync(&name)?;
     }
     if active.index.append_at().is_none() {
         disk.sync_folder("packs")?;
     }
-    Ok(())
+    Ok(is_unsettled)
 }
 
 /// Appends to a pack and syncs it. Where that fails, the pack is cut back, so that the failure leaves no trace; where
@@ -245,9 +257,10 @@ fn append_to_journal(
     let mut bytes = Vec::new();
     if place.length_bytes == 0 {
         bytes = journal::encode_header(store);
+        bytes.extend_from_slice(&journal::encode_mark(place.mark));
     }
     journal::put_group(&mut bytes, group);
     disk.write(JOURNAL, place.length_bytes, &bytes)?;
     let length_bytes = place.length_bytes + bytes.len() as u64;
-    Ok(JournalPlace { pack: group.pack, pack_end: group.pack_end, length_bytes })
+    Ok(JournalPlace { pack: group.pack, pack_end: group.pack_end, length_bytes, ..place })
 }

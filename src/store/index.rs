@@ -1,9 +1,9 @@
-//! One pack's index in use: the sorted part mapped, the groups after it in memory.
+//! One pack's index in use: the sorted part mapped, what is not in it sorted in memory.
 //!
 //! An index is never believed further than its word: the record it leads to is checked against the full id. If it is
 //! missing, stale, damaged or another pack's, the pack is read instead (`recover`), and the next writer writes it anew.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::disk::Bytes;
 use crate::format::index::{
@@ -14,17 +14,18 @@ use crate::format::pack::ObjectKind;
 use crate::id::StoreId;
 
 /// Finds objects in one pack.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PackIndex {
-    sorted: Option<(IndexHeader, Bytes)>,
-    /// Entries not in the sorted part, by id prefix; most packs have none.
-    tail: BTreeMap<[u8; 16], Vec<IndexEntry>>,
-    tail_count: usize,
+    sorted: Option<(IndexHeader, Arc<Bytes>)>,
+    /// Entries not in the sorted part, sorted; most packs have none.
+    tail: Vec<IndexEntry>,
     /// The pack is covered up to here.
     end: u64,
     /// Length of the part of the file that is intact; groups are appended there.
     file_length_bytes: u64,
-    /// Whether the file lacks something that is known here.
+    /// What is known here and not in the file, in the order of the pack.
+    unsaved: Vec<IndexEntry>,
+    /// Whether the file lacks something, and be it only how far the pack is covered.
     is_behind: bool,
 }
 
@@ -40,10 +41,11 @@ impl PackIndex {
         let mut index = Self {
             end: found.end.unwrap_or(header.sorted_end),
             file_length_bytes: file_length as u64,
-            sorted: Some((header, bytes)),
+            sorted: Some((header, Arc::new(bytes))),
+            tail: found.entries,
             ..Self::default()
         };
-        index.insert(&found.entries);
+        index.tail.sort_unstable();
         Some(index)
     }
 
@@ -55,14 +57,15 @@ impl PackIndex {
     /// Adds the objects of the pack up to `end`.
     pub(super) fn extend(&mut self, entries: &[IndexEntry], end: u64) {
         self.is_behind |= !entries.is_empty() || end > self.end;
-        self.insert(entries);
+        self.unsaved.extend_from_slice(entries);
+        self.tail.extend_from_slice(entries);
+        self.tail.sort_unstable();
         self.end = self.end.max(end);
     }
 
-    /// Notes that a group of this length, with all that the file lacked, was appended to it.
-    pub(super) fn appended(&mut self, length_bytes: usize) {
-        self.is_behind = false;
-        self.file_length_bytes += length_bytes as u64;
+    /// What is known here and not in the file, in the order of the pack.
+    pub(super) fn unsaved(&self) -> &[IndexEntry] {
+        &self.unsaved
     }
 
     /// The pack is covered up to here.
@@ -88,12 +91,13 @@ impl PackIndex {
 
     /// Number of entries that are not sorted in.
     pub(super) fn tail_count(&self) -> usize {
-        self.tail_count
+        self.tail.len()
     }
 
     /// Entries with this prefix whose kind is among `kinds`.
     pub(super) fn find(&self, prefix: &[u8; 16], kinds: &[ObjectKind]) -> Option<IndexEntry> {
-        let in_tail = self.tail.get(prefix).into_iter().flatten().copied();
+        let first = self.tail.partition_point(|entry| entry.prefix < *prefix);
+        let in_tail = self.tail[first..].iter().copied().take_while(|entry| entry.prefix == *prefix);
         self.sorted_from(prefix).chain(in_tail).find(|entry| kinds.contains(&entry.kind))
     }
 
@@ -107,7 +111,7 @@ impl PackIndex {
         let sorted = self.sorted.iter().flat_map(|(header, bytes)| {
             (0..header.count as usize).filter_map(move |position| entry_at(header, bytes, position))
         });
-        sorted.chain(self.tail.values().flatten().copied()).collect()
+        sorted.chain(self.tail.iter().copied()).collect()
     }
 
     /// The file that holds all entries sorted. No commit of the pack has a higher sequence than `last_sequence`.
@@ -116,13 +120,6 @@ impl PackIndex {
         entries.sort();
         entries.dedup();
         encode(store, pack_nonce, self.end, last_sequence, &entries)
-    }
-
-    fn insert(&mut self, entries: &[IndexEntry]) {
-        for entry in entries {
-            self.tail.entry(entry.prefix).or_default().push(*entry);
-        }
-        self.tail_count += entries.len();
     }
 
     fn sorted_from(&self, prefix: &[u8; 16]) -> impl Iterator<Item = IndexEntry> {

@@ -25,6 +25,7 @@ mod index;
 mod pack;
 mod read;
 mod recover;
+mod splice;
 pub mod state;
 mod stats;
 mod view;
@@ -108,6 +109,11 @@ impl Store {
 
     /// Looks again at what other processes have written.
     pub fn refresh(&self) -> Result<()> {
+        if self.view().is_current(&*self.disk) { Ok(()) } else { self.reload() }
+    }
+
+    /// Reads everything anew, the caches too.
+    fn reload(&self) -> Result<()> {
         let view = View::load(&*self.disk, self.id)?;
         self.set_view(view);
         Ok(())
@@ -141,13 +147,7 @@ impl Store {
             if pack.index.is_intact() { Ok(Arc::clone(pack)) } else { pack.reread(&*self.disk).map(Arc::new) }
         });
         let packs = packs.collect::<Result<_>>()?;
-        self.set_view(View {
-            packs,
-            state: Arc::clone(&view.state),
-            journal: view.journal,
-            unjournaled: view.unjournaled.clone(),
-            damaged: Arc::clone(&view.damaged),
-        });
+        self.set_view(View { packs, ..View::clone(&view) });
         Ok(())
     }
 }

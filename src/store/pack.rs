@@ -17,13 +17,13 @@ use crate::id::StoreId;
 use crate::limits::PACK_LENGTH_MAX_BYTES;
 
 /// A pack that is part of the store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pack {
     pub(super) number: u32,
     pub(super) nonce: [u8; 16],
     pub(super) file: Arc<dyn StoredFile>,
     pub(super) index: PackIndex,
-    /// Up to here the pack is known to be durable, because a cache covers it.
+    /// Up to here the pack is known to be durable, because a cache covers it or says so.
     pub(super) settled_end: u64,
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::delta::base_generation;
 use super::pack::{Pack, Record, pack_name};
-use super::{Store, codec};
+use super::{Store, codec, splice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::{self, ChunkRef};
-use crate::format::pack::{Encoding, Member, ObjectKind, record_is_intact};
+use crate::format::pack::{Encoding, Link, Member, ObjectKind, record_is_intact};
 use crate::format::snapshot::{self, Snapshot};
 use crate::format::tree::{self, Child, Entry, Tree};
 use crate::id::{BlobId, Digest, SnapshotId, TreeId};
@@ -20,10 +20,9 @@ use crate::limits::{DELTA_DEPTH_MAX, TREE_LEVEL_MAX};
 /// What a new version may be stored against.
 #[derive(Debug)]
 pub(super) struct Base {
-    pub(super) prefix: [u8; 16],
+    /// How the new version names it.
+    pub(super) link: Link,
     pub(super) bytes: Arc<[u8]>,
-    /// Generation of the version stored against it.
-    pub(super) generation: u32,
 }
 
 /// Key of the decoded bytes kept for a while.
@@ -182,13 +181,14 @@ impl Store {
         let wanted = base_generation(generation)?;
         let mut at = before;
         while at.generation() > wanted {
-            let Encoding::Delta { base, .. } = at.record.header.encoding else { return None };
-            at = self.record_of(kind, base).ok()?;
+            at = self.record_of(kind, at.record.header.encoding.link()?.base).ok()?;
         }
-        let is_ancestor = at.generation() == wanted;
+        if at.generation() != wanted {
+            return None;
+        }
         let prefix = at.member.prefix;
-        let bytes = if is_ancestor { self.decode(kind, prefix).ok()? } else { return None };
-        Some(Base { prefix, bytes, generation })
+        let bytes = self.decode_from(kind, prefix, Some(at)).ok()?;
+        Some(Base { link: Link { base: prefix, generation }, bytes })
     }
 
     fn object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<[u8]>)> {
@@ -230,28 +230,35 @@ impl Store {
     /// The bytes of an object, not yet checked against its full id: read along its bases until one that rests on
     /// nothing or is kept from before, then decoded forward.
     fn decode(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Arc<[u8]>> {
+        self.decode_from(kind, prefix, None)
+    }
+
+    /// The same, where the object's record may have been read already.
+    fn decode_from(&self, kind: ObjectKind, prefix: [u8; 16], mut first: Option<Located>) -> Result<Arc<[u8]>> {
         let mut links: Vec<Located> = Vec::new();
         let mut next = prefix;
         let mut bytes = loop {
             if let Some(bytes) = self.cache.get(&CacheKey::Object(kind, next)) {
                 break bytes;
             }
-            let mut found = self.record_of(kind, next)?;
-            let Encoding::Delta { base, .. } = found.record.header.encoding else {
-                break self.full_copy(&mut found)?;
-            };
+            let mut found = first.take().map_or_else(|| self.record_of(kind, next), Ok)?;
+            let Some(link) = found.record.header.encoding.link() else { break self.full_copy(&mut found)? };
             self.complete(&mut found)?;
             links.push(found);
             if links.len() > DELTA_DEPTH_MAX {
                 return Err(Error::corrupt("follow", shown(kind, &prefix), "its chain of deltas is too long"));
             }
-            next = base;
+            next = link.base;
         };
-        for link in links.iter().rev() {
-            let length = link.member.raw_length_bytes as usize;
-            let decoded = codec::decompress_with_prefix(link.record.payload(), &bytes, length);
-            bytes = decoded.map_err(|e| e.during("decode", self.place(link)))?.into();
-            self.cache.put(CacheKey::Object(kind, link.member.prefix), Arc::clone(&bytes));
+        for found in links.iter().rev() {
+            let length = found.member.raw_length_bytes as usize;
+            let payload = found.record.payload();
+            let decoded = match found.record.header.encoding {
+                Encoding::Splice(_) => splice::decode(payload, &bytes, length),
+                _ => codec::decompress_with_prefix(payload, &bytes, length),
+            };
+            bytes = decoded.map_err(|e| e.during("decode", self.place(found)))?.into();
+            self.cache.put(CacheKey::Object(kind, found.member.prefix), Arc::clone(&bytes));
         }
         Ok(bytes)
     }
@@ -318,10 +325,7 @@ impl Store {
 impl Located {
     /// Place in its chain of versions; 0 for a full copy.
     fn generation(&self) -> u32 {
-        match self.record.header.encoding {
-            Encoding::Delta { generation, .. } => generation,
-            Encoding::Raw | Encoding::Zstd => 0,
-        }
+        self.record.header.encoding.link().map_or(0, |link| link.generation)
     }
 }
 

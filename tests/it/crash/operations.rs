@@ -43,12 +43,12 @@ type Files = BTreeMap<Vec<u8>, [u8; 32]>;
 
 #[test]
 fn taking_a_snapshot() {
-    try_operation("snap", 700, |bench, store| bench.snap(store).map(drop));
+    try_operation("snap", 650, |bench, store| bench.snap(store).map(drop));
 }
 
 #[test]
 fn registering_a_workspace() {
-    try_operation("register", 300, |bench, store| {
+    try_operation("register", 220, |bench, store| {
         register(store, bench.root.parent().expect("it is in a folder"), &Guard::default(), Timestamp(5)).map(drop)
     });
 }
@@ -63,7 +63,7 @@ fn restoring_and_undoing() {
 
 #[test]
 fn naming_and_keeping_a_snapshot() {
-    try_operation("tag and pin", 1_000, |bench, store| {
+    try_operation("tag and pin", 700, |bench, store| {
         tag(store, "good", bench.first, false, Timestamp(6))?;
         pin(store, bench.first, true, Timestamp(7)).map(drop)
     });
