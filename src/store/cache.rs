@@ -17,7 +17,7 @@ pub(super) struct ByteCache<K> {
 
 #[derive(Debug)]
 struct Inner<K> {
-    entries: HashMap<K, (Arc<[u8]>, u64)>,
+    entries: HashMap<K, (Arc<Vec<u8>>, u64)>,
     held_bytes: usize,
     clock: u64,
 }
@@ -33,7 +33,7 @@ impl<K: Copy + Eq + Hash> ByteCache<K> {
     }
 
     /// What is kept for `key`.
-    pub(super) fn get(&self, key: &K) -> Option<Arc<[u8]>> {
+    pub(super) fn get(&self, key: &K) -> Option<Arc<Vec<u8>>> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.clock += 1;
         let clock = inner.clock;
@@ -43,7 +43,7 @@ impl<K: Copy + Eq + Hash> ByteCache<K> {
     }
 
     /// Keeps `bytes` for `key`, and drops what was not used for longest; bytes over a quarter of it all are not kept.
-    pub(super) fn put(&self, key: K, bytes: Arc<[u8]>) {
+    pub(super) fn put(&self, key: K, bytes: Arc<Vec<u8>>) {
         if bytes.len() > self.capacity_bytes / 4 {
             return;
         }

@@ -22,7 +22,7 @@ use crate::limits::{DELTA_DEPTH_MAX, TREE_LEVEL_MAX};
 pub(super) struct Base {
     /// How the new version names it.
     pub(super) link: Link,
-    pub(super) bytes: Arc<[u8]>,
+    pub(super) bytes: Arc<Vec<u8>>,
 }
 
 /// Key of the decoded bytes kept for a while.
@@ -55,13 +55,13 @@ impl Store {
 
     /// One object's bytes, checked against its id. (A chunk list has the id of what it lists: it is checked by its
     /// record's checksum.)
-    pub fn object(&self, kind: ObjectKind, id: &Digest) -> Result<Arc<[u8]>> {
+    pub fn object(&self, kind: ObjectKind, id: &Digest) -> Result<Arc<Vec<u8>>> {
         self.object_of(&[kind], id).map(|(_, bytes)| bytes)
     }
 
     /// An object of which only the first 16 bytes of the id are known, as records have it, and its whole id. The id of a
     /// chunk list is computed from the chunks it lists.
-    pub fn object_with(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<(Digest, Arc<[u8]>)> {
+    pub fn object_with(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<(Digest, Arc<Vec<u8>>)> {
         let bytes = self.decode(kind, prefix)?;
         let id = match kind {
             ObjectKind::Content => Digest::of(&bytes),
@@ -191,7 +191,7 @@ impl Store {
         Some(Base { link: Link { base: prefix, generation }, bytes })
     }
 
-    fn object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<[u8]>)> {
+    fn object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<Vec<u8>>)> {
         let kind = self.locate(kinds, id)?;
         let bytes = self.decode(kind, id.prefix()).map_err(|e| e.during("read", format!("{} {id}", kind.word())))?;
         let found = match kind {
@@ -229,12 +229,12 @@ impl Store {
 
     /// The bytes of an object, not yet checked against its full id: read along its bases until one that rests on
     /// nothing or is kept from before, then decoded forward.
-    fn decode(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Arc<[u8]>> {
+    fn decode(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Arc<Vec<u8>>> {
         self.decode_from(kind, prefix, None)
     }
 
     /// The same, where the object's record may have been read already.
-    fn decode_from(&self, kind: ObjectKind, prefix: [u8; 16], mut first: Option<Located>) -> Result<Arc<[u8]>> {
+    fn decode_from(&self, kind: ObjectKind, prefix: [u8; 16], mut first: Option<Located>) -> Result<Arc<Vec<u8>>> {
         let mut links: Vec<Located> = Vec::new();
         let mut next = prefix;
         let mut bytes = loop {
@@ -257,7 +257,7 @@ impl Store {
                 Encoding::Splice(_) => splice::decode(payload, &bytes, length),
                 _ => codec::decompress_with_prefix(payload, &bytes, length),
             };
-            bytes = decoded.map_err(|e| e.during("decode", self.place(found)))?.into();
+            bytes = Arc::new(decoded.map_err(|e| e.during("decode", self.place(found)))?);
             self.cache.put(CacheKey::Object(kind, found.member.prefix), Arc::clone(&bytes));
         }
         Ok(bytes)
@@ -290,7 +290,7 @@ impl Store {
     }
 
     /// An object that is stored whole, alone or in a frame.
-    fn full_copy(&self, found: &mut Located) -> Result<Arc<[u8]>> {
+    fn full_copy(&self, found: &mut Located) -> Result<Arc<Vec<u8>>> {
         let key = CacheKey::Frame(found.pack.number, found.offset);
         let count = found.record.header.members.len();
         let frame = match self.cache.get(&key).filter(|_| count > 1) {
@@ -299,10 +299,10 @@ impl Store {
                 self.complete(found)?;
                 let header = &found.record.header;
                 if header.encoding == Encoding::Raw {
-                    return Ok(found.record.payload().into());
+                    return Ok(Arc::new(found.record.payload().to_vec()));
                 }
                 let decoded = codec::decompress(found.record.payload(), header.raw_length_bytes());
-                let frame: Arc<[u8]> = decoded.map_err(|e| e.during("decode", self.place(found)))?.into();
+                let frame = Arc::new(decoded.map_err(|e| e.during("decode", self.place(found)))?);
                 if count > 1 {
                     self.cache.put(key, Arc::clone(&frame));
                 }
@@ -314,7 +314,7 @@ impl Store {
         }
         let before = found.record.header.members.iter().take_while(|other| **other != found.member);
         let start = before.map(|other| other.raw_length_bytes as usize).sum::<usize>();
-        Ok(frame[start..start + found.member.raw_length_bytes as usize].into())
+        Ok(Arc::new(frame[start..start + found.member.raw_length_bytes as usize].to_vec()))
     }
 
     fn place(&self, found: &Located) -> String {

@@ -79,7 +79,7 @@ struct Milestone {
 struct StoredObject {
     kind: ObjectKind,
     id: Digest,
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
 }
 
 /// Every fault, once and lasting.
@@ -430,7 +430,7 @@ impl Milestone {
 
 impl StoredObject {
     fn of(object: &NewObject) -> Self {
-        Self { kind: object.kind, id: object.id, bytes: object.bytes.as_slice().into() }
+        Self { kind: object.kind, id: object.id, bytes: Arc::new(object.bytes.clone()) }
     }
 
     fn again(&self) -> NewObject {
