@@ -11,6 +11,10 @@
 //!              ^---------- 4 <-------/
 //! ```
 
+use std::borrow::Cow;
+
+use crate::format::pack::ObjectKind;
+use crate::format::snapshot::snapshot_id;
 use crate::limits::DELTA_GENERATION_MAX;
 
 /// The generation that generation `generation` rests on; none where a chain starts anew. Not defined for 0.
@@ -20,6 +24,15 @@ pub(super) fn base_generation(generation: u32) -> Option<u32> {
     }
     let digit_pairs = generation.trailing_zeros() / 2;
     Some(generation - (1 << (2 * digit_pairs)))
+}
+
+/// What a new version is compared with: the version before. A snapshot names the one before by its id, which therefore
+/// follows its bytes.
+pub(super) fn base_bytes(kind: ObjectKind, bytes: &[u8]) -> Cow<'_, [u8]> {
+    match kind {
+        ObjectKind::Snapshot => Cow::Owned([bytes, &snapshot_id(bytes).0.0].concat()),
+        ObjectKind::Content | ObjectKind::ChunkList | ObjectKind::Tree => Cow::Borrowed(bytes),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::delta::base_generation;
+use super::delta::{self, base_generation};
 use super::pack::{Pack, Record, pack_name};
 use super::{Store, codec, splice};
 use crate::error::{Error, ErrorKind, Result};
@@ -253,9 +253,10 @@ impl Store {
         for found in links.iter().rev() {
             let length = found.member.raw_length_bytes as usize;
             let payload = found.record.payload();
+            let base = delta::base_bytes(kind, &bytes);
             let decoded = match found.record.header.encoding {
-                Encoding::Splice(_) => splice::decode(payload, &bytes, length),
-                _ => codec::decompress_with_prefix(payload, &bytes, length),
+                Encoding::Splice(_) => splice::decode(payload, &base, length),
+                _ => codec::decompress_with_prefix(payload, &base, length),
             };
             bytes = Arc::new(decoded.map_err(|e| e.during("decode", self.place(found)))?);
             self.cache.put(CacheKey::Object(kind, found.member.prefix), Arc::clone(&bytes));

@@ -8,6 +8,7 @@ use super::{Final, NewObject, Store};
 use crate::disk::local::LocalDisk;
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
+use crate::format::snapshot::snapshot_id;
 use crate::id::{BlobId, Digest};
 use crate::time::Timestamp;
 
@@ -80,6 +81,29 @@ fn a_long_chain_of_versions_is_small_and_reads_back() {
     let fresh = open(folder.path());
     for version in &versions {
         assert_eq!(*fresh.object(ObjectKind::Content, &Digest::of(version)).unwrap(), version[..]);
+    }
+}
+
+/// P9: a snapshot names the one before, whose id stands in no bytes that a delta could copy it from but the base's own.
+#[test]
+fn the_id_of_the_snapshot_before_takes_no_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let object =
+        |bytes: Vec<u8>, previous| NewObject { kind: ObjectKind::Snapshot, id: snapshot_id(&bytes).0, bytes, previous };
+    let first = object(noise(1, 500), None);
+    let second = object([&first.bytes[..], &first.id.0].concat(), Some(first.id));
+    let third = object([&first.bytes[..], &noise(2, 32)].concat(), Some(first.id));
+    let mut grown = Vec::new();
+    for (object, number) in [(&first, 0), (&second, 1), (&third, 2)] {
+        let before = store.pack_bytes().unwrap();
+        commit(&store, vec![object.clone()], number);
+        grown.push(store.pack_bytes().unwrap() - before);
+    }
+    assert!(grown[1] + 32 <= grown[2], "{grown:?}");
+    let fresh = open(folder.path());
+    for object in [first, second, third] {
+        assert_eq!(*fresh.object(ObjectKind::Snapshot, &object.id).unwrap(), object.bytes);
     }
 }
 
