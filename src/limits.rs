@@ -121,6 +121,12 @@ pub const CACHE_OVERLAY_MIN_BYTES: u64 = 32 << 10;
 /// Largest configuration file read, in bytes.
 pub const CONFIG_LENGTH_MAX_BYTES: u64 = 1 << 20;
 
+/// Longest `.gitignore` file that counts, in bytes; a longer one is as good as empty, so that more is captured.
+pub const IGNORE_FILE_LENGTH_MAX_BYTES: u64 = 1 << 20;
+
+/// Longest git index that is read, in bytes: some five million files.
+pub const GIT_INDEX_LENGTH_MAX_BYTES: u64 = 512 << 20;
+
 /// Patterns in one exclude or include list.
 pub const PATTERN_COUNT_MAX: usize = 4_096;
 

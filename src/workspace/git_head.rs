@@ -7,14 +7,21 @@
 //! Only the repository of the workspace's root counts, not one further up or further down: its state is that of these
 //! files. A linked worktree and a submodule, whose `.git` is a file that names a folder elsewhere, are followed there.
 
-use std::path::Path;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::format::snapshot::GitState;
+
+/// Longest file that only names another folder, in bytes.
+const POINTER_LENGTH_MAX_BYTES: u64 = 8 << 10;
 
 /// HEAD of the repository whose working tree `root` is; `None` where there is none, or none that can be read.
 #[cfg(feature = "git")]
 pub fn git_state(root: &Path) -> Option<GitState> {
-    let folder = lookup::git_folder(root)?;
+    let folder = git_folder(root)?;
     lookup::head(&folder)
 }
 
@@ -24,41 +31,57 @@ pub fn git_state(_: &Path) -> Option<GitState> {
     None
 }
 
+/// The folder that a working tree's `.git` is, or names.
+pub(super) fn git_folder(root: &Path) -> Option<PathBuf> {
+    let dot_git = root.join(".git");
+    let facts = std::fs::metadata(&dot_git).ok()?;
+    if facts.is_dir() {
+        return Some(dot_git);
+    }
+    let pointer = read_pointer(&dot_git)?;
+    pointed_at(root, pointer.strip_prefix(b"gitdir:")?)
+}
+
+/// The folder that a repository shares with other working trees: the same, unless it says otherwise.
+pub(super) fn shared_folder(git_folder: &Path) -> Option<PathBuf> {
+    match read_pointer(&git_folder.join("commondir")) {
+        Some(pointer) => pointed_at(git_folder, &pointer),
+        None => Some(git_folder.to_owned()),
+    }
+}
+
+fn pointed_at(base: &Path, pointer: &[u8]) -> Option<PathBuf> {
+    let path = std::ffi::OsStr::from_bytes(pointer.trim_ascii());
+    (!path.is_empty()).then(|| base.join(path))
+}
+
+/// A short regular file's bytes. Never waits: a pipe is opened without blocking and turned down.
+fn read_pointer(path: &Path) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(POINTER_LENGTH_MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
 #[cfg(feature = "git")]
 mod lookup {
-    use std::io::Read;
-    use std::os::unix::ffi::OsStrExt;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     use gix::hash::Kind;
     use gix::refs::{Category, Target};
-    use rustix::fs::{Mode, OFlags};
 
     use crate::format::snapshot::GitState;
     use crate::limits::LABEL_LENGTH_MAX_BYTES;
 
-    /// Longest file that only names another folder, in bytes.
-    const POINTER_LENGTH_MAX_BYTES: u64 = 8 << 10;
-
     /// Symbolic references followed from HEAD to a commit. Git itself stops at five.
     const HOPS_MAX: usize = 5;
 
-    /// The folder that a working tree's `.git` is, or names.
-    pub(super) fn git_folder(root: &Path) -> Option<PathBuf> {
-        let dot_git = root.join(".git");
-        let facts = std::fs::metadata(&dot_git).ok()?;
-        if facts.is_dir() {
-            return Some(dot_git);
-        }
-        let pointer = read_pointer(&dot_git)?;
-        pointed_at(root, pointer.strip_prefix(b"gitdir:")?)
-    }
-
     pub(super) fn head(folder: &Path) -> Option<GitState> {
-        let shared = match read_pointer(&folder.join("commondir")) {
-            Some(pointer) => pointed_at(folder, &pointer)?,
-            None => folder.to_owned(),
-        };
+        let shared = super::shared_folder(folder)?;
         // A pipe in the place of a file would make the reader wait forever.
         if !is_file(&folder.join("HEAD")) || !is_file_or_missing(&shared.join("packed-refs")) {
             return None;
@@ -93,23 +116,6 @@ mod lookup {
         let is_stub = short == ".invalid";
         let text = std::str::from_utf8(short).ok()?;
         (category == Category::LocalBranch && !is_stub && text.len() <= LABEL_LENGTH_MAX_BYTES).then(|| text.to_owned())
-    }
-
-    fn pointed_at(base: &Path, pointer: &[u8]) -> Option<PathBuf> {
-        let path = std::ffi::OsStr::from_bytes(pointer.trim_ascii());
-        (!path.is_empty()).then(|| base.join(path))
-    }
-
-    /// A short regular file's bytes. Never waits: a pipe is opened without blocking and turned down.
-    fn read_pointer(path: &Path) -> Option<Vec<u8>> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
-        if !file.metadata().ok()?.is_file() {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        file.take(POINTER_LENGTH_MAX_BYTES).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
     }
 
     fn is_file(path: &Path) -> bool {

@@ -1,12 +1,12 @@
 //! The live folder an agent works in: what is in it, what is left out, reading it, and putting states back.
 //!
 //! ```text
-//! config -> rules -> scan (with cache) -> read        capture
-//! materialize                                         restore
-//! beneath                                             both
+//! config -> rules, ignore -> scan (with cache) -> read   capture
+//! materialize                                            restore
+//! beneath                                                both
 //! ```
 //!
-//! - [`config`] reads `retro.toml`; [`rules`] decides which paths are left out.
+//! - [`config`] reads `retro.toml`; [`rules`] decides which paths are left out, [`ignore`] what git would.
 //! - [`scan`] walks the folder and compares it with the stat [`cache`], so that only what may differ is read.
 //! - [`read`] takes the bytes of a file that other processes write at the same time.
 //! - [`materialize`] writes states of the past into folders.
@@ -21,6 +21,9 @@ pub mod beneath;
 pub mod cache;
 pub mod config;
 pub mod git_head;
+#[cfg_attr(not(feature = "git"), path = "git_index_absent.rs")]
+mod git_index;
+pub mod ignore;
 pub mod materialize;
 pub mod read;
 mod refusal;

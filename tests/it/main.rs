@@ -8,6 +8,8 @@ mod crash;
 mod floors;
 mod format_doc;
 mod fuzz;
+#[cfg(feature = "git")]
+mod gitignore;
 mod readme;
 mod requirements;
 mod restore;

@@ -5,6 +5,7 @@
 //! exclude = ["*.iso", "/data/raw"]
 //! include = ["vendor/node_modules/"]
 //! default_excludes = true
+//! gitignore = false
 //! max_file_bytes = "2 GiB"
 //! max_files = 500_000
 //! max_bytes = "64 GiB"
@@ -53,7 +54,7 @@ pub struct Capture {
     pub include: Vec<String>,
     /// Whether the built-in excludes are in force.
     pub default_excludes: bool,
-    /// Whether what `.gitignore` files name is left out. Refused for now.
+    /// Whether what git would ignore is left out, see [`super::ignore`]. Refused by a build without git.
     pub gitignore: bool,
     /// Larger files are omitted; all are captured when not set.
     #[serde(deserialize_with = "optional_size")]
@@ -96,6 +97,7 @@ impl Capture {
             includes: self.include.clone(),
             without_defaults: !self.default_excludes,
             paths,
+            gitignore: self.gitignore,
         }
     }
 
@@ -132,8 +134,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Config> {
             None => invalid(path, message),
         }
     })?;
-    if config.capture.gitignore {
-        let detail = "`gitignore = true` is not supported yet; ignored files are captured unless `exclude` names them";
+    if config.capture.gitignore && !cfg!(feature = "git") {
+        let detail = "this build knows nothing of git, so it cannot tell what `gitignore = true` leaves out";
         return Err(Error::new(ErrorKind::Unsupported, OPERATION, crate::error::shown(path), detail)
             .with_hint("set `gitignore = false` and list what to leave out in `exclude`"));
     }

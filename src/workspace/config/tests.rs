@@ -77,11 +77,16 @@ fn refusals_name_the_line() {
 }
 
 #[test]
-fn gitignore_is_refused_rather_than_passed_over() {
-    let error = parsed("[capture]\ngitignore = true").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.hint().is_some());
-    assert!(parsed("[capture]\ngitignore = false").is_ok());
+fn gitignore_is_refused_rather_than_passed_over_where_git_is_unknown() {
+    let options = |text| parsed(text).map(|config| config.capture.rule_options(Vec::new()).gitignore);
+    assert_eq!(options("[capture]\ngitignore = false").ok(), Some(false));
+    let on = options("[capture]\ngitignore = true");
+    if cfg!(feature = "git") {
+        assert_eq!(on.ok(), Some(true));
+    } else {
+        let error = on.unwrap_err();
+        assert!(error.kind() == ErrorKind::Unsupported && error.hint().is_some());
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests make their own workspaces")]

@@ -2,8 +2,9 @@
 //!
 //! Two lists of patterns decide. A path that an include pattern matches is captured; one that an exclude pattern
 //! matches is left out, with all that is in it; everything else is captured. The built-in excludes are ordinary
-//! patterns, so that a person can read, override and drop them. `.gitignore` is not read: the files it names are the
-//! ones people lose.
+//! patterns, so that a person can read, override and drop them. Whether `.gitignore` files count is one more rule, off
+//! unless asked for: the files they name are the ones people lose. What they say is for [`super::ignore`] to find out;
+//! an include wins over them too.
 //!
 //! | pattern | matches |
 //! |---|---|
@@ -57,6 +58,9 @@ pub const DEFAULT_EXCLUDES: [&str; 19] = [
     ".retro-tmp-????????????????",
 ];
 
+/// The rule, in text form, that what `.gitignore` files name is left out.
+pub const GITIGNORE_RULE: &str = "~ .gitignore";
+
 /// What to compile into [`Rules`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleOptions {
@@ -68,6 +72,8 @@ pub struct RuleOptions {
     pub without_defaults: bool,
     /// Exact paths to leave out whatever the patterns say.
     pub paths: Vec<TreePath>,
+    /// Leaves out what git would ignore.
+    pub gitignore: bool,
 }
 
 /// Compiled patterns.
@@ -76,6 +82,7 @@ pub struct Rules {
     excludes: Patterns,
     includes: Patterns,
     paths: Vec<TreePath>,
+    gitignore: bool,
     text: String,
 }
 
@@ -93,8 +100,12 @@ impl Rules {
         includes.dedup();
         paths.sort_unstable();
         paths.dedup();
-        let text = text_of(&excludes, &includes, &paths);
-        Ok(Self { excludes: Patterns::new(&excludes)?, includes: Patterns::new(&includes)?, paths, text })
+        let gitignore = options.gitignore;
+        let mut text = text_of(&excludes, &includes, &paths);
+        if gitignore {
+            text.extend([GITIGNORE_RULE, "\n"]);
+        }
+        Ok(Self { excludes: Patterns::new(&excludes)?, includes: Patterns::new(&includes)?, paths, gitignore, text })
     }
 
     /// Reads the text form, in any order of lines.
@@ -103,6 +114,7 @@ impl Rules {
         for line in text.lines() {
             let refuse = |detail: &str| Error::corrupt("read exclude list", format_args!("line `{line}`"), detail);
             match line.split_at_checked(2) {
+                _ if line == GITIGNORE_RULE => options.gitignore = true,
                 Some(("- ", pattern)) => options.excludes.push(pattern.to_owned()),
                 Some(("+ ", pattern)) => options.includes.push(pattern.to_owned()),
                 Some(("= ", path)) => {
@@ -115,7 +127,7 @@ impl Rules {
         Self::new(&options)
     }
 
-    /// The canonical text form, one rule a line: `- ` exclude, `+ ` include, `= ` exact path.
+    /// The canonical text form, one rule a line: `- ` exclude, `+ ` include, `= ` exact path, [`GITIGNORE_RULE`].
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -131,6 +143,16 @@ impl Rules {
             return true;
         }
         self.excludes.matches(path, name, is_folder) && !self.includes.matches(path, name, is_folder)
+    }
+
+    /// Whether what git would ignore is left out.
+    pub fn has_gitignore(&self) -> bool {
+        self.gitignore
+    }
+
+    /// Whether an include pattern matches the entry `name`, the last part of `path`.
+    pub fn is_included(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
+        self.includes.matches(path, name, is_folder)
     }
 
     /// Whether `path`, or a folder that it is in, is left out.

@@ -1,6 +1,7 @@
 //! What of a folder is captured, and why the rest is not.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -12,6 +13,7 @@ use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
 use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
+use crate::workspace::ignore::{GIT_NAME, IGNORE_NAME, Lists, Marks, Verdict};
 use crate::workspace::refusal::Refusal;
 use crate::workspace::stat::{self, FileStat};
 
@@ -27,10 +29,20 @@ pub(super) struct Look {
 }
 
 /// Where a folder is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FolderPlace<'a> {
     pub(super) path: &'a TreePath,
     pub(super) depth: usize,
+    /// The ignore lists in force in it; none where none count.
+    pub(super) lists: Option<Arc<Lists>>,
+}
+
+/// The ignore lists in force around what is in a folder.
+#[derive(Debug, Default)]
+pub(super) struct Below {
+    lists: Option<Arc<Lists>>,
+    /// Folders, by index into what is captured, for which they are others.
+    exceptions: Vec<(usize, Option<Arc<Lists>>)>,
 }
 
 /// What of a folder is not captured.
@@ -38,14 +50,35 @@ pub(super) struct FolderPlace<'a> {
 pub(super) struct Sifted {
     pub(super) omitted: Vec<Omission>,
     pub(super) excluded: Vec<TreePath>,
+    pub(super) below: Below,
     /// The scan cannot go on.
     pub(super) failed: Option<(TreePath, Errno)>,
+}
+
+impl Below {
+    /// Those for one of the folders that are captured.
+    pub(super) fn lists(&self, index: usize) -> Option<Arc<Lists>> {
+        match self.exceptions.binary_search_by_key(&index, |(index, _)| *index) {
+            Ok(at) => self.exceptions[at].1.clone(),
+            Err(_) => self.lists.clone(),
+        }
+    }
 }
 
 /// Looks at one name.
 pub(super) fn look(handle: &OwnedFd, names: &Names, place: &NamePlace) -> Looked {
     let look = names.stat(handle, place);
     (*place, look.map(|found| Look { kind_and_mode: stat::kind_and_mode(&found), stat: FileStat::of(&found) }))
+}
+
+/// What among the names of a folder changes which ignore lists are in force in it.
+pub(super) fn marks(names: &Names, looked: &[Looked]) -> Marks {
+    let find = |name: &[u8]| {
+        let at = looked.binary_search_by(|(place, _)| names.name(place).cmp(name)).ok()?;
+        looked[at].1.as_ref().ok()
+    };
+    let is_file = |look: &Look| matches!(look.kind_and_mode, Some((Kind::File, _)));
+    Marks { has_git: find(GIT_NAME).is_some(), has_list: find(IGNORE_NAME).is_some_and(is_file) }
 }
 
 /// Leaves in `found` what is captured of a folder, and tells what is not. `buffer` is for paths.
@@ -58,7 +91,7 @@ pub(super) fn sift(
     found: &mut Vec<Found>,
 ) -> Sifted {
     let mut sifted = Sifted::default();
-    let needs_path = options.rules.needs_path();
+    let needs_path = options.rules.needs_path() || folder.lists.is_some();
     buffer.clear();
     buffer.extend_from_slice(folder.path.as_bytes());
     if !folder.path.is_root() {
@@ -86,16 +119,51 @@ pub(super) fn sift(
             sifted.excluded.push(folder.path.join(name));
             continue;
         }
+        let mut lists_below = None;
+        if let Some(lists) = &folder.lists {
+            match judge(options, lists, buffer, name, is_folder) {
+                Judged::Ignored => {
+                    sifted.excluded.push(folder.path.join(name));
+                    continue;
+                }
+                Judged::Exception(lists) => lists_below = Some(lists),
+                Judged::Captured => {}
+            }
+        }
         match found_or_refusal(options, folder.depth, *place, look) {
-            Ok(one) => found.push(one),
+            Ok(one) => {
+                sifted.below.exceptions.extend(lists_below.map(|lists| (found.len(), lists)));
+                found.push(one);
+            }
             Err(Refusal::Omit(reason)) => sifted.omitted.push(Omission { path: folder.path.join(name), reason }),
             Err(Refusal::Fail(errno)) => sifted.failed = Some((folder.path.join(name), errno)),
         }
     }
+    sifted.below.lists = folder.lists;
     if has_unusable_path {
         sifted.omitted.push(Omission { path: folder.path.clone(), reason: Reason::TooLong });
     }
     sifted
+}
+
+/// What the ignore lists make of a name that the rules do not leave out.
+enum Judged {
+    Captured,
+    Ignored,
+    /// It is captured, and if it is a folder, other lists are in force around what is in it.
+    Exception(Option<Arc<Lists>>),
+}
+
+fn judge(options: &ScanOptions<'_>, lists: &Arc<Lists>, path: &[u8], name: &[u8], is_folder: bool) -> Judged {
+    if name == GIT_NAME {
+        return Judged::Exception(None);
+    }
+    match lists.verdict(path, is_folder) {
+        Verdict::Captured => Judged::Captured,
+        _ if options.rules.is_included(path, name, is_folder) => Judged::Exception(Some(lists.within(false))),
+        Verdict::Entered => Judged::Exception(Some(lists.within(true))),
+        Verdict::Ignored => Judged::Ignored,
+    }
 }
 
 fn found_or_refusal(

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::compare::{Differing, Found, Listing, Pick, Picker};
 use super::listing::Names;
-use super::sift::{FolderPlace, Looked, look, sift};
+use super::sift::{Below, FolderPlace, Looked, look, marks, sift};
 use super::tally::Tally;
 use super::{CaptureCounts, ScanOptions};
 use crate::error::{Error, Result};
@@ -26,6 +26,7 @@ use crate::path::TreePath;
 use crate::progress::Event;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::StatCache;
+use crate::workspace::ignore::Lists;
 use crate::workspace::refusal::Refusal;
 
 /// Folders open at once, above which none is kept open for the folders in it: well below the usual limit of 1,024.
@@ -85,6 +86,8 @@ struct Task<'s> {
     device: u64,
     /// The folder it is in, if that is kept open.
     parent: Option<Arc<OpenFolder<'s>>>,
+    /// The ignore lists in force around it; none where none count.
+    lists: Option<Arc<Lists>>,
 }
 
 /// An open folder, and the count of them.
@@ -138,7 +141,8 @@ impl<'a> Walk<'a> {
 
     /// Walks everything below the root, whose device is given.
     pub(super) fn run(self, device: u64) -> Result<Walked> {
-        let task = Task { path: TreePath::root(), depth: 0, device, parent: None };
+        let lists = self.options.rules.has_gitignore().then(|| Lists::around(self.root.path()));
+        let task = Task { path: TreePath::root(), depth: 0, device, parent: None, lists };
         rayon::scope(|scope| visit(&self, scope, task));
         let mut collected = self.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = collected.error.take() {
@@ -299,11 +303,13 @@ fn finish<'s>(
     scratch: &mut Scratch,
 ) {
     let Scratch { path, found, .. } = scratch;
-    let place = FolderPlace { path: &task.path, depth: task.depth };
+    let enter = |around: &Arc<Lists>| around.enter(walk.root, &task.path, &folder.handle, marks(names, looked));
+    let place = FolderPlace { path: &task.path, depth: task.depth, lists: task.lists.as_ref().map(enter) };
     let sifted = sift(walk.options, place, names, looked, path, found);
     if let Some((path, errno)) = sifted.failed {
         return walk.refuse(path, errno);
     }
+    let below = sifted.below;
     if !sifted.omitted.is_empty() || !sifted.excluded.is_empty() {
         walk.collect(|collected| {
             collected.omitted.extend(sifted.omitted);
@@ -314,7 +320,7 @@ fn finish<'s>(
     if walk.is_stopped() {
         return;
     }
-    spawn_children(walk, scope, task, folder, names, found);
+    spawn_children(walk, scope, task, folder, names, found, &below);
     if walk.tally.is_some() {
         return;
     }
@@ -342,12 +348,14 @@ fn spawn_children<'s>(
     folder: &Arc<OpenFolder<'s>>,
     names: &Names,
     found: &[Found],
+    below: &Below,
 ) {
     let is_kept = walk.open_count.load(Ordering::Relaxed) < OPEN_FOLDERS_MAX;
-    for child in found.iter().filter(|found| found.kind == Kind::Folder) {
+    for (index, child) in found.iter().enumerate().filter(|(_, found)| found.kind == Kind::Folder) {
         let path = task.path.join(names.name(&child.place));
         let parent = is_kept.then(|| Arc::clone(folder));
-        let child = Task { path, depth: task.depth + 1, device: child.stat.device, parent };
+        let lists = below.lists(index);
+        let child = Task { path, depth: task.depth + 1, device: child.stat.device, parent, lists };
         scope.spawn(move |scope| visit(walk, scope, child));
     }
 }

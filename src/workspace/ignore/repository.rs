@@ -1,0 +1,180 @@
+//! What ignoring needs of a repository: where it begins, two settings, its own lists, and what its index tracks.
+//!
+//! The index is read when something is ignored for the first time, and not at all where nothing is. It is read, not
+//! mapped: a mapped file that somebody cuts kills the reader.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use gix_glob::pattern::Case;
+use rustix::fs::{CWD, Mode, OFlags};
+
+use super::Level;
+use crate::limits::IGNORE_FILE_LENGTH_MAX_BYTES;
+use crate::path::TreePath;
+use crate::workspace::git_head;
+use crate::workspace::git_index::GitIndex;
+
+/// A repository, or the lack of one.
+#[derive(Debug)]
+pub(super) struct Repository {
+    pub(super) case: Case,
+    /// Where its files are on disk, and what git keeps of it; none where there is no repository.
+    place: Option<Place>,
+    tracked: OnceLock<Tracked>,
+    /// What leads from its root to the workspace's, with a slash at the end.
+    prefix: Vec<u8>,
+    /// Bytes of a path in the workspace that lead to its root, with the slash.
+    skip: usize,
+    excludes_file: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Place {
+    root: PathBuf,
+    git_folder: PathBuf,
+    shared: PathBuf,
+}
+
+/// What the index has.
+#[derive(Debug)]
+enum Tracked {
+    /// There is no index.
+    Nothing,
+    /// It cannot be read, so that nothing is known not to be tracked.
+    Everything,
+    Index(GitIndex),
+}
+
+impl Repository {
+    /// For folders in no repository.
+    pub(super) fn none() -> Arc<Self> {
+        let (tracked, case) = (OnceLock::from(Tracked::Nothing), Case::Sensitive);
+        Arc::new(Self { case, place: None, tracked, prefix: Vec::new(), skip: 0, excludes_file: None })
+    }
+
+    /// The repository whose root is the folder `root`, which is at `path` in the workspace.
+    pub(super) fn open(root: &Path, path: &TreePath) -> Option<Arc<Self>> {
+        let skip = if path.is_root() { 0 } else { path.as_bytes().len() + 1 };
+        Some(Arc::new(Self::at(root, Vec::new(), skip)?))
+    }
+
+    fn at(root: &Path, prefix: Vec<u8>, skip: usize) -> Option<Self> {
+        let (git_folder, shared) = git_folders(root)?;
+        let (case, excludes_file) = settings(&shared);
+        let place = Some(Place { root: root.to_owned(), git_folder, shared });
+        Some(Self { case, place, tracked: OnceLock::new(), prefix, skip, excludes_file })
+    }
+
+    /// The lists that lie in no folder of it.
+    pub(super) fn own_lists(&self) -> Option<Arc<Level>> {
+        let place = self.place.as_ref()?;
+        let files = [self.excludes_file.clone(), Some(place.shared.join("info/exclude"))];
+        files.into_iter().flatten().fold(None, |above, file| match read_file(&file, IGNORE_FILE_LENGTH_MAX_BYTES) {
+            Some(bytes) => Some(Level::new(&bytes, 0, above)),
+            None => above,
+        })
+    }
+
+    /// A path in the workspace as a path in the repository.
+    pub(super) fn path_of<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
+        let path = path.get(self.skip..).unwrap_or_default();
+        if self.prefix.is_empty() { Cow::Borrowed(path) } else { Cow::Owned([&self.prefix[..], path].concat()) }
+    }
+
+    /// Bytes of the path that leads from its root to a folder on disk below it, with the slash.
+    pub(super) fn length_within(&self, folder: &Path) -> usize {
+        let root = self.place.as_ref().map(|place| place.root.as_path());
+        let within = root.and_then(|root| folder.strip_prefix(root).ok()).map(|within| within.as_os_str().len());
+        within.filter(|length| *length > 0).map_or(0, |length| length + 1)
+    }
+
+    /// Whether the index has a file, or something in a folder.
+    pub(super) fn tracks(&self, path: &[u8], is_folder: bool) -> bool {
+        match self.tracked.get_or_init(|| self.read_index()) {
+            Tracked::Nothing => false,
+            Tracked::Everything => true,
+            Tracked::Index(index) => index.has(path, is_folder),
+        }
+    }
+
+    fn read_index(&self) -> Tracked {
+        let Some(place) = &self.place else { return Tracked::Nothing };
+        let file = place.git_folder.join("index");
+        if std::fs::symlink_metadata(&file).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+            return Tracked::Nothing;
+        }
+        GitIndex::read(&file, self.case).map_or(Tracked::Everything, Tracked::Index)
+    }
+}
+
+/// The repository further up that `root` is in, and its folders from the outermost down to the one that `root` is in.
+///
+/// Like git, this does not look beyond the file system.
+pub(super) fn around(root: &Path) -> Option<(Arc<Repository>, Vec<PathBuf>)> {
+    let device = std::fs::metadata(root).ok()?.dev();
+    // A root that is a repository itself begins anew when it is entered.
+    let mut folders = Vec::new();
+    for folder in root.ancestors().skip(1) {
+        if std::fs::metadata(folder).ok()?.dev() != device {
+            return None;
+        }
+        folders.push(folder.to_owned());
+        let mut prefix = root.strip_prefix(folder).ok()?.as_os_str().as_bytes().to_vec();
+        prefix.push(b'/');
+        if let Some(found) = Repository::at(folder, prefix, 0) {
+            folders.reverse();
+            return Some((Arc::new(found), folders));
+        }
+    }
+    None
+}
+
+/// The folder that git keeps for a working tree, and the one that it shares with other working trees.
+fn git_folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
+    let git_folder = git_head::git_folder(root)?;
+    let shared = git_head::shared_folder(&git_folder)?;
+    // What is called `.git` and is no repository changes nothing for git either.
+    let is_one = git_folder.join("HEAD").is_file() && shared.join("objects").is_dir() && shared.join("refs").is_dir();
+    is_one.then_some((git_folder, shared))
+}
+
+/// `core.ignoreCase` and `core.excludesFile` of the repository's own configuration.
+#[cfg(feature = "git")]
+fn settings(shared: &Path) -> (Case, Option<PathBuf>) {
+    use gix::config::File;
+    let bytes = read_file(&shared.join("config"), IGNORE_FILE_LENGTH_MAX_BYTES).unwrap_or_default();
+    let Ok(config) = File::try_from(gix::bstr::BStr::new(&bytes)) else { return (Case::Sensitive, None) };
+    let case = match config.boolean("core.ignoreCase") {
+        Ok(Some(true)) => Case::Fold,
+        _ => Case::Sensitive,
+    };
+    let file = config.string("core.excludesFile").map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(&path)));
+    (case, file.filter(|file| file.is_absolute()))
+}
+
+#[cfg(not(feature = "git"))]
+fn settings(_: &Path) -> (Case, Option<PathBuf>) {
+    (Case::Sensitive, None)
+}
+
+fn read_file(path: &Path, length_max_bytes: u64) -> Option<Vec<u8>> {
+    read_file_at(&CWD, path, OFlags::empty(), length_max_bytes)
+}
+
+/// A regular file of at most this length. Never waits: a pipe is opened without blocking and turned down.
+pub(super) fn read_file_at(from: &impl AsFd, path: &Path, extra: OFlags, length_max_bytes: u64) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | extra;
+    let file = std::fs::File::from(rustix::fs::openat(from, path, flags, Mode::empty()).ok()?);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(length_max_bytes + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= length_max_bytes).then_some(bytes)
+}

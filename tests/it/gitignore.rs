@@ -1,0 +1,527 @@
+//! `[capture] gitignore = true` leaves out what git ignores, and nothing else; git itself is asked where it is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use retrograde::workspace::config::parse;
+
+use crate::support::git::{Git, has_git};
+use crate::support::recorder::Recorder;
+use crate::support::scratch::Scratch;
+
+const ON: &str = "[capture]\ngitignore = true\n";
+
+fn recorder(scratch: Scratch, root: &Path, config: &str) -> Recorder {
+    let mut recorder = Recorder::of(scratch, root);
+    recorder.config = parse(config, Path::new("retro.toml")).unwrap();
+    recorder
+}
+
+/// A recorder of an empty folder that honours ignore files.
+fn honouring() -> Recorder {
+    let mut recorder = Recorder::new();
+    recorder.config = parse(ON, Path::new("retro.toml")).unwrap();
+    recorder
+}
+
+#[test]
+fn what_ignore_files_name_is_left_out_and_said_so() {
+    let recorder = honouring();
+    recorder.write(".gitignore", b"*.log\nbuild/\n!keep.log\n");
+    recorder.write("sub/.gitignore", b"!loud.log\n/only-here\n");
+    for path in ["a.log", "keep.log", "build/out", "sub/loud.log", "sub/only-here", "sub/deep/only-here", "src/build"] {
+        recorder.write(path, b"x");
+    }
+    let first = recorder.snap();
+    let expected = [".gitignore", "keep.log", "src/build", "sub/.gitignore", "sub/deep/only-here", "sub/loud.log"];
+    assert_eq!(files(&recorder), expected);
+    let status = recorder.status();
+    let excluded: Vec<String> = status.excluded.iter().map(ToString::to_string).collect();
+    assert_eq!(excluded, ["a.log", "build", "sub/only-here"]);
+    assert!(status.rules.ends_with("\n~ .gitignore\n"));
+    assert!(!recorder.snap().recorded);
+
+    // A changed list counts in the same capture, both ways.
+    recorder.write(".gitignore", b"keep.log\n");
+    let second = recorder.snap();
+    assert_eq!((second.changes.added, second.changes.modified, second.changes.deleted), (2, 1, 1));
+    assert!(files(&recorder).contains(&"build/out".to_owned()));
+    assert_ne!(first.tree, second.tree);
+}
+
+#[test]
+fn an_include_wins_over_an_ignore_file() {
+    let recorder = Recorder::new();
+    let mut recorder = recorder;
+    let text = format!("{ON}include = [\"*.env\", \"build/\"]\n");
+    recorder.config = parse(&text, Path::new("retro.toml")).unwrap();
+    recorder.write(".gitignore", b"*.env\nbuild/\nother/\n");
+    for path in ["local.env", "build/out", "build/x.tmp", "other/prod.env"] {
+        recorder.write(path, b"x");
+    }
+    recorder.snap();
+    assert_eq!(files(&recorder), [".gitignore", "build/out", "build/x.tmp", "local.env"], "other/ is not entered");
+}
+
+/// One case of the comparison with git: what lies where, and what was added to the index.
+struct Case<'a> {
+    name: &'a str,
+    files: &'a [(&'a str, &'a str)],
+    added: &'a [&'a str],
+    expected: &'a [&'a str],
+}
+
+const CASES: [Case<'static>; 9] = [
+    Case {
+        name: "tracked files stay in ignored folders",
+        files: &[
+            (".gitignore", "build/\n*.o\n"),
+            ("build/kept", ""),
+            ("build/new", ""),
+            ("build/deep/kept", ""),
+            ("build/other/new", ""),
+            ("x.o", ""),
+            ("y.o", ""),
+        ],
+        added: &["build/kept", "build/deep/kept", "x.o"],
+        expected: &[".gitignore", "build/deep/kept", "build/kept", "x.o"],
+    },
+    Case {
+        name: "the last pattern of a file wins, and an ignored folder cannot be reopened",
+        files: &[
+            (".gitignore", "*\n!*/\n!*.c\n!/off/on\noff/\n"),
+            ("a.c", ""),
+            ("b", ""),
+            ("d/e.c", ""),
+            ("off/on", ""),
+        ],
+        added: &[],
+        expected: &["a.c", "d/e.c"],
+    },
+    Case {
+        name: "spaces, returns, marks and comments",
+        files: &[
+            (".gitignore", "\u{feff}bom\r\ntrailing  \nkept\\ \n#x\n\\#y\n\\!z\n\tw\nlast\r"),
+            ("bom", ""),
+            ("trailing", ""),
+            ("kept ", ""),
+            ("#x", ""),
+            ("#y", ""),
+            ("!z", ""),
+            ("\tw", ""),
+            ("last", ""),
+        ],
+        added: &[],
+        expected: &["#x", ".gitignore"],
+    },
+    Case {
+        name: "stars before and after a slash",
+        files: &[
+            (".gitignore", "**/a\nb/**\n!b/c/\nd/**/e\nf**/g\n/*.h\n"),
+            ("x/a/y", ""),
+            ("b/c/d", ""),
+            ("d/e", ""),
+            ("d/1/2/e", ""),
+            ("f/1/g", ""),
+            ("g.h", ""),
+            ("x/g.h", ""),
+        ],
+        added: &[],
+        expected: &[".gitignore", "x/g.h"],
+    },
+    Case {
+        name: "folders only",
+        files: &[(".gitignore", "out/\n"), ("out/x", ""), ("a/out", ""), ("b/out/y", "")],
+        added: &[],
+        expected: &[".gitignore", "a/out"],
+    },
+    Case {
+        name: "the repository's own list is the weakest",
+        files: &[
+            (".git/info/exclude", "*.tmp\n*.bak\n"),
+            (".gitignore", "!x.tmp\n"),
+            ("x.tmp", ""),
+            ("y.tmp", ""),
+            ("z.bak", ""),
+        ],
+        added: &[],
+        expected: &[".gitignore", "x.tmp"],
+    },
+    Case {
+        name: "a nested repository begins anew",
+        files: &[
+            (".gitignore", "*.log\n"),
+            ("in/.git/HEAD", "ref: refs/heads/main\n"),
+            ("in/.git/objects/x", ""),
+            ("in/.git/refs/x", ""),
+            ("in/.gitignore", "*.txt\n"),
+            ("in/a.log", ""),
+            ("in/b.txt", ""),
+            ("a.log", ""),
+        ],
+        added: &[],
+        expected: &[".gitignore", "in/.gitignore", "in/a.log"],
+    },
+    Case {
+        name: "what is called .git and is none changes nothing",
+        files: &[(".gitignore", "*.log\n"), ("in/.git/HEAD", "ref: refs/heads/main\n"), ("in/a.log", ""), ("in/b", "")],
+        added: &[],
+        expected: &[".gitignore", "in/b"],
+    },
+    Case {
+        name: "case counts unless the repository says otherwise",
+        files: &[(".gitignore", "Build\n*.LOG\n"), ("build", ""), ("Build/x", ""), ("a.log", ""), ("b.LOG", "")],
+        added: &[],
+        expected: &[".gitignore", "a.log", "build"],
+    },
+];
+
+#[test]
+fn known_cases_are_as_git_has_them() {
+    for case in &CASES {
+        let scratch = Scratch::new();
+        let root = scratch.join("ws");
+        let git = Git::init(&root, &scratch.join("home"));
+        for (path, content) in case.files {
+            write(&root, path, content.as_bytes());
+        }
+        if !case.added.is_empty() {
+            if !has_git() {
+                continue;
+            }
+            git.run(&[&["add", "-f", "--"], case.added].concat(), b"");
+        }
+        let recorder = recorder(scratch, &root, ON);
+        recorder.snap();
+        assert_eq!(files(&recorder), case.expected, "{}", case.name);
+        if has_git() && !case.name.starts_with("a nested") {
+            assert_eq!(oracle(&git, &root, &root).files, bytes(case.expected), "git: {}", case.name);
+        }
+    }
+}
+
+#[test]
+fn without_a_repository_ignore_files_count_from_the_root_down() {
+    let scratch = Scratch::new();
+    let root = scratch.join("outer/ws");
+    for (path, content) in
+        [("../.gitignore", "*"), (".gitignore", "*.log\n"), ("a.log", ""), ("b", ""), ("c/d.log", "")]
+    {
+        write(&root, path, content.as_bytes());
+    }
+    let recorder = recorder(scratch, &root, ON);
+    recorder.snap();
+    assert_eq!(files(&recorder), [".gitignore", "b"]);
+}
+
+#[test]
+fn a_workspace_in_a_repository_has_the_lists_above_it() {
+    let scratch = Scratch::new();
+    let top = scratch.join("repo");
+    Git::init(&top, &scratch.join("home"));
+    write(&top, ".gitignore", b"*.log\n/sub/ws/anchored\n/elsewhere\nsub/ws/\n");
+    write(&top, "sub/.gitignore", b"!keep.log\n/ws/second\n");
+    let root = top.join("sub/ws");
+    for path in ["a.log", "keep.log", "anchored", "second", "elsewhere", "deep/anchored"] {
+        write(&root, path, b"x");
+    }
+    let recorder = recorder(scratch, &root, ON);
+    recorder.snap();
+    // The root itself is captured because it was asked for, though the repository ignores it.
+    assert_eq!(files(&recorder), ["deep/anchored", "elsewhere", "keep.log"]);
+}
+
+#[test]
+fn a_list_that_is_no_file_or_too_long_is_as_good_as_none() {
+    let recorder = honouring();
+    recorder.write("real", b"*.log\n");
+    std::os::unix::fs::symlink("real", recorder.root.join(".gitignore")).unwrap();
+    recorder.write("folder/.gitignore/x.log", b"x");
+    let pipe = recorder.root.join("pipe");
+    std::fs::create_dir(&pipe).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, pipe.join(".gitignore"), rustix::fs::Mode::RWXU).unwrap();
+    recorder.write("pipe/y.log", b"x");
+    let limit = usize::try_from(retrograde::limits::IGNORE_FILE_LENGTH_MAX_BYTES).unwrap();
+    for (folder, length) in [("at", limit), ("past", limit + 1)] {
+        let mut list = b"*.log\n#".to_vec();
+        list.resize(length, b'x');
+        recorder.write(&format!("{folder}/.gitignore"), &list);
+        recorder.write(&format!("{folder}/z.log"), b"x");
+    }
+    recorder.snap();
+    let found = files(&recorder);
+    let logs: Vec<&String> = found.iter().filter(|path| path.ends_with(".log")).collect();
+    assert_eq!(logs, ["folder/.gitignore/x.log", "past/z.log", "pipe/y.log"]);
+}
+
+#[test]
+fn an_index_that_cannot_be_read_tracks_everything() {
+    let scratch = Scratch::new();
+    let root = scratch.join("ws");
+    Git::init(&root, &scratch.join("home"));
+    write(&root, ".gitignore", b"*.log\n");
+    write(&root, "a.log", b"x");
+    let recorder = recorder(scratch, &root, ON);
+    recorder.snap();
+    assert_eq!(files(&recorder), [".gitignore"]);
+    write(&root, ".git/index", b"DIRC damaged");
+    recorder.snap();
+    assert_eq!(files(&recorder), [".gitignore", "a.log"]);
+}
+
+/// Random repositories tried: enough to meet every rule, in a few seconds.
+const ROUNDS: u64 = 60;
+
+/// Folders as this recorder has them: all that are not ignored, empty ones too, and ignored ones on the way to what is
+/// tracked. The files are those of `git ls-files -c -o --exclude-standard` that are there.
+#[test]
+fn random_repositories_are_captured_as_git_lists_them() {
+    if !has_git() {
+        return;
+    }
+    for seed in 0..ROUNDS {
+        compare_with_git(seed);
+    }
+}
+
+fn compare_with_git(seed: u64) {
+    let mut random = Random(seed);
+    // Where case does not count, names that differ in nothing else are one to git, and two on disk.
+    let is_folded = random.below(5) == 0;
+    let names = if is_folded { &NAMES[1..] } else { &NAMES[..] };
+    let scratch = Scratch::new();
+    let top = scratch.join("repo");
+    let git = Git::init(&top, &scratch.join("home"));
+    let mut folders = vec![String::new()];
+    for _ in 0..random.below(12) {
+        let folder = format!("{}{}/", random.pick(&folders), random.pick(names));
+        if !top.join(&folder).exists() && std::fs::create_dir(top.join(&folder)).is_ok() {
+            folders.push(folder);
+        }
+    }
+    let mut paths = Vec::new();
+    for _ in 0..random.below(30) {
+        let path = format!("{}{}", random.pick(&folders), random.pick(names));
+        if !top.join(&path).exists() {
+            write(&top, &path, b"x");
+            paths.push(path);
+        }
+    }
+    let nested = (random.below(3) == 0).then(|| random.pick(&folders).clone()).filter(|folder| !folder.is_empty());
+    let inner = nested.as_ref().map(|folder| Git::init(&top.join(folder), &scratch.join("home")));
+    for _ in 0..1 + random.below(4) {
+        let list = random.list();
+        write(&top, &format!("{}.gitignore", random.pick(&folders)), &list);
+    }
+    let exclude = random.list();
+    write(&top, ".git/info/exclude", &exclude[..exclude.len() * random.below(2)]);
+    if random.below(4) == 0 {
+        write(&top, "../elsewhere", &random.list());
+        git.run(&["config", "core.excludesFile", top.parent().unwrap().join("elsewhere").to_str().unwrap()], b"");
+    }
+    if is_folded {
+        git.run(&["config", "core.ignoreCase", "true"], b"");
+    }
+    for path in paths.iter().filter(|_| random.below(4) == 0) {
+        if nested.as_ref().is_none_or(|folder| !path.starts_with(folder.as_str())) {
+            git.run(&["add", "-f", "--", path], b"");
+        }
+    }
+    let inside =
+        folders.iter().filter(|folder| nested.as_ref().is_none_or(|nested| !folder.starts_with(nested.as_str())));
+    let inside: Vec<String> = inside.cloned().collect();
+    let start = if random.below(3) == 0 { random.pick(&inside).clone() } else { String::new() };
+    let root = top.join(&start);
+    let mut expected = oracle(&git, &top, &root);
+    if expected.is_root_ignored {
+        return;
+    }
+    if let (Some(inner), Some(nested)) = (&inner, &nested) {
+        let nested = nested.trim_end_matches('/');
+        expected.forget_below(nested, &start);
+        if let Some(within) = nested.strip_prefix(&start)
+            && expected.folders.contains(within.as_bytes())
+        {
+            let own = oracle(inner, &top.join(nested), &top.join(nested));
+            let moved = |path: &Vec<u8>| [within.as_bytes(), b"/", path].concat();
+            expected.files.extend(own.files.iter().map(moved));
+            expected.folders.extend(own.folders.iter().map(moved));
+        }
+    }
+    let recorder = recorder(scratch, &root, ON);
+    recorder.snap();
+    let (mut found_files, mut found_folders) = (BTreeSet::new(), BTreeSet::new());
+    for (path, is_folder) in listed(&recorder) {
+        if is_folder { &mut found_folders } else { &mut found_files }.insert(path);
+    }
+    let shown = |set: &BTreeSet<Vec<u8>>| set.iter().map(|path| path.escape_ascii().to_string()).collect::<Vec<_>>();
+    assert_eq!(shown(&found_files), shown(&expected.files), "files, seed {seed}, from `{start}`");
+    assert_eq!(shown(&found_folders), shown(&expected.folders), "folders, seed {seed}, from `{start}`");
+}
+
+/// What git would capture below `root`, relative to it, but for what nested repositories have.
+struct Expected {
+    files: BTreeSet<Vec<u8>>,
+    folders: BTreeSet<Vec<u8>>,
+    is_root_ignored: bool,
+}
+
+impl Expected {
+    fn forget_below(&mut self, nested: &str, start: &str) {
+        let Some(within) = nested.strip_prefix(start) else { return };
+        let below = [within.as_bytes(), b"/"].concat();
+        self.files.retain(|path| !path.starts_with(&below));
+        self.folders.retain(|path| !path.starts_with(&below));
+    }
+}
+
+fn oracle(git: &Git, top: &Path, root: &Path) -> Expected {
+    let start = root.strip_prefix(top).unwrap().as_os_str().as_bytes();
+    let start = if start.is_empty() { Vec::new() } else { [start, b"/"].concat() };
+    let split = |text: Vec<u8>| -> BTreeSet<Vec<u8>> {
+        text.split(|byte| *byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect()
+    };
+    let files = split(git.run(&["ls-files", "-z", "-c", "-o", "--exclude-standard"], b""));
+    let tracked = split(git.run(&["ls-files", "-z", "-c"], b""));
+    let mut folders = BTreeMap::new();
+    all_folders(top, &mut Vec::new(), &mut folders);
+    let input: Vec<u8> = folders.keys().flat_map(|path| [&path[..], b"\0"].concat()).collect();
+    let ignored = split(git.run_any(&["check-ignore", "-z", "--stdin", "--no-index"], &input));
+    let is_captured = |path: &Vec<u8>| {
+        let below = [&path[..], b"/"].concat();
+        !ignored.contains(path) || tracked.iter().any(|tracked| tracked.starts_with(&below))
+    };
+    let within = |path: &Vec<u8>| path.strip_prefix(&start[..]).filter(|rest| !rest.is_empty()).map(<[u8]>::to_vec);
+    let is_there = |path: &&Vec<u8>| {
+        let found = top.join(std::ffi::OsStr::from_bytes(path)).symlink_metadata();
+        !path.ends_with(b"/") && found.is_ok_and(|found| !found.is_dir())
+    };
+    Expected {
+        files: files.iter().filter(is_there).filter_map(within).collect(),
+        folders: folders.keys().filter(|path| is_captured(path)).filter_map(within).collect(),
+        is_root_ignored: !start.is_empty() && ignored.contains(&start[..start.len() - 1]),
+    }
+}
+
+fn all_folders(folder: &Path, path: &mut Vec<u8>, found: &mut BTreeMap<Vec<u8>, PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() == ".git" || !entry.file_type().unwrap().is_dir() {
+            continue;
+        }
+        let length = path.len();
+        if length > 0 {
+            path.push(b'/');
+        }
+        path.extend_from_slice(entry.file_name().as_bytes());
+        found.insert(path.clone(), entry.path());
+        all_folders(&entry.path(), path, found);
+        path.truncate(length);
+    }
+}
+
+/// Names and patterns that meet each other often.
+struct Random(u64);
+
+const NAMES: [&str; 11] = ["B", "a", "b", "ab", "CAB", "a.o", "b.o", "a b", "foo", ".h", "x#"];
+const PIECES: [&str; 24] = [
+    "a",
+    "b",
+    "ab",
+    "A",
+    ".o",
+    "foo",
+    "*",
+    "*",
+    "**",
+    "**/",
+    "/",
+    "/",
+    "?",
+    "[ab]",
+    "[!a]",
+    "[a-f]o",
+    "\\a",
+    "\\",
+    ".*",
+    "a b",
+    "/**",
+    "*/",
+    "x#",
+    "[[:alpha:]]",
+];
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from((self.0 >> 33) % bound as u64).unwrap()
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+
+    fn list(&mut self) -> Vec<u8> {
+        let mut list = String::new();
+        if self.below(10) == 0 {
+            list.push('\u{feff}');
+        }
+        for _ in 0..1 + self.below(5) {
+            for (text, one_in) in [("!", 4), ("/", 5), (" ", 40), ("\t", 40), ("\\!", 40), ("\\#", 40), ("#", 40)] {
+                if self.below(one_in) == 0 {
+                    list.push_str(text);
+                }
+            }
+            for _ in 0..1 + self.below(4) {
+                list.push_str(PIECES[self.below(PIECES.len())]);
+            }
+            for (text, one_in) in [("/", 5), (" ", 20), ("\\ ", 40), ("\r", 20), ("\0x", 60)] {
+                if self.below(one_in) == 0 {
+                    list.push_str(text);
+                }
+            }
+            list.push('\n');
+        }
+        if self.below(3) == 0 {
+            list.pop();
+        }
+        list.into_bytes()
+    }
+}
+
+fn bytes(paths: &[&str]) -> BTreeSet<Vec<u8>> {
+    paths.iter().map(|path| path.as_bytes().to_vec()).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
+fn write(root: &Path, path: &str, content: &[u8]) {
+    let path = root.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+/// Files and symlinks of the head, by path.
+fn files(recorder: &Recorder) -> Vec<String> {
+    let files = listed(recorder).into_iter().filter(|(_, is_folder)| !is_folder);
+    let mut files: Vec<String> = files.map(|(path, _)| String::from_utf8(path).unwrap()).collect();
+    files.sort();
+    files
+}
+
+/// What the head has, each with whether it is a folder.
+fn listed(recorder: &Recorder) -> Vec<(Vec<u8>, bool)> {
+    let state = recorder.store.state();
+    let head = state.workspaces[&recorder.workspace].head.unwrap();
+    let mut left = vec![(Vec::new(), recorder.store.snapshot(head).unwrap().root)];
+    let mut found = Vec::new();
+    while let Some((folder, tree)) = left.pop() {
+        for entry in recorder.store.folder(tree).unwrap() {
+            let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
+            let path = [&folder[..], slash, &entry.name].concat();
+            left.extend(entry.tree().map(|tree| (path.clone(), tree)));
+            found.push((path, entry.tree().is_some()));
+        }
+    }
+    found
+}
