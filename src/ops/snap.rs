@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::capture::{CaptureOptions, Captured, capture, lock_workspace};
 use super::ingest;
-use crate::diff::{Change, TreeDiffOptions, counts, tree::trees_with};
+use crate::diff::{Change, ChangeKind, TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Fact, Restore};
 use crate::format::pack::ObjectKind;
@@ -67,6 +67,8 @@ pub struct SnapOutcome {
     pub run: String,
     /// Paths that differ from the head before.
     pub changes: ChangeCounts,
+    /// Of the deleted paths, those that are still there: the rules leave them out now.
+    pub left_out: u64,
     /// What the tree does not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// Bytes the store's packs grew by.
@@ -178,6 +180,7 @@ pub(super) fn record(
         parents: snapshot.parents,
         run: snapshot.run,
         changes: snapshot.changes,
+        left_out: step.left_out(),
         omitted: step.captured.omitted.clone(),
         stored_bytes: committed.stored_bytes,
         unfinished: workspace.unfinished.clone(),
@@ -202,6 +205,16 @@ impl Step {
     /// What differs from the head.
     pub(super) fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// Deleted paths that are still there, because a rule leaves them out that did not before.
+    pub(super) fn left_out(&self) -> u64 {
+        let excluded = &self.captured.excluded;
+        let is_left_out = |change: &&Change| {
+            let above = std::iter::successors(Some(change.path.clone()), TreePath::parent);
+            change.kind == ChangeKind::Deleted && above.into_iter().any(|path| excluded.binary_search(&path).is_ok())
+        };
+        if excluded.is_empty() { 0 } else { self.changes.iter().filter(is_left_out).count() as u64 }
     }
 }
 
@@ -285,6 +298,7 @@ fn unchanged(id: SnapshotId, head: &Snapshot, step: &Step, workspace: &Workspace
         parents: head.parents.clone(),
         run: head.run.clone(),
         changes: ChangeCounts::default(),
+        left_out: 0,
         omitted: step.captured.omitted.clone(),
         stored_bytes: 0,
         unfinished: workspace.unfinished.clone(),

@@ -21,6 +21,8 @@ pub struct Status {
     pub head: Option<(SnapshotId, Arc<Snapshot>)>,
     /// What differs from it now.
     pub changes: Vec<Change>,
+    /// Of the deleted paths, those that are still there: the rules leave them out now.
+    pub left_out: u64,
     /// What a snapshot taken now would not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// What the rules leave out, as met now.
@@ -43,11 +45,12 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
     let found = expect(&state, workspace)?;
     open_root(found)?;
     let step = look(store, found, options, None)?;
-    let changes = step.changes().to_vec();
+    let (changes, left_out) = (step.changes().to_vec(), step.left_out());
     Ok(Status {
         workspace: found.clone(),
         head: step.head,
         changes,
+        left_out,
         omitted: step.captured.omitted,
         excluded: step.captured.excluded,
         rules: step.captured.rules.text().to_owned(),

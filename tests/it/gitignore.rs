@@ -270,6 +270,124 @@ fn an_index_that_cannot_be_read_tracks_everything() {
     assert_eq!(files(&recorder), [".gitignore", "a.log"]);
 }
 
+#[test]
+fn what_the_target_ignored_is_left_alone() {
+    let recorder = honouring();
+    recorder.write(".gitignore", b"*.log\nbuild/\n");
+    recorder.write("sub/.gitignore", b"/local\n");
+    recorder.write("f", b"1");
+    let precious = ["a.log", "build/deep/x", "sub/local", "sub/b.log"];
+    precious.iter().for_each(|path| recorder.write(path, b"precious"));
+    let first = recorder.snap().snapshot;
+    // Nothing is ignored any more, so that the safety snapshot has it all, and the target none of it.
+    recorder.write(".gitignore", b"");
+    recorder.write("sub/.gitignore", b"");
+    recorder.write("f", b"2");
+    recorder.write("new", b"2");
+    recorder.snap();
+    assert!(precious.iter().all(|path| files(&recorder).contains(&(*path).to_owned())));
+    let outcome = recorder.restore(first);
+    assert_eq!(outcome.applied.unwrap().kept, []);
+    assert!(precious.iter().all(|path| recorder.read(path) == b"precious"), "the target never looked at them");
+    assert!(!recorder.root.join("new").exists() && recorder.read("f") == b"1");
+    assert!(!recorder.snap().recorded, "they are ignored again");
+    recorder.undo();
+    assert!(recorder.read("new") == b"2" && recorder.read(".gitignore").is_empty());
+}
+
+#[test]
+fn what_only_other_lists_named_is_left_alone() {
+    let scratch = Scratch::new();
+    let root = scratch.join("ws");
+    Git::init(&root, &scratch.join("home"));
+    write(&root, ".git/info/exclude", b"*.log\n");
+    write(&root, "f", b"1");
+    let recorder = recorder(scratch, &root, ON);
+    recorder.write("a.log", b"precious");
+    recorder.write("sub/b.log", b"precious");
+    let first = recorder.snap().snapshot;
+    // A list that brings them back makes them part of the next snapshot; the target has no list that names them.
+    recorder.write(".gitignore", b"!*.log\n");
+    recorder.snap();
+    assert!(files(&recorder).contains(&"sub/b.log".to_owned()));
+    recorder.restore(first);
+    assert_eq!((recorder.read("a.log"), recorder.read("sub/b.log")), (b"precious".to_vec(), b"precious".to_vec()));
+}
+
+#[test]
+fn what_is_ignored_now_is_not_overwritten_unseen() {
+    let recorder = honouring();
+    recorder.write("a.log", b"of the step");
+    let first = recorder.snap().snapshot;
+    recorder.write(".gitignore", b"*.log\n");
+    recorder.write("a.log", b"never captured");
+    recorder.snap();
+    let kept = recorder.restore(first).applied.unwrap().kept;
+    assert_eq!(kept.iter().map(|kept| kept.path.to_string()).collect::<Vec<_>>(), ["a.log"]);
+    assert_eq!(recorder.read("a.log"), b"never captured");
+}
+
+#[test]
+fn without_the_setting_ignore_files_spare_nothing() {
+    let recorder = Recorder::new();
+    recorder.write(".gitignore", b"*.log\n");
+    let first = recorder.snap().snapshot;
+    recorder.write("a.log", b"x");
+    recorder.restore(first);
+    assert!(!recorder.root.join("a.log").exists());
+}
+
+#[test]
+fn an_include_of_the_target_is_no_reason_to_spare() {
+    let mut recorder = Recorder::new();
+    recorder.config = parse(&format!("{ON}include = [\"*.env\"]\n"), Path::new("retro.toml")).unwrap();
+    recorder.write(".gitignore", b"*.env\n*.log\n");
+    let first = recorder.snap().snapshot;
+    recorder.write("new.env", b"x");
+    recorder.restore(first);
+    assert!(!recorder.root.join("new.env").exists(), "the target looked, and it was not there");
+}
+
+#[test]
+fn switching_it_on_says_what_is_still_there() {
+    let mut recorder = Recorder::new();
+    recorder.write(".gitignore", b"*.log\nbuild/\n");
+    for number in 0..50 {
+        recorder.write(&format!("build/{number}"), b"x");
+    }
+    recorder.write("a.log", b"x");
+    recorder.write("gone", b"x");
+    recorder.snap();
+    recorder.config = parse(ON, Path::new("retro.toml")).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
+    std::fs::remove_file(recorder.root.join("gone")).unwrap();
+    assert_eq!(recorder.status().left_out, 51);
+    let outcome = recorder.snap();
+    assert_eq!((outcome.changes.deleted, outcome.left_out), (52, 51));
+    assert_eq!((recorder.status().left_out, recorder.snap().left_out), (0, 0));
+}
+
+#[test]
+fn case_does_not_count_where_the_repository_says_so() {
+    let scratch = Scratch::new();
+    let root = scratch.join("ws");
+    let git = Git::init(&root, &scratch.join("home"));
+    write(&root, ".git/config", b"[core]\n\tignoreCase = true\n");
+    for path in [".gitignore", "build/x", "A.log", "Kept/B.log"] {
+        write(&root, path, if path == ".gitignore" { b"Build\n*.LOG\n" } else { b"x" });
+    }
+    let mut expected = vec![".gitignore"];
+    if has_git() {
+        git.run(&["add", "-f", "Kept/B.log"], b"");
+        std::fs::create_dir(root.join("kept")).unwrap();
+        write(&root, "kept/b.log", b"git takes it for the other");
+        expected.extend(["Kept/B.log", "kept/b.log"]);
+    }
+    let recorder = recorder(scratch, &root, ON);
+    recorder.snap();
+    assert_eq!(files(&recorder), expected);
+}
+
 /// Random repositories tried: enough to meet every rule, in a few seconds.
 const ROUNDS: u64 = 60;
 

@@ -70,6 +70,11 @@ pub struct Marks {
     pub has_list: bool,
 }
 
+impl Marks {
+    /// For a folder that is not known to lack any: it is looked for both.
+    const ALL: Self = Self { has_git: true, has_list: true };
+}
+
 /// One list.
 #[derive(Debug)]
 struct Level {
@@ -117,9 +122,13 @@ impl Lists {
 
     /// The same, for one folder that is not being listed. A folder that cannot be opened changes nothing.
     pub fn enter_at(self: &Arc<Self>, root: &Root, path: &TreePath) -> Arc<Self> {
-        let Ok(handle) = root.folder(path) else { return Arc::clone(self) };
-        let has_git = rustix::fs::statat(&handle, GIT_NAME, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
-        self.enter(root, path, &handle, Marks { has_git, has_list: true })
+        root.folder(path).map_or_else(|_| Arc::clone(self), |handle| self.enter(root, path, &handle, Marks::ALL))
+    }
+
+    /// The lists in force in a folder but for its own ignore file.
+    pub fn enter_git_at(self: &Arc<Self>, root: &Root, path: &TreePath) -> Arc<Self> {
+        let marks = Marks { has_list: false, ..Marks::ALL };
+        root.folder(path).map_or_else(|_| Arc::clone(self), |handle| self.enter(root, path, &handle, marks))
     }
 
     /// These lists and one more, which the folder at `path` has.

@@ -126,6 +126,16 @@ fn the_text_form_is_canonical() {
 }
 
 #[test]
+fn whether_ignore_files_count_is_one_of_the_rules() {
+    let on = Rules::new(&RuleOptions { gitignore: true, ..RuleOptions::default() }).unwrap();
+    assert!(on.has_gitignore() && on.text().ends_with("\n~ .gitignore\n"));
+    let again = Rules::parse(on.text()).unwrap();
+    assert!(again.has_gitignore() && again.text() == on.text());
+    assert!(!Rules::parse("- a\n").unwrap().has_gitignore());
+    assert!(Rules::parse("~ .hgignore").is_err() && Rules::parse("~ .gitignore ").is_err());
+}
+
+#[test]
 fn patterns_that_mean_nothing_are_refused() {
     for pattern in ["", "/", "a\nb", "[", "a/../b", "./a", "{a", "x["] {
         let options = RuleOptions { excludes: vec![pattern.to_owned()], ..RuleOptions::default() };

@@ -167,3 +167,52 @@ fn a_folder_inside_a_workspace_is_that_workspace() {
     cli.check("-C dir snap -m inside", "s3 [short]  +0 ~0 -0  [span]");
     cli.check("workspace list", "[short]       3 steps  [age]     $WS");
 }
+
+#[test]
+#[cfg(feature = "git")]
+fn what_git_ignores_is_left_out_where_that_is_asked_for() {
+    let cli = Cli::with_two_steps();
+    cli.write(".gitignore", b"*.txt\n!a.txt\n");
+    cli.write("retro.toml", b"[capture]\ngitignore = true\n");
+    cli.check(
+        "status",
+        "
+        | workspace  $WS  ([short])
+        | store      $STORE  ([size])
+        | last step  s2 [short]  [age]  second
+        | content    3 files, 52 B
+        | excludes   [built-in]
+        |  ~ .gitignore
+        | left out   c.txt, dir/b.txt
+        | changed    4 paths since s2
+        |   A  .gitignore
+        |   D  c.txt
+        |   D  dir/b.txt
+        |   A  retro.toml
+        |   note: 2 deleted paths are still in the folder; the rules leave them out now
+    ",
+    );
+    cli.check(
+        "snap",
+        "
+        | s3 [short]  +2 ~0 -2  [span]
+        | ! note: 2 deleted paths are still in the folder; the rules leave them out now
+    ",
+    );
+    cli.check("snap", "s3 [short]  no change  [span]");
+    let status = &cli.json("status --json")[0];
+    assert_eq!(status["excluded"], serde_json::json!([{"path": "c.txt"}, {"path": "dir/b.txt"}]));
+    assert!(status["rules"].as_array().is_some_and(|rules| rules.contains(&"~ .gitignore".into())));
+    assert_eq!((&status["left_out"], &cli.json("show --json")[0]["rules"]), (&0.into(), &status["rules"]));
+    let fresh = Cli::new();
+    fresh.write("retro.toml", b"[capture]\ngitignore = true\n");
+    fresh.check(
+        "snap",
+        "
+        | s1 [short]  +1 ~0 -0  [span]
+        | ! recording $WS in $STORE (workspace [short])
+        | ! leaving out [built-in]
+        | ! leaving out what .gitignore files name, as retro.toml says
+    ",
+    );
+}

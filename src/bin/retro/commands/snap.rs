@@ -112,6 +112,9 @@ fn introduce(out: &Output, opened: &Opened, root: &Path, workspace: WorkspaceId,
     {
         out.note(format_args!("leaving out {some} ... ({count}; `retro status` lists them)"));
     }
+    if rules.has_gitignore() {
+        out.note(format_args!("leaving out what .gitignore files name, as retro.toml says"));
+    }
     Ok(())
 }
 
@@ -130,6 +133,9 @@ fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {
         count => format!("({count} omitted)  "),
     };
     out.summary(format_args!("{name}  {what}  {omitted}{elapsed}"))?;
+    if let Some(still_there) = human::still_there(outcome.left_out) {
+        out.note(format_args!("note: {still_there}"));
+    }
     if let Some(unfinished) = &outcome.unfinished {
         let (target, ways) = (unfinished.target.short(), restored::ways_out(unfinished));
         out.note(format_args!("note: the restore of {target} was interrupted; {ways}"));
@@ -147,6 +153,7 @@ fn shape(outcome: &SnapOutcome, millis: u64) -> Object {
         .field("run", &outcome.run)
         .field("recorded", outcome.recorded)
         .counts(&outcome.changes)
+        .field("left_out", outcome.left_out)
         .list("omitted", outcome.omitted.iter().map(json::omission))
         .field("stored_bytes", outcome.stored_bytes)
         .field("millis", millis)

@@ -105,6 +105,7 @@ fn changed(status: &Status, palette: &Palette) -> Vec<String> {
     let mut lines = vec![format!("{title}changed{title:#}    {text} {since}")];
     let names = changes::names(&status.changes, palette, LINES_MAX);
     lines.extend(names.into_iter().map(|name| format!("  {name}")));
+    lines.extend(human::still_there(status.left_out).map(|text| format!("  note: {text}")));
     lines
 }
 
@@ -146,6 +147,7 @@ fn shape(status: &Status, opened: &Opened) -> Object {
         .object("head", head)
         .field("last_step", workspace.last_step)
         .list("changes", status.changes.iter().map(json::change))
+        .field("left_out", status.left_out)
         .list("omitted", status.omitted.iter().map(json::omission))
         .list("excluded", status.excluded.iter().map(|path| Object::new().path(path)))
         .field("rules", rules)

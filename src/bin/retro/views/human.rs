@@ -61,6 +61,16 @@ pub(crate) fn counts(counts: &ChangeCounts) -> String {
     format!("+{} ~{} -{}", counts.added, counts.modified, counts.deleted)
 }
 
+/// What to say of deleted paths that are still there.
+pub(crate) fn still_there(left_out: u64) -> Option<String> {
+    let those = match left_out {
+        0 => return None,
+        1 => "1 deleted path is".to_owned(),
+        _ => format!("{} deleted paths are", number(left_out)),
+    };
+    Some(format!("{those} still in the folder; the rules leave them out now"))
+}
+
 /// A path of the operating system, escaped where it is not text.
 pub(crate) fn path(path: &Path) -> String {
     retrograde::path::escaped(path.as_os_str().as_bytes())

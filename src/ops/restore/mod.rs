@@ -7,31 +7,33 @@
 //! Invariants:
 //! - The state before is a snapshot before the first byte changes (unless the caller declined), so every restore can be
 //!   undone. That snapshot and the word that a restore has begun are one commit.
-//! - The plan removes only what that capture saw and the target does not have. What the target's exclude list named, or
-//!   what it omitted, was there then as far as anybody knows, and is left alone.
+//! - The plan removes only what that capture saw and the target does not have. What the target's exclude list named,
+//!   what git ignored then, or what it omitted, was there then as far as anybody knows, and is left alone.
 //! - A dry run makes the same plan from the same code, and stops before the first commit.
+
+mod spared;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::capture::{CaptureOptions, Captured, lock_workspace, open_root};
-use super::ingest::attached;
 use super::ls;
 use super::register::root_of;
 use super::snap::{About, Step, expect, look, record};
 use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Fact, Restore, RestoreCause};
-use crate::format::snapshot::{Cause, Snapshot, decode_omitted};
+use crate::format::snapshot::{Cause, Snapshot};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, SnapshotId, WorkspaceId};
 use crate::path::TreePath;
 use crate::progress::Progress;
 use crate::store::{Store, Workspace};
 use crate::time::Timestamp;
+use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Filled, Options, apply};
-use crate::workspace::rules::Rules;
+use spared::Spared;
 
 /// How to restore.
 #[derive(Clone)]
@@ -211,7 +213,7 @@ fn restore_locked(
         materialize::open_empty(&root_of(found))?;
     }
     let step = look(store, found, &capture, stores.then_some(&mut batch))?;
-    let plan = plan(store, &step.captured, &wanted, options)?;
+    let plan = plan(store, &open_root(found)?, &step.captured, &wanted, options)?;
     let mut outcome =
         RestoreOutcome { plan, applied: None, before: None, before_step: None, target, target_step: wanted.step };
     if options.dry_run {
@@ -284,45 +286,27 @@ fn begin(
 }
 
 /// What turns the live folder into the target.
-fn plan(store: &Store, now: &Captured, target: &Snapshot, options: &RestoreOptions<'_>) -> Result<Vec<Action>> {
+fn plan(
+    store: &Store,
+    root: &Root,
+    now: &Captured,
+    target: &Snapshot,
+    options: &RestoreOptions<'_>,
+) -> Result<Vec<Action>> {
     let load = |id| now.load(store, id);
     let diff_options = TreeDiffOptions { folders: true, paths: options.paths.clone() };
     let changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
-    let spared = Spared::of(store, target)?;
-    let mut actions: Vec<Action> = changes.iter().filter(|change| !spared.holds(change)).flat_map(actions_of).collect();
+    let mut spared = Spared::of(store, target, root)?;
+    let mut actions = Vec::with_capacity(changes.len());
+    for change in &changes {
+        if !spared.holds(change)? {
+            actions.extend(actions_of(change));
+        }
+    }
     if options.paths.is_empty() && now.root_mode != target.root_mode {
         actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
     }
     Ok(actions)
-}
-
-/// Paths that the target does not have because it never looked at them, not because they were not there.
-struct Spared {
-    rules: Rules,
-    omitted: Vec<TreePath>,
-}
-
-impl Spared {
-    fn of(store: &Store, target: &Snapshot) -> Result<Self> {
-        let text = store.read_blob(target.rules, crate::limits::CONFIG_LENGTH_MAX_BYTES)?;
-        let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
-        let omitted = attached(store, &target.omitted, u64::MAX)?;
-        let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
-        let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
-        Ok(Self { rules: Rules::parse(&text)?, omitted: omitted.map(|omission| omission.path).collect() })
-    }
-
-    /// Whether a change would remove, or make way through, something that the target did not look at.
-    fn holds(&self, change: &Change) -> bool {
-        let Some(old) = &change.old else { return false };
-        if change.kind != ChangeKind::Deleted {
-            return false;
-        }
-        self.omitted
-            .iter()
-            .any(|path| change.path.is_within(path) || (old.kind == Kind::Folder && path.is_within(&change.path)))
-            || self.rules.excludes_within(&change.path, old.kind == Kind::Folder)
-    }
 }
 
 fn actions_of(change: &Change) -> Vec<Action> {

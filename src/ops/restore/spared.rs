@@ -1,0 +1,132 @@
+//! Paths that a target does not have because it never looked at them, not because they were not there.
+//!
+//! What the target's exclude list named and what it omitted is written in the snapshot. What git ignored then is not:
+//! the ignore files in its folders are, but neither the repository's own lists nor those further up, nor what the index
+//! tracked. So where the target left out what git ignores, a path counts as never looked at if the ignore files of the
+//! target name it, or those that are there now, in both cases with the other lists as they are now, and tracked or
+//! not. That spares a little more than it must; what it spares is in the safety snapshot all the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::diff::{Change, ChangeKind};
+use crate::error::{Error, Result};
+use crate::format::snapshot::{Snapshot, decode_omitted};
+use crate::format::tree::Kind;
+use crate::id::{BlobId, TreeId};
+use crate::limits::{CONFIG_LENGTH_MAX_BYTES, IGNORE_FILE_LENGTH_MAX_BYTES};
+use crate::ops::ingest::attached;
+use crate::ops::ls::find;
+use crate::path::TreePath;
+use crate::store::Store;
+use crate::workspace::beneath::Root;
+use crate::workspace::ignore::{IGNORE_NAME, Lists};
+use crate::workspace::rules::Rules;
+
+/// What a restore leaves alone.
+pub(super) struct Spared<'a> {
+    rules: Rules,
+    omitted: Vec<TreePath>,
+    /// Ignore files of the target, and as they are now; none where the target did not heed them.
+    views: Vec<View<'a>>,
+}
+
+/// The ignore files of one state.
+struct View<'a> {
+    place: Place<'a>,
+    /// Lists in force in the folders asked for so far.
+    known: BTreeMap<TreePath, Arc<Lists>>,
+}
+
+enum Place<'a> {
+    Live(&'a Root),
+    Target(&'a Store, TreeId),
+}
+
+impl<'a> Spared<'a> {
+    pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root) -> Result<Self> {
+        let text = store.read_blob(target.rules, CONFIG_LENGTH_MAX_BYTES)?;
+        let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
+        let rules = Rules::parse(&text)?;
+        let omitted = attached(store, &target.omitted, u64::MAX)?;
+        let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
+        let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
+        let omitted = omitted.map(|omission| omission.path).collect();
+        let mut views = Vec::new();
+        if rules.has_gitignore() {
+            let around = Lists::around(root.path());
+            let live = around.enter_at(root, &TreePath::root());
+            // The target's own list in place of the one that is in the root now.
+            let above = around.enter_git_at(root, &TreePath::root());
+            views.push(View::new(Place::Live(root), live));
+            let place = Place::Target(store, target.root);
+            let top = place.enter(&above, &TreePath::root())?;
+            views.push(View::new(place, top));
+        }
+        Ok(Self { rules, omitted, views })
+    }
+
+    /// Whether a change would remove, or make way through, something that the target did not look at.
+    pub(super) fn holds(&mut self, change: &Change) -> Result<bool> {
+        let Some(old) = &change.old else { return Ok(false) };
+        if change.kind != ChangeKind::Deleted {
+            return Ok(false);
+        }
+        let is_folder = old.kind == Kind::Folder;
+        let is_about = |path: &TreePath| change.path.is_within(path) || (is_folder && path.is_within(&change.path));
+        if self.omitted.iter().any(is_about) || self.rules.excludes_within(&change.path, is_folder) {
+            return Ok(true);
+        }
+        for view in &mut self.views {
+            if view.ignores(&self.rules, &change.path, is_folder)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl<'a> View<'a> {
+    fn new(place: Place<'a>, top: Arc<Lists>) -> Self {
+        Self { place, known: BTreeMap::from([(TreePath::root(), top)]) }
+    }
+
+    /// Whether the ignore files name a path or a folder that it is in, and no include brought that back.
+    fn ignores(&mut self, rules: &Rules, path: &TreePath, is_folder: bool) -> Result<bool> {
+        let mut folder = TreePath::root();
+        let mut lists = Arc::clone(&self.known[&folder]);
+        for (depth, name) in path.names().enumerate() {
+            let here = folder.join(name);
+            let is_folder = is_folder || depth + 1 < path.depth();
+            if lists.names(here.as_bytes(), is_folder) && !rules.is_included(here.as_bytes(), name, is_folder) {
+                return Ok(true);
+            }
+            if depth + 1 == path.depth() {
+                break;
+            }
+            lists = match self.known.get(&here) {
+                Some(known) => Arc::clone(known),
+                None => self.place.enter(&lists, &here)?,
+            };
+            self.known.insert(here.clone(), Arc::clone(&lists));
+            folder = here;
+        }
+        Ok(false)
+    }
+}
+
+impl Place<'_> {
+    fn enter(&self, around: &Arc<Lists>, folder: &TreePath) -> Result<Arc<Lists>> {
+        match self {
+            Place::Live(root) => Ok(around.enter_at(root, folder)),
+            Place::Target(store, tree) => {
+                let list = find(store, *tree, &folder.join(IGNORE_NAME))?;
+                let list = list.filter(|list| list.kind == Kind::File && list.size <= IGNORE_FILE_LENGTH_MAX_BYTES);
+                Ok(match list {
+                    Some(list) => around.with(folder, &store.read_blob(BlobId(list.id), IGNORE_FILE_LENGTH_MAX_BYTES)?),
+                    None => Arc::clone(around),
+                })
+            }
+        }
+    }
+}
