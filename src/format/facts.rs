@@ -90,7 +90,8 @@ pub enum Fact {
 pub struct Restore {
     /// Where.
     pub workspace: WorkspaceId,
-    /// The state before it; none when no safety snapshot was wanted.
+    /// The state that undoing it leads to, which is the one before it, or before the restore that was cut off and that
+    /// it finishes or takes the place of; none when no safety snapshot was wanted.
     pub before: Option<SnapshotId>,
     /// The state it leads to.
     pub target: SnapshotId,
@@ -111,6 +112,8 @@ pub enum RestoreCause {
     Undo,
     /// `redo`.
     Redo,
+    /// Going back from a restore that was cut off: what can be undone and redone stays as it was.
+    Abort,
 }
 
 /// Encodes the facts of one commit.

@@ -138,6 +138,15 @@ impl Workspace {
         self.steps.iter().find(|(_, id)| **id == snapshot).map(|(step, _)| *step)
     }
 
+    /// The state before the restore that was cut off; none when there is none, or it was not recorded.
+    pub fn before_unfinished(&self) -> Option<SnapshotId> {
+        let unfinished = self.unfinished.as_ref()?;
+        match unfinished.cause {
+            RestoreCause::Abort => Some(unfinished.target),
+            RestoreCause::Restore | RestoreCause::Undo | RestoreCause::Redo => unfinished.before,
+        }
+    }
+
     /// Ends the unfinished restore. A restore of some paths leaves the head where it was: the next snapshot follows it.
     fn end_restore(&mut self) {
         let Some(restore) = self.unfinished.take() else { return };
@@ -158,6 +167,7 @@ impl Workspace {
                 self.redo.pop();
                 self.undo.push(restore);
             }
+            RestoreCause::Abort => {}
         }
     }
 }

@@ -242,7 +242,14 @@ pub(crate) struct Detail {
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     /// The step
-    pub(crate) rev: String,
+    #[arg(required_unless_present_any = ["resume", "abort"])]
+    pub(crate) rev: Option<String>,
+    /// Finish a restore that was cut off
+    #[arg(long = "continue", conflicts_with_all = ["abort", "rev", "into", "paths"])]
+    pub(crate) resume: bool,
+    /// Go back from a restore that was cut off to the state before it
+    #[arg(long, conflicts_with_all = ["rev", "into", "paths"])]
+    pub(crate) abort: bool,
     /// Write into DIR, which is empty or does not exist, instead of the workspace
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "no_safety_snapshot"])]
     pub(crate) into: Option<PathBuf>,

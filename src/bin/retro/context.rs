@@ -22,6 +22,7 @@ use retrograde::workspace::config::{self, Config};
 use crate::args::Global;
 use crate::env::Environment;
 use crate::output::Output;
+use crate::views::restored;
 
 /// One run of the program.
 pub(crate) struct Context {
@@ -100,6 +101,15 @@ impl Context {
             Ok(root) => config::load(&root),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Says that a restore of the workspace was cut off, where one was.
+    pub(crate) fn warn_of_unfinished(&self, opened: &Opened) {
+        if let Some(workspace) = opened.workspace_if_any()
+            && let Some(unfinished) = &workspace.unfinished
+        {
+            self.out.warning(format_args!("{}", restored::cut_off(unfinished, workspace)));
         }
     }
 

@@ -9,9 +9,12 @@
 //!   undone. That snapshot and the word that a restore has begun are one commit.
 //! - The plan removes only what that capture saw and the target does not have. What the target's exclude list named,
 //!   what git ignored then, or what it omitted, was there then as far as anybody knows, and is left alone.
+//! - A restore that was cut off is finished by the same restore, or taken back by an abort ([`unfinished`]); a new one
+//!   takes its place if it covers the same paths. Whichever it is, undoing leads to the state before the first.
 //! - A dry run makes the same plan from the same code, and stops before the first commit.
 
 mod spared;
+mod unfinished;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,6 +37,7 @@ use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Filled, Options, apply};
 use spared::Spared;
+pub use unfinished::{abort, resume};
 
 /// How to restore.
 #[derive(Clone)]
@@ -69,6 +73,23 @@ pub struct RestoreOutcome {
     pub target: SnapshotId,
     /// Its step.
     pub target_step: u64,
+    /// What kind of restore it was.
+    pub cause: RestoreCause,
+}
+
+/// What is to be restored.
+struct Wish {
+    target: SnapshotId,
+    cause: RestoreCause,
+    before: Before,
+}
+
+/// What undoing a restore leads to.
+enum Before {
+    /// The state right before it.
+    Now,
+    /// What undoing the restore that it continues would have led to.
+    As(Option<SnapshotId>),
 }
 
 /// Puts the workspace back to `target`. Nothing is written when nothing differs.
@@ -80,7 +101,9 @@ pub fn restore(
 ) -> Result<RestoreOutcome> {
     let _lock = lock_workspace(store, workspace)?;
     store.refresh()?;
-    restore_locked(store, workspace, target, RestoreCause::Restore, options)
+    let state = store.state();
+    let before = unfinished::superseded(expect(&state, workspace)?, &options.paths)?;
+    restore_locked(store, workspace, Wish { target, cause: RestoreCause::Restore, before }, options)
 }
 
 /// Undoes the last `count` restores of a workspace, one after another, and returns what each undoing did.
@@ -162,27 +185,18 @@ fn walk_back(
         store.refresh()?;
         let state = store.state();
         let found = expect(&state, workspace)?;
-        let (past, word) = match cause {
-            RestoreCause::Redo => (found.redo.last(), "redo"),
-            RestoreCause::Undo | RestoreCause::Restore => (found.unfinished.as_ref().or(found.undo.last()), "undo"),
+        let outcome = match (cause, &found.unfinished) {
+            // A restore that was cut off is the last one, and not yet among those that can be undone.
+            (RestoreCause::Undo, Some(_)) => unfinished::abort_locked(store, workspace, options)?,
+            _ => {
+                let (past, target) = past_of(found, cause)?;
+                let paths = paths_of(past);
+                let before = unfinished::superseded(found, &paths)?;
+                let options = RestoreOptions { paths, ..options.clone() };
+                restore_locked(store, workspace, Wish { target, cause, before }, &options)?
+            }
         };
-        let nothing = || {
-            Error::new(ErrorKind::NotFound, word, format!("restore in {}", workspace.short()), "there is none left")
-                .with_hint("`retro log` lists the steps; `retro restore REV` goes to any of them")
-        };
-        let past = past.ok_or_else(nothing)?;
-        let target = match cause {
-            RestoreCause::Redo => past.target,
-            RestoreCause::Undo | RestoreCause::Restore => past.before.ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, "undo", "restore", "it was made without a safety snapshot")
-            })?,
-        };
-        // A restore that was interrupted is not among those that can be undone yet: going back from it is a restore.
-        let is_unfinished = cause == RestoreCause::Undo && found.unfinished.is_some();
-        let cause = if is_unfinished { RestoreCause::Restore } else { cause };
-        let paths = past.paths.iter().filter_map(|path| TreePath::new(path).ok()).collect();
-        let options = RestoreOptions { paths, ..options.clone() };
-        outcomes.push(restore_locked(store, workspace, target, cause, &options)?);
+        outcomes.push(outcome);
         if options.dry_run {
             break;
         }
@@ -190,13 +204,38 @@ fn walk_back(
     Ok(outcomes)
 }
 
+/// The restore to be undone or redone, and the state that this leads to.
+fn past_of(workspace: &Workspace, cause: RestoreCause) -> Result<(&Restore, SnapshotId)> {
+    let (past, word) = match cause {
+        RestoreCause::Redo => (workspace.redo.last(), "redo"),
+        _ => (workspace.undo.last(), "undo"),
+    };
+    let nothing = || {
+        Error::new(ErrorKind::NotFound, word, format!("restore in {}", workspace.id.short()), "there is none left")
+            .with_hint("`retro log` lists the steps; `retro restore REV` goes to any of them")
+    };
+    let past = past.ok_or_else(nothing)?;
+    let target = match cause {
+        RestoreCause::Redo => past.target,
+        _ => past.before.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "undo", "restore", "it was made without a safety snapshot")
+        })?,
+    };
+    Ok((past, target))
+}
+
+/// The paths of a restore, as options have them.
+fn paths_of(restore: &Restore) -> Vec<TreePath> {
+    restore.paths.iter().filter_map(|path| TreePath::new(path).ok()).collect()
+}
+
 fn restore_locked(
     store: &Store,
     workspace: WorkspaceId,
-    target: SnapshotId,
-    cause: RestoreCause,
+    wish: Wish,
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
+    let Wish { target, cause, before } = wish;
     let state = store.state();
     let found = expect(&state, workspace)?;
     let wanted = store.snapshot(target)?;
@@ -214,8 +253,15 @@ fn restore_locked(
     }
     let step = look(store, found, &capture, stores.then_some(&mut batch))?;
     let plan = plan(store, &open_root(found)?, &step.captured, &wanted, options)?;
-    let mut outcome =
-        RestoreOutcome { plan, applied: None, before: None, before_step: None, target, target_step: wanted.step };
+    let mut outcome = RestoreOutcome {
+        plan,
+        applied: None,
+        before: None,
+        before_step: None,
+        target,
+        target_step: wanted.step,
+        cause,
+    };
     if options.dry_run {
         return Ok(outcome);
     }
@@ -228,22 +274,26 @@ fn restore_locked(
         return Ok(outcome);
     }
     remove_strays_of(&step.captured, found)?;
-    let begun = |before| {
+    let as_recorded = |now: Option<SnapshotId>| match before {
+        Before::Now => now,
+        Before::As(earlier) => earlier,
+    };
+    let begun = |now| {
         Fact::RestoreBegun(Restore {
             workspace,
-            before,
+            before: as_recorded(now),
             target,
             paths: options.paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
             cause,
             time: options.now,
         })
     };
-    outcome.before = begin(store, batch, found, &step, &wanted, options, begun)?;
+    outcome.before = as_recorded(begin(store, batch, found, &step, &wanted, options, begun)?);
     step.captured.remember(store);
     outcome.before_step = outcome.before.map(|id| store.snapshot(id).map(|before| before.step)).transpose()?;
     let root = open_root(found)?;
     let applied = apply(store, &root, &outcome.plan, &Options { durable: false, progress: options.progress })
-        .map_err(|e| e.with_hint("run `retro restore` again to finish, or `retro undo` to go back"))?;
+        .map_err(|e| e.with_hint(unfinished::WAYS_OUT))?;
     store.record(|_| Ok(vec![Fact::RestoreEnded { workspace, time: options.now }]))?;
     outcome.applied = Some(applied);
     Ok(outcome)

@@ -135,3 +135,152 @@ fn a_folder_that_is_gone_keeps_its_history() {
     ",
     );
 }
+
+/// Two steps, and a restore of the first that was cut off before it changed anything.
+fn cut_off(has_safety: bool) -> Cli {
+    use retrograde::format::facts::{Fact, Restore, RestoreCause};
+    use retrograde::time::Timestamp;
+
+    let cli = Cli::with_two_steps();
+    let disk = retrograde::disk::local::LocalDisk::open(&cli.store).unwrap();
+    let store = retrograde::store::Store::open(std::sync::Arc::new(disk)).unwrap();
+    let state = store.state();
+    let found = state.workspaces.values().next().unwrap();
+    let (workspace, target) = (found.id, found.steps[&1]);
+    let (before, cause) = (found.head.filter(|_| has_safety), RestoreCause::Restore);
+    let begun = Restore { workspace, before, target, paths: Vec::new(), cause, time: Timestamp(0) };
+    store.record(|_| Ok(vec![Fact::RestoreBegun(begun)])).unwrap();
+    cli
+}
+
+#[test]
+fn a_restore_that_was_cut_off_is_announced_by_whatever_comes_next() {
+    let cli = cut_off(true);
+    let warning = "! warning: the restore of s1 [short] was cut off; `retro restore --continue` finishes it, \
+                   `retro restore --abort` goes back";
+    cli.check("snap", &format!("\n| s2 [short]  no change  [span]\n| {warning}\n"));
+    cli.check("snap -q", &format!("\n| {warning}\n"));
+    cli.check("diff", &format!("\n| {warning}\n"));
+    cli.check(
+        "log",
+        &format!(
+            "
+            | @ s2  [short]  [time]  +1 ~1 -0  second
+            |   s1  [short]  [time]  +2 ~0 -0  first
+            | {warning}
+        "
+        ),
+    );
+    for line in ["status", "show"] {
+        let ran = cli.run(&[line]);
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert!(said.starts_with("warning: the restore of s1 ") && said.lines().count() == 1, "{line}: {said}");
+    }
+    let unfinished = &cli.json("status --json")[0]["unfinished_restore"];
+    assert_eq!((&unfinished["cause"], &unfinished["paths"]), (&"restore".into(), &serde_json::json!([])));
+    assert_eq!(&cli.json("snap --json")[0]["unfinished_restore"], unfinished);
+    cli.run(&["restore", "--abort"]).expect(0);
+    assert_eq!(cli.json("snap --json")[0]["unfinished_restore"], serde_json::Value::Null);
+    cli.check("snap", "s2 [short]  no change  [span]");
+}
+
+#[test]
+fn a_restore_that_was_cut_off_is_finished() {
+    let cli = cut_off(true);
+    cli.check(
+        "restore --continue --dry-run",
+        "
+        | write   a.txt  0644  14 B
+        | remove  c.txt
+        | s1 [short]  would change 2 paths
+    ",
+    );
+    cli.check(
+        "restore --continue",
+        "
+        | restored s1 [short]  1 written, 1 removed  [span]
+        | before it was s2 [short]; `retro undo` goes back there
+    ",
+    );
+    assert_eq!(cli.read("a.txt"), b"one\ntwo\nthree\n");
+    cli.check(
+        "restore --continue",
+        "
+        | ! error: continue restore in [short]: none was cut off
+        | ! hint: `retro restore REV` begins one; `retro undo` takes the last one back
+        | exit 3
+    ",
+    );
+}
+
+#[test]
+fn a_restore_that_was_cut_off_is_taken_back() {
+    let cli = cut_off(true);
+    cli.write("a.txt", b"half way\n");
+    cli.check(
+        "restore --abort --dry-run",
+        "
+        | write   a.txt  0644  12 B
+        | s2 [short]  would change 1 path
+    ",
+    );
+    let aborted = &cli.json("restore --abort --json")[0];
+    assert_eq!(
+        (&aborted["cause"], &aborted["target_step"], &aborted["before_step"]),
+        (&"abort".into(), &2.into(), &3.into())
+    );
+    assert_eq!(cli.read("a.txt"), b"one\n2\nthree\n");
+    cli.check(
+        "restore --abort",
+        "
+        | ! error: abort restore in [short]: none was cut off
+        | ! hint: `retro restore REV` begins one; `retro undo` takes the last one back
+        | exit 3
+    ",
+    );
+    let cli = cut_off(true);
+    cli.write("a.txt", b"half way\n");
+    cli.check(
+        "restore --abort",
+        "
+        | back at s2 [short]  1 written  [span]
+        | what was there is kept as s3 [short]
+    ",
+    );
+}
+
+#[test]
+fn without_a_safety_snapshot_a_restore_that_was_cut_off_cannot_be_taken_back() {
+    let cli = cut_off(false);
+    cli.check(
+        "restore --abort",
+        "
+        | ! error: abort restore in [short]: it was made without a safety snapshot, so that nobody knows the state before it
+        | ! hint: `retro restore --continue` finishes it; `retro restore REV` goes to another step
+        | exit 3
+    ",
+    );
+    cli.check(
+        "diff",
+        "
+        | ! warning: the restore of s1 [short] was cut off; `retro restore --continue` finishes it, `retro restore REV` goes to another step
+    ",
+    );
+    cli.check(
+        "restore --continue",
+        "
+        | restored s1 [short]  1 written, 1 removed  [span]
+        | the state before was not recorded: there is no way back to it
+    ",
+    );
+}
+
+#[test]
+fn finishing_and_taking_back_have_no_arguments_of_their_own() {
+    let cli = Cli::with_two_steps();
+    for line in ["--continue s1", "--abort s1", "--continue --abort", "--continue --into x", "--abort -- a.txt"] {
+        let words: Vec<&str> = std::iter::once("restore").chain(line.split(' ')).collect();
+        cli.run(&words).expect(2);
+    }
+    cli.run(&["restore"]).expect(2);
+}

@@ -212,7 +212,7 @@ fn what_git_ignores_is_left_out_where_that_is_asked_for() {
         | s1 [short]  +1 ~0 -0  [span]
         | ! recording $WS in $STORE (workspace [short])
         | ! leaving out [built-in]
-        | ! leaving out what .gitignore files name, as retro.toml says
+        | ! what .gitignore files name is left out too, as retro.toml says
     ",
     );
 }

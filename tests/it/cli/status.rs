@@ -37,58 +37,6 @@ fn long_lists_are_cut() {
 }
 
 #[test]
-fn a_restore_that_was_cut_off_is_announced() {
-    use retrograde::format::facts::{Fact, Restore, RestoreCause};
-    use retrograde::time::Timestamp;
-
-    let cli = Cli::with_two_steps();
-    let disk = retrograde::disk::local::LocalDisk::open(&cli.store).unwrap();
-    let store = retrograde::store::Store::open(std::sync::Arc::new(disk)).unwrap();
-    let state = store.state();
-    let found = state.workspaces.values().next().unwrap();
-    let (workspace, before, target) = (found.id, found.head, found.steps[&1]);
-    let cause = RestoreCause::Restore;
-    let begun = Restore { workspace, before, target, paths: Vec::new(), cause, time: Timestamp(0) };
-    store.record(|_| Ok(vec![Fact::RestoreBegun(begun)])).unwrap();
-    cli.check(
-        "status",
-        "
-        | workspace  $WS  ([short])
-        | store      $STORE  ([size])
-        | last step  s2 [short]  [age]  second
-        | content    3 files, 16 B
-        | excludes   [built-in]
-        | the restore of s1 [short] was interrupted
-        |   `retro restore [short]` finishes it, `retro restore [short]` takes it back
-        | changed    nothing since s2
-    ",
-    );
-    assert_eq!(cli.json("status --json")[0]["unfinished_restore"]["target"], target.to_string());
-    cli.check("snap", "
-        | s2 [short]  no change  [span]
-        | ! note: the restore of [short] was interrupted; `retro restore [short]` finishes it, `retro restore [short]` takes it back
-    ");
-    cli.check(
-        "restore s1",
-        "
-        | restored s1 [short]  1 written, 1 removed  [span]
-        | before it was s2 [short]; `retro undo` goes back there
-    ",
-    );
-    cli.check(
-        "status",
-        "
-        | workspace  $WS  ([short])
-        | store      $STORE  ([size])
-        | last step  s1 [short]  [age]  first  (restored; s2 was taken last)
-        | content    2 files, 16 B
-        | excludes   [built-in]
-        | changed    nothing since s1
-    ",
-    );
-}
-
-#[test]
 fn without_a_store_or_workspace_it_says_what_to_do_and_creates_nothing() {
     let cli = Cli::new();
     cli.check(

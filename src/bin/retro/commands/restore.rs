@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::format::facts::RestoreCause;
 use retrograde::id::SnapshotId;
 use retrograde::ops::ls::find;
 use retrograde::ops::register::root_of;
-use retrograde::ops::restore::{RestoreOptions, RestoreOutcome, restore, restore_into};
+use retrograde::ops::restore::{RestoreOptions, RestoreOutcome, abort, restore, restore_into, resume};
 use retrograde::path::TreePath;
 use retrograde::progress::Progress;
 use retrograde::workspace::config::Config;
@@ -20,7 +21,10 @@ use crate::views::{human, progress, restored, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
     let mut opened = context.open()?;
-    let target = opened.resolve(&arguments.rev)?;
+    let Some(rev) = &arguments.rev else {
+        return unfinished(context, opened, arguments);
+    };
+    let target = opened.resolve(rev)?;
     let paths = opened.tree_paths(&arguments.paths)?;
     if let Some(dir) = &arguments.into {
         return into(context, &opened, target, &paths, dir);
@@ -34,8 +38,23 @@ pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
     let outcome = restore(&opened.store, id, target, &RestoreOptions { paths, ..options })?;
     drop(progress);
     opened.refresh();
-    print(context, &opened, &outcome, "restored", arguments.how)?;
-    way_back(context, &opened, &outcome, "`retro undo` goes back there")?;
+    print(context, &opened, &outcome, arguments.how)?;
+    way_back(context, &opened, &outcome)?;
+    Ok(exit::DONE)
+}
+
+/// Finishes a restore that was cut off, or goes back from it.
+fn unfinished(context: &mut Context, mut opened: Opened, arguments: &Restore) -> Result<u8> {
+    let workspace = opened.workspace()?;
+    let id = workspace.id;
+    let config = context.config(&root_of(workspace))?;
+    let progress = progress::reporter(&context.out);
+    let options = options(context, &opened, arguments.how, &config, &*progress);
+    let outcome = if arguments.abort { abort } else { resume }(&opened.store, id, &options)?;
+    drop(progress);
+    opened.refresh();
+    print(context, &opened, &outcome, arguments.how)?;
+    way_back(context, &opened, &outcome)?;
     Ok(exit::DONE)
 }
 
@@ -59,13 +78,7 @@ pub(super) fn options<'a>(
 }
 
 /// Prints what was done to the workspace, or would be.
-pub(super) fn print(
-    context: &mut Context,
-    opened: &Opened,
-    outcome: &RestoreOutcome,
-    word: &str,
-    how: Rewriting,
-) -> Result<()> {
+pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome, how: Rewriting) -> Result<()> {
     let millis = context.millis();
     let elapsed = human::duration(context.started.elapsed());
     let out = &mut context.out;
@@ -85,6 +98,11 @@ pub(super) fn print(
         let count = if outcome.plan.is_empty() { "nothing" } else { &count };
         return out.summary(format_args!("{target}  {word} {count}"));
     };
+    let word = match outcome.cause {
+        RestoreCause::Restore => "restored",
+        RestoreCause::Undo | RestoreCause::Abort => "back at",
+        RestoreCause::Redo => "again at",
+    };
     out.summary(format_args!("{word} {target}  {}  {elapsed}", restored::counts(applied)))?;
     for kept in &applied.kept {
         let warning = palette.warning;
@@ -94,7 +112,7 @@ pub(super) fn print(
 }
 
 /// Says where the workspace was before, and how to get there again.
-pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome, how: &str) -> Result<()> {
+pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome) -> Result<()> {
     let out = &mut context.out;
     if out.is_json || outcome.applied.is_none() || outcome.before == Some(outcome.target) {
         return Ok(());
@@ -102,7 +120,15 @@ pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &Restore
     match outcome.before {
         Some(before) => {
             let before = steps::name_in(opened.workspace_if_any(), before, &out.palette);
-            out.summary(format_args!("before it was {before}; {how}"))
+            match outcome.cause {
+                RestoreCause::Restore | RestoreCause::Redo => {
+                    out.summary(format_args!("before it was {before}; `retro undo` goes back there"))
+                }
+                RestoreCause::Undo => {
+                    out.summary(format_args!("before it was {before}; `retro redo` goes there again"))
+                }
+                RestoreCause::Abort => out.summary(format_args!("what was there is kept as {before}")),
+            }
         }
         None => out.summary(format_args!("the state before was not recorded: there is no way back to it")),
     }

@@ -53,6 +53,7 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
         introduce(&context.out, &opened, &place.root, workspace, &config)?;
     }
     print(context, &outcome)?;
+    context.warn_of_unfinished(&opened);
     Ok(exit::DONE)
 }
 
@@ -113,7 +114,7 @@ fn introduce(out: &Output, opened: &Opened, root: &Path, workspace: WorkspaceId,
         out.note(format_args!("leaving out {some} ... ({count}; `retro status` lists them)"));
     }
     if rules.has_gitignore() {
-        out.note(format_args!("leaving out what .gitignore files name, as retro.toml says"));
+        out.note(format_args!("what .gitignore files name is left out too, as retro.toml says"));
     }
     Ok(())
 }
@@ -136,10 +137,6 @@ fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {
     if let Some(still_there) = human::still_there(outcome.left_out) {
         out.note(format_args!("note: {still_there}"));
     }
-    if let Some(unfinished) = &outcome.unfinished {
-        let (target, ways) = (unfinished.target.short(), restored::ways_out(unfinished));
-        out.note(format_args!("note: the restore of {target} was interrupted; {ways}"));
-    }
     Ok(())
 }
 
@@ -156,5 +153,6 @@ fn shape(outcome: &SnapOutcome, millis: u64) -> Object {
         .field("left_out", outcome.left_out)
         .list("omitted", outcome.omitted.iter().map(json::omission))
         .field("stored_bytes", outcome.stored_bytes)
+        .object("unfinished_restore", outcome.unfinished.as_ref().map(restored::unfinished))
         .field("millis", millis)
 }

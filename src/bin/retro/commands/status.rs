@@ -5,7 +5,6 @@ use retrograde::format::snapshot::Omission;
 use retrograde::ops::register::root_of;
 use retrograde::ops::status::{Status, status};
 use retrograde::path::TreePath;
-use retrograde::store::Workspace;
 
 use crate::context::{Context, Opened};
 use crate::exit;
@@ -29,6 +28,7 @@ pub(super) fn run(context: &mut Context) -> Result<u8> {
         context.out.line(format_args!("{}", shape(&found, &opened).finish()))?;
     } else {
         let palette = context.out.palette;
+        context.warn_of_unfinished(&opened);
         for line in lines(context, &found, &opened, &palette) {
             context.out.line(format_args!("{line}"))?;
         }
@@ -57,12 +57,6 @@ fn lines(context: &Context, status: &Status, opened: &Opened, palette: &Palette)
     rules.for_each(|line| fact("", line));
     if !status.excluded.is_empty() {
         fact("left out", shortened(status.excluded.iter().map(TreePath::to_string).collect(), ", "));
-    }
-    if let Some(unfinished) = &workspace.unfinished {
-        let target = steps::name_in(Some(workspace), unfinished.target, palette);
-        let warning = palette.warning;
-        lines.push(format!("{warning}the restore of{warning:#} {target} {warning}was interrupted{warning:#}"));
-        lines.push(format!("  {}", restored::ways_out(unfinished)));
     }
     lines.extend(omitted(&status.omitted, palette));
     lines.extend(changed(status, palette));
@@ -156,16 +150,6 @@ fn shape(status: &Status, opened: &Opened) -> Object {
         .field("bytes", status.counts.bytes)
         .field("store_bytes", status.store_bytes)
         .field("budget_bytes", status.budget_bytes)
-        .object("unfinished_restore", unfinished(workspace))
+        .object("unfinished_restore", workspace.unfinished.as_ref().map(restored::unfinished))
         .field("damage", &status.damage)
-}
-
-fn unfinished(workspace: &Workspace) -> Option<Object> {
-    let restore = workspace.unfinished.as_ref()?;
-    Some(
-        Object::new()
-            .field("target", restore.target.to_string())
-            .field("before", restore.before.map(|id| id.to_string()))
-            .field("time", restore.time.rfc3339()),
-    )
 }

@@ -11,11 +11,11 @@ use crate::exit;
 use crate::views::progress;
 
 pub(super) fn undo(context: &mut Context, count: u64, how: Rewriting) -> Result<u8> {
-    walk(context, count, how, restore::undo, ["back at", "`retro redo` goes there again"])
+    walk(context, count, how, restore::undo)
 }
 
 pub(super) fn redo(context: &mut Context, how: Rewriting) -> Result<u8> {
-    walk(context, 1, how, restore::redo, ["again at", "`retro undo` goes back there"])
+    walk(context, 1, how, restore::redo)
 }
 
 type Walk = fn(
@@ -25,7 +25,7 @@ type Walk = fn(
     &restore::RestoreOptions<'_>,
 ) -> Result<Vec<restore::RestoreOutcome>>;
 
-fn walk(context: &mut Context, count: u64, how: Rewriting, walk: Walk, [word, hint]: [&str; 2]) -> Result<u8> {
+fn walk(context: &mut Context, count: u64, how: Rewriting, walk: Walk) -> Result<u8> {
     let mut opened = context.open()?;
     let workspace = opened.workspace()?;
     let id = workspace.id;
@@ -35,7 +35,7 @@ fn walk(context: &mut Context, count: u64, how: Rewriting, walk: Walk, [word, hi
     let outcomes = walk(&opened.store, id, count, &options(context, &opened, how, &config, &*progress))?;
     drop(progress);
     opened.refresh();
-    outcomes.iter().try_for_each(|outcome| print(context, &opened, outcome, word, how))?;
-    outcomes.last().map_or(Ok(()), |last| way_back(context, &opened, last, hint))?;
+    outcomes.iter().try_for_each(|outcome| print(context, &opened, outcome, how))?;
+    outcomes.last().map_or(Ok(()), |last| way_back(context, &opened, last))?;
     Ok(exit::DONE)
 }

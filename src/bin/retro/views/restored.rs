@@ -1,12 +1,14 @@
 //! What a restore did, or would do.
 
-use retrograde::format::facts::Restore;
+use retrograde::format::facts::{Restore, RestoreCause};
 use retrograde::ops::restore::RestoreOutcome;
+use retrograde::store::Workspace;
 use retrograde::workspace::materialize::{Action, Applied, Kept};
 
 use super::color::Palette;
 use super::human;
 use super::json::Object;
+use super::steps;
 
 /// One change to the workspace on one line; the same for a dry run and for the real one.
 pub(crate) fn action(action: &Action, palette: &Palette) -> String {
@@ -25,12 +27,39 @@ pub(crate) fn action(action: &Action, palette: &Palette) -> String {
     format!("{style}{word:<6}{style:#}  {}{slash}{detail}", action.path())
 }
 
-/// What to do about a restore that was cut off.
-pub(crate) fn ways_out(unfinished: &Restore) -> String {
-    let finish = format!("`retro restore {}` finishes it", unfinished.target.short());
-    match unfinished.before {
-        Some(before) => format!("{finish}, `retro restore {}` takes it back", before.short()),
-        None => finish,
+/// That a restore was cut off, and what to do about it.
+pub(crate) fn cut_off(unfinished: &Restore, workspace: &Workspace) -> String {
+    let target = steps::name_in(Some(workspace), unfinished.target, &Palette::new(false));
+    let what = match unfinished.cause {
+        RestoreCause::Abort => "going back to",
+        RestoreCause::Restore | RestoreCause::Undo | RestoreCause::Redo => "the restore of",
+    };
+    let back = match workspace.before_unfinished() {
+        None => "`retro restore REV` goes to another step",
+        Some(before) if before == unfinished.target => return format!("{what} {target} was cut off; {FINISH}"),
+        Some(_) => "`retro restore --abort` goes back",
+    };
+    format!("{what} {target} was cut off; {FINISH}, {back}")
+}
+
+const FINISH: &str = "`retro restore --continue` finishes it";
+
+/// A restore that was cut off in JSON.
+pub(crate) fn unfinished(unfinished: &Restore) -> Object {
+    Object::new()
+        .field("target", unfinished.target.to_string())
+        .field("before", unfinished.before.map(|id| id.to_string()))
+        .field("cause", cause(unfinished.cause))
+        .list("paths", unfinished.paths.iter().map(|path| Object::new().bytes("path", path)))
+        .field("time", unfinished.time.rfc3339())
+}
+
+fn cause(cause: RestoreCause) -> &'static str {
+    match cause {
+        RestoreCause::Restore => "restore",
+        RestoreCause::Undo => "undo",
+        RestoreCause::Redo => "redo",
+        RestoreCause::Abort => "abort",
     }
 }
 
@@ -58,6 +87,7 @@ pub(crate) fn shape(outcome: &RestoreOutcome, millis: u64) -> Object {
         .field("target_step", outcome.target_step)
         .field("before", outcome.before.map(|id| id.to_string()))
         .field("before_step", outcome.before_step)
+        .field("cause", cause(outcome.cause))
         .field("applied", outcome.applied.is_some())
         .list("actions", outcome.plan.iter().map(action_shape))
         .field("written", applied.written)

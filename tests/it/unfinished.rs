@@ -1,0 +1,246 @@
+//! A restore that was cut off: known, finished, taken back, superseded.
+
+use retrograde::error::{ErrorKind, Result};
+use retrograde::format::facts::{Fact, Restore, RestoreCause};
+use retrograde::id::SnapshotId;
+use retrograde::ops::restore::{RestoreOptions, RestoreOutcome, abort, resume};
+use retrograde::progress::Silent;
+use retrograde::store::Workspace;
+use retrograde::time::now;
+
+use crate::support::recorder::Recorder;
+
+/// What a restore that was killed half-way leaves: it has begun, and one of its files is written.
+struct Killed {
+    recorder: Recorder,
+    first: SnapshotId,
+    before: SnapshotId,
+}
+
+impl Killed {
+    fn new(cause: RestoreCause, paths: &[&str], safety: bool) -> Self {
+        let recorder = Recorder::new();
+        let write = |content: &[u8]| ["a", "b", "c"].iter().for_each(|path| recorder.write(path, content));
+        write(b"old");
+        let first = recorder.snap().snapshot;
+        write(b"new");
+        let before = recorder.snap().snapshot;
+        let killed = Self { recorder, first, before };
+        killed.begin(cause, paths, safety.then_some(before));
+        killed.recorder.write("a", b"old");
+        killed
+    }
+
+    fn begin(&self, cause: RestoreCause, paths: &[&str], before: Option<SnapshotId>) {
+        let workspace = self.recorder.workspace;
+        let paths = paths.iter().map(|path| path.as_bytes().to_vec()).collect();
+        let begun = Restore { workspace, before, target: self.first, paths, cause, time: now() };
+        self.recorder.store.record(|_| Ok(vec![Fact::RestoreBegun(begun.clone())])).unwrap();
+    }
+
+    fn run(&self, what: Run, dry_run: bool, safety: bool) -> Result<RestoreOutcome> {
+        let store_root = self.recorder.store_root();
+        let options = RestoreOptions {
+            paths: Vec::new(),
+            safety,
+            dry_run,
+            config: &self.recorder.config,
+            store_root: Some(&store_root),
+            now: now(),
+            progress: &Silent,
+        };
+        what(&self.recorder.store, self.recorder.workspace, &options)
+    }
+
+    fn resume(&self) -> RestoreOutcome {
+        self.run(resume, false, true).unwrap()
+    }
+
+    fn abort(&self) -> RestoreOutcome {
+        self.run(abort, false, true).unwrap()
+    }
+
+    fn contents(&self) -> String {
+        ["a", "b", "c"].map(|path| String::from_utf8(self.recorder.read(path)).unwrap()).join(" ")
+    }
+
+    fn workspace(&self) -> Workspace {
+        self.recorder.store.state().workspaces[&self.recorder.workspace].clone()
+    }
+}
+
+type Run = fn(&retrograde::store::Store, retrograde::id::WorkspaceId, &RestoreOptions<'_>) -> Result<RestoreOutcome>;
+
+#[test]
+fn it_is_finished_and_undoing_leads_to_the_state_before_the_first_begin() {
+    let killed = Killed::new(RestoreCause::Restore, &[], true);
+    // Work done meanwhile is replaced, and kept in history.
+    killed.recorder.write("c", b"meanwhile");
+    let planned = killed.run(resume, true, true).unwrap();
+    assert!(planned.applied.is_none() && killed.contents() == "old new meanwhile");
+    assert!(killed.workspace().unfinished.is_some(), "a dry run changes nothing");
+    let outcome = killed.resume();
+    assert_eq!(
+        (outcome.target, outcome.before, outcome.cause),
+        (killed.first, Some(killed.before), RestoreCause::Restore)
+    );
+    assert_eq!(outcome.plan, planned.plan);
+    assert_eq!(killed.contents(), "old old old");
+    let workspace = killed.workspace();
+    assert_eq!((workspace.unfinished.clone(), workspace.head), (None, Some(killed.first)));
+    let half_way = killed.recorder.store.snapshot(workspace.steps[&3]).unwrap();
+    let kept = killed.recorder.store.folder(half_way.root).unwrap();
+    assert_eq!(kept[2].size, "meanwhile".len() as u64, "what was done meanwhile is a step");
+    assert!(!killed.recorder.snap().recorded);
+    killed.recorder.undo();
+    assert_eq!(killed.contents(), "new new new");
+    killed.recorder.redo();
+    assert_eq!(killed.contents(), "old old old");
+}
+
+#[test]
+fn it_is_taken_back_as_if_it_had_never_begun() {
+    let killed = Killed::new(RestoreCause::Restore, &[], true);
+    killed.recorder.write("c", b"meanwhile");
+    assert!(killed.run(abort, true, true).unwrap().applied.is_none() && killed.contents() == "old new meanwhile");
+    let outcome = killed.abort();
+    assert_eq!((outcome.target, outcome.cause), (killed.before, RestoreCause::Abort));
+    assert_eq!(killed.contents(), "new new new");
+    let workspace = killed.workspace();
+    assert_eq!((workspace.unfinished.clone(), workspace.head), (None, Some(killed.before)));
+    assert!(workspace.undo.is_empty() && workspace.redo.is_empty());
+    assert_eq!(outcome.before, Some(workspace.steps[&3]), "what was there is a step");
+    assert!(!killed.recorder.snap().recorded, "the workspace is exactly what it was before");
+}
+
+#[test]
+fn after_an_abort_what_can_be_undone_and_redone_is_as_before() {
+    let killed = Killed::new(RestoreCause::Restore, &[], true);
+    killed.resume();
+    killed.recorder.undo();
+    let calm = killed.workspace();
+    assert_eq!((calm.undo.len(), calm.redo.len()), (0, 1));
+    for cause in [RestoreCause::Restore, RestoreCause::Redo] {
+        killed.begin(cause, &[], calm.head);
+        killed.recorder.write("a", b"old");
+        killed.abort();
+        let workspace = killed.workspace();
+        assert_eq!((workspace.undo, workspace.redo, workspace.head), (calm.undo.clone(), calm.redo.clone(), calm.head));
+        assert_eq!(killed.contents(), "new new new");
+    }
+    killed.recorder.redo();
+    assert_eq!(killed.contents(), "old old old");
+}
+
+#[test]
+fn a_redo_that_was_cut_off_is_finished_as_a_redo() {
+    let killed = Killed::new(RestoreCause::Restore, &[], true);
+    killed.resume();
+    killed.recorder.undo();
+    killed.begin(RestoreCause::Redo, &[], Some(killed.before));
+    let outcome = killed.resume();
+    assert_eq!((outcome.cause, killed.contents()), (RestoreCause::Redo, "old old old".to_owned()));
+    let workspace = killed.workspace();
+    assert_eq!((workspace.undo.len(), workspace.redo.len()), (1, 0));
+}
+
+#[test]
+fn an_abort_that_was_cut_off_is_finished_by_either() {
+    for what in [resume as Run, abort as Run] {
+        let killed = Killed::new(RestoreCause::Restore, &[], true);
+        let (workspace, half_way) = (killed.recorder.workspace, killed.recorder.snap().snapshot);
+        let begun = Restore {
+            workspace,
+            before: Some(half_way),
+            target: killed.before,
+            paths: Vec::new(),
+            cause: RestoreCause::Abort,
+            time: now(),
+        };
+        killed.recorder.store.record(|_| Ok(vec![Fact::RestoreBegun(begun.clone())])).unwrap();
+        killed.recorder.write("b", b"meanwhile");
+        killed.run(what, false, true).unwrap();
+        let workspace = killed.workspace();
+        assert_eq!((killed.contents(), workspace.head), ("new new new".to_owned(), Some(killed.before)));
+        assert!(workspace.unfinished.is_none() && workspace.undo.is_empty());
+    }
+}
+
+#[test]
+fn a_restore_of_some_paths_is_finished_and_taken_back_for_those_alone() {
+    for is_finished in [true, false] {
+        let killed = Killed::new(RestoreCause::Restore, &["a", "b"], true);
+        killed.recorder.write("c", b"meanwhile");
+        if is_finished {
+            killed.resume()
+        } else {
+            killed.abort()
+        };
+        let expected = if is_finished { "old old meanwhile" } else { "new new meanwhile" };
+        assert_eq!(killed.contents(), expected);
+        assert!(killed.workspace().unfinished.is_none());
+        if is_finished {
+            killed.recorder.undo();
+            assert_eq!(killed.contents(), "new new meanwhile");
+        }
+    }
+}
+
+#[test]
+fn without_a_safety_snapshot_it_can_only_be_finished() {
+    let killed = Killed::new(RestoreCause::Restore, &[], false);
+    let error = killed.run(abort, false, true).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("without a safety snapshot"), "{error}");
+    assert!(error.hint().unwrap().contains("--continue"));
+    assert_eq!(killed.contents(), "old new new");
+    assert_eq!(killed.resume().before, None);
+    assert_eq!(killed.contents(), "old old old");
+    // The half-way state is a step all the same, and can be gone to by name.
+    killed.recorder.restore(killed.workspace().steps[&3]);
+    assert_eq!(killed.contents(), "old new new");
+}
+
+#[test]
+fn where_none_was_cut_off_both_say_so() {
+    let killed = Killed::new(RestoreCause::Restore, &[], true);
+    killed.resume();
+    let sequence = killed.recorder.store.state().sequence;
+    for (what, word) in [(resume as Run, "continue"), (abort as Run, "abort")] {
+        let error = killed.run(what, false, true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().starts_with(word), "{error}");
+    }
+    assert_eq!(killed.recorder.store.state().sequence, sequence);
+}
+
+#[test]
+fn a_new_restore_takes_its_place_if_it_covers_the_same_paths() {
+    let killed = Killed::new(RestoreCause::Restore, &[], true);
+    killed.recorder.write("c", b"third");
+    let third = killed.recorder.snap();
+    assert!(third.recorded && third.unfinished.is_some(), "snapshots are taken meanwhile");
+    let error = killed.recorder.restore_with(killed.first, &["a"], false).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.hint().unwrap().contains("--abort"));
+    let outcome = killed.recorder.restore(killed.first);
+    assert_eq!((outcome.before, killed.contents()), (Some(killed.before), "old old old".to_owned()));
+    assert!(killed.workspace().unfinished.is_none());
+    killed.recorder.undo();
+    assert_eq!(killed.contents(), "new new new", "undoing leads to the state before the first begin");
+
+    let killed = Killed::new(RestoreCause::Restore, &["a"], true);
+    assert_eq!(killed.recorder.restore_with(killed.first, &["b"], false).unwrap_err().kind(), ErrorKind::Conflict);
+    killed.recorder.restore_with(killed.first, &["b", "a"], false).unwrap();
+    assert_eq!(killed.contents(), "old old new");
+    assert!(killed.workspace().unfinished.is_none());
+}
+
+#[test]
+fn undo_takes_back_what_was_cut_off_first() {
+    let killed = Killed::new(RestoreCause::Restore, &[], true);
+    assert_eq!(killed.recorder.undo().cause, RestoreCause::Abort);
+    assert_eq!(killed.contents(), "new new new");
+    let workspace = killed.workspace();
+    assert!(workspace.unfinished.is_none() && workspace.undo.is_empty() && workspace.redo.is_empty());
+}
