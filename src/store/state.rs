@@ -171,3 +171,48 @@ impl Workspace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+    use crate::format::facts::{Fact, Restore, RestoreCause};
+    use crate::id::{Digest, SnapshotId, WorkspaceId};
+    use crate::time::Timestamp;
+
+    const WORKSPACE: WorkspaceId = WorkspaceId([1; 16]);
+
+    fn snapshot(number: u8) -> SnapshotId {
+        SnapshotId(Digest::of(&[number]))
+    }
+
+    fn restore(state: &mut State, cause: RestoreCause, target: u8) {
+        let (workspace, time) = (WORKSPACE, Timestamp(0));
+        let before = state.workspaces[&WORKSPACE].head;
+        let begun = Restore { workspace, before, target: snapshot(target), paths: Vec::new(), cause, time };
+        state.apply(Fact::RestoreBegun(begun));
+        state.apply(Fact::RestoreEnded { workspace, time });
+    }
+
+    /// J4.
+    #[test]
+    fn what_can_be_undone_and_redone_follows_from_causes() {
+        let mut state = State::default();
+        state.apply(Fact::WorkspaceAdded { workspace: WORKSPACE, root: b"/w".to_vec(), time: Timestamp(0) });
+        let steps = [
+            (RestoreCause::Restore, 1, 1, 0),
+            (RestoreCause::Restore, 2, 2, 0),
+            (RestoreCause::Abort, 3, 2, 0),
+            (RestoreCause::Undo, 1, 1, 1),
+            (RestoreCause::Abort, 3, 1, 1),
+            (RestoreCause::Redo, 2, 2, 0),
+            (RestoreCause::Undo, 1, 1, 1),
+            (RestoreCause::Restore, 4, 2, 0),
+        ];
+        for (at, (cause, target, undo, redo)) in steps.into_iter().enumerate() {
+            restore(&mut state, cause, target);
+            let found = &state.workspaces[&WORKSPACE];
+            assert_eq!((found.undo.len(), found.redo.len(), found.head), (undo, redo, Some(snapshot(target))), "{at}");
+            assert_eq!((&found.unfinished, found.before_unfinished()), (&None, None));
+        }
+    }
+}

@@ -174,6 +174,27 @@ fn journals() {
     assert_eq!(journal::decode(&bytes[..bytes.len() - 1], STORE).unwrap().groups.len(), 0);
 }
 
+/// F1: what an abort leaves.
+#[test]
+fn facts_of_an_abort() {
+    let begun = Restore {
+        workspace: WORKSPACE,
+        before: Some(SnapshotId(Digest::of(b"half way"))),
+        target: SnapshotId(Digest::of(b"before")),
+        paths: Vec::new(),
+        cause: RestoreCause::Abort,
+        time: TIME,
+    };
+    let list = vec![Fact::RestoreBegun(begun), Fact::RestoreEnded { workspace: WORKSPACE, time: TIME }];
+    assert_example("facts", &facts::encode(&list));
+    assert_eq!(facts::decode(&example("facts")), Ok(list));
+    let mut unknown = example("facts");
+    let cause = unknown.len() - (1 + 16 + 9) - 9 - 1;
+    assert_eq!(unknown[cause], 3);
+    unknown[cause] = 4;
+    assert!(facts::decode(&unknown).is_err(), "a cause that is not known is corrupt");
+}
+
 /// X1, X2.
 #[test]
 fn indexes() {

@@ -13,6 +13,7 @@ mod export;
 mod help;
 mod import;
 mod init;
+mod killed;
 mod log;
 mod ls;
 mod restore;

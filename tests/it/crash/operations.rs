@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
 use retrograde::error::{ErrorKind, Result};
+use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::id::{Digest, SnapshotId, TreeId, WorkspaceId};
 use retrograde::ops::register::{Guard, register, resolve_folder};
-use retrograde::ops::restore::{RestoreOptions, restore, undo};
+use retrograde::ops::restore::{RestoreOptions, abort, restore, resume, undo};
 use retrograde::ops::snap::{SnapOptions, snap};
 use retrograde::ops::tag::{pin, tag};
 use retrograde::progress::Silent;
@@ -58,6 +59,22 @@ fn restoring_and_undoing() {
     try_operation("restore and undo", 3_000, |bench, store| {
         restore(store, bench.workspace, bench.first, &bench.restore_options())?;
         undo(store, bench.workspace, 1, &bench.restore_options()).map(drop)
+    });
+}
+
+#[test]
+fn finishing_a_restore_that_was_cut_off() {
+    try_operation("restore --continue", 2_000, |bench, store| {
+        bench.cut_off(store)?;
+        resume(store, bench.workspace, &bench.restore_options()).map(drop)
+    });
+}
+
+#[test]
+fn going_back_from_a_restore_that_was_cut_off() {
+    try_operation("restore --abort", 2_000, |bench, store| {
+        bench.cut_off(store)?;
+        abort(store, bench.workspace, &bench.restore_options()).map(drop)
     });
 }
 
@@ -186,6 +203,19 @@ impl Bench {
             progress: &Silent,
         };
         snap(store, self.workspace, &options).map(|outcome| outcome.snapshot)
+    }
+
+    /// What a restore of the first snapshot leaves that was killed before it changed anything.
+    fn cut_off(&self, store: &Store) -> Result<()> {
+        let begun = Restore {
+            workspace: self.workspace,
+            before: store.state().workspaces[&self.workspace].head,
+            target: self.first,
+            paths: Vec::new(),
+            cause: RestoreCause::Restore,
+            time: Timestamp(3),
+        };
+        store.record(|_| Ok(vec![Fact::RestoreBegun(begun.clone())])).map(drop)
     }
 
     fn restore_options(&self) -> RestoreOptions<'_> {

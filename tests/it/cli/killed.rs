@@ -1,0 +1,122 @@
+//! `retro restore`, killed in the middle of a few thousand files, and what comes after.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::Cli;
+use crate::support::walker::{Nodes, differences, walk};
+
+/// Enough that a restore takes many times as long as it takes to be killed.
+const FILES: usize = 4_000;
+
+/// Restores killed before one is cut off in the middle; it is nearly always the first.
+const ATTEMPTS_MAX: usize = 20;
+
+/// A workspace whose restore of `s1` was killed in the middle, and its states at both steps.
+struct Killed {
+    cli: Cli,
+    target: Nodes,
+    before: Nodes,
+}
+
+fn fill(cli: &Cli, round: usize) {
+    for number in 0..FILES {
+        let content = format!("{number} {}\n", "x".repeat(round * 40));
+        cli.write(format!("d{:02}/e{}/f{number:04}", number % 40, number % 3), content.as_bytes());
+    }
+    cli.write(format!("only-{round}/f"), b"x");
+}
+
+impl Killed {
+    fn new() -> Self {
+        let cli = Cli::new();
+        fill(&cli, 1);
+        cli.run(&["snap"]).expect(0);
+        let target = walk(&cli.workspace);
+        fill(&cli, 2);
+        std::fs::remove_dir_all(cli.workspace.join("only-1")).unwrap();
+        cli.run(&["snap"]).expect(0);
+        let before = walk(&cli.workspace);
+        for _ in 0..ATTEMPTS_MAX {
+            kill_in_the_middle(&cli);
+            if cli.json("status --json")[0]["unfinished_restore"].is_object() && walk(&cli.workspace) != before {
+                return Self { cli, target, before };
+            }
+            cli.run(&["restore", "s2"]).expect(0);
+        }
+        panic!("{ATTEMPTS_MAX} restores ended before they could be killed");
+    }
+
+    #[track_caller]
+    fn expect(&self, nodes: &Nodes) {
+        let found = walk(&self.cli.workspace);
+        assert!(found == *nodes, "{:#?}", differences(&found, nodes));
+    }
+}
+
+/// Starts a restore, waits until it has changed something, and kills it with no chance to do anything about it.
+fn kill_in_the_middle(cli: &Cli) {
+    let mut command = cli.command();
+    let mut child = command.args(["restore", "s1"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let gone = cli.workspace.join("only-2/f");
+    let samples: Vec<_> = (0..40).map(|number| cli.workspace.join(format!("d{number:02}/e0"))).collect();
+    let times = || samples.iter().map(|folder| modified(folder)).collect::<Vec<_>>();
+    let (began, before) = (Instant::now(), times());
+    while gone.exists() && times() == before && began.elapsed() < Duration::from_secs(20) {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    // What is removed goes first; a moment later files are being written.
+    std::thread::sleep(Duration::from_millis(5));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn modified(path: &Path) -> Option<std::time::SystemTime> {
+    path.metadata().ok()?.modified().ok()
+}
+
+#[test]
+fn a_killed_restore_is_announced_and_finished() {
+    let killed = Killed::new();
+    let cli = &killed.cli;
+    let half_way = walk(&cli.workspace);
+    let said = String::from_utf8(cli.run(&["log"]).stderr).unwrap();
+    assert!(said.contains("the restore of s1 ") && said.contains("--continue") && said.contains("--abort"), "{said}");
+    let planned = cli.json("restore --continue --dry-run --json");
+    assert!(planned[0]["actions"].as_array().is_some_and(|actions| !actions.is_empty()));
+    killed.expect(&half_way);
+    let done = &cli.json("restore --continue --json")[0];
+    assert_eq!((&done["actions"], &done["before_step"]), (&planned[0]["actions"], &2.into()));
+    killed.expect(&killed.target);
+    assert_eq!(cli.json("status --json")[0]["unfinished_restore"], serde_json::Value::Null);
+    assert!(cli.run(&["log"]).stderr.is_empty());
+    cli.run(&["undo"]).expect(0);
+    killed.expect(&killed.before);
+    cli.run(&["redo"]).expect(0);
+    killed.expect(&killed.target);
+}
+
+#[test]
+fn a_killed_restore_is_taken_back() {
+    let killed = Killed::new();
+    let cli = &killed.cli;
+    cli.write("only-2/meanwhile", b"by the agent");
+    let half_way = walk(&cli.workspace);
+    cli.run(&["restore", "--abort", "--dry-run"]).expect(0);
+    killed.expect(&half_way);
+    let done = &cli.json("restore --abort --json")[0];
+    killed.expect(&killed.before);
+    cli.run(&["undo"]).expect(3);
+    cli.run(&["redo"]).expect(3);
+    assert_eq!(cli.json("snap --json")[0]["recorded"], false);
+    // The half-way state, with what was done meanwhile, is a step.
+    let step = format!("s{}", done["before_step"]);
+    cli.run(&["restore", &step]).expect(0);
+    let found = walk(&cli.workspace);
+    let is_temporary = |path: &[u8]| path.windows(11).any(|part| part == b".retro-tmp-");
+    let wanted: Nodes = half_way.into_iter().filter(|(path, _)| !is_temporary(path)).collect();
+    assert!(found == wanted, "{:#?}", differences(&found, &wanted));
+}
