@@ -442,9 +442,10 @@ fn compare_with_git(seed: u64) {
         git.run(&["config", "core.ignoreCase", "true"], b"");
     }
     for path in paths.iter().filter(|_| random.below(4) == 0) {
-        if nested.as_ref().is_none_or(|folder| !path.starts_with(folder.as_str())) {
-            git.run(&["add", "-f", "--", path], b"");
-        }
+        match (&inner, nested.as_ref().and_then(|folder| path.strip_prefix(folder.as_str()))) {
+            (Some(inner), Some(path)) => inner.run(&["add", "-f", "--", path], b""),
+            _ => git.run(&["add", "-f", "--", path], b""),
+        };
     }
     let inside =
         folders.iter().filter(|folder| nested.as_ref().is_none_or(|nested| !folder.starts_with(nested.as_str())));
@@ -467,15 +468,18 @@ fn compare_with_git(seed: u64) {
             expected.folders.extend(own.folders.iter().map(moved));
         }
     }
-    let recorder = recorder(scratch, &root, ON);
+    compare(&recorder(scratch, &root, ON), &expected, &format!("seed {seed}, from `{start}`"));
+}
+
+fn compare(recorder: &Recorder, expected: &Expected, what: &str) {
     recorder.snap();
     let (mut found_files, mut found_folders) = (BTreeSet::new(), BTreeSet::new());
-    for (path, is_folder) in listed(&recorder) {
+    for (path, is_folder) in listed(recorder) {
         if is_folder { &mut found_folders } else { &mut found_files }.insert(path);
     }
     let shown = |set: &BTreeSet<Vec<u8>>| set.iter().map(|path| path.escape_ascii().to_string()).collect::<Vec<_>>();
-    assert_eq!(shown(&found_files), shown(&expected.files), "files, seed {seed}, from `{start}`");
-    assert_eq!(shown(&found_folders), shown(&expected.folders), "folders, seed {seed}, from `{start}`");
+    assert_eq!(shown(&found_files), shown(&expected.files), "files, {what}");
+    assert_eq!(shown(&found_folders), shown(&expected.folders), "folders, {what}");
 }
 
 /// What git would capture below `root`, relative to it, but for what nested repositories have.

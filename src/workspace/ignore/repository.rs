@@ -48,7 +48,7 @@ enum Tracked {
     Nothing,
     /// It cannot be read, so that nothing is known not to be tracked.
     Everything,
-    Index(GitIndex),
+    Index(Box<GitIndex>),
 }
 
 impl Repository {
@@ -109,7 +109,7 @@ impl Repository {
         if std::fs::symlink_metadata(&file).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
             return Tracked::Nothing;
         }
-        GitIndex::read(&file, self.case).map_or(Tracked::Everything, Tracked::Index)
+        GitIndex::read(&file, self.case).map_or(Tracked::Everything, |index| Tracked::Index(Box::new(index)))
     }
 }
 

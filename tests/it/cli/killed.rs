@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use retrograde::time::Stopwatch;
 
 use super::Cli;
 use crate::support::walker::{Nodes, differences, walk};
@@ -55,6 +57,13 @@ impl Killed {
     }
 }
 
+impl Drop for Killed {
+    /// What cleans up after hostile workspaces takes its time over thousands of files.
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.cli.workspace).ok();
+    }
+}
+
 /// Starts a restore, waits until it has changed something, and kills it with no chance to do anything about it.
 fn kill_in_the_middle(cli: &Cli) {
     let mut command = cli.command();
@@ -62,7 +71,7 @@ fn kill_in_the_middle(cli: &Cli) {
     let gone = cli.workspace.join("only-2/f");
     let samples: Vec<_> = (0..40).map(|number| cli.workspace.join(format!("d{number:02}/e0"))).collect();
     let times = || samples.iter().map(|folder| modified(folder)).collect::<Vec<_>>();
-    let (began, before) = (Instant::now(), times());
+    let (began, before) = (Stopwatch::start(), times());
     while gone.exists() && times() == before && began.elapsed() < Duration::from_secs(20) {
         if child.try_wait().unwrap().is_some() {
             break;
