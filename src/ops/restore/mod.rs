@@ -9,10 +9,12 @@
 //!   undone. That snapshot and the word that a restore has begun are one commit.
 //! - The plan removes only what that capture saw and the target does not have. What the target's exclude list named,
 //!   what git ignored then, or what it omitted, was there then as far as anybody knows, and is left alone.
-//! - A restore that was cut off is finished by the same restore, or taken back by an abort ([`unfinished`]); a new one
+//! - A restore that was cut off is finished by the same restore, or taken back by an abort (see [`resume`] and [`abort`]); a new one
 //!   takes its place if it covers the same paths. Whichever it is, undoing leads to the state before the first.
 //! - A dry run makes the same plan from the same code, and stops before the first commit.
 
+mod into;
+mod plan;
 mod spared;
 mod unfinished;
 
@@ -20,23 +22,20 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::capture::{CaptureOptions, Captured, lock_workspace, open_root};
-use super::ls;
 use super::register::root_of;
 use super::snap::{About, Step, expect, look, record};
-use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Fact, Restore, RestoreCause};
 use crate::format::snapshot::{Cause, Snapshot};
-use crate::format::tree::Kind;
-use crate::id::{BlobId, SnapshotId, WorkspaceId};
+use crate::id::{SnapshotId, WorkspaceId};
 use crate::path::TreePath;
 use crate::progress::Progress;
 use crate::store::{Store, Workspace};
 use crate::time::Timestamp;
-use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
-use crate::workspace::materialize::{self, Action, Applied, Filled, Options, apply};
-use spared::Spared;
+use crate::workspace::materialize::{self, Action, Applied, Options, apply};
+pub use into::restore_into;
+use plan::plan;
 pub use unfinished::{abort, resume};
 
 /// How to restore.
@@ -124,52 +123,6 @@ pub fn redo(
     options: &RestoreOptions<'_>,
 ) -> Result<Vec<RestoreOutcome>> {
     walk_back(store, workspace, count, options, RestoreCause::Redo)
-}
-
-/// Writes a snapshot, or some paths of it, into an empty or new folder elsewhere. No workspace changes.
-pub fn restore_into(
-    store: &Store,
-    snapshot: SnapshotId,
-    paths: &[TreePath],
-    folder: &Path,
-    options: &Options<'_>,
-) -> Result<Filled> {
-    let found = store.snapshot(snapshot)?;
-    if paths.is_empty() {
-        return materialize::fill(store, found.root, found.root_mode, folder, options);
-    }
-    let changes = trees_with(
-        &|id| store.tree(id),
-        None,
-        Some(found.root),
-        &TreeDiffOptions { folders: true, paths: paths.to_vec() },
-    )?;
-    let mut actions = folders_above(store, snapshot, paths)?;
-    actions.extend(changes.iter().flat_map(actions_of));
-    actions.push(Action::SetFolderMode { path: TreePath::root(), mode: found.root_mode });
-    let applied = apply(store, &materialize::open_empty(folder)?, &actions, options)?;
-    Ok(Filled {
-        files: applied.written,
-        folders: applied.created,
-        symlinks: 0,
-        bytes: applied.bytes,
-        kept: applied.kept,
-    })
-}
-
-/// The folders in which `paths` lie, outermost first; `NotFound` for a path that the snapshot does not have.
-fn folders_above(store: &Store, snapshot: SnapshotId, paths: &[TreePath]) -> Result<Vec<Action>> {
-    let mut above = BTreeSet::new();
-    for path in paths {
-        ls::expect(store, snapshot, path)?;
-        above.extend(std::iter::successors(path.parent(), TreePath::parent).filter(|folder| !folder.is_root()));
-    }
-    let is_above = |folder: &TreePath| !paths.iter().any(|path| folder.is_within(path));
-    above
-        .into_iter()
-        .filter(is_above)
-        .map(|path| ls::expect(store, snapshot, &path).map(|entry| Action::CreateFolder { path, mode: entry.mode }))
-        .collect()
 }
 
 fn walk_back(
@@ -333,54 +286,4 @@ fn begin(
     let about = About { cause: Cause::BeforeRestore, message: &message, run, event: None, git: None, now: options.now };
     let recorded = record(&mut batch, workspace, step, about, |before| vec![begun(Some(before))])?;
     Ok(Some(recorded.snapshot))
-}
-
-/// What turns the live folder into the target.
-fn plan(
-    store: &Store,
-    root: &Root,
-    now: &Captured,
-    target: &Snapshot,
-    options: &RestoreOptions<'_>,
-) -> Result<Vec<Action>> {
-    let load = |id| now.load(store, id);
-    let diff_options = TreeDiffOptions { folders: true, paths: options.paths.clone() };
-    let changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
-    let mut spared = Spared::of(store, target, root)?;
-    let mut actions = Vec::with_capacity(changes.len());
-    for change in &changes {
-        if !spared.holds(change)? {
-            actions.extend(actions_of(change));
-        }
-    }
-    if options.paths.is_empty() && now.root_mode != target.root_mode {
-        actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
-    }
-    Ok(actions)
-}
-
-fn actions_of(change: &Change) -> Vec<Action> {
-    let path = || change.path.clone();
-    let remove = |old: &Side| Action::Remove { path: path(), kind: old.kind };
-    match (change.kind, &change.old, &change.new) {
-        (ChangeKind::Mode, _, Some(new)) if new.kind == Kind::Folder => {
-            vec![Action::SetFolderMode { path: path(), mode: new.mode }]
-        }
-        (ChangeKind::Mode, _, Some(new)) => {
-            vec![Action::SetFileMode { path: path(), mode: new.mode, size: new.size, id: BlobId(new.id) }]
-        }
-        (_, Some(old), Some(new)) if old.kind == new.kind => vec![create(path(), new, true)],
-        (_, Some(old), Some(new)) => vec![remove(old), create(path(), new, false)],
-        (_, Some(old), None) => vec![remove(old)],
-        (_, None, Some(new)) => vec![create(path(), new, false)],
-        (_, None, None) => Vec::new(),
-    }
-}
-
-fn create(path: TreePath, new: &Side, replaces: bool) -> Action {
-    match new.kind {
-        Kind::Folder => Action::CreateFolder { path, mode: new.mode },
-        Kind::Symlink => Action::WriteSymlink { path, id: BlobId(new.id), replaces },
-        Kind::File => Action::WriteFile { path, mode: new.mode, size: new.size, id: BlobId(new.id), replaces },
-    }
 }

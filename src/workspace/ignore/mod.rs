@@ -5,7 +5,7 @@
 //!        asked last                                                        asked first
 //! ```
 //!
-//! The lists in force in a folder are a chain of [`Level`]s that a walk hands from task to task, so that no state is
+//! The lists in force in a folder are a chain that a walk hands from task to task, so that no state is
 //! shared. Within a level the last pattern that matches decides, between levels the deepest; a folder that is ignored is
 //! not entered, so that nothing in it can be brought back, unless the repository's index has something below it. Then
 //! it is entered for what is tracked, and for nothing else. A nested repository begins a chain of its own, with its own
@@ -167,10 +167,11 @@ impl Lists {
     }
 
     fn matches(&self, path: &[u8], is_folder: bool) -> bool {
+        let name = path.iter().rposition(|&byte| byte == b'/').map_or(path, |slash| &path[slash + 1..]);
         let levels = std::iter::successors(self.nearest.as_deref(), |level| level.above.as_deref());
         let mut verdicts = levels.filter_map(|level| {
             let path = &path[level.base_length..];
-            level.patterns.iter().rev().find(|pattern| pattern.matches(path, is_folder, self.repository.case))
+            level.patterns.iter().rev().find(|pattern| pattern.matches(path, name, is_folder, self.repository.case))
         });
         verdicts.next().is_some_and(|pattern| !pattern.is_negative())
     }

@@ -66,8 +66,8 @@ impl Pattern {
         self.0.is_negative()
     }
 
-    /// Whether it matches a path from the folder that the file is in.
-    pub(super) fn matches(&self, path: &[u8], is_folder: bool, case: Case) -> bool {
+    /// Whether it matches a path from the folder that the file is in; `name` is the last part of it.
+    pub(super) fn matches(&self, path: &[u8], name: &[u8], is_folder: bool, case: Case) -> bool {
         let gix_glob::Pattern { text, mode, first_wildcard_pos } = &self.0;
         if mode.contains(Mode::MUST_BE_DIR) && !is_folder {
             return false;
@@ -77,7 +77,6 @@ impl Pattern {
             flags |= wildmatch::Mode::IGNORE_CASE;
         }
         if mode.contains(Mode::NO_SUB_DIR) && !mode.contains(Mode::ABSOLUTE) {
-            let name = path.iter().rposition(|&byte| byte == b'/').map_or(path, |slash| &path[slash + 1..]);
             return self.0.matches(name.into(), flags);
         }
         // Git compares what stands before the first wildcard, and matches the rest as if it were a pattern of its own:

@@ -69,7 +69,7 @@ fn patterns_match_as_in_git() {
     }
     assert!(ignores(b"a/", b"x/a", true));
     let one = &parse(b"Ab/*C")[0];
-    assert!(one.matches(b"aB/xc", false, Case::Fold) && !one.matches(b"aB/xc", false, Case::Sensitive));
+    assert!(one.matches(b"aB/xc", b"xc", false, Case::Fold) && !one.matches(b"aB/xc", b"xc", false, Case::Sensitive));
 }
 
 #[test]

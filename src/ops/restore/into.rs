@@ -1,0 +1,59 @@
+//! Writing a snapshot, or some paths of it, somewhere else. No workspace changes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::plan::actions_of;
+use crate::diff::{TreeDiffOptions, tree::trees_with};
+use crate::error::Result;
+use crate::id::SnapshotId;
+use crate::ops::ls;
+use crate::path::TreePath;
+use crate::store::Store;
+use crate::workspace::materialize::{self, Action, Filled, Options, apply};
+
+/// Writes a snapshot, or some paths of it, into an empty or new folder elsewhere. No workspace changes.
+pub fn restore_into(
+    store: &Store,
+    snapshot: SnapshotId,
+    paths: &[TreePath],
+    folder: &Path,
+    options: &Options<'_>,
+) -> Result<Filled> {
+    let found = store.snapshot(snapshot)?;
+    if paths.is_empty() {
+        return materialize::fill(store, found.root, found.root_mode, folder, options);
+    }
+    let changes = trees_with(
+        &|id| store.tree(id),
+        None,
+        Some(found.root),
+        &TreeDiffOptions { folders: true, paths: paths.to_vec() },
+    )?;
+    let mut actions = folders_above(store, snapshot, paths)?;
+    actions.extend(changes.iter().flat_map(actions_of));
+    actions.push(Action::SetFolderMode { path: TreePath::root(), mode: found.root_mode });
+    let applied = apply(store, &materialize::open_empty(folder)?, &actions, options)?;
+    Ok(Filled {
+        files: applied.written,
+        folders: applied.created,
+        symlinks: 0,
+        bytes: applied.bytes,
+        kept: applied.kept,
+    })
+}
+
+/// The folders in which `paths` lie, outermost first; `NotFound` for a path that the snapshot does not have.
+fn folders_above(store: &Store, snapshot: SnapshotId, paths: &[TreePath]) -> Result<Vec<Action>> {
+    let mut above = BTreeSet::new();
+    for path in paths {
+        ls::expect(store, snapshot, path)?;
+        above.extend(std::iter::successors(path.parent(), TreePath::parent).filter(|folder| !folder.is_root()));
+    }
+    let is_above = |folder: &TreePath| !paths.iter().any(|path| folder.is_within(path));
+    above
+        .into_iter()
+        .filter(is_above)
+        .map(|path| ls::expect(store, snapshot, &path).map(|entry| Action::CreateFolder { path, mode: entry.mode }))
+        .collect()
+}
