@@ -78,6 +78,16 @@ pub const PACK_SEAL_ABOVE_BYTES: u64 = 64 << 20;
 /// No pack is longer than this, in bytes: the index keeps offsets in 32 bits.
 pub const PACK_LENGTH_MAX_BYTES: u64 = 1 << 31;
 
+/// Bytes of the journal that are read. It is a cache: what lies beyond is read from the packs.
+pub const JOURNAL_LENGTH_MAX_BYTES: u64 = 256 << 20;
+
+/// Reading a damaged pack may spend this many times its length on checks that fail, and then some, before it takes what
+/// seems to begin anywhere for damage: a hostile pack can claim very many long batches that overlap.
+pub const RECOVERY_WASTE_FACTOR: u64 = 4;
+
+/// What failing checks may read of any pack, however short, in bytes.
+pub const RECOVERY_WASTE_MIN_BYTES: u64 = 16 << 20;
+
 /// Longest single record in a pack, in bytes: a stored chunk list is the largest thing there is.
 pub const RECORD_LENGTH_MAX_BYTES: usize = CHUNK_LIST_LENGTH_MAX_BYTES + (1 << 20);
 

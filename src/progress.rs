@@ -19,6 +19,13 @@ pub enum Event {
         /// Their bytes.
         bytes: u64,
     },
+    /// Stored objects compared with their ids.
+    Checked {
+        /// So far.
+        objects: u64,
+        /// In all.
+        of: u64,
+    },
 }
 
 /// Takes events; called from several threads.

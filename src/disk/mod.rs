@@ -137,8 +137,13 @@ pub fn folder_of(name: &str) -> &str {
 
 /// Reads a whole file.
 pub fn read_all(disk: &dyn Disk, name: &str) -> Result<Vec<u8>> {
+    read_start(disk, name, u64::MAX)
+}
+
+/// Reads a file, or as much of its beginning as is wanted.
+pub fn read_start(disk: &dyn Disk, name: &str, length_max_bytes: u64) -> Result<Vec<u8>> {
     let file = disk.open(name)?;
-    let length = usize::try_from(file.length()?).expect("a 64-bit platform");
+    let length = usize::try_from(file.length()?.min(length_max_bytes)).expect("a 64-bit platform");
     let mut bytes = vec![0; length];
     let read = file.read_at(0, &mut bytes)?;
     bytes.truncate(read);

@@ -87,6 +87,14 @@ pub fn put_group(out: &mut Vec<u8>, group: &JournalGroup<'_>) {
     out.extend_from_slice(&sum.to_le_bytes());
 }
 
+/// The store that the header names, if the header is intact.
+pub fn store_of(bytes: &[u8]) -> Option<StoreId> {
+    let header = bytes.first_chunk::<JOURNAL_HEADER_LENGTH_BYTES>()?;
+    let mut reader = Reader::new(&header[JOURNAL_MAGIC.len() + 4..]);
+    let store = StoreId(reader.array().ok()?);
+    decode(header, store).is_ok().then_some(store)
+}
+
 /// Decodes a journal. A damaged header makes the whole file useless; a damaged group ends it.
 pub fn decode(bytes: &[u8], store: StoreId) -> Result<Journal<'_>, Malformed> {
     let mut reader = Reader::new(bytes);

@@ -14,7 +14,7 @@ use super::read::Base;
 use super::recover::entries_of;
 use super::{LOCK, Store, codec, delta, splice};
 use crate::disk::{Disk, LockGuard, LockMode};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{self, IndexEntry};
 use crate::format::pack::{
     Encoding, Member, ObjectKind, PackHeader, decode_record, encode_header, put_commit, put_record,
@@ -155,7 +155,10 @@ impl Batch<'_> {
         }
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
         self.store.refresh()?;
-        let number = self.store.view().next_number();
+        self.store.refuse_newer()?;
+        // What a dead writer left at the end of the last pack is cut now: nobody looks for it in one that is not the last.
+        self.store.recover()?;
+        let number = self.store.view().next_number;
         own.publish(disk, self.store.id(), number, 0)?;
         self.store.refresh()?;
         self.is_broken = false;
@@ -175,6 +178,7 @@ impl Drop for Batch<'_> {
 impl NewPack {
     /// Starts a pack under `tmp/`.
     pub(super) fn create(disk: &dyn Disk, store: StoreId) -> Result<Self> {
+        disk.create_folder("tmp")?;
         let nonce = disk.random();
         let name = format!("tmp/{}.pack", StoreId(nonce));
         let guard = disk.lock(&name, LockMode::Exclusive)?;
@@ -209,6 +213,8 @@ impl NewPack {
             // would belong to no store.
             disk.sync_folder("")?;
         }
+        disk.create_folder("packs")?;
+        expect_unused(disk, &pack_name(number))?;
         disk.rename(&self.name, &pack_name(number))?;
         disk.sync_folder("packs")?;
         write_index(disk, number, &index)?;
@@ -216,10 +222,22 @@ impl NewPack {
     }
 }
 
+/// A rename replaces what is there, and no pack must ever be lost that way.
+fn expect_unused(disk: &dyn Disk, name: &str) -> Result<()> {
+    match disk.open(name) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => {
+            Err(Error::new(ErrorKind::Conflict, "create pack", disk.display(name), "there is a file of this name"))
+        }
+    }
+}
+
 /// Puts a whole index in place. Its bytes are synced before its name, because they are too many to be checked whenever it
 /// is opened; the name is not, because an index can be made again.
 pub(super) fn write_index(disk: &dyn Disk, number: u32, bytes: &[u8]) -> Result<()> {
     let temporary = format!("tmp/{number:06}.idx");
+    disk.create_folder("tmp")?;
     disk.remove(&temporary)?;
     disk.write(&temporary, 0, bytes)?;
     disk.sync(&temporary)?;

@@ -69,6 +69,7 @@ impl Batch<'_> {
         }
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
         store.refresh()?;
+        store.refuse_newer()?;
         store.recover()?;
         remove_strays(disk)?;
         let before = store.state();
@@ -86,7 +87,7 @@ impl Batch<'_> {
         facts.into_iter().for_each(|fact| state.apply(fact));
         state.sequence = sequence;
         let entries = batch_entries(&std::mem::take(&mut self.records), written.start);
-        let commit = RecoveredCommit { sequence, facts: encoded, end: written.end, entries };
+        let commit = RecoveredCommit { sequence, facts: encoded, start: written.start, end: written.end, entries };
         // The commit is true whatever became of the caches: what they lack is read from the packs.
         store.take_in(&written, commit, state).or_else(|_| store.reload())?;
         Ok(Committed { state: store.state(), stored_bytes: self.totals.stored_bytes })
@@ -115,7 +116,7 @@ impl Batch<'_> {
         };
         // The caches are added to after this, and others may have written them since, without a commit.
         self.store.reload()?;
-        let number = view.next_number();
+        let number = view.next_number;
         self.is_broken = true;
         self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), sequence, facts)?;
         let end = own.publish(disk, self.store.id(), number, sequence)?;
@@ -143,7 +144,7 @@ impl Store {
 
     /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes caches that are missing or
     /// far behind. The store's lock is held.
-    fn recover(&self) -> Result<()> {
+    pub(super) fn recover(&self) -> Result<()> {
         let view = self.view();
         let disk = self.disk();
         if let Some(active) = view.active()
@@ -182,14 +183,14 @@ impl Store {
         self.reload()?;
         let (view, disk) = (self.view(), self.disk());
         self.write_journal(&view)?;
-        for pack in view.packs.iter().filter(|pack| !pack.index.is_saved()) {
+        for pack in view.packs.iter().filter(|pack| pack.lacks_index()) {
             match pack.index.append_at() {
                 Some(at) if pack.index.tail_count() <= INDEX_TAIL_ENTRIES_MAX => {
                     let mut group = Vec::new();
                     index::put_group(&mut group, pack.index.end(), pack.index.unsaved());
                     disk.write(&index_name(pack.number), at, &group)?;
                 }
-                _ => write_index(disk, pack.number, &pack.encode_index(disk, self.id(), view.state.sequence)?)?,
+                _ => write_index(disk, pack.number, &pack.encode_index(self.id(), view.state.sequence)?)?,
             }
         }
         self.reload()

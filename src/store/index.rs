@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::recover::Recovered;
 use crate::disk::Bytes;
 use crate::format::index::{
     INDEX_HEADER_LENGTH_BYTES, IndexEntry, IndexHeader, decode_header, decode_tail, encode, entries_are_intact,
@@ -61,6 +62,15 @@ impl PackIndex {
         self.tail.extend_from_slice(entries);
         self.tail.sort_unstable();
         self.end = self.end.max(end);
+    }
+
+    /// Adds what was read from the pack itself; entries of batches that end by `known` are known already.
+    pub(super) fn take_in(&mut self, found: &Recovered, known: u64) {
+        let batches = found.commits.iter().filter(|commit| commit.end > known).flat_map(|commit| &commit.entries);
+        let salvaged = found.damaged.iter().flat_map(|stretch| &stretch.salvaged);
+        let salvaged = salvaged.filter(|entry| u64::from(entry.offset) >= known);
+        let entries: Vec<IndexEntry> = batches.chain(salvaged).copied().collect();
+        self.extend(&entries, found.end);
     }
 
     /// What is known here and not in the file, in the order of the pack.

@@ -22,6 +22,7 @@ mod codec;
 mod commit;
 mod delta;
 mod index;
+pub mod inspect;
 mod pack;
 mod read;
 mod recover;
@@ -35,12 +36,13 @@ mod tests;
 
 pub use batch::{Batch, BatchTotals, NewObject};
 pub use commit::{Committed, Final};
+pub use recover::{DoubtfulCommit, Stretch};
 pub use state::{State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::disk::{Disk, LockMode, read_all};
+use crate::disk::{Disk, LockMode, read_start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header;
 use crate::id::StoreId;
@@ -62,20 +64,20 @@ pub struct Store {
     id: StoreId,
     view: RwLock<Arc<View>>,
     cache: ByteCache<CacheKey>,
+    /// Never looks again: what it shows was put together once, see `inspect`.
+    is_frozen: bool,
 }
 
 impl Store {
     /// Opens the store on `disk`; `NotFound` when there is none.
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self> {
-        let bytes = read_all(&*disk, FORMAT).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => {
-                Error::new(ErrorKind::NotFound, "open store", disk.display(""), "there is no store here")
-            }
-            _ => error,
-        })?;
-        let id = header::decode(&bytes).map_err(|e| e.during("open store", disk.display(FORMAT)))?;
-        let view = RwLock::new(Arc::new(View::load(&*disk, id)?));
-        Ok(Self { disk, id, view, cache: ByteCache::new(READ_CACHE_BYTES) })
+        let id = read_format(&*disk)?;
+        let view = View::load(&*disk, id)?;
+        if let Some(error) = view.damaged.first().filter(|_| view.packs.is_empty()) {
+            let detail = format!("FORMAT names store {id}, of which there is no pack: {error}");
+            return Err(Error::new(error.kind(), "open store", disk.display(""), detail).with_hint(REPAIR_HINT));
+        }
+        Ok(Self::with_view(disk, id, view))
     }
 
     /// Opens the store on `disk`, creating it where there is none. Any number of processes may do so at once.
@@ -85,11 +87,15 @@ impl Store {
             opened => return opened,
         }
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
-        match read_all(&*disk, FORMAT) {
+        match read_format(&*disk) {
             Err(error) if error.kind() == ErrorKind::NotFound => create(&*disk)?,
             read => drop(read?),
         }
         Self::open(disk)
+    }
+
+    fn with_view(disk: Arc<dyn Disk>, id: StoreId, view: View) -> Self {
+        Self { disk, id, view: RwLock::new(Arc::new(view)), cache: ByteCache::new(READ_CACHE_BYTES), is_frozen: false }
     }
 
     /// Its id.
@@ -114,6 +120,9 @@ impl Store {
 
     /// Reads everything anew, the caches too.
     fn reload(&self) -> Result<()> {
+        if self.is_frozen {
+            return Ok(());
+        }
         let view = View::load(&*self.disk, self.id)?;
         self.set_view(view);
         Ok(())
@@ -138,19 +147,56 @@ impl Store {
     }
 
     /// Drops indexes that do not match their checksum, and reads their packs instead.
-    fn distrust_indexes(&self) -> Result<()> {
+    fn distrust_indexes(&self) -> Result<bool> {
         let view = self.view();
-        if view.packs.iter().all(|pack| pack.index.is_intact()) {
-            return Ok(());
+        if self.is_frozen || view.packs.iter().all(|pack| pack.index.is_intact()) {
+            return Ok(false);
         }
-        let packs = view.packs.iter().map(|pack| {
-            if pack.index.is_intact() { Ok(Arc::clone(pack)) } else { pack.reread(&*self.disk).map(Arc::new) }
-        });
+        let packs = view
+            .packs
+            .iter()
+            .map(|pack| if pack.index.is_intact() { Ok(Arc::clone(pack)) } else { pack.reread().map(Arc::new) });
         let packs = packs.collect::<Result<_>>()?;
         self.set_view(View { packs, ..View::clone(&view) });
-        Ok(())
+        Ok(true)
+    }
+
+    /// Nothing is written into a store that a newer version has written to.
+    fn refuse_newer(&self) -> Result<()> {
+        let view = self.view();
+        match view.damaged.iter().find(|error| error.kind() == ErrorKind::Unsupported) {
+            Some(newer) => Err(Error::new(ErrorKind::Unsupported, "write to", self.disk.display(""), newer)),
+            None => Ok(()),
+        }
     }
 }
+
+/// What to do where the store itself cannot be opened.
+const REPAIR_HINT: &str = "`retro repair` puts it right from what the packs say; `--dry-run` shows what it would do";
+
+/// The id in the file that says what the folder is. Where that file is gone and there are packs, this is no place for
+/// another store.
+fn read_format(disk: &dyn Disk) -> Result<StoreId> {
+    let bytes = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let has_packs = disk.list("packs")?.iter().any(|name| pack::pack_number(name).is_some());
+            if has_packs {
+                let detail = "the file is missing, and there are packs";
+                return Err(Error::corrupt("open store", disk.display(FORMAT), detail).with_hint(REPAIR_HINT));
+            }
+            return Err(Error::new(ErrorKind::NotFound, "open store", disk.display(""), "there is no store here"));
+        }
+        bytes => bytes?,
+    };
+    header::decode(&bytes).map_err(|malformed| {
+        let is_newer = malformed.is_newer();
+        let error = malformed.during("open store", disk.display(FORMAT));
+        if is_newer { error } else { error.with_hint(REPAIR_HINT) }
+    })
+}
+
+/// More than the longest file of this kind.
+const FORMAT_LENGTH_MAX_BYTES: u64 = 4_096;
 
 /// Makes a folder a store: the file that says so comes last and is durable.
 fn create(disk: &dyn Disk) -> Result<()> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::index::PackIndex;
-use super::recover::{Recovered, recover};
+use super::recover::{Recovered, Window, recover};
 use crate::disk::{Disk, StoredFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Malformed;
@@ -21,6 +21,8 @@ use crate::limits::PACK_LENGTH_MAX_BYTES;
 pub(super) struct Pack {
     pub(super) number: u32,
     pub(super) nonce: [u8; 16],
+    /// Its header is damaged: its batches are used, but it has no index and is not appended to.
+    pub(super) is_headless: bool,
     pub(super) file: Arc<dyn StoredFile>,
     pub(super) index: PackIndex,
     /// Up to here the pack is known to be durable, because a cache covers it or says so.
@@ -68,7 +70,10 @@ impl Pack {
         let mut header = [0; PACK_HEADER_LENGTH_BYTES];
         let read = file.read_at(0, &mut header)?;
         let shown = || disk.display(&name);
-        let header = decode_header(&header[..read]).map_err(|e| e.during("open pack", shown()))?;
+        let header = match decode_header(&header[..read]) {
+            Err(e) if !e.is_newer() => return Ok(Self::headless(number, file)),
+            header => header.map_err(|e| e.during("open pack", shown()))?,
+        };
         if header.store != store {
             let detail = format!("it belongs to store {}", header.store);
             return Err(Error::corrupt("open pack", shown(), detail));
@@ -79,37 +84,43 @@ impl Pack {
             Err(error) => return Err(error),
         };
         let length = file.length()?;
+        // An index that covers more than there is was right once: the pack was cut, and all that is left was committed.
+        let settled_end = index.as_ref().map_or(PACK_HEADER_LENGTH_BYTES as u64, |index| index.end().min(length));
         let index = index.filter(|index| index.end() <= length);
         let index = index.unwrap_or_else(|| PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64));
-        let settled_end = index.end();
-        Ok(Self { number, nonce: header.nonce, file, index, settled_end })
+        Ok(Self { number, nonce: header.nonce, is_headless: false, file, index, settled_end })
     }
 
-    /// Reads the batches from `start` to the end of the file.
-    pub(super) fn recover_from(&self, disk: &dyn Disk, start: u64) -> Result<Recovered> {
-        let length = self.file.length()?;
-        if length > PACK_LENGTH_MAX_BYTES {
-            let detail = format!("it is {length} bytes long, over the limit");
-            return Err(Error::corrupt("read pack", disk.display(&pack_name(self.number)), detail));
-        }
-        let rest = usize::try_from(length.saturating_sub(start)).expect("limited above");
-        let mut bytes = vec![0; rest];
-        let read = self.file.read_at(start, &mut bytes)?;
-        bytes.truncate(read);
-        Ok(recover(&bytes, start))
+    fn headless(number: u32, file: Arc<dyn StoredFile>) -> Self {
+        let end = PACK_HEADER_LENGTH_BYTES as u64;
+        Self { number, nonce: [0; 16], is_headless: true, file, index: PackIndex::empty(end), settled_end: end }
+    }
+
+    /// Reads the batches from `start` to the end of the file. What lies before `known_end` was committed.
+    pub(super) fn recover_from(&self, start: u64, known_end: u64) -> Result<Recovered> {
+        self.recover_with(start, known_end, true)
+    }
+
+    /// The same, if wanted without comparing batches with their hashes.
+    pub(super) fn recover_with(&self, start: u64, known_end: u64, checks_hashes: bool) -> Result<Recovered> {
+        // What lies beyond the limit no writer has written.
+        let length = self.file.length()?.min(PACK_LENGTH_MAX_BYTES);
+        recover(&mut Window::new(&*self.file, length), start, known_end, checks_hashes)
     }
 
     /// The same pack, its index made from its own bytes.
-    pub(super) fn reread(&self, disk: &dyn Disk) -> Result<Self> {
+    pub(super) fn reread(&self) -> Result<Self> {
         let start = PACK_HEADER_LENGTH_BYTES as u64;
-        let found = self.recover_from(disk, start)?;
+        let found = self.recover_from(start, self.index.end())?;
         let mut index = PackIndex::empty(start);
-        for commit in &found.commits {
-            index.extend(&commit.entries, commit.end);
-        }
-        index.extend(&found.salvaged, start);
-        let file = Arc::clone(&self.file);
-        Ok(Self { number: self.number, nonce: self.nonce, file, index, settled_end: self.settled_end })
+        index.take_in(&found, start);
+        let (number, nonce, is_headless) = (self.number, self.nonce, self.is_headless);
+        Ok(Self { number, nonce, is_headless, file: Arc::clone(&self.file), index, settled_end: self.settled_end })
+    }
+
+    /// Whether there should be an index file that says more than the one that is there.
+    pub(super) fn lacks_index(&self) -> bool {
+        !self.is_headless && !self.index.is_saved()
     }
 
     /// Whether all that is known of the pack is durable, its name included.
@@ -119,11 +130,11 @@ impl Pack {
 
     /// The index file for all that is known of the pack. One that is damaged is not copied: what it lacks would be lost
     /// under a checksum that is right again.
-    pub(super) fn encode_index(&self, disk: &dyn Disk, store: StoreId, last_sequence: u64) -> Result<Vec<u8>> {
+    pub(super) fn encode_index(&self, store: StoreId, last_sequence: u64) -> Result<Vec<u8>> {
         if self.index.is_intact() {
             return Ok(self.index.encode(store, self.nonce, last_sequence));
         }
-        Ok(self.reread(disk)?.index.encode(store, self.nonce, last_sequence))
+        Ok(self.reread()?.index.encode(store, self.nonce, last_sequence))
     }
 
     /// The bytes between two places that are both in the pack.

@@ -192,6 +192,21 @@ impl Store {
     }
 
     fn object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<Vec<u8>>)> {
+        let read = self.try_object_of(kinds, id);
+        match read {
+            // A damaged index may have led to the wrong place.
+            Err(error) if error.kind() == ErrorKind::Corrupt && self.distrust_indexes()? => {
+                self.try_object_of(kinds, id)
+            }
+            read => read,
+        }
+        .map_err(|error| match error.kind() {
+            ErrorKind::Corrupt if error.hint().is_none() => error.with_hint(VERIFY_HINT),
+            _ => error,
+        })
+    }
+
+    fn try_object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<Vec<u8>>)> {
         let kind = self.locate(kinds, id)?;
         let bytes = self.decode(kind, id.prefix()).map_err(|e| e.during("read", format!("{} {id}", kind.word())))?;
         let found = match kind {
@@ -223,13 +238,13 @@ impl Store {
         self.distrust_indexes()?;
         found(self).ok_or_else(|| {
             let object = format!("{} {id}", kinds.first().map_or("object", |kind| kind.word()));
-            Error::corrupt("read", object, "it is not in the store").with_hint("`retro verify` lists what is affected")
+            Error::corrupt("read", object, "it is not in the store")
         })
     }
 
     /// The bytes of an object, not yet checked against its full id: read along its bases until one that rests on
     /// nothing or is kept from before, then decoded forward.
-    fn decode(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Arc<Vec<u8>>> {
+    pub(super) fn decode(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Arc<Vec<u8>>> {
         self.decode_from(kind, prefix, None)
     }
 
@@ -329,6 +344,9 @@ impl Located {
         self.record.header.encoding.link().map_or(0, |link| link.generation)
     }
 }
+
+/// What to do about an object that cannot be read.
+const VERIFY_HINT: &str = "`retro verify` lists what is affected, `retro repair` brings back what it can";
 
 /// What a blob may be stored as.
 const BLOB_KINDS: [ObjectKind; 2] = [ObjectKind::Content, ObjectKind::ChunkList];

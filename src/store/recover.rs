@@ -1,24 +1,38 @@
 //! Reads a pack from some place on, without an index: what a crash left unindexed, or a whole pack whose index is gone.
 //!
-//! A batch counts when its commit is intact. Where it is not, the rest is searched for a later intact commit: if there is
-//! one, the bytes before it are *damage*, of which every record with a right checksum is still used; if there is none,
-//! they are a *torn tail*, the remains of a batch that was never acknowledged. Only a torn tail is ever cut.
+//! A batch counts when its commit is intact. Where it is not, the reading goes on at the next record or commit: if a
+//! later batch is intact, the bytes before it are *damage*, of which every record with a right checksum is still used; if
+//! there is none, they are a *torn tail*, the remains of a batch that was never acknowledged. Only a torn tail is ever cut,
+//! so what a cache has known as committed is never taken for one.
+//!
+//! ```text
+//! batch  batch  [ record  #broken#  record  broken commit ]  batch  record  rec
+//!               '---- damage: two records are salvaged ---'         '- torn -'
+//! ```
+//!
+//! As long as records follow each other, nothing is looked for inside a payload: content may hold a pack of another store,
+//! and its batches are not ours. The file is read through a window, so memory does not depend on its length. Each byte
+//! is hashed at most once to a success; what failing checks may cost in all is limited, because a hostile pack can claim a
+//! hundred thousand long batches that begin in each other (`RECOVERY_WASTE_FACTOR`).
 
+use std::ops::Range;
+
+use crate::disk::StoredFile;
+use crate::error::Result;
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
-    COMMIT_MAGIC, RECORD_MAGIC, RecordHeader, commit_is_intact, decode_commit, decode_record, record_is_intact,
+    COMMIT_MAGIC, HEADER_LENGTH_MAX_BYTES, RECORD_MAGIC, RecordHeader, decode_commit, decode_record, record_is_intact,
 };
+use crate::limits::{FACTS_LENGTH_MAX_BYTES, RECOVERY_WASTE_FACTOR, RECOVERY_WASTE_MIN_BYTES};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Recovered {
     /// Commits, in order.
     pub(super) commits: Vec<RecoveredCommit>,
-    /// Objects outside any intact batch, before the last commit.
-    pub(super) salvaged: Vec<IndexEntry>,
-    /// Stretches of the pack that are damaged, as start and end.
-    pub(super) damaged: Vec<(u64, u64)>,
-    /// Where the last intact commit ends: what follows is a torn tail.
+    /// Stretches of the pack that are damaged, in order.
+    pub(super) damaged: Vec<Stretch>,
+    /// Where the last intact commit ends, or what was known as committed: what follows is a torn tail.
     pub(super) end: u64,
 }
 
@@ -29,48 +43,78 @@ pub(super) struct RecoveredCommit {
     pub(super) sequence: u64,
     /// The encoded facts.
     pub(super) facts: Vec<u8>,
-    /// Where it ends in the pack.
+    /// Where its first record begins in the pack.
+    pub(super) start: u64,
+    /// Where it ends.
     pub(super) end: u64,
     /// Its objects.
     pub(super) entries: Vec<IndexEntry>,
 }
 
-/// Reads the batches in `bytes`, which begin at `start` in the pack.
-pub(super) fn recover(bytes: &[u8], start: u64) -> Recovered {
-    let mut found = Recovered { end: start, ..Recovered::default() };
-    let mut at = 0;
-    while at < bytes.len() {
-        match next_commit(bytes, at) {
-            Some((batch_start, end)) => {
-                if batch_start > at {
-                    found.damaged.push((start + at as u64, start + batch_start as u64));
-                    found.salvaged.extend(records(&bytes[at..batch_start], start + at as u64));
-                }
-                found.commits.push(read_batch(&bytes[batch_start..end], start + batch_start as u64));
-                found.end = start + end as u64;
-                at = end;
-            }
-            None => break,
-        }
-    }
-    found
+/// Bytes outside any intact batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stretch {
+    /// Where it begins, and where what follows begins.
+    pub place: Range<u64>,
+    /// Places of records whose checksum is right.
+    pub records: Vec<Range<u64>>,
+    /// The objects in them.
+    pub salvaged: Vec<IndexEntry>,
+    /// Objects in records whose header can be read and whose checksum is wrong.
+    pub broken: Vec<IndexEntry>,
+    /// Facts of commits whose batch is not intact, as they stand there.
+    pub doubtful: Vec<DoubtfulCommit>,
 }
 
-/// All records in `bytes` with a right checksum, wherever they are.
-pub(super) fn records(bytes: &[u8], start: u64) -> Vec<IndexEntry> {
-    let mut entries = Vec::new();
-    let mut at = 0;
-    while let Some(offset) = find(&bytes[at..], &RECORD_MAGIC) {
-        at += offset;
-        match decode_record(&bytes[at..]) {
-            Ok(header) if record_is_intact(&header, &bytes[at..]) => {
-                entries.extend(entries_of(&header, start + at as u64));
-                at += header.record_length_bytes();
-            }
-            _ => at += 1,
-        }
+/// A commit whose batch does not match its hash. What it says is not proven by anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoubtfulCommit {
+    /// Position in the order of commits.
+    pub sequence: u64,
+    /// The encoded facts.
+    pub facts: Vec<u8>,
+    /// Where it ends in the pack.
+    pub end: u64,
+}
+
+/// A file seen through a piece of it that is in memory.
+pub(super) struct Window<'a> {
+    file: &'a dyn StoredFile,
+    at: u64,
+    bytes: Vec<u8>,
+    end: u64,
+}
+
+/// Bytes read at once.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// What looking at a place where something seems to begin, and does not, counts for.
+const LOOK_COST_BYTES: u64 = 4 << 10;
+
+/// Reads the batches from `start` to the end of what `pack` shows. What lies before `known_end` was committed, and is
+/// not a torn tail whatever it looks like. Without `checks_hashes`, a batch counts when all of it follows each other.
+pub(super) fn recover(pack: &mut Window<'_>, start: u64, known_end: u64, checks_hashes: bool) -> Result<Recovered> {
+    let length = pack.end.saturating_sub(start);
+    let waste_left = length.saturating_mul(RECOVERY_WASTE_FACTOR).saturating_add(RECOVERY_WASTE_MIN_BYTES);
+    let found = Recovered { end: start, ..Recovered::default() };
+    let mut scan = Scan { found, open: Open::at(start), waste_left, checks_hashes };
+    let mut at = start;
+    while at < pack.end {
+        at = match scan.step(pack, at)? {
+            Some(next) => next,
+            None => match pack.find_magic(at + 1)? {
+                Some(next) => next,
+                None => break,
+            },
+        };
     }
-    entries
+    let known_end = known_end.min(pack.end);
+    if scan.open.start < known_end {
+        scan.open.forget_after(known_end);
+        scan.close_damage(pack, known_end)?;
+        scan.found.end = known_end;
+    }
+    Ok(scan.found)
 }
 
 /// Index entries of a record that begins at `offset` in its pack.
@@ -84,105 +128,246 @@ pub(super) fn entries_of(header: &RecordHeader, offset: u64) -> impl Iterator<It
     })
 }
 
-/// Start and end of the next intact batch at or after `at`.
-fn next_commit(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let straight = walk_batch(bytes, at);
-    if let Some(end) = straight {
-        return Some((at, end));
+/// The header of the record at `at`, if one begins there and ends within the file.
+pub(super) fn record_at(pack: &mut Window<'_>, at: u64) -> Result<Option<RecordHeader>> {
+    let bytes = pack.get(at, FIRST_LOOK_BYTES)?;
+    if !bytes.starts_with(&RECORD_MAGIC) {
+        return Ok(None);
     }
-    let mut from = at;
-    while let Some(offset) = find(&bytes[from..], &COMMIT_MAGIC) {
-        let commit_at = from + offset;
-        from = commit_at + 1;
-        let Ok(commit) = decode_commit(&bytes[commit_at..]) else { continue };
-        let length = usize::try_from(commit.batch_length_bytes).ok();
-        let Some(batch_start) = length.and_then(|length| commit_at.checked_sub(length)) else { continue };
-        let end = commit_at + commit.length_bytes;
-        if batch_start >= at && commit_is_intact(&bytes[batch_start..end]) {
-            return Some((batch_start, end));
+    let header = match decode_record(bytes) {
+        Err(_) if bytes.len() == FIRST_LOOK_BYTES => decode_record(pack.get(at, HEADER_LENGTH_MAX_BYTES)?),
+        header => header,
+    };
+    Ok(header.ok().filter(|header| header.record_length_bytes() as u64 <= pack.end - at))
+}
+
+/// Whether the record at `at` matches its checksum.
+pub(super) fn is_intact_at(pack: &mut Window<'_>, at: u64, header: &RecordHeader) -> Result<bool> {
+    Ok(record_is_intact(header, pack.get(at, header.record_length_bytes())?))
+}
+
+/// A commit that may or may not be intact.
+struct CommitAt {
+    sequence: u64,
+    batch_length_bytes: u64,
+    facts: Vec<u8>,
+    end: u64,
+}
+
+/// The commit at `at`, if one begins there and ends within the file.
+fn commit_at(pack: &mut Window<'_>, at: u64) -> Result<Option<CommitAt>> {
+    let bytes = pack.get(at, FIRST_LOOK_BYTES)?;
+    if !bytes.starts_with(&COMMIT_MAGIC) {
+        return Ok(None);
+    }
+    let commit = match decode_commit(bytes) {
+        Err(_) if bytes.len() == FIRST_LOOK_BYTES => decode_commit(pack.get(at, COMMIT_LENGTH_MAX_BYTES)?),
+        commit => commit,
+    };
+    Ok(commit.ok().map(|commit| CommitAt {
+        sequence: commit.sequence,
+        batch_length_bytes: commit.batch_length_bytes,
+        facts: commit.facts.to_vec(),
+        end: at + commit.length_bytes as u64,
+    }))
+}
+
+const FIRST_LOOK_BYTES: usize = 4 << 10;
+
+struct Scan {
+    found: Recovered,
+    open: Open,
+    waste_left: u64,
+    checks_hashes: bool,
+}
+
+/// What was met since the last intact batch.
+#[derive(Default)]
+struct Open {
+    start: u64,
+    /// Place of each record, and where its entries begin.
+    records: Vec<(Range<u64>, usize)>,
+    entries: Vec<IndexEntry>,
+    doubtful: Vec<DoubtfulCommit>,
+}
+
+impl Scan {
+    /// Takes in what begins at `at`, and returns where it ends; `None` where nothing begins there.
+    fn step(&mut self, pack: &mut Window<'_>, at: u64) -> Result<Option<u64>> {
+        if let Some(header) = record_at(pack, at)? {
+            let end = at + header.record_length_bytes() as u64;
+            if pack.something_begins(end)? || self.afford(end - at, |_| is_intact_at(pack, at, &header))? {
+                self.open.records.push((at..end, self.open.entries.len()));
+                self.open.entries.extend(entries_of(&header, at));
+                return Ok(Some(end));
+            }
+            return Ok(None);
+        }
+        let Some(CommitAt { sequence, batch_length_bytes, facts, end }) = commit_at(pack, at)? else {
+            self.waste_left = self.waste_left.saturating_sub(LOOK_COST_BYTES);
+            return Ok(None);
+        };
+        let start = at.checked_sub(batch_length_bytes).filter(|start| self.open.has_boundary(*start, at));
+        let is_framed = start == Some(self.open.start) && self.open.is_framed(at);
+        if let Some(start) = start
+            && ((is_framed && !self.checks_hashes) || self.afford(end - start, |_| pack.batch_is_intact(start, end))?)
+        {
+            self.close_batch(pack, start, RecoveredCommit { sequence, facts, start, end, entries: Vec::new() })?;
+            return Ok(Some(end));
+        }
+        if !pack.something_begins(end)? {
+            return Ok(None);
+        }
+        self.open.doubtful.push(DoubtfulCommit { sequence, facts, end });
+        Ok(Some(end))
+    }
+
+    /// Makes a check that reads so many bytes, unless too much was spent on failing ones.
+    fn afford(&mut self, bytes: u64, check: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
+        if self.waste_left == 0 {
+            return Ok(false);
+        }
+        let is_intact = check(self)?;
+        if !is_intact {
+            self.waste_left = self.waste_left.saturating_sub(bytes.saturating_add(LOOK_COST_BYTES));
+        }
+        Ok(is_intact)
+    }
+
+    /// A batch that begins at `start` is intact: what was met before it is damage.
+    fn close_batch(&mut self, pack: &mut Window<'_>, start: u64, mut commit: RecoveredCommit) -> Result<()> {
+        let first = self.open.records.partition_point(|(place, _)| place.start < start);
+        let first_entry = self.open.records.get(first).map_or(self.open.entries.len(), |(_, entry)| *entry);
+        commit.entries = self.open.entries.split_off(first_entry);
+        self.open.records.truncate(first);
+        if self.open.start < start {
+            self.close_damage(pack, start)?;
+        }
+        self.open = Open::at(commit.end);
+        self.found.end = commit.end;
+        self.found.commits.push(commit);
+        Ok(())
+    }
+
+    /// What was met, up to `end`, is damage: sorts its records into good and broken ones.
+    fn close_damage(&mut self, pack: &mut Window<'_>, end: u64) -> Result<()> {
+        let open = std::mem::take(&mut self.open);
+        let mut stretch = Stretch { place: open.start..end, doubtful: open.doubtful, ..Stretch::default() };
+        for (number, (place, first)) in open.records.iter().enumerate() {
+            let last = open.records.get(number + 1).map_or(open.entries.len(), |(_, next)| *next);
+            let header = record_at(pack, place.start)?;
+            let is_intact = match &header {
+                Some(header) => is_intact_at(pack, place.start, header)?,
+                None => false,
+            };
+            if is_intact {
+                stretch.records.push(place.clone());
+                stretch.salvaged.extend_from_slice(&open.entries[*first..last]);
+            } else {
+                stretch.broken.extend_from_slice(&open.entries[*first..last]);
+            }
+        }
+        self.found.damaged.push(stretch);
+        Ok(())
+    }
+}
+
+impl Open {
+    fn at(start: u64) -> Self {
+        Self { start, ..Self::default() }
+    }
+
+    /// Whether a batch whose commit is at `commit_at` may begin at `start`.
+    fn has_boundary(&self, start: u64, commit_at: u64) -> bool {
+        let is_record = || self.records.binary_search_by_key(&start, |(place, _)| place.start).is_ok();
+        start >= self.start && (start == self.start || start == commit_at || is_record())
+    }
+
+    /// Whether the records fill all of the space up to a commit at `commit_at`.
+    fn is_framed(&self, commit_at: u64) -> bool {
+        let filled: u64 = self.records.iter().map(|(place, _)| place.end - place.start).sum();
+        self.start + filled == commit_at
+    }
+
+    /// Drops what does not end by `end`.
+    fn forget_after(&mut self, end: u64) {
+        let kept = self.records.partition_point(|(place, _)| place.end <= end);
+        if let Some((_, first)) = self.records.get(kept) {
+            self.entries.truncate(*first);
+        }
+        self.records.truncate(kept);
+        self.doubtful.retain(|commit| commit.end <= end);
+    }
+}
+
+/// The longest commit: magic, three integers, facts, hash.
+const COMMIT_LENGTH_MAX_BYTES: usize = 4 + 3 * 9 + FACTS_LENGTH_MAX_BYTES + 16;
+
+impl<'a> Window<'a> {
+    /// Looks at `file` up to `end`.
+    pub(super) fn new(file: &'a dyn StoredFile, end: u64) -> Self {
+        Self { file, at: 0, bytes: Vec::new(), end }
+    }
+
+    /// The bytes from `offset` on: `length` of them, or as many as there are.
+    pub(super) fn get(&mut self, offset: u64, length: usize) -> Result<&[u8]> {
+        let wanted_end = offset.saturating_add(length as u64).min(self.end);
+        if offset < self.at || wanted_end > self.at + self.bytes.len() as u64 {
+            let left = self.end.saturating_sub(offset);
+            let wanted = usize::try_from(left).map_or(usize::MAX, |left| left).min(length.max(WINDOW_BYTES));
+            self.bytes.resize(wanted, 0);
+            let read = self.file.read_at(offset, &mut self.bytes)?;
+            self.bytes.truncate(read);
+            self.at = offset;
+        }
+        let start = usize::try_from(offset - self.at).expect("the window is in memory").min(self.bytes.len());
+        let end = start.saturating_add(length).min(self.bytes.len());
+        Ok(&self.bytes[start..end])
+    }
+
+    /// Whether a record or a commit begins at `at`, or the file ends there.
+    fn something_begins(&mut self, at: u64) -> Result<bool> {
+        let is_end = at == self.end;
+        let bytes = self.get(at, RECORD_MAGIC.len())?;
+        Ok(is_end || bytes == RECORD_MAGIC || bytes == COMMIT_MAGIC)
+    }
+
+    /// Where the next record or commit seems to begin.
+    fn find_magic(&mut self, from: u64) -> Result<Option<u64>> {
+        let mut at = from;
+        loop {
+            let bytes = self.get(at, WINDOW_BYTES)?;
+            if bytes.len() < RECORD_MAGIC.len() {
+                return Ok(None);
+            }
+            if bytes.contains(&RECORD_MAGIC[0]) {
+                let mut fours = bytes.windows(RECORD_MAGIC.len());
+                if let Some(found) = fours.position(|four| four == RECORD_MAGIC || four == COMMIT_MAGIC) {
+                    return Ok(Some(at + found as u64));
+                }
+            }
+            at += (bytes.len() + 1 - RECORD_MAGIC.len()) as u64;
         }
     }
-    None
-}
 
-/// End of the batch that begins at `at`, found by going from record to record.
-fn walk_batch(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut here = at;
-    loop {
-        let rest = bytes.get(here..)?;
-        if let Ok(commit) = decode_commit(rest) {
-            let end = here + commit.length_bytes;
-            let fits = commit.batch_length_bytes == (here - at) as u64;
-            return (fits && commit_is_intact(&bytes[at..end])).then_some(end);
+    /// Whether the batch from its first record at `start` to the end of its commit matches the hash at its end.
+    fn batch_is_intact(&mut self, start: u64, end: u64) -> Result<bool> {
+        let Some(hashed_end) = end.checked_sub(16).filter(|hashed_end| *hashed_end > start) else { return Ok(false) };
+        let mut hasher = blake3::Hasher::new();
+        let mut at = start;
+        while at < hashed_end {
+            let most = usize::try_from(hashed_end - at).unwrap_or(usize::MAX).min(WINDOW_BYTES);
+            let bytes = self.get(at, most)?;
+            if bytes.is_empty() {
+                return Ok(false);
+            }
+            hasher.update(bytes);
+            at += bytes.len() as u64;
         }
-        here += decode_record(rest).ok()?.record_length_bytes();
+        let wanted = self.get(hashed_end, 16)?;
+        Ok(hasher.finalize().as_bytes()[..16] == *wanted)
     }
-}
-
-/// Takes apart a batch whose commit is intact.
-fn read_batch(batch: &[u8], start: u64) -> RecoveredCommit {
-    let mut entries = Vec::new();
-    let mut at = 0;
-    while let Ok(header) = decode_record(&batch[at..]) {
-        entries.extend(entries_of(&header, start + at as u64));
-        at += header.record_length_bytes();
-    }
-    let commit = decode_commit(&batch[at..]);
-    let (sequence, facts) = commit.map(|commit| (commit.sequence, commit.facts.to_vec())).unwrap_or_default();
-    RecoveredCommit { sequence, facts, end: start + batch.len() as u64, entries }
-}
-
-fn find(bytes: &[u8], magic: &[u8; 4]) -> Option<usize> {
-    bytes.windows(magic.len()).position(|window| window == magic)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::recover;
-    use crate::format::pack::{Encoding, Member, ObjectKind, put_commit, put_record};
-    use crate::id::Digest;
-
-    fn batch(out: &mut Vec<u8>, sequence: u64, contents: &[&[u8]]) {
-        let start = out.len();
-        for content in contents {
-            let raw_length_bytes = u32::try_from(content.len()).unwrap();
-            let member = Member { kind: ObjectKind::Content, raw_length_bytes, prefix: Digest::of(content).prefix() };
-            put_record(out, &Encoding::Raw, &[member], content);
-        }
-        put_commit(out, start, sequence, b"facts");
-    }
-
-    #[test]
-    fn every_torn_tail_leaves_the_commits_before_it() {
-        let mut bytes = Vec::new();
-        batch(&mut bytes, 1, &[b"one", b"two"]);
-        let first = bytes.len();
-        batch(&mut bytes, 2, &[b"three"]);
-        for cut in first..bytes.len() {
-            let found = recover(&bytes[..cut], 100);
-            assert_eq!(found.commits.len(), 1, "{cut}");
-            assert_eq!((found.end, found.damaged.len()), (100 + first as u64, 0));
-        }
-        let whole = recover(&bytes, 100);
-        assert_eq!(whole.commits.iter().map(|commit| commit.sequence).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(whole.commits[0].entries.len(), 2);
-        assert_eq!(whole.end, 100 + bytes.len() as u64);
-    }
-
-    #[test]
-    fn damage_in_the_middle_costs_only_the_record_it_hits() {
-        let mut bytes = Vec::new();
-        batch(&mut bytes, 1, &[b"one", b"two", b"three"]);
-        let first = bytes.len();
-        batch(&mut bytes, 2, &[b"four"]);
-        for hit in 0..first {
-            let mut hurt = bytes.clone();
-            hurt[hit] ^= 0x10;
-            let found = recover(&hurt, 0);
-            assert_eq!(found.commits.last().map(|commit| commit.sequence), Some(2), "{hit}");
-            assert_eq!(found.damaged, [(0, first as u64)], "{hit}");
-            assert!(found.salvaged.len() >= 2, "{hit}");
-            assert_eq!(found.end, bytes.len() as u64);
-        }
-    }
-}
+mod tests;

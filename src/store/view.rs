@@ -5,19 +5,20 @@
 //! So a view is right with any of the caches missing, and a reader never needs a lock.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::pack::{Pack, pack_name, pack_number};
 use super::recover::RecoveredCommit;
 use super::state::State;
-use crate::disk::{Disk, read_all};
+use crate::disk::{Disk, read_start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts;
 use crate::format::index::IndexEntry;
 use crate::format::journal::{self, JournalMark};
 use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
 use crate::id::StoreId;
-use crate::limits::CACHES_BEHIND_MAX_BYTES;
+use crate::limits::{CACHES_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES};
 
 /// Name of the journal.
 pub(super) const JOURNAL: &str = "journal";
@@ -35,8 +36,11 @@ pub(super) struct View {
     pub(super) tip: Option<Tip>,
     /// Commits read from packs because the journal lacks them, with the pack each is in.
     pub(super) unjournaled: Vec<(u32, RecoveredCommit)>,
-    /// Packs that could not be opened: damage, which hides their objects but nothing else.
+    /// Packs that could not be opened, and damage met in others: it hides what it hits but nothing else.
     pub(super) damaged: Arc<Vec<Error>>,
+    /// The number for the next new pack: above that of every file that is there, whatever it holds, and of every pack
+    /// that the journal knows.
+    pub(super) next_number: u32,
 }
 
 /// How far the journal goes.
@@ -69,12 +73,15 @@ impl View {
         let mut damaged = Vec::new();
         let mut uncovered_bytes = 0;
         let mut commits: BTreeMap<u64, (u32, RecoveredCommit)> = BTreeMap::new();
-        for number in disk.list("packs")?.iter().filter_map(|name| pack_number(name)) {
-            match open_pack(disk, store, number, place, state.sequence) {
-                Ok((pack, found, read_bytes)) => {
+        let numbers: Vec<u32> = disk.list("packs")?.iter().filter_map(|name| pack_number(name)).collect();
+        let last_number = numbers.last().copied().unwrap_or(0).max(place.pack);
+        for number in numbers {
+            match open_pack(disk, store, number, last_number, place, state.sequence) {
+                Ok(Opened { pack, commits: found, troubles, read_bytes }) => {
                     packs.push(Arc::new(pack));
                     uncovered_bytes += read_bytes;
                     commits.extend(found.into_iter().map(|commit| (commit.sequence, (number, commit))));
+                    damaged.extend(troubles);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
                     damaged.push(error)
@@ -94,13 +101,14 @@ impl View {
             }
         }
         let tip = packs.last().and_then(|pack| Tip::of(pack).ok());
+        let next_number = last_number.saturating_add(1);
         let (state, damaged) = (Arc::new(state), Arc::new(damaged));
-        Ok(Self { packs, state, journal: place, uncovered_bytes, tip, unjournaled, damaged })
+        Ok(Self { packs, state, journal: place, uncovered_bytes, tip, unjournaled, damaged, next_number })
     }
 
     /// Whether the packs are still as they were seen here; then so is all the rest but the caches, which add nothing.
     pub(super) fn is_current(&self, disk: &dyn Disk) -> bool {
-        let is_last = || disk.open(&pack_name(self.next_number())).is_err_and(|e| e.kind() == ErrorKind::NotFound);
+        let is_last = || disk.open(&pack_name(self.next_number)).is_err_and(|e| e.kind() == ErrorKind::NotFound);
         let Some(last) = self.packs.last() else { return false };
         self.damaged.is_empty()
             && self.tip.is_some()
@@ -112,7 +120,7 @@ impl View {
     /// Whether journal and indexes are to be written: one is missing, or they leave much of the packs to be read at every
     /// open.
     pub(super) fn is_far_behind(&self) -> bool {
-        let is_missing = |pack: &Arc<Pack>| pack.index.append_at().is_none();
+        let is_missing = |pack: &Arc<Pack>| !pack.is_headless && pack.index.append_at().is_none();
         let lacks_journal = self.journal.length_bytes == 0 && !self.unjournaled.is_empty();
         self.uncovered_bytes > CACHES_BEHIND_MAX_BYTES || lacks_journal || self.packs.iter().any(is_missing)
     }
@@ -137,17 +145,13 @@ impl View {
             tip,
             unjournaled,
             damaged: Arc::clone(&self.damaged),
+            next_number: self.next_number,
         })
     }
 
-    /// The pack that is appended to: the one with the highest number.
+    /// The pack that is appended to: the one with the highest number, unless that cannot be trusted.
     pub(super) fn active(&self) -> Option<&Arc<Pack>> {
-        self.packs.last()
-    }
-
-    /// The number for the next new pack.
-    pub(super) fn next_number(&self) -> u32 {
-        self.active().map_or(1, |pack| pack.number + 1)
+        self.packs.last().filter(|pack| pack.number.saturating_add(1) == self.next_number && !pack.is_headless)
     }
 
     /// Where an object is, newest pack first.
@@ -158,7 +162,7 @@ impl View {
 
 /// Folds the journal into `state`. A journal that is missing or useless is as good as empty.
 fn read_journal(disk: &dyn Disk, store: StoreId, state: &mut State) -> Result<JournalPlace> {
-    let bytes = match read_all(disk, JOURNAL) {
+    let bytes = match read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(JournalPlace::default()),
         bytes => bytes?,
     };
@@ -186,15 +190,27 @@ fn read_journal(disk: &dyn Disk, store: StoreId, state: &mut State) -> Result<Jo
     Ok(JournalPlace { length_bytes: journal.length_bytes as u64, ..place })
 }
 
-/// Opens a pack, completes its index from the pack itself, and returns the commits with facts that the journal lacks, and
-/// how many bytes had to be read for it.
+/// A pack, and what had to be read of it.
+struct Opened {
+    /// With an index that covers all of it.
+    pack: Pack,
+    /// The commits with facts that the journal lacks.
+    commits: Vec<RecoveredCommit>,
+    /// Damage that was met.
+    troubles: Vec<Error>,
+    /// Bytes that the caches did not cover.
+    read_bytes: u64,
+}
+
+/// Opens a pack, and completes its index from the pack itself.
 fn open_pack(
     disk: &dyn Disk,
     store: StoreId,
     number: u32,
+    last_number: u32,
     place: JournalPlace,
     sequence: u64,
-) -> Result<(Pack, Vec<RecoveredCommit>, u64)> {
+) -> Result<Opened> {
     let mut pack = Pack::open(disk, store, number)?;
     let first = PACK_HEADER_LENGTH_BYTES as u64;
     let indexed = pack.index.end();
@@ -206,21 +222,33 @@ fn open_pack(
         std::cmp::Ordering::Greater => first,
     };
     let length = pack.file.length()?;
+    // What an index covered, or the journal's mark tells of, was durable.
     let marked = if place.mark.pack == number { place.mark.pack_end } else { 0 };
-    pack.settled_end = indexed.max(journaled.max(marked).min(length));
+    pack.settled_end = pack.settled_end.max(journaled.max(marked).min(length));
+    // A pack that is shorter than the journal knows it was cut: what is appended now ends before that place, and counts.
+    let journaled = if number == place.pack && journaled > length { first } else { journaled };
+    let trouble = |detail: String| Error::corrupt("read pack", disk.display(&pack_name(number)), detail);
+    let mut troubles = Vec::new();
+    if pack.is_headless {
+        troubles.push(trouble("its header is damaged".to_owned()));
+    }
     let start = indexed.min(journaled).max(first);
     if start >= length {
-        return Ok((pack, Vec::new(), 0));
+        return Ok(Opened { pack, commits: Vec::new(), troubles, read_bytes: 0 });
     }
-    let found = pack.recover_from(disk, start)?;
-    for commit in &found.commits {
-        if commit.end > indexed {
-            pack.index.extend(&commit.entries, commit.end);
-        }
+    // Whoever makes a new pack leaves no torn tail in the one before.
+    let known_end = if number < last_number { length } else { pack.settled_end };
+    let found = pack.recover_from(start, known_end)?;
+    pack.index.take_in(&found, indexed);
+    for stretch in &found.damaged {
+        let Range { start, end } = stretch.place;
+        troubles.push(trouble(format!("{} bytes from offset {start} are damaged", end - start)));
     }
-    pack.index.extend(&found.salvaged, indexed);
     let is_new = |commit: &RecoveredCommit| commit.sequence > 0 && commit.end > journaled;
-    Ok((pack, found.commits.into_iter().filter(is_new).collect(), length - start))
+    let commits = found.commits.into_iter().filter(is_new).collect();
+    // A pack whose header is damaged has no index, and is read at every open.
+    let read_bytes = if pack.is_headless { 0 } else { length - start };
+    Ok(Opened { pack, commits, troubles, read_bytes })
 }
 
 impl Tip {

@@ -59,6 +59,11 @@ impl Progress for Bar {
                 self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
                 self.draw();
             }
+            Event::Checked { objects, of } => {
+                if let Some(bar) = self.bar() {
+                    bar.set_message(format!("checking, {} of {} objects", HumanCount(objects), HumanCount(of)));
+                }
+            }
         }
     }
 }

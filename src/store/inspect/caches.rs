@@ -1,0 +1,168 @@
+//! Indexes and journal, compared with what the packs hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Read;
+use crate::disk::{Disk, read_start};
+use crate::error::{ErrorKind, Result};
+use crate::format::facts::{self, Fact};
+use crate::format::index::IndexEntry;
+use crate::format::journal;
+use crate::format::pack::PACK_HEADER_LENGTH_BYTES;
+use crate::id::StoreId;
+use crate::limits::{CACHES_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES};
+use crate::store::pack::{index_name, pack_number};
+use crate::store::recover::RecoveredCommit;
+use crate::store::view::{JOURNAL, JournalPlace};
+
+/// The journal as far as it is intact.
+pub(super) struct Journal {
+    /// By sequence.
+    pub(super) groups: BTreeMap<u64, Group>,
+    pub(super) place: JournalPlace,
+    /// Why it ends where it does, if that is not the end of the file.
+    note: Option<String>,
+}
+
+/// The copy of a commit's facts.
+pub(super) struct Group {
+    pub(super) facts: Vec<Fact>,
+    encoded: Vec<u8>,
+    pack: u32,
+    pack_end: u64,
+}
+
+pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
+    let mut journal = Journal { groups: BTreeMap::new(), place: JournalPlace::default(), note: None };
+    let bytes = match read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            journal.note = Some("journal: there is none".to_owned());
+            return Ok(journal);
+        }
+        bytes => bytes?,
+    };
+    let decoded = match journal::decode(&bytes, store) {
+        Err(malformed) if malformed.is_newer() => return Err(malformed.during("read journal", disk.display(JOURNAL))),
+        Err(malformed) => {
+            journal.note = Some(format!("journal: it is not used: {malformed}"));
+            return Ok(journal);
+        }
+        Ok(decoded) => decoded,
+    };
+    for group in &decoded.groups {
+        let Ok(facts) = facts::decode(group.facts) else {
+            journal.note =
+                Some(format!("journal: it is not used: the facts of commit {} cannot be read", group.sequence));
+            journal.groups.clear();
+            return Ok(journal);
+        };
+        let (pack, pack_end) = (group.pack, group.pack_end);
+        journal.groups.insert(group.sequence, Group { facts, encoded: group.facts.to_vec(), pack, pack_end });
+    }
+    journal.place.mark = decoded.mark.unwrap_or_default();
+    if let Some(last) = decoded.groups.last() {
+        journal.place = JournalPlace { pack: last.pack, pack_end: last.pack_end, ..journal.place };
+    }
+    if decoded.length_bytes < bytes.len() {
+        let rest = bytes.len() - decoded.length_bytes;
+        journal.note = Some(format!("journal: {rest} bytes from offset {} are not used", decoded.length_bytes));
+    }
+    Ok(journal)
+}
+
+/// Says where the journal contradicts the packs.
+pub(super) fn compare_journal(
+    journal: &Journal,
+    commits: &BTreeMap<u64, (u32, RecoveredCommit)>,
+    notes: &mut Vec<String>,
+) -> Vec<(String, String)> {
+    let mut wrong = Vec::new();
+    for (sequence, group) in &journal.groups {
+        let Some((pack, commit)) = commits.get(sequence) else { continue };
+        if commit.facts != group.encoded {
+            wrong.push((JOURNAL.to_owned(), format!("it has other facts for commit {sequence} than the packs")));
+        } else if (group.pack, group.pack_end) != (*pack, commit.end) {
+            wrong.push((JOURNAL.to_owned(), format!("it has commit {sequence} in another place than the packs")));
+        }
+    }
+    // That it lacks the last commits is as it should be: it is written from time to time.
+    let last = journal.groups.keys().next_back().copied().unwrap_or(0);
+    let within = commits.range(..=last).filter(|(sequence, _)| !journal.groups.contains_key(sequence)).count();
+    if within > 0 {
+        wrong.push((JOURNAL.to_owned(), format!("it passes over {within} commits that the packs have")));
+    }
+    if let Some(note) = &journal.note
+        && !commits.is_empty()
+    {
+        notes.push(format!("{note}; the packs are read instead, and the next snapshot writes it again"));
+    }
+    wrong
+}
+
+/// Says where indexes contradict their packs, and notes in the packs what only the indexes know.
+pub(super) fn compare_indexes(
+    disk: &dyn Disk,
+    reads: &mut [Read],
+    notes: &mut Vec<String>,
+) -> Result<Vec<(String, String)>> {
+    let mut wrong = Vec::new();
+    for read in reads.iter_mut() {
+        let name = index_name(read.facts.number);
+        if let Some(detail) = compare_index(read) {
+            wrong.push((name, detail));
+            continue;
+        }
+        let is_there = read.saved.append_at().is_some();
+        if !is_there && !read.facts.is_headless {
+            let what = match disk.open(&name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => "there is none",
+                _ => "it is not used, because it is damaged or of another pack",
+            };
+            notes.push(format!("{name}: {what}; the pack is read instead, and the next snapshot writes it again"));
+        } else if is_there && read.saved.end() + CACHES_BEHIND_MAX_BYTES < read.pack.index.end() {
+            notes.push(format!(
+                "{name}: it covers the pack up to {} only; the next snapshot completes it",
+                read.saved.end()
+            ));
+        }
+    }
+    for name in disk.list("packs")? {
+        let pack = name.strip_suffix(".idx").map(|stem| format!("{stem}.pack"));
+        let number = pack.as_deref().and_then(pack_number);
+        if let Some(number) = number
+            && disk.open(&format!("packs/{number:06}.pack")).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        {
+            wrong.push((format!("packs/{name}"), "its pack is missing".to_owned()));
+        }
+    }
+    Ok(wrong)
+}
+
+/// What a reader would believe of an index though it is wrong.
+fn compare_index(read: &mut Read) -> Option<String> {
+    if !read.saved.is_intact() {
+        return Some("its entries do not match their checksum".to_owned());
+    }
+    let end = read.saved.end();
+    let found: BTreeSet<IndexEntry> = read.pack.index.entries().into_iter().collect();
+    let saved: BTreeSet<IndexEntry> = read.saved.entries().into_iter().collect();
+    let offset = |entry: &IndexEntry| u64::from(entry.offset);
+    let mut astray = 0;
+    for entry in saved.difference(&found) {
+        let is_damaged = read.facts.damaged.iter().any(|stretch| stretch.place.contains(&offset(entry)));
+        if is_damaged || offset(entry) >= read.facts.length_bytes {
+            read.facts.lost.push((entry.kind, entry.prefix, offset(entry)));
+        } else {
+            astray += 1;
+        }
+    }
+    let lacking = found.difference(&saved).filter(|entry| offset(entry) < end).count();
+    let covers_any = end > PACK_HEADER_LENGTH_BYTES as u64;
+    if astray > 0 {
+        Some(format!("{astray} of its entries lead to nothing"))
+    } else if lacking > 0 && covers_any {
+        Some(format!("it lacks {lacking} objects of the part of the pack that it covers"))
+    } else {
+        None
+    }
+}

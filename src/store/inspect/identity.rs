@@ -1,0 +1,88 @@
+//! Which store a folder is, where the file that should say so is missing or wrong.
+//!
+//! Every pack, every index, the journal and every stat cache name their store under a checksum; `FORMAT` has none. The file is
+//! believed when a pack agrees with it, or when there is no pack. Otherwise all of them are counted, and the most win.
+
+use std::collections::BTreeMap;
+
+use crate::disk::{Disk, read_start};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::pack::PACK_HEADER_LENGTH_BYTES;
+use crate::format::{header, index, journal, pack};
+use crate::id::StoreId;
+use crate::store::pack::pack_number;
+use crate::store::view::JOURNAL;
+use crate::store::{FORMAT, FORMAT_LENGTH_MAX_BYTES};
+
+/// What a folder is.
+pub(in crate::store) struct Identity {
+    pub(in crate::store) id: StoreId,
+    /// What is wrong with the file that should say so.
+    pub(in crate::store) trouble: Option<String>,
+}
+
+/// Finds out. `NotFound` where nothing names a store, `Unsupported` where a newer version does.
+pub(in crate::store) fn identify(disk: &dyn Disk) -> Result<Identity> {
+    let named = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err("it is missing".to_owned()),
+        bytes => match header::decode(&bytes?) {
+            Err(malformed) if malformed.is_newer() => {
+                return Err(malformed.during("open store", disk.display(FORMAT)).with_hint(
+                    "if no newer version ever wrote here, the file is damaged: remove it and run `retro repair`",
+                ));
+            }
+            decoded => decoded.map_err(|malformed| malformed.to_string()),
+        },
+    };
+    let votes = votes(disk)?;
+    let has_vote = |id: &StoreId| votes.is_empty() || votes.get(id).is_some_and(|votes| votes.packs > 0);
+    if let Ok(id) = named
+        && has_vote(&id)
+    {
+        return Ok(Identity { id, trouble: None });
+    }
+    let weight =
+        |id: &StoreId, votes: &Votes| (votes.packs + votes.caches + u64::from(named == Ok(*id)), named == Ok(*id));
+    let most = votes.iter().max_by_key(|(id, votes)| weight(id, votes)).map(|(id, _)| *id);
+    match (most, named) {
+        (Some(id), Ok(named)) if id == named => Ok(Identity { id, trouble: None }),
+        (Some(id), Ok(named)) => {
+            Ok(Identity { id, trouble: Some(format!("it names store {named}, and the other files store {id}")) })
+        }
+        (Some(id), Err(trouble)) => Ok(Identity { id, trouble: Some(trouble) }),
+        (None, Ok(id)) => Ok(Identity { id, trouble: None }),
+        (None, Err(trouble)) => Err(Error::new(ErrorKind::NotFound, "open store", disk.display(FORMAT), trouble)
+            .with_hint("no other file here names a store either: there is nothing to repair")),
+    }
+}
+
+/// Files that name a store.
+#[derive(Default)]
+struct Votes {
+    packs: u64,
+    caches: u64,
+}
+
+fn votes(disk: &dyn Disk) -> Result<BTreeMap<StoreId, Votes>> {
+    let mut votes: BTreeMap<StoreId, Votes> = BTreeMap::new();
+    for name in disk.list("packs")? {
+        let path = format!("packs/{name}");
+        if pack_number(&name).is_some() {
+            let bytes = read_start(disk, &path, PACK_HEADER_LENGTH_BYTES as u64)?;
+            if let Ok(header) = pack::decode_header(&bytes) {
+                votes.entry(header.store).or_default().packs += 1;
+            }
+        } else if name.ends_with(".idx")
+            && let Ok(bytes) = disk.map(&path)
+            && let Ok(header) = index::decode_header(&bytes)
+        {
+            votes.entry(header.store).or_default().caches += 1;
+        }
+    }
+    if let Ok(bytes) = read_start(disk, JOURNAL, journal::JOURNAL_HEADER_LENGTH_BYTES as u64)
+        && let Some(store) = journal::store_of(&bytes)
+    {
+        votes.entry(store).or_default().caches += 1;
+    }
+    Ok(votes)
+}

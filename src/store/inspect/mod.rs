@@ -1,0 +1,315 @@
+//! What is physically in a store, found from the packs alone: whatever the caches say, and whatever is damaged.
+//!
+//! ```text
+//! identity   which store this is, where FORMAT does not say
+//! caches     indexes and journal compared with what the packs hold
+//! objects    every object decoded and compared with its id
+//! ```
+//!
+//! An [`Inspection`] holds a store to read from that was put together from the packs: it never looks at a cache, and shows
+//! what was there when it was made. What is committed meanwhile is not in it: journal first, then the list of packs,
+//! then the packs, so that all that its facts name is in them.
+//!
+//! A torn tail is no damage: it is what a killed writer leaves. A cache that readers notice to be unusable costs time and
+//! never data; one that they would believe, and that is wrong, is trouble.
+
+mod caches;
+mod identity;
+mod objects;
+
+use std::collections::BTreeMap;
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::index::PackIndex;
+use super::pack::{Pack, pack_name, pack_number};
+use super::recover::{Recovered, RecoveredCommit, Stretch};
+use super::state::State;
+use super::view::{JournalPlace, View};
+use super::{LOCK, Store};
+use crate::disk::{Disk, LockMode};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::facts::{self, Fact};
+use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
+use crate::id::StoreId;
+use crate::limits::PACK_LENGTH_MAX_BYTES;
+pub use objects::{BadObject, Checked, check_objects};
+
+/// Everything found.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The store as the packs have it, to read from. It never changes.
+    pub store: Store,
+    /// Why the file that names the store cannot be used.
+    pub format_trouble: Option<String>,
+    /// Packs of this store, in ascending order of number.
+    pub packs: Vec<InspectedPack>,
+    /// Files that are no packs of this store though they have the name of one, and why.
+    pub unusable: Vec<(String, String)>,
+    /// Caches that would be believed and are wrong, and what is wrong.
+    pub wrong_caches: Vec<(String, String)>,
+    /// Commits that only the journal has, by sequence. What came with them is lost.
+    pub journal_only: BTreeMap<u64, Vec<Fact>>,
+    /// Sequences of commits that nothing has.
+    pub lost_sequences: Vec<RangeInclusive<u64>>,
+    /// Commits whose facts cannot be read, or that contradict another of the same sequence: pack, end, what is wrong.
+    pub wrong_commits: Vec<(String, u64, String)>,
+    /// What is worth saying and no trouble.
+    pub notes: Vec<String>,
+}
+
+/// One pack.
+#[derive(Clone, Debug)]
+pub struct InspectedPack {
+    /// Its number.
+    pub number: u32,
+    /// Its name within the store.
+    pub file: String,
+    /// Its length, in bytes.
+    pub length_bytes: u64,
+    /// Its header is damaged.
+    pub is_headless: bool,
+    /// Intact batches: where each begins and ends, and its sequence.
+    pub batches: Vec<(Range<u64>, u64)>,
+    /// Bytes outside of them, but for the torn tail.
+    pub damaged: Vec<Stretch>,
+    /// What a killed writer left at the end.
+    pub torn: Option<Range<u64>>,
+    /// Some cache knows it to have been this long, in bytes.
+    pub known_length_bytes: Option<u64>,
+    /// Objects that its index knows in what is damaged or was cut off, with their places.
+    pub lost: Vec<(ObjectKind, [u8; 16], u64)>,
+    /// Its commits by sequence, with their places. Not those without facts.
+    commits: Vec<RecoveredCommit>,
+}
+
+/// How closely to look at packs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Every batch is compared with its hash.
+    Hashes,
+    /// A batch counts when its records and its commit follow each other.
+    Frames,
+}
+
+/// Looks at every pack. `Unsupported` where a newer version has written, `NotFound` where there is no store.
+pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth) -> Result<Inspection> {
+    let identity::Identity { id, trouble } = identity::identify(&**disk)?;
+    let journal = caches::read_journal(&**disk, id)?;
+    let numbers: Vec<u32> = disk.list("packs")?.iter().filter_map(|name| pack_number(name)).collect();
+    let last_number = numbers.last().copied().unwrap_or(0).max(journal.place.pack);
+    let known = Known { last_number, place: journal.place, depth };
+    let read: Vec<(u32, Result<Read>)> =
+        numbers.par_iter().map(|number| (*number, read_pack(&**disk, id, *number, &known))).collect();
+    let mut unusable = Vec::new();
+    let mut reads = Vec::new();
+    for (number, read) in read {
+        match read {
+            Ok(read) => reads.push(read),
+            Err(error) if error.kind() == ErrorKind::Corrupt => unusable.push((pack_name(number), error.to_string())),
+            Err(error) => return Err(error),
+        }
+    }
+    let mut notes = Vec::new();
+    let mut wrong_caches = caches::compare_indexes(&**disk, &mut reads, &mut notes)?;
+    let mut wrong_commits = Vec::new();
+    let commits = commits_of(&reads, &mut wrong_commits);
+    wrong_caches.extend(caches::compare_journal(&journal, &commits, &mut notes));
+    let mut all: BTreeMap<u64, Vec<Fact>> = BTreeMap::new();
+    for (sequence, (number, commit)) in &commits {
+        match facts::decode(&commit.facts) {
+            Ok(facts) => drop(all.insert(*sequence, facts)),
+            Err(problem) => wrong_commits.push((pack_name(*number), commit.end, problem.to_string())),
+        }
+    }
+    let journal_only: BTreeMap<u64, Vec<Fact>> = journal
+        .groups
+        .iter()
+        .filter(|(sequence, _)| !commits.contains_key(sequence))
+        .map(|(s, f)| (*s, f.facts.clone()))
+        .collect();
+    all.extend(journal_only.clone());
+    let lost_sequences = gaps(all.keys().copied());
+    notes.extend(numbers_missing(&numbers));
+    let (packs, view): (Vec<InspectedPack>, Vec<Arc<Pack>>) =
+        reads.into_iter().map(|read| (read.facts, Arc::new(read.pack))).unzip();
+    notes.extend(packs.iter().filter_map(InspectedPack::torn_note));
+    let view = View {
+        packs: view,
+        state: Arc::new(fold(&all)),
+        journal: JournalPlace::default(),
+        unjournaled: Vec::new(),
+        uncovered_bytes: 0,
+        tip: None,
+        damaged: Arc::default(),
+        next_number: last_number.saturating_add(1),
+    };
+    let mut store = Store::with_view(Arc::clone(disk), id, view);
+    store.is_frozen = true;
+    let format_trouble = trouble;
+    Ok(Inspection {
+        store,
+        format_trouble,
+        packs,
+        unusable,
+        wrong_caches,
+        journal_only,
+        lost_sequences,
+        wrong_commits,
+        notes,
+    })
+}
+
+impl Inspection {
+    /// Every fact that is known, by the sequence of its commit.
+    pub fn facts(&self) -> BTreeMap<u64, Vec<Fact>> {
+        let mut all = self.journal_only.clone();
+        for commit in self.packs.iter().flat_map(|pack| &pack.commits) {
+            if let Ok(facts) = facts::decode(&commit.facts) {
+                all.entry(commit.sequence).or_insert(facts);
+            }
+        }
+        all
+    }
+}
+
+impl InspectedPack {
+    fn torn_note(&self) -> Option<String> {
+        let Range { start, end } = self.torn.clone()?;
+        let length = end - start;
+        Some(format!(
+            "{}: {length} bytes from offset {start} were never committed; the next snapshot cuts them",
+            self.file
+        ))
+    }
+}
+
+/// A pack that was read from its first byte to its last.
+struct Read {
+    facts: InspectedPack,
+    /// Knows its objects from its own bytes.
+    pack: Pack,
+    /// What its index file says.
+    saved: PackIndex,
+}
+
+/// What is known before packs are read.
+struct Known {
+    last_number: u32,
+    place: JournalPlace,
+    depth: Depth,
+}
+
+/// Reads one pack. Where it seems damaged and may still grow, it is read once more while nobody writes: a writer that cut
+/// a torn tail meanwhile leaves a reader with half of one and half of the other.
+fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
+    let read = read_pack_once(disk, id, number, known)?;
+    if number < known.last_number || read.facts.damaged.is_empty() {
+        return Ok(read);
+    }
+    // A store that cannot be locked cannot be written by us, and perhaps by nobody.
+    let _guard = disk.lock(LOCK, LockMode::Shared).ok();
+    read_pack_once(disk, id, number, known)
+}
+
+fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
+    let mut pack = Pack::open(disk, id, number)?;
+    let first = PACK_HEADER_LENGTH_BYTES as u64;
+    let length = pack.file.length()?;
+    let scanned = length.min(PACK_LENGTH_MAX_BYTES);
+    let told = [(known.place.pack, known.place.pack_end), (known.place.mark.pack, known.place.mark.pack_end)];
+    let journaled = told.iter().filter(|(pack, _)| *pack == number).map(|(_, end)| *end).max().unwrap_or(first);
+    let known_end = if number < known.last_number { scanned } else { pack.settled_end.max(journaled).min(scanned) };
+    let found = pack.recover_with(first, known_end, known.depth == Depth::Hashes)?;
+    let saved = std::mem::replace(&mut pack.index, PackIndex::empty(first));
+    pack.index.take_in(&found, first);
+    let file = pack_name(number);
+    let torn = (found.end < length && length > first).then_some(found.end..length);
+    let known_length = (journaled > length).then_some(journaled);
+    let is_headless = pack.is_headless;
+    let Recovered { commits, damaged, .. } = found;
+    let batches = commits.iter().map(|commit| (commit.start..commit.end, commit.sequence)).collect();
+    let mut commits = commits;
+    commits.retain(|commit| commit.sequence > 0);
+    commits.iter_mut().for_each(|commit| commit.entries = Vec::new());
+    let facts = InspectedPack {
+        number,
+        file,
+        length_bytes: length,
+        is_headless,
+        batches,
+        damaged,
+        torn,
+        known_length_bytes: known_length,
+        lost: Vec::new(),
+        commits,
+    };
+    Ok(Read { facts, pack, saved })
+}
+
+/// Commits with facts by sequence. Of two that claim one sequence the first counts, as it does for readers.
+fn commits_of(reads: &[Read], wrong: &mut Vec<(String, u64, String)>) -> BTreeMap<u64, (u32, RecoveredCommit)> {
+    let mut commits: BTreeMap<u64, (u32, RecoveredCommit)> = BTreeMap::new();
+    for read in reads {
+        for commit in &read.facts.commits {
+            match commits.get(&commit.sequence) {
+                Some((number, other)) if other.facts != commit.facts => {
+                    let detail =
+                        format!("commit {} is also in {}, with other facts", commit.sequence, pack_name(*number));
+                    wrong.push((read.facts.file.clone(), commit.end, detail));
+                }
+                Some(_) => {}
+                None => drop(commits.insert(commit.sequence, (read.facts.number, commit.clone()))),
+            }
+        }
+    }
+    commits
+}
+
+fn fold(all: &BTreeMap<u64, Vec<Fact>>) -> State {
+    let mut state = State::default();
+    for (sequence, facts) in all {
+        facts.iter().cloned().for_each(|fact| state.apply(fact));
+        state.sequence = *sequence;
+    }
+    state
+}
+
+/// Numbers from 1 up to the highest that are missing. A hostile sequence must not make them many.
+fn gaps(numbers: impl Iterator<Item = u64>) -> Vec<RangeInclusive<u64>> {
+    let mut gaps = Vec::new();
+    let mut next = 1;
+    for number in numbers {
+        if number > next {
+            gaps.push(next..=number - 1);
+        }
+        next = number.saturating_add(1);
+    }
+    gaps
+}
+
+fn numbers_missing(numbers: &[u32]) -> Vec<String> {
+    let gaps = gaps(numbers.iter().map(|number| u64::from(*number)));
+    let shown = |gap: &RangeInclusive<u64>| {
+        let (first, last) = (gap.start(), gap.end());
+        if first == last {
+            format!("there is no pack {first}")
+        } else {
+            format!("there are no packs {first} to {last}")
+        }
+    };
+    gaps.iter().map(|gap| format!("{}; what it held is listed where it is missed", shown(gap))).collect()
+}
+
+/// A name that nothing in a folder has yet: `name`, or `name.2` and so on.
+pub(super) fn unused_name(disk: &dyn Disk, folder: &str, name: &str) -> Result<String> {
+    let taken = disk.list(folder)?;
+    let numbered = (2_u32..).map(|number| format!("{name}.{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names
+        .find(|name| !taken.contains(name))
+        .map(|name| format!("{folder}/{name}"))
+        .ok_or_else(|| Error::new(ErrorKind::Limit, "move into", disk.display(folder), "no name is left"))
+}
