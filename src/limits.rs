@@ -78,6 +78,10 @@ pub const PACK_SEAL_ABOVE_BYTES: u64 = 64 << 20;
 /// No pack is longer than this, in bytes: the index keeps offsets in 32 bits.
 pub const PACK_LENGTH_MAX_BYTES: u64 = 1 << 31;
 
+/// Damaged objects listed for one folder with all that is below it; a few small trees can hold each other more often than
+/// anybody could list.
+pub const AFFECTED_PATHS_MAX: usize = 1 << 16;
+
 /// Bytes of the journal that are read. It is a cache: what lies beyond is read from the packs.
 pub const JOURNAL_LENGTH_MAX_BYTES: u64 = 256 << 20;
 

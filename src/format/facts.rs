@@ -83,6 +83,15 @@ pub enum Fact {
         /// When.
         time: Timestamp,
     },
+    /// Parts of a snapshot were found to be lost, or are there again.
+    SnapshotIncomplete {
+        /// Which.
+        snapshot: SnapshotId,
+        /// Lost, or there again.
+        incomplete: bool,
+        /// When.
+        time: Timestamp,
+    },
 }
 
 /// A restore of a live workspace.
@@ -140,6 +149,7 @@ fn check(fact: &Fact) -> Result<(), Malformed> {
         Fact::WorkspaceForgotten { .. }
         | Fact::RestoreEnded { .. }
         | Fact::Pinned { .. }
+        | Fact::SnapshotIncomplete { .. }
         | Fact::SnapshotForgotten { .. } => true,
     };
     if fits { Ok(()) } else { Err(Malformed::new("a fact is outside its limits")) }

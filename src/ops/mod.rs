@@ -25,12 +25,14 @@ pub mod ingest;
 pub mod log;
 pub mod ls;
 pub mod register;
+pub mod repair;
 pub mod restore;
 pub mod show;
 pub mod snap;
 pub mod stats;
 pub mod status;
 pub mod tag;
+pub mod verify;
 
 #[cfg(test)]
 mod fixture;

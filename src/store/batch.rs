@@ -68,9 +68,20 @@ pub struct Batch<'a> {
     known: BTreeSet<(ObjectKind, [u8; 16])>,
     pub(super) own_pack: Option<NewPack>,
     pub(super) totals: BatchTotals,
+    /// Only these are taken, where it is given.
+    wanted: Option<Wanted>,
     /// Set while records are on their way into a pack of its own. Where that fails they are gone, and what was added can
     /// not be committed any more.
     pub(super) is_broken: bool,
+}
+
+/// Objects that are looked for, by kind and the first half of the id.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Which.
+    pub objects: BTreeSet<(ObjectKind, [u8; 16])>,
+    /// Only notes which are met; nothing is kept of them.
+    pub only_notes: bool,
 }
 
 /// A pack that only its writer knows yet, under `tmp/`. Its lock tells others that the writer is alive.
@@ -94,7 +105,14 @@ impl Store {
     pub fn batch(&self) -> Batch<'_> {
         let records = Vec::new();
         let totals = BatchTotals::default();
-        Batch { store: self, records, known: BTreeSet::new(), own_pack: None, totals, is_broken: false }
+        Batch { store: self, records, known: BTreeSet::new(), own_pack: None, totals, wanted: None, is_broken: false }
+    }
+
+    /// Begins a batch that takes certain objects and drops all others.
+    pub fn batch_of(&self, wanted: Wanted) -> Batch<'_> {
+        let mut batch = self.batch();
+        batch.wanted = Some(wanted);
+        batch
     }
 }
 
@@ -130,7 +148,21 @@ impl Batch<'_> {
         self.totals
     }
 
+    /// Of the objects that were wanted, those that were met.
+    pub fn met(&self) -> impl Iterator<Item = (ObjectKind, [u8; 16])> {
+        self.known.iter().copied()
+    }
+
     fn is_new(&mut self, object: &NewObject) -> bool {
+        if let Some(wanted) = &self.wanted {
+            let key = (object.kind, object.id.prefix());
+            if !wanted.objects.contains(&key) || (!self.known.insert(key)) || wanted.only_notes {
+                return false;
+            }
+            self.totals.objects += 1;
+            self.totals.raw_bytes += object.bytes.len() as u64;
+            return true;
+        }
         if self.store.contains(object.kind, &object.id) || !self.known.insert((object.kind, object.id.prefix())) {
             return false;
         }
@@ -153,16 +185,39 @@ impl Batch<'_> {
             self.is_broken = false;
             return Ok(());
         }
-        let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
-        self.store.refresh()?;
-        self.store.refuse_newer()?;
-        // What a dead writer left at the end of the last pack is cut now: nobody looks for it in one that is not the last.
-        self.store.recover()?;
-        let number = self.store.view().next_number;
-        own.publish(disk, self.store.id(), number, 0)?;
-        self.store.refresh()?;
+        self.publish(own)?;
         self.is_broken = false;
         Ok(())
+    }
+
+    /// Gives a full pack its number.
+    fn publish(&self, own: NewPack) -> Result<()> {
+        let opened;
+        let store = if self.store.is_frozen {
+            opened = Store::open(std::sync::Arc::clone(&self.store.disk))?;
+            &opened
+        } else {
+            self.store
+        };
+        let disk = store.disk();
+        let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
+        store.refresh()?;
+        store.refuse_newer()?;
+        // What a dead writer left at the end of the last pack is cut now: nobody looks for it in one that is not the last.
+        store.recover()?;
+        own.publish(disk, store.id(), store.view().next_number, 0)?;
+        store.refresh()
+    }
+
+    /// Stores what was added in packs of its own, durably and without any facts. For objects that history names already.
+    pub fn store_objects(mut self) -> Result<BatchTotals> {
+        if !self.records.is_empty() {
+            self.spill()?;
+        }
+        if let Some(own) = self.own_pack.take() {
+            self.publish(own)?;
+        }
+        Ok(self.totals)
     }
 }
 

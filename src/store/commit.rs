@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::batch::{Batch, NewObject, NewPack, batch_entries, remove_strays, write_index};
 use super::pack::{Pack, index_name, pack_name};
+use super::quarantine;
 use super::recover::RecoveredCommit;
 use super::state::State;
 use super::view::{JOURNAL, JournalPlace, View};
@@ -223,6 +224,9 @@ fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<bool> {
     let end = active.index.end();
     let is_torn = active.file.length()? > end;
     if is_torn {
+        if active.has_doubtful_tail {
+            quarantine::keep_tail(disk, active, end)?;
+        }
         disk.truncate(&name, end)?;
     }
     if active.settled_end < end {

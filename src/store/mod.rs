@@ -24,8 +24,10 @@ mod delta;
 mod index;
 pub mod inspect;
 mod pack;
+mod quarantine;
 mod read;
 mod recover;
+pub mod repair;
 mod splice;
 pub mod state;
 mod stats;
@@ -34,7 +36,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, BatchTotals, NewObject};
+pub use batch::{Batch, BatchTotals, NewObject, Wanted};
 pub use commit::{Committed, Final};
 pub use recover::{DoubtfulCommit, Stretch};
 pub use state::{State, Workspace};

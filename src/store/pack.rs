@@ -25,6 +25,8 @@ pub(super) struct Pack {
     pub(super) is_headless: bool,
     pub(super) file: Arc<dyn StoredFile>,
     pub(super) index: PackIndex,
+    /// What would be cut as a torn tail has a commit in it: it may be damage.
+    pub(super) has_doubtful_tail: bool,
     /// Up to here the pack is known to be durable, because a cache covers it or says so.
     pub(super) settled_end: u64,
 }
@@ -88,12 +90,14 @@ impl Pack {
         let settled_end = index.as_ref().map_or(PACK_HEADER_LENGTH_BYTES as u64, |index| index.end().min(length));
         let index = index.filter(|index| index.end() <= length);
         let index = index.unwrap_or_else(|| PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64));
-        Ok(Self { number, nonce: header.nonce, is_headless: false, file, index, settled_end })
+        let nonce = header.nonce;
+        Ok(Self { number, nonce, is_headless: false, file, index, has_doubtful_tail: false, settled_end })
     }
 
     fn headless(number: u32, file: Arc<dyn StoredFile>) -> Self {
-        let end = PACK_HEADER_LENGTH_BYTES as u64;
-        Self { number, nonce: [0; 16], is_headless: true, file, index: PackIndex::empty(end), settled_end: end }
+        let settled_end = PACK_HEADER_LENGTH_BYTES as u64;
+        let index = PackIndex::empty(settled_end);
+        Self { number, nonce: [0; 16], is_headless: true, file, index, has_doubtful_tail: false, settled_end }
     }
 
     /// Reads the batches from `start` to the end of the file. What lies before `known_end` was committed.
@@ -112,10 +116,22 @@ impl Pack {
     pub(super) fn reread(&self) -> Result<Self> {
         let start = PACK_HEADER_LENGTH_BYTES as u64;
         let found = self.recover_from(start, self.index.end())?;
-        let mut index = PackIndex::empty(start);
-        index.take_in(&found, start);
-        let (number, nonce, is_headless) = (self.number, self.nonce, self.is_headless);
-        Ok(Self { number, nonce, is_headless, file: Arc::clone(&self.file), index, settled_end: self.settled_end })
+        let mut pack = self.without_index();
+        pack.index.take_in(&found, start);
+        Ok(pack)
+    }
+
+    /// The same pack, with an index of nothing.
+    pub(super) fn without_index(&self) -> Self {
+        Self {
+            number: self.number,
+            nonce: self.nonce,
+            is_headless: self.is_headless,
+            file: Arc::clone(&self.file),
+            index: PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64),
+            has_doubtful_tail: self.has_doubtful_tail,
+            settled_end: self.settled_end,
+        }
     }
 
     /// Whether there should be an index file that says more than the one that is there.

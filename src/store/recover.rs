@@ -34,6 +34,8 @@ pub(super) struct Recovered {
     pub(super) damaged: Vec<Stretch>,
     /// Where the last intact commit ends, or what was known as committed: what follows is a torn tail.
     pub(super) end: u64,
+    /// The torn tail, where a commit is in it: its writer died before all of it was written, or it is damaged.
+    pub(super) tail: Option<Stretch>,
 }
 
 /// One intact batch.
@@ -113,6 +115,9 @@ pub(super) fn recover(pack: &mut Window<'_>, start: u64, known_end: u64, checks_
         scan.open.forget_after(known_end);
         scan.close_damage(pack, known_end)?;
         scan.found.end = known_end;
+    } else if !scan.open.doubtful.is_empty() {
+        scan.close_damage(pack, pack.end)?;
+        scan.found.tail = scan.found.damaged.pop();
     }
     Ok(scan.found)
 }

@@ -21,6 +21,8 @@ pub struct State {
     pub tags: BTreeMap<String, SnapshotId>,
     /// Snapshots that gc must keep.
     pub pins: BTreeSet<SnapshotId>,
+    /// Snapshots that a repair found to lack something.
+    pub incomplete: BTreeSet<SnapshotId>,
 }
 
 /// One recorded folder.
@@ -98,6 +100,13 @@ impl State {
                 }
             }
             Fact::SnapshotForgotten { snapshot, .. } => self.forget(snapshot),
+            Fact::SnapshotIncomplete { snapshot, incomplete, .. } => {
+                if incomplete {
+                    self.incomplete.insert(snapshot);
+                } else {
+                    self.incomplete.remove(&snapshot);
+                }
+            }
         }
     }
 
@@ -114,6 +123,7 @@ impl State {
         }
         self.tags.retain(|_, id| *id != snapshot);
         self.pins.remove(&snapshot);
+        self.incomplete.remove(&snapshot);
     }
 }
 

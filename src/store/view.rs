@@ -240,6 +240,7 @@ fn open_pack(
     let known_end = if number < last_number { length } else { pack.settled_end };
     let found = pack.recover_from(start, known_end)?;
     pack.index.take_in(&found, indexed);
+    pack.has_doubtful_tail = found.tail.is_some();
     for stretch in &found.damaged {
         let Range { start, end } = stretch.place;
         troubles.push(trouble(format!("{} bytes from offset {start} are damaged", end - start)));

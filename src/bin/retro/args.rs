@@ -133,6 +133,14 @@ pub(crate) enum Verb {
     },
     /// Say what the store holds and what it costs
     Stats,
+    /// Check the store, and list what is damaged and which steps and paths need it
+    Verify(Verify),
+    /// Put a damaged store right, from its packs, its caches and the live folders; put aside what cannot be used
+    Repair {
+        /// Show what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// List, forget or move recorded folders
     #[command(subcommand)]
     Workspace(Workspace),
@@ -306,6 +314,19 @@ pub(crate) struct Export {
     pub(crate) paths: Vec<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Check structure only: packs, caches, folders and that all they name is there, not the contents of files
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Check structure, and this share of the objects (such as `5%`), chosen at random
+    #[arg(long, value_name = "P%", value_parser = parts_per_million, conflicts_with = "quick")]
+    pub(crate) sample: Option<u32>,
+    /// Choose the sample by this number; another one for each run when left out
+    #[arg(long, value_name = "N", requires = "sample")]
+    pub(crate) seed: Option<u64>,
+}
+
 /// Recorded folders.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Workspace {
@@ -337,7 +358,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Look back", &["log", "show", "diff", "ls", "cat"]),
     ("Go back", &["restore", "undo", "redo"]),
     ("Keep and share", &["tag", "pin", "export", "import"]),
-    ("The store and the program", &["stats", "workspace", "completions", "help"]),
+    ("The store and the program", &["stats", "verify", "repair", "workspace", "completions", "help"]),
 ];
 
 const REVISIONS: &str = "\
@@ -386,6 +407,19 @@ pub(crate) fn command() -> clap::Command {
         })
 }
 
+/// A share as people write it, `5%` or `0.25%`, in parts of a million.
+fn parts_per_million(text: &str) -> Result<u32, String> {
+    let wrong = || "a share is written like 5% or 0.25%, up to 100%".to_owned();
+    let number = text.strip_suffix('%').unwrap_or(text);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let is_number = |digits: &str| digits.len() <= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+        return Err(wrong());
+    }
+    let parts: u32 = format!("{whole}{fraction:0<4}").parse().map_err(|_| wrong())?;
+    if parts <= 1_000_000 { Ok(parts) } else { Err(wrong()) }
+}
+
 /// Reads the arguments, program name first.
 pub(crate) fn parse(raw: &[OsString]) -> Result<Arguments, clap::Error> {
     let matches = command().try_get_matches_from(raw)?;
@@ -399,7 +433,18 @@ pub(crate) fn wants_json(raw: &[OsString]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{GROUPS, command};
+    use super::{GROUPS, command, parts_per_million};
+
+    #[test]
+    fn shares_are_read_exactly() {
+        let cases = [("5%", 50_000), ("100%", 1_000_000), ("0.25%", 2_500), ("7", 70_000), ("0.0001%", 1), ("0%", 0)];
+        for (text, parts) in cases {
+            assert_eq!(parts_per_million(text), Ok(parts), "{text}");
+        }
+        for text in ["", "%", "101%", "100.0001%", "-1%", "5 %", "1e2%", ".5%", "0.00001%"] {
+            assert!(parts_per_million(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_definition_is_sound_and_every_verb_has_a_group() {

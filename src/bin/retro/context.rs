@@ -6,6 +6,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use retrograde::disk::Disk;
 use retrograde::disk::local::LocalDisk;
 use retrograde::error::{Error, ErrorKind, Result, shown};
 use retrograde::history::revision;
@@ -74,6 +75,12 @@ impl Context {
 
     /// Opens the store, which must be there: nobody who only reads creates one.
     pub(crate) fn open(&self) -> Result<Opened> {
+        let (disk, root) = self.disk()?;
+        self.opened(Store::open(disk)?, &root)
+    }
+
+    /// The folder of the store, whatever is in it.
+    pub(crate) fn disk(&self) -> Result<(Arc<dyn Disk>, PathBuf)> {
         let root = self.store_path()?;
         let disk = LocalDisk::open(&root).map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
@@ -82,7 +89,7 @@ impl Context {
             }
             _ => error,
         })?;
-        self.opened(Store::open(Arc::new(disk))?, &root)
+        Ok((Arc::new(disk), root))
     }
 
     /// Opens the store, creating it where there is none.

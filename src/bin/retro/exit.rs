@@ -5,7 +5,7 @@ use retrograde::error::ErrorKind;
 /// Done.
 pub(crate) const DONE: u8 = 0;
 
-/// The answer is no, where a script asked: `diff --exit-code` found changes.
+/// The answer is no, where a script asked: `diff --exit-code` found changes, `verify` found damage.
 pub(crate) const NO: u8 = 1;
 
 /// The kind of an error, its code, its word in JSON, and what it means.
@@ -35,7 +35,8 @@ pub(crate) fn word(kind: ErrorKind) -> &'static str {
 /// The table as `--help` shows it.
 pub(crate) fn table() -> String {
     let mut text = "Exit codes:\n".to_owned();
-    let answers = [(DONE, "done"), (NO, "the answer is no (diff --exit-code found changes)")];
+    let answers =
+        [(DONE, "done"), (NO, "the answer is no (diff --exit-code: changes, verify: damage, repair: not all of it)")];
     let errors = TABLE.iter().map(|(_, code, _, meaning)| (*code, *meaning));
     for (code, meaning) in answers.into_iter().chain(errors) {
         text.push_str(&format!("  {code:<3}  {meaning}\n"));

@@ -74,19 +74,40 @@ pub struct Captured {
 }
 
 /// Generation of the caches; raised when objects are deleted.
-const GENERATION: u64 = 0;
+pub(super) const GENERATION: u64 = 0;
 
 /// Looks at a workspace. Content and trees that are new go into `batch`; without one they are only hashed.
 pub fn capture(
     store: &Store,
     workspace: &Workspace,
     options: &CaptureOptions<'_>,
+    batch: Option<&mut Batch<'_>>,
+) -> Result<Captured> {
+    let key = CacheKey { store: store.id(), workspace: workspace.id, generation: GENERATION };
+    capture_from(store, workspace, options, batch, StatCache::load(store.disk(), key))
+}
+
+/// As [`capture`], but nothing is believed of what was seen before: every file is read.
+pub(super) fn capture_afresh(
+    store: &Store,
+    workspace: &Workspace,
+    options: &CaptureOptions<'_>,
+    batch: &mut Batch<'_>,
+) -> Result<Captured> {
+    let key = CacheKey { store: store.id(), workspace: workspace.id, generation: GENERATION };
+    capture_from(store, workspace, options, Some(batch), StatCache::empty(key))
+}
+
+fn capture_from(
+    store: &Store,
+    workspace: &Workspace,
+    options: &CaptureOptions<'_>,
     mut batch: Option<&mut Batch<'_>>,
+    cache: StatCache,
 ) -> Result<Captured> {
     let root = open_root(workspace)?;
     let rules = Rules::new(&options.config.capture.rule_options(store_within(&root, options.store_root)))?;
-    let key = CacheKey { store: store.id(), workspace: workspace.id, generation: GENERATION };
-    let cache = StatCache::load(store.disk(), key);
+    let key = cache.key();
     let had_cache = !cache.is_empty();
     let mut found = capture_with(store, &root, &rules, cache, options, batch.as_deref_mut())?;
     if found.is_none() && had_cache {

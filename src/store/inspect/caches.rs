@@ -36,7 +36,7 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
     let mut journal = Journal { groups: BTreeMap::new(), place: JournalPlace::default(), note: None };
     let bytes = match read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            journal.note = Some("journal: there is none".to_owned());
+            journal.note = Some("there is none".to_owned());
             return Ok(journal);
         }
         bytes => bytes?,
@@ -44,15 +44,14 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
     let decoded = match journal::decode(&bytes, store) {
         Err(malformed) if malformed.is_newer() => return Err(malformed.during("read journal", disk.display(JOURNAL))),
         Err(malformed) => {
-            journal.note = Some(format!("journal: it is not used: {malformed}"));
+            journal.note = Some(format!("it is not used: {malformed}"));
             return Ok(journal);
         }
         Ok(decoded) => decoded,
     };
     for group in &decoded.groups {
         let Ok(facts) = facts::decode(group.facts) else {
-            journal.note =
-                Some(format!("journal: it is not used: the facts of commit {} cannot be read", group.sequence));
+            journal.note = Some(format!("it is not used: the facts of commit {} cannot be read", group.sequence));
             journal.groups.clear();
             return Ok(journal);
         };
@@ -65,7 +64,7 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
     }
     if decoded.length_bytes < bytes.len() {
         let rest = bytes.len() - decoded.length_bytes;
-        journal.note = Some(format!("journal: {rest} bytes from offset {} are not used", decoded.length_bytes));
+        journal.note = Some(format!("{rest} bytes from offset {} are not used", decoded.length_bytes));
     }
     Ok(journal)
 }
@@ -74,7 +73,7 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
 pub(super) fn compare_journal(
     journal: &Journal,
     commits: &BTreeMap<u64, (u32, RecoveredCommit)>,
-    notes: &mut Vec<String>,
+    stale: &mut Vec<(String, String)>,
 ) -> Vec<(String, String)> {
     let mut wrong = Vec::new();
     for (sequence, group) in &journal.groups {
@@ -94,16 +93,16 @@ pub(super) fn compare_journal(
     if let Some(note) = &journal.note
         && !commits.is_empty()
     {
-        notes.push(format!("{note}; the packs are read instead, and the next snapshot writes it again"));
+        stale.push((JOURNAL.to_owned(), note.clone()));
     }
     wrong
 }
 
-/// Says where indexes contradict their packs, and notes in the packs what only the indexes know.
+/// Says where indexes contradict their packs and which are of no use, and notes in the packs what only the indexes know.
 pub(super) fn compare_indexes(
     disk: &dyn Disk,
     reads: &mut [Read],
-    notes: &mut Vec<String>,
+    stale: &mut Vec<(String, String)>,
 ) -> Result<Vec<(String, String)>> {
     let mut wrong = Vec::new();
     for read in reads.iter_mut() {
@@ -118,12 +117,9 @@ pub(super) fn compare_indexes(
                 Err(error) if error.kind() == ErrorKind::NotFound => "there is none",
                 _ => "it is not used, because it is damaged or of another pack",
             };
-            notes.push(format!("{name}: {what}; the pack is read instead, and the next snapshot writes it again"));
+            stale.push((name, what.to_owned()));
         } else if is_there && read.saved.end() + CACHES_BEHIND_MAX_BYTES < read.pack.index.end() {
-            notes.push(format!(
-                "{name}: it covers the pack up to {} only; the next snapshot completes it",
-                read.saved.end()
-            ));
+            stale.push((name, format!("it covers the pack up to offset {} only", read.saved.end())));
         }
     }
     for name in disk.list("packs")? {

@@ -17,23 +17,24 @@ mod caches;
 mod identity;
 mod objects;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::index::PackIndex;
-use super::pack::{Pack, pack_name, pack_number};
+use super::pack::{Pack, index_name, pack_name, pack_number};
 use super::recover::{Recovered, RecoveredCommit, Stretch};
 use super::state::State;
 use super::view::{JournalPlace, View};
 use super::{LOCK, Store};
-use crate::disk::{Disk, LockMode};
-use crate::error::{Error, ErrorKind, Result};
+use crate::disk::{Disk, LockGuard, LockMode};
+use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
+use crate::format::index::IndexEntry;
 use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
-use crate::id::StoreId;
+use crate::id::{Digest, StoreId};
 use crate::limits::PACK_LENGTH_MAX_BYTES;
 pub use objects::{BadObject, Checked, check_objects};
 
@@ -50,6 +51,8 @@ pub struct Inspection {
     pub unusable: Vec<(String, String)>,
     /// Caches that would be believed and are wrong, and what is wrong.
     pub wrong_caches: Vec<(String, String)>,
+    /// Caches that are missing, behind, or seen to be unusable, and what they are. The next writer makes them again.
+    pub stale_caches: Vec<(String, String)>,
     /// Commits that only the journal has, by sequence. What came with them is lost.
     pub journal_only: BTreeMap<u64, Vec<Fact>>,
     /// Sequences of commits that nothing has.
@@ -77,6 +80,10 @@ pub struct InspectedPack {
     pub damaged: Vec<Stretch>,
     /// What a killed writer left at the end.
     pub torn: Option<Range<u64>>,
+    /// The same, where a commit is in it that does not match its hash.
+    pub tail: Option<Stretch>,
+    /// Objects in damaged records that can be read all the same: their bytes match their ids.
+    pub rescued: Vec<IndexEntry>,
     /// Some cache knows it to have been this long, in bytes.
     pub known_length_bytes: Option<u64>,
     /// Objects that its index knows in what is damaged or was cut off, with their places.
@@ -95,12 +102,14 @@ pub enum Depth {
 }
 
 /// Looks at every pack. `Unsupported` where a newer version has written, `NotFound` where there is no store.
-pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth) -> Result<Inspection> {
+///
+/// Whoever holds the store's lock shows it.
+pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> Result<Inspection> {
     let identity::Identity { id, trouble } = identity::identify(&**disk)?;
     let journal = caches::read_journal(&**disk, id)?;
     let numbers: Vec<u32> = disk.list("packs")?.iter().filter_map(|name| pack_number(name)).collect();
     let last_number = numbers.last().copied().unwrap_or(0).max(journal.place.pack);
-    let known = Known { last_number, place: journal.place, depth };
+    let known = Known { last_number, place: journal.place, depth, is_locked: lock.is_some() };
     let read: Vec<(u32, Result<Read>)> =
         numbers.par_iter().map(|number| (*number, read_pack(&**disk, id, *number, &known))).collect();
     let mut unusable = Vec::new();
@@ -113,15 +122,19 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth) -> Result<Inspection> {
         }
     }
     let mut notes = Vec::new();
-    let mut wrong_caches = caches::compare_indexes(&**disk, &mut reads, &mut notes)?;
+    let mut stale_caches = Vec::new();
+    let mut wrong_caches = caches::compare_indexes(&**disk, &mut reads, &mut stale_caches)?;
     let mut wrong_commits = Vec::new();
     let commits = commits_of(&reads, &mut wrong_commits);
-    wrong_caches.extend(caches::compare_journal(&journal, &commits, &mut notes));
+    wrong_caches.extend(caches::compare_journal(&journal, &commits, &mut stale_caches));
     let mut all: BTreeMap<u64, Vec<Fact>> = BTreeMap::new();
     for (sequence, (number, commit)) in &commits {
         match facts::decode(&commit.facts) {
             Ok(facts) => drop(all.insert(*sequence, facts)),
-            Err(problem) => wrong_commits.push((pack_name(*number), commit.end, problem.to_string())),
+            Err(problem) => {
+                wrong_commits.push((pack_name(*number), commit.end, problem.to_string()));
+                all.insert(*sequence, Vec::new());
+            }
         }
     }
     let journal_only: BTreeMap<u64, Vec<Fact>> = journal
@@ -132,6 +145,10 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth) -> Result<Inspection> {
         .collect();
     all.extend(journal_only.clone());
     let lost_sequences = gaps(all.keys().copied());
+    let stale = stale_caches.iter();
+    notes.extend(
+        stale.map(|(file, why)| format!("{file}: {why}; what it lacks is read from the packs, and written again")),
+    );
     notes.extend(numbers_missing(&numbers));
     let (packs, view): (Vec<InspectedPack>, Vec<Arc<Pack>>) =
         reads.into_iter().map(|read| (read.facts, Arc::new(read.pack))).unzip();
@@ -148,6 +165,8 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth) -> Result<Inspection> {
     };
     let mut store = Store::with_view(Arc::clone(disk), id, view);
     store.is_frozen = true;
+    let mut packs = packs;
+    rescue(&store, &mut packs);
     let format_trouble = trouble;
     Ok(Inspection {
         store,
@@ -155,6 +174,7 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth) -> Result<Inspection> {
         packs,
         unusable,
         wrong_caches,
+        stale_caches,
         journal_only,
         lost_sequences,
         wrong_commits,
@@ -163,6 +183,26 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth) -> Result<Inspection> {
 }
 
 impl Inspection {
+    /// Number of objects in all packs, each copy counted.
+    pub fn object_count(&self) -> u64 {
+        self.store.view().packs.iter().map(|pack| pack.index.tail_count() as u64).sum()
+    }
+
+    /// The facts of a commit as a pack has them; none where it has no such commit.
+    pub(super) fn encoded_facts(&self, file: &str, sequence: u64) -> Vec<u8> {
+        let pack = self.packs.iter().find(|pack| pack.file == file);
+        let commit = pack.and_then(|pack| pack.commits.iter().find(|commit| commit.sequence == sequence));
+        commit.map(|commit| commit.facts.clone()).unwrap_or_default()
+    }
+
+    /// Takes more facts for true, as a repair will make them.
+    pub fn believe(&mut self, more: &BTreeMap<u64, Vec<Fact>>) {
+        let mut all = self.facts();
+        all.extend(more.clone());
+        let view = self.store.view();
+        self.store.set_view(View { packs: view.packs.clone(), state: Arc::new(fold(&all)), ..View::clone(&view) });
+    }
+
     /// Every fact that is known, by the sequence of its commit.
     pub fn facts(&self) -> BTreeMap<u64, Vec<Fact>> {
         let mut all = self.journal_only.clone();
@@ -175,14 +215,68 @@ impl Inspection {
     }
 }
 
+/// Sorts out which objects of damaged records can be read all the same, and hides the others.
+fn rescue(store: &Store, packs: &mut [InspectedPack]) {
+    let mut hidden = BTreeSet::new();
+    for pack in packs.iter_mut() {
+        for stretch in &mut pack.damaged {
+            let broken = std::mem::take(&mut stretch.broken);
+            for entry in broken {
+                if store.object_with(entry.kind, entry.prefix).is_ok() {
+                    pack.rescued.push(entry);
+                } else {
+                    hidden.insert((entry.kind, entry.prefix));
+                    stretch.broken.push(entry);
+                }
+            }
+        }
+    }
+    store.hide(&hidden);
+}
+
+impl Store {
+    /// Shows these objects no more, in a store that was put together by an inspection: what cannot be read is as good as
+    /// missing, and may be stored again.
+    pub fn hide(&self, hidden: &BTreeSet<(ObjectKind, [u8; 16])>) {
+        assert!(self.is_frozen, "a living store shows what its packs hold");
+        if hidden.is_empty() {
+            return;
+        }
+        let view = self.view();
+        let packs = view.packs.iter().map(|pack| {
+            let mut entries = pack.index.entries();
+            entries.retain(|entry| !hidden.contains(&(entry.kind, entry.prefix)));
+            let mut index = PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64);
+            index.extend(&entries, pack.index.end());
+            Arc::new(Pack { index, ..pack.without_index() })
+        });
+        self.set_view(View { packs: packs.collect(), ..View::clone(&view) });
+    }
+
+    /// Whether an object is there, by what its record says of its id.
+    pub fn contains_prefix(&self, kind: ObjectKind, prefix: [u8; 16]) -> bool {
+        self.view().find(&prefix, &[kind]).is_some()
+    }
+
+    /// The pack an object is in, and where its record begins.
+    pub fn place_of(&self, kind: ObjectKind, id: &Digest) -> Option<(String, u64)> {
+        let view = self.view();
+        view.find(&id.prefix(), &[kind]).map(|(pack, entry)| (pack_name(pack.number), u64::from(entry.offset)))
+    }
+}
+
 impl InspectedPack {
     fn torn_note(&self) -> Option<String> {
         let Range { start, end } = self.torn.clone()?;
-        let length = end - start;
-        Some(format!(
-            "{}: {length} bytes from offset {start} were never committed; the next snapshot cuts them",
-            self.file
-        ))
+        let (file, length) = (&self.file, end - start);
+        let why = match self.tail {
+            None => "were never committed; the next snapshot cuts them",
+            Some(_) => {
+                "are a batch that does not match its hash: its writer died, or it is damaged; `retro repair` keeps what \
+                 can be read of it"
+            }
+        };
+        Some(format!("{file}: {length} bytes from offset {start} {why}"))
     }
 }
 
@@ -200,13 +294,14 @@ struct Known {
     last_number: u32,
     place: JournalPlace,
     depth: Depth,
+    is_locked: bool,
 }
 
 /// Reads one pack. Where it seems damaged and may still grow, it is read once more while nobody writes: a writer that cut
 /// a torn tail meanwhile leaves a reader with half of one and half of the other.
 fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
     let read = read_pack_once(disk, id, number, known)?;
-    if number < known.last_number || read.facts.damaged.is_empty() {
+    if number < known.last_number || known.is_locked || read.facts.damaged.is_empty() {
         return Ok(read);
     }
     // A store that cannot be locked cannot be written by us, and perhaps by nobody.
@@ -223,13 +318,20 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
     let journaled = told.iter().filter(|(pack, _)| *pack == number).map(|(_, end)| *end).max().unwrap_or(first);
     let known_end = if number < known.last_number { scanned } else { pack.settled_end.max(journaled).min(scanned) };
     let found = pack.recover_with(first, known_end, known.depth == Depth::Hashes)?;
-    let saved = std::mem::replace(&mut pack.index, PackIndex::empty(first));
+    pack.index = PackIndex::empty(first);
+    // Also one that covers more than there is: it knows what was cut off.
+    let saved = disk.map(&index_name(number)).ok().and_then(|bytes| PackIndex::open(bytes, id, pack.nonce));
+    let saved = saved.unwrap_or_else(|| PackIndex::empty(first));
     pack.index.take_in(&found, first);
+    for stretch in &found.damaged {
+        // Whether they can be read is found out when all packs are there: `rescue`.
+        pack.index.extend(&stretch.broken, stretch.place.start);
+    }
     let file = pack_name(number);
     let torn = (found.end < length && length > first).then_some(found.end..length);
     let known_length = (journaled > length).then_some(journaled);
     let is_headless = pack.is_headless;
-    let Recovered { commits, damaged, .. } = found;
+    let Recovered { commits, damaged, tail, .. } = found;
     let batches = commits.iter().map(|commit| (commit.start..commit.end, commit.sequence)).collect();
     let mut commits = commits;
     commits.retain(|commit| commit.sequence > 0);
@@ -242,6 +344,8 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
         batches,
         damaged,
         torn,
+        tail,
+        rescued: Vec::new(),
         known_length_bytes: known_length,
         lost: Vec::new(),
         commits,
@@ -301,15 +405,4 @@ fn numbers_missing(numbers: &[u32]) -> Vec<String> {
         }
     };
     gaps.iter().map(|gap| format!("{}; what it held is listed where it is missed", shown(gap))).collect()
-}
-
-/// A name that nothing in a folder has yet: `name`, or `name.2` and so on.
-pub(super) fn unused_name(disk: &dyn Disk, folder: &str, name: &str) -> Result<String> {
-    let taken = disk.list(folder)?;
-    let numbered = (2_u32..).map(|number| format!("{name}.{number}"));
-    let mut names = std::iter::once(name.to_owned()).chain(numbered);
-    names
-        .find(|name| !taken.contains(name))
-        .map(|name| format!("{folder}/{name}"))
-        .ok_or_else(|| Error::new(ErrorKind::Limit, "move into", disk.display(folder), "no name is left"))
 }

@@ -11,6 +11,7 @@ mod log;
 mod ls;
 mod man;
 mod pin;
+mod repair;
 mod restore;
 mod show;
 mod snap;
@@ -18,6 +19,7 @@ mod stats;
 mod status;
 mod tag;
 mod undo;
+mod verify;
 mod workspace;
 
 use retrograde::error::Result;
@@ -44,6 +46,8 @@ pub(crate) fn run(context: &mut Context, verb: Verb) -> Result<u8> {
         Verb::Export(arguments) => export::run(context, &arguments),
         Verb::Import { git, range, run } => import::run(context, &git, range.as_deref(), run),
         Verb::Stats => stats::run(context),
+        Verb::Repair { dry_run } => repair::run(context, dry_run),
+        Verb::Verify(arguments) => verify::run(context, &arguments),
         Verb::Workspace(action) => workspace::run(context, action),
         Verb::Completions { shell } => completions::run(context, shell),
         Verb::Man { dir } => man::run(context, dir.as_deref()),

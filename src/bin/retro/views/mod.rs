@@ -1,9 +1,11 @@
-//! What results look like: for people ([`human`], [`changes`], [`patch`], [`steps`], [`restored`]), for programs ([`json`]), and while
+//! What results look like: for people ([`human`], [`changes`], [`patch`], [`steps`], [`restored`],
+//! [`findings`]), for programs ([`json`]), and while
 //! they are not there yet ([`progress`]).
 
 pub(crate) mod changes;
 pub(crate) mod color;
 pub(crate) mod event;
+pub(crate) mod findings;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod patch;

@@ -1,0 +1,90 @@
+//! `retro verify`: is the store what its ids say?
+
+use retrograde::error::Result;
+use retrograde::ops::verify::{Level, VerifyOptions, VerifyOutcome, verify};
+
+use crate::args::Verify;
+use crate::context::Context;
+use crate::exit;
+use crate::views::json::Object;
+use crate::views::{findings, human, progress};
+
+pub(super) fn run(context: &mut Context, arguments: &Verify) -> Result<u8> {
+    let (disk, _) = context.disk()?;
+    let level = match (arguments.quick, arguments.sample) {
+        (true, _) => Level::Quick,
+        (false, Some(parts_per_million)) => {
+            let seed = arguments.seed.unwrap_or(context.now.0.unsigned_abs());
+            Level::Sample { parts_per_million, seed }
+        }
+        (false, None) => Level::Full,
+    };
+    let progress = progress::reporter(&context.out);
+    let found = verify(&disk, &VerifyOptions { level, progress: &*progress })?;
+    drop(progress);
+    let (millis, elapsed) = (context.millis(), human::duration(context.started.elapsed()));
+    let palette = context.out.palette;
+    if context.out.is_json {
+        for finding in &found.findings {
+            context.out.line(format_args!("{}", findings::shape(finding, &found.state).finish()))?;
+        }
+        context.out.line(format_args!("{}", shape(&found).field("millis", millis).finish()))?;
+    } else {
+        for finding in &found.findings {
+            for line in findings::lines(finding, &found.state, &palette) {
+                context.out.line(format_args!("{line}"))?;
+            }
+        }
+        for note in &found.notes {
+            context.out.summary(format_args!("note     {note}"))?;
+        }
+        context.out.summary(format_args!("{}  {elapsed}", summary(&found, level)))?;
+        for line in verdict(&found) {
+            context.out.summary(format_args!("{line}"))?;
+        }
+    }
+    Ok(if found.findings.is_empty() { exit::DONE } else { exit::NO })
+}
+
+fn summary(found: &VerifyOutcome, level: Level) -> String {
+    let packs = human::count(found.packs, "pack");
+    let size = human::size(found.pack_bytes);
+    let objects = human::count(found.objects, "object");
+    let snapshots = human::count(found.snapshots, "snapshot");
+    let decoded = match level {
+        Level::Full => String::new(),
+        Level::Quick => " (structure only)".to_owned(),
+        Level::Sample { seed, .. } => {
+            format!(" ({} of them decoded, seed {seed})", human::number(found.decoded_objects))
+        }
+    };
+    format!("checked {packs} ({size}), {objects}{decoded}, {snapshots}")
+}
+
+fn verdict(found: &VerifyOutcome) -> Vec<String> {
+    let count = found.findings.len();
+    if count == 0 {
+        return vec!["no damage".to_owned()];
+    }
+    let marked = found.findings.iter().filter(|finding| finding.is_marked).count();
+    let findings = human::count(count as u64, "finding");
+    if marked == count {
+        vec![format!("{findings}, all of snapshots that are marked incomplete: what could be brought back has been")]
+    } else {
+        vec![format!("{findings}; `retro repair --dry-run` shows what can be done")]
+    }
+}
+
+fn shape(found: &VerifyOutcome) -> Object {
+    let marked = found.findings.iter().filter(|finding| finding.is_marked).count();
+    Object::versioned()
+        .field("findings", found.findings.len())
+        .field("marked", marked)
+        .field("packs", found.packs)
+        .field("pack_bytes", found.pack_bytes)
+        .field("objects", found.objects)
+        .field("decoded_objects", found.decoded_objects)
+        .field("decoded_bytes", found.decoded_bytes)
+        .field("snapshots", found.snapshots)
+        .field("notes", &found.notes)
+}

@@ -1,0 +1,222 @@
+//! History that no intact commit tells any more: what else knows of it, and where in the order of commits it belongs.
+//!
+//! Three sources, each believed less than the one before: the journal, which is a checked copy of the facts; commits whose
+//! batch is damaged, of which a fact is taken only if the snapshots it names are there and agree; and snapshots that no
+//! fact names, which say themselves where and when they were taken. They get sequences that are missing, so that what came
+//! later still wins: a head stays a head.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Result;
+use crate::format::facts::{self, Fact};
+use crate::format::pack::ObjectKind;
+use crate::format::snapshot;
+use crate::id::{SnapshotId, WorkspaceId};
+use crate::store::inspect::Inspection;
+use crate::store::{Store, for_each_object};
+use crate::time::Timestamp;
+
+/// What is known again.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    /// Facts, by the sequence they get.
+    pub(super) facts: BTreeMap<u64, Vec<Fact>>,
+    /// Where they come from, a line each.
+    pub(super) sources: Vec<String>,
+    /// Workspaces of which nobody knows where they are.
+    pub(super) unknown: Vec<WorkspaceId>,
+    /// What could not be put back.
+    pub(super) left: Vec<String>,
+}
+
+/// A snapshot as it speaks of itself.
+struct Orphan {
+    id: SnapshotId,
+    workspace: WorkspaceId,
+    step: u64,
+    run: String,
+}
+
+/// Finds facts that no intact commit has.
+pub(super) fn recover(inspection: &Inspection, now: Timestamp) -> Result<Recovered> {
+    let mut found = Recovered { facts: inspection.journal_only.clone(), ..Recovered::default() };
+    let from_journal = found.facts.len();
+    if from_journal > 0 {
+        found.sources.push(format!("{from_journal} commits from the journal"));
+    }
+    let known = inspection.facts();
+    take_doubtful(inspection, &known, &mut found);
+    let orphans = orphans(inspection, &known, &found)?;
+    let mut line = Line::new(&known, &found.facts);
+    for orphan in orphans {
+        line.put(orphan, &mut found);
+    }
+    add_workspaces(&known, now, &mut found);
+    Ok(found)
+}
+
+/// Facts of commits whose batch does not match its hash.
+fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &mut Recovered) {
+    let stretches = inspection.packs.iter().flat_map(|pack| pack.damaged.iter().chain(&pack.tail));
+    let last = known.keys().next_back().copied().unwrap_or(0);
+    let mut count = 0;
+    for commit in stretches.flat_map(|stretch| &stretch.doubtful) {
+        let is_lost = inspection.lost_sequences.iter().any(|gap| gap.contains(&commit.sequence));
+        let is_free = is_lost || commit.sequence == last.saturating_add(1);
+        if commit.sequence == 0 || !is_free || found.facts.contains_key(&commit.sequence) {
+            continue;
+        }
+        let Ok(mut facts) = facts::decode(&commit.facts) else { continue };
+        facts.retain(|fact| is_backed(&inspection.store, fact));
+        if !facts.is_empty() {
+            found.facts.insert(commit.sequence, facts);
+            count += 1;
+        }
+    }
+    if count > 0 {
+        found.sources.push(format!("{count} commits from damaged batches"));
+    }
+}
+
+/// Whether what a fact names is there and agrees. One that takes something away is never believed unproven.
+fn is_backed(store: &Store, fact: &Fact) -> bool {
+    let is_there = |id: &SnapshotId| store.snapshot(*id).is_ok();
+    match fact {
+        Fact::WorkspaceAdded { .. } | Fact::WorkspaceMoved { .. } | Fact::RestoreEnded { .. } => true,
+        Fact::SnapshotTaken { workspace, snapshot, step, run } => store
+            .snapshot(*snapshot)
+            .is_ok_and(|found| (found.workspace, found.step, &found.run) == (*workspace, *step, run)),
+        Fact::RestoreBegun(restore) => is_there(&restore.target) && restore.before.iter().all(is_there),
+        Fact::Tagged { snapshot: Some(snapshot), .. } | Fact::Pinned { snapshot, pinned: true, .. } => {
+            is_there(snapshot)
+        }
+        Fact::SnapshotIncomplete { incomplete: true, .. } => true,
+        Fact::Tagged { .. }
+        | Fact::Pinned { .. }
+        | Fact::SnapshotIncomplete { .. }
+        | Fact::WorkspaceForgotten { .. }
+        | Fact::SnapshotForgotten { .. } => false,
+    }
+}
+
+/// Snapshots that no fact names, in the order of their steps.
+fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Recovered) -> Result<Vec<Orphan>> {
+    let all = known.values().chain(found.facts.values()).flatten();
+    let named: BTreeSet<SnapshotId> = all.filter_map(|fact| taken(fact).map(|(_, _, id)| id)).collect();
+    let store = &inspection.store;
+    let mut prefixes = BTreeSet::new();
+    for_each_object(store, |object| {
+        if object.kind == ObjectKind::Snapshot {
+            prefixes.insert(object.prefix);
+        }
+    })?;
+    let named_prefixes: BTreeSet<[u8; 16]> = named.iter().map(|id| id.0.prefix()).collect();
+    let mut orphans = Vec::new();
+    for prefix in prefixes.difference(&named_prefixes) {
+        let Ok((id, bytes)) = store.object_with(ObjectKind::Snapshot, *prefix) else { continue };
+        if let Ok(snapshot) = snapshot::decode(&bytes) {
+            let (workspace, step, run) = (snapshot.workspace, snapshot.step, snapshot.run);
+            orphans.push(Orphan { id: SnapshotId(id), workspace, step, run });
+        }
+    }
+    orphans.sort_by_key(|orphan| (orphan.workspace, orphan.step, orphan.id));
+    Ok(orphans)
+}
+
+/// Which step was taken at which sequence.
+struct Line {
+    taken: BTreeMap<WorkspaceId, BTreeMap<u64, u64>>,
+    /// Sequences at which something is known.
+    used: BTreeSet<u64>,
+}
+
+impl Line {
+    fn new(known: &BTreeMap<u64, Vec<Fact>>, recovered: &BTreeMap<u64, Vec<Fact>>) -> Self {
+        let mut taken_at: BTreeMap<WorkspaceId, BTreeMap<u64, u64>> = BTreeMap::new();
+        for (sequence, facts) in known.iter().chain(recovered) {
+            for (workspace, step, _) in facts.iter().filter_map(taken) {
+                taken_at.entry(workspace).or_default().insert(step, *sequence);
+            }
+        }
+        Self { taken: taken_at, used: known.keys().chain(recovered.keys()).copied().collect() }
+    }
+
+    /// Gives a snapshot the place in history that its step tells.
+    fn put(&mut self, orphan: Orphan, found: &mut Recovered) {
+        let steps = self.taken.entry(orphan.workspace).or_default();
+        if steps.contains_key(&orphan.step) {
+            let short = orphan.workspace.short();
+            let line = format!("snapshot {}: workspace {short} has another s{}", orphan.id, orphan.step);
+            found.left.push(line);
+            return;
+        }
+        let after = steps.range(..orphan.step).map(|(_, sequence)| *sequence).max().unwrap_or(0);
+        let before = steps.range(orphan.step..).map(|(_, sequence)| *sequence).min().unwrap_or(u64::MAX);
+        let Some(sequence) = free_after(&self.used, after).filter(|free| *free < before) else {
+            found.left.push(format!("snapshot {}: there is no place for it in the order of commits", orphan.id));
+            return;
+        };
+        steps.insert(orphan.step, sequence);
+        self.used.insert(sequence);
+        let Orphan { id, workspace, step, run } = orphan;
+        found.sources.push(format!("s{step} of workspace {} from the snapshot itself", workspace.short()));
+        found.facts.entry(sequence).or_default().push(Fact::SnapshotTaken { workspace, snapshot: id, step, run });
+    }
+}
+
+/// The lowest sequence above `after` at which nothing is known.
+fn free_after(used: &BTreeSet<u64>, after: u64) -> Option<u64> {
+    let mut free = after.checked_add(1)?;
+    for taken in used.range(free..) {
+        if *taken != free {
+            break;
+        }
+        free = free.checked_add(1)?;
+    }
+    Some(free)
+}
+
+/// Workspaces that took snapshots and of which nobody says where they are get a place that does not exist. Their first
+/// fact must not come before that: it would have no effect.
+fn add_workspaces(known: &BTreeMap<u64, Vec<Fact>>, now: Timestamp, found: &mut Recovered) {
+    let mut first: BTreeMap<WorkspaceId, u64> = BTreeMap::new();
+    let mut added: BTreeSet<WorkspaceId> = BTreeSet::new();
+    let mut used: BTreeSet<u64> = BTreeSet::new();
+    for (sequence, facts) in known.iter().chain(&found.facts) {
+        used.insert(*sequence);
+        for fact in facts {
+            if let Some((workspace, _, _)) = taken(fact) {
+                let earliest = first.entry(workspace).or_insert(*sequence);
+                *earliest = (*earliest).min(*sequence);
+            } else if let Fact::WorkspaceAdded { workspace, .. } = fact {
+                added.insert(*workspace);
+            }
+        }
+    }
+    for (workspace, sequence) in first.into_iter().filter(|(workspace, _)| !added.contains(workspace)) {
+        let fact = Fact::WorkspaceAdded { workspace, root: unknown_root(workspace), time: now };
+        let free = free_after(&used, 0).filter(|free| *free < sequence);
+        if let Some(free) = free {
+            found.facts.entry(free).or_default().push(fact);
+            used.insert(free);
+        } else if let Some(facts) = found.facts.get_mut(&sequence) {
+            facts.insert(0, fact);
+        } else {
+            found.left.push(format!("workspace {workspace}: there is no place for it in the order of commits"));
+            continue;
+        }
+        found.unknown.push(workspace);
+    }
+}
+
+/// Where a workspace is said to be of which nobody knows where it is.
+fn unknown_root(workspace: WorkspaceId) -> Vec<u8> {
+    format!("/unknown/{workspace}").into_bytes()
+}
+
+fn taken(fact: &Fact) -> Option<(WorkspaceId, u64, SnapshotId)> {
+    match fact {
+        Fact::SnapshotTaken { workspace, snapshot, step, .. } => Some((*workspace, *step, *snapshot)),
+        _ => None,
+    }
+}

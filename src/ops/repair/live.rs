@@ -1,0 +1,70 @@
+//! Lost content that is still in a live folder.
+//!
+//! Every workspace that is there is read afresh, all of it, into a batch that takes nothing but what was lost: contents and
+//! chunks by their hash, whatever their path is now, and the trees of folders that are as they were. Nothing is believed
+//! of stat caches, and a file whose hash is not asked for leaves no trace.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::error::{ErrorKind, Result};
+use crate::ops::capture::{CaptureOptions, capture_afresh, lock_workspace, open_root};
+use crate::ops::ingest;
+use crate::ops::verify::Key;
+use crate::progress::Progress;
+use crate::store::{Store, Wanted};
+use crate::time::Timestamp;
+use crate::workspace::config;
+
+/// How to look.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    /// What is looked for.
+    pub(super) lost: &'a BTreeSet<Key>,
+    /// Stores what is found.
+    pub(super) stores: bool,
+    /// The store's own folder, which is never captured.
+    pub(super) store_root: Option<&'a Path>,
+    pub(super) now: Timestamp,
+    pub(super) progress: &'a dyn Progress,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Searched {
+    /// What was found, and stored where that was wanted.
+    pub(super) met: BTreeSet<Key>,
+    /// Folders that could not be searched, and why.
+    pub(super) skipped: Vec<String>,
+}
+
+/// Looks for lost objects in all workspaces. `store` does not show them, so that they are taken for new.
+pub(super) fn search(store: &Store, search: &Search<'_>) -> Result<Searched> {
+    let mut searched = Searched::default();
+    let state = store.state();
+    let mut batch = store.batch_of(Wanted { objects: search.lost.clone(), only_notes: !search.stores });
+    for workspace in state.workspaces.values() {
+        if searched.met.len() == search.lost.len() {
+            break;
+        }
+        let _lock = if search.stores { Some(lock_workspace(store, workspace.id)?) } else { None };
+        let captured = open_root(workspace).and_then(|root| {
+            let config = config::load(&root)?;
+            let Search { store_root, now, progress, .. } = *search;
+            let options = CaptureOptions { config: &config, store_root, now, progress };
+            let captured = capture_afresh(store, workspace, &options, &mut batch)?;
+            ingest::any(&mut batch, captured.rules.text().as_bytes().to_vec()).map(drop)
+        });
+        match captured {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => searched.skipped.push(error.to_string()),
+            Ok(()) => {}
+        }
+        searched.met = batch.met().collect();
+    }
+    searched.met = batch.met().collect();
+    if search.stores {
+        batch.store_objects()?;
+    }
+    Ok(searched)
+}

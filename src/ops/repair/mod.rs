@@ -1,0 +1,295 @@
+//! Repairing a store: packs and caches made whole, history put back together, lost content taken from live folders, and
+//! what stays lost marked.
+//!
+//! ```text
+//! inspect -> facts that damaged places still tell -> plan -> (packs, facts, caches)            under the store's lock
+//! inspect -> what snapshots lack -> search live folders -> store again -> mark what stays incomplete
+//! ```
+//!
+//! Invariants:
+//! - Nothing is deleted but caches: what cannot be used goes to `quarantine/`, under a name of its own.
+//! - A dry run makes the same plan from the same code, and writes nothing.
+//! - Killed at any moment and run again, it finishes. A store that is whole is left alone.
+
+mod facts;
+mod live;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::verify::{self, Affected, FindingKind, Key, Level, VerifyOptions};
+use crate::disk::{Disk, LockGuard};
+use crate::error::Result;
+use crate::format::facts::Fact;
+use crate::format::pack::ObjectKind;
+use crate::id::{SnapshotId, WorkspaceId};
+use crate::progress::Progress;
+use crate::store::inspect::{Depth, Inspection, check_objects, inspect};
+use crate::store::repair::{PackPlan, complete_caches, lock, perform, plan};
+use crate::store::{State, Store};
+use crate::time::Timestamp;
+
+/// How to repair.
+#[derive(Clone, Copy)]
+pub struct RepairOptions<'a> {
+    /// Only plans.
+    pub dry_run: bool,
+    /// The store's own folder, which is never captured.
+    pub store_root: Option<&'a Path>,
+    /// Now.
+    pub now: Timestamp,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+}
+
+/// What was done, or would be.
+#[derive(Debug, Default)]
+pub struct RepairOutcome {
+    /// In the order in which it was done.
+    pub actions: Vec<Action>,
+    /// Whether it was done.
+    pub is_done: bool,
+    /// What could not be done or looked at, a line each.
+    pub left: Vec<String>,
+    /// Findings that a verify reports now; none where nothing was done.
+    pub findings_left: Option<u64>,
+    /// How many of them are about snapshots that are marked.
+    pub findings_marked: u64,
+}
+
+/// One change to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The file that names the store is written again.
+    Format {
+        /// Why.
+        detail: String,
+    },
+    /// Facts are put back into history.
+    History {
+        /// What they tell, and who told it.
+        detail: String,
+    },
+    /// A workspace is known again, but not where it is.
+    Homeless {
+        /// Which.
+        workspace: WorkspaceId,
+    },
+    /// A pack is written anew.
+    Rewrite {
+        /// Its name.
+        file: String,
+        /// What is kept and what is given up.
+        detail: String,
+    },
+    /// A file is put aside.
+    Quarantine {
+        /// Its name.
+        file: String,
+        /// Why.
+        detail: String,
+    },
+    /// A cache is made again.
+    Cache {
+        /// Its name.
+        file: String,
+        /// Why.
+        detail: String,
+    },
+    /// Lost objects are stored again from live folders.
+    Reimport {
+        /// How many, by kind.
+        objects: BTreeMap<ObjectKind, u64>,
+    },
+    /// A snapshot is marked incomplete, or no longer.
+    Mark {
+        /// Which.
+        snapshot: SnapshotId,
+        /// Its workspace and step, if it has a place in history.
+        step: Option<(WorkspaceId, u64)>,
+        /// Incomplete, or whole again.
+        incomplete: bool,
+    },
+}
+
+/// Repairs the store on `disk`.
+pub fn repair(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<RepairOutcome> {
+    let mut outcome = RepairOutcome { is_done: !options.dry_run, ..RepairOutcome::default() };
+    let guard = if options.dry_run { None } else { Some(lock(&**disk)?) };
+    let mut inspection = mend(disk, guard, options, &mut outcome)?;
+    let mut lost = lost_objects(&inspection, options)?;
+    let mut met = BTreeSet::new();
+    if !lost.objects.is_empty() {
+        inspection.store.hide(&lost.objects);
+        met = bring_back(&inspection, &lost.objects, options, &mut outcome)?;
+        if !options.dry_run {
+            drop_stat_caches(&**disk)?;
+        }
+    }
+    if !met.is_empty() && !options.dry_run {
+        inspection = inspect(disk, Depth::Hashes, None)?;
+        lost = lost_objects(&inspection, options)?;
+    }
+    let state = inspection.store.state();
+    let marks = marks(&state, &lost.incomplete(&met, options.dry_run));
+    outcome.actions.extend(marks.iter().map(|(snapshot, incomplete)| mark(&state, *snapshot, *incomplete)));
+    if !options.dry_run {
+        finish(disk, &marks, &lost, options, &mut outcome)?;
+    }
+    Ok(outcome)
+}
+
+/// Plans and, unless it is a dry run, performs what there is to do about packs, facts and caches.
+fn mend(
+    disk: &Arc<dyn Disk>,
+    guard: Option<LockGuard>,
+    options: &RepairOptions<'_>,
+    outcome: &mut RepairOutcome,
+) -> Result<Inspection> {
+    let mut inspection = inspect(disk, Depth::Hashes, guard.as_ref())?;
+    let recovered = facts::recover(&inspection, options.now)?;
+    let checked = check_objects(&inspection, &|_, _| true, options.progress)?;
+    let packs = plan(&inspection, &checked, recovered.facts.clone())?;
+    outcome.actions.extend(actions(&packs, &recovered));
+    outcome.left.extend(recovered.left);
+    let Some(guard) = guard else {
+        inspection.believe(&recovered.facts);
+        return Ok(inspection);
+    };
+    if outcome.actions.is_empty() {
+        return Ok(inspection);
+    }
+    perform(&inspection, &packs, &guard)?;
+    complete_caches(&Store::open(Arc::clone(disk))?, &guard)?;
+    inspect(disk, Depth::Hashes, Some(&guard))
+}
+
+fn actions(packs: &PackPlan, recovered: &facts::Recovered) -> Vec<Action> {
+    let mut actions: Vec<Action> = Vec::new();
+    actions.extend(packs.format.iter().map(|detail| Action::Format { detail: detail.clone() }));
+    actions.extend(recovered.sources.iter().map(|detail| Action::History { detail: detail.clone() }));
+    actions.extend(recovered.unknown.iter().map(|workspace| Action::Homeless { workspace: *workspace }));
+    actions.extend(packs.rewrites.iter().map(|rewrite| {
+        let (kept, lost, bytes) = (rewrite.kept, rewrite.lost, rewrite.damaged_bytes);
+        let detail = format!("{bytes} bytes are damaged: {kept} objects in them are kept, {lost} given up");
+        Action::Rewrite { file: format!("packs/{:06}.pack", rewrite.number), detail }
+    }));
+    let strays = packs.strays.iter().cloned();
+    actions.extend(strays.map(|(file, detail)| Action::Quarantine { file, detail }));
+    let caches = packs.caches.iter().cloned();
+    actions.extend(caches.map(|(file, detail)| Action::Cache { file, detail }));
+    actions
+}
+
+/// What snapshots need and cannot have.
+struct Lost {
+    objects: BTreeSet<Key>,
+    /// Each with the object that is the reason, and the snapshots that need it.
+    needed: Vec<(Key, Key, Vec<SnapshotId>)>,
+    findings: u64,
+    marked: u64,
+}
+
+fn lost_objects(inspection: &Inspection, options: &RepairOptions<'_>) -> Result<Lost> {
+    let verify_options = VerifyOptions { level: Level::Full, progress: options.progress };
+    let found = verify::examine(inspection, &verify_options)?;
+    let mut lost = Lost { objects: BTreeSet::new(), needed: Vec::new(), findings: 0, marked: 0 };
+    lost.findings = found.findings.len() as u64;
+    lost.marked = found.findings.iter().filter(|finding| finding.is_marked).count() as u64;
+    for finding in found.findings.iter().filter(|finding| finding.kind == FindingKind::Object) {
+        let Some((key, cause)) = finding.keys.filter(|_| !finding.affects.is_empty()) else { continue };
+        lost.objects.extend([key, cause]);
+        let snapshots = finding.affects.iter().flat_map(|affected| snapshots(affected, &found.state)).collect();
+        lost.needed.push((key, cause, snapshots));
+    }
+    Ok(lost)
+}
+
+impl Lost {
+    /// Snapshots that still lack something when `met` is there again. In a dry run nothing is there yet.
+    fn incomplete(&self, met: &BTreeSet<Key>, is_dry_run: bool) -> BTreeSet<SnapshotId> {
+        let is_back = |key: &Key, cause: &Key| is_dry_run && (met.contains(key) || met.contains(cause));
+        let still = self.needed.iter().filter(|(key, cause, _)| !is_back(key, cause));
+        still.flat_map(|(_, _, snapshots)| snapshots.iter().copied()).collect()
+    }
+}
+
+fn snapshots(affected: &Affected, state: &State) -> Vec<SnapshotId> {
+    let workspace = affected.workspace.and_then(|id| state.workspaces.get(&id));
+    let steps = workspace.into_iter().flat_map(|workspace| {
+        affected.steps.iter().flat_map(|range| workspace.steps.range(range.clone()).map(|(_, id)| *id))
+    });
+    steps.chain(affected.snapshot).collect()
+}
+
+/// Looks for lost objects in live folders, and stores what is found unless it is a dry run.
+fn bring_back(
+    inspection: &Inspection,
+    lost: &BTreeSet<Key>,
+    options: &RepairOptions<'_>,
+    outcome: &mut RepairOutcome,
+) -> Result<BTreeSet<Key>> {
+    let RepairOptions { dry_run, store_root, now, progress } = *options;
+    let search = live::Search { lost, stores: !dry_run, store_root, now, progress };
+    let searched = live::search(&inspection.store, &search)?;
+    outcome.left.extend(searched.skipped.into_iter().map(|why| format!("a folder was not searched: {why}")));
+    if !searched.met.is_empty() {
+        let mut objects: BTreeMap<ObjectKind, u64> = BTreeMap::new();
+        for (kind, _) in &searched.met {
+            *objects.entry(*kind).or_default() += 1;
+        }
+        outcome.actions.push(Action::Reimport { objects });
+    }
+    Ok(searched.met)
+}
+
+/// What a stat cache says is in the store may be lost.
+fn drop_stat_caches(disk: &dyn Disk) -> Result<()> {
+    disk.list("workspaces")?.iter().try_for_each(|workspace| disk.remove(&format!("workspaces/{workspace}/stat")))
+}
+
+/// Snapshots whose mark changes.
+fn marks(state: &State, incomplete: &BTreeSet<SnapshotId>) -> Vec<(SnapshotId, bool)> {
+    let new = incomplete.difference(&state.incomplete).map(|id| (*id, true));
+    let whole = state.incomplete.difference(incomplete).map(|id| (*id, false));
+    new.chain(whole).collect()
+}
+
+fn mark(state: &State, snapshot: SnapshotId, incomplete: bool) -> Action {
+    let mut places = state.snapshots().filter(|(_, _, id)| *id == snapshot);
+    let step = places.next().map(|(workspace, step, _)| (workspace.id, step));
+    Action::Mark { snapshot, step, incomplete }
+}
+
+/// Writes the marks, and says what a verify finds now.
+fn finish(
+    disk: &Arc<dyn Disk>,
+    marks: &[(SnapshotId, bool)],
+    lost: &Lost,
+    options: &RepairOptions<'_>,
+    outcome: &mut RepairOutcome,
+) -> Result<()> {
+    let store = Store::open(Arc::clone(disk))?;
+    let time = options.now;
+    for part in marks.chunks(MARKS_PER_COMMIT) {
+        let fact = |(snapshot, incomplete): &(SnapshotId, bool)| Fact::SnapshotIncomplete {
+            snapshot: *snapshot,
+            incomplete: *incomplete,
+            time,
+        };
+        store.record(|_| Ok(part.iter().map(fact).collect()))?;
+    }
+    if outcome.actions.is_empty() {
+        (outcome.findings_left, outcome.findings_marked) = (Some(lost.findings), lost.marked);
+        return Ok(());
+    }
+    let verify_options = VerifyOptions { level: Level::Full, progress: options.progress };
+    let found = verify::verify(disk, &verify_options)?;
+    outcome.findings_left = Some(found.findings.len() as u64);
+    outcome.findings_marked = found.findings.iter().filter(|finding| finding.is_marked).count() as u64;
+    Ok(())
+}
+
+/// Some 45 bytes each: far below what a commit may hold.
+const MARKS_PER_COMMIT: usize = 10_000;

@@ -1,0 +1,305 @@
+//! Making the packs whole again: damaged ones are written anew without what cannot be used, caches are made again.
+//!
+//! [`plan`] decides, [`perform`] does it, in an order in which each step may be the last one before a crash:
+//!
+//! ```text
+//! FORMAT -> facts that only damaged places have, in a pack of their own -> per damaged pack: copy into quarantine,
+//! new pack beside it, journal away, new pack over the old one -> files of others into quarantine -> caches
+//! ```
+//!
+//! Invariants: a fact is durable in a pack before the place it was found in goes away; the old bytes are in quarantine
+//! before the new ones take their name; until then readers see the old pack, and after it the new one, whose other
+//! nonce tells them that its index is another pack's. A repair that was killed is finished by the next one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::inspect::{Checked, InspectedPack, Inspection};
+use super::pack::{index_name, pack_name};
+use super::quarantine::{put_aside, put_copy_aside, read_piece};
+use super::recover::{Window, record_at};
+use super::view::JOURNAL;
+use super::{FORMAT, LOCK, Store};
+use crate::disk::{Disk, LockGuard, LockMode, StoredFile};
+use crate::error::Result;
+use crate::format::facts::{self, Fact};
+use crate::format::header;
+use crate::format::pack::{Encoding, Member, ObjectKind, PackHeader, encode_header, put_commit, put_record};
+use crate::id::StoreId;
+use crate::limits::{BATCH_INLINE_MAX_BYTES, PACK_LENGTH_MAX_BYTES};
+
+/// What there is to do about the packs.
+#[derive(Clone, Debug, Default)]
+pub struct PackPlan {
+    /// The file that names the store is written again, and why.
+    pub format: Option<String>,
+    /// Facts that are in no intact commit, by the sequence they get.
+    pub facts: BTreeMap<u64, Vec<Fact>>,
+    /// Packs that are written anew.
+    pub rewrites: Vec<Rewrite>,
+    /// Files that are no part of the store, and why.
+    pub strays: Vec<(String, String)>,
+    /// Caches that are wrong, and why. They are removed and made again.
+    pub caches: Vec<(String, String)>,
+}
+
+/// A pack without what cannot be used of it.
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    /// Its number, which it keeps.
+    pub number: u32,
+    /// Objects kept of damaged places.
+    pub kept: u64,
+    /// Objects given up.
+    pub lost: u64,
+    /// Bytes that are in no intact batch.
+    pub damaged_bytes: u64,
+    parts: Vec<PackPart>,
+}
+
+#[derive(Clone, Debug)]
+enum PackPart {
+    /// An intact batch, as it is.
+    Batch(Range<u64>),
+    /// Some records, committed again with the facts they came with, if there are any.
+    Records { places: Vec<Range<u64>>, sequence: u64, facts: Vec<u8> },
+    /// Objects out of damaged records, stored again.
+    Objects(Vec<(ObjectKind, [u8; 16])>),
+}
+
+/// Decides what to do. `recovered` are facts that no intact commit has.
+pub fn plan(inspection: &Inspection, checked: &Checked, recovered: BTreeMap<u64, Vec<Fact>>) -> Result<PackPlan> {
+    let mut plan = PackPlan { format: inspection.format_trouble.clone(), facts: recovered, ..PackPlan::default() };
+    for pack in &inspection.packs {
+        let bad = checked.bad.iter().filter(|bad| bad.file == pack.file && bad.base.is_none());
+        let bad: BTreeSet<(u64, ObjectKind, [u8; 16])> = bad.map(|bad| (bad.offset, bad.kind, bad.prefix)).collect();
+        let is_whole = !pack.is_headless && pack.damaged.is_empty() && pack.tail.is_none() && bad.is_empty();
+        if !is_whole || pack.length_bytes > PACK_LENGTH_MAX_BYTES {
+            plan.rewrites.push(plan_rewrite(inspection, pack, &bad)?);
+        }
+    }
+    plan.strays.clone_from(&inspection.unusable);
+    for (file, why) in &inspection.wrong_caches {
+        if file != JOURNAL && inspection.packs.iter().all(|pack| index_name(pack.number) != *file) {
+            plan.strays.push((file.clone(), why.clone()));
+        } else {
+            plan.caches.push((file.clone(), why.clone()));
+        }
+    }
+    for stale in &inspection.stale_caches {
+        if !plan.caches.iter().any(|(file, _)| *file == stale.0) {
+            plan.caches.push(stale.clone());
+        }
+    }
+    let cut = |pack: &&InspectedPack| pack.known_length_bytes.is_some() || !pack.lost.is_empty();
+    if !plan.caches.iter().any(|(file, _)| file == JOURNAL) && inspection.packs.iter().any(|pack| cut(&pack)) {
+        plan.caches.push((JOURNAL.to_owned(), "it knows of a pack that was cut".to_owned()));
+    }
+    Ok(plan)
+}
+
+/// Does it. The guard shows that the store's lock is held. Returns the names in quarantine of what was put there.
+pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> Result<Vec<String>> {
+    let store = &inspection.store;
+    let disk = store.disk();
+    super::batch::remove_strays(disk)?;
+    if plan.format.is_some() {
+        write_format(disk, store.id())?;
+    }
+    if !plan.facts.is_empty() {
+        write_facts(disk, store.id(), store.view().next_number, &plan.facts)?;
+    }
+    let mut aside = Vec::new();
+    if !plan.rewrites.is_empty() || plan.caches.iter().any(|(file, _)| file == JOURNAL) {
+        // It names places in packs that are about to be others.
+        disk.remove(JOURNAL)?;
+        disk.sync_folder("")?;
+    }
+    for rewrite in &plan.rewrites {
+        aside.push(put_copy_aside(disk, &pack_name(rewrite.number))?);
+        rewrite_pack(store, rewrite)?;
+    }
+    for (file, _) in &plan.strays {
+        aside.push(put_aside(disk, file)?);
+    }
+    for (file, _) in plan.caches.iter().filter(|(file, _)| file != JOURNAL) {
+        disk.remove(file)?;
+    }
+    Ok(aside)
+}
+
+/// Makes indexes and journal again, where they are missing or behind. The guard shows that the store's lock is held.
+pub fn complete_caches(store: &Store, _lock: &LockGuard) -> Result<()> {
+    store.refresh()?;
+    store.recover()
+}
+
+/// Takes the store's lock, which writers hold while they append.
+pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
+    let guard = disk.lock(LOCK, LockMode::Exclusive)?;
+    Ok(guard.expect("only a try comes back without a lock"))
+}
+
+fn plan_rewrite(
+    inspection: &Inspection,
+    pack: &InspectedPack,
+    bad: &BTreeSet<(u64, ObjectKind, [u8; 16])>,
+) -> Result<Rewrite> {
+    let mut parts: BTreeMap<u64, PackPart> = BTreeMap::new();
+    let mut kept = 0;
+    let mut saved: Vec<(ObjectKind, [u8; 16])> = pack.rescued.iter().map(|entry| (entry.kind, entry.prefix)).collect();
+    for (place, sequence) in &pack.batches {
+        let hit: BTreeSet<u64> = bad.iter().map(|(offset, ..)| *offset).filter(|at| place.contains(at)).collect();
+        if hit.is_empty() {
+            parts.insert(place.start, PackPart::Batch(place.clone()));
+            continue;
+        }
+        let file = inspection.store.disk().open(&pack.file)?;
+        let mut window = Window::new(&*file, place.end);
+        let mut places = Vec::new();
+        let mut at = place.start;
+        while let Some(header) = record_at(&mut window, at)? {
+            let end = at + header.record_length_bytes() as u64;
+            if hit.contains(&at) {
+                let members = header.members.iter().map(|member| (member.kind, member.prefix));
+                saved.extend(members.filter(|(kind, prefix)| !bad.contains(&(at, *kind, *prefix))));
+            } else {
+                places.push(at..end);
+            }
+            at = end;
+        }
+        let facts = inspection.encoded_facts(&pack.file, *sequence);
+        parts.insert(place.start, PackPart::Records { places, sequence: *sequence, facts });
+    }
+    let mut damaged_bytes = 0;
+    let mut lost = bad.len() as u64;
+    for stretch in pack.damaged.iter().chain(&pack.tail) {
+        kept += stretch.salvaged.len() as u64;
+        lost += stretch.broken.len() as u64;
+        damaged_bytes += stretch.place.end - stretch.place.start;
+        let places = stretch.records.clone();
+        parts.insert(stretch.place.start, PackPart::Records { places, sequence: 0, facts: Vec::new() });
+    }
+    kept += saved.len() as u64;
+    let mut parts: Vec<PackPart> = parts.into_values().collect();
+    parts.push(PackPart::Objects(saved));
+    Ok(Rewrite { number: pack.number, kept, lost, damaged_bytes, parts })
+}
+
+fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
+    let temporary = "tmp/FORMAT";
+    disk.create_folder("tmp")?;
+    disk.remove(temporary)?;
+    disk.write(temporary, 0, &header::encode(id))?;
+    disk.sync(temporary)?;
+    disk.rename(temporary, FORMAT)?;
+    disk.sync_folder("")
+}
+
+/// Writes a pack of nothing but facts.
+fn write_facts(disk: &dyn Disk, id: StoreId, number: u32, facts: &BTreeMap<u64, Vec<Fact>>) -> Result<()> {
+    let mut pack = Growing::create(disk, id)?;
+    for (sequence, facts) in facts {
+        pack.commit(*sequence, &facts::encode(facts))?;
+    }
+    pack.publish(number)
+}
+
+/// Writes a pack anew beside the old one, and puts it in its place.
+fn rewrite_pack(store: &Store, rewrite: &Rewrite) -> Result<()> {
+    let disk = store.disk();
+    let old = disk.open(&pack_name(rewrite.number))?;
+    let mut pack = Growing::create(disk, store.id())?;
+    for part in &rewrite.parts {
+        match part {
+            PackPart::Batch(place) => pack.copy(&old, place)?,
+            PackPart::Records { places, sequence, facts } => {
+                for place in places {
+                    pack.add_record(&old, place)?;
+                }
+                pack.commit(*sequence, facts)?;
+            }
+            PackPart::Objects(objects) => {
+                for (kind, prefix) in objects {
+                    let (id, bytes) = store.object_with(*kind, *prefix)?;
+                    let raw_length_bytes = u32::try_from(bytes.len()).expect("every kind is limited below 4 GiB");
+                    let member = Member { kind: *kind, raw_length_bytes, prefix: id.prefix() };
+                    put_record(&mut pack.batch, &Encoding::Raw, &[member], &bytes);
+                    pack.commit_if_long()?;
+                }
+                pack.commit(0, &[])?;
+            }
+        }
+    }
+    disk.remove(&index_name(rewrite.number))?;
+    pack.publish(rewrite.number)
+}
+
+/// A pack that is being written under `tmp/`.
+struct Growing<'a> {
+    disk: &'a dyn Disk,
+    name: String,
+    length_bytes: u64,
+    /// Records that are not committed yet.
+    batch: Vec<u8>,
+}
+
+impl<'a> Growing<'a> {
+    fn create(disk: &'a dyn Disk, store: StoreId) -> Result<Self> {
+        disk.create_folder("tmp")?;
+        disk.create_folder("packs")?;
+        let nonce = disk.random();
+        let name = format!("tmp/{}.pack", StoreId(nonce));
+        let header = encode_header(&PackHeader { store, nonce });
+        disk.write(&name, 0, &header)?;
+        Ok(Self { disk, name, length_bytes: header.len() as u64, batch: Vec::new() })
+    }
+
+    fn copy(&mut self, from: &Arc<dyn StoredFile>, place: &Range<u64>) -> Result<()> {
+        let mut at = place.start;
+        while at < place.end {
+            let piece = read_piece(&**from, at, place.end)?;
+            assert!(!piece.is_empty(), "the lock is held, and nobody cuts a pack");
+            self.disk.write(&self.name, self.length_bytes, &piece)?;
+            self.length_bytes += piece.len() as u64;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn add_record(&mut self, from: &Arc<dyn StoredFile>, place: &Range<u64>) -> Result<()> {
+        let mut at = place.start;
+        while at < place.end {
+            let piece = read_piece(&**from, at, place.end)?;
+            assert!(!piece.is_empty(), "the lock is held, and nobody cuts a pack");
+            at += piece.len() as u64;
+            self.batch.extend_from_slice(&piece);
+        }
+        self.commit_if_long()
+    }
+
+    fn commit_if_long(&mut self) -> Result<()> {
+        if self.batch.len() > BATCH_INLINE_MAX_BYTES { self.commit(0, &[]) } else { Ok(()) }
+    }
+
+    /// Commits the records at hand; nothing where there are neither records nor facts.
+    fn commit(&mut self, sequence: u64, facts: &[u8]) -> Result<()> {
+        if self.batch.is_empty() && sequence == 0 {
+            return Ok(());
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        put_commit(&mut batch, 0, sequence, facts);
+        self.disk.write(&self.name, self.length_bytes, &batch)?;
+        self.length_bytes += batch.len() as u64;
+        Ok(())
+    }
+
+    /// Makes it the pack with this number, durably, in place of what had the name.
+    fn publish(self, number: u32) -> Result<()> {
+        self.disk.sync(&self.name)?;
+        self.disk.sync_folder("")?;
+        self.disk.rename(&self.name, &pack_name(number))?;
+        self.disk.sync_folder("packs")
+    }
+}
