@@ -64,7 +64,7 @@ fn restoring_and_undoing() {
 
 #[test]
 fn finishing_a_restore_that_was_cut_off() {
-    try_operation("restore --continue", 2_000, |bench, store| {
+    try_operation("restore --continue", 1_500, |bench, store| {
         bench.cut_off(store)?;
         resume(store, bench.workspace, &bench.restore_options()).map(drop)
     });
@@ -72,7 +72,7 @@ fn finishing_a_restore_that_was_cut_off() {
 
 #[test]
 fn going_back_from_a_restore_that_was_cut_off() {
-    try_operation("restore --abort", 2_000, |bench, store| {
+    try_operation("restore --abort", 1_500, |bench, store| {
         bench.cut_off(store)?;
         abort(store, bench.workspace, &bench.restore_options()).map(drop)
     });

@@ -6,5 +6,6 @@
 pub(crate) mod git;
 pub(crate) mod naughty;
 pub(crate) mod recorder;
+pub(crate) mod rng;
 pub(crate) mod scratch;
 pub(crate) mod walker;

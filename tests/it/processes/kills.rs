@@ -1,0 +1,197 @@
+//! Processes killed at random moments of what they do, again and again in one store. After each: the store is sound, what
+//! was acknowledged comes back exactly, and at most one temporary file is left. A restore that was killed is told of by
+//! the next command, and finished or taken back.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use super::{Program, Ran, replace, rounds};
+use crate::support::rng::Rng;
+use crate::support::walker::{Nodes, differences, walk};
+
+/// Steps after which a driver begins with a new store, so that looking at all of it stays cheap.
+const ROUNDS_PER_STORE: usize = 60;
+
+/// A workspace, and what every acknowledged snapshot of it must be.
+struct Driver {
+    program: Program,
+    folder: PathBuf,
+    rng: Rng,
+    expected: BTreeMap<u64, Nodes>,
+    kills: usize,
+    cut_off: usize,
+    /// How long the last run of each kind took that was not killed.
+    usual: BTreeMap<&'static str, Duration>,
+}
+
+impl Driver {
+    fn new(seed: u64) -> Self {
+        let program = Program::new();
+        let folder = program.folder("ws");
+        let rng = Rng::new(seed);
+        let (expected, usual) = (BTreeMap::new(), BTreeMap::new());
+        let mut driver = Self { program, folder, rng, expected, kills: 0, cut_off: 0, usual };
+        for number in 0..150 {
+            driver.write(number, 900);
+        }
+        driver.snap_whole();
+        driver
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("d{}", number % 7)).join(format!("f{number:03}"))
+    }
+
+    fn write(&mut self, number: usize, length: usize) {
+        let path = self.path(number);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let content = self.rng.bytes(length);
+        replace(&path, &content);
+    }
+
+    /// What an agent may do to a folder in a step; now and then more than is kept in memory at once.
+    #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
+    fn edit(&mut self) {
+        for _ in 0..1 + self.rng.below(12) {
+            let number = self.rng.below(200);
+            match self.rng.below(10) {
+                0 => drop(std::fs::remove_file(self.path(number))),
+                1 => self.write(number, 40_000),
+                _ => self.write(number, 1_500),
+            }
+        }
+        if self.rng.below(15) == 0 {
+            self.write(999, 6 << 20);
+        }
+    }
+
+    fn snap_whole(&mut self) {
+        let ran = self.program.expect(&self.folder, &["snap", "--json"]);
+        self.acknowledged(&ran);
+    }
+
+    /// The workspace has not changed since the step began: this is what it is.
+    fn acknowledged(&mut self, ran: &Ran) {
+        let step = ran.json()["step"].as_u64().unwrap();
+        self.expected.insert(step, walk(&self.folder));
+    }
+
+    /// Runs the program and kills it somewhere between its start and a little after its usual end. `None` if it was killed.
+    fn killed(&mut self, kind: &'static str, arguments: &[&str]) -> Option<Ran> {
+        let usual = self.usual.get(kind).copied().unwrap_or(Duration::from_millis(25));
+        let micros = usize::try_from(usual.as_micros()).unwrap() * 5 / 4;
+        let wait = Duration::from_micros(self.rng.below(micros.max(1)) as u64);
+        let watch = retrograde::time::Stopwatch::start();
+        let mut child: Child = self.program.command(&self.folder, arguments).spawn().unwrap();
+        std::thread::sleep(wait);
+        // One that is done already is not killed: it is still there to be waited for.
+        child.kill().unwrap();
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        if ran.code.is_some() {
+            let took = watch.elapsed();
+            let usual = self.usual.entry(kind).or_insert(took);
+            *usual = (*usual * 3 + took) / 4;
+            assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
+            return Some(ran);
+        }
+        // Killed so early means that the usual time is longer than thought.
+        let usual = self.usual.entry(kind).or_insert(usual);
+        *usual = (*usual * 21 / 20).min(Duration::from_secs(5));
+        self.kills += 1;
+        None
+    }
+
+    fn step(&mut self) {
+        self.edit();
+        if let Some(ran) = self.killed("snap", &["snap", "--json"]) {
+            self.acknowledged(&ran);
+        }
+    }
+
+    /// An in-place restore that may be killed: whatever came of it, going on leads to the target, going back to where it
+    /// began, and nothing is lost on the way.
+    fn restore(&mut self) {
+        self.edit();
+        self.snap_whole();
+        let before = walk(&self.folder);
+        let steps: Vec<u64> = self.expected.keys().copied().collect();
+        let target = steps[self.rng.below(steps.len())];
+        let wanted = self.expected[&target].clone();
+        let ended = self.killed("restore", &["restore", &format!("s{target}"), "-q"]).is_some();
+        let status = self.program.expect(&self.folder, &["status", "--json"]).json();
+        let is_cut_off = status["unfinished_restore"].is_object();
+        assert!(!ended || !is_cut_off, "a restore that ended is not cut off: {status}");
+        if is_cut_off {
+            self.cut_off += 1;
+            let told = self.program.expect(&self.folder, &["log", "-n", "1"]);
+            assert!(told.stderr.contains("--continue") && told.stderr.contains("--abort"), "{told:?}");
+            if self.rng.below(2) == 0 {
+                self.program.expect(&self.folder, &["restore", "--abort"]);
+                self.expect_folder(&before, "taken back");
+                return;
+            }
+            self.program.expect(&self.folder, &["restore", "--continue"]);
+        } else if !ended && walk(&self.folder) == before {
+            return;
+        }
+        self.expect_folder(&wanted, "restored");
+        if wanted != before {
+            self.program.expect(&self.folder, &["undo"]);
+            self.expect_folder(&before, "undone");
+        }
+    }
+
+    fn expect_folder(&self, wanted: &Nodes, what: &str) {
+        let found = walk(&self.folder);
+        assert!(found == *wanted, "{what}: {:#?}", differences(&found, wanted));
+    }
+
+    /// What must hold after every kill.
+    fn check(&mut self) {
+        let left = std::fs::read_dir(self.program.store.join("tmp")).unwrap().count();
+        assert!(left <= 1, "{left} temporary files are left");
+        self.program.expect(&self.folder, &["verify"]);
+        let steps: Vec<u64> = self.expected.keys().copied().collect();
+        let step = steps[self.rng.below(steps.len())];
+        self.check_step(step);
+    }
+
+    fn check_step(&self, step: u64) {
+        let into = self.program.scratch.join("into");
+        self.program.expect(&self.folder, &["restore", &format!("s{step}"), "--into", into.to_str().unwrap()]);
+        let (found, wanted) = (walk(&into), &self.expected[&step]);
+        assert!(found == *wanted, "s{step}: {:#?}", differences(&found, wanted));
+        remove(&into);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests remove folders of their own")]
+fn remove(folder: &Path) {
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "the number of kills is what a reader of the test's output wants to know")]
+fn killed_processes_lose_nothing() {
+    let rounds = rounds(80);
+    let (mut kills, mut cut_off, mut done) = (0, 0, 0);
+    while done < rounds {
+        let mut driver = Driver::new(done as u64);
+        for round in 0..ROUNDS_PER_STORE.min(rounds - done) {
+            if round % 4 == 3 {
+                driver.restore()
+            } else {
+                driver.step()
+            }
+            driver.check();
+            done += 1;
+        }
+        driver.expected.keys().copied().collect::<Vec<_>>().into_iter().for_each(|step| driver.check_step(step));
+        kills += driver.kills;
+        cut_off += driver.cut_off;
+    }
+    eprintln!("{done} rounds: {kills} processes killed, {cut_off} restores cut off in the middle");
+    assert!(kills * 3 > rounds, "only {kills} of {rounds} processes were killed before they ended");
+}
