@@ -154,7 +154,7 @@ fn packs() {
     assert!(pack::commit_is_intact(&bytes[start..]));
 }
 
-/// J2, J4: groups up to the first that is not intact, whatever the mark.
+/// J2, J5: groups up to the first that is not intact, whatever the mark.
 #[test]
 fn journals() {
     let encoded = facts::encode(&sample_facts());
