@@ -10,6 +10,7 @@ mod format_doc;
 mod fuzz;
 #[cfg(feature = "git")]
 mod gitignore;
+mod model;
 mod processes;
 mod readme;
 mod requirements;

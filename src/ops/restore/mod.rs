@@ -220,7 +220,8 @@ fn restore_locked(
     }
     let head = step.head.as_ref().map(|(id, _)| *id);
     let stays = head == Some(target) || !options.paths.is_empty();
-    if outcome.plan.is_empty() && stays && found.unfinished.is_none() {
+    // Going back over a restore is noted though nothing is left to be done: else it could never be passed.
+    if outcome.plan.is_empty() && stays && found.unfinished.is_none() && cause == RestoreCause::Restore {
         outcome.applied = Some(Applied::default());
         outcome.before = head;
         outcome.before_step = Some(wanted.step);

@@ -1,0 +1,36 @@
+//! Random sequences of what people and agents do, and of what happens to them, against a plain model.
+
+#[path = "../../fuzz/model.rs"]
+mod body;
+
+use crate::support::rng::Rng;
+use crate::support::scratch::Scratch;
+
+/// Runs the model with these bytes; what fuzzing finds is kept as a call of this.
+fn run(bytes: &[u8]) -> usize {
+    body::run(bytes, Scratch::new().path())
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "how much was tried is what a reader of the test's output wants to know")]
+fn whatever_is_done_the_store_is_what_the_model_says() {
+    let mut operations = 0;
+    for seed in 0..60 {
+        let bytes = Rng::new(seed).bytes(250);
+        let caught = std::panic::catch_unwind(|| run(&bytes));
+        operations += caught.unwrap_or_else(|_| panic!("seed {seed}"));
+    }
+    eprintln!("{operations} operations");
+}
+
+/// Undoing a restore of one path must end it, though the path was put back by hand meanwhile.
+#[test]
+fn an_undo_that_has_nothing_to_do_is_done() {
+    let write = |byte: u8| [0, 0, 4, 7, 0, byte];
+    let snap = [8];
+    let restore_a_of_the_first = [12, 0, 0, 0];
+    let undo = [14];
+    let bytes: Vec<u8> =
+        [&write(1)[..], &snap, &write(2), &snap, &restore_a_of_the_first, &write(2), &undo, &undo].concat();
+    assert_eq!(run(&bytes), 8);
+}
