@@ -53,6 +53,8 @@ pub struct LogEntry {
     pub is_pinned: bool,
     /// Whether the workspace stands here.
     pub is_head: bool,
+    /// Whether a repair found that parts of it are lost.
+    pub is_incomplete: bool,
 }
 
 /// Lists snapshots.
@@ -87,6 +89,7 @@ pub fn log(store: &Store, options: &LogOptions) -> Result<Log> {
                 tags: state.tags_of(id).map(ToOwned::to_owned).collect(),
                 is_pinned: state.pins.contains(&id),
                 is_head: workspace.head == Some(id),
+                is_incomplete: state.incomplete.contains(&id),
             }),
         }
     }

@@ -30,6 +30,8 @@ pub struct Shown {
     pub tags: Vec<String>,
     /// Whether gc must keep it.
     pub is_pinned: bool,
+    /// Whether a repair found that parts of it are lost.
+    pub is_incomplete: bool,
 }
 
 /// Reads a snapshot.
@@ -46,6 +48,7 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
         rules: String::from_utf8_lossy(&rules).into_owned(),
         tags: state.tags_of(id).map(ToOwned::to_owned).collect(),
         is_pinned: state.pins.contains(&id),
+        is_incomplete: state.incomplete.contains(&id),
         snapshot,
     })
 }

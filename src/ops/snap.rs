@@ -133,10 +133,23 @@ pub(super) fn look(
     batch: Option<&mut Batch<'_>>,
 ) -> Result<Step> {
     let captured = capture(store, workspace, options, batch)?;
-    let head = workspace.head.map(|id| store.snapshot(id).map(|head| (id, head))).transpose()?;
-    let before = head.as_ref().map(|(_, head)| head.root);
-    let load = |id| captured.load(store, id);
-    let changes = trees_with(&load, before, Some(captured.root), &TreeDiffOptions::default())?;
+    let is_lost = |error: &Error| {
+        let is_marked = workspace.head.is_some_and(|head| store.state().incomplete.contains(&head));
+        is_marked && error.kind() == ErrorKind::Corrupt
+    };
+    // What a repair could not bring back must not stop the recording: it goes on as from nothing.
+    let head = match workspace.head.map(|id| store.snapshot(id).map(|head| (id, head))).transpose() {
+        Err(error) if is_lost(&error) => None,
+        head => head?,
+    };
+    let compare = |before| {
+        let load = |id| captured.load(store, id);
+        trees_with(&load, before, Some(captured.root), &TreeDiffOptions::default())
+    };
+    let changes = match compare(head.as_ref().map(|(_, head)| head.root)) {
+        Err(error) if is_lost(&error) => compare(None)?,
+        changes => changes?,
+    };
     Ok(Step { captured, head, changes })
 }
 

@@ -68,11 +68,17 @@ enum PackPart {
     Objects(Vec<(ObjectKind, [u8; 16])>),
 }
 
-/// Decides what to do. `recovered` are facts that no intact commit has.
-pub fn plan(inspection: &Inspection, checked: &Checked, recovered: BTreeMap<u64, Vec<Fact>>) -> Result<PackPlan> {
+/// Decides what to do. `recovered` are facts that no intact commit has. Deltas of lost objects are kept, because the
+/// objects may come back, unless all hope is `given_up`: what is there and cannot be read must not be taken for stored.
+pub fn plan(
+    inspection: &Inspection,
+    checked: &Checked,
+    recovered: BTreeMap<u64, Vec<Fact>>,
+    given_up: bool,
+) -> Result<PackPlan> {
     let mut plan = PackPlan { format: inspection.format_trouble.clone(), facts: recovered, ..PackPlan::default() };
     for pack in &inspection.packs {
-        let bad = checked.bad.iter().filter(|bad| bad.file == pack.file && bad.base.is_none());
+        let bad = checked.bad.iter().filter(|bad| bad.file == pack.file && (given_up || bad.base.is_none()));
         let bad: BTreeSet<(u64, ObjectKind, [u8; 16])> = bad.map(|bad| (bad.offset, bad.kind, bad.prefix)).collect();
         let is_whole = !pack.is_headless && pack.damaged.is_empty() && pack.tail.is_none() && bad.is_empty();
         if !is_whole || pack.length_bytes > PACK_LENGTH_MAX_BYTES {
@@ -80,6 +86,12 @@ pub fn plan(inspection: &Inspection, checked: &Checked, recovered: BTreeMap<u64,
         }
     }
     plan.strays.clone_from(&inspection.unusable);
+    for (file, _) in &inspection.unusable {
+        let index = file.replace(".pack", ".idx");
+        if inspection.store.disk().open(&index).is_ok() {
+            plan.strays.push((index, "its pack is none of this store".to_owned()));
+        }
+    }
     for (file, why) in &inspection.wrong_caches {
         if file != JOURNAL && inspection.packs.iter().all(|pack| index_name(pack.number) != *file) {
             plan.strays.push((file.clone(), why.clone()));
@@ -92,9 +104,10 @@ pub fn plan(inspection: &Inspection, checked: &Checked, recovered: BTreeMap<u64,
             plan.caches.push(stale.clone());
         }
     }
-    let cut = |pack: &&InspectedPack| pack.known_length_bytes.is_some() || !pack.lost.is_empty();
-    if !plan.caches.iter().any(|(file, _)| file == JOURNAL) && inspection.packs.iter().any(|pack| cut(&pack)) {
-        plan.caches.push((JOURNAL.to_owned(), "it knows of a pack that was cut".to_owned()));
+    let is_cut = |pack: &InspectedPack| pack.known_length_bytes.is_some() || !pack.lost.is_empty();
+    let names_wrong_places = !plan.facts.is_empty() || inspection.packs.iter().any(is_cut);
+    if names_wrong_places && !plan.caches.iter().any(|(file, _)| file == JOURNAL) {
+        plan.caches.push((JOURNAL.to_owned(), "it names places in packs that are others now".to_owned()));
     }
     Ok(plan)
 }

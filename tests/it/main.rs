@@ -5,6 +5,7 @@
 mod capture;
 mod cli;
 mod crash;
+mod damage;
 mod floors;
 mod format_doc;
 mod fuzz;

@@ -42,7 +42,7 @@ pub(super) fn recover(inspection: &Inspection, now: Timestamp) -> Result<Recover
     let mut found = Recovered { facts: inspection.journal_only.clone(), ..Recovered::default() };
     let from_journal = found.facts.len();
     if from_journal > 0 {
-        found.sources.push(format!("{from_journal} commits from the journal"));
+        found.sources.push(format!("{} from the journal", commits(from_journal)));
     }
     let known = inspection.facts();
     take_doubtful(inspection, &known, &mut found);
@@ -53,6 +53,10 @@ pub(super) fn recover(inspection: &Inspection, now: Timestamp) -> Result<Recover
     }
     add_workspaces(&known, now, &mut found);
     Ok(found)
+}
+
+fn commits(count: usize) -> String {
+    if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") }
 }
 
 /// Facts of commits whose batch does not match its hash.
@@ -74,7 +78,7 @@ fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, foun
         }
     }
     if count > 0 {
-        found.sources.push(format!("{count} commits from damaged batches"));
+        found.sources.push(format!("{} from damaged batches", commits(count)));
     }
 }
 

@@ -125,11 +125,9 @@ pub fn repair(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<Repai
         met = bring_back(&inspection, &lost.objects, options, &mut outcome)?;
         if !options.dry_run {
             drop_stat_caches(&**disk)?;
+            inspection = give_up(disk, options, &mut outcome)?;
+            lost = lost_objects(&inspection, options)?;
         }
-    }
-    if !met.is_empty() && !options.dry_run {
-        inspection = inspect(disk, Depth::Hashes, None)?;
-        lost = lost_objects(&inspection, options)?;
     }
     let state = inspection.store.state();
     let marks = marks(&state, &lost.incomplete(&met, options.dry_run));
@@ -150,7 +148,7 @@ fn mend(
     let mut inspection = inspect(disk, Depth::Hashes, guard.as_ref())?;
     let recovered = facts::recover(&inspection, options.now)?;
     let checked = check_objects(&inspection, &|_, _| true, options.progress)?;
-    let packs = plan(&inspection, &checked, recovered.facts.clone())?;
+    let packs = plan(&inspection, &checked, recovered.facts.clone(), false)?;
     outcome.actions.extend(actions(&packs, &recovered));
     outcome.left.extend(recovered.left);
     let Some(guard) = guard else {
@@ -170,16 +168,26 @@ fn actions(packs: &PackPlan, recovered: &facts::Recovered) -> Vec<Action> {
     actions.extend(packs.format.iter().map(|detail| Action::Format { detail: detail.clone() }));
     actions.extend(recovered.sources.iter().map(|detail| Action::History { detail: detail.clone() }));
     actions.extend(recovered.unknown.iter().map(|workspace| Action::Homeless { workspace: *workspace }));
-    actions.extend(packs.rewrites.iter().map(|rewrite| {
-        let (kept, lost, bytes) = (rewrite.kept, rewrite.lost, rewrite.damaged_bytes);
-        let detail = format!("{bytes} bytes are damaged: {kept} objects in them are kept, {lost} given up");
-        Action::Rewrite { file: format!("packs/{:06}.pack", rewrite.number), detail }
-    }));
+    actions.extend(rewrites(packs));
     let strays = packs.strays.iter().cloned();
     actions.extend(strays.map(|(file, detail)| Action::Quarantine { file, detail }));
     let caches = packs.caches.iter().cloned();
     actions.extend(caches.map(|(file, detail)| Action::Cache { file, detail }));
     actions
+}
+
+fn rewrites(packs: &PackPlan) -> impl Iterator<Item = Action> {
+    packs.rewrites.iter().map(|rewrite| {
+        let (kept, lost, bytes) = (rewrite.kept, rewrite.lost, rewrite.damaged_bytes);
+        let detail = if bytes > 0 {
+            format!("{bytes} bytes are damaged: {kept} objects in them are kept, {lost} given up")
+        } else if lost > 0 {
+            format!("{lost} objects that cannot be read any more are given up")
+        } else {
+            "what is wrong with it costs nothing".to_owned()
+        };
+        Action::Rewrite { file: format!("packs/{:06}.pack", rewrite.number), detail }
+    })
 }
 
 /// What snapshots need and cannot have.
@@ -198,7 +206,7 @@ fn lost_objects(inspection: &Inspection, options: &RepairOptions<'_>) -> Result<
     lost.findings = found.findings.len() as u64;
     lost.marked = found.findings.iter().filter(|finding| finding.is_marked).count() as u64;
     for finding in found.findings.iter().filter(|finding| finding.kind == FindingKind::Object) {
-        let Some((key, cause)) = finding.keys.filter(|_| !finding.affects.is_empty()) else { continue };
+        let Some((key, cause)) = finding.keys else { continue };
         lost.objects.extend([key, cause]);
         let snapshots = finding.affects.iter().flat_map(|affected| snapshots(affected, &found.state)).collect();
         lost.needed.push((key, cause, snapshots));
@@ -242,6 +250,22 @@ fn bring_back(
         outcome.actions.push(Action::Reimport { objects });
     }
     Ok(searched.met)
+}
+
+/// Takes out of the packs what rests on something that is lost for good: as long as it is there, a writer that meets the same
+/// content again takes it for stored.
+fn give_up(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>, outcome: &mut RepairOutcome) -> Result<Inspection> {
+    let guard = lock(&**disk)?;
+    let inspection = inspect(disk, Depth::Hashes, Some(&guard))?;
+    let checked = check_objects(&inspection, &|_, _| true, options.progress)?;
+    if checked.bad.is_empty() {
+        return Ok(inspection);
+    }
+    let packs = plan(&inspection, &checked, BTreeMap::new(), true)?;
+    outcome.actions.extend(rewrites(&packs));
+    perform(&inspection, &packs, &guard)?;
+    complete_caches(&Store::open(Arc::clone(disk))?, &guard)?;
+    inspect(disk, Depth::Hashes, Some(&guard))
 }
 
 /// What a stat cache says is in the store may be lost.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::intact::expect_whole;
 use super::plan::actions_of;
 use crate::diff::{TreeDiffOptions, tree::trees_with};
 use crate::error::Result;
@@ -21,6 +22,7 @@ pub fn restore_into(
     options: &Options<'_>,
 ) -> Result<Filled> {
     let found = store.snapshot(snapshot)?;
+    expect_whole(store, snapshot, paths)?;
     if paths.is_empty() {
         return materialize::fill(store, found.root, found.root_mode, folder, options);
     }

@@ -13,6 +13,7 @@
 //!   takes its place if it covers the same paths. Whichever it is, undoing leads to the state before the first.
 //! - A dry run makes the same plan from the same code, and stops before the first commit.
 
+mod intact;
 mod into;
 mod plan;
 mod spared;
@@ -34,6 +35,7 @@ use crate::store::{Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Options, apply};
+use intact::expect_contents;
 pub use into::restore_into;
 use plan::plan;
 pub use unfinished::{abort, resume};
@@ -206,6 +208,7 @@ fn restore_locked(
     }
     let step = look(store, found, &capture, stores.then_some(&mut batch))?;
     let plan = plan(store, &open_root(found)?, &step.captured, &wanted, options)?;
+    expect_contents(store, target, &plan)?;
     let mut outcome = RestoreOutcome {
         plan,
         applied: None,

@@ -127,7 +127,7 @@ fn of_object(kind: ObjectKind, prefix: &[u8; 16], trouble: &Trouble, walked: &Wa
         cause: reason.map(|key| named(key, walked)),
         affects,
         is_marked,
-        keys: Some(((kind, *prefix), reason.unwrap_or((kind, *prefix)))),
+        keys: (!trouble.is_spare).then(|| ((kind, *prefix), reason.unwrap_or((kind, *prefix)))),
     }
 }
 

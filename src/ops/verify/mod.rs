@@ -91,7 +91,7 @@ pub struct Finding {
     pub affects: Vec<Affected>,
     /// Whether all of these snapshots are marked incomplete: a repair has seen it.
     pub is_marked: bool,
-    /// The object and the one that is the reason, itself where it is no other.
+    /// The object that cannot be had and the one that is the reason, itself where it is no other.
     pub(super) keys: Option<(Key, Key)>,
 }
 

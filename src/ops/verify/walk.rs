@@ -39,7 +39,7 @@ pub(super) struct Trouble {
     pub(super) detail: String,
     pub(super) base: Option<[u8; 16]>,
     /// There is another copy, which is whole.
-    is_spare: bool,
+    pub(super) is_spare: bool,
     needed: BTreeMap<(Option<WorkspaceId>, Option<SnapshotId>, Part), Vec<RangeInclusive<u64>>>,
 }
 

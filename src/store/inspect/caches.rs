@@ -76,13 +76,15 @@ pub(super) fn compare_journal(
     stale: &mut Vec<(String, String)>,
 ) -> Vec<(String, String)> {
     let mut wrong = Vec::new();
-    for (sequence, group) in &journal.groups {
-        let Some((pack, commit)) = commits.get(sequence) else { continue };
-        if commit.facts != group.encoded {
-            wrong.push((JOURNAL.to_owned(), format!("it has other facts for commit {sequence} than the packs")));
-        } else if (group.pack, group.pack_end) != (*pack, commit.end) {
-            wrong.push((JOURNAL.to_owned(), format!("it has commit {sequence} in another place than the packs")));
-        }
+    let found = |(sequence, group)| Some((group, commits.get(sequence)?));
+    let pairs: Vec<(&Group, &(u32, RecoveredCommit))> = journal.groups.iter().filter_map(found).collect();
+    let others = pairs.iter().filter(|(group, (_, commit))| commit.facts != group.encoded).count();
+    let elsewhere = pairs.iter().filter(|(group, (pack, commit))| (group.pack, group.pack_end) != (*pack, commit.end));
+    let elsewhere = elsewhere.count();
+    if others > 0 {
+        wrong.push((JOURNAL.to_owned(), format!("it has other facts than the packs for {others} commits")));
+    } else if elsewhere > 0 {
+        wrong.push((JOURNAL.to_owned(), format!("it has {elsewhere} commits in other places than the packs")));
     }
     // That it lacks the last commits is as it should be: it is written from time to time.
     let last = journal.groups.keys().next_back().copied().unwrap_or(0);

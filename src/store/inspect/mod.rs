@@ -219,7 +219,7 @@ impl Inspection {
 fn rescue(store: &Store, packs: &mut [InspectedPack]) {
     let mut hidden = BTreeSet::new();
     for pack in packs.iter_mut() {
-        for stretch in &mut pack.damaged {
+        for stretch in pack.damaged.iter_mut().chain(&mut pack.tail) {
             let broken = std::mem::take(&mut stretch.broken);
             for entry in broken {
                 if store.object_with(entry.kind, entry.prefix).is_ok() {
@@ -323,9 +323,12 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
     let saved = disk.map(&index_name(number)).ok().and_then(|bytes| PackIndex::open(bytes, id, pack.nonce));
     let saved = saved.unwrap_or_else(|| PackIndex::empty(first));
     pack.index.take_in(&found, first);
-    for stretch in &found.damaged {
+    for stretch in found.damaged.iter().chain(&found.tail) {
         // Whether they can be read is found out when all packs are there: `rescue`.
         pack.index.extend(&stretch.broken, stretch.place.start);
+    }
+    if let Some(tail) = &found.tail {
+        pack.index.extend(&tail.salvaged, tail.place.start);
     }
     let file = pack_name(number);
     let torn = (found.end < length && length > first).then_some(found.end..length);

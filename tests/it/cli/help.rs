@@ -158,6 +158,8 @@ fn examples_of_json_have_the_keys_of_real_output() {
     compare("tag NAME, tag -d NAME", "tag -d v2 --json");
     compare("pin", "pin @ --json");
     compare("stats", "stats --json");
+    compare("verify", "verify --json");
+    compare("repair", "repair --json");
     compare("workspace list", "workspace list --json");
     compare("workspace move", "workspace move . . --json");
     compare("export --tar", "export --tar ../x.tar --json");

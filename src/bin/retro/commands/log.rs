@@ -46,8 +46,12 @@ pub(super) fn run(context: &mut Context, arguments: Log) -> Result<u8> {
     if listed.is_cut && arguments.count.is_none() {
         context.out.note(format_args!("the last {TERMINAL_COUNT} steps; -n 0 lists all"));
     }
-    // Everything that could be read was printed; the first failure decides how to exit.
-    let mut unreadable = listed.unreadable.into_iter().map(|(_, error)| error);
+    // Everything that could be read was printed; the first failure decides how to exit. What a repair has found to be lost
+    // is known, and no failure any more.
+    let is_known = |id: &_| opened.state.incomplete.contains(id);
+    let (known, unreadable): (Vec<_>, Vec<_>) = listed.unreadable.into_iter().partition(|(id, _)| is_known(id));
+    known.iter().for_each(|(id, _)| context.out.warning(format_args!("snapshot {}: it is lost", id.short())));
+    let mut unreadable = unreadable.into_iter().map(|(_, error)| error);
     let first = unreadable.next();
     unreadable.for_each(|error| context.out.warning(format_args!("{error}")));
     first.map_or(Ok(exit::DONE), Err)

@@ -118,7 +118,12 @@ fn verdict(outcome: &RepairOutcome, elapsed: &str) -> Vec<String> {
             let found = human::count(left, "finding");
             let marked =
                 if left == outcome.findings_marked { ", all of snapshots that are marked incomplete" } else { "" };
-            vec![format!("did {count}  {elapsed}"), format!("{found} left{marked}; `retro verify` lists what is lost")]
+            let done = if outcome.actions.is_empty() {
+                "nothing more can be done".to_owned()
+            } else {
+                format!("did {count}  {elapsed}")
+            };
+            vec![done, format!("{found} left{marked}; `retro verify` lists what is lost")]
         }
     }
 }

@@ -46,9 +46,9 @@ fn shape(shown: show::Shown, changes: &[retrograde::diff::Change]) -> Object {
     let git = git.map(|git| Object::new().field("head", &git.head).field("branch", &git.branch));
     let rules: Vec<String> = shown.rules.lines().map(ToOwned::to_owned).collect();
     let workspace = shown.snapshot.workspace;
-    let (omitted, is_pinned) = (shown.omitted, shown.is_pinned);
+    let (omitted, is_pinned, is_incomplete) = (shown.omitted, shown.is_pinned, shown.is_incomplete);
     let (id, snapshot, event, tags) = (shown.id, shown.snapshot, shown.event, shown.tags);
-    let entry = LogEntry { id, snapshot, event, tags, is_pinned, is_head: false };
+    let entry = LogEntry { id, snapshot, event, tags, is_pinned, is_head: false, is_incomplete };
     json::step(Object::versioned(), &entry)
         .field("workspace", workspace.to_string())
         .field("pinned", is_pinned)

@@ -47,7 +47,7 @@ fn lines(context: &Context, status: &Status, opened: &Opened, palette: &Palette)
         None => human::size(status.store_bytes),
     };
     fact("store", format!("{}  ({budget})", human::path(&opened.store_root)));
-    fact("last step", last_step(context, status, palette));
+    fact("last step", last_step(context, status, opened, palette));
     fact("content", {
         let counts = &status.counts;
         format!("{}, {}", human::count(counts.files, "file"), human::size(counts.bytes))
@@ -63,13 +63,16 @@ fn lines(context: &Context, status: &Status, opened: &Opened, palette: &Palette)
     lines
 }
 
-fn last_step(context: &Context, status: &Status, palette: &Palette) -> String {
+fn last_step(context: &Context, status: &Status, opened: &Opened, palette: &Palette) -> String {
     let Some((id, head)) = &status.head else { return "none yet; `retro snap` takes one".to_owned() };
     let name = steps::name(head.step, *id, palette);
     let mut text = format!("{name}  {}", head.time.ago(context.now));
     let headline = steps::headline(head, head.event.inline().unwrap_or_default());
     if !headline.is_empty() {
         text.push_str(&format!("  {headline}"));
+    }
+    if opened.state.incomplete.contains(id) {
+        text.push_str("  (incomplete; `retro verify` lists what is lost)");
     }
     if status.workspace.last_step != head.step {
         text.push_str(&format!("  (restored; s{} was taken last)", status.workspace.last_step));

@@ -121,6 +121,7 @@ pub(crate) fn step(object: Object, entry: &LogEntry) -> Object {
         .field("tags", &entry.tags)
         .raw("event", event::line(&entry.event).as_deref().unwrap_or("null"))
         .counts(&snapshot.changes)
+        .field("incomplete", entry.is_incomplete)
 }
 
 /// A path that differs.

@@ -53,6 +53,7 @@ impl Columns {
         let text = headline(snapshot, &entry.event);
         let mut marks = entry.tags.clone();
         marks.extend(entry.is_pinned.then(|| "pinned".to_owned()));
+        marks.extend(entry.is_incomplete.then(|| "incomplete".to_owned()));
         if !text.is_empty() {
             line.push_str("  ");
             line.push_str(&text);
@@ -114,6 +115,9 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
     }
     if shown.is_pinned {
         fact("pinned", "yes");
+    }
+    if shown.is_incomplete {
+        fact("lost", "parts of it; `retro verify` lists them");
     }
     if let Some(git) = &snapshot.git {
         let head = git.head.as_deref().unwrap_or("no commit yet");
