@@ -92,6 +92,10 @@ pub const RECOVERY_WASTE_FACTOR: u64 = 4;
 /// What failing checks may read of any pack, however short, in bytes.
 pub const RECOVERY_WASTE_MIN_BYTES: u64 = 16 << 20;
 
+/// A damaged stretch longer than this is not searched for single flipped bits, in bytes: it is held in memory for that. A
+/// batch is shorter, unless one of its records is longer than any that was ever written.
+pub const HEAL_LENGTH_MAX_BYTES: u64 = 96 << 20;
+
 /// Longest single record in a pack, in bytes: a stored chunk list is the largest thing there is.
 pub const RECORD_LENGTH_MAX_BYTES: usize = CHUNK_LIST_LENGTH_MAX_BYTES + (1 << 20);
 

@@ -21,6 +21,7 @@ mod cache;
 mod codec;
 mod commit;
 mod delta;
+pub mod heal;
 mod index;
 pub mod inspect;
 mod pack;

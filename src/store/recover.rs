@@ -19,11 +19,12 @@ use std::ops::Range;
 
 use crate::disk::StoredFile;
 use crate::error::Result;
+use crate::format::Reader;
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
     COMMIT_MAGIC, HEADER_LENGTH_MAX_BYTES, RECORD_MAGIC, RecordHeader, decode_commit, decode_record, record_is_intact,
 };
-use crate::limits::{FACTS_LENGTH_MAX_BYTES, RECOVERY_WASTE_FACTOR, RECOVERY_WASTE_MIN_BYTES};
+use crate::limits::{FACTS_LENGTH_MAX_BYTES, FRAME_MEMBER_COUNT_MAX, RECOVERY_WASTE_FACTOR, RECOVERY_WASTE_MIN_BYTES};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +86,8 @@ pub(super) struct Window<'a> {
     at: u64,
     bytes: Vec<u8>,
     end: u64,
+    /// Bytes that may still be read to see all of something that may be long.
+    far_left: u64,
 }
 
 /// Bytes read at once.
@@ -102,9 +105,10 @@ pub(super) fn recover(pack: &mut Window<'_>, start: u64, known_end: u64, checks_
     let mut scan = Scan { found, open: Open::at(start), waste_left, checks_hashes };
     let mut at = start;
     while at < pack.end {
+        pack.far_left = scan.waste_left;
         at = match scan.step(pack, at)? {
             Some(next) => next,
-            None => match pack.find_magic(at + 1)? {
+            None => match scan.search(pack, at)? {
                 Some(next) => next,
                 None => break,
             },
@@ -140,7 +144,10 @@ pub(super) fn record_at(pack: &mut Window<'_>, at: u64) -> Result<Option<RecordH
         return Ok(None);
     }
     let header = match decode_record(bytes) {
-        Err(_) if bytes.len() == FIRST_LOOK_BYTES => decode_record(pack.get(at, HEADER_LENGTH_MAX_BYTES)?),
+        // A header with many members may be longer than the first look.
+        Err(_) if third_integer(bytes).is_some_and(|count| (100..=MEMBERS_MAX).contains(&count)) => {
+            decode_record(pack.get_far(at, HEADER_LENGTH_MAX_BYTES)?)
+        }
         header => header,
     };
     Ok(header.ok().filter(|header| header.record_length_bytes() as u64 <= pack.end - at))
@@ -166,7 +173,9 @@ fn commit_at(pack: &mut Window<'_>, at: u64) -> Result<Option<CommitAt>> {
         return Ok(None);
     }
     let commit = match decode_commit(bytes) {
-        Err(_) if bytes.len() == FIRST_LOOK_BYTES => decode_commit(pack.get(at, COMMIT_LENGTH_MAX_BYTES)?),
+        Err(_) if third_integer(bytes).is_some_and(|facts| (3_000..=FACTS_MAX_BYTES).contains(&facts)) => {
+            decode_commit(pack.get_far(at, COMMIT_LENGTH_MAX_BYTES)?)
+        }
         commit => commit,
     };
     Ok(commit.ok().map(|commit| CommitAt {
@@ -175,6 +184,17 @@ fn commit_at(pack: &mut Window<'_>, at: u64) -> Result<Option<CommitAt>> {
         facts: commit.facts.to_vec(),
         end: at + commit.length_bytes as u64,
     }))
+}
+
+const MEMBERS_MAX: u64 = FRAME_MEMBER_COUNT_MAX as u64;
+const FACTS_MAX_BYTES: u64 = FACTS_LENGTH_MAX_BYTES as u64;
+
+/// The third integer after a magic: the number of members of a record, or the length of the facts of a commit.
+fn third_integer(bytes: &[u8]) -> Option<u64> {
+    let mut reader = Reader::new(bytes.get(RECORD_MAGIC.len()..)?);
+    reader.uint().ok()?;
+    reader.uint().ok()?;
+    reader.uint().ok()
 }
 
 const FIRST_LOOK_BYTES: usize = 4 << 10;
@@ -209,13 +229,13 @@ impl Scan {
             return Ok(None);
         }
         let Some(CommitAt { sequence, batch_length_bytes, facts, end }) = commit_at(pack, at)? else {
-            self.waste_left = self.waste_left.saturating_sub(LOOK_COST_BYTES);
             return Ok(None);
         };
         let start = at.checked_sub(batch_length_bytes).filter(|start| self.open.has_boundary(*start, at));
-        let is_framed = start == Some(self.open.start) && self.open.is_framed(at);
+        let is_framed = || start == Some(self.open.start) && self.open.is_framed(at);
+        let is_believed = !self.checks_hashes && is_framed();
         if let Some(start) = start
-            && ((is_framed && !self.checks_hashes) || self.afford(end - start, |_| pack.batch_is_intact(start, end))?)
+            && (is_believed || self.afford(end - start, |_| pack.batch_is_intact(start, end))?)
         {
             self.close_batch(pack, start, RecoveredCommit { sequence, facts, start, end, entries: Vec::new() })?;
             return Ok(Some(end));
@@ -225,6 +245,12 @@ impl Scan {
         }
         self.open.doubtful.push(DoubtfulCommit { sequence, facts, end });
         Ok(Some(end))
+    }
+
+    /// Nothing begins at `at`: where something may begin next. What was looked at in vain counts.
+    fn search(&mut self, pack: &mut Window<'_>, at: u64) -> Result<Option<u64>> {
+        self.waste_left = self.waste_left.min(pack.far_left).saturating_sub(LOOK_COST_BYTES);
+        pack.find_magic(at + 1)
     }
 
     /// Makes a check that reads so many bytes, unless too much was spent on failing ones.
@@ -256,6 +282,8 @@ impl Scan {
 
     /// What was met, up to `end`, is damage: sorts its records into good and broken ones.
     fn close_damage(&mut self, pack: &mut Window<'_>, end: u64) -> Result<()> {
+        // Each record is looked at once more, as far as it goes: they do not overlap.
+        pack.far_left = u64::MAX;
         let open = std::mem::take(&mut self.open);
         let mut stretch = Stretch { place: open.start..end, doubtful: open.doubtful, ..Stretch::default() };
         for (number, (place, first)) in open.records.iter().enumerate() {
@@ -311,7 +339,7 @@ const COMMIT_LENGTH_MAX_BYTES: usize = 4 + 3 * 9 + FACTS_LENGTH_MAX_BYTES + 16;
 impl<'a> Window<'a> {
     /// Looks at `file` up to `end`.
     pub(super) fn new(file: &'a dyn StoredFile, end: u64) -> Self {
-        Self { file, at: 0, bytes: Vec::new(), end }
+        Self { file, at: 0, bytes: Vec::new(), end, far_left: u64::MAX }
     }
 
     /// The bytes from `offset` on: `length` of them, or as many as there are.
@@ -330,18 +358,37 @@ impl<'a> Window<'a> {
         Ok(&self.bytes[start..end])
     }
 
-    /// Whether a record or a commit begins at `at`, or the file ends there.
+    /// The same for something long, while there is something left of what such looks may cost.
+    fn get_far(&mut self, offset: u64, length: usize) -> Result<&[u8]> {
+        if self.far_left == 0 {
+            return Ok(&[]);
+        }
+        self.far_left = self.far_left.saturating_sub(length as u64);
+        self.get(offset, length)
+    }
+
+    /// Whether a record or a commit begins at `at`, or the file ends there. Looking far ahead leaves the window where it is.
     fn something_begins(&mut self, at: u64) -> Result<bool> {
-        let is_end = at == self.end;
-        let bytes = self.get(at, RECORD_MAGIC.len())?;
-        Ok(is_end || bytes == RECORD_MAGIC || bytes == COMMIT_MAGIC)
+        let mut four = [0; RECORD_MAGIC.len()];
+        match self.held(at, at.saturating_add(four.len() as u64)) {
+            Some(bytes) => four.copy_from_slice(bytes),
+            None => drop(self.file.read_at(at, &mut four)?),
+        }
+        Ok(at == self.end || four == RECORD_MAGIC || four == COMMIT_MAGIC)
+    }
+
+    /// Bytes that are in memory, all of them or none.
+    fn held(&self, start: u64, end: u64) -> Option<&[u8]> {
+        let first = usize::try_from(start.checked_sub(self.at)?).ok()?;
+        let last = usize::try_from(end.checked_sub(self.at)?).ok()?;
+        self.bytes.get(first..last)
     }
 
     /// Where the next record or commit seems to begin.
     fn find_magic(&mut self, from: u64) -> Result<Option<u64>> {
         let mut at = from;
         loop {
-            let bytes = self.get(at, WINDOW_BYTES)?;
+            let bytes = self.get(at, FIRST_LOOK_BYTES)?;
             if bytes.len() < RECORD_MAGIC.len() {
                 return Ok(None);
             }
@@ -359,18 +406,23 @@ impl<'a> Window<'a> {
     fn batch_is_intact(&mut self, start: u64, end: u64) -> Result<bool> {
         let Some(hashed_end) = end.checked_sub(16).filter(|hashed_end| *hashed_end > start) else { return Ok(false) };
         let mut hasher = blake3::Hasher::new();
+        if let Some(batch) = self.held(start, end) {
+            let (hashed, wanted) = batch.split_at(batch.len() - 16);
+            return Ok(hasher.update(hashed).finalize().as_bytes()[..16] == *wanted);
+        }
         let mut at = start;
+        let mut piece = vec![0; WINDOW_BYTES];
         while at < hashed_end {
             let most = usize::try_from(hashed_end - at).unwrap_or(usize::MAX).min(WINDOW_BYTES);
-            let bytes = self.get(at, most)?;
-            if bytes.is_empty() {
+            let read = self.file.read_at(at, &mut piece[..most])?;
+            if read == 0 {
                 return Ok(false);
             }
-            hasher.update(bytes);
-            at += bytes.len() as u64;
+            hasher.update(&piece[..read]);
+            at += read as u64;
         }
-        let wanted = self.get(hashed_end, 16)?;
-        Ok(hasher.finalize().as_bytes()[..16] == *wanted)
+        let mut wanted = [0; 16];
+        Ok(self.file.read_at(hashed_end, &mut wanted)? == 16 && hasher.finalize().as_bytes()[..16] == wanted)
     }
 }
 

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::heal::{Flips, Healed};
 use super::inspect::{Checked, InspectedPack, Inspection};
 use super::pack::{index_name, pack_name};
 use super::quarantine::{put_aside, put_copy_aside, read_piece};
@@ -140,6 +141,31 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
         disk.remove(file)?;
     }
     Ok(aside)
+}
+
+/// Turns single bits of packs back, and puts copies of the packs as they were into quarantine. All else of a pack stays
+/// as it is, so its caches stay right. The guard shows that the store's lock is held.
+pub fn turn_back(disk: &dyn Disk, flips: &Flips, _lock: &LockGuard) -> Result<()> {
+    for (number, flips) in flips {
+        let name = pack_name(*number);
+        put_copy_aside(disk, &name)?;
+        let file = Healed { file: disk.open(&name)?, flips: flips.clone() };
+        let temporary = "tmp/healed.pack";
+        disk.create_folder("tmp")?;
+        disk.remove(temporary)?;
+        let length = file.length()?;
+        let mut at = 0;
+        while at < length {
+            let piece = read_piece(&file, at, length)?;
+            assert!(!piece.is_empty(), "the lock is held, and nobody cuts a pack");
+            disk.write(temporary, at, &piece)?;
+            at += piece.len() as u64;
+        }
+        disk.sync(temporary)?;
+        disk.rename(temporary, &name)?;
+        disk.sync_folder("packs")?;
+    }
+    Ok(())
 }
 
 /// Makes indexes and journal again, where they are missing or behind. The guard shows that the store's lock is held.

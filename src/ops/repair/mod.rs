@@ -25,8 +25,9 @@ use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::progress::Progress;
-use crate::store::inspect::{Depth, Inspection, check_objects, inspect};
-use crate::store::repair::{PackPlan, complete_caches, lock, perform, plan};
+use crate::store::heal::find_flips;
+use crate::store::inspect::{Depth, Inspection, check_objects, inspect, inspect_healed};
+use crate::store::repair::{PackPlan, complete_caches, lock, perform, plan, turn_back};
 use crate::store::{State, Store};
 use crate::time::Timestamp;
 
@@ -65,6 +66,13 @@ pub enum Action {
     Format {
         /// Why.
         detail: String,
+    },
+    /// Single bits of a pack are turned back; what they are part of matches its hash again.
+    TurnBack {
+        /// Its name.
+        file: String,
+        /// How many.
+        bits: u64,
     },
     /// Facts are put back into history.
     History {
@@ -146,16 +154,29 @@ fn mend(
     outcome: &mut RepairOutcome,
 ) -> Result<Inspection> {
     let mut inspection = inspect(disk, Depth::Hashes, guard.as_ref())?;
+    let flips = find_flips(&inspection)?;
+    if !flips.is_empty() {
+        let turned = flips.iter().map(|(number, flips)| (format!("packs/{number:06}.pack"), flips.len() as u64));
+        outcome.actions.extend(turned.map(|(file, bits)| Action::TurnBack { file, bits }));
+        if let Some(guard) = &guard {
+            turn_back(&**disk, &flips, guard)?;
+            inspection = inspect(disk, Depth::Hashes, Some(guard))?;
+        } else {
+            inspection = inspect_healed(disk, Depth::Hashes, None, &flips)?;
+        }
+    }
     let recovered = facts::recover(&inspection, options.now)?;
     let checked = check_objects(&inspection, &|_, _| true, options.progress)?;
     let packs = plan(&inspection, &checked, recovered.facts.clone(), false)?;
-    outcome.actions.extend(actions(&packs, &recovered));
+    let more = actions(&packs, &recovered);
+    let is_whole = more.is_empty();
+    outcome.actions.extend(more);
     outcome.left.extend(recovered.left);
     let Some(guard) = guard else {
         inspection.believe(&recovered.facts);
         return Ok(inspection);
     };
-    if outcome.actions.is_empty() {
+    if is_whole {
         return Ok(inspection);
     }
     perform(&inspection, &packs, &guard)?;

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::heal::Flips;
 use super::index::PackIndex;
 use super::pack::{Pack, index_name, pack_name, pack_number};
 use super::recover::{Recovered, RecoveredCommit, Stretch};
@@ -105,11 +106,21 @@ pub enum Depth {
 ///
 /// Whoever holds the store's lock shows it.
 pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> Result<Inspection> {
+    inspect_healed(disk, depth, lock, &Flips::new())
+}
+
+/// The same, as if some bits had been turned back already.
+pub fn inspect_healed(
+    disk: &Arc<dyn Disk>,
+    depth: Depth,
+    lock: Option<&LockGuard>,
+    flips: &Flips,
+) -> Result<Inspection> {
     let identity::Identity { id, trouble } = identity::identify(&**disk)?;
     let journal = caches::read_journal(&**disk, id)?;
     let numbers: Vec<u32> = disk.list("packs")?.iter().filter_map(|name| pack_number(name)).collect();
     let last_number = numbers.last().copied().unwrap_or(0).max(journal.place.pack);
-    let known = Known { last_number, place: journal.place, depth, is_locked: lock.is_some() };
+    let known = Known { last_number, place: journal.place, depth, is_locked: lock.is_some(), flips };
     let read: Vec<(u32, Result<Read>)> =
         numbers.par_iter().map(|number| (*number, read_pack(&**disk, id, *number, &known))).collect();
     let mut unusable = Vec::new();
@@ -290,16 +301,17 @@ struct Read {
 }
 
 /// What is known before packs are read.
-struct Known {
+struct Known<'a> {
     last_number: u32,
     place: JournalPlace,
     depth: Depth,
     is_locked: bool,
+    flips: &'a Flips,
 }
 
 /// Reads one pack. Where it seems damaged and may still grow, it is read once more while nobody writes: a writer that cut
 /// a torn tail meanwhile leaves a reader with half of one and half of the other.
-fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
+fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) -> Result<Read> {
     let read = read_pack_once(disk, id, number, known)?;
     if number < known.last_number || known.is_locked || read.facts.damaged.is_empty() {
         return Ok(read);
@@ -309,8 +321,11 @@ fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result
     read_pack_once(disk, id, number, known)
 }
 
-fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
-    let mut pack = Pack::open(disk, id, number)?;
+fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) -> Result<Read> {
+    let mut pack = match known.flips.get(&number) {
+        Some(flips) => Pack::open_healed(disk, id, number, flips)?,
+        None => Pack::open(disk, id, number)?,
+    };
     let first = PACK_HEADER_LENGTH_BYTES as u64;
     let length = pack.file.length()?;
     let scanned = length.min(PACK_LENGTH_MAX_BYTES);

@@ -47,6 +47,9 @@ fn lines(actions: &[Action]) -> Vec<String> {
     for action in actions {
         let (word, what) = match action {
             Action::Format { detail } => ("write", format!("FORMAT  ({detail})")),
+            Action::TurnBack { file, bits } => {
+                ("turn back", format!("{} of {file}", human::count(*bits, "flipped bit")))
+            }
             Action::History { detail } => ("recover", detail.clone()),
             Action::Homeless { workspace } => {
                 let move_it = format!("`retro workspace move {} DIR` says where", workspace.short());
@@ -130,6 +133,7 @@ fn verdict(outcome: &RepairOutcome, elapsed: &str) -> Vec<String> {
 
 fn shape(action: &Action) -> Object {
     let (word, file, detail) = match action {
+        Action::TurnBack { file, .. } => ("turn-back", Some(&**file), None),
         Action::Format { detail } => ("format", Some("FORMAT"), Some(detail)),
         Action::History { detail } => ("history", None, Some(detail)),
         Action::Homeless { .. } => ("homeless", None, None),
@@ -150,6 +154,7 @@ fn shape(action: &Action) -> Object {
     };
     let objects = match action {
         Action::Reimport { objects } => Some(objects.values().sum::<u64>()),
+        Action::TurnBack { bits, .. } => Some(*bits),
         _ => None,
     };
     Object::new()
