@@ -32,6 +32,22 @@ pub const TREE_SPLIT_ENTRIES_MAX: usize = 1_024;
 /// Levels of nodes above the leaves of one folder. Three levels of at least 64 hold 16 million entries.
 pub const TREE_LEVEL_MAX: u8 = 6;
 
+/// Longest list of one folder that is read, split or not, in bytes: [`ENTRY_LENGTH_BYTES`] for each entry, and its name.
+/// Some three million files in one folder. What is stored as small changes of each other may be far longer than the store.
+pub const FOLDER_LENGTH_MAX_BYTES: u64 = 256 << 20;
+
+/// What an entry of a folder counts apart from its name, in bytes: about the memory it takes.
+pub const ENTRY_LENGTH_BYTES: u64 = 64;
+
+/// Most that one walk over recorded trees goes through, in bytes: [`WALK_STEP_BYTES`] for each path and the length of the
+/// path, about the memory their list takes. That is some two million paths, several times what a workspace may have unless
+/// configured otherwise. A folder may have a thousand names for one folder that has a thousand names for
+/// another: a few kB describe more paths than fit anywhere.
+pub const WALK_LENGTH_MAX_BYTES: u64 = 512 << 20;
+
+/// What one path of a walk counts apart from its length, in bytes.
+pub const WALK_STEP_BYTES: u64 = 160;
+
 /// Largest encoded chunk list, in bytes: 480 GiB of file at the larger chunk size.
 pub const CHUNK_LIST_LENGTH_MAX_BYTES: usize = 64 << 20;
 

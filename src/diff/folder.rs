@@ -16,16 +16,18 @@
 use super::tree::LoadTree;
 use crate::error::{Error, Result};
 use crate::format::tree::{Child, Entry, Tree};
-use crate::id::TreeId;
+use crate::id::{Digest, TreeId};
+use crate::store::FolderRoom;
 
 /// Entries of the lists that differ, in order of names: of the old folder, and of the new one. Entries that are equal
-/// on both sides may be among them. With `names` (sorted), lists that can hold none of them are left closed.
+/// on both sides may be among them. With `names` (sorted), lists that can hold none of them are left closed. The last
+/// value is what was read to tell, in bytes as [`FolderRoom`] counts them.
 pub(super) fn differing(
     load: &LoadTree<'_>,
     old: Option<TreeId>,
     new: Option<TreeId>,
     names: Option<&[&[u8]]>,
-) -> Result<(Vec<Entry>, Vec<Entry>)> {
+) -> Result<(Vec<Entry>, Vec<Entry>, u64)> {
     let mut old = Lists::open(load, old)?;
     let mut new = Lists::open(load, new)?;
     loop {
@@ -42,13 +44,15 @@ pub(super) fn differing(
             }
         }
     }
-    Ok((old.entries(load)?, new.entries(load)?))
+    let ((old, old_bytes), (new, new_bytes)) = (old.entries(load)?, new.entries(load)?);
+    Ok((old, new, old_bytes + new_bytes))
 }
 
 /// Some of the lists of one folder, all of one level, in order.
 struct Lists {
     level: u8,
     lists: Vec<List>,
+    room: FolderRoom,
 }
 
 struct List {
@@ -61,11 +65,15 @@ struct List {
 impl Lists {
     fn open(load: &LoadTree<'_>, id: Option<TreeId>) -> Result<Self> {
         let Some(id) = id else {
-            return Ok(Self { level: 0, lists: Vec::new() });
+            return Ok(Self { level: 0, lists: Vec::new(), room: FolderRoom::of(TreeId(Digest::default())) });
         };
         let tree = load(id)?;
-        let first_name = first_name(&tree).unwrap_or_default().into();
-        Ok(Self { level: level(&tree), lists: vec![List { id, first_name, opened: Some(tree) }] })
+        let first_name = tree.first_name().unwrap_or_default().into();
+        Ok(Self {
+            level: tree.level(),
+            lists: vec![List { id, first_name, opened: Some(tree) }],
+            room: FolderRoom::of(id),
+        })
     }
 
     /// Replaces nodes by the lists in them.
@@ -77,6 +85,7 @@ impl Lists {
                 Tree::Node { level, children } if level == self.level => children,
                 _ => return Err(wrong_level(id)),
             };
+            children.iter().try_for_each(|child| self.room.take(&child.first_name))?;
             let mut children = children.into_iter().peekable();
             while let Some(Child { first_name, id, .. }) = children.next() {
                 if lower.last().is_some_and(|last| last.first_name >= first_name) {
@@ -93,11 +102,12 @@ impl Lists {
         Ok(())
     }
 
-    fn entries(self, load: &LoadTree<'_>) -> Result<Vec<Entry>> {
+    fn entries(mut self, load: &LoadTree<'_>) -> Result<(Vec<Entry>, u64)> {
         let mut all: Vec<Entry> = Vec::new();
         for list in self.lists {
             let id = list.id;
             let Tree::Leaf(entries) = list.read(load)? else { return Err(wrong_level(id)) };
+            entries.iter().try_for_each(|entry| self.room.take(&entry.name))?;
             if let (Some(last), Some(first)) = (all.last(), entries.first())
                 && last.name >= first.name
             {
@@ -109,7 +119,7 @@ impl Lists {
                 all.extend(entries);
             }
         }
-        Ok(all)
+        Ok((all, self.room.taken_bytes()))
     }
 }
 
@@ -120,7 +130,7 @@ impl List {
             return Ok(tree);
         }
         let tree = load(self.id)?;
-        if first_name(&tree) != Some(&self.first_name) {
+        if tree.first_name() != Some(&self.first_name) {
             return Err(Error::corrupt("compare tree", self.id, "a list of a split folder begins with another name"));
         }
         Ok(tree)
@@ -146,20 +156,6 @@ fn drop_common(old: &mut Vec<List>, new: &mut Vec<List>) {
 fn any_between(names: &[&[u8]], first: &[u8], end: Option<&[u8]>) -> bool {
     let at = names.partition_point(|name| *name < first);
     names.get(at).is_some_and(|name| end.is_none_or(|end| *name < end))
-}
-
-fn level(tree: &Tree) -> u8 {
-    match tree {
-        Tree::Leaf(_) => 0,
-        Tree::Node { level, .. } => *level,
-    }
-}
-
-fn first_name(tree: &Tree) -> Option<&[u8]> {
-    match tree {
-        Tree::Leaf(entries) => entries.first().map(|entry| &*entry.name),
-        Tree::Node { children, .. } => children.first().map(|child| &*child.first_name),
-    }
 }
 
 fn wrong_level(id: TreeId) -> Error {

@@ -16,7 +16,7 @@
 //! from the content, and where they do not, `verify` says so.
 //!
 //! A hostile store can describe a folder with 1,000 names for one folder with 1,000 names and so on; the sum of all
-//! that is visited and listed is therefore capped (`WORK_MAX`).
+//! that is read and listed is therefore capped ([`WALK_LENGTH_MAX_BYTES`]).
 
 use std::iter::Peekable;
 use std::vec;
@@ -26,7 +26,7 @@ use super::{Change, ChangeKind, Side, folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::{Entry, Kind, Tree};
 use crate::id::TreeId;
-use crate::limits::FOLDER_DEPTH_MAX;
+use crate::limits::{FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES};
 use crate::path::TreePath;
 use crate::store::Store;
 
@@ -65,13 +65,6 @@ pub fn trees_with(
     Walk::new(load, options).run(old, new)
 }
 
-/// Most work one comparison may take: [`STEP_WORK`] for each folder opened and each change listed, and one for each
-/// byte of a listed path. That is about the memory the list takes, and 16 million paths of common length.
-const WORK_MAX: u64 = 4 << 30;
-
-/// What one folder or change counts apart from its path: about the memory it takes.
-const STEP_WORK: u64 = 160;
-
 struct Walk<'a> {
     load: &'a LoadTree<'a>,
     filter: Filter<'a>,
@@ -107,7 +100,7 @@ impl<'a> Walk<'a> {
             path: Vec::new(),
             frames: Vec::new(),
             changes: Vec::new(),
-            work_left: WORK_MAX,
+            work_left: WALK_LENGTH_MAX_BYTES,
         }
     }
 
@@ -152,9 +145,10 @@ impl<'a> Walk<'a> {
     }
 
     fn open(&mut self, old: Option<TreeId>, new: Option<TreeId>, scope: &Scope) -> Result<(Vec<Entry>, Vec<Entry>)> {
-        self.spend(STEP_WORK)?;
         let names = self.filter.names(scope, self.frames.len());
-        folder::differing(self.load, old, new, names.as_deref())
+        let (old, new, read_bytes) = folder::differing(self.load, old, new, names.as_deref())?;
+        self.spend(WALK_STEP_BYTES.saturating_add(read_bytes))?;
+        Ok((old, new))
     }
 
     fn descend(&mut self, old: Vec<Entry>, new: Vec<Entry>, scope: Scope) -> Result<()> {
@@ -175,7 +169,7 @@ impl<'a> Walk<'a> {
     }
 
     fn list(&mut self, kind: ChangeKind, pair: &Pair) -> Result<()> {
-        self.spend(STEP_WORK.saturating_add(self.path.len() as u64))?;
+        self.spend(WALK_STEP_BYTES.saturating_add(self.path.len() as u64))?;
         let path = TreePath::new(&self.path).map_err(|problem| {
             Error::new(ErrorKind::Limit, "compare trees", crate::path::escaped(&self.path), problem)
         })?;
@@ -188,7 +182,7 @@ impl<'a> Walk<'a> {
     fn spend(&mut self, work: u64) -> Result<()> {
         self.work_left = self.work_left.checked_sub(work).ok_or_else(|| {
             let path = crate::path::escaped(&self.path);
-            Error::new(ErrorKind::Limit, "compare trees", path, "more differences than fit in memory")
+            Error::new(ErrorKind::Limit, "compare trees", path, "it is one of more paths than fit in memory")
                 .with_hint("compare one folder at a time by naming it")
         })?;
         Ok(())

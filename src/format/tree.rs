@@ -106,6 +106,24 @@ impl Entry {
     }
 }
 
+impl Tree {
+    /// 0 for a leaf, 1 for a node above leaves, and so on.
+    pub fn level(&self) -> u8 {
+        match self {
+            Self::Leaf(_) => 0,
+            Self::Node { level, .. } => *level,
+        }
+    }
+
+    /// The first name in it; none in an empty leaf.
+    pub fn first_name(&self) -> Option<&[u8]> {
+        match self {
+            Self::Leaf(entries) => entries.first().map(|entry| &*entry.name),
+            Self::Node { children, .. } => children.first().map(|child| &*child.first_name),
+        }
+    }
+}
+
 impl EncodedTree {
     /// Id of the folder.
     pub fn id(&self) -> TreeId {

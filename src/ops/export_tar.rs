@@ -17,6 +17,7 @@ use std::io::Write;
 use tar::{EntryType, Header};
 
 use super::ingest::attached;
+use super::ls;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::{Snapshot, decode_times};
 use crate::format::tree::{Entry, Kind};
@@ -60,11 +61,15 @@ pub fn export_tar(
     options: &ExportTarOptions<'_>,
 ) -> Result<Exported> {
     let found = store.snapshot(snapshot)?;
-    for path in paths {
-        if !holds(store, found.root, path)? {
+    for path in paths.iter().filter(|path| !path.is_root()) {
+        let entry = ls::find(store, found.root, path)?.ok_or_else(|| {
             let detail = format!("snapshot {} has no such path", snapshot.short());
-            return Err(Error::new(ErrorKind::NotFound, "export", path, detail));
-        }
+            Error::new(ErrorKind::NotFound, "export", path, detail)
+        })?;
+        entry.tree().map_or(Ok(()), |tree| store.check_extent("export", tree))?;
+    }
+    if paths.is_empty() || paths.iter().any(TreePath::is_root) {
+        store.check_extent("export", found.root)?;
     }
     let times = times_of(store, &found)?;
     let sink = Sink { out, time: found.time, exported: Exported::default() };
@@ -256,20 +261,6 @@ fn seal(header: &mut Header, kind: EntryType, mode: u16, size: u64, seconds: u64
     header.set_size(size);
     header.set_mtime(seconds);
     header.set_cksum();
-}
-
-/// Whether there is anything at `path` in the tree `root`.
-fn holds(store: &Store, root: TreeId, path: &TreePath) -> Result<bool> {
-    let mut folder = Some(root);
-    for name in path.names() {
-        let Some(id) = folder else { return Ok(false) };
-        let entries = store.folder(id)?;
-        match entries.binary_search_by(|entry| (*entry.name).cmp(name)) {
-            Ok(at) => folder = entries[at].tree(),
-            Err(_) => return Ok(false),
-        }
-    }
-    Ok(true)
 }
 
 fn times_of(store: &Store, snapshot: &Snapshot) -> Result<BTreeMap<TreePath, Timestamp>> {

@@ -36,6 +36,9 @@ pub fn ls(store: &Store, snapshot: SnapshotId, options: &LsOptions, see: &mut Se
             None => return see(&options.path, &entry),
         }
     };
+    if options.is_recursive {
+        store.check_extent("list", folder)?;
+    }
     let mut path = options.path.as_bytes().to_vec();
     let mut levels = vec![Level { path_length_bytes: path.len(), entries: store.folder(folder)?.into_iter() }];
     while let Some(level) = levels.last_mut() {

@@ -21,6 +21,7 @@ mod cache;
 mod codec;
 mod commit;
 mod delta;
+mod folder;
 pub mod heal;
 mod index;
 pub mod inspect;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use batch::{Batch, BatchTotals, NewObject, Wanted};
 pub use commit::{Committed, Final};
+pub use folder::FolderRoom;
 pub use recover::{DoubtfulCommit, Stretch};
 pub use state::{State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};

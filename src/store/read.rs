@@ -13,9 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::{self, ChunkRef};
 use crate::format::pack::{Encoding, Link, Member, ObjectKind, record_is_intact};
 use crate::format::snapshot::{self, Snapshot};
-use crate::format::tree::{self, Child, Entry, Tree};
+use crate::format::tree::{self, Tree};
 use crate::id::{BlobId, Digest, SnapshotId, TreeId};
-use crate::limits::{DELTA_DEPTH_MAX, TREE_LEVEL_MAX};
+use crate::limits::DELTA_DEPTH_MAX;
 
 /// What a new version may be stored against.
 #[derive(Debug)]
@@ -87,36 +87,6 @@ impl Store {
     pub fn tree(&self, id: TreeId) -> Result<Tree> {
         let bytes = self.object(ObjectKind::Tree, &id.0)?;
         tree::decode(&bytes).map_err(|e| e.during("read tree", id))
-    }
-
-    /// All entries of a folder, split or not, in order.
-    pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>> {
-        let mut entries: Vec<Entry> = Vec::new();
-        let corrupt = |detail: &'static str| Error::corrupt("read tree", id, detail);
-        // Lists still to be read, the next one last, each with the level it must have.
-        let mut todo = vec![(id, None)];
-        while let Some((list, wanted)) = todo.pop() {
-            match self.tree(list)? {
-                Tree::Leaf(part) => {
-                    if wanted.is_some_and(|level| level != 0) {
-                        return Err(corrupt("a list is on the wrong level"));
-                    }
-                    if let (Some(last), Some(first)) = (entries.last(), part.first())
-                        && last.name >= first.name
-                    {
-                        return Err(corrupt("lists of a split folder are out of order"));
-                    }
-                    entries.extend(part);
-                }
-                Tree::Node { level, children } => {
-                    if level > TREE_LEVEL_MAX || wanted.is_some_and(|wanted| wanted != level) {
-                        return Err(corrupt("a list is on the wrong level"));
-                    }
-                    todo.extend(children.iter().rev().map(|child: &Child| (child.id, Some(level - 1))));
-                }
-            }
-        }
-        Ok(entries)
     }
 
     /// A snapshot.

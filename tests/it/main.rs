@@ -20,3 +20,4 @@ mod round_trip;
 mod support;
 mod tidy;
 mod unfinished;
+mod untrusted;

@@ -21,7 +21,10 @@ use crate::format::chunk_list::total_length_bytes;
 use crate::format::pack::ObjectKind;
 use crate::format::tree::{Entry, Kind, Tree, decode};
 use crate::id::{BlobId, TreeId};
-use crate::limits::{CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES};
+use crate::limits::{
+    CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES,
+    WALK_STEP_BYTES,
+};
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
 use crate::store::Store;
@@ -36,6 +39,10 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    fn length_bytes(&self) -> u64 {
+        LEFT_OUT_LENGTH_BYTES + self.path.as_bytes().len() as u64
+    }
+
     /// Seen from the folder above.
     fn below(&self, name: &[u8]) -> Self {
         Self { path: TreePath::root().join(name).join(self.path.as_bytes()), reason: self.reason }
@@ -52,6 +59,8 @@ pub(crate) struct Mapper<'a> {
     blobs: HashMap<BlobId, ObjectId>,
     /// Trees that are kept with everything below them.
     whole: HashSet<TreeId>,
+    /// What the lists of paths left out take, in all of `trees`.
+    left_out_bytes: u64,
     progress: &'a dyn Progress,
 }
 
@@ -74,14 +83,15 @@ struct Planned {
     entries: Vec<Entry>,
 }
 
-/// Most paths reported as left out.
-const LEFT_OUT_MAX: usize = 1 << 20;
+/// Most paths reported as left out, in bytes: each with its name in every folder above it, which are kept beside the
+/// trees they are of.
+const LEFT_OUT_MAX_BYTES: u64 = 128 << 20;
 
 impl<'a> Mapper<'a> {
     pub(crate) fn new(store: &'a Store, pack: PackWriter, keeps: bool, progress: &'a dyn Progress) -> Self {
         let kept = keeps.then(KeptWriter::default);
         let (trees, blobs, whole) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Self { store, pack, kept, trees, blobs, whole, progress }
+        Self { store, pack, kept, trees, blobs, whole, left_out_bytes: 0, progress }
     }
 
     /// Maps a tree and everything below it.
@@ -113,12 +123,18 @@ impl<'a> Mapper<'a> {
         let mut planned: HashSet<TreeId> = HashSet::new();
         let mut stack: Vec<(Planned, usize)> = Vec::new();
         let mut next = Some(root);
+        let mut entry_count = 0;
         loop {
             if let Some(id) = next.take()
                 && !self.trees.contains_key(&id)
                 && !planned.contains(&id)
             {
                 let entries = self.store.folder(id)?;
+                entry_count += entries.len() as u64;
+                if entry_count > WALK_LENGTH_MAX_BYTES / WALK_STEP_BYTES || stack.len() > FOLDER_DEPTH_MAX {
+                    let detail = "its folders are too many, too long or too deep";
+                    return Err(Error::new(ErrorKind::Limit, "export tree", root, detail));
+                }
                 // A folder cannot contain itself, so what is on the stack need not be looked for.
                 stack.push((Planned { id, entries }, 0));
             }
@@ -161,16 +177,15 @@ impl<'a> Mapper<'a> {
                     let below = &self.trees[&TreeId(entry.id)];
                     is_exact &= below.is_exact;
                     height = height.max(below.height);
+                    let length = |left_out: &LeftOut| left_out.length_bytes() + entry.name.len() as u64 + 1;
+                    let more = below.left_out.iter().map(length).sum();
+                    self.left_out_bytes = left_out_room(self.left_out_bytes, more, folder.id)?;
                     left_out.extend(below.left_out.iter().map(|left_out| left_out.below(&entry.name)));
                     (EntryKind::Tree, below.tree)
                 }
             };
             is_exact &= oid.is_some() && entry.mode == mode_back(kind);
             entries.extend(oid.map(|oid| GitEntry { mode: kind.into(), filename: entry.name.to_vec().into(), oid }));
-        }
-        if left_out.len() > LEFT_OUT_MAX {
-            let detail = format!("more than {LEFT_OUT_MAX} paths in it cannot be in a git repository");
-            return Err(Error::new(ErrorKind::Limit, "export tree", folder.id, detail));
         }
         // A folder with nothing in it has no tree in git, so its list must be found without one.
         if !is_exact || entries.is_empty() {
@@ -265,7 +280,8 @@ impl<'a> Mapper<'a> {
                 continue;
             }
             window.push(id);
-            window_bytes += size;
+            // What the folder says of the length is not relied on here either.
+            window_bytes = size.saturating_add(window_bytes);
             if window_bytes > CAPTURE_WINDOW_BYTES || window.len() == CAPTURE_WINDOW_FILES {
                 self.add_window(&std::mem::take(&mut window))?;
                 window_bytes = 0;
@@ -299,6 +315,19 @@ impl<'a> Mapper<'a> {
         self.progress.event(Event::Done { files: 1, bytes: length_bytes });
         Ok(())
     }
+}
+
+/// What a path left out takes apart from its name, in bytes.
+const LEFT_OUT_LENGTH_BYTES: u64 = 64;
+
+/// What the lists take when this much more is in them.
+fn left_out_room(taken_bytes: u64, more_bytes: u64, folder: TreeId) -> Result<u64> {
+    let total = taken_bytes.saturating_add(more_bytes);
+    if total <= LEFT_OUT_MAX_BYTES {
+        return Ok(total);
+    }
+    let detail = "more paths in it cannot be in a git repository than can be listed";
+    Err(Error::new(ErrorKind::Limit, "export tree", folder, detail))
 }
 
 /// The mode that an import gives an entry.

@@ -209,7 +209,7 @@ impl Applying<'_> {
             Err(e) => return Err(self.failed("open folder", &path, e)),
             Ok(handle) => Folder { path, handle },
         };
-        let mut bytes = 0;
+        let mut bytes = 0_u64;
         for action in actions {
             match action {
                 Action::WriteFile { path, mode, size, id, replaces } => {
@@ -225,7 +225,8 @@ impl Applying<'_> {
                 }
                 _ => unreachable!("only what is written in a folder is put into pieces"),
             }
-            bytes += action.size();
+            // What was kept was not measured, and its size may be a lie.
+            bytes = bytes.saturating_add(action.size());
         }
         self.sync_folder(&folder)?;
         self.options.progress.event(Event::Done { files: actions.len() as u64, bytes });

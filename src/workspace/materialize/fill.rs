@@ -33,9 +33,11 @@ use crate::workspace::beneath::Root;
 
 /// Writes the tree `root_tree` into `target`, a folder that is empty or not there yet, and gives it `root_mode`.
 ///
-/// A folder with anything in it, or something else in its place, is a `Conflict`. After an error the target is left as
+/// A folder with anything in it, or something else in its place, is a `Conflict`; a tree that describes more than a walk
+/// goes through is a `Limit`, and nothing is written. After any other error the target is left as
 /// far as it got, open to its owner only.
 pub fn fill(store: &Store, root_tree: TreeId, root_mode: u16, target: &Path, options: &Options<'_>) -> Result<Filled> {
+    store.check_extent("restore", root_tree)?;
     let root = open_empty(target)?;
     let filling = Filling::new(store, &root, options);
     let place = Place { path: TreePath::root(), depth: 0, tree: root_tree, mode: root_mode };

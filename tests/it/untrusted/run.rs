@@ -1,0 +1,222 @@
+//! Every verb of the program over a forged store, held to what a store from somebody else must not be able to do.
+
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use retrograde::time::Stopwatch;
+
+use super::forge::{Forge, HONEST, text};
+use crate::support::walker::{self, Nodes};
+
+/// The verbs that read a store, each with what follows it: `{rev}` is the snapshot in question, `{path}` a path in it and
+/// `{out}` a folder of their own. Those that change the workspace come last, in an order that lets each do its work.
+pub(super) const VERBS: &[&str] = &[
+    "status",
+    "log",
+    "log --stat",
+    "log --graph",
+    "log --json",
+    "log {rev} -- folder",
+    "show {rev}",
+    "show -p {rev}",
+    "show --json {rev}",
+    "ls {rev}",
+    "ls -r {rev}",
+    "cat {rev}:{path}",
+    "diff honest {rev}",
+    "diff --stat honest {rev}",
+    "diff {rev}",
+    "diff --name-status honest..{rev}",
+    "tag",
+    "stats",
+    "workspace list",
+    "export {rev} --tar {out}/step.tar",
+    "export --git {out}/all.git",
+    "export --git {out}/rev.git {rev}",
+    "restore {rev} --into {out}/into",
+    "restore {rev} --into {out}/one -- {path}",
+    "restore --dry-run {rev}",
+    "tag another {rev}",
+    "pin {rev}",
+    "snap -m before",
+    "restore {rev}",
+    "snap -m after",
+    "undo",
+    "redo",
+    "tag -d another",
+];
+
+/// No verb may take longer. Builds for tests are slow, and machines that run them are busy.
+const TIME_MAX: Duration = Duration::from_secs(30);
+
+/// No verb may take more address space.
+pub(super) const MEMORY_MAX_BYTES: u64 = 3 << 29;
+
+/// No verb may print more: a list without end is a loop.
+const OUTPUT_MAX_BYTES: u64 = 2 << 30;
+
+/// The codes in the table of `retro --help`.
+const CODES: [i32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130];
+
+/// What a verb did.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) line: &'static str,
+    pub(super) code: i32,
+    /// The first of what it printed.
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: String,
+}
+
+/// What all verbs did.
+pub(super) struct Survey(Vec<Done>);
+
+impl Survey {
+    /// What the verb of this line did.
+    #[track_caller]
+    pub(super) fn of(&self, line: &str) -> &Done {
+        self.0.iter().find(|done| done.line == line).expect("it is one of the verbs")
+    }
+
+    /// Checks how verbs ended, given as pairs of the beginning of a line and the code.
+    #[track_caller]
+    pub(super) fn expect(&self, codes: &[(&str, i32)]) {
+        for (line, code) in codes {
+            let done = self.of(line);
+            assert_eq!(done.code, *code, "`{line}`: {}", done.stderr);
+        }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Done> {
+        self.0.iter()
+    }
+}
+
+/// Runs every verb, and checks after each one that it ended in good order and wrote nowhere but where it should; at the
+/// end, that the honest snapshot is still there.
+#[track_caller]
+pub(super) fn survey(forge: &Forge, rev: &str, path: &str) -> Survey {
+    let before = surroundings(forge);
+    let mut done = Vec::new();
+    for line in VERBS {
+        done.push(run_line(forge, line, rev, path));
+        let after = surroundings(forge);
+        assert!(before == after, "`{line}` wrote outside: {:?}", walker::differences(&before, &after));
+    }
+    expect_honest(forge);
+    Survey(done)
+}
+
+/// The honest snapshot still reads and restores.
+#[track_caller]
+pub(super) fn expect_honest(forge: &Forge) {
+    let (tag, name, content) = HONEST;
+    let cat = run(forge, &["cat", &format!("{tag}:{name}")]);
+    assert_eq!((cat.0, &cat.1[..]), (0, content), "{}", cat.2);
+    let into = text(&forge.at("out/honest"));
+    let restored = run(forge, &["restore", tag, "--into", &into]);
+    assert_eq!(restored.0, 0, "{}", restored.2);
+    assert_eq!(std::fs::read(forge.at("out/honest").join(name)).unwrap(), content);
+}
+
+fn run_line(forge: &Forge, line: &'static str, rev: &str, path: &str) -> Done {
+    let out = text(&forge.at("out"));
+    let words: Vec<String> =
+        line.split(' ').map(|word| word.replace("{rev}", rev).replace("{path}", path).replace("{out}", &out)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (code, stdout, stderr) = run(forge, &words);
+    Done { line, code, stdout, stderr }
+}
+
+/// Runs the program in the workspace, and checks that it ends in good order and in time, within its memory.
+#[track_caller]
+pub(super) fn run(forge: &Forge, arguments: &[&str]) -> (i32, Vec<u8>, String) {
+    run_in(&forge.at("ws"), forge, arguments)
+}
+
+/// The same in any folder.
+#[track_caller]
+pub(super) fn run_in(folder: &Path, forge: &Forge, arguments: &[&str]) -> (i32, Vec<u8>, String) {
+    run_under("", folder, forge, arguments)
+}
+
+/// The same after other commands of a shell, such as `umask 077;`.
+#[track_caller]
+pub(super) fn run_under(before: &str, folder: &Path, forge: &Forge, arguments: &[&str]) -> (i32, Vec<u8>, String) {
+    let limit = MEMORY_MAX_BYTES >> 10;
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("{before} ulimit -c 0; ulimit -v {limit} && exec \"$@\""), "sh"])
+        .arg(env!("CARGO_BIN_EXE_retro"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", forge.at("home"))
+        .env("RETRO_STORE", forge.at("store"))
+        .env("TZ", "UTC")
+        // Address space is also set aside for threads and the memory they allocate from.
+        .env("RAYON_NUM_THREADS", "2")
+        .env("MALLOC_ARENA_MAX", "2")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("there is a shell");
+    let stdout = drain(child.stdout.take().expect("it is piped"));
+    let stderr = drain(child.stderr.take().expect("it is piped"));
+    let started = Stopwatch::start();
+    let status = wait(&mut child, &started);
+    let (stdout, stdout_length) = stdout.join().expect("reading a pipe does not panic");
+    let (stderr, _) = stderr.join().expect("reading a pipe does not panic");
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    let shown = arguments.join(" ");
+    let status = status.unwrap_or_else(|| panic!("`{shown}` took more than {TIME_MAX:?}"));
+    assert_eq!(status.signal(), None, "`{shown}` was killed: {stderr}");
+    assert!(!stderr.contains("panicked"), "`{shown}`: {stderr}");
+    let code = status.code().expect("it was not killed");
+    assert!(CODES.contains(&code), "`{shown}` exited with {code}: {stderr}");
+    assert!(stdout_length <= OUTPUT_MAX_BYTES, "`{shown}` printed {stdout_length} bytes");
+    (code, stdout, stderr)
+}
+
+fn wait(child: &mut Child, started: &Stopwatch) -> Option<std::process::ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait().expect("it was started") {
+            return Some(status);
+        }
+        if started.elapsed() > TIME_MAX {
+            child.kill().expect("it was started");
+            child.wait().expect("it was killed");
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Reads a pipe to its end, and keeps the first MiB.
+fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<(Vec<u8>, u64)> {
+    std::thread::spawn(move || {
+        let (mut kept, mut length, mut buffer) = (Vec::new(), 0, vec![0; 64 << 10]);
+        while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+            length += read as u64;
+            if kept.len() < 1 << 20 {
+                kept.extend_from_slice(&buffer[..read]);
+            }
+        }
+        (kept, length)
+    })
+}
+
+/// Everything beside the workspace, the store and what verbs are told to write.
+fn surroundings(forge: &Forge) -> Nodes {
+    let mut nodes = walker::walk(&forge.at("canary"));
+    let names =
+        std::fs::read_dir(&forge.home).expect("it is there").map(|entry| entry.expect("it is listed").file_name());
+    for name in names {
+        let node = nodes[&b""[..].to_vec()].clone();
+        nodes.insert([b"../", name.as_encoded_bytes()].concat(), node);
+    }
+    nodes
+}
