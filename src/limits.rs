@@ -170,5 +170,21 @@ pub const READ_CACHE_BYTES: usize = 16 << 20;
 /// Bytes of a file that are compared line by line; larger or binary files are reported as changed only.
 pub const TEXT_DIFF_MAX_BYTES: u64 = 4 << 20;
 
+/// Lines side by side in the picture of a history. More are not drawn: every row would be as wide.
+pub const GRAPH_LANES_MAX: usize = 64;
+
+/// Longest list of paths of a snapshot that is read (omitted paths, modification times), in bytes: two million paths.
+pub const PATH_LIST_LENGTH_MAX_BYTES: usize = 64 << 20;
+
+/// The paths of such a list may take this many bytes, however short the list, and [`PATH_LIST_EXPANSION_MAX`] times the
+/// length of the list more. Each path may share all but a letter with one of a mebibyte.
+pub const PATH_LIST_EXPANDED_MIN_BYTES: usize = 128 << 20;
+
+/// See [`PATH_LIST_EXPANDED_MIN_BYTES`].
+pub const PATH_LIST_EXPANSION_MAX: usize = 8;
+
+/// Longest exclude list read, in bytes: the most patterns there may be, each as long as a path may be on Linux.
+pub const RULES_LENGTH_MAX_BYTES: u64 = 16 << 20;
+
 /// Pairs of deleted and added files compared for similarity in one diff.
 pub const RENAME_PAIRS_MAX: usize = 10_000;

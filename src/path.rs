@@ -146,7 +146,8 @@ impl Ord for TreePath {
     }
 }
 
-/// Prints bytes for a person: UTF-8 as it is, control characters and bytes that are not UTF-8 escaped as `\n`, `\x1b`, `\xff`.
+/// Prints bytes for a person: UTF-8 as it is; control characters, characters that turn the direction of text, and bytes
+/// that are not UTF-8 escaped as `\n`, `\x1b`, `\u{202e}`, `\xff`.
 pub fn escaped(bytes: &[u8]) -> String {
     use std::fmt::Write;
     let mut text = String::with_capacity(bytes.len());
@@ -159,6 +160,9 @@ pub fn escaped(bytes: &[u8]) -> String {
                 '\\' => text.push_str("\\\\"),
                 _ if character.is_control() => {
                     write!(text, "\\x{:02x}", u32::from(character)).expect("writing to a string");
+                }
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => {
+                    text.extend(character.escape_unicode());
                 }
                 _ => text.push(character),
             }

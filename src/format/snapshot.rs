@@ -9,7 +9,8 @@ use super::{Malformed, Reader, compact, put_bytes, put_uint};
 use crate::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
 use crate::limits::{
     ATTACHMENT_INLINE_MAX_BYTES, LABEL_LENGTH_MAX_BYTES, MESSAGE_LENGTH_MAX_BYTES, PARENT_COUNT_MAX,
-    PATH_LENGTH_MAX_BYTES, SNAPSHOT_LENGTH_MAX_BYTES,
+    PATH_LENGTH_MAX_BYTES, PATH_LIST_EXPANDED_MIN_BYTES, PATH_LIST_EXPANSION_MAX, PATH_LIST_LENGTH_MAX_BYTES,
+    SNAPSHOT_LENGTH_MAX_BYTES,
 };
 use crate::path::TreePath;
 use crate::time::Timestamp;
@@ -220,6 +221,12 @@ pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
     Ok(())
 }
 
+/// Whether a list of these paths with this encoding is one that can be read again.
+pub fn paths_fit<'a>(paths: impl IntoIterator<Item = &'a TreePath>, encoding: &[u8]) -> bool {
+    let length = paths.into_iter().fold(0_usize, |sum, path| sum.saturating_add(path.as_bytes().len()));
+    encoding.len() <= PATH_LIST_LENGTH_MAX_BYTES && length <= paths_length_max_bytes(encoding.len())
+}
+
 /// Encodes the omitted paths, in ascending order, each once.
 pub fn encode_omitted(omitted: &[Omission]) -> Vec<u8> {
     encode_paths(
@@ -289,7 +296,10 @@ fn decode_paths<T>(
     let mut reader = Reader::new(bytes);
     let mut list = Vec::new();
     let mut last: Option<TreePath> = None;
-    let mut budget = bytes.len().saturating_mul(PATHS_EXPANSION_MAX);
+    if bytes.len() > PATH_LIST_LENGTH_MAX_BYTES {
+        return Err(Malformed::new("a list of paths is over its length limit"));
+    }
+    let mut budget = paths_length_max_bytes(bytes.len());
     while !reader.rest().is_empty() {
         let before = last.as_ref().map_or(&[][..], TreePath::as_bytes);
         let shared = reader.length(PATH_LENGTH_MAX_BYTES)?;
@@ -311,5 +321,7 @@ fn decode_paths<T>(
     Ok(list)
 }
 
-/// A decoded list of paths is at most this many times as long as its encoding: a bound against hostile sharing.
-const PATHS_EXPANSION_MAX: usize = 1_024;
+/// What the paths of a list of this length may take together.
+fn paths_length_max_bytes(length_bytes: usize) -> usize {
+    length_bytes.saturating_mul(PATH_LIST_EXPANSION_MAX).saturating_add(PATH_LIST_EXPANDED_MIN_BYTES)
+}

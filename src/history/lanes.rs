@@ -12,13 +12,14 @@
 //! style turns cells into characters, so that all of them meet, whatever crosses what.
 //!
 //! Invariants: no two lanes lead to the same snapshot; lanes do not wander once begun; a freed column is taken by the
-//! next lane that begins, so the picture is as wide as there are lines side by side. Parents that are not in the list,
-//! or stand above their child, get no lane. Git moves lanes to the left as soon as there is room, which takes several
+//! next lane that begins, so the picture is as wide as there are lines side by side, up to [`GRAPH_LANES_MAX`]: beyond, no
+//! lane begins. Parents that are not in the list, or stand above their child, get none either. Git moves lanes to the left as soon as there is room, which takes several
 //! lines for one snapshot.
 
 use std::collections::BTreeMap;
 
 use crate::id::SnapshotId;
+use crate::limits::GRAPH_LANES_MAX;
 
 /// What is drawn for one snapshot, from its own line down to the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,9 +126,13 @@ impl Lanes {
     /// Leads from the snapshot in `column` to one of its parents.
     fn connect(&mut self, column: usize, parent: SnapshotId, link: &mut Vec<Cell>) {
         match self.leading_to(parent) {
+            None if column >= GRAPH_LANES_MAX => {}
             None if self.0[column].is_none() => self.set(column, Some(parent)),
             None => {
                 let begun = self.free(link);
+                if begun >= GRAPH_LANES_MAX {
+                    return;
+                }
                 self.set(begun, Some(parent));
                 connect_cells(link, column, begun);
                 link[begun].down = true;

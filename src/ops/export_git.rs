@@ -77,7 +77,14 @@ pub fn export_git(
     let repository = create(folder, options.bare)?;
     let packs = repository.objects.store_ref().path().join("pack");
     let mapper = Mapper::new(store, PackWriter::create(&packs)?, options.keep_facts, options.progress);
-    let mut export = Export { store, mapper, commits: HashMap::new(), line: Vec::new(), left_out: BTreeSet::new() };
+    let mut export = Export {
+        store,
+        mapper,
+        commits: HashMap::new(),
+        line: Vec::new(),
+        between: HashMap::new(),
+        left_out: BTreeSet::new(),
+    };
     for id in snapshots {
         export.snapshot(*id)?;
     }
@@ -116,6 +123,8 @@ struct Export<'a> {
     commits: HashMap<SnapshotId, ObjectId>,
     /// What was exported, in order.
     line: Vec<Done>,
+    /// The nearest commit of snapshots that have none of their own.
+    between: HashMap<SnapshotId, Option<ObjectId>>,
     left_out: BTreeSet<LeftOut>,
 }
 
@@ -159,7 +168,7 @@ impl Export<'_> {
     }
 
     /// The commits that a snapshot's commit follows.
-    fn parents(&self, snapshot: &Snapshot) -> Vec<ObjectId> {
+    fn parents(&mut self, snapshot: &Snapshot) -> Vec<ObjectId> {
         let mut found = Vec::new();
         for parent in &snapshot.parents {
             let nearest = self.nearest(*parent).or_else(|| {
@@ -171,19 +180,29 @@ impl Export<'_> {
         found
     }
 
-    /// The commit of the nearest first ancestor that has one, the snapshot itself included.
-    fn nearest(&self, snapshot: SnapshotId) -> Option<ObjectId> {
+    /// The commit of the nearest first ancestor that has one, the snapshot itself included. What lies between is gone
+    /// through once: it comes before those that are exported, and never gets a commit of its own.
+    fn nearest(&mut self, snapshot: SnapshotId) -> Option<ObjectId> {
         let mut next = Some(snapshot);
+        let mut passed = Vec::new();
+        let mut found = None;
         while let Some(id) = next {
-            if let Some(commit) = self.commits.get(&id) {
-                return Some(*commit);
+            found = self.commits.get(&id).copied();
+            if found.is_some() {
+                break;
             }
+            if let Some(known) = self.between.get(&id) {
+                found = *known;
+                break;
+            }
+            passed.push(id);
             // A snapshot that cannot be read was forgotten and deleted, and does not matter any more.
-            let found: Option<Arc<Snapshot>> =
+            let read: Option<Arc<Snapshot>> =
                 self.store.contains(ObjectKind::Snapshot, &id.0).then(|| self.store.snapshot(id).ok()).flatten();
-            next = found.and_then(|found| found.parents.first().copied());
+            next = read.and_then(|read| read.parents.first().copied());
         }
-        None
+        self.between.extend(passed.into_iter().map(|id| (id, found)));
+        found
     }
 
     fn add_commit(&mut self, commit: &Commit) -> Result<ObjectId> {
@@ -268,21 +287,21 @@ impl References {
         for done in line {
             last.insert((&done.run, done.workspace), done);
         }
-        let mut taken = BTreeSet::new();
+        let mut taken = Taken::default();
         let mut head = None;
         let mut branches = Vec::new();
         for done in last.values() {
-            let name = unique(reference_name(&done.run), &mut taken);
+            let name = taken.unique(reference_name(&done.run));
             if line.last().is_some_and(|newest| newest.snapshot == done.snapshot) {
                 head = Some(name.clone());
             }
             branches.push((done.run.clone(), name, done.commit));
         }
-        let mut taken = BTreeSet::new();
+        let mut taken = Taken::default();
         let mut tags = Vec::new();
         for (tag, snapshot) in &store.state().tags {
             if let Some(commit) = commits.get(snapshot) {
-                tags.push((tag.clone(), unique(reference_name(tag), &mut taken), *commit));
+                tags.push((tag.clone(), taken.unique(reference_name(tag)), *commit));
             }
         }
         Self { branches, tags, meta, head, seconds: line.last().map_or(0, |newest| newest.seconds) }
@@ -320,11 +339,30 @@ impl References {
     }
 }
 
-/// A name like `name` that is not taken yet. Case is not told apart, because some file systems do not.
-fn unique(name: String, taken: &mut BTreeSet<String>) -> String {
-    let names = std::iter::once(name.clone()).chain((2_u64..).map(|number| format!("{name}-{number}")));
-    let mut free = names.filter(|name| taken.insert(name.to_lowercase()));
-    free.next().expect("there are more numbers than names")
+/// Names that are taken, in lower case: some file systems do not tell the two apart.
+#[derive(Default)]
+struct Taken {
+    names: BTreeSet<String>,
+    /// The last number that was put behind a name. A million names that git takes for the same are not tried from 2 each.
+    numbers: HashMap<String, u64>,
+}
+
+impl Taken {
+    /// A name like `name` that is not taken yet.
+    fn unique(&mut self, name: String) -> String {
+        let low = name.to_lowercase();
+        if self.names.insert(low.clone()) {
+            return name;
+        }
+        let number = self.numbers.entry(low).or_insert(1);
+        loop {
+            *number += 1;
+            let numbered = format!("{name}-{number}");
+            if self.names.insert(numbered.to_lowercase()) {
+                return numbered;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

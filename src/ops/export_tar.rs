@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::{Snapshot, decode_times};
 use crate::format::tree::{Entry, Kind};
 use crate::id::{BlobId, SnapshotId, TreeId};
-use crate::limits::FOLDER_DEPTH_MAX;
+use crate::limits::{FOLDER_DEPTH_MAX, PATH_LIST_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
 use crate::store::Store;
@@ -264,7 +264,7 @@ fn seal(header: &mut Header, kind: EntryType, mode: u16, size: u64, seconds: u64
 }
 
 fn times_of(store: &Store, snapshot: &Snapshot) -> Result<BTreeMap<TreePath, Timestamp>> {
-    let bytes = attached(store, &snapshot.times, u64::MAX)?;
+    let bytes = attached(store, &snapshot.times, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
     let times = decode_times(&bytes).map_err(|e| e.during("read times of step", snapshot.step))?;
     Ok(times.into_iter().collect())
 }

@@ -219,7 +219,7 @@ impl Import<'_> {
             if found.head != head {
                 return Err(Error::new(ErrorKind::Conflict, "record step in", workspace, "its head moved meanwhile"));
             }
-            snapshot.step = found.last_step + 1;
+            snapshot.step = super::snap::next_step(found)?;
             let bytes = snapshot::encode(&snapshot);
             snapshot::decode(&bytes).map_err(|e| e.during("record step", snapshot.step))?;
             let id = snapshot::snapshot_id(&bytes);

@@ -2,7 +2,10 @@
 //!
 //! Without a range every step of the workspace is listed, also those that an undo or a restore has left aside: what
 //! happened stays visible. A snapshot that cannot be read does not hide the others; it is reported beside them.
+//!
+//! Steps are handed over one by one, each with its event: a history may have any number of them, and events may be long.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::show::{event, plain_changes};
@@ -27,11 +30,11 @@ pub struct LogOptions {
     pub count_max: Option<u64>,
 }
 
-/// What was found.
+/// What was found beside the steps.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// Snapshots, newest first.
-    pub entries: Vec<LogEntry>,
+    /// Steps handed over.
+    pub count: u64,
     /// Those that could not be read, newest first.
     pub unreadable: Vec<(SnapshotId, Error)>,
     /// Whether there would have been more.
@@ -57,8 +60,8 @@ pub struct LogEntry {
     pub is_incomplete: bool,
 }
 
-/// Lists snapshots.
-pub fn log(store: &Store, options: &LogOptions) -> Result<Log> {
+/// Hands over snapshots, newest first.
+pub fn log(store: &Store, options: &LogOptions, see: &mut dyn FnMut(LogEntry) -> Result<()>) -> Result<Log> {
     let state = store.state();
     let missing = || Error::new(ErrorKind::NotFound, "find workspace", options.workspace, "it is not in the store");
     let workspace = state.workspaces.get(&options.workspace).ok_or_else(missing)?;
@@ -66,6 +69,10 @@ pub fn log(store: &Store, options: &LogOptions) -> Result<Log> {
         Some(snapshots) => snapshots.iter().rev().copied().collect(),
         None => workspace.steps.values().rev().copied().collect(),
     };
+    let mut names: HashMap<SnapshotId, Vec<String>> = HashMap::new();
+    for (name, id) in &state.tags {
+        names.entry(*id).or_default().push(name.clone());
+    }
     let mut log = Log::default();
     for id in candidates {
         let snapshot = match select(store, id, options) {
@@ -76,21 +83,19 @@ pub fn log(store: &Store, options: &LogOptions) -> Result<Log> {
                 continue;
             }
         };
-        if options.count_max.is_some_and(|most| log.entries.len() as u64 >= most) {
+        if options.count_max.is_some_and(|most| log.count >= most) {
             log.is_cut = true;
             break;
         }
         match event(store, &snapshot) {
             Err(error) => log.unreadable.push((id, error)),
-            Ok(event) => log.entries.push(LogEntry {
-                id,
-                snapshot,
-                event,
-                tags: state.tags_of(id).map(ToOwned::to_owned).collect(),
-                is_pinned: state.pins.contains(&id),
-                is_head: workspace.head == Some(id),
-                is_incomplete: state.incomplete.contains(&id),
-            }),
+            Ok(event) => {
+                log.count += 1;
+                let tags = names.get(&id).cloned().unwrap_or_default();
+                let (is_pinned, is_head) = (state.pins.contains(&id), workspace.head == Some(id));
+                let is_incomplete = state.incomplete.contains(&id);
+                see(LogEntry { id, snapshot, event, tags, is_pinned, is_head, is_incomplete })?;
+            }
         }
     }
     Ok(log)

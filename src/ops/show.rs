@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::format::snapshot::{Omission, Snapshot, decode_omitted};
 use crate::history::graph::first_parents;
 use crate::id::SnapshotId;
-use crate::limits::EVENT_LENGTH_MAX_BYTES;
+use crate::limits::{EVENT_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
 use crate::store::Store;
 
@@ -38,7 +38,7 @@ pub struct Shown {
 pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     let state = store.state();
     let snapshot = store.snapshot(id)?;
-    let omitted = attached(store, &snapshot.omitted, OMITTED_LENGTH_MAX_BYTES)?;
+    let omitted = attached(store, &snapshot.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
     let omitted = decode_omitted(&omitted).map_err(|e| e.during("read omitted paths of snapshot", id))?;
     let rules = store.read_blob(snapshot.rules, RULES_LENGTH_MAX_BYTES)?;
     Ok(Shown {
@@ -72,12 +72,6 @@ pub(super) fn plain_changes(store: &Store, id: SnapshotId, paths: &[TreePath]) -
 pub fn event(store: &Store, snapshot: &Snapshot) -> Result<Vec<u8>> {
     attached(store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64)
 }
-
-/// Longest list of omitted paths read, in bytes: a million of them with paths of common length.
-const OMITTED_LENGTH_MAX_BYTES: u64 = 256 << 20;
-
-/// Longest exclude list read, in bytes: the most patterns there may be, each as long as a path may be on Linux.
-const RULES_LENGTH_MAX_BYTES: u64 = 32 << 20;
 
 /// The first parent, if there is one and it was not forgotten and deleted.
 fn parent_of(store: &Store, id: SnapshotId) -> Result<Option<(SnapshotId, Arc<Snapshot>)>> {

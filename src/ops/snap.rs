@@ -15,6 +15,7 @@ use crate::format::facts::{Fact, Restore};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{
     self, Attachment, Cause, ChangeCounts, GitState, Omission, Snapshot, encode_omitted, encode_times, history_digest,
+    paths_fit,
 };
 use crate::format::tree::Kind;
 use crate::id::{SnapshotId, TreeId, WorkspaceId};
@@ -169,7 +170,7 @@ pub(super) fn record(
             return Err(Error::new(ErrorKind::Conflict, "record step in", workspace.id, "its head moved meanwhile")
                 .with_hint("run it again"));
         }
-        snapshot.step = now.last_step + 1;
+        snapshot.step = next_step(now)?;
         let bytes = snapshot::encode(&snapshot);
         snapshot::decode(&bytes).map_err(|e| e.during("record step", snapshot.step))?;
         let taken = snapshot::snapshot_id(&bytes);
@@ -289,16 +290,40 @@ fn describe(batch: &mut Batch<'_>, workspace: &Workspace, step: &Step, about: Ab
         history: history_digest(before, captured.root),
         workspace: workspace.id,
         run: about.run.to_owned(),
-        step: workspace.last_step + 1,
+        step: next_step(workspace)?,
         time: about.now,
         cause: about.cause,
         message: about.message.to_owned(),
         changes: change_counts,
         event: about.event.map_or(Ok(Attachment::Empty), |event| ingest::attachment(batch, event))?,
-        times: ingest::attachment(batch, encode_times(&times))?,
-        omitted: ingest::attachment(batch, encode_omitted(&captured.omitted))?,
+        times: ingest::attachment(batch, list_of_times(&times))?,
+        omitted: ingest::attachment(batch, list_of_omitted(&captured.omitted)?)?,
         rules: ingest::any(batch, captured.rules.text().as_bytes().to_vec())?,
         git: about.git,
+    })
+}
+
+/// The times as a list, or nothing where there are more than anybody would read: they are a help, and no promise.
+fn list_of_times(times: &[(TreePath, Timestamp)]) -> Vec<u8> {
+    let list = encode_times(times);
+    if paths_fit(times.iter().map(|(path, _)| path), &list) { list } else { Vec::new() }
+}
+
+fn list_of_omitted(omitted: &[Omission]) -> Result<Vec<u8>> {
+    let list = encode_omitted(omitted);
+    if paths_fit(omitted.iter().map(|omission| &omission.path), &list) {
+        return Ok(list);
+    }
+    let detail = format!("{} paths cannot be captured, more than a snapshot can list", omitted.len());
+    Err(Error::new(ErrorKind::Limit, "record step", "omitted paths", detail)
+        .with_hint("exclude the folders they are in, in retro.toml"))
+}
+
+/// The number of the step that follows.
+pub(super) fn next_step(workspace: &Workspace) -> Result<u64> {
+    workspace.last_step.checked_add(1).ok_or_else(|| {
+        Error::new(ErrorKind::Limit, "record step in", workspace.id, "no number is left for another step")
+            .with_hint("`retro workspace forget` lets the folder begin anew")
     })
 }
 

@@ -81,7 +81,9 @@ impl Batch<'_> {
         for record in self.encode(objects) {
             self.records.extend_from_slice(&record);
         }
-        let sequence = store.state().sequence + 1;
+        let sequence = store.state().sequence.checked_add(1).ok_or_else(|| {
+            Error::new(ErrorKind::Limit, "commit to", disk.display(""), "no number is left for another commit")
+        })?;
         let encoded = facts::encode(&facts);
         let written = self.write(sequence, &encoded)?;
         let mut state = (*store.state()).clone();

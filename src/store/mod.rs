@@ -45,7 +45,7 @@ pub use recover::{DoubtfulCommit, Stretch};
 pub use state::{State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::disk::{Disk, LockMode, read_start};
 use crate::error::{Error, ErrorKind, Result};
@@ -71,6 +71,8 @@ pub struct Store {
     cache: ByteCache<CacheKey>,
     /// Never looks again: what it shows was put together once, see `inspect`.
     is_frozen: bool,
+    /// The view whose indexes were checked last, because something was missing.
+    checked: Mutex<Weak<View>>,
 }
 
 impl Store {
@@ -100,7 +102,8 @@ impl Store {
     }
 
     fn with_view(disk: Arc<dyn Disk>, id: StoreId, view: View) -> Self {
-        Self { disk, id, view: RwLock::new(Arc::new(view)), cache: ByteCache::new(READ_CACHE_BYTES), is_frozen: false }
+        let (view, cache) = (RwLock::new(Arc::new(view)), ByteCache::new(READ_CACHE_BYTES));
+        Self { disk, id, view, cache, is_frozen: false, checked: Mutex::default() }
     }
 
     /// Its id.
@@ -151,10 +154,16 @@ impl Store {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 
-    /// Drops indexes that do not match their checksum, and reads their packs instead.
+    /// Drops indexes that do not match their checksum, and reads their packs instead; whether there were any. Once for each
+    /// view: a history may name any number of snapshots that are not there.
     fn distrust_indexes(&self) -> Result<bool> {
         let view = self.view();
-        if self.is_frozen || view.packs.iter().all(|pack| pack.index.is_intact()) {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_frozen || std::ptr::eq(checked.as_ptr(), Arc::as_ptr(&view)) {
+            return Ok(false);
+        }
+        *checked = Arc::downgrade(&view);
+        if view.packs.iter().all(|pack| pack.index.is_intact()) {
             return Ok(false);
         }
         let packs = view
@@ -163,6 +172,7 @@ impl Store {
             .map(|pack| if pack.index.is_intact() { Ok(Arc::clone(pack)) } else { pack.reread().map(Arc::new) });
         let packs = packs.collect::<Result<_>>()?;
         self.set_view(View { packs, ..View::clone(&view) });
+        *checked = Arc::downgrade(&self.view());
         Ok(true)
     }
 

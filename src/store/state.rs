@@ -4,7 +4,7 @@
 //! changed or removed by new ones; later facts win. A fact about something unknown (its pack was lost) is passed over,
 //! so that damage to one thing never hides another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::format::facts::{Fact, Restore, RestoreCause};
 use crate::id::{SnapshotId, WorkspaceId};
@@ -48,6 +48,74 @@ pub struct Workspace {
     pub redo: Vec<Restore>,
     /// A restore that was begun and not ended.
     pub unfinished: Option<Restore>,
+}
+
+/// A state in the making, of all facts there are. From the first fact on that forgets a snapshot it remembers where each
+/// has a place, so that as many such facts as there are snapshots take no longer than any others.
+#[derive(Debug, Default)]
+pub(super) struct Fold {
+    /// What is true so far.
+    pub(super) state: State,
+    places: Option<HashMap<SnapshotId, Vec<Place>>>,
+}
+
+/// Where a snapshot has, or had, a place.
+#[derive(Debug)]
+enum Place {
+    Step(WorkspaceId, u64),
+    Run(WorkspaceId, String),
+    Tag(String),
+}
+
+impl Fold {
+    /// Takes in one more fact, as [`State::apply`] does.
+    pub(super) fn apply(&mut self, fact: Fact) {
+        if let Fact::SnapshotForgotten { snapshot, .. } = &fact {
+            return self.forget(*snapshot);
+        }
+        if let Some(places) = &mut self.places {
+            match &fact {
+                Fact::SnapshotTaken { workspace, snapshot, step, run } => places
+                    .entry(*snapshot)
+                    .or_default()
+                    .extend([Place::Step(*workspace, *step), Place::Run(*workspace, run.clone())]),
+                Fact::Tagged { name, snapshot: Some(snapshot), .. } => {
+                    places.entry(*snapshot).or_default().push(Place::Tag(name.clone()));
+                }
+                _ => {}
+            }
+        }
+        self.state.apply(fact);
+    }
+
+    /// As [`State::forget`]. Another snapshot may have taken a place since.
+    fn forget(&mut self, snapshot: SnapshotId) {
+        let places = self.places.get_or_insert_with(|| self.state.places());
+        let State { workspaces, tags, pins, incomplete, .. } = &mut self.state;
+        for place in places.remove(&snapshot).unwrap_or_default() {
+            match place {
+                Place::Step(workspace, step) => {
+                    if let Some(found) = workspaces.get_mut(&workspace) {
+                        take_place(&mut found.steps, &step, snapshot);
+                    }
+                }
+                Place::Run(workspace, run) => {
+                    if let Some(found) = workspaces.get_mut(&workspace) {
+                        take_place(&mut found.runs, &run, snapshot);
+                    }
+                }
+                Place::Tag(tag) => take_place(tags, &tag, snapshot),
+            }
+        }
+        pins.remove(&snapshot);
+        incomplete.remove(&snapshot);
+    }
+}
+
+fn take_place<K: Ord>(places: &mut BTreeMap<K, SnapshotId>, at: &K, snapshot: SnapshotId) {
+    if places.get(at) == Some(&snapshot) {
+        places.remove(at);
+    }
 }
 
 impl State {
@@ -108,6 +176,17 @@ impl State {
                 }
             }
         }
+    }
+
+    fn places(&self) -> HashMap<SnapshotId, Vec<Place>> {
+        let mut places: HashMap<SnapshotId, Vec<Place>> = HashMap::new();
+        let mut put = |snapshot: SnapshotId, place| places.entry(snapshot).or_default().push(place);
+        for (id, workspace) in &self.workspaces {
+            workspace.steps.iter().for_each(|(step, snapshot)| put(*snapshot, Place::Step(*id, *step)));
+            workspace.runs.iter().for_each(|(run, snapshot)| put(*snapshot, Place::Run(*id, run.clone())));
+        }
+        self.tags.iter().for_each(|(name, snapshot)| put(*snapshot, Place::Tag(name.clone())));
+        places
     }
 
     fn update(&mut self, workspace: WorkspaceId, change: impl FnOnce(&mut Workspace)) {
@@ -184,7 +263,7 @@ impl Workspace {
 
 #[cfg(test)]
 mod tests {
-    use super::State;
+    use super::{Fold, State};
     use crate::format::facts::{Fact, Restore, RestoreCause};
     use crate::id::{Digest, SnapshotId, WorkspaceId};
     use crate::time::Timestamp;
@@ -223,6 +302,39 @@ mod tests {
             let found = &state.workspaces[&WORKSPACE];
             assert_eq!((found.undo.len(), found.redo.len(), found.head), (undo, redo, Some(snapshot(target))), "{at}");
             assert_eq!((&found.unfinished, found.before_unfinished()), (&None, None));
+        }
+    }
+    /// Facts about few things, so that they meet: the same ones for the same seed.
+    fn facts(seed: u64) -> Vec<Fact> {
+        let mut random = vec![0; 4_000];
+        blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut random);
+        let time = Timestamp(0);
+        let fact = |bytes: &[u8]| {
+            let workspace = WorkspaceId([bytes[1] % 2; 16]);
+            let snapshot = SnapshotId(Digest::of(&[bytes[2] % 5]));
+            let name = (bytes[3] % 3).to_string();
+            match bytes[0] % 10 {
+                0 => Fact::WorkspaceAdded { workspace, root: b"/w".to_vec(), time },
+                1 if bytes[3].is_multiple_of(8) => Fact::WorkspaceForgotten { workspace, time },
+                2 => Fact::Tagged { name, snapshot: (bytes[1] > 50).then_some(snapshot), time },
+                3 => Fact::Pinned { snapshot, pinned: bytes[1] > 50, time },
+                4 | 5 => Fact::SnapshotForgotten { snapshot, time },
+                _ => Fact::SnapshotTaken { workspace, snapshot, step: u64::from(bytes[3] % 6), run: name },
+            }
+        };
+        random.chunks_exact(4).map(fact).collect()
+    }
+
+    #[test]
+    fn all_facts_at_once_come_to_the_same_as_one_by_one() {
+        for seed in 0..50 {
+            let (mut state, mut fold) = (State::default(), Fold::default());
+            for fact in facts(seed) {
+                state.apply(fact.clone());
+                fold.apply(fact);
+                assert_eq!(fold.state, state);
+            }
+            assert!(!state.workspaces.is_empty());
         }
     }
 }

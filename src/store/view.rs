@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::pack::{Pack, pack_name, pack_number};
 use super::recover::RecoveredCommit;
-use super::state::State;
+use super::state::{Fold, State};
 use crate::disk::{Disk, read_start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts;
@@ -66,9 +66,9 @@ pub(super) struct Tip {
 impl View {
     /// Reads a store as it is now.
     pub(super) fn load(disk: &dyn Disk, store: StoreId) -> Result<Self> {
-        let mut state = State::default();
+        let mut fold = Fold::default();
         // The journal is read before the packs are listed: what is committed in between is in the packs, and found.
-        let place = read_journal(disk, store, &mut state)?;
+        let place = read_journal(disk, store, &mut fold)?;
         let mut packs = Vec::new();
         let mut damaged = Vec::new();
         let mut uncovered_bytes = 0;
@@ -76,7 +76,7 @@ impl View {
         let numbers: Vec<u32> = disk.list("packs")?.iter().filter_map(|name| pack_number(name)).collect();
         let last_number = numbers.last().copied().unwrap_or(0).max(place.pack);
         for number in numbers {
-            match open_pack(disk, store, number, last_number, place, state.sequence) {
+            match open_pack(disk, store, number, last_number, place, fold.state.sequence) {
                 Ok(Opened { pack, commits: found, troubles, read_bytes }) => {
                     packs.push(Arc::new(pack));
                     uncovered_bytes += read_bytes;
@@ -91,18 +91,18 @@ impl View {
         }
         let mut unjournaled = Vec::new();
         for (sequence, (number, commit)) in commits {
-            if sequence > state.sequence {
+            if sequence > fold.state.sequence {
                 match facts::decode(&commit.facts) {
-                    Ok(facts) => facts.into_iter().for_each(|fact| state.apply(fact)),
+                    Ok(facts) => facts.into_iter().for_each(|fact| fold.apply(fact)),
                     Err(e) => damaged.push(e.during("read commit", format!("{sequence} in pack {number}"))),
                 }
-                state.sequence = sequence;
+                fold.state.sequence = sequence;
                 unjournaled.push((number, commit));
             }
         }
         let tip = packs.last().and_then(|pack| Tip::of(pack).ok());
         let next_number = last_number.saturating_add(1);
-        let (state, damaged) = (Arc::new(state), Arc::new(damaged));
+        let (state, damaged) = (Arc::new(fold.state), Arc::new(damaged));
         Ok(Self { packs, state, journal: place, uncovered_bytes, tip, unjournaled, damaged, next_number })
     }
 
@@ -160,8 +160,8 @@ impl View {
     }
 }
 
-/// Folds the journal into `state`. A journal that is missing or useless is as good as empty.
-fn read_journal(disk: &dyn Disk, store: StoreId, state: &mut State) -> Result<JournalPlace> {
+/// Folds the journal. A journal that is missing or useless is as good as empty.
+fn read_journal(disk: &dyn Disk, store: StoreId, fold: &mut Fold) -> Result<JournalPlace> {
     let bytes = match read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(JournalPlace::default()),
         bytes => bytes?,
@@ -183,8 +183,8 @@ fn read_journal(disk: &dyn Disk, store: StoreId, state: &mut State) -> Result<Jo
         all_facts.push(facts);
     }
     for (group, facts) in journal.groups.iter().zip(all_facts) {
-        facts.into_iter().for_each(|fact| state.apply(fact));
-        state.sequence = group.sequence;
+        facts.into_iter().for_each(|fact| fold.apply(fact));
+        fold.state.sequence = group.sequence;
         place = JournalPlace { pack: group.pack, pack_end: group.pack_end, ..place };
     }
     Ok(JournalPlace { length_bytes: journal.length_bytes as u64, ..place })

@@ -245,6 +245,7 @@ fn the_table_of_limits() {
         ("levels of nodes above leaves", u64::from(limits::TREE_LEVEL_MAX)),
         ("bytes in a snapshot", limits::SNAPSHOT_LENGTH_MAX_BYTES as u64),
         ("bytes in an attachment kept inside", limits::ATTACHMENT_INLINE_MAX_BYTES as u64),
+        ("bytes in a list of paths", limits::PATH_LIST_LENGTH_MAX_BYTES as u64),
         ("bytes in a message", limits::MESSAGE_LENGTH_MAX_BYTES as u64),
         ("bytes in the name of a run or tag", limits::LABEL_LENGTH_MAX_BYTES as u64),
         ("parents of a snapshot", limits::PARENT_COUNT_MAX as u64),

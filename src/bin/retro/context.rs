@@ -3,6 +3,7 @@
 //! Relative paths are relative to `-C`, as if the program had been started there. The folder may be gone: an agent may
 //! have removed it, and then its history is wanted most. Symlinks are resolved as far as folders are still there.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -207,10 +208,13 @@ impl Opened {
         CaptureOptions { config, store_root: Some(&self.store_root), now: self.now, progress }
     }
 
-    /// Step numbers of snapshots in whichever workspace they belong to.
-    pub(crate) fn owner_of(&self, snapshot: SnapshotId) -> Option<(WorkspaceId, u64)> {
-        let mut owners = self.state.snapshots().filter(|(_, _, id)| *id == snapshot);
-        owners.next().map(|(workspace, step, _)| (workspace.id, step))
+    /// Where every snapshot has its places: the workspaces, and its steps in them.
+    pub(crate) fn owners(&self) -> HashMap<SnapshotId, Vec<(WorkspaceId, u64)>> {
+        let mut owners: HashMap<SnapshotId, Vec<(WorkspaceId, u64)>> = HashMap::new();
+        for (workspace, step, id) in self.state.snapshots() {
+            owners.entry(id).or_default().push((workspace.id, step));
+        }
+        owners
     }
 
     fn revisions(&self) -> revision::Context<'_> {

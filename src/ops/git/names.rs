@@ -8,6 +8,7 @@ use gix::bstr::ByteSlice;
 use gix::validate::path::component;
 
 use crate::format::tree::Kind;
+use crate::id::Digest;
 
 /// Why git cannot hold an entry of a folder, as far as its name and kind tell.
 pub(crate) fn refused(name: &[u8], kind: Kind) -> Option<&'static str> {
@@ -131,8 +132,13 @@ pub(crate) fn reference_name(name: &str) -> String {
         short = short.strip_suffix(|_| true).expect("it is not empty");
     }
     let valid = gix::validate::reference::name_partial_or_sanitize(short.into());
-    let valid = valid.to_str_lossy().trim_start_matches('-').replace('/', "-");
-    if valid.is_empty() || valid == "HEAD" { format!("{valid}-retro") } else { valid }
+    let valid = valid.to_str_lossy().trim_start_matches(['-', '.']).replace('/', "-");
+    let valid = if valid.is_empty() || valid == "HEAD" { format!("{valid}-retro") } else { valid };
+    // Whatever was made of it above: what git refuses here would leave a repository without any reference.
+    match gix::validate::reference::name(format!("refs/heads/{valid}").as_bytes().as_bstr()) {
+        Ok(_) if !valid.starts_with('-') => valid,
+        _ => format!("name-{}", Digest::of(name.as_bytes()).short()),
+    }
 }
 
 const REFERENCE_LENGTH_MAX_BYTES: usize = 200;

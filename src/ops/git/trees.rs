@@ -22,8 +22,8 @@ use crate::format::pack::ObjectKind;
 use crate::format::tree::{Entry, Kind, Tree, decode};
 use crate::id::{BlobId, TreeId};
 use crate::limits::{
-    CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES,
-    WALK_STEP_BYTES,
+    CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX, PATH_LIST_LENGTH_MAX_BYTES,
+    WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES,
 };
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
@@ -108,12 +108,16 @@ impl<'a> Mapper<'a> {
         Ok(self.trees[&root].clone())
     }
 
-    /// Keeps content that no commit has.
+    /// Keeps content that no commit has: what belongs to a snapshot, which is limited.
     pub(crate) fn keep_content(&mut self, id: BlobId) -> Result<()> {
         let length_bytes = match self.store.chunks(id)? {
             Some(chunks) => total_length_bytes(&chunks),
             None => CHUNK_LENGTH_MAX_BYTES as u64,
         };
+        if length_bytes > PATH_LIST_LENGTH_MAX_BYTES as u64 {
+            let detail = format!("no list of a snapshot is {length_bytes} bytes long");
+            return Err(Error::new(ErrorKind::Limit, "export content", id, detail));
+        }
         self.keep_contents(vec![(id, length_bytes)])
     }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::snapshot::{Snapshot, decode_omitted};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, TreeId};
-use crate::limits::{CONFIG_LENGTH_MAX_BYTES, IGNORE_FILE_LENGTH_MAX_BYTES};
+use crate::limits::{IGNORE_FILE_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
 use crate::ops::ingest::attached;
 use crate::ops::ls::find;
 use crate::path::TreePath;
@@ -45,10 +45,10 @@ enum Place<'a> {
 
 impl<'a> Spared<'a> {
     pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root) -> Result<Self> {
-        let text = store.read_blob(target.rules, CONFIG_LENGTH_MAX_BYTES)?;
+        let text = store.read_blob(target.rules, RULES_LENGTH_MAX_BYTES)?;
         let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
         let rules = Rules::parse(&text)?;
-        let omitted = attached(store, &target.omitted, u64::MAX)?;
+        let omitted = attached(store, &target.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
         let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
         let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
         let omitted = omitted.map(|omission| omission.path).collect();

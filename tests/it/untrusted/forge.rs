@@ -173,15 +173,19 @@ impl Forge {
 
     pub(super) fn taken(&mut self, snapshot: SnapshotId, step: u64, run: &str) {
         let workspace = self.workspace;
-        self.facts.push(Fact::SnapshotTaken { workspace, snapshot, step, run: run.to_owned() });
+        self.fact(Fact::SnapshotTaken { workspace, snapshot, step, run: run.to_owned() });
     }
 
     pub(super) fn tag(&mut self, name: &str, snapshot: SnapshotId) {
-        self.facts.push(Fact::Tagged { name: name.to_owned(), snapshot: Some(snapshot), time: NOON });
+        self.fact(Fact::Tagged { name: name.to_owned(), snapshot: Some(snapshot), time: NOON });
     }
 
+    /// Adds a fact, in a batch that stays within its limit.
     pub(super) fn fact(&mut self, fact: Fact) {
         self.facts.push(fact);
+        if self.facts.len() == 4_000 {
+            self.commit();
+        }
     }
 
     /// Closes a batch.

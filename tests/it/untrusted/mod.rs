@@ -5,5 +5,6 @@
 //! time and of memory, with a folder beside it that must never change.
 
 mod forge;
+mod history;
 mod run;
 mod trees;

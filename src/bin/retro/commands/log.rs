@@ -2,7 +2,7 @@
 
 use retrograde::error::Result;
 use retrograde::history::lanes::{self, Prefixes, Style};
-use retrograde::ops::log::{Log as Listed, LogEntry, LogOptions, log};
+use retrograde::ops::log::{LogOptions, log};
 use retrograde::ops::show;
 
 use crate::args::Log;
@@ -11,7 +11,7 @@ use crate::exit;
 use crate::views::changes;
 use crate::views::color::Palette;
 use crate::views::json::{self, Object};
-use crate::views::steps::{self, Columns};
+use crate::views::steps::{self, Columns, Row};
 
 /// Steps shown on a terminal where nobody said how many: the newest stand at the top, and must not scroll away.
 const TERMINAL_COUNT: u64 = 30;
@@ -26,23 +26,22 @@ pub(super) fn run(context: &mut Context, arguments: Log) -> Result<u8> {
         None => default,
     };
     let snapshots = arguments.range.as_deref().map(|range| opened.resolve_range(range)).transpose()?;
-    let listed = log(
-        &opened.store,
-        &LogOptions {
-            workspace: opened.workspace()?.id,
-            snapshots,
-            run: arguments.run.clone(),
-            paths: opened.tree_paths(&arguments.paths)?,
-            count_max,
-        },
-    )?;
-    if context.out.is_json {
-        for entry in &listed.entries {
-            context.out.line(format_args!("{}", json::step(Object::new(), entry).finish()))?;
+    let options = LogOptions {
+        workspace: opened.workspace()?.id,
+        snapshots,
+        run: arguments.run.clone(),
+        paths: opened.tree_paths(&arguments.paths)?,
+        count_max,
+    };
+    let mut rows = Vec::new();
+    let listed = log(&opened.store, &options, &mut |entry| {
+        if context.out.is_json {
+            return context.out.line(format_args!("{}", json::step(Object::new(), &entry).finish()));
         }
-    } else {
-        print(context, &opened, &listed, &arguments)?;
-    }
+        rows.push(Row::of(&entry));
+        Ok(())
+    })?;
+    print(context, &opened, &rows, &arguments)?;
     if listed.is_cut && arguments.count.is_none() {
         context.out.note(format_args!("the last {TERMINAL_COUNT} steps; -n 0 lists all"));
     }
@@ -57,14 +56,14 @@ pub(super) fn run(context: &mut Context, arguments: Log) -> Result<u8> {
     first.map_or(Ok(exit::DONE), Err)
 }
 
-fn print(context: &mut Context, opened: &Opened, listed: &Listed, arguments: &Log) -> Result<()> {
+fn print(context: &mut Context, opened: &Opened, rows: &[Row], arguments: &Log) -> Result<()> {
     let palette = context.out.palette;
-    let columns = Columns::fitting(&listed.entries);
-    let mut prefixes = prefixes(&listed.entries, arguments.graph, &palette).into_iter();
-    for entry in &listed.entries {
-        let mut lines = vec![columns.line(entry, &palette)];
+    let columns = Columns::fitting(rows);
+    let mut prefixes = prefixes(rows, arguments.graph, &palette).into_iter();
+    for row in rows {
+        let mut lines = vec![columns.line(row, &palette)];
         if arguments.stat {
-            let comparison = show::changes(&opened.store, entry.id, &opened.tree_paths(&arguments.paths)?)?;
+            let comparison = show::changes(&opened.store, row.id, &opened.tree_paths(&arguments.paths)?)?;
             let load = |change: &_| comparison.contents(change);
             if !comparison.changes.is_empty() {
                 let stat = changes::stat(&comparison.changes, &palette, &load)?;
@@ -88,13 +87,13 @@ fn print(context: &mut Context, opened: &Opened, listed: &Listed, arguments: &Lo
 }
 
 /// What stands before each step: the graph, or the mark of where the workspace stands.
-fn prefixes(entries: &[LogEntry], is_graph: bool, palette: &Palette) -> Vec<Prefixes> {
+fn prefixes(rows: &[Row], is_graph: bool, palette: &Palette) -> Vec<Prefixes> {
     if !is_graph {
-        let plain = |entry| Prefixes { node: steps::mark(entry, palette), link: None, rest: String::new() };
-        return entries.iter().map(plain).collect();
+        let plain = |row| Prefixes { node: steps::mark(row, palette), link: None, rest: String::new() };
+        return rows.iter().map(plain).collect();
     }
-    let family: Vec<_> = entries.iter().map(|entry| (entry.id, entry.snapshot.parents.clone())).collect();
-    let rows = lanes::layout(&family);
-    let symbol = |entry: &LogEntry| if entry.is_head { '@' } else { '○' };
-    rows.iter().zip(entries).map(|(row, entry)| lanes::render(row, Style::Unicode, symbol(entry))).collect()
+    let family: Vec<_> = rows.iter().map(|row| (row.id, row.parents.clone())).collect();
+    let drawn = lanes::layout(&family);
+    let symbol = |row: &Row| if row.is_head { '@' } else { '○' };
+    drawn.iter().zip(rows).map(|(lines, row)| lanes::render(lines, Style::Unicode, symbol(row))).collect()
 }

@@ -18,7 +18,7 @@ pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
                 let object = Object::versioned().field("tag", name).field("snapshot", None::<String>);
                 context.out.line(format_args!("{}", object.finish()))?;
             } else {
-                context.out.summary(format_args!("deleted tag {name}"))?;
+                context.out.summary(format_args!("deleted tag {}", human::label(name)))?;
             }
         }
         (Some(name), None) => {
@@ -29,7 +29,7 @@ pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
                 context.out.line(format_args!("{}", object.finish()))?;
             } else {
                 let shown = steps::name_in(opened.workspace_if_any(), snapshot, &context.out.palette);
-                context.out.summary(format_args!("tagged {shown} as {name}"))?;
+                context.out.summary(format_args!("tagged {shown} as {}", human::label(name)))?;
             }
         }
         (None, None) => list(context, &opened)?,
@@ -40,9 +40,11 @@ pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
 /// Lists all tags of the store, in order of name; those of other workspaces say so by having no step.
 fn list(context: &mut Context, opened: &Opened) -> Result<()> {
     let tags = &opened.state.tags;
-    let name_width = tags.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    let name_width = tags.keys().map(|name| human::label(name).chars().count()).max().unwrap_or(0);
+    let own = opened.workspace_if_any().map(|workspace| workspace.id);
+    let owners = opened.owners();
     for (name, id) in tags {
-        let owner = opened.owner_of(*id);
+        let owner = owners.get(id).map(|places| places.iter().find(|place| Some(place.0) == own).unwrap_or(&places[0]));
         if context.out.is_json {
             let object = Object::new()
                 .field("tag", name)
@@ -53,12 +55,15 @@ fn list(context: &mut Context, opened: &Opened) -> Result<()> {
             continue;
         }
         let palette = context.out.palette;
-        let shown = steps::name_in(opened.workspace_if_any(), *id, &palette);
+        let shown = match owner {
+            Some((workspace, step)) if Some(*workspace) == own => steps::name(*step, *id, &palette),
+            _ => steps::name_in(None, *id, &palette),
+        };
         let about = match opened.store.snapshot(*id) {
             Ok(snapshot) => format!("{}  {}", snapshot.time.local(), steps::headline(&snapshot, b"")),
-            Err(error) => error.to_string(),
+            Err(error) => human::label(&error.to_string()),
         };
-        let name = human::printable(name);
+        let name = human::label(name);
         context.out.line(format_args!("{name:<name_width$}  {shown}  {}", about.trim_end()))?;
     }
     Ok(())

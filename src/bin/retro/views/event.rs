@@ -4,12 +4,14 @@
 //! their order, and it fits on one line of NDJSON. Nothing is required to be in it; a few common names are understood
 //! when a step is listed.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
 use retrograde::error::{Error, ErrorKind, Result, shown};
 use retrograde::limits::EVENT_LENGTH_MAX_BYTES;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::human::{one_line, size};
@@ -57,6 +59,11 @@ pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(&compact);
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
+        if lines.len() > FACT_LINES_MAX {
+            lines.pop();
+            lines.push(format!("... ({} of facts in all; --json has them)", size(event.len() as u64)));
+            break;
+        }
         let opens = !is_string && matches!(character, '{' | '[');
         let closes = !is_string && matches!(character, '}' | ']');
         if closes {
@@ -83,11 +90,11 @@ pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
 
 /// What the step did, in a few words: `Bash: cargo test (exit 101)`. `None` where the event does not say.
 pub(crate) fn summary(event: &[u8], width_max: usize) -> Option<String> {
-    let value: Value = serde_json::from_slice(event).ok()?;
-    let text = |names: &[&str]| names.iter().find_map(|name| value.get(name)?.as_str()).map(ToOwned::to_owned);
+    let Named(values) = serde_json::from_slice(event).ok()?;
+    let text = |names: &[&str]| names.iter().find_map(|name| values.get(*name)?.as_str()).map(ToOwned::to_owned);
     let tool = text(&["tool", "tool_name", "name"]);
-    let input = ["input", "tool_input", "command", "path"].iter().find_map(|name| said(value.get(name)?));
-    let exit = ["exit_code", "exit"].iter().find_map(|name| value.get(name)?.as_i64()).filter(|code| *code != 0);
+    let input = ["input", "tool_input", "command", "path"].iter().find_map(|name| said(values.get(*name)?));
+    let exit = ["exit_code", "exit"].iter().find_map(|name| values.get(*name)?.as_i64()).filter(|code| *code != 0);
     let mut summary = match (tool, input) {
         (Some(tool), Some(input)) => format!("{tool}: {input}"),
         (Some(only), None) | (None, Some(only)) => only,
@@ -103,8 +110,47 @@ pub(crate) fn summary(event: &[u8], width_max: usize) -> Option<String> {
 /// Longest line of an event shown to people, in characters. Tools are given whole files; `--json` has all of it.
 const FACT_WIDTH_MAX: usize = 200;
 
+/// Lines of an event shown to people.
+const FACT_LINES_MAX: usize = 2_000;
+
 /// Indentation stops here; hostile nesting would fill the screen with blanks.
 const FACT_DEPTH_MAX: usize = 20;
+
+/// The facts that a summary may be made of. Everything else is passed over without being kept: events may be long, and
+/// there may be many.
+struct Named(BTreeMap<String, Value>);
+
+/// Their names.
+const NAMES: [&str; 10] =
+    ["tool", "tool_name", "name", "input", "tool_input", "command", "path", "exit_code", "exit", "agent"];
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_map(NamedVisitor)
+    }
+}
+
+struct NamedVisitor;
+
+impl<'de> Visitor<'de> for NamedVisitor {
+    type Value = Named;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Named, A::Error> {
+        let mut values = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if NAMES.contains(&name.as_str()) {
+                values.insert(name, map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Named(values))
+    }
+}
 
 fn cut(line: &str) -> String {
     match line.char_indices().nth(FACT_WIDTH_MAX) {
@@ -160,6 +206,10 @@ mod tests {
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(5_000));
         assert!(pretty(long.as_bytes())[1].ends_with("xxx... (5.0 kB)"));
         assert_eq!(pretty(b"not json"), ["not json"]);
+        let many = format!("{{\"a\":[0{}]}}", ",1".repeat(100_000));
+        let shown = pretty(many.as_bytes());
+        assert_eq!(shown.len(), super::FACT_LINES_MAX + 1);
+        assert!(shown.last().is_some_and(|line| line.starts_with("... (200 kB")), "{:?}", shown.last());
     }
 
     #[test]

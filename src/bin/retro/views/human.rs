@@ -79,7 +79,10 @@ pub(crate) fn path(path: &Path) -> String {
 /// Text of several lines or with control characters, on one line of at most `width_max` characters.
 pub(crate) fn one_line(text: &str, width_max: usize) -> String {
     let mut line = String::new();
-    for (at, word) in text.split(|character: char| character.is_whitespace() || character.is_control()).enumerate() {
+    for (at, word) in text
+        .split(|character: char| character.is_whitespace() || character.is_control() || turns_text(character))
+        .enumerate()
+    {
         if at > 0 && !line.is_empty() && !word.is_empty() {
             line.push(' ');
         }
@@ -100,11 +103,30 @@ pub(crate) fn printable(text: &str) -> String {
     for character in text.chars() {
         match character {
             '\n' | '\t' => out.push(character),
-            _ if character.is_control() => out.extend(character.escape_default()),
+            _ if character.is_control() || turns_text(character) => out.extend(character.escape_default()),
             _ => out.push(character),
         }
     }
     out
+}
+
+/// A name for a terminal, on one line: every control character is escaped, and so are the characters that turn the
+/// direction of what follows, with which a name can look like another.
+pub(crate) fn label(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for character in name.chars() {
+        if character.is_control() || turns_text(character) {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// Whether a character changes the direction of text (Unicode's explicit directional formatting characters).
+fn turns_text(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
 /// Words on lines of at most `width_max` characters, where no word is longer.
@@ -128,7 +150,7 @@ pub(crate) fn wrapped<'a>(words: impl IntoIterator<Item = &'a str>, width_max: u
 mod tests {
     use std::time::Duration;
 
-    use super::{count, duration, number, one_line, printable, size, wrapped};
+    use super::{count, duration, label, number, one_line, printable, size, wrapped};
 
     #[test]
     fn words_are_wrapped() {
@@ -168,6 +190,8 @@ mod tests {
     fn text_cannot_break_a_line_or_move_the_cursor() {
         assert_eq!(one_line("fix\n\n the\x1b[2Jparser  now", 60), "fix the [2Jparser now");
         assert_eq!(one_line("abcdef", 3), "abc...");
+        assert_eq!(one_line("a\u{202e}fdp", 60), "a fdp");
+        assert_eq!(label("a\n\x1b[2J\u{202e}\u{9b}\u{fc}"), "a\\n\\u{1b}[2J\\u{202e}\\u{9b}\u{fc}");
         assert_eq!(printable("a\x1b[2J\nb\tc\u{9b}"), "a\\u{1b}[2J\nb\tc\\u{9b}");
     }
 }

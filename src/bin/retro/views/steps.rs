@@ -13,6 +13,40 @@ use super::{event, human};
 /// Longest text in a list of steps, in characters.
 const TEXT_WIDTH_MAX: usize = 72;
 
+/// What a list says of one step, a few hundred bytes of what may be megabytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) id: SnapshotId,
+    pub(crate) parents: Vec<SnapshotId>,
+    pub(crate) is_head: bool,
+    step: u64,
+    time: Timestamp,
+    run: String,
+    counts: String,
+    text: String,
+    marks: Vec<String>,
+}
+
+impl Row {
+    pub(crate) fn of(entry: &LogEntry) -> Self {
+        let snapshot = &entry.snapshot;
+        let tags = entry.tags.iter().map(|tag| human::label(tag));
+        let mark = |is_set: bool, word: &str| is_set.then(|| word.to_owned());
+        let own_marks = [mark(entry.is_pinned, "pinned"), mark(entry.is_incomplete, "incomplete")];
+        Self {
+            id: entry.id,
+            parents: snapshot.parents.clone(),
+            is_head: entry.is_head,
+            step: snapshot.step,
+            time: snapshot.time,
+            run: snapshot.run.clone(),
+            counts: human::counts(&snapshot.changes),
+            text: headline(snapshot, &entry.event),
+            marks: tags.chain(own_marks.into_iter().flatten()).collect(),
+        }
+    }
+}
+
 /// Widths of the columns of a list of steps, known before the first line is printed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Columns {
@@ -23,44 +57,39 @@ pub(crate) struct Columns {
 
 impl Columns {
     /// Fits the columns to what will be listed.
-    pub(crate) fn fitting(entries: &[LogEntry]) -> Self {
-        let widest = |width: &dyn Fn(&LogEntry) -> usize| entries.iter().map(width).max().unwrap_or(0);
-        let is_one_run = entries.windows(2).all(|pair| pair[0].snapshot.run == pair[1].snapshot.run);
+    pub(crate) fn fitting(rows: &[Row]) -> Self {
+        let widest = |width: &dyn Fn(&Row) -> usize| rows.iter().map(width).max().unwrap_or(0);
+        let is_one_run = rows.windows(2).all(|pair| pair[0].run == pair[1].run);
         Self {
-            step: widest(&|entry| entry.snapshot.step.to_string().len()),
-            run: if is_one_run { 0 } else { widest(&|entry| entry.snapshot.run.chars().count()).min(16) },
-            counts: widest(&|entry| human::counts(&entry.snapshot.changes).len()),
+            step: widest(&|row| row.step.to_string().len()),
+            run: if is_one_run { 0 } else { widest(&|row| row.run.chars().count()).min(16) },
+            counts: widest(&|row| row.counts.len()),
         }
     }
 
     /// One step on one line, without the mark of where the workspace stands.
-    pub(crate) fn line(&self, entry: &LogEntry, palette: &Palette) -> String {
-        let snapshot = &entry.snapshot;
+    pub(crate) fn line(&self, row: &Row, palette: &Palette) -> String {
         let id = palette.id;
         let dim = palette.dim;
-        let step = format!("s{}", snapshot.step);
+        let step = format!("s{}", row.step);
         let mut line = format!(
             "{id}{step:<step_width$}  {}{id:#}  {dim}{}{dim:#}  {:<counts_width$}",
-            entry.id.short(),
-            snapshot.time.local(),
-            human::counts(&snapshot.changes),
+            row.id.short(),
+            row.time.local(),
+            row.counts,
             step_width = self.step + 1,
             counts_width = self.counts,
         );
         if self.run > 0 {
-            line.push_str(&format!("  {:<width$}", human::one_line(&snapshot.run, self.run), width = self.run));
+            line.push_str(&format!("  {:<width$}", human::one_line(&row.run, self.run), width = self.run));
         }
-        let text = headline(snapshot, &entry.event);
-        let mut marks = entry.tags.clone();
-        marks.extend(entry.is_pinned.then(|| "pinned".to_owned()));
-        marks.extend(entry.is_incomplete.then(|| "incomplete".to_owned()));
-        if !text.is_empty() {
+        if !row.text.is_empty() {
             line.push_str("  ");
-            line.push_str(&text);
+            line.push_str(&row.text);
         }
-        if !marks.is_empty() {
+        if !row.marks.is_empty() {
             let style = palette.head;
-            line.push_str(&format!("  {style}[{}]{style:#}", marks.join(", ")));
+            line.push_str(&format!("  {style}[{}]{style:#}", row.marks.join(", ")));
         }
         line.trim_end().to_owned()
     }
@@ -104,14 +133,14 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
     let mut lines = vec![format!("{id}s{} {}{id:#}", snapshot.step, shown.id)];
     let mut fact = |name: &str, text: &str| lines.push(format!("{name:<8}  {text}"));
     fact("time", &format!("{}  ({})", snapshot.time.local(), snapshot.time.ago(now)));
-    fact("run", &human::printable(&snapshot.run));
+    fact("run", &human::label(&snapshot.run));
     for parent in &snapshot.parents {
         fact("parent", &name_in(workspace, *parent, palette));
     }
     fact("tree", &snapshot.root.to_string());
     fact("changes", &human::counts(&snapshot.changes));
     if !shown.tags.is_empty() {
-        fact("tags", &shown.tags.join(", "));
+        fact("tags", &shown.tags.iter().map(|tag| human::label(tag)).collect::<Vec<_>>().join(", "));
     }
     if shown.is_pinned {
         fact("pinned", "yes");
@@ -122,7 +151,7 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
     if let Some(git) = &snapshot.git {
         let head = git.head.as_deref().unwrap_or("no commit yet");
         let branch = git.branch.as_deref().map_or_else(|| "detached".to_owned(), |branch| format!("on {branch}"));
-        fact("git", &human::printable(&format!("{head}  ({branch})")));
+        fact("git", &human::label(&format!("{head}  ({branch})")));
     }
     let message = if snapshot.message.trim().is_empty() { headline(snapshot, b"") } else { snapshot.message.clone() };
     let message = human::printable(message.trim_end());
@@ -137,7 +166,7 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
 }
 
 /// The mark in front of a step in a list that is not a graph.
-pub(crate) fn mark(entry: &LogEntry, palette: &Palette) -> String {
+pub(crate) fn mark(row: &Row, palette: &Palette) -> String {
     let style = palette.head;
-    if entry.is_head { format!("{style}@{style:#} ") } else { "  ".to_owned() }
+    if row.is_head { format!("{style}@{style:#} ") } else { "  ".to_owned() }
 }
