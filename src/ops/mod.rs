@@ -7,6 +7,7 @@
 //! restore    snapshot -> live folder, undo, redo    import_git              from other tools
 //! status     the live folder against its head       ingest                  content into a batch
 //! compare    any two states
+//! verify     what is damaged, and whom it hurts     repair                  what can be done about it
 //! ```
 //!
 //! Here meets what the floors below must not know of each other: the live folder, the store's history, and diffs.

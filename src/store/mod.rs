@@ -4,7 +4,8 @@
 //! packs/000001.pack   append-only batches of records, each closed by a commit that carries facts
 //! packs/000001.idx    where each object of the pack is: a cache
 //! journal             the facts of all commits in order: a cache
-//! lock                held while a commit is appended, and only then
+//! lock                held while a commit is appended, and while packs are repaired
+//! quarantine/         what was put aside: no part of the store
 //! tmp/                at most one file of each living writer
 //! ```
 //!

@@ -7,6 +7,7 @@
 
 mod harness;
 mod operations;
+mod repair;
 
 use std::sync::Arc;
 

@@ -254,6 +254,106 @@ fn p6_p7_damage_is_kept_and_a_torn_tail_is_cut() {
     assert!(decode_record(&after[damaged_length..]).is_ok(), "the next batch begins where the torn tail began");
 }
 
+/// P8: what a cache covers is damage and no torn tail, and is not cut; nor is anything in a pack that is not the last.
+#[test]
+fn p8_what_was_committed_is_never_cut() {
+    let scratch = Scratch::new();
+    let store = open_store(&scratch.join("store"));
+    commit(&store, vec![content(b"one")], 1);
+    commit(&store, vec![content(&[b'2'; 2_000]), content(b"two")], 2);
+    let good = std::fs::read(pack(&scratch)).unwrap();
+    let mut hurt = good.clone();
+    let end = hurt.len();
+    hurt[end - 3] ^= 0xff;
+    forge(&pack(&scratch), &hurt);
+    std::fs::remove_file(scratch.join("store/packs/000001.idx")).unwrap();
+    // The journal knows where the last commit ends.
+    let reader = open_store(&scratch.join("store"));
+    assert!(reader.object(ObjectKind::Content, &Digest::of(b"two")).is_ok());
+    assert_eq!(reader.state().tags.len(), 2);
+    commit(&reader, vec![content(b"three")], 3);
+    assert!(std::fs::read(pack(&scratch)).unwrap().starts_with(&hurt));
+    // Without journal, nothing but a later pack tells.
+    forge(&pack(&scratch), &hurt);
+    let header = encode_header(&PackHeader { store: store.id(), nonce: [3; 16] });
+    forge(&scratch.join("store/packs/000002.pack"), &header);
+    for cache in ["journal", "packs/000001.idx"] {
+        std::fs::remove_file(scratch.join("store").join(cache)).unwrap();
+    }
+    let reader = open_store(&scratch.join("store"));
+    assert!(reader.object(ObjectKind::Content, &Digest::of(b"two")).is_ok());
+    commit(&reader, vec![content(b"four")], 4);
+    assert!(std::fs::read(pack(&scratch)).unwrap() == hurt);
+}
+
+/// P9: a new pack never takes the number of a file that is there, or of one that the journal knows.
+#[test]
+fn p9_no_pack_is_replaced() {
+    let scratch = Scratch::new();
+    let store = open_store(&scratch.join("store"));
+    commit(&store, vec![content(b"one")], 1);
+    let other = Scratch::new();
+    let foreign = open_store(&other.join("store"));
+    commit(&foreign, vec![content(b"theirs")], 1);
+    let theirs = std::fs::read(other.join("store/packs/000001.pack")).unwrap();
+    forge(&scratch.join("store/packs/000002.pack"), &theirs);
+    commit(&open_store(&scratch.join("store")), vec![content(b"two")], 2);
+    assert!(std::fs::read(scratch.join("store/packs/000002.pack")).unwrap() == theirs);
+    assert!(scratch.join("store/packs/000003.pack").exists());
+    std::fs::remove_file(scratch.join("store/packs/000003.pack")).unwrap();
+    commit(&open_store(&scratch.join("store")), vec![content(b"three")], 3);
+    assert!(scratch.join("store/packs/000004.pack").exists());
+    // A pack whose header is damaged is read, and not appended to.
+    let path = scratch.join("store/packs/000004.pack");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[3] ^= 1;
+    forge(&path, &bytes);
+    let reader = open_store(&scratch.join("store"));
+    assert!(reader.object(ObjectKind::Content, &Digest::of(b"three")).is_ok());
+    commit(&reader, vec![content(b"four")], 4);
+    assert!(std::fs::read(&path).unwrap() == bytes);
+    assert!(scratch.join("store/packs/000005.pack").exists());
+}
+
+/// J4: a snapshot that is incomplete keeps its place in history.
+#[test]
+fn j4_incomplete_snapshots_stay() {
+    let recorder = Recorder::new();
+    recorder.write("f", b"1");
+    let snapshot = recorder.snap().snapshot;
+    let mark = |incomplete| Fact::SnapshotIncomplete { snapshot, incomplete, time: Timestamp(0) };
+    let marked = recorder.store.record(|_| Ok(vec![mark(true)])).unwrap().state;
+    assert!(marked.incomplete.contains(&snapshot));
+    assert_eq!(marked.workspaces[&recorder.workspace].steps[&1], snapshot);
+    assert_eq!(facts::decode(&facts::encode(&[mark(true)])), Ok(vec![mark(true)]));
+    assert_eq!(facts::encode(&[mark(true)])[..2], [1, 9]);
+    let whole = recorder.store.record(|_| Ok(vec![mark(false)])).unwrap().state;
+    assert!(whole.incomplete.is_empty());
+}
+
+/// W9: where there are packs and no file that names the store, or one that names another, no store is created.
+#[test]
+fn w9_packs_without_their_format_are_no_place_for_a_store() {
+    let scratch = Scratch::new();
+    let store = open_store(&scratch.join("store"));
+    commit(&store, vec![content(b"one")], 1);
+    let format = scratch.join("store/FORMAT");
+    let other = Scratch::new();
+    open_store(&other.join("store"));
+    let theirs = std::fs::read(other.join("store/FORMAT")).unwrap();
+    for bytes in [None, Some(&theirs[..]), Some(b""), Some(b"retrograde store\nversion 1\nid 00\n")] {
+        match bytes {
+            Some(bytes) => forge(&format, bytes),
+            None => std::fs::remove_file(&format).unwrap(),
+        }
+        let disk = Arc::new(LocalDisk::open(&scratch.join("store")).unwrap());
+        let error = Store::open_or_create(disk).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.hint().is_some_and(|hint| hint.contains("retro repair")), "{error}");
+        assert_eq!(std::fs::read(&format).ok().as_deref(), bytes);
+    }
+}
+
 /// J1: facts about an unknown workspace have no effect.
 #[test]
 fn j1_facts_about_nobody_have_no_effect() {

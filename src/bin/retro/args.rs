@@ -135,7 +135,7 @@ pub(crate) enum Verb {
     Stats,
     /// Check the store, and list what is damaged and which steps and paths need it
     Verify(Verify),
-    /// Put a damaged store right, from its packs, its caches and the live folders; put aside what cannot be used
+    /// Put a damaged store right, bring back what can be had, mark what stays lost
     Repair {
         /// Show what would be done, and do nothing
         #[arg(long)]

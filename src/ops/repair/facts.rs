@@ -3,14 +3,15 @@
 //! Three sources, each believed less than the one before: the journal, which is a checked copy of the facts; commits whose
 //! batch is damaged, of which a fact is taken only if the snapshots it names are there and agree; and snapshots that no
 //! fact names, which say themselves where and when they were taken. They get sequences that are missing, so that what came
-//! later still wins: a head stays a head.
+//! later still wins: a head stays a head. What is missing still gets a commit without facts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::pack::ObjectKind;
-use crate::format::snapshot;
+use crate::format::snapshot::{self, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::store::inspect::Inspection;
 use crate::store::{Store, for_each_object};
@@ -45,22 +46,42 @@ pub(super) fn recover(inspection: &Inspection, now: Timestamp) -> Result<Recover
         found.sources.push(format!("{} from the journal", commits(from_journal)));
     }
     let known = inspection.facts();
-    take_doubtful(inspection, &known, &mut found);
+    take_doubtful(inspection, &known, &mut found)?;
     let orphans = orphans(inspection, &known, &found)?;
     let mut line = Line::new(&known, &found.facts);
     for orphan in orphans {
         line.put(orphan, &mut found);
     }
     add_workspaces(&known, now, &mut found);
+    close_gaps(inspection, &mut found);
     Ok(found)
 }
+
+/// Puts a commit of nothing where a lost one was: that it is lost has been said, and need not be said for ever.
+fn close_gaps(inspection: &Inspection, found: &mut Recovered) {
+    let gaps = || inspection.lost_sequences.iter();
+    let missing = gaps().fold(0_u64, |sum, gap| sum.saturating_add(gap.end() - gap.start()).saturating_add(1));
+    if missing > GAPS_CLOSED_MAX {
+        found.left.push(format!("{missing} commits are missing, more than anybody could have made"));
+        return;
+    }
+    let lost = gaps().flat_map(Clone::clone).filter(|sequence| !found.facts.contains_key(sequence));
+    let lost: Vec<u64> = lost.collect();
+    if !lost.is_empty() {
+        found.sources.push(format!("{} of which nothing is known any more", commits(lost.len())));
+        found.facts.extend(lost.into_iter().map(|sequence| (sequence, Vec::new())));
+    }
+}
+
+/// Some 25 bytes each.
+const GAPS_CLOSED_MAX: u64 = 1_000_000;
 
 fn commits(count: usize) -> String {
     if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") }
 }
 
 /// Facts of commits whose batch does not match its hash.
-fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &mut Recovered) {
+fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &mut Recovered) -> Result<()> {
     let stretches = inspection.packs.iter().flat_map(|pack| pack.damaged.iter().chain(&pack.tail));
     let last = known.keys().next_back().copied().unwrap_or(0);
     let mut count = 0;
@@ -71,7 +92,13 @@ fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, foun
             continue;
         }
         let Ok(mut facts) = facts::decode(&commit.facts) else { continue };
-        facts.retain(|fact| is_backed(&inspection.store, fact));
+        let mut backed = Vec::new();
+        for fact in facts.drain(..) {
+            if is_backed(&inspection.store, &fact)? {
+                backed.push(fact);
+            }
+        }
+        let facts = backed;
         if !facts.is_empty() {
             found.facts.insert(commit.sequence, facts);
             count += 1;
@@ -80,26 +107,41 @@ fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, foun
     if count > 0 {
         found.sources.push(format!("{} from damaged batches", commits(count)));
     }
+    Ok(())
 }
 
 /// Whether what a fact names is there and agrees. One that takes something away is never believed unproven.
-fn is_backed(store: &Store, fact: &Fact) -> bool {
-    let is_there = |id: &SnapshotId| store.snapshot(*id).is_ok();
+fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
+    let is_there = |id: &SnapshotId| read(store, *id).map(|found| found.is_some());
     match fact {
-        Fact::WorkspaceAdded { .. } | Fact::WorkspaceMoved { .. } | Fact::RestoreEnded { .. } => true,
-        Fact::SnapshotTaken { workspace, snapshot, step, run } => store
-            .snapshot(*snapshot)
-            .is_ok_and(|found| (found.workspace, found.step, &found.run) == (*workspace, *step, run)),
-        Fact::RestoreBegun(restore) => is_there(&restore.target) && restore.before.iter().all(is_there),
+        Fact::WorkspaceAdded { .. } | Fact::WorkspaceMoved { .. } | Fact::RestoreEnded { .. } => Ok(true),
+        Fact::SnapshotTaken { workspace, snapshot, step, run } => {
+            let agrees = |found: &Snapshot| (found.workspace, found.step, &found.run) == (*workspace, *step, run);
+            Ok(read(store, *snapshot)?.is_some_and(|found| agrees(&found)))
+        }
+        Fact::RestoreBegun(restore) => Ok(is_there(&restore.target)?
+            && match &restore.before {
+                Some(before) => is_there(before)?,
+                None => true,
+            }),
         Fact::Tagged { snapshot: Some(snapshot), .. } | Fact::Pinned { snapshot, pinned: true, .. } => {
             is_there(snapshot)
         }
-        Fact::SnapshotIncomplete { incomplete: true, .. } => true,
+        Fact::SnapshotIncomplete { incomplete: true, .. } => Ok(true),
         Fact::Tagged { .. }
         | Fact::Pinned { .. }
         | Fact::SnapshotIncomplete { .. }
         | Fact::WorkspaceForgotten { .. }
-        | Fact::SnapshotForgotten { .. } => false,
+        | Fact::SnapshotForgotten { .. } => Ok(false),
+    }
+}
+
+/// A snapshot; none where it is damaged or missing. That the system refuses to read is no answer.
+fn read(store: &Store, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
+    match store.snapshot(id) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -117,7 +159,10 @@ fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Re
     let named_prefixes: BTreeSet<[u8; 16]> = named.iter().map(|id| id.0.prefix()).collect();
     let mut orphans = Vec::new();
     for prefix in prefixes.difference(&named_prefixes) {
-        let Ok((id, bytes)) = store.object_with(ObjectKind::Snapshot, *prefix) else { continue };
+        if !store.is_readable(ObjectKind::Snapshot, *prefix)? {
+            continue;
+        }
+        let (id, bytes) = store.object_with(ObjectKind::Snapshot, *prefix)?;
         if let Ok(snapshot) = snapshot::decode(&bytes) {
             let (workspace, step, run) = (snapshot.workspace, snapshot.step, snapshot.run);
             orphans.push(Orphan { id: SnapshotId(id), workspace, step, run });

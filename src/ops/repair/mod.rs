@@ -172,6 +172,8 @@ fn mend(
     let is_whole = more.is_empty();
     outcome.actions.extend(more);
     outcome.left.extend(recovered.left);
+    let wrong = inspection.wrong_commits.iter();
+    outcome.left.extend(wrong.map(|(file, end, detail)| format!("the commit that ends at {end} in {file}: {detail}")));
     let Some(guard) = guard else {
         inspection.believe(&recovered.facts);
         return Ok(inspection);

@@ -48,7 +48,7 @@ pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bo
     let store = &inspection.store;
     let mut walk = Walk {
         store,
-        walked: Walked { objects: known_troubles(inspection, checked), snapshots: 0 },
+        walked: Walked { objects: known_troubles(inspection, checked)?, snapshots: 0 },
         hurt: HashMap::new(),
         sound: HashSet::new(),
         long: HashMap::new(),
@@ -74,7 +74,7 @@ pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bo
 }
 
 /// Damage that the packs themselves show, whoever needs it.
-fn known_troubles(inspection: &Inspection, checked: &Checked) -> BTreeMap<Key, Trouble> {
+fn known_troubles(inspection: &Inspection, checked: &Checked) -> Result<BTreeMap<Key, Trouble>> {
     let mut troubles = BTreeMap::new();
     let trouble = |file: &str, offset: u64, detail: &str| Trouble {
         file: Some(file.to_owned()),
@@ -96,11 +96,11 @@ fn known_troubles(inspection: &Inspection, checked: &Checked) -> BTreeMap<Key, T
     troubles.retain(|(kind, prefix), _| !inspection.store.contains_prefix(*kind, *prefix));
     for bad in &checked.bad {
         // The copy that readers find may be another one.
-        let is_spare = inspection.store.object_with(bad.kind, bad.prefix).is_ok();
+        let is_spare = inspection.store.is_readable(bad.kind, bad.prefix)?;
         let found = Trouble { base: bad.base, is_spare, ..trouble(&bad.file, bad.offset, &bad.detail) };
         troubles.insert((bad.kind, bad.prefix), found);
     }
-    troubles
+    Ok(troubles)
 }
 
 /// Where a snapshot stands.

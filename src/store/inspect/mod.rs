@@ -177,7 +177,7 @@ pub fn inspect_healed(
     let mut store = Store::with_view(Arc::clone(disk), id, view);
     store.is_frozen = true;
     let mut packs = packs;
-    rescue(&store, &mut packs);
+    rescue(&store, &mut packs)?;
     let format_trouble = trouble;
     Ok(Inspection {
         store,
@@ -227,13 +227,13 @@ impl Inspection {
 }
 
 /// Sorts out which objects of damaged records can be read all the same, and hides the others.
-fn rescue(store: &Store, packs: &mut [InspectedPack]) {
+fn rescue(store: &Store, packs: &mut [InspectedPack]) -> Result<()> {
     let mut hidden = BTreeSet::new();
     for pack in packs.iter_mut() {
         for stretch in pack.damaged.iter_mut().chain(&mut pack.tail) {
             let broken = std::mem::take(&mut stretch.broken);
             for entry in broken {
-                if store.object_with(entry.kind, entry.prefix).is_ok() {
+                if store.is_readable(entry.kind, entry.prefix)? {
                     pack.rescued.push(entry);
                 } else {
                     hidden.insert((entry.kind, entry.prefix));
@@ -243,6 +243,7 @@ fn rescue(store: &Store, packs: &mut [InspectedPack]) {
         }
     }
     store.hide(&hidden);
+    Ok(())
 }
 
 impl Store {
@@ -262,6 +263,15 @@ impl Store {
             Arc::new(Pack { index, ..pack.without_index() })
         });
         self.set_view(View { packs: packs.collect(), ..View::clone(&view) });
+    }
+
+    /// Whether an object is there and what its id says. That the system refuses to read is no answer.
+    pub fn is_readable(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<bool> {
+        match self.object_with(kind, prefix) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether an object is there, by what its record says of its id.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::Inspection;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::pack::{Encoding, Member, ObjectKind};
 use crate::format::{chunk_list, snapshot, tree};
 use crate::id::Digest;
@@ -91,7 +91,9 @@ fn check_record(
 ) -> Result<Checked> {
     let mut record = pack.read_header(store.disk(), offset)?;
     let members = record.header.members.clone();
-    let wanted = |member: &Member| chosen(member.kind, &member.prefix);
+    // A member of a damaged record may be readable while another, which the store does not show, is not.
+    let wanted =
+        |member: &Member| chosen(member.kind, &member.prefix) && store.contains_prefix(member.kind, member.prefix);
     let mut checked = Checked::default();
     if !members.iter().any(wanted) {
         return Ok(checked);
@@ -105,17 +107,19 @@ fn check_record(
     let frame = match record.header.encoding {
         Encoding::Raw => Ok(record.payload().to_vec()),
         Encoding::Zstd => codec::decompress(record.payload(), raw_length).map_err(|e| (e.to_string(), None)),
-        Encoding::Delta(link) | Encoding::Splice(link) => check_delta(store, &members[0], link.base),
+        Encoding::Delta(link) | Encoding::Splice(link) => check_delta(store, &members[0], link.base)?,
     };
     match frame {
-        Err((detail, base)) => members.iter().for_each(|member| bad(member, detail.clone(), base)),
+        Err((detail, base)) => {
+            members.iter().filter(|member| wanted(member)).for_each(|member| bad(member, detail.clone(), base));
+        }
         Ok(frame) => {
             let mut rest = &frame[..];
             for member in &members {
                 let (bytes, after) = rest.split_at(rest.len().min(member.raw_length_bytes as usize));
                 rest = after;
                 if wanted(member)
-                    && let Err(detail) = check_bytes(store, member, bytes)
+                    && let Some(detail) = check_bytes(store, member, bytes)?
                 {
                     bad(member, detail, None);
                 }
@@ -127,43 +131,69 @@ fn check_record(
     Ok(checked)
 }
 
-/// The bytes of a delta, or what is wrong with it, and the base if it is that.
-fn check_delta(
-    store: &Store,
-    member: &Member,
-    base: [u8; 16],
-) -> std::result::Result<Vec<u8>, (String, Option<[u8; 16]>)> {
-    store.decode(member.kind, member.prefix).map(|bytes| bytes.to_vec()).map_err(|error| {
-        let is_base = store.decode(member.kind, base).is_err();
-        if is_base { ("its base cannot be read".to_owned(), Some(base)) } else { (error.to_string(), None) }
-    })
+/// Bytes, or what is wrong with them, and the base if it is that.
+type Decoded = std::result::Result<Vec<u8>, (String, Option<[u8; 16]>)>;
+
+fn check_delta(store: &Store, member: &Member, base: [u8; 16]) -> Result<Decoded> {
+    match store.decode(member.kind, member.prefix) {
+        Ok(bytes) => Ok(Ok(bytes.to_vec())),
+        Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+        Err(error) => {
+            let is_base = !store.is_decodable(member.kind, base)?;
+            Ok(Err(if is_base {
+                ("its base cannot be read".to_owned(), Some(base))
+            } else {
+                (error.to_string(), None)
+            }))
+        }
+    }
+}
+
+impl Store {
+    fn is_decodable(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<bool> {
+        match self.decode(kind, prefix) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Compares decoded bytes with the id, and decodes what they say.
-fn check_bytes(store: &Store, member: &Member, bytes: &[u8]) -> std::result::Result<(), String> {
-    let problem = |e: crate::format::Malformed| e.to_string();
+fn check_bytes(store: &Store, member: &Member, bytes: &[u8]) -> Result<Option<String>> {
     let id = match member.kind {
         ObjectKind::Content => Digest::of(bytes),
         ObjectKind::Tree => {
-            tree::decode(bytes).map_err(problem)?;
+            if let Err(malformed) = tree::decode(bytes) {
+                return Ok(Some(malformed.to_string()));
+            }
             tree::tree_id(bytes).0
         }
         ObjectKind::Snapshot => {
-            snapshot::decode(bytes).map_err(problem)?;
+            if let Err(malformed) = snapshot::decode(bytes) {
+                return Ok(Some(malformed.to_string()));
+            }
             snapshot::snapshot_id(bytes).0
         }
         ObjectKind::ChunkList => {
             let mut whole = blake3::Hasher::new();
-            for chunk in chunk_list::decode(bytes).map_err(problem)? {
-                // A chunk that cannot be read is found as such; here it says nothing about the list.
-                let Ok(piece) = store.object(ObjectKind::Content, &chunk.id.0) else { return Ok(()) };
+            let chunks = match chunk_list::decode(bytes) {
+                Ok(chunks) => chunks,
+                Err(malformed) => return Ok(Some(malformed.to_string())),
+            };
+            for chunk in chunks {
+                let piece = match store.object(ObjectKind::Content, &chunk.id.0) {
+                    // A chunk that cannot be read is found as such; here it says nothing about the list.
+                    Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
+                    piece => piece?,
+                };
                 if piece.len() as u64 != u64::from(chunk.length_bytes) {
-                    return Err("a chunk has another length than the list says".to_owned());
+                    return Ok(Some("a chunk has another length than the list says".to_owned()));
                 }
                 whole.update(&piece);
             }
             Digest(*whole.finalize().as_bytes())
         }
     };
-    if id.prefix() == member.prefix { Ok(()) } else { Err(format!("its bytes have the id {id}")) }
+    Ok((id.prefix() != member.prefix).then(|| format!("its bytes have the id {id}")))
 }

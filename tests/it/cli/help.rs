@@ -82,6 +82,8 @@ const HELP: &str = r#"
         |
         | The store and the program:
         |   stats        Say what the store holds and what it costs
+        |   verify       Check the store, and list what is damaged and which steps and paths need it
+        |   repair       Put a damaged store right, bring back what can be had, mark what stays lost
         |   workspace    List, forget or move recorded folders
         |   completions  Print a completion script
         |   help         Explain a verb, or the JSON output with `help json`
@@ -106,7 +108,7 @@ const HELP: &str = r#"
         |
         | Exit codes:
         |   0    done
-        |   1    the answer is no (diff --exit-code found changes)
+        |   1    the answer is no (diff --exit-code: changes, verify: damage, repair: not all of it)
         |   2    the command line makes no sense
         |   3    no such snapshot, path, folder or store
         |   4    the name is taken

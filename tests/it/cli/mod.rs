@@ -16,6 +16,7 @@ mod init;
 mod killed;
 mod log;
 mod ls;
+mod repair;
 mod restore;
 mod show;
 mod snap;
@@ -23,6 +24,7 @@ mod stats;
 mod status;
 mod tag;
 mod undo;
+mod verify;
 mod workspace;
 
 use std::ffi::OsStr;

@@ -24,6 +24,8 @@ use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::Fact;
 use retrograde::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES, commit_is_intact, decode_commit, decode_record};
 use retrograde::id::{Digest, SnapshotId, StoreId};
+use retrograde::ops::verify::{Affected, Finding, Level, Part, VerifyOptions, verify};
+use retrograde::progress::Silent;
 use retrograde::store::{Final, NewObject, State, Store, for_each_object};
 use retrograde::time::Timestamp;
 
@@ -315,6 +317,7 @@ impl Lab<'_> {
         let what = || format!("{}: {}", self.scenario.name, what());
         let store = Store::open_or_create(Arc::new(disk.clone())).unwrap_or_else(|error| panic!("{}: {error}", what()));
         assert_eq!(store.damage(), Vec::<String>::new(), "{}", what());
+        expect_no_findings(disk, &what);
         let state = store.state();
         let (milestones, at) = histories.iter().find_map(|history| history.find(&state)).unwrap_or_else(|| {
             let allowed: Vec<_> = histories.iter().map(|history| &history.allowed).collect();
@@ -436,6 +439,28 @@ impl StoredObject {
     fn again(&self) -> NewObject {
         NewObject { kind: self.kind, id: self.id, bytes: self.bytes.to_vec(), previous: None }
     }
+}
+
+/// What a crash leaves is no damage: verify says so, too. Long packs are passed over, as below.
+pub(crate) fn expect_no_findings(disk: &MemoryDisk, what: &dyn Fn() -> String) {
+    let names = disk.list("packs").expect("nothing fails");
+    let length = |name: &String| disk.open(&format!("packs/{name}")).and_then(|file| file.length());
+    if names.iter().any(|name| length(name).expect("nothing fails") > GAPLESS_LENGTH_MAX_BYTES) {
+        return;
+    }
+    let found = verify_on(disk).unwrap_or_else(|error| panic!("{}: verify: {error}", what()));
+    assert!(found.is_empty(), "{}: verify: {found:?}", what());
+}
+
+/// Findings, but for tags of the tests that name no snapshot.
+pub(crate) fn verify_on(disk: &MemoryDisk) -> Result<Vec<Finding>> {
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let mut findings = verify(&shared, &VerifyOptions { level: Level::Full, progress: &Silent })?.findings;
+    findings.retain(|finding| {
+        let is_tag = |affected: &Affected| affected.workspace.is_none() && affected.part == Part::Snapshot;
+        finding.affects.is_empty() || !finding.affects.iter().all(is_tag)
+    });
+    Ok(findings)
 }
 
 /// Where a pack is not a row of intact batches. Long packs are passed over: their batches are hashed when objects in them

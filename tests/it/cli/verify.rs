@@ -1,0 +1,130 @@
+//! `retro verify`.
+
+use super::Cli;
+
+/// A store with six steps; `kept` never changes, `edited` at every step, so that its versions rest on each other.
+pub(super) fn recorded() -> Cli {
+    let cli = Cli::new();
+    cli.write("dir/kept", &noise(1, 3_000));
+    for step in 1..=6 {
+        let text: String =
+            (0..300).map(|line| format!("line {line} {}\n", if line == step { step } else { 0 })).collect();
+        cli.write("edited", text.as_bytes());
+        cli.run(&["snap"]).expect(0);
+    }
+    cli
+}
+
+/// Bytes that nothing compresses: as they are, they are in the pack.
+pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+/// Overwrites bytes of the pack that are part of some noise.
+#[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
+pub(super) fn hurt(cli: &Cli, noise: &[u8]) {
+    let path = cli.store.join("packs/000001.pack");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(64).position(|window| window == &noise[1_000..1_064]).expect("it is stored as it is");
+    bytes[at..at + 64].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn a_store_that_is_whole_is_said_to_be() {
+    let cli = recorded();
+    for line in ["verify", "verify --quick", "verify --sample 20% --seed 5"] {
+        let text = String::from_utf8(cli.run(&line.split(' ').collect::<Vec<_>>()).expect(0).stdout.clone()).unwrap();
+        assert!(text.starts_with("checked 1 pack ("), "{text}");
+        assert!(text.contains(", 6 snapshots  ") && text.ends_with("no damage\n"), "{text}");
+    }
+    cli.check("verify -q", "");
+    let sums = &cli.json("verify --json")[0];
+    assert_eq!((&sums["findings"], &sums["snapshots"]), (&0.into(), &6.into()));
+    assert_eq!(sums["decoded_objects"], sums["objects"]);
+    let quick = &cli.json("verify --quick --json")[0];
+    assert_eq!((&quick["decoded_objects"], &quick["objects"]), (&0.into(), &sums["objects"]));
+}
+
+#[test]
+fn damage_is_listed_with_every_step_and_path_that_needs_it() {
+    let cli = recorded();
+    hurt(&cli, &noise(1, 3_000));
+    let ran = cli.run(&["verify"]);
+    let text = String::from_utf8(ran.expect(1).stdout.clone()).unwrap();
+    let id = blake3::hash(&noise(1, 3_000)).to_hex();
+    let block =
+        text.split("damaged  ").find(|block| block.starts_with(&format!("content {id}"))).expect("it is listed");
+    assert!(block.contains("packs/000001.pack at offset "), "{block}");
+    assert!(block.contains("s1-s6 ") && block.contains(" dir/kept\n"), "{block}");
+    assert!(text.contains("`retro repair --dry-run` shows what can be done"), "{text}");
+    let ran = cli.run(&["verify", "--json"]);
+    let lines: Vec<serde_json::Value> = String::from_utf8_lossy(&ran.expect(1).stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let finding = lines.iter().find(|line| line["id"] == id.as_str()).expect("it is listed");
+    assert_eq!((&finding["finding"], &finding["object"]), (&"object".into(), &"content".into()));
+    let affects = finding["affects"].as_array().unwrap();
+    assert_eq!(affects.len(), 6);
+    assert!(
+        affects.iter().all(|one| one["path"] == "dir/kept" && one["part"] == "path" && one["snapshot"].is_string())
+    );
+    assert_eq!(lines.last().unwrap()["findings"], lines.len() - 1);
+}
+
+#[test]
+fn what_a_killed_writer_leaves_and_missing_caches_are_notes() {
+    let cli = recorded();
+    for cache in ["journal", "packs/000001.idx"] {
+        cli.remove(cli.store.join(cache));
+    }
+    let pack = cli.store.join("packs/000001.pack");
+    cli.write(&pack, &[std::fs::read(&pack).unwrap(), b"half a record".to_vec()].concat());
+    let text = String::from_utf8(cli.run(&["verify"]).expect(0).stdout.clone()).unwrap();
+    let notes: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("note     ")).collect();
+    assert_eq!(notes.len(), 3, "{text}");
+    assert!(notes.iter().any(|note| note.starts_with("journal: there is none")), "{text}");
+    assert!(
+        notes.iter().any(|note| note.contains("13 bytes from offset") && note.contains("never committed")),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_index_that_would_be_believed_is_a_finding() {
+    let cli = recorded();
+    let index = cli.store.join("packs/000001.idx");
+    // One that is written whole is sorted: it is looked up in place, not read.
+    cli.remove(&index);
+    cli.write("more", b"");
+    cli.run(&["snap"]).expect(0);
+    let mut bytes = std::fs::read(&index).unwrap();
+    bytes[90] ^= 1;
+    cli.write(&index, &bytes);
+    let text = String::from_utf8(cli.run(&["verify"]).expect(1).stdout.clone()).unwrap();
+    assert!(
+        text.starts_with("wrong    packs/000001.idx\n         its entries do not match their checksum\n"),
+        "{text}"
+    );
+    cli.run(&["repair"]).expect(0);
+    cli.run(&["verify"]).expect(0);
+}
+
+#[test]
+fn a_share_must_be_one() {
+    let cli = Cli::new();
+    let text = String::from_utf8(cli.run(&["verify", "--sample", "101%"]).expect(2).stderr.clone()).unwrap();
+    assert!(text.contains("a share is written like 5% or 0.25%, up to 100%"), "{text}");
+    cli.run(&["verify", "--quick", "--sample", "5%"]).expect(2);
+    cli.check(
+        "verify",
+        "
+        | ! error: open store $STORE: there is no store here
+        | ! hint: `retro snap` in a folder creates it; --store or RETRO_STORE name another
+        | exit 3
+    ",
+    );
+}

@@ -1,0 +1,144 @@
+//! Repairs that are interrupted: whatever was done of one, the next one finishes it, and nothing that the first would have
+//! kept is lost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
+use retrograde::disk::{Disk, read_all};
+use retrograde::error::Result;
+use retrograde::format::pack::ObjectKind;
+use retrograde::ops::repair::{RepairOptions, RepairOutcome, repair};
+use retrograde::progress::Silent;
+use retrograde::store::{State, Store, for_each_object};
+use retrograde::time::Timestamp;
+
+use super::harness::{commit, content, noise, tag, verify_on};
+use super::{report, step};
+
+/// What is in a store: its state, and its objects.
+type Kept = (State, BTreeMap<(ObjectKind, [u8; 16]), Vec<u8>>);
+
+#[test]
+fn turning_a_bit_back() {
+    try_repair("turning a bit back", 100, |disk| flip(disk, "packs/000001.pack", 900));
+}
+
+#[test]
+fn writing_a_pack_anew() {
+    try_repair("writing a pack anew", 300, |disk| overwrite(disk, "packs/000001.pack", 400, &[0; 700]));
+}
+
+#[test]
+fn writing_a_pack_anew_without_caches() {
+    try_repair("writing a pack anew without caches", 300, |disk| {
+        overwrite(disk, "packs/000001.pack", 400, &[0; 700]);
+        disk.remove("journal").unwrap();
+        disk.remove("packs/000001.idx").unwrap();
+    });
+}
+
+#[test]
+fn putting_a_file_of_another_store_aside() {
+    try_repair("putting a file aside", 60, |disk| {
+        let other = MemoryDisk::new(2);
+        let store = Store::open_or_create(Arc::new(other.clone())).unwrap();
+        commit(&store, vec![content(b"theirs", None)], vec![tag(1)]).unwrap();
+        disk.write("packs/000002.pack", 0, &read_all(&other, "packs/000001.pack").unwrap()).unwrap();
+    });
+}
+
+#[test]
+fn writing_format_and_facts_again() {
+    try_repair("writing FORMAT and facts again", 200, |disk| {
+        disk.remove("FORMAT").unwrap();
+        let length = read_all(disk, "packs/000001.pack").unwrap().len() as u64;
+        disk.truncate("packs/000001.pack", length - 500).unwrap();
+    });
+}
+
+fn flip(disk: &MemoryDisk, name: &str, at: usize) {
+    let bytes = read_all(disk, name).unwrap();
+    overwrite(disk, name, at, &[bytes[at] ^ 4]);
+}
+
+fn overwrite(disk: &MemoryDisk, name: &str, at: usize, bytes: &[u8]) {
+    disk.write(name, at as u64, bytes).unwrap();
+}
+
+/// Interrupts a repair after every change, and half-way through every write, and lets every call fail.
+fn try_repair(name: &str, states_min: usize, damage: impl Fn(&MemoryDisk)) {
+    let prepared = MemoryDisk::new(1);
+    let store = Store::open_or_create(Arc::new(prepared.clone())).unwrap();
+    for number in 0..4 {
+        commit(&store, step(number), vec![tag(number)]).unwrap();
+        commit(&store, vec![content(&noise(number + 50, 400), None)], vec![tag(number + 10)]).unwrap();
+    }
+    drop(store);
+    damage(&prepared);
+    prepared.settle();
+    let finished = prepared.killed_after(0);
+    let outcome = run(&finished).unwrap();
+    assert!(!outcome.actions.is_empty() && verify_on(&finished).unwrap().is_empty(), "{name}: {outcome:?}");
+    let wanted = kept(&finished);
+    let mut count = 0;
+    let mut go_on = |disk: &MemoryDisk, what: &dyn Fn() -> String| {
+        run(disk).unwrap_or_else(|error| panic!("{name}: {}: {error}", what()));
+        let findings = verify_on(disk).unwrap();
+        assert!(findings.is_empty(), "{name}: {}: {findings:?}", what());
+        let found = kept(disk);
+        assert!(found.0 == wanted.0, "{name}: {}: another state", what());
+        let lost = wanted.1.iter().find(|(key, bytes)| found.1.get(*key) != Some(*bytes));
+        assert!(lost.is_none(), "{name}: {}: lost {:?}", what(), lost.map(|(key, _)| key));
+        assert!(disk.list("tmp").unwrap().len() <= 1, "{name}: {}: strays", what());
+        let again = run(disk).unwrap();
+        assert!(again.actions.is_empty(), "{name}: {}: again {:?}", what(), again.actions);
+        count += 1;
+    };
+    for changes in 0..=finished.change_count() {
+        for loss in finished.power_losses(changes, changes as u64, 12) {
+            let before = finished.describe_change(changes);
+            go_on(&loss.disk, &|| format!("power loss before {before}: {}", loss.lost));
+        }
+        for disk in [Some(finished.killed_after(changes)), finished.killed_during(changes)].into_iter().flatten() {
+            go_on(&disk, &|| format!("kill before {}", finished.describe_change(changes)));
+        }
+    }
+    for kind in [FaultKind::Io, FaultKind::NoSpace, FaultKind::ShortWrite] {
+        for at_call in 0.. {
+            let disk = prepared.killed_after(0);
+            let fault = Fault { at_call, kind, is_lasting: false };
+            disk.set_fault(Some(fault));
+            let done = run(&disk);
+            if disk.call_count() <= at_call {
+                break;
+            }
+            let struck = disk.strike_count() > 0;
+            disk.set_fault(None);
+            if let Err(error) = &done {
+                assert!(error.to_string().contains("/memory"), "{name}: {fault:?}: {error:?}");
+            }
+            if struck {
+                go_on(&disk, &|| format!("{fault:?}"));
+            }
+        }
+    }
+    report(name, count, states_min);
+}
+
+fn run(disk: &MemoryDisk) -> Result<RepairOutcome> {
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    repair(&shared, &RepairOptions { dry_run: false, store_root: None, now: Timestamp(9), progress: &Silent })
+}
+
+fn kept(disk: &MemoryDisk) -> Kept {
+    let store = Store::open(Arc::new(disk.clone())).unwrap();
+    let mut names = Vec::new();
+    for_each_object(&store, |object| names.push((object.kind, object.prefix))).unwrap();
+    let objects = names.into_iter().map(|key| (key, store.object_with(key.0, key.1).unwrap().1.to_vec()));
+    let mut state = (*store.state()).clone();
+    // What a repair says about snapshots that never were is the tests' own doing.
+    state.incomplete.clear();
+    state.sequence = 0;
+    (state, objects.collect())
+}
