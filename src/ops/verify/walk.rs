@@ -40,8 +40,11 @@ pub(super) struct Trouble {
     pub(super) base: Option<[u8; 16]>,
     /// There is another copy, which is whole.
     pub(super) is_spare: bool,
-    needed: BTreeMap<(Option<WorkspaceId>, Option<SnapshotId>, Part), Vec<RangeInclusive<u64>>>,
+    needed: BTreeMap<Need, Vec<RangeInclusive<u64>>>,
 }
+
+/// Who needs an object, and where: a workspace, or a snapshot that is no step of any.
+type Need = (Option<WorkspaceId>, Option<SnapshotId>, Part);
 
 /// Walks all snapshots that have a name.
 pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bool) -> Result<Walked> {
@@ -363,7 +366,7 @@ impl Frame {
 impl Trouble {
     /// The snapshots and paths that need it.
     pub(super) fn affects(&self) -> Vec<Affected> {
-        let affected = |((workspace, snapshot, part), steps): (&(_, _, Part), &Vec<RangeInclusive<u64>>)| Affected {
+        let affected = |((workspace, snapshot, part), steps): (&Need, &Vec<RangeInclusive<u64>>)| Affected {
             workspace: *workspace,
             part: part.clone(),
             steps: steps.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Read;
+use super::packs::Read;
 use crate::disk::{Disk, read_start};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};

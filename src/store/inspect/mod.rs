@@ -3,6 +3,7 @@
 //! ```text
 //! identity   which store this is, where FORMAT does not say
 //! caches     indexes and journal compared with what the packs hold
+//! packs      every pack read from end to end, and what can be had of it
 //! objects    every object decoded and compared with its id
 //! ```
 //!
@@ -16,28 +17,25 @@
 mod caches;
 mod identity;
 mod objects;
+mod packs;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
+use super::Store;
 use super::heal::Flips;
-use super::index::PackIndex;
-use super::pack::{Pack, index_name, pack_name, pack_number};
-use super::recover::{Recovered, RecoveredCommit, Stretch};
+use super::pack::{Pack, pack_name, pack_number};
+use super::recover::{RecoveredCommit, Stretch};
 use super::state::State;
 use super::view::{JournalPlace, View};
-use super::{LOCK, Store};
-use crate::disk::{Disk, LockGuard, LockMode};
-use crate::error::{ErrorKind, Result};
+use crate::disk::{Disk, LockGuard};
+use crate::error::Result;
 use crate::format::facts::{self, Fact};
 use crate::format::index::IndexEntry;
-use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
-use crate::id::{Digest, StoreId};
-use crate::limits::PACK_LENGTH_MAX_BYTES;
+use crate::format::pack::ObjectKind;
 pub use objects::{BadObject, Checked, check_objects};
+use packs::Known;
 
 /// Everything found.
 #[derive(Debug)]
@@ -121,22 +119,12 @@ pub fn inspect_healed(
     let numbers: Vec<u32> = disk.list("packs")?.iter().filter_map(|name| pack_number(name)).collect();
     let last_number = numbers.last().copied().unwrap_or(0).max(journal.place.pack);
     let known = Known { last_number, place: journal.place, depth, is_locked: lock.is_some(), flips };
-    let read: Vec<(u32, Result<Read>)> =
-        numbers.par_iter().map(|number| (*number, read_pack(&**disk, id, *number, &known))).collect();
-    let mut unusable = Vec::new();
-    let mut reads = Vec::new();
-    for (number, read) in read {
-        match read {
-            Ok(read) => reads.push(read),
-            Err(error) if error.kind() == ErrorKind::Corrupt => unusable.push((pack_name(number), error.to_string())),
-            Err(error) => return Err(error),
-        }
-    }
+    let (mut reads, unusable) = packs::read_packs(&**disk, id, &numbers, &known)?;
     let mut notes = Vec::new();
     let mut stale_caches = Vec::new();
     let mut wrong_caches = caches::compare_indexes(&**disk, &mut reads, &mut stale_caches)?;
     let mut wrong_commits = Vec::new();
-    let commits = commits_of(&reads, &mut wrong_commits);
+    let commits = packs::commits_of(&reads, &mut wrong_commits);
     wrong_caches.extend(caches::compare_journal(&journal, &commits, &mut stale_caches));
     let mut all: BTreeMap<u64, Vec<Fact>> = BTreeMap::new();
     for (sequence, (number, commit)) in &commits {
@@ -177,7 +165,7 @@ pub fn inspect_healed(
     let mut store = Store::with_view(Arc::clone(disk), id, view);
     store.is_frozen = true;
     let mut packs = packs;
-    rescue(&store, &mut packs)?;
+    packs::rescue(&store, &mut packs)?;
     let format_trouble = trouble;
     Ok(Inspection {
         store,
@@ -226,66 +214,6 @@ impl Inspection {
     }
 }
 
-/// Sorts out which objects of damaged records can be read all the same, and hides the others.
-fn rescue(store: &Store, packs: &mut [InspectedPack]) -> Result<()> {
-    let mut hidden = BTreeSet::new();
-    for pack in packs.iter_mut() {
-        for stretch in pack.damaged.iter_mut().chain(&mut pack.tail) {
-            let broken = std::mem::take(&mut stretch.broken);
-            for entry in broken {
-                if store.is_readable(entry.kind, entry.prefix)? {
-                    pack.rescued.push(entry);
-                } else {
-                    hidden.insert((entry.kind, entry.prefix));
-                    stretch.broken.push(entry);
-                }
-            }
-        }
-    }
-    store.hide(&hidden);
-    Ok(())
-}
-
-impl Store {
-    /// Shows these objects no more, in a store that was put together by an inspection: what cannot be read is as good as
-    /// missing, and may be stored again.
-    pub fn hide(&self, hidden: &BTreeSet<(ObjectKind, [u8; 16])>) {
-        assert!(self.is_frozen, "a living store shows what its packs hold");
-        if hidden.is_empty() {
-            return;
-        }
-        let view = self.view();
-        let packs = view.packs.iter().map(|pack| {
-            let mut entries = pack.index.entries();
-            entries.retain(|entry| !hidden.contains(&(entry.kind, entry.prefix)));
-            let mut index = PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64);
-            index.extend(&entries, pack.index.end());
-            Arc::new(Pack { index, ..pack.without_index() })
-        });
-        self.set_view(View { packs: packs.collect(), ..View::clone(&view) });
-    }
-
-    /// Whether an object is there and what its id says. That the system refuses to read is no answer.
-    pub fn is_readable(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<bool> {
-        match self.object_with(kind, prefix) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether an object is there, by what its record says of its id.
-    pub fn contains_prefix(&self, kind: ObjectKind, prefix: [u8; 16]) -> bool {
-        self.view().find(&prefix, &[kind]).is_some()
-    }
-
-    /// The pack an object is in, and where its record begins.
-    pub fn place_of(&self, kind: ObjectKind, id: &Digest) -> Option<(String, u64)> {
-        let view = self.view();
-        view.find(&id.prefix(), &[kind]).map(|(pack, entry)| (pack_name(pack.number), u64::from(entry.offset)))
-    }
-}
-
 impl InspectedPack {
     fn torn_note(&self) -> Option<String> {
         let Range { start, end } = self.torn.clone()?;
@@ -299,105 +227,6 @@ impl InspectedPack {
         };
         Some(format!("{file}: {length} bytes from offset {start} {why}"))
     }
-}
-
-/// A pack that was read from its first byte to its last.
-struct Read {
-    facts: InspectedPack,
-    /// Knows its objects from its own bytes.
-    pack: Pack,
-    /// What its index file says.
-    saved: PackIndex,
-}
-
-/// What is known before packs are read.
-struct Known<'a> {
-    last_number: u32,
-    place: JournalPlace,
-    depth: Depth,
-    is_locked: bool,
-    flips: &'a Flips,
-}
-
-/// Reads one pack. Where it seems damaged and may still grow, it is read once more while nobody writes: a writer that cut
-/// a torn tail meanwhile leaves a reader with half of one and half of the other.
-fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) -> Result<Read> {
-    let read = read_pack_once(disk, id, number, known)?;
-    if number < known.last_number || known.is_locked || read.facts.damaged.is_empty() {
-        return Ok(read);
-    }
-    // A store that cannot be locked cannot be written by us, and perhaps by nobody.
-    let _guard = disk.lock(LOCK, LockMode::Shared).ok();
-    read_pack_once(disk, id, number, known)
-}
-
-fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) -> Result<Read> {
-    let mut pack = match known.flips.get(&number) {
-        Some(flips) => Pack::open_healed(disk, id, number, flips)?,
-        None => Pack::open(disk, id, number)?,
-    };
-    let first = PACK_HEADER_LENGTH_BYTES as u64;
-    let length = pack.file.length()?;
-    let scanned = length.min(PACK_LENGTH_MAX_BYTES);
-    let told = [(known.place.pack, known.place.pack_end), (known.place.mark.pack, known.place.mark.pack_end)];
-    let journaled = told.iter().filter(|(pack, _)| *pack == number).map(|(_, end)| *end).max().unwrap_or(first);
-    let known_end = if number < known.last_number { scanned } else { pack.settled_end.max(journaled).min(scanned) };
-    let found = pack.recover_with(first, known_end, known.depth == Depth::Hashes)?;
-    pack.index = PackIndex::empty(first);
-    // Also one that covers more than there is: it knows what was cut off.
-    let saved = disk.map(&index_name(number)).ok().and_then(|bytes| PackIndex::open(bytes, id, pack.nonce));
-    let saved = saved.unwrap_or_else(|| PackIndex::empty(first));
-    pack.index.take_in(&found, first);
-    for stretch in found.damaged.iter().chain(&found.tail) {
-        // Whether they can be read is found out when all packs are there: `rescue`.
-        pack.index.extend(&stretch.broken, stretch.place.start);
-    }
-    if let Some(tail) = &found.tail {
-        pack.index.extend(&tail.salvaged, tail.place.start);
-    }
-    let file = pack_name(number);
-    let torn = (found.end < length && length > first).then_some(found.end..length);
-    let known_length = (journaled > length).then_some(journaled);
-    let is_headless = pack.is_headless;
-    let Recovered { commits, damaged, tail, .. } = found;
-    let batches = commits.iter().map(|commit| (commit.start..commit.end, commit.sequence)).collect();
-    let mut commits = commits;
-    commits.retain(|commit| commit.sequence > 0);
-    commits.iter_mut().for_each(|commit| commit.entries = Vec::new());
-    let facts = InspectedPack {
-        number,
-        file,
-        length_bytes: length,
-        is_headless,
-        batches,
-        damaged,
-        torn,
-        tail,
-        rescued: Vec::new(),
-        known_length_bytes: known_length,
-        lost: Vec::new(),
-        commits,
-    };
-    Ok(Read { facts, pack, saved })
-}
-
-/// Commits with facts by sequence. Of two that claim one sequence the first counts, as it does for readers.
-fn commits_of(reads: &[Read], wrong: &mut Vec<(String, u64, String)>) -> BTreeMap<u64, (u32, RecoveredCommit)> {
-    let mut commits: BTreeMap<u64, (u32, RecoveredCommit)> = BTreeMap::new();
-    for read in reads {
-        for commit in &read.facts.commits {
-            match commits.get(&commit.sequence) {
-                Some((number, other)) if other.facts != commit.facts => {
-                    let detail =
-                        format!("commit {} is also in {}, with other facts", commit.sequence, pack_name(*number));
-                    wrong.push((read.facts.file.clone(), commit.end, detail));
-                }
-                Some(_) => {}
-                None => drop(commits.insert(commit.sequence, (read.facts.number, commit.clone()))),
-            }
-        }
-    }
-    commits
 }
 
 fn fold(all: &BTreeMap<u64, Vec<Fact>>) -> State {
