@@ -86,6 +86,8 @@ impl View {
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
                     damaged.push(error)
                 }
+                // A repair has just put it aside. One that is lost was not listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }

@@ -14,6 +14,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
 
 mod fixture;
+mod live;
 
 use std::path::Path;
 use std::sync::Mutex;

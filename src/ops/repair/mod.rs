@@ -128,14 +128,22 @@ pub fn repair(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<Repai
     let mut inspection = mend(disk, guard, options, &mut outcome)?;
     let mut lost = lost_objects(&inspection, options)?;
     let mut met = BTreeSet::new();
-    if !lost.objects.is_empty() {
+    let mut searched = BTreeSet::new();
+    // A folder that is there again shows what else is missing below it.
+    while lost.objects.iter().any(|key| searched.insert(*key)) {
+        searched.extend(lost.objects.iter().copied());
         inspection.store.hide(&lost.objects);
         met = bring_back(&inspection, &lost.objects, options, &mut outcome)?;
-        if !options.dry_run {
-            drop_stat_caches(&**disk)?;
-            inspection = give_up(disk, options, &mut outcome)?;
-            lost = lost_objects(&inspection, options)?;
+        if options.dry_run || met.is_empty() {
+            break;
         }
+        inspection = inspect(disk, Depth::Hashes, None)?;
+        lost = lost_objects(&inspection, options)?;
+    }
+    if !options.dry_run && !searched.is_empty() {
+        drop_stat_caches(&**disk)?;
+        inspection = give_up(disk, options, &mut outcome)?;
+        lost = lost_objects(&inspection, options)?;
     }
     let state = inspection.store.state();
     let marks = marks(&state, &lost.incomplete(&met, options.dry_run));
@@ -266,11 +274,13 @@ fn bring_back(
     let searched = live::search(&inspection.store, &search)?;
     outcome.left.extend(searched.skipped.into_iter().map(|why| format!("a folder was not searched: {why}")));
     if !searched.met.is_empty() {
-        let mut objects: BTreeMap<ObjectKind, u64> = BTreeMap::new();
-        for (kind, _) in &searched.met {
-            *objects.entry(*kind).or_default() += 1;
+        if !outcome.actions.iter().any(|action| matches!(action, Action::Reimport { .. })) {
+            outcome.actions.push(Action::Reimport { objects: BTreeMap::new() });
         }
-        outcome.actions.push(Action::Reimport { objects });
+        for action in &mut outcome.actions {
+            let Action::Reimport { objects } = action else { continue };
+            searched.met.iter().for_each(|(kind, _)| *objects.entry(*kind).or_default() += 1);
+        }
     }
     Ok(searched.met)
 }

@@ -171,6 +171,13 @@ impl Given {
 }
 
 impl Fixture {
+    /// An empty folder and no store yet; the folder that holds both goes away with the second.
+    pub(super) fn empty() -> (Self, Scratch) {
+        let top = Scratch::new();
+        let path = std::fs::canonicalize(top.path()).unwrap();
+        (Self::at(&path, Scratch::new()), top)
+    }
+
     fn at(top: &Path, scratch: Scratch) -> Self {
         std::fs::create_dir_all(top.join("ws")).unwrap();
         Self { scratch, store: top.join("store"), workspace: top.join("ws"), runs: AtomicUsize::new(0) }
