@@ -177,6 +177,15 @@ impl Store {
         Ok(true)
     }
 
+    /// Whether something was looked for in this view already, and nobody has written since: what was missing then is
+    /// missing still.
+    fn was_searched(&self) -> bool {
+        let view = self.view();
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_as_seen = |pack: &Arc<pack::Pack>| pack.file.length().is_ok_and(|length| length == pack.index.end());
+        std::ptr::eq(checked.as_ptr(), Arc::as_ptr(&view)) && view.packs.last().is_none_or(is_as_seen)
+    }
+
     /// Nothing is written into a store that a newer version has written to.
     fn refuse_newer(&self) -> Result<()> {
         let view = self.view();

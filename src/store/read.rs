@@ -201,11 +201,13 @@ impl Store {
         if let Some(kind) = found(self) {
             return Ok(kind);
         }
-        self.refresh()?;
-        if let Some(kind) = found(self) {
-            return Ok(kind);
+        if !self.was_searched() {
+            self.refresh()?;
+            if let Some(kind) = found(self) {
+                return Ok(kind);
+            }
+            self.distrust_indexes()?;
         }
-        self.distrust_indexes()?;
         found(self).ok_or_else(|| {
             let object = format!("{} {id}", kinds.first().map_or("object", |kind| kind.word()));
             Error::corrupt("read", object, "it is not in the store")

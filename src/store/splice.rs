@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_change_that_does_not_fit_its_base_is_refused() {
-        // P8.
+        // P10.
         let base = b"0123456789";
         assert!(decode(&[], base, 10).is_err(), "no length");
         assert!(decode(&[11], base, 11).is_err(), "a beginning longer than the base");

@@ -84,7 +84,7 @@ fn a_long_chain_of_versions_is_small_and_reads_back() {
     }
 }
 
-/// P9: a snapshot names the one before, whose id stands in no bytes that a delta could copy it from but the base's own.
+/// P11: a snapshot names the one before, whose id stands in no bytes that a delta could copy it from but the base's own.
 #[test]
 fn the_id_of_the_snapshot_before_takes_no_place() {
     let folder = tempfile::tempdir().unwrap();
