@@ -115,6 +115,12 @@ pub const HEAL_LENGTH_MAX_BYTES: u64 = 96 << 20;
 /// Longest single record in a pack, in bytes: a stored chunk list is the largest thing there is.
 pub const RECORD_LENGTH_MAX_BYTES: usize = CHUNK_LIST_LENGTH_MAX_BYTES + (1 << 20);
 
+/// Highest number of a pack. Files with a higher one are no packs.
+pub const PACK_NUMBER_MAX: u32 = 999_999_999;
+
+/// Longest stat cache believed, in bytes: some ten million files.
+pub const CACHE_LENGTH_MAX_BYTES: usize = 1 << 30;
+
 /// A batch longer than this is written into packs of its own, before the lock is taken, so that others need not wait.
 pub const BATCH_INLINE_MAX_BYTES: usize = 4 << 20;
 

@@ -1,12 +1,12 @@
 //! A store in a real folder.
 //!
-//! Every file is opened relative to a handle of the store folder and never through a symlink, so that a crafted store
-//! cannot lead a reader outside. Folders are 0700 and files 0600 whatever the umask. Locks are `flock`s: the kernel
+//! Every file is reached relative to a handle of the store folder and never through a symlink, so that a crafted store
+//! cannot lead anybody outside; nor can it make anybody wait, with a FIFO in the place of a file. Folders are 0700 and files 0600 whatever the umask. Locks are `flock`s: the kernel
 //! releases them when their holder dies, so none is ever stale.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::{Bytes, Disk, FileClock, Holder, LockGuard, LockMode, StoredFile, folder_of};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A folder of the operating system.
 #[derive(Debug)]
@@ -32,6 +32,24 @@ struct LocalFile {
 const FOLDER_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
+/// Creates a folder and those above it as the umask wants them, but never such that their owner is kept out.
+pub fn create_folders(path: &Path) -> Result<()> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    for folder in missing.into_iter().rev() {
+        let fail = |e: std::io::Error| Error::io("create folder", folder, e);
+        match std::fs::create_dir(folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => continue,
+            made => made.map_err(fail)?,
+        }
+        let mode = std::fs::metadata(folder).map_err(fail)?.permissions().mode();
+        if mode & 0o700 != 0o700 {
+            std::fs::set_permissions(folder, Permissions::from_mode(mode | 0o700)).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
 impl LocalDisk {
     /// Opens a folder that is there.
     pub fn open(root: &Path) -> Result<Self> {
@@ -42,15 +60,17 @@ impl LocalDisk {
 
     /// Creates the folder (mode 0700), and those above it, where they are missing; then opens it.
     pub fn create(root: &Path) -> Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
         if !root.is_dir() {
             let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
             if let Some(parent) = parent {
-                std::fs::create_dir_all(parent).map_err(|e| Error::io("create folder", parent, e))?;
+                create_folders(parent)?;
             }
+            let fail = |e: std::io::Error| Error::io("create store folder", root, e);
             match std::fs::DirBuilder::new().mode(0o700).create(root) {
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                made => made.map_err(|e| Error::io("create store folder", root, e))?,
+                made => {
+                    made.and_then(|()| std::fs::set_permissions(root, Permissions::from_mode(0o700))).map_err(fail)?
+                }
             }
             if let Some(parent) = parent {
                 let folder = File::open(parent).map_err(|e| Error::io("open folder", parent, e))?;
@@ -70,8 +90,45 @@ impl LocalDisk {
     }
 
     fn open_with(&self, name: &str, flags: OFlags, operation: &str) -> Result<File> {
-        let fd = open_beneath(&self.handle, name, flags | OFlags::CLOEXEC);
+        let fd = open_beneath(&self.handle, name, flags | OFlags::CLOEXEC | OFlags::NONBLOCK);
         fd.map(File::from).map_err(|e| Error::io(operation, self.path(name), e))
+    }
+
+    /// Opens a file that belongs to the store: a regular one.
+    fn open_file(&self, name: &str, flags: OFlags, operation: &str) -> Result<File> {
+        let file = self.open_with(name, flags, operation)?;
+        if file.metadata().map_err(|e| Error::io(operation, self.path(name), e))?.is_file() {
+            return Ok(file);
+        }
+        Err(Error::corrupt(operation, self.display(name), "it is not a regular file"))
+    }
+
+    /// The same, made where it is missing: with mode 0600, also where the umask would leave its owner less.
+    fn open_or_create(&self, name: &str, flags: OFlags, operation: &str) -> Result<File> {
+        let fail = |e: Errno| Error::io(operation, self.path(name), e);
+        loop {
+            match self.open_file(name, flags, operation) {
+                Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => {}
+                opened => return opened,
+            }
+            let made = flags | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            match open_beneath(&self.handle, name, made) {
+                // Somebody else was faster.
+                Err(Errno::EXIST) => {}
+                made => {
+                    let file = made.map_err(fail)?;
+                    rustix::fs::fchmod(&file, FILE_MODE).map_err(fail)?;
+                    return Ok(file.into());
+                }
+            }
+        }
+    }
+
+    /// The folder that a name is in, and the last part of the name: what is renamed or removed is found like what is
+    /// opened.
+    fn parent<'n>(&self, name: &'n str, operation: &str) -> Result<(File, &'n str)> {
+        let folder = self.open_folder(folder_of(name), operation)?;
+        Ok((folder, name.rsplit_once('/').map_or(name, |(_, last)| last)))
     }
 
     fn open_folder(&self, folder: &str, operation: &str) -> Result<File> {
@@ -82,12 +139,12 @@ impl LocalDisk {
 
 impl Disk for LocalDisk {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
-        let file = self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK, "open")?;
+        let file = self.open_file(name, OFlags::RDONLY, "open")?;
         Ok(Arc::new(LocalFile { file, path: self.path(name) }))
     }
 
     fn map(&self, name: &str) -> Result<Bytes> {
-        let file = self.open_with(name, OFlags::RDONLY | OFlags::NONBLOCK, "open")?;
+        let file = self.open_file(name, OFlags::RDONLY, "open")?;
         if file.metadata().map_err(|e| Error::io("look at", self.path(name), e))?.len() == 0 {
             return Ok(Bytes::owned(Vec::new()));
         }
@@ -115,36 +172,43 @@ impl Disk for LocalDisk {
     }
 
     fn create_folder(&self, folder: &str) -> Result<()> {
-        match rustix::fs::mkdirat(&self.handle, folder, FOLDER_MODE) {
-            Err(Errno::EXIST) => Ok(()),
-            Err(Errno::NOENT) if !folder_of(folder).is_empty() => {
+        let (parent, name) = match self.parent(folder, "create folder") {
+            Err(error) if error.kind() == ErrorKind::NotFound && !folder_of(folder).is_empty() => {
                 self.create_folder(folder_of(folder))?;
-                self.create_folder(folder)
+                self.parent(folder, "create folder")?
             }
+            parent => parent?,
+        };
+        let fail = |e: Errno| Error::io("create folder", self.path(folder), e);
+        match rustix::fs::mkdirat(&parent, name, FOLDER_MODE) {
+            Err(Errno::EXIST) => Ok(()),
             made => {
-                made.map_err(|e| Error::io("create folder", self.path(folder), e))?;
-                self.sync_folder(folder_of(folder))
+                made.map_err(fail)?;
+                rustix::fs::chmodat(&parent, name, FOLDER_MODE, AtFlags::empty()).map_err(fail)?;
+                parent.sync_all().map_err(|e| Error::io("sync folder", self.path(folder_of(folder)), e))
             }
         }
     }
 
     fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<()> {
-        let file = self.open_with(name, OFlags::WRONLY | OFlags::CREATE, "write")?;
+        let file = self.open_or_create(name, OFlags::WRONLY, "write")?;
         file.write_all_at(bytes, offset).map_err(|e| Error::io("write", self.path(name), e))
     }
 
     fn truncate(&self, name: &str, length_bytes: u64) -> Result<()> {
-        let file = self.open_with(name, OFlags::WRONLY, "cut")?;
+        let file = self.open_file(name, OFlags::WRONLY, "cut")?;
         file.set_len(length_bytes).map_err(|e| Error::io("cut", self.path(name), e))
     }
 
     fn sync(&self, name: &str) -> Result<()> {
-        let file = self.open_with(name, OFlags::RDONLY, "sync")?;
+        let file = self.open_file(name, OFlags::RDONLY, "sync")?;
         file.sync_data().map_err(|e| Error::io("sync", self.path(name), e))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
-        rustix::fs::renameat(&self.handle, from, &self.handle, to).map_err(|e| Error::io("rename to", self.path(to), e))
+        let (from_folder, from) = self.parent(from, "rename")?;
+        let (to_folder, last) = self.parent(to, "rename to")?;
+        rustix::fs::renameat(&from_folder, from, &to_folder, last).map_err(|e| Error::io("rename to", self.path(to), e))
     }
 
     fn sync_folder(&self, folder: &str) -> Result<()> {
@@ -153,7 +217,11 @@ impl Disk for LocalDisk {
     }
 
     fn remove(&self, name: &str) -> Result<()> {
-        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+        let (folder, last) = match self.parent(name, "remove") {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            parent => parent?,
+        };
+        match rustix::fs::unlinkat(&folder, last, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
             done => done.map_err(|e| Error::io("remove", self.path(name), e)),
         }
@@ -162,7 +230,7 @@ impl Disk for LocalDisk {
     fn lock(&self, name: &str, mode: LockMode) -> Result<Option<LockGuard>> {
         let fail = |e: std::io::Error| Error::io("lock", self.path(name), e);
         loop {
-            let file = self.open_with(name, OFlags::RDWR | OFlags::CREATE, "lock")?;
+            let file = self.open_or_create(name, OFlags::RDWR, "lock")?;
             match mode {
                 LockMode::Shared => file.lock_shared().map_err(fail)?,
                 LockMode::Exclusive => file.lock().map_err(fail)?,
@@ -188,7 +256,7 @@ impl Disk for LocalDisk {
     fn file_clock(&self) -> Result<FileClock> {
         let name = "lock";
         let fail = |e: std::io::Error| Error::io("read the file clock with", self.path(name), e);
-        let file = self.open_with(name, OFlags::RDWR | OFlags::CREATE, "touch")?;
+        let file = self.open_or_create(name, OFlags::RDWR, "touch")?;
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let touched = rustix::fs::futimens(file.as_fd(), &Timestamps { last_access: now, last_modification: now });
         touched.map_err(|e| fail(e.into()))?;

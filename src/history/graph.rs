@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
 use crate::id::SnapshotId;
-use crate::store::{State, Store, Workspace};
+use crate::store::{Store, Workspace};
 use crate::time::Timestamp;
 
 /// One step of a walk.
@@ -21,15 +21,13 @@ pub(super) type Load<'a> = dyn Fn(SnapshotId) -> Result<Option<Arc<Snapshot>>> +
 
 /// The snapshot `from`, its first parent, the first parent of that, and so on. Ends after the first error.
 pub fn first_parents(store: &Store, from: SnapshotId) -> impl Iterator<Item = Visit> + use<'_> {
-    let state = store.state();
-    walk_first_parents(move |id| read(store, &state, id), from)
+    walk_first_parents(move |id| read(store, id), from)
 }
 
 /// The snapshot `from` and all before it through any parent, each once: of those whose child was visited, the newest
 /// comes next. Ends after the first error.
 pub fn ancestors(store: &Store, from: SnapshotId) -> impl Iterator<Item = Visit> + use<'_> {
-    let state = store.state();
-    walk_ancestors(move |id| read(store, &state, id), from)
+    walk_ancestors(move |id| read(store, id), from)
 }
 
 /// All snapshots of a workspace, the last step first. A parent has a smaller step than its child.
@@ -54,10 +52,9 @@ pub fn children<'a>(
 }
 
 /// Reads a snapshot. One that is gone is the beginning of history, unless a workspace has it as a step: then it is lost.
-pub(super) fn read(store: &Store, state: &State, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
-    let is_step = || state.snapshots().any(|(_, _, step)| step == id);
+pub(super) fn read(store: &Store, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
     match store.snapshot(id) {
-        Err(_) if !store.contains(ObjectKind::Snapshot, &id.0) && !is_step() => Ok(None),
+        Err(_) if !store.contains(ObjectKind::Snapshot, &id.0) && !store.is_step(id) => Ok(None),
         read => read.map(Some),
     }
 }

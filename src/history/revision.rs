@@ -91,7 +91,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn with<T>(context: &Context<'_>, work: impl FnOnce(&Resolver<'_>) -> Result<T>) -> Result<T> {
-        let load = |id| graph::read(context.store, context.state, id);
+        let load = |id| graph::read(context.store, id);
         work(&Resolver { load: &load, state: context.state, workspace: context.workspace, now: context.now })
     }
 

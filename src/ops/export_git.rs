@@ -13,6 +13,8 @@
 pub use super::git::trees::LeftOut;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use super::git::pack::PackWriter;
 use super::git::trees::Mapper;
 use super::git::{META_REF, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, failed, isolated, signature};
 use super::ingest::attached;
+use crate::disk::local::create_folders;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
@@ -106,12 +109,15 @@ pub fn export_git(
 
 /// Makes a repository in a folder that is empty or not there.
 fn create(folder: &Path, bare: bool) -> Result<gix::Repository> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::io("create folder", folder, e))?;
+    create_folders(folder)?;
     let mut names = std::fs::read_dir(folder).map_err(|e| Error::io("read folder", folder, e))?;
     if names.next().is_some() {
         return Err(Error::new(ErrorKind::Exists, "export to", shown(folder), "the folder is not empty")
             .with_hint("name a new folder, or an empty one"));
     }
+    // Files of the snapshots may be readable by their owner only, and those of a repository are not.
+    let private = std::fs::set_permissions(folder, Permissions::from_mode(0o700));
+    private.map_err(|e| Error::io("set mode of", folder, e))?;
     let kind = if bare { gix::create::Kind::Bare } else { gix::create::Kind::WithWorktree };
     let made = gix::ThreadSafeRepository::init_opts(folder, kind, gix::create::Options::default(), isolated());
     made.map(Into::into).map_err(|e| failed(ErrorKind::Io, "create repository", folder, e))

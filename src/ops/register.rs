@@ -31,13 +31,19 @@ pub fn resolve_folder(path: &Path) -> Result<PathBuf> {
 }
 
 /// The workspace that `folder` is, or is in; the innermost one.
-pub fn workspace_of<'a>(state: &'a State, folder: &Path) -> Option<&'a Workspace> {
-    folder.ancestors().find_map(|ancestor| state.workspace_at(ancestor.as_os_str().as_bytes()))
+///
+/// The root of the file system, the home folder and those above it are workspaces for whoever is right there, and for
+/// nobody below: they are recorded only where somebody insisted, and a store from somebody else may say that they are. In a
+/// project folder, a restore must not change everything around it.
+pub fn workspace_of<'a>(state: &'a State, folder: &Path, home: Option<&Path>) -> Option<&'a Workspace> {
+    let is_wide = |folder: &Path| folder.parent().is_none() || home.is_some_and(|home| home.starts_with(folder));
+    let mut around = folder.ancestors().filter(|ancestor| *ancestor == folder || !is_wide(ancestor));
+    around.find_map(|ancestor| state.workspace_at(ancestor.as_os_str().as_bytes()))
 }
 
-/// The workspace that `folder` is in, or an error that says what to do.
-pub fn expect_workspace(state: &State, folder: &Path) -> Result<WorkspaceId> {
-    let found = workspace_of(state, folder).map(|workspace| workspace.id);
+/// The workspace that `folder` is in, or an error that says what to do. See [`workspace_of`].
+pub fn expect_workspace(state: &State, folder: &Path, home: Option<&Path>) -> Result<WorkspaceId> {
+    let found = workspace_of(state, folder, home).map(|workspace| workspace.id);
     found.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, "find workspace of", shown(folder), "no recorded folder contains it")
             .with_hint("`retro snap` records this folder; `retro workspace list` shows the recorded ones")
@@ -126,5 +132,37 @@ fn check(folder: &Path, guard: &Guard) -> Result<()> {
         refuse("retro's own store, or a folder in it")
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::workspace_of;
+    use crate::format::facts::Fact;
+    use crate::id::WorkspaceId;
+    use crate::store::State;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn wide_folders_are_workspaces_for_whoever_is_right_there() {
+        let mut state = State::default();
+        let roots = ["/", "/home", "/home/me", "/home/me/project", "/srv/../etc", "/srv/"];
+        for (number, root) in (0..).zip(roots) {
+            let root = root.as_bytes().to_vec();
+            state.apply(Fact::WorkspaceAdded { workspace: WorkspaceId([number; 16]), root, time: Timestamp(0) });
+        }
+        let found = |folder: &str| {
+            let workspace = workspace_of(&state, Path::new(folder), Some(Path::new("/home/me")));
+            workspace.map(|workspace| String::from_utf8(workspace.root.clone()).unwrap())
+        };
+        assert_eq!(found("/home/me/project/src").as_deref(), Some("/home/me/project"));
+        for folder in ["/", "/home", "/home/me", "/home/me/project"] {
+            assert_eq!(found(folder).as_deref(), Some(folder), "whoever is right there means it");
+        }
+        for folder in ["/home/me/other", "/home/you", "/etc", "/srv", "/srv/x"] {
+            assert_eq!(found(folder), None, "{folder}");
+        }
     }
 }

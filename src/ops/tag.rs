@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::Fact;
 use crate::history::revision::check_tag_name;
 use crate::id::SnapshotId;
+use crate::path::escaped;
 use crate::store::Store;
 use crate::time::Timestamp;
 
@@ -15,7 +16,7 @@ pub fn tag(store: &Store, name: &str, snapshot: SnapshotId, force: bool, now: Ti
         Some(taken) if *taken == snapshot => Ok(Vec::new()),
         Some(taken) if !force => {
             let detail = format!("it names snapshot {} already", taken.short());
-            Err(Error::new(ErrorKind::Exists, "tag", name, detail).with_hint("--force moves it"))
+            Err(Error::new(ErrorKind::Exists, "tag", escaped(name.as_bytes()), detail).with_hint("--force moves it"))
         }
         _ => Ok(vec![Fact::Tagged { name: name.to_owned(), snapshot: Some(snapshot), time: now }]),
     })?;
@@ -26,7 +27,7 @@ pub fn tag(store: &Store, name: &str, snapshot: SnapshotId, force: bool, now: Ti
 pub fn delete_tag(store: &Store, name: &str, now: Timestamp) -> Result<()> {
     store.record(|state| match state.tags.get(name) {
         Some(_) => Ok(vec![Fact::Tagged { name: name.to_owned(), snapshot: None, time: now }]),
-        None => Err(Error::new(ErrorKind::NotFound, "delete tag", name, "there is no such tag")),
+        None => Err(Error::new(ErrorKind::NotFound, "delete tag", escaped(name.as_bytes()), "there is no such tag")),
     })?;
     Ok(())
 }

@@ -205,7 +205,7 @@ impl Batch<'_> {
         store.refuse_newer()?;
         // What a dead writer left at the end of the last pack is cut now: nobody looks for it in one that is not the last.
         store.recover()?;
-        own.publish(disk, store.id(), store.view().next_number, 0)?;
+        own.publish(disk, store.id(), store.view().expect_next_number(disk)?, 0)?;
         store.refresh()
     }
 

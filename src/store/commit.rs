@@ -119,7 +119,7 @@ impl Batch<'_> {
         };
         // The caches are added to after this, and others may have written them since, without a commit.
         self.store.reload()?;
-        let number = view.next_number;
+        let number = view.expect_next_number(disk)?;
         self.is_broken = true;
         self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), sequence, facts)?;
         let end = own.publish(disk, self.store.id(), number, sequence)?;

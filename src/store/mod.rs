@@ -51,7 +51,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use crate::disk::{Disk, LockMode, read_start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header;
-use crate::id::StoreId;
+use crate::id::{SnapshotId, StoreId};
 use crate::limits::READ_CACHE_BYTES;
 use cache::ByteCache;
 use read::CacheKey;
@@ -59,6 +59,9 @@ use view::View;
 
 /// Name of the file that says what the folder is.
 const FORMAT: &str = "FORMAT";
+
+/// Longest such file read, in bytes; ours has 76.
+const FORMAT_LENGTH_MAX_BYTES: u64 = 4 << 10;
 
 /// Name of the file that is locked while a commit is appended.
 const LOCK: &str = "lock";
@@ -120,6 +123,12 @@ impl Store {
     /// What its facts add up to, as of the last look.
     pub fn state(&self) -> Arc<State> {
         Arc::clone(&self.view().state)
+    }
+
+    /// Whether a workspace has this snapshot as a step.
+    pub fn is_step(&self, snapshot: SnapshotId) -> bool {
+        let view = self.view();
+        view.steps.get_or_init(|| view.state.snapshots().map(|(_, _, id)| id).collect()).contains(&snapshot)
     }
 
     /// Looks again at what other processes have written.
@@ -219,9 +228,6 @@ fn read_format(disk: &dyn Disk) -> Result<StoreId> {
         if is_newer { error } else { error.with_hint(REPAIR_HINT) }
     })
 }
-
-/// More than the longest file of this kind.
-const FORMAT_LENGTH_MAX_BYTES: u64 = 4_096;
 
 /// Makes a folder a store: the file that says so comes last and is durable.
 fn create(disk: &dyn Disk) -> Result<()> {

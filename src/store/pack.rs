@@ -9,13 +9,13 @@ use super::heal::Healed;
 use super::index::PackIndex;
 use super::recover::{Recovered, Window, recover};
 use crate::disk::{Disk, StoredFile};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::Malformed;
 use crate::format::pack::{
     HEADER_LENGTH_MAX_BYTES, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record,
 };
 use crate::id::StoreId;
-use crate::limits::PACK_LENGTH_MAX_BYTES;
+use crate::limits::{PACK_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
 
 /// A pack that is part of the store.
 #[derive(Clone, Debug)]
@@ -62,7 +62,8 @@ pub(super) fn index_name(number: u32) -> String {
 /// Number of a pack, from its file name within `packs/`.
 pub(super) fn pack_number(name: &str) -> Option<u32> {
     let number = name.strip_suffix(".pack")?.parse().ok()?;
-    (pack_name(number).strip_prefix("packs/") == Some(name)).then_some(number)
+    let is_number = (1..=PACK_NUMBER_MAX).contains(&number);
+    (is_number && pack_name(number).strip_prefix("packs/") == Some(name)).then_some(number)
 }
 
 impl Pack {
@@ -90,12 +91,10 @@ impl Pack {
             let detail = format!("it belongs to store {}", header.store);
             return Err(Error::corrupt("open pack", shown(), detail));
         }
-        let index = match disk.map(&index_name(number)) {
-            Ok(bytes) => PackIndex::open(bytes, store, header.nonce),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
         let length = file.length()?;
+        // An index that cannot be read is as good as none. One of a pack is not four times as long.
+        let index = disk.map(&index_name(number)).ok().filter(|bytes| (bytes.len() as u64) / 4 <= length);
+        let index = index.and_then(|bytes| PackIndex::open(bytes, store, header.nonce));
         // An index that covers more than there is was right once: the pack was cut, and all that is left was committed.
         let settled_end = index.as_ref().map_or(PACK_HEADER_LENGTH_BYTES as u64, |index| index.end().min(length));
         let index = index.filter(|index| index.end() <= length);

@@ -122,7 +122,7 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
         write_format(disk, store.id())?;
     }
     if !plan.facts.is_empty() {
-        write_facts(disk, store.id(), store.view().next_number, &plan.facts)?;
+        write_facts(disk, store.id(), store.view().expect_next_number(disk)?, &plan.facts)?;
     }
     let mut aside = Vec::new();
     if !plan.rewrites.is_empty() || plan.caches.iter().any(|(file, _)| file == JOURNAL) {

@@ -4,9 +4,9 @@
 //! from the packs, whatever those do not cover: after a crash, or because a writer is between its commit and its caches.
 //! So a view is right with any of the caches missing, and a reader never needs a lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::pack::{Pack, pack_name, pack_number};
 use super::recover::RecoveredCommit;
@@ -17,8 +17,8 @@ use crate::format::facts;
 use crate::format::index::IndexEntry;
 use crate::format::journal::{self, JournalMark};
 use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
-use crate::id::StoreId;
-use crate::limits::{CACHES_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES};
+use crate::id::{SnapshotId, StoreId};
+use crate::limits::{CACHES_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
 
 /// Name of the journal.
 pub(super) const JOURNAL: &str = "journal";
@@ -41,6 +41,8 @@ pub(super) struct View {
     /// The number for the next new pack: above that of every file that is there, whatever it holds, and of every pack
     /// that the journal knows.
     pub(super) next_number: u32,
+    /// All steps of all workspaces, once somebody has asked.
+    pub(super) steps: OnceLock<HashSet<SnapshotId>>,
 }
 
 /// How far the journal goes.
@@ -74,7 +76,9 @@ impl View {
         let mut uncovered_bytes = 0;
         let mut commits: BTreeMap<u64, (u32, RecoveredCommit)> = BTreeMap::new();
         let numbers: Vec<u32> = disk.list("packs")?.iter().filter_map(|name| pack_number(name)).collect();
-        let last_number = numbers.last().copied().unwrap_or(0).max(place.pack);
+        // A journal that names a pack such as no pack can be called says nothing.
+        let named = Some(place.pack).filter(|number| *number <= PACK_NUMBER_MAX);
+        let last_number = numbers.last().copied().max(named).unwrap_or(0);
         for number in numbers {
             match open_pack(disk, store, number, last_number, place, fold.state.sequence) {
                 Ok(Opened { pack, commits: found, troubles, read_bytes }) => {
@@ -84,7 +88,7 @@ impl View {
                     damaged.extend(troubles);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
-                    damaged.push(error)
+                    damaged.push(error);
                 }
                 // A repair has just put it aside. One that is lost was not listed.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -105,7 +109,17 @@ impl View {
         let tip = packs.last().and_then(|pack| Tip::of(pack).ok());
         let next_number = last_number.saturating_add(1);
         let (state, damaged) = (Arc::new(fold.state), Arc::new(damaged));
-        Ok(Self { packs, state, journal: place, uncovered_bytes, tip, unjournaled, damaged, next_number })
+        Ok(Self {
+            packs,
+            state,
+            journal: place,
+            uncovered_bytes,
+            tip,
+            unjournaled,
+            damaged,
+            next_number,
+            steps: OnceLock::new(),
+        })
     }
 
     /// Whether the packs are still as they were seen here; then so is all the rest but the caches, which add nothing.
@@ -148,7 +162,14 @@ impl View {
             unjournaled,
             damaged: Arc::clone(&self.damaged),
             next_number: self.next_number,
+            steps: OnceLock::new(),
         })
+    }
+
+    /// The number for the next new pack; `Limit` where none is left.
+    pub(super) fn expect_next_number(&self, disk: &dyn Disk) -> Result<u32> {
+        let none_left = || Error::new(ErrorKind::Limit, "add pack to", disk.display(""), "no number is left for it");
+        Some(self.next_number).filter(|number| *number <= PACK_NUMBER_MAX).ok_or_else(none_left)
     }
 
     /// The pack that is appended to: the one with the highest number, unless that cannot be trusted.
@@ -177,14 +198,13 @@ fn read_journal(disk: &dyn Disk, store: StoreId, fold: &mut Fold) -> Result<Jour
     };
     let mark = journal.mark.unwrap_or_default();
     let mut place = JournalPlace { mark, ..JournalPlace::default() };
-    let mut all_facts = Vec::with_capacity(journal.groups.len());
     for group in &journal.groups {
         // A group that passes its checksum and yet has no facts was written by a newer or a broken program. The packs
         // are asked instead, from the start.
-        let Ok(facts) = facts::decode(group.facts) else { return Ok(JournalPlace::default()) };
-        all_facts.push(facts);
-    }
-    for (group, facts) in journal.groups.iter().zip(all_facts) {
+        let Ok(facts) = facts::decode(group.facts) else {
+            *fold = Fold::default();
+            return Ok(JournalPlace::default());
+        };
         facts.into_iter().for_each(|fact| fold.apply(fact));
         fold.state.sequence = group.sequence;
         place = JournalPlace { pack: group.pack, pack_end: group.pack_end, ..place };

@@ -12,7 +12,7 @@ use retrograde::format::{index, journal, tree};
 use retrograde::id::{Digest, StoreId, TreeId, WorkspaceId};
 
 /// Valid encodings to start from: the examples of store-format.md, and what it has no example of.
-fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let doc = include_str!("../../store-format.md");
     let mut seeds: Vec<Vec<u8>> = doc
         .split("```hex ")
@@ -55,7 +55,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Inputs near `seed`: some hundreds, the same ones every time.
-fn near(seed: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn near(seed: &[u8]) -> Vec<Vec<u8>> {
     let mut inputs = vec![seed.to_vec()];
     inputs.extend((0..seed.len()).map(|cut| seed[..cut].to_vec()));
     for at in 0..seed.len() {

@@ -6,12 +6,14 @@ mod capture;
 mod cli;
 mod crash;
 mod damage;
+mod decoder_limits;
 mod floors;
 mod format_doc;
 mod fuzz;
 #[cfg(feature = "git")]
 mod gitignore;
 mod model;
+mod permissions;
 mod processes;
 mod readme;
 mod requirements;

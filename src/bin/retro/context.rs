@@ -50,6 +50,8 @@ pub(crate) struct Opened {
     pub(crate) store_root: PathBuf,
     /// The current folder, symlinks resolved.
     folder: PathBuf,
+    /// The user's home, symlinks resolved.
+    home: Option<PathBuf>,
     now: Timestamp,
 }
 
@@ -72,6 +74,11 @@ impl Context {
             None => self.environment.current_folder()?,
         };
         Ok(resolved(&folder))
+    }
+
+    /// The user's home, symlinks resolved.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        self.environment.home.as_deref().map(resolved)
     }
 
     /// Opens the store, which must be there: nobody who only reads creates one.
@@ -138,20 +145,26 @@ impl Context {
         for damage in store.damage() {
             self.out.warning(format_args!("{damage}"));
         }
-        Ok(Opened { store, state, store_root: resolved(root), folder: self.folder()?, now: self.now })
+        let (store_root, folder, home) = (resolved(root), self.folder()?, self.home());
+        Ok(Opened { store, state, store_root, folder, home, now: self.now })
     }
 }
 
 impl Opened {
     /// The workspace that the current folder is in.
     pub(crate) fn workspace(&self) -> Result<&Workspace> {
-        let id = expect_workspace(&self.state, &self.folder)?;
+        let id = expect_workspace(&self.state, &self.folder, self.home.as_deref())?;
         Ok(self.state.workspaces.get(&id).expect("it was found in this state"))
     }
 
     /// The same, where none is fine too.
     pub(crate) fn workspace_if_any(&self) -> Option<&Workspace> {
-        workspace_of(&self.state, &self.folder)
+        self.workspace_around(&self.folder)
+    }
+
+    /// The workspace that a folder is in, if it is in one.
+    pub(crate) fn workspace_around(&self, folder: &Path) -> Option<&Workspace> {
+        workspace_of(&self.state, folder, self.home.as_deref())
     }
 
     /// Looks at what is true now.

@@ -32,6 +32,7 @@ use views::{human, json};
 fn main() -> ExitCode {
     let started = Stopwatch::start();
     raise_descriptor_limit();
+    keep_owner_in();
     let raw: Vec<OsString> = std::env::args_os().collect();
     let arguments = match args::parse(&raw) {
         Ok(arguments) => arguments,
@@ -81,6 +82,15 @@ fn refuse(error: &clap::Error, is_json: bool) -> u8 {
         drop(error.print());
     }
     code
+}
+
+/// Leaves the owner all rights to what is made, whatever the umask: a folder that we make and may not use is of no use to
+/// anybody, and another process could meet it before its mode is set.
+fn keep_owner_in() {
+    use rustix::fs::Mode;
+    let others = Mode::RWXG | Mode::RWXO;
+    let umask = rustix::process::umask(others);
+    rustix::process::umask(umask & others);
 }
 
 /// Allows as many open files as the system lets us have: capturing and restoring hold one handle a folder and thread.

@@ -14,6 +14,7 @@ use retrograde::error::{Error, Result};
 
 use crate::args::{ColorWhen, Global};
 use crate::views::color::Palette;
+use crate::views::human::printable;
 
 /// Standard output and standard error, and how to write on them.
 pub(crate) struct Output {
@@ -67,7 +68,7 @@ impl Output {
     /// Says something beside the result, on standard error. That it cannot be said is no reason to fail.
     pub(crate) fn note(&self, text: fmt::Arguments<'_>) {
         if !self.is_quiet && !self.is_json {
-            say(&format!("{text}\n"));
+            say(&format!("{}\n", printable(&text.to_string())));
         }
     }
 
@@ -76,7 +77,7 @@ impl Output {
     pub(crate) fn warning(&self, text: fmt::Arguments<'_>) {
         if !self.is_json {
             let style = self.note_palette.warning;
-            say(&format!("{style}warning:{style:#} {text}\n"));
+            say(&format!("{style}warning:{style:#} {}\n", printable(&text.to_string())));
         }
     }
 

@@ -213,7 +213,16 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     if !entries.iter().all(|entry| (least..=KIND_SYMLINK).contains(&entry[6])) {
         return Err(Malformed::new("a line of a block is of an unknown kind"));
     }
-    Ok(Block { extent, facts, path, entries, names })
+    let block = Block { extent, facts, path, entries, names };
+    // Lines are looked up by halving: out of order, the same line could be there and not there.
+    let mut last: Option<&[u8]> = None;
+    for line in block.lines() {
+        if last.is_some_and(|last| last >= line.name()) {
+            return Err(Malformed::new("the names of a block are out of order or repeated"));
+        }
+        last = Some(line.name());
+    }
+    Ok(block)
 }
 
 /// The length of the block that `bytes` begin with, as far as its own counts say.

@@ -161,6 +161,7 @@ pub fn inspect_healed(
         tip: None,
         damaged: Arc::default(),
         next_number: last_number.saturating_add(1),
+        steps: std::sync::OnceLock::new(),
     };
     let mut store = Store::with_view(Arc::clone(disk), id, view);
     store.is_frozen = true;
@@ -199,7 +200,12 @@ impl Inspection {
         let mut all = self.facts();
         all.extend(more.clone());
         let view = self.store.view();
-        self.store.set_view(View { packs: view.packs.clone(), state: Arc::new(fold(&all)), ..View::clone(&view) });
+        self.store.set_view(View {
+            packs: view.packs.clone(),
+            state: Arc::new(fold(&all)),
+            steps: std::sync::OnceLock::new(),
+            ..View::clone(&view)
+        });
     }
 
     /// Every fact that is known, by the sequence of its commit.

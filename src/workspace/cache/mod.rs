@@ -29,6 +29,7 @@ pub use update::{CacheEntry, CacheUpdate, ChildUpdate, EntriesUpdate, FolderUpda
 use crate::disk::{Bytes, Disk};
 use crate::format::cache::{self as bytes, Block, Extent, Line, PLACE_LENGTH_BYTES};
 use crate::id::{StoreId, TreeId, WorkspaceId};
+use crate::limits::CACHE_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
 
 /// What a cache is about. One with another key is not believed.
@@ -92,6 +93,7 @@ impl StatCache {
     /// Maps the cache of a workspace. One that is not there, or cannot be believed, is empty.
     pub fn load(disk: &dyn Disk, key: CacheKey) -> Self {
         let bytes = disk.map(&file_name(key.workspace)).unwrap_or_else(|_| Bytes::owned(Vec::new()));
+        let bytes = if bytes.len() > CACHE_LENGTH_MAX_BYTES { Bytes::owned(Vec::new()) } else { bytes };
         let state = State::read(&key, &bytes);
         Self { key, bytes, state }
     }

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::at::{Found, change_mode_at, found, found_at, set_mode};
+use super::at::{Found, change_mode_at, found, found_at, open_to_owner, set_mode};
 use super::content::{self, Content};
 use super::folders::Folders;
 use super::temporary::{Temporary, TemporaryNames};
@@ -158,6 +158,8 @@ impl Applying<'_> {
             for (path, mode) in siblings {
                 match rustix::fs::mkdirat(&folder.handle, name_of(path), Mode::RWXU) {
                     Ok(()) => {
+                        open_to_owner(&folder.handle, name_of(path))
+                            .map_err(|e| self.failed("set mode of", path, e))?;
                         applied.created += 1;
                         self.folders.created(path, *mode);
                     }

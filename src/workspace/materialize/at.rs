@@ -45,6 +45,16 @@ pub(super) fn mode_of(stat: &Stat) -> u16 {
     u16::try_from(stat.st_mode & 0o7777).expect("twelve bits fit into sixteen")
 }
 
+/// Gives the owner of a folder that was just made the rights that the umask may have taken.
+pub(super) fn open_to_owner(folder: &OwnedFd, name: &[u8]) -> Result<()> {
+    let missing = |stat: &Stat| found(stat) == Found::Entry(Kind::Folder) && mode_of(stat) & 0o700 != 0o700;
+    let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if missing(&stat) {
+        change_mode_at(folder, name, |stat| missing(stat).then_some(0o700))?;
+    }
+    Ok(())
+}
+
 /// Sets the mode of an open file or folder; `false` when the system dropped one of the three special bits.
 pub(super) fn set_mode(handle: impl AsFd, mode: u16) -> Result<bool> {
     rustix::fs::fchmod(&handle, to_mode(mode))?;

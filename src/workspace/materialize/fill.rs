@@ -19,9 +19,10 @@ use rayon::Scope;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::at::set_mode;
+use super::at::{open_to_owner, set_mode};
 use super::content::{self, Content};
 use super::{Filled, Kept, KeptReason, Options, pieces};
+use crate::disk::local::create_folders;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::tree::{Entry, Kind};
 use crate::id::{BlobId, TreeId};
@@ -124,6 +125,7 @@ impl<'a> Filling<'a> {
         for entry in &folders {
             let made = rustix::fs::mkdirat(&handle, &*entry.name, Mode::RWXU);
             made.map_err(|e| self.failed("create folder", &path.join(&entry.name), e))?;
+            open_to_owner(&handle, &entry.name).map_err(|e| self.failed("set mode of", &path.join(&entry.name), e))?;
         }
         self.folders.fetch_add(folders.len() as u64, Ordering::Relaxed);
         for entry in folders.iter().rev() {
@@ -240,14 +242,22 @@ impl<'a> Filling<'a> {
 
 /// Opens the target, creating it where it is missing, and closes it to others; one that is not empty is `Conflict`.
 pub fn open_empty(target: &Path) -> Result<Root> {
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let refuse = |detail: &str| Error::new(ErrorKind::Conflict, "restore into", shown(target), detail);
     if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).map_err(|e| Error::io("create folder", parent, e))?;
+        create_folders(parent)?;
     }
     match std::fs::DirBuilder::new().mode(0o700).create(target) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
         made => made.map_err(|e| Error::io("create folder", target, e))?,
+    }
+    // Before it can be opened: the umask may have kept its owner out.
+    if let Ok(found) = std::fs::symlink_metadata(target)
+        && found.is_dir()
+        && found.permissions().mode() & u32::from(OWNER_RIGHTS) != u32::from(OWNER_RIGHTS)
+    {
+        let mode = std::fs::Permissions::from_mode(OWNER_RIGHTS.into());
+        std::fs::set_permissions(target, mode).map_err(|e| Error::io("set mode of", target, e))?;
     }
     let root = Root::open(target).map_err(|error| match error.io_kind() {
         Some(std::io::ErrorKind::NotADirectory) => refuse("it is not a folder"),

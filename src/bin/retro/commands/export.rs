@@ -1,7 +1,8 @@
 //! `retro export`: a step as a tar file, or steps as a git repository.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufWriter, IsTerminal, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use retrograde::error::{Error, ErrorKind, Result, shown};
@@ -45,9 +46,11 @@ fn tar(context: &mut Context, opened: &Opened, arguments: &Export, file: &Path) 
     Ok(exit::DONE)
 }
 
-/// Writes a file that must not be there yet. What could not be written whole is removed.
+/// Writes a file that must not be there yet, readable by its owner only, because what goes into it may be: mode 0600,
+/// whatever the umask. What could not be written whole is removed.
 fn to_new_file<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
-    let opened = File::options().write(true).create_new(true).open(path);
+    let opened = File::options().write(true).create_new(true).mode(0o600).open(path);
+    let opened = opened.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)).map(|()| file));
     let file = opened.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
             Error::new(ErrorKind::Exists, "export to", shown(path), "the file is there already")

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use retrograde::error::Result;
-use retrograde::ops::register::{self, Guard, resolve_folder, root_of, workspace_of};
+use retrograde::ops::register::{self, Guard, resolve_folder, root_of};
 
 use crate::context::Context;
 use crate::exit;
@@ -17,9 +17,9 @@ pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> R
     };
     let folder = resolve_folder(&folder)?;
     let opened = context.open_or_create()?;
-    let guard = Guard { store_root: Some(opened.store_root.clone()), home: context.environment.home.clone(), force };
+    let guard = Guard { store_root: Some(opened.store_root.clone()), home: context.home(), force };
     let (workspace, is_new) = register::register(&opened.store, &folder, &guard, context.now)?;
-    let around = folder.parent().and_then(|parent| workspace_of(&opened.state, parent));
+    let around = folder.parent().and_then(|parent| opened.workspace_around(parent));
     if let Some(around) = around.filter(|_| is_new) {
         let root = human::path(&root_of(around));
         context.out.note(format_args!("note: {root} is recorded too, and this folder with it"));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::history::revision::{check_run_name, check_tag_name};
 use retrograde::id::WorkspaceId;
-use retrograde::ops::register::{Guard, register, resolve_folder, root_of, workspace_of};
+use retrograde::ops::register::{Guard, register, resolve_folder, root_of};
 use retrograde::ops::snap::{SnapOptions, SnapOutcome, snap};
 use retrograde::workspace::config::Config;
 use retrograde::workspace::git_head::git_state;
@@ -72,7 +72,7 @@ impl Place {
     /// The workspace that the current folder is in, or else the current folder.
     pub(super) fn find(context: &Context, opened: &Opened) -> Result<Self> {
         let folder = resolve_folder(&context.folder()?)?;
-        Ok(match workspace_of(&opened.state, &folder) {
+        Ok(match opened.workspace_around(&folder) {
             Some(workspace) => Self { root: root_of(workspace), known: Some(workspace.id) },
             None => Self { root: folder, known: None },
         })
@@ -83,7 +83,7 @@ impl Place {
         if let Some(known) = self.known {
             return Ok((known, false));
         }
-        let (store_root, home) = (Some(opened.store_root.clone()), context.environment.home.clone());
+        let (store_root, home) = (Some(opened.store_root.clone()), context.home());
         register(&opened.store, &self.root, &Guard { store_root, home, force }, context.now)
     }
 }

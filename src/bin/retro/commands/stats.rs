@@ -52,7 +52,7 @@ fn lines(stats: &Stats) -> Vec<String> {
         let (raw, stored) = (human::size(totals.raw_bytes), human::size(totals.stored_bytes));
         lines.push(format!("{:>8}  {raw:>8}  {stored:>8}  {path}", human::number(totals.objects)));
     }
-    lines.extend(stats.damage.iter().map(|damage| format!("damaged    {damage}")));
+    lines.extend(stats.damage.iter().map(|damage| format!("damaged    {}", human::label(damage))));
     lines
 }
 

@@ -1,7 +1,7 @@
 //! Patches: byte by byte for `git apply`, with colours for people.
 //!
-//! Without colour the bytes are those that the library renders. With colour they are for eyes only, and control
-//! characters are escaped: a file that an agent wrote must not be able to move the cursor of whoever looks at it.
+//! Into a file or a pipe, without colour, the bytes are those that the library renders. With colour, and on a terminal, they
+//! are for eyes only, and control characters are escaped: a file that an agent wrote must not be able to move the cursor of whoever looks at it.
 
 use retrograde::diff::patch::render;
 use retrograde::diff::text::CONTEXT_DEFAULT;
@@ -19,7 +19,7 @@ pub(crate) fn print(out: &mut Output, changes: &[Change], load: &LoadContents<'_
     for change in changes {
         let (old, new) = if has_lines(change) { load(change)? } else { (None, None) };
         let patch = render(change, old.as_deref(), new.as_deref(), CONTEXT_DEFAULT);
-        if out.palette.is_on {
+        if out.palette.is_on || out.is_terminal {
             let palette = out.palette;
             coloured(&patch, &palette, &mut |line| out.line(format_args!("{line}")))?;
         } else {

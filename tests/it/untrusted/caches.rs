@@ -1,0 +1,220 @@
+//! Crafted journals, indexes and stat caches: whatever they say, they are caches, and nothing more.
+
+use retrograde::format::cache::{
+    CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, Place, encode_header, encode_table,
+    path_hash, put_block,
+};
+use retrograde::format::checksum;
+use retrograde::format::facts::{self, Fact};
+use retrograde::format::index::{self, IndexEntry, put_group};
+use retrograde::format::journal::{self, JournalGroup, JournalMark};
+use retrograde::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
+use retrograde::format::tree::Kind;
+use retrograde::id::{Digest, SnapshotId, TreeId};
+
+use super::forge::{FILE, Forge, HONEST, NONCE, NOON, node};
+use super::run::{FEW, run, run_line_and_compare, survey};
+
+fn honest() -> Forge {
+    let mut forge = Forge::new();
+    forge.write();
+    forge
+}
+
+fn journal_of(forge: &Forge, mark: JournalMark, groups: &[JournalGroup<'_>]) {
+    let mut bytes = journal::encode_header(forge.store_id);
+    bytes.extend_from_slice(&journal::encode_mark(mark));
+    groups.iter().for_each(|group| journal::put_group(&mut bytes, group));
+    forge.put("journal", &bytes);
+}
+
+/// Marks and groups that claim more than there is: packs that do not exist, ends far past a pack, sequences far ahead.
+#[test]
+fn journals_that_run_ahead_neither_panic_nor_take_anything_outside() {
+    let tagged = facts::encode(&[Fact::Tagged {
+        name: "from the journal".to_owned(),
+        snapshot: Some(SnapshotId(Digest::of(b"nothing"))),
+        time: NOON,
+    }]);
+    let group = |sequence, pack, pack_end, facts| JournalGroup { sequence, pack, pack_end, facts };
+    let cases: [(JournalMark, Vec<JournalGroup<'_>>); 7] = [
+        (JournalMark { pack: 1, pack_end: u64::MAX }, Vec::new()),
+        (JournalMark { pack: u32::MAX, pack_end: u64::MAX }, Vec::new()),
+        (JournalMark::default(), vec![group(1, 1, u64::MAX, &tagged)]),
+        (JournalMark::default(), vec![group(u64::MAX, 1, 0, &tagged)]),
+        (
+            JournalMark::default(),
+            vec![group(u64::MAX - 1, u32::MAX, u64::MAX, &tagged), group(u64::MAX, 0, 0, &tagged)],
+        ),
+        (JournalMark::default(), vec![group(5, 7, 7, &tagged), group(4, 1, 48, &tagged)]),
+        (JournalMark { pack: 0, pack_end: 1 }, vec![group(1, 1, 48, b"these are no facts")]),
+    ];
+    for (number, (mark, groups)) in cases.iter().enumerate() {
+        let forge = honest();
+        journal_of(&forge, *mark, groups);
+        for verb in FEW {
+            run_line_and_compare(&forge, verb, "honest", HONEST.1);
+        }
+        // Without the lie everything is there again: the packs are the store.
+        std::fs::remove_file(forge.store("journal")).unwrap();
+        if number != 3 && number != 4 {
+            survey(&forge, "honest", HONEST.1).expect(&[("cat {rev}:{path}", 0)]);
+        }
+    }
+}
+
+fn entry(prefix: [u8; 16], offset: u32, member: u16, kind: ObjectKind) -> IndexEntry {
+    IndexEntry { prefix, offset, member, kind }
+}
+
+/// Entries past the pack, in the middle of records, of wrong kinds and members, all equal, out of order, without number.
+#[test]
+fn indexes_that_lie_hide_nothing_for_good() {
+    let honest_id = Digest::of(HONEST.2).prefix();
+    let start = u32::try_from(PACK_HEADER_LENGTH_BYTES).unwrap();
+    let lies = [
+        vec![entry(honest_id, u32::MAX, 0, ObjectKind::Content)],
+        vec![entry(honest_id, start + 5, 0, ObjectKind::Content)],
+        vec![entry(honest_id, start, 4_000, ObjectKind::Content)],
+        vec![entry(honest_id, start, 0, ObjectKind::Tree)],
+        vec![entry(honest_id, 0, 0, ObjectKind::Content)],
+        vec![entry([0; 16], start, 0, ObjectKind::Content); 100_000],
+        vec![entry(honest_id, u32::MAX, u16::MAX, ObjectKind::Snapshot); 100_000],
+    ];
+    for entries in lies {
+        let forge = honest();
+        let length = std::fs::metadata(forge.store("packs/000001.pack")).unwrap().len();
+        for end in [length, PACK_HEADER_LENGTH_BYTES as u64, u64::MAX] {
+            forge.put("packs/000001.idx", &index::encode(forge.store_id, NONCE, end, 1, &entries));
+            for verb in FEW {
+                run_line_and_compare(&forge, verb, "honest", HONEST.1);
+            }
+            let mut bytes = index::encode(forge.store_id, NONCE, PACK_HEADER_LENGTH_BYTES as u64, 0, &[]);
+            put_group(&mut bytes, end, &entries);
+            forge.put("packs/000001.idx", &bytes);
+            for verb in FEW {
+                run_line_and_compare(&forge, verb, "honest", HONEST.1);
+            }
+        }
+        std::fs::remove_file(forge.store("packs/000001.idx")).unwrap();
+        survey(&forge, "honest", HONEST.1).expect(&[("cat {rev}:{path}", 0), ("restore {rev}", 0)]);
+    }
+}
+
+/// Out of order, and counts of 2^32-1, under checksums that are right.
+#[test]
+fn indexes_that_can_not_be_searched_are_read_from_the_pack() {
+    let forge = honest();
+    let length = std::fs::metadata(forge.store("packs/000001.pack")).unwrap().len();
+    let entries = [entry([0; 16], 48, 0, ObjectKind::Content), entry([0xff; 16], 48, 0, ObjectKind::Tree)];
+    let mut bytes = index::encode(forge.store_id, NONCE, length, 1, &entries);
+    let (head, body) = bytes.split_at_mut(index::INDEX_HEADER_LENGTH_BYTES);
+    body.rotate_left(index::INDEX_ENTRY_LENGTH_BYTES);
+    let sum = checksum(&[body]).to_le_bytes();
+    let at = head.len() - 8;
+    head[at..at + 4].copy_from_slice(&sum);
+    let sum = checksum(&[&head[..at + 4]]).to_le_bytes();
+    head[at + 4..].copy_from_slice(&sum);
+    forge.put("packs/000001.idx", &bytes);
+    survey(&forge, "honest", HONEST.1).expect(&[("cat {rev}:{path}", 0), ("restore {rev}", 0)]);
+
+    let forge = honest();
+    let mut bytes = index::encode(forge.store_id, NONCE, length, 1, &[]);
+    bytes[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
+    let end = index::INDEX_HEADER_LENGTH_BYTES;
+    let sum = checksum(&[&bytes[..end - 4]]).to_le_bytes();
+    bytes[end - 4..end].copy_from_slice(&sum);
+    bytes.extend_from_slice(b"\xd7GRP\xff\xff\xff\xff");
+    bytes.resize(4_096, 0);
+    forge.put("packs/000001.idx", &bytes);
+    survey(&forge, "honest", HONEST.1).expect(&[("cat {rev}:{path}", 0), ("restore {rev}", 0)]);
+}
+
+/// A line of a stat cache.
+fn line(name: &[u8], kind: Kind, mode: u16, id: Digest) -> Line<'_> {
+    Line::Entry(CachedEntry {
+        name,
+        kind,
+        mode,
+        size: u64::MAX,
+        mtime_ns: i64::MIN,
+        ctime_ns: i64::MAX,
+        inode: 1,
+        id,
+        is_racy: false,
+        is_on_other_device: false,
+    })
+}
+
+/// A stat cache with these folders: path, tree, lines.
+fn stat_of(forge: &Forge, folders: &[(&[u8], TreeId, Vec<Line<'_>>)]) {
+    let mut blocks = Vec::new();
+    let mut places = Vec::new();
+    for (path, tree, lines) in folders {
+        let start = blocks.len();
+        let facts = FolderFacts { tree: *tree, size: u64::MAX, device: 1 };
+        put_block(&mut blocks, path, Extent::Whole, &facts, lines.iter().copied()).unwrap();
+        let length = u32::try_from(blocks.len() - start).unwrap();
+        places.push(Place { hash: path_hash(path), offset: (CACHE_HEADER_LENGTH_BYTES + start) as u64, length });
+    }
+    places.sort();
+    let table = encode_table(&places);
+    let header = CacheHeader {
+        store: forge.store_id,
+        workspace: forge.workspace,
+        generation: 0,
+        nonce: 1,
+        file_count: u64::MAX,
+        table_offset: (CACHE_HEADER_LENGTH_BYTES + blocks.len()) as u64,
+        folder_count: u32::try_from(places.len()).unwrap(),
+        table_checksum: checksum(&[&table]),
+    };
+    let folder = forge.store(&format!("workspaces/{}", forge.workspace));
+    std::fs::create_dir_all(folder).unwrap();
+    forge.put(&format!("workspaces/{}/stat", forge.workspace), &[encode_header(&header), blocks, table].concat());
+}
+
+/// Lists that no folder has, trees that are not there or that never end, names that lead out.
+#[test]
+fn stat_caches_that_lie_neither_panic_nor_lead_out() {
+    let mut forge = Forge::new();
+    let file = forge.content(b"12345");
+    let names: Vec<String> = (0..1_024).map(|number| format!("{number:04}")).collect();
+    let mut endless = forge.leaf(&[]);
+    for level in 1..=6 {
+        let children: Vec<_> = names.iter().map(|name| (name.as_bytes(), 1, 0, endless)).collect();
+        endless = forge.tree(&node(level, &children));
+    }
+    let plain = forge.leaf(&[(FILE, 0o644, b"live", 5, file)]);
+    forge.write();
+    let nowhere = TreeId(Digest::of(b"nowhere"));
+    let folder = |name| line(name, Kind::Folder, 0o755, plain.0);
+    let cases: [Vec<(&[u8], TreeId, Vec<Line<'_>>)>; 8] = [
+        vec![(b"", nowhere, vec![folder(b"folder"), line(b"live", Kind::File, 0o644, file)])],
+        vec![
+            (b"", plain, vec![folder(b"folder"), line(b"live", Kind::File, 0o644, file)]),
+            (b"folder", nowhere, vec![]),
+        ],
+        vec![(b"", endless, vec![folder(b"folder")]), (b"folder", endless, vec![line(b"x", Kind::File, 0o644, file)])],
+        vec![(b"", plain, vec![folder(b".."), folder(b"folder"), folder(b"../canary")])],
+        vec![(b"", plain, vec![line(b"live", Kind::File, 0o644, file), folder(b"folder"), folder(b"folder")])],
+        vec![(b"", plain, vec![line(b"", Kind::File, 0o644, file), line(b"a/b", Kind::Symlink, 0o777, file)])],
+        vec![
+            (b"", plain, vec![line(b"folder", Kind::Folder, 0xffff, plain.0), line(b"live", Kind::File, 0xffff, file)]),
+            (b"folder", plain, vec![line(b"x", Kind::Folder, 0xffff, nowhere.0)]),
+        ],
+        vec![(b"../canary", plain, vec![folder(b"folder")]), (b"", plain, vec![folder(b"..")])],
+    ];
+    for folders in &cases {
+        for verb in ["status", "diff honest", "diff", "snap -m lie", "restore honest", "undo"] {
+            stat_of(&forge, folders);
+            run_line_and_compare(&forge, verb, "honest", HONEST.1);
+            // Something below is new, so that the lists above are made from what the cache has of them.
+            #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
+            std::fs::write(forge.at("ws/folder").join("new"), verb).ok();
+        }
+    }
+    std::fs::remove_dir_all(forge.store("workspaces")).unwrap();
+    assert_eq!(run(&forge, &["snap"]).0, 0);
+    survey(&forge, "honest", HONEST.1).expect(&[("cat {rev}:{path}", 0), ("restore {rev}", 0)]);
+}
