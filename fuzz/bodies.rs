@@ -123,10 +123,6 @@ pub(crate) fn journal_file(bytes: &[u8]) {
     let store = StoreId(bytes.get(12..28).and_then(|id| id.first_chunk().copied()).unwrap_or_default());
     let Ok(found) = journal::decode(bytes, store) else { return };
     let mut again = journal::encode_header(store);
-    match found.mark {
-        Some(mark) => again.extend_from_slice(&journal::encode_mark(mark)),
-        None => again.extend_from_slice(&bytes[again.len()..][..journal::JOURNAL_MARK_LENGTH_BYTES]),
-    }
     found.groups.iter().for_each(|group| journal::put_group(&mut again, group));
     assert_eq!(again, bytes[..found.length_bytes]);
 }

@@ -124,9 +124,9 @@ pub const CACHE_LENGTH_MAX_BYTES: usize = 1 << 30;
 /// A batch longer than this is written into packs of its own, before the lock is taken, so that others need not wait.
 pub const BATCH_INLINE_MAX_BYTES: usize = 4 << 20;
 
-/// Bytes of packs that indexes and journal need not cover. They are read at every open, which takes microseconds; writing
-/// both caches at every commit takes longer, and a quarter more bytes.
-pub const CACHES_BEHIND_MAX_BYTES: u64 = 32 << 10;
+/// Bytes of packs that indexes need not cover. They are read at every open, which takes microseconds; a group in the index
+/// for every commit takes longer to write, and more bytes.
+pub const INDEX_BEHIND_MAX_BYTES: u64 = 32 << 10;
 
 /// Entries in the unsorted tail of an index before it is sorted in. 24 bytes each: a tail is read whole at open.
 pub const INDEX_TAIL_ENTRIES_MAX: usize = 2_048;

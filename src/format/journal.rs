@@ -1,12 +1,8 @@
 //! The file `journal`: a copy of the facts of all commits, in order (store-format.md, chapter 7).
 //!
-//! ```text
-//! header  mark  group*
-//! ```
-//!
-//! Groups are appended some time after their commits are durable, and are not synced: what the journal lacks is read from
-//! the packs, from the pack and offset that its last group names. The mark is written in place after every commit; it
-//! spares the next writer to make durable what is. Losing all of it loses nothing.
+//! A group is appended after its commit is durable, and not synced: what the journal lacks after a power loss is read
+//! again from the packs, from the pack and offset that its last group names. Losing it loses nothing, and while it is
+//! there, the facts of a commit are kept twice.
 
 use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
 use crate::id::StoreId;
@@ -18,8 +14,6 @@ pub const JOURNAL_MAGIC: [u8; 8] = *b"\xd7RETJRNL";
 pub const JOURNAL_GROUP_MAGIC: [u8; 4] = *b"\xd7JRN";
 /// Length of the header, in bytes.
 pub const JOURNAL_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 4;
-/// Length of the mark after it, in bytes.
-pub const JOURNAL_MARK_LENGTH_BYTES: usize = 4 + 8 + 4;
 
 /// The facts of one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,23 +28,12 @@ pub struct JournalGroup<'a> {
     pub facts: &'a [u8],
 }
 
-/// How far the active pack is known to be durable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct JournalMark {
-    /// Number of the pack.
-    pub pack: u32,
-    /// Where its durable part ends.
-    pub pack_end: u64,
-}
-
 /// The groups of a journal up to the first that is not intact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal<'a> {
-    /// The mark, if it is intact.
-    pub mark: Option<JournalMark>,
     /// In ascending order of sequence.
     pub groups: Vec<JournalGroup<'a>>,
-    /// Length of the header, the mark and the intact groups, in bytes. What follows may be overwritten.
+    /// Length of the header and the intact groups, in bytes. What follows may be overwritten.
     pub length_bytes: usize,
 }
 
@@ -60,16 +43,6 @@ pub fn encode_header(store: StoreId) -> Vec<u8> {
     out.extend_from_slice(&JOURNAL_MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&store.0);
-    let sum = checksum(&[&out]);
-    out.extend_from_slice(&sum.to_le_bytes());
-    out
-}
-
-/// Encodes the mark.
-pub fn encode_mark(mark: JournalMark) -> Vec<u8> {
-    let mut out = Vec::with_capacity(JOURNAL_MARK_LENGTH_BYTES);
-    out.extend_from_slice(&mark.pack.to_le_bytes());
-    out.extend_from_slice(&mark.pack_end.to_le_bytes());
     let sum = checksum(&[&out]);
     out.extend_from_slice(&sum.to_le_bytes());
     out
@@ -112,9 +85,7 @@ pub fn decode(bytes: &[u8], store: StoreId) -> Result<Journal<'_>, Malformed> {
     if found != store {
         return Err(Malformed::new(format!("it belongs to store {found}")));
     }
-    let mark = decode_mark(reader.take(JOURNAL_MARK_LENGTH_BYTES)?);
-    let length_bytes = JOURNAL_HEADER_LENGTH_BYTES + JOURNAL_MARK_LENGTH_BYTES;
-    let mut journal = Journal { mark, groups: Vec::new(), length_bytes };
+    let mut journal = Journal { groups: Vec::new(), length_bytes: JOURNAL_HEADER_LENGTH_BYTES };
     let mut last = 0;
     while let Some((group, length)) = decode_group(&bytes[journal.length_bytes..]) {
         if group.sequence <= last {
@@ -125,12 +96,6 @@ pub fn decode(bytes: &[u8], store: StoreId) -> Result<Journal<'_>, Malformed> {
         journal.length_bytes += length;
     }
     Ok(journal)
-}
-
-fn decode_mark(bytes: &[u8]) -> Option<JournalMark> {
-    let mut reader = Reader::new(bytes);
-    let mark = JournalMark { pack: reader.u32().ok()?, pack_end: reader.u64().ok()? };
-    (reader.u32().ok()? == checksum(&[&bytes[..JOURNAL_MARK_LENGTH_BYTES - 4]])).then_some(mark)
 }
 
 fn decode_group(bytes: &[u8]) -> Option<(JournalGroup<'_>, usize)> {

@@ -29,6 +29,9 @@ pub const COMMIT_MAGIC: [u8; 4] = *b"\xd7COM";
 /// Length of the header of a pack, in bytes.
 pub const PACK_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4;
 
+/// Where the nonce is in it, in bytes.
+pub const PACK_NONCE_OFFSET_BYTES: u64 = 8 + 4 + 16;
+
 /// A record's header fits in this many bytes.
 pub const HEADER_LENGTH_MAX_BYTES: usize = 4 + 1 + 9 + 9 + FRAME_MEMBER_COUNT_MAX * (1 + 9 + 16) + 16 + 9 + 4;
 

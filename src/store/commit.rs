@@ -3,12 +3,12 @@
 //! Under the store's lock, in this order: look at what others have written; cut the torn tail that a crash left, make
 //! durable what a dead writer did not, and complete the caches; let the caller decide on the facts (step numbers are given
 //! out here); append records and commit to the pack; sync it. From then on the commit is true, and only caches are left to
-//! be written, unsynced: the journal's mark says how far the pack is durable, and once the pack has grown by some commits
+//! be written, unsynced: a group is appended to the journal, and once the pack has grown by some commits
 //! that index and journal do not cover, a group is appended to each. If appending fails, the pack is cut back to where it
 //! was.
 //!
 //! Invariants, without which a power loss could take an acknowledged commit:
-//! - A cache never knows more than is durable: a commit enters mark, index and journal after its pack was synced.
+//! - A cache never knows more than is durable: a commit enters index and journal after its pack was synced.
 //! - A group is appended to an index only when the index covers all of the pack before it.
 //! - What a writer finds is durable before it decides anything on it, whoever wrote it and died.
 
@@ -25,7 +25,7 @@ use crate::disk::{Disk, LockMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index;
-use crate::format::journal::{self, JOURNAL_HEADER_LENGTH_BYTES, JournalGroup, JournalMark};
+use crate::format::journal::{self, JournalGroup};
 use crate::format::pack::put_commit;
 use crate::limits::{INDEX_TAIL_ENTRIES_MAX, PACK_LENGTH_MAX_BYTES, PACK_SEAL_ABOVE_BYTES};
 
@@ -92,7 +92,7 @@ impl Batch<'_> {
         let entries = batch_entries(&std::mem::take(&mut self.records), written.start);
         let commit = RecoveredCommit { sequence, facts: encoded, start: written.start, end: written.end, entries };
         // The commit is true whatever became of the caches: what they lack is read from the packs.
-        store.take_in(&written, commit, state).or_else(|_| store.reload())?;
+        store.take_in(&written, &commit, state).or_else(|_| store.reload())?;
         Ok(Committed { state: store.state(), stored_bytes: self.totals.stored_bytes })
     }
 
@@ -145,37 +145,34 @@ impl Store {
         self.recover()
     }
 
-    /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes caches that are missing or
-    /// far behind. The store's lock is held.
+    /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes what the journal lacks, and
+    /// indexes that are missing or far behind. The store's lock is held.
     pub(super) fn recover(&self) -> Result<()> {
         let view = self.view();
-        let disk = self.disk();
-        if let Some(active) = view.active()
-            && settle_pack(disk, active)?
-        {
-            if view.journal.length_bytes > 0 {
-                write_mark(disk, JournalMark { pack: active.number, pack_end: active.index.end() })?;
-            }
-            self.reload()?;
+        let is_unsettled = match view.active() {
+            Some(active) => settle_pack(self.disk(), active)?,
+            None => false,
+        };
+        if view.is_far_behind() {
+            return self.write_caches();
         }
-        if view.is_far_behind() { self.write_caches() } else { Ok(()) }
+        if !view.unjournaled.is_empty() {
+            self.reload()?;
+            self.write_journal(&self.view())?;
+        }
+        if is_unsettled || !view.unjournaled.is_empty() { self.reload() } else { Ok(()) }
     }
 
-    /// Notes a commit that was just made durable: in the view, and in the caches if they are far behind.
-    fn take_in(&self, written: &Written, commit: RecoveredCommit, state: State) -> Result<()> {
-        let disk = self.disk();
+    /// Notes a commit that was just made durable: in the view, in the journal, and in the index if that is far behind.
+    fn take_in(&self, written: &Written, commit: &RecoveredCommit, state: State) -> Result<()> {
+        let view = self.view();
+        let place = self.write_journal(&view)?;
+        let place = append_to_journal(self.disk(), self.id(), place, &group(written.pack, commit))?;
         if written.start == written.end {
-            // A pack that was published has its index. Its facts go into the journal now, so that nobody reads a large
-            // pack only to find them.
-            let place = self.write_journal(&self.view())?;
-            append_to_journal(disk, self.id(), place, &group(written.pack, &commit))?;
+            // A pack that was published has its index.
             self.reload()?;
         } else {
-            let view = self.view().after(state, commit)?;
-            if !view.is_far_behind() {
-                write_mark(disk, view.journal.mark)?;
-            }
-            self.set_view(view);
+            self.set_view(view.after(self.disk(), state, commit, place)?);
         }
         if self.view().is_far_behind() { self.write_caches() } else { Ok(()) }
     }
@@ -211,15 +208,10 @@ fn group(pack: u32, commit: &RecoveredCommit) -> JournalGroup<'_> {
     JournalGroup { sequence: commit.sequence, pack, pack_end: commit.end, facts: &commit.facts }
 }
 
-/// Writes how far the active pack is durable, in place.
-fn write_mark(disk: &dyn Disk, mark: JournalMark) -> Result<()> {
-    disk.write(JOURNAL, JOURNAL_HEADER_LENGTH_BYTES as u64, &journal::encode_mark(mark))
-}
-
 /// Makes the active pack end where its last commit does, and durable up to there. Returns whether that took anything.
 ///
 /// A writer that was killed may have left bytes that it did not sync, and a name. Caches are written after the sync, so
-/// what they cover, or the journal's mark says, needs nothing. What they do not is written again before it is synced: the
+/// what either of them covers needs nothing. What neither does is written again before it is synced: the
 /// sync that failed for the dead writer may have left its pages clean, and another one would then have nothing to do.
 fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<bool> {
     let name = pack_name(active.number);
@@ -264,7 +256,6 @@ fn append_to_journal(
     let mut bytes = Vec::new();
     if place.length_bytes == 0 {
         bytes = journal::encode_header(store);
-        bytes.extend_from_slice(&journal::encode_mark(place.mark));
     }
     journal::put_group(&mut bytes, group);
     disk.write(JOURNAL, place.length_bytes, &bytes)?;

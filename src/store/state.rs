@@ -282,7 +282,7 @@ mod tests {
         state.apply(Fact::RestoreEnded { workspace, time });
     }
 
-    /// J6.
+    /// J5.
     #[test]
     fn what_can_be_undone_and_redone_follows_from_causes() {
         let mut state = State::default();

@@ -15,10 +15,10 @@ use crate::disk::{Disk, read_start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts;
 use crate::format::index::IndexEntry;
-use crate::format::journal::{self, JournalMark};
-use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
+use crate::format::journal;
+use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES, PACK_NONCE_OFFSET_BYTES};
 use crate::id::{SnapshotId, StoreId};
-use crate::limits::{CACHES_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
+use crate::limits::{INDEX_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
 
 /// Name of the journal.
 pub(super) const JOURNAL: &str = "journal";
@@ -51,8 +51,6 @@ pub(super) struct JournalPlace {
     /// The last pack it knows, and how far.
     pub(super) pack: u32,
     pub(super) pack_end: u64,
-    /// How far it says that a pack is durable.
-    pub(super) mark: JournalMark,
     /// Length of the file's intact part; 0 where there is none.
     pub(super) length_bytes: u64,
 }
@@ -61,6 +59,7 @@ pub(super) struct JournalPlace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tip {
     number: u32,
+    nonce: [u8; 16],
     end: u64,
     bytes: [u8; 16],
 }
@@ -106,7 +105,7 @@ impl View {
                 unjournaled.push((number, commit));
             }
         }
-        let tip = packs.last().and_then(|pack| Tip::of(pack).ok());
+        let tip = packs.last().and_then(|pack| Tip::of(disk, pack.number).ok());
         let next_number = last_number.saturating_add(1);
         let (state, damaged) = (Arc::new(fold.state), Arc::new(damaged));
         Ok(Self {
@@ -122,44 +121,47 @@ impl View {
         })
     }
 
-    /// Whether the packs are still as they were seen here; then so is all the rest but the caches, which add nothing.
+    /// Whether packs and journal are still as they were seen here; then so is all the rest but the indexes, which add
+    /// nothing.
     pub(super) fn is_current(&self, disk: &dyn Disk) -> bool {
+        let journal_length = || disk.open(JOURNAL).and_then(|file| file.length()).unwrap_or(0);
         let is_last = || disk.open(&pack_name(self.next_number)).is_err_and(|e| e.kind() == ErrorKind::NotFound);
-        let Some(last) = self.packs.last() else { return false };
+        let (Some(last), Some(tip)) = (self.packs.last(), self.tip) else { return false };
         self.damaged.is_empty()
-            && self.tip.is_some()
-            && last.file.length().is_ok_and(|length| length == last.index.end())
-            && Tip::of(last).ok() == self.tip
+            && (tip.nonce, tip.end) == (last.nonce, last.index.end())
+            && Tip::of(disk, last.number).is_ok_and(|now| now == tip)
+            && journal_length() == self.journal.length_bytes
             && is_last()
     }
 
-    /// Whether journal and indexes are to be written: one is missing, or they leave much of the packs to be read at every
-    /// open.
+    /// Whether indexes are to be written: one is missing, or they leave much of the packs to be read at every open.
     pub(super) fn is_far_behind(&self) -> bool {
         let is_missing = |pack: &Arc<Pack>| !pack.is_headless && pack.index.append_at().is_none();
-        let lacks_journal = self.journal.length_bytes == 0 && !self.unjournaled.is_empty();
-        self.uncovered_bytes > CACHES_BEHIND_MAX_BYTES || lacks_journal || self.packs.iter().any(is_missing)
+        self.uncovered_bytes > INDEX_BEHIND_MAX_BYTES || self.packs.iter().any(is_missing)
     }
 
-    /// This view after one more commit to its active pack, whose objects are known to be durable.
-    pub(super) fn after(&self, state: State, commit: RecoveredCommit) -> Result<Self> {
+    /// This view after one more commit to its active pack, which the journal has up to `journal`.
+    pub(super) fn after(
+        &self,
+        disk: &dyn Disk,
+        state: State,
+        commit: &RecoveredCommit,
+        journal: JournalPlace,
+    ) -> Result<Self> {
         let mut packs = self.packs.clone();
         let mut active = Pack::clone(packs.pop().as_ref().expect("a commit was appended to it"));
         let uncovered_bytes = self.uncovered_bytes + commit.end.saturating_sub(active.index.end());
         active.index.extend(&commit.entries, commit.end);
         active.settled_end = commit.end;
-        let mark = JournalMark { pack: active.number, pack_end: commit.end };
-        let tip = Some(Tip::of(&active)?);
-        let mut unjournaled = self.unjournaled.clone();
-        unjournaled.push((active.number, commit));
+        let tip = Some(Tip::of(disk, active.number)?);
         packs.push(Arc::new(active));
         Ok(Self {
             packs,
             state: Arc::new(state),
-            journal: JournalPlace { mark, ..self.journal },
+            journal,
             uncovered_bytes,
             tip,
-            unjournaled,
+            unjournaled: Vec::new(),
             damaged: Arc::clone(&self.damaged),
             next_number: self.next_number,
             steps: OnceLock::new(),
@@ -196,8 +198,7 @@ fn read_journal(disk: &dyn Disk, store: StoreId, fold: &mut Fold) -> Result<Jour
         Err(_) => return Ok(JournalPlace::default()),
         Ok(journal) => journal,
     };
-    let mark = journal.mark.unwrap_or_default();
-    let mut place = JournalPlace { mark, ..JournalPlace::default() };
+    let mut place = JournalPlace::default();
     for group in &journal.groups {
         // A group that passes its checksum and yet has no facts was written by a newer or a broken program. The packs
         // are asked instead, from the start.
@@ -244,9 +245,7 @@ fn open_pack(
         std::cmp::Ordering::Greater => first,
     };
     let length = pack.file.length()?;
-    // What an index covered, or the journal's mark tells of, was durable.
-    let marked = if place.mark.pack == number { place.mark.pack_end } else { 0 };
-    pack.settled_end = pack.settled_end.max(journaled.max(marked).min(length));
+    pack.settled_end = pack.settled_end.max(journaled.min(length));
     // A pack that is shorter than the journal knows it was cut: what is appended now ends before that place, and counts.
     let journaled = if number == place.pack && journaled > length { first } else { journaled };
     let trouble = |detail: String| Error::corrupt("read pack", disk.display(&pack_name(number)), detail);
@@ -275,9 +274,13 @@ fn open_pack(
 }
 
 impl Tip {
-    fn of(pack: &Pack) -> Result<Self> {
-        let (end, mut bytes) = (pack.index.end(), [0; 16]);
-        pack.file.read_at(end.saturating_sub(16), &mut bytes)?;
-        Ok(Self { number: pack.number, end, bytes })
+    /// Of the pack that has this number now: a repair may put another in its place.
+    fn of(disk: &dyn Disk, number: u32) -> Result<Self> {
+        let file = disk.open(&pack_name(number))?;
+        let (mut nonce, mut bytes) = ([0; 16], [0; 16]);
+        file.read_at(PACK_NONCE_OFFSET_BYTES, &mut nonce)?;
+        let end = file.length()?;
+        file.read_at(end.saturating_sub(16), &mut bytes)?;
+        Ok(Self { number, nonce, end, bytes })
     }
 }

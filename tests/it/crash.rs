@@ -22,7 +22,7 @@ use retrograde::format::pack::ObjectKind;
 use retrograde::format::tree::{self, Entry, Kind};
 use retrograde::id::Digest;
 use retrograde::limits::{
-    BATCH_INLINE_MAX_BYTES, CACHES_BEHIND_MAX_BYTES, INDEX_TAIL_ENTRIES_MAX, PACK_SEAL_ABOVE_BYTES,
+    BATCH_INLINE_MAX_BYTES, INDEX_BEHIND_MAX_BYTES, INDEX_TAIL_ENTRIES_MAX, PACK_SEAL_ABOVE_BYTES,
 };
 use retrograde::store::{Final, NewObject, Store};
 
@@ -318,7 +318,7 @@ fn step(number: u64) -> Vec<NewObject> {
 
 /// So much that journal and indexes are written with the commit it is in.
 fn long(number: u64) -> NewObject {
-    content(&noise(1_000 + number, usize::try_from(CACHES_BEHIND_MAX_BYTES).unwrap()), None)
+    content(&noise(1_000 + number, usize::try_from(INDEX_BEHIND_MAX_BYTES).unwrap()), None)
 }
 
 /// Incompressible contents of 1 MiB each.

@@ -271,7 +271,6 @@ fn worst() -> Vec<(&'static str, Vec<u8>)> {
     index::put_group(&mut groups, 48, &vec![entry; 5_000]);
     (0..5_000).for_each(|_| index::put_group(&mut groups, 48, &[entry]));
     let mut empty = journal::encode_header(StoreId([0x11; 16]));
-    empty.extend_from_slice(&journal::encode_mark(journal::JournalMark::default()));
     for sequence in 1..20_000 {
         journal::put_group(&mut empty, &journal::JournalGroup { sequence, pack: 1, pack_end: 1, facts: b"" });
     }

@@ -48,8 +48,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     };
     seeds.push([cache::encode_header(&header), cache::encode_group(0, &block)].concat());
     seeds.push(block);
-    let mark = journal::JournalMark { pack: 1, pack_end: 300 };
-    seeds.push([journal::encode_header(StoreId([1; 16])), journal::encode_mark(mark)].concat());
+    seeds.push(journal::encode_header(StoreId([1; 16])));
     seeds.push(index::encode(StoreId([1; 16]), [2; 16], 48, 0, &[]));
     seeds
 }

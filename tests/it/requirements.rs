@@ -17,7 +17,7 @@ use retrograde::format::pack::{
 use retrograde::format::snapshot::history_digest;
 use retrograde::format::tree::{Child, Entry, Kind, encode, tree_id};
 use retrograde::id::{BlobId, Digest, StoreId, TreeId, WorkspaceId};
-use retrograde::limits::{CACHES_BEHIND_MAX_BYTES, DELTA_DEPTH_MAX};
+use retrograde::limits::{DELTA_DEPTH_MAX, INDEX_BEHIND_MAX_BYTES};
 use retrograde::store::{Final, NewObject, Store};
 use retrograde::time::Timestamp;
 
@@ -373,7 +373,7 @@ fn j3_a_short_journal_is_completed() {
     let store = open_store(&scratch.join("store"));
     // So much that the journal is written.
     let long = |number: u64| {
-        let mut bytes = vec![0; usize::try_from(CACHES_BEHIND_MAX_BYTES).unwrap()];
+        let mut bytes = vec![0; usize::try_from(INDEX_BEHIND_MAX_BYTES).unwrap()];
         blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut bytes);
         vec![content(&bytes)]
     };

@@ -10,7 +10,7 @@ use crate::format::index::IndexEntry;
 use crate::format::journal;
 use crate::format::pack::PACK_HEADER_LENGTH_BYTES;
 use crate::id::StoreId;
-use crate::limits::{CACHES_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES};
+use crate::limits::{INDEX_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES};
 use crate::store::pack::{index_name, pack_number};
 use crate::store::recover::RecoveredCommit;
 use crate::store::view::{JOURNAL, JournalPlace};
@@ -58,9 +58,8 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
         let (pack, pack_end) = (group.pack, group.pack_end);
         journal.groups.insert(group.sequence, Group { facts, encoded: group.facts.to_vec(), pack, pack_end });
     }
-    journal.place.mark = decoded.mark.unwrap_or_default();
     if let Some(last) = decoded.groups.last() {
-        journal.place = JournalPlace { pack: last.pack, pack_end: last.pack_end, ..journal.place };
+        journal.place = JournalPlace { pack: last.pack, pack_end: last.pack_end, length_bytes: 0 };
     }
     if decoded.length_bytes < bytes.len() {
         let rest = bytes.len() - decoded.length_bytes;
@@ -86,16 +85,18 @@ pub(super) fn compare_journal(
     } else if elsewhere > 0 {
         wrong.push((JOURNAL.to_owned(), format!("it has {elsewhere} commits in other places than the packs")));
     }
-    // That it lacks the last commits is as it should be: it is written from time to time.
     let last = journal.groups.keys().next_back().copied().unwrap_or(0);
+    let behind = commits.range(last + 1..).count();
     let within = commits.range(..=last).filter(|(sequence, _)| !journal.groups.contains_key(sequence)).count();
     if within > 0 {
         wrong.push((JOURNAL.to_owned(), format!("it passes over {within} commits that the packs have")));
     }
     if let Some(note) = &journal.note
-        && !commits.is_empty()
+        && !(commits.is_empty() && behind == 0)
     {
         stale.push((JOURNAL.to_owned(), note.clone()));
+    } else if behind > 0 {
+        stale.push((JOURNAL.to_owned(), format!("it lacks the last {behind} commits")));
     }
     wrong
 }
@@ -120,7 +121,7 @@ pub(super) fn compare_indexes(
                 _ => "it is not used, because it is damaged or of another pack",
             };
             stale.push((name, what.to_owned()));
-        } else if is_there && read.saved.end() + CACHES_BEHIND_MAX_BYTES < read.pack.index.end() {
+        } else if is_there && read.saved.end() + INDEX_BEHIND_MAX_BYTES < read.pack.index.end() {
             stale.push((name, format!("it covers the pack up to offset {} only", read.saved.end())));
         }
     }

@@ -80,8 +80,7 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) 
     let first = PACK_HEADER_LENGTH_BYTES as u64;
     let length = pack.file.length()?;
     let scanned = length.min(PACK_LENGTH_MAX_BYTES);
-    let told = [(known.place.pack, known.place.pack_end), (known.place.mark.pack, known.place.mark.pack_end)];
-    let journaled = told.iter().filter(|(pack, _)| *pack == number).map(|(_, end)| *end).max().unwrap_or(first);
+    let journaled = if number == known.place.pack { known.place.pack_end } else { first };
     let known_end = if number < known.last_number { scanned } else { pack.settled_end.max(journaled).min(scanned) };
     let found = pack.recover_with(first, known_end, known.depth == Depth::Hashes)?;
     pack.index = PackIndex::empty(first);
