@@ -184,15 +184,6 @@ pub fn encode(entries: &[Entry]) -> EncodedTree {
     EncodedTree { objects, size }
 }
 
-/// Whether these are the entries of a folder: names that are valid and ascend strictly, and modes of twelve bits.
-pub fn is_encodable(entries: &[Entry]) -> bool {
-    let is_line = |entry: &Entry| {
-        let has_mode = entry.mode & !MODE_MASK == 0 && (entry.kind != Kind::Symlink || entry.mode == 0);
-        has_mode && check_name(&entry.name).is_ok()
-    };
-    entries.iter().all(is_line) && entries.is_sorted_by(|a, b| a.name < b.name)
-}
-
 /// Decodes one tree object.
 pub fn decode(bytes: &[u8]) -> Result<Tree, Malformed> {
     let mut reader = Reader::new(bytes);

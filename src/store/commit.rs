@@ -260,5 +260,5 @@ fn append_to_journal(
     journal::put_group(&mut bytes, group);
     disk.write(JOURNAL, place.length_bytes, &bytes)?;
     let length_bytes = place.length_bytes + bytes.len() as u64;
-    Ok(JournalPlace { pack: group.pack, pack_end: group.pack_end, length_bytes, ..place })
+    Ok(JournalPlace { pack: group.pack, pack_end: group.pack_end, length_bytes })
 }

@@ -43,6 +43,9 @@ struct Visit {
     folders: Vec<(u64, TreeId)>,
 }
 
+/// The level and the first name of a list, as its parent says.
+type Expected = (u8, Box<[u8]>);
+
 impl FolderRoom {
     /// All of it.
     pub fn of(folder: TreeId) -> Self {
@@ -71,7 +74,7 @@ impl Store {
         let mut room = FolderRoom::of(id);
         let corrupt = |detail: &'static str| Error::corrupt("read tree", id, detail);
         // Lists still to be read, the next one last, each with the level and the first name that it must have.
-        let mut todo: Vec<(TreeId, Option<(u8, Box<[u8]>)>)> = vec![(id, None)];
+        let mut todo: Vec<(TreeId, Option<Expected>)> = vec![(id, None)];
         while let Some((list, wanted)) = todo.pop() {
             let tree = self.tree(list)?;
             if let Some((level, first_name)) = &wanted {

@@ -266,14 +266,6 @@ fn worst() -> Vec<(&'static str, Vec<u8>)> {
     let member = Member { kind: ObjectKind::Content, raw_length_bytes: 0, prefix: [7; 16] };
     let mut record = Vec::new();
     put_record(&mut record, &Encoding::Zstd, &[member; 4_096], b"");
-    let mut groups = index::encode(StoreId([1; 16]), [2; 16], 48, 0, &[]);
-    let entry = index::IndexEntry { prefix: [3; 16], offset: 1, member: 0, kind: ObjectKind::Tree };
-    index::put_group(&mut groups, 48, &vec![entry; 5_000]);
-    (0..5_000).for_each(|_| index::put_group(&mut groups, 48, &[entry]));
-    let mut empty = journal::encode_header(StoreId([0x11; 16]));
-    for sequence in 1..20_000 {
-        journal::put_group(&mut empty, &journal::JournalGroup { sequence, pack: 1, pack_end: 1, facts: b"" });
-    }
     vec![
         ("tree", leaf),
         ("chunk list", chunks),
@@ -283,8 +275,8 @@ fn worst() -> Vec<(&'static str, Vec<u8>)> {
         ("facts", facts::encode(&(0..150_000).map(short_fact).collect::<Vec<_>>())),
         ("facts", facts::encode(&[restore])),
         ("record", record),
-        ("index", groups),
-        ("journal", empty),
+        ("index", index_of_small_groups()),
+        ("journal", journal_of_nothing()),
     ]
 }
 
@@ -307,4 +299,20 @@ fn long_snapshot() -> Snapshot {
         rules: BlobId(Digest::of(b"")),
         git: None,
     }
+}
+
+fn index_of_small_groups() -> Vec<u8> {
+    let mut groups = index::encode(StoreId([1; 16]), [2; 16], 48, 0, &[]);
+    let entry = index::IndexEntry { prefix: [3; 16], offset: 1, member: 0, kind: ObjectKind::Tree };
+    index::put_group(&mut groups, 48, &vec![entry; 5_000]);
+    (0..5_000).for_each(|_| index::put_group(&mut groups, 48, &[entry]));
+    groups
+}
+
+fn journal_of_nothing() -> Vec<u8> {
+    let mut empty = journal::encode_header(StoreId([0x11; 16]));
+    for sequence in 1..20_000 {
+        journal::put_group(&mut empty, &journal::JournalGroup { sequence, pack: 1, pack_end: 1, facts: b"" });
+    }
+    empty
 }

@@ -303,10 +303,10 @@ pub(crate) struct Export {
     /// The step, `@` when left out; for git a range A..B, or REV and those before it, every step when left out
     #[arg(value_name = "REV")]
     pub(crate) rev: Option<String>,
-    /// Write one step to FILE, which does not exist; `-` is standard output
+    /// Write one step to FILE, which does not exist and gets mode 0600; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) tar: Option<PathBuf>,
-    /// Write steps as commits of a bare repository in DIR, which is empty or does not exist
+    /// Write steps as commits of a bare repository in DIR, which is empty or does not exist and gets mode 0700
     #[arg(long, value_name = "DIR")]
     pub(crate) git: Option<PathBuf>,
     /// Only these paths (tar)

@@ -213,16 +213,16 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     if !entries.iter().all(|entry| (least..=KIND_SYMLINK).contains(&entry[6])) {
         return Err(Malformed::new("a line of a block is of an unknown kind"));
     }
-    let block = Block { extent, facts, path, entries, names };
     // Lines are looked up by halving: out of order, the same line could be there and not there.
-    let mut last: Option<&[u8]> = None;
-    for line in block.lines() {
-        if last.is_some_and(|last| last >= line.name()) {
-            return Err(Malformed::new("the names of a block are out of order or repeated"));
+    let (mut start, mut last) = (0, &[][..]);
+    for entry in entries {
+        let name = &names[start..name_end(entry)];
+        if last >= name {
+            return Err(Malformed::new("the names of a block are empty, out of order or repeated"));
         }
-        last = Some(line.name());
+        (start, last) = (name_end(entry), name);
     }
-    Ok(block)
+    Ok(Block { extent, facts, path, entries, names })
 }
 
 /// The length of the block that `bytes` begin with, as far as its own counts say.

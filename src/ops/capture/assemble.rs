@@ -64,10 +64,6 @@ pub(super) fn assemble(
             (None, None) => None,
         };
         let Some(Listed { entries, device, update: entries_update }) = listed else { return Ok(None) };
-        // What the cache lists may be anything, and a tree may not.
-        if !tree::is_encodable(&entries) {
-            return Ok(None);
-        }
         let encoded = tree::encode(&entries);
         let (id, size) = (encoded.id(), encoded.size);
         let new = new_objects(store, encoded, cached.as_ref().map(CachedFolder::tree))?;

@@ -133,11 +133,15 @@ pub(crate) fn reference_name(name: &str) -> String {
     }
     let valid = gix::validate::reference::name_partial_or_sanitize(short.into());
     let valid = valid.to_str_lossy().trim_start_matches(['-', '.']).replace('/', "-");
-    let valid = if valid.is_empty() || valid == "HEAD" { format!("{valid}-retro") } else { valid };
+    let valid = match valid.as_str() {
+        "" => "retro".to_owned(),
+        "HEAD" => "HEAD-retro".to_owned(),
+        _ => valid,
+    };
     // Whatever was made of it above: what git refuses here would leave a repository without any reference.
     match gix::validate::reference::name(format!("refs/heads/{valid}").as_bytes().as_bstr()) {
-        Ok(_) if !valid.starts_with('-') => valid,
-        _ => format!("name-{}", Digest::of(name.as_bytes()).short()),
+        Ok(_) => valid,
+        Err(_) => format!("name-{}", Digest::of(name.as_bytes()).short()),
     }
 }
 

@@ -167,7 +167,6 @@ impl Driver {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests remove folders of their own")]
 fn remove(folder: &Path) {
     std::fs::remove_dir_all(folder).unwrap();
 }

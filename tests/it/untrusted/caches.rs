@@ -1,8 +1,13 @@
 //! Crafted journals, indexes and stat caches: whatever they say, they are caches, and nothing more.
 
+#![expect(clippy::disallowed_methods, reason = "tests forge files of their own")]
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use retrograde::format::cache::{
-    CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, Place, encode_header, encode_table,
-    path_hash, put_block,
+    CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, Place, decode_header, encode_group,
+    encode_header, encode_table, path_hash, put_block,
 };
 use retrograde::format::checksum;
 use retrograde::format::facts::{self, Fact};
@@ -140,13 +145,36 @@ fn line(name: &[u8], kind: Kind, mode: u16, id: Digest) -> Line<'_> {
     })
 }
 
-/// A stat cache with these folders: path, tree, lines.
-fn stat_of(forge: &Forge, folders: &[(&[u8], TreeId, Vec<Line<'_>>)]) {
+/// A line that the file system agrees with, but for the content.
+fn true_line<'a>(folder: &Path, name: &'a str, id: Digest) -> Line<'a> {
+    let stat = std::fs::symlink_metadata(folder.join(name)).unwrap();
+    let time = |seconds: i64, rest: i64| seconds * 1_000_000_000 + rest;
+    let kind = if stat.is_dir() { Kind::Folder } else { Kind::File };
+    Line::Entry(CachedEntry {
+        name: name.as_bytes(),
+        kind,
+        mode: u16::try_from(stat.mode() & 0o7777).unwrap(),
+        size: stat.size(),
+        mtime_ns: time(stat.mtime(), stat.mtime_nsec()),
+        ctime_ns: time(stat.ctime(), stat.ctime_nsec()),
+        inode: stat.ino(),
+        id,
+        is_racy: false,
+        is_on_other_device: false,
+    })
+}
+
+/// A folder of a stat cache: path, tree, lines.
+type Folder<'a> = (&'a [u8], TreeId, Vec<Line<'a>>);
+
+/// A stat cache with these folders, and what differs of them since.
+fn stat_of(forge: &Forge, folders: &[Folder<'_>], differences: &[Folder<'_>]) {
+    let device = std::fs::metadata(forge.at("ws")).unwrap().dev();
     let mut blocks = Vec::new();
     let mut places = Vec::new();
     for (path, tree, lines) in folders {
         let start = blocks.len();
-        let facts = FolderFacts { tree: *tree, size: u64::MAX, device: 1 };
+        let facts = FolderFacts { tree: *tree, size: u64::MAX, device };
         put_block(&mut blocks, path, Extent::Whole, &facts, lines.iter().copied()).unwrap();
         let length = u32::try_from(blocks.len() - start).unwrap();
         places.push(Place { hash: path_hash(path), offset: (CACHE_HEADER_LENGTH_BYTES + start) as u64, length });
@@ -165,7 +193,15 @@ fn stat_of(forge: &Forge, folders: &[(&[u8], TreeId, Vec<Line<'_>>)]) {
     };
     let folder = forge.store(&format!("workspaces/{}", forge.workspace));
     std::fs::create_dir_all(folder).unwrap();
-    forge.put(&format!("workspaces/{}/stat", forge.workspace), &[encode_header(&header), blocks, table].concat());
+    let header = encode_header(&header);
+    let (_, sum) = decode_header(&header).unwrap();
+    let mut later = Vec::new();
+    for (path, tree, lines) in differences {
+        let facts = FolderFacts { tree: *tree, size: u64::MAX, device };
+        put_block(&mut later, path, Extent::Difference, &facts, lines.iter().copied()).unwrap();
+    }
+    let group = if later.is_empty() { Vec::new() } else { encode_group(sum, &later) };
+    forge.put(&format!("workspaces/{}/stat", forge.workspace), &[header, blocks, table, group].concat());
 }
 
 /// Lists that no folder has, trees that are not there or that never end, names that lead out.
@@ -183,7 +219,7 @@ fn stat_caches_that_lie_neither_panic_nor_lead_out() {
     forge.write();
     let nowhere = TreeId(Digest::of(b"nowhere"));
     let folder = |name| line(name, Kind::Folder, 0o755, plain.0);
-    let cases: [Vec<(&[u8], TreeId, Vec<Line<'_>>)>; 8] = [
+    let cases: [Vec<Folder<'_>>; 8] = [
         vec![(b"", nowhere, vec![folder(b"folder"), line(b"live", Kind::File, 0o644, file)])],
         vec![
             (b"", plain, vec![folder(b"folder"), line(b"live", Kind::File, 0o644, file)]),
@@ -201,11 +237,42 @@ fn stat_caches_that_lie_neither_panic_nor_lead_out() {
     ];
     for folders in &cases {
         for verb in ["status", "diff honest", "diff", "snap -m lie", "restore honest", "undo"] {
-            stat_of(&forge, folders);
+            stat_of(&forge, folders, &[]);
             run_line_and_compare(&forge, verb, "honest", HONEST.1);
             // Something below is new, so that the lists above are made from what the cache has of them.
-            #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
             std::fs::write(forge.at("ws/folder").join("new"), verb).ok();
+        }
+    }
+    // And where the file system agrees with every line, so that lists are taken for unchanged.
+    let (ws, below) = (forge.at("ws"), forge.at("ws/folder"));
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = entries.collect();
+        names.sort();
+        names
+    };
+    for tree in [nowhere, endless, plain] {
+        for verb in ["status", "diff honest", "snap -m lie", "restore honest", "undo"] {
+            std::fs::create_dir_all(&below).unwrap();
+            std::fs::write(below.join("new"), verb).unwrap();
+            let (top_names, below_names) = (names(&ws), names(&below));
+            let top: Vec<_> = top_names.iter().map(|name| true_line(&ws, name, tree.0)).collect();
+            let mut inner: Vec<_> = below_names.iter().map(|name| true_line(&below, name, tree.0)).collect();
+            inner.pop();
+            // The folder is a file in the list, and a folder in what differs, where halving does not find it.
+            let is_folder = |line: &&Line<'_>| line.name() == b"folder";
+            let other: Vec<_> = top.iter().filter(|line| !is_folder(line)).copied().collect();
+            let first = [line(b"folder", Kind::File, 0o644, file)].into_iter().chain(other);
+            let unsorted = top.iter().filter(is_folder).copied().chain([Line::Gone(b"b")]).collect();
+            let cases = [
+                (top.clone(), vec![]),
+                (first.collect(), vec![(&b""[..], tree, unsorted)]),
+                (top.clone(), vec![(&b"folder"[..], nowhere, vec![])]),
+            ];
+            for (top, differences) in cases {
+                stat_of(&forge, &[(b"", tree, top), (b"folder", tree, inner.clone())], &differences);
+                run_line_and_compare(&forge, verb, "honest", HONEST.1);
+            }
         }
     }
     std::fs::remove_dir_all(forge.store("workspaces")).unwrap();

@@ -106,11 +106,13 @@ fn a_graph_has_an_end_to_the_right() {
     assert!(widest.is_some_and(|width| (50..200).contains(&width)), "{widest:?}");
 }
 
+type Make = fn(&mut Forge) -> BlobId;
+
 #[test]
 fn attachments_that_are_missing_or_huge_are_refused() {
-    let missing = |_: &mut Forge| BlobId(Digest::of(b"nowhere"));
-    let huge = |forge: &mut Forge| zeros(forge, 1_000_000);
-    let makes: [(&dyn Fn(&mut Forge) -> BlobId, i32); 2] = [(&missing, CORRUPT), (&huge, LIMIT)];
+    let missing: Make = |_| BlobId(Digest::of(b"nowhere"));
+    let huge: Make = |forge| zeros(forge, 1_000_000);
+    let makes: [(Make, i32); 2] = [(missing, CORRUPT), (huge, LIMIT)];
     for (make, code) in makes {
         let with = |change: &dyn Fn(&mut Snapshot, BlobId)| {
             with_snapshot(|forge, snapshot| {
@@ -371,6 +373,28 @@ fn restores_that_never_were_can_not_be_undone() {
     let (code, _, _) = run(&forge, &["undo", "1000000"]);
     assert!(code == 3 || code == CORRUPT, "{code}");
     survey(&forge, "bad", "good").expect(&[("restore {rev}", 0)]);
+}
+
+/// Restores for which nothing has to change are undone one after another, and then there is none left.
+#[test]
+fn restores_that_changed_nothing_are_undone_once() {
+    let mut forge = Forge::new();
+    let file = forge.content(b"good\n");
+    let root = forge.leaf(&[(FILE, 0o644, b"good", 5, file)]);
+    let id = forge.head(root);
+    forge.tag("bad", id);
+    let workspace = forge.workspace;
+    for paths in [vec![b"nowhere".to_vec()], vec![b"nowhere".to_vec()]] {
+        let restore =
+            Restore { workspace, before: Some(id), target: id, paths, cause: RestoreCause::Restore, time: NOON };
+        forge.fact(Fact::RestoreBegun(restore));
+        forge.fact(Fact::RestoreEnded { workspace, time: NOON });
+    }
+    forge.write();
+    assert_eq!(run(&forge, &["undo", "2"]).0, 0);
+    let (code, _, stderr) = run(&forge, &["undo", "1000000"]);
+    assert_eq!(code, 3, "{stderr}");
+    assert_eq!(run(&forge, &["redo"]).0, 0);
 }
 
 /// Snapshots as long as they may be, none like another.

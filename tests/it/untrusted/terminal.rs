@@ -106,7 +106,7 @@ fn no_view_passes_control_characters_on() {
             let (_, stdout, stderr) = run(&forge, &words);
             for text in [String::from_utf8_lossy(&stdout).into_owned(), stderr] {
                 let shown = without_colour(&text);
-                assert!(shown.chars().all(is_shown), "`{line}` in colour {colour}: {:?}", shown);
+                assert!(shown.chars().all(is_shown), "`{line}` in colour {colour}: {shown:?}");
             }
         }
     }

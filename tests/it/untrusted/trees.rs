@@ -1,7 +1,5 @@
 //! Crafted trees: names, order, sizes, modes, depth, and trees that describe more than fits anywhere.
 
-#![expect(clippy::disallowed_methods, reason = "tests write files of their own")]
-
 use std::os::unix::fs::PermissionsExt;
 
 use retrograde::format::pack::{Encoding, Link, ObjectKind};
