@@ -89,17 +89,32 @@ fn a_file_that_grows_while_it_is_read_is_recorded_and_flagged_or_whole() {
                 file.write_all(b"one more line\n").unwrap();
             }
         });
+        // The writer ends however this ends: a failure must not leave it filling the disk.
+        let _stop = StopOnDrop(&stop);
+        let mut length = 3_000_000;
         for _ in 0..5 {
+            // On a busy machine the writer may not have had its turn yet.
+            while std::fs::metadata(&path).unwrap().len() <= length {
+                std::thread::yield_now();
+            }
+            length = std::fs::metadata(&path).unwrap().len();
             let outcome = recorder.snap();
             assert!(outcome.recorded);
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     let last = recorder.snap();
     assert!(last.omitted.is_empty(), "once it is quiet it is whole");
     let target = recorder.scratch.join("out");
     restore_into(&recorder.store, last.snapshot, &[], &target, &Options::default()).unwrap();
     assert_eq!(walk(&target), walk(&recorder.root));
+}
+
+struct StopOnDrop<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 #[test]
