@@ -177,7 +177,12 @@ impl Batch<'_> {
         self.is_broken = true;
         let mut own = match self.own_pack.take() {
             Some(own) => own,
-            None => NewPack::create(disk, self.store.id())?,
+            None => {
+                // What a dead writer left goes before there is more: writers killed one after another leave one file.
+                let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
+                remove_strays(disk)?;
+                NewPack::create(disk, self.store.id())?
+            }
         };
         self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), 0, &[])?;
         if own.length_bytes < PACK_SEAL_ABOVE_BYTES {
