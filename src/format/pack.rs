@@ -284,15 +284,15 @@ pub fn record_is_intact(header: &RecordHeader, record: &[u8]) -> bool {
     })
 }
 
-/// Appends the commit of a batch whose records are `out[batch_start..]`.
-pub fn put_commit(out: &mut Vec<u8>, batch_start: usize, sequence: u64, facts: &[u8]) {
+/// Appends the commit of a batch of `store` whose records are `out[batch_start..]`.
+pub fn put_commit(out: &mut Vec<u8>, store: StoreId, batch_start: usize, sequence: u64, facts: &[u8]) {
     let batch_length = out.len() - batch_start;
     out.extend_from_slice(&COMMIT_MAGIC);
     put_uint(out, sequence);
     put_uint(out, batch_length as u64);
     put_bytes(out, facts);
-    let hash = Digest::of(&out[batch_start..]);
-    out.extend_from_slice(&hash.prefix());
+    let hash = batch_hash(batch_hasher(store).update(&out[batch_start..]));
+    out.extend_from_slice(&hash);
 }
 
 /// Decodes a commit at the start of `bytes`. The hash is checked by [`commit_is_intact`], which needs the batch.
@@ -308,9 +308,24 @@ pub fn decode_commit(bytes: &[u8]) -> Result<Commit<'_>, Malformed> {
     Ok(Commit { sequence, batch_length_bytes, facts, length_bytes: bytes.len() - reader.rest().len() })
 }
 
-/// Whether `batch`, from its first record to the end of its commit, matches the hash at its end.
-pub fn commit_is_intact(batch: &[u8]) -> bool {
-    batch.split_last_chunk::<16>().is_some_and(|(hashed, hash)| Digest::of(hashed).prefix() == *hash)
+/// Whether `batch`, from its first record to the end of its commit, matches the hash at its end and belongs to `store`.
+pub fn commit_is_intact(store: StoreId, batch: &[u8]) -> bool {
+    batch.split_last_chunk::<16>().is_some_and(|(hashed, hash)| batch_hash(batch_hasher(store).update(hashed)) == *hash)
+}
+
+/// Hashes a batch of `store`: to be given all of it but the hash at its end.
+///
+/// The store is part of the hash because a file in a workspace may hold a pack, and what looks for batches in damage
+/// may come upon those in it: they are not ours.
+pub fn batch_hasher(store: StoreId) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&store.0);
+    hasher
+}
+
+/// The hash at the end of a batch.
+pub fn batch_hash(hasher: &blake3::Hasher) -> [u8; 16] {
+    Digest(*hasher.finalize().as_bytes()).prefix()
 }
 
 fn decode_member(reader: &mut Reader<'_>) -> Result<Member, Malformed> {

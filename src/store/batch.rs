@@ -88,6 +88,7 @@ pub struct Wanted {
 #[derive(Debug)]
 pub(super) struct NewPack {
     name: String,
+    store: StoreId,
     nonce: [u8; 16],
     length_bytes: u64,
     entries: Vec<IndexEntry>,
@@ -244,7 +245,7 @@ impl NewPack {
         let guard = disk.lock(&name, LockMode::Exclusive)?;
         let header = encode_header(&PackHeader { store, nonce });
         disk.write(&name, 0, &header)?;
-        Ok(Self { name, nonce, length_bytes: header.len() as u64, entries: Vec::new(), _guard: guard })
+        Ok(Self { name, store, nonce, length_bytes: header.len() as u64, entries: Vec::new(), _guard: guard })
     }
 
     /// Appends a batch and its commit, and returns the length of both, in bytes.
@@ -256,7 +257,7 @@ impl NewPack {
         facts: &[u8],
     ) -> Result<u64> {
         let records_end = batch.len();
-        put_commit(&mut batch, 0, sequence, facts);
+        put_commit(&mut batch, self.store, 0, sequence, facts);
         disk.write(&self.name, self.length_bytes, &batch)?;
         self.entries.extend(batch_entries(&batch[..records_end], self.length_bytes));
         self.length_bytes += batch.len() as u64;

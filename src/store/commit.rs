@@ -107,7 +107,7 @@ impl Batch<'_> {
             && length + (self.records.len() as u64) < PACK_LENGTH_MAX_BYTES
         {
             let mut batch = self.records.clone();
-            put_commit(&mut batch, 0, sequence, facts);
+            put_commit(&mut batch, self.store.id(), 0, sequence, facts);
             append(disk, &pack_name(active.number), length, &batch)?;
             let end = length + batch.len() as u64;
             self.totals.stored_bytes += batch.len() as u64;

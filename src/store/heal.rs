@@ -15,9 +15,10 @@ use super::recover::{Window, recover};
 use crate::disk::StoredFile;
 use crate::error::Result;
 use crate::format::pack::{
-    COMMIT_MAGIC, PACK_HEADER_LENGTH_BYTES, RECORD_MAGIC, commit_is_intact, decode_commit, decode_header,
-    decode_record, record_is_intact,
+    COMMIT_MAGIC, PACK_HEADER_LENGTH_BYTES, RECORD_MAGIC, batch_hash, batch_hasher, commit_is_intact, decode_commit,
+    decode_header, decode_record, record_is_intact,
 };
+use crate::id::StoreId;
 use crate::limits::HEAL_LENGTH_MAX_BYTES;
 
 /// Bits to be turned back, by the number of the pack: where in it, and which bit of the byte.
@@ -61,12 +62,12 @@ impl StoredFile for Healed {
 
 fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u8)>> {
     let file = inspection.store.disk().open(&pack.file)?;
+    let store = inspection.store.id();
     let mut flips = Vec::new();
     if pack.is_headless {
         let mut header = [0; PACK_HEADER_LENGTH_BYTES];
         if file.read_at(0, &mut header)? == header.len() {
-            let id = inspection.store.id();
-            let is_right = |bytes: &[u8]| decode_header(bytes).is_ok_and(|header| header.store == id);
+            let is_right = |bytes: &[u8]| decode_header(bytes).is_ok_and(|header| header.store == store);
             flips
                 .extend(try_bits(&mut header, 0..PACK_HEADER_LENGTH_BYTES, is_right).map(|(at, bit)| (at as u64, bit)));
         }
@@ -79,9 +80,9 @@ fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u
         let mut bytes = vec![0; usize::try_from(length).expect("limited above")];
         let read = file.read_at(stretch.place.start, &mut bytes)?;
         bytes.truncate(read);
-        let tried = turn_back(&mut bytes);
+        let tried = turn_back(store, &mut bytes);
         let healed = Held(bytes);
-        let whole = recover(&mut Window::new(&healed, read as u64), 0, 0, true)?;
+        let whole = recover(&mut Window::new(&healed, store, read as u64), 0, 0, true)?;
         let is_proven = |at: u64| whole.commits.iter().any(|commit| (commit.start..commit.end).contains(&at));
         let proven = tried.into_iter().map(|(at, bit)| (at as u64, bit)).filter(|(at, _)| is_proven(*at));
         flips.extend(proven.map(|(at, bit)| (stretch.place.start + at, bit)));
@@ -90,13 +91,13 @@ fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u
 }
 
 /// Turns back what seem to be flipped bits, from batch to batch, as far as one leads to the next. Returns them.
-fn turn_back(bytes: &mut [u8]) -> Vec<(usize, u8)> {
+fn turn_back(store: StoreId, bytes: &mut [u8]) -> Vec<(usize, u8)> {
     let mut flips = Vec::new();
     let (mut batch, mut at) = (0, 0);
     while at < bytes.len() {
-        let Some((end, is_commit)) = next_place(bytes, batch, at) else {
+        let Some((end, is_commit)) = next_place(store, bytes, batch, at) else {
             let reach = at..bytes.len().min(at + LEAD_BYTES);
-            let found = try_bits(bytes, reach, |bytes| leads_on(bytes, batch, at));
+            let found = try_bits(bytes, reach, |bytes| leads_on(store, bytes, batch, at));
             if found.is_none() {
                 break;
             }
@@ -104,8 +105,8 @@ fn turn_back(bytes: &mut [u8]) -> Vec<(usize, u8)> {
             continue;
         };
         if is_commit {
-            if !commit_is_intact(&bytes[batch..end]) {
-                flips.extend(try_commit(bytes, batch, at, end));
+            if !commit_is_intact(store, &bytes[batch..end]) {
+                flips.extend(try_commit(store, bytes, batch, at, end));
             }
             batch = end;
         } else {
@@ -120,7 +121,7 @@ fn turn_back(bytes: &mut [u8]) -> Vec<(usize, u8)> {
 const LEAD_BYTES: usize = 96;
 
 /// Where what begins at `at` ends, if something begins there and after it; whether it is a commit.
-fn next_place(bytes: &[u8], batch: usize, at: usize) -> Option<(usize, bool)> {
+fn next_place(store: StoreId, bytes: &[u8], batch: usize, at: usize) -> Option<(usize, bool)> {
     let rest = &bytes[at..];
     let (length, is_commit) = match decode_record(rest) {
         Ok(header) => (header.record_length_bytes(), false),
@@ -133,16 +134,16 @@ fn next_place(bytes: &[u8], batch: usize, at: usize) -> Option<(usize, bool)> {
     let after = bytes.get(end..)?;
     let begins = after.is_empty() || after.starts_with(&RECORD_MAGIC) || after.starts_with(&COMMIT_MAGIC);
     let is_intact = || match is_commit {
-        true => commit_is_intact(&bytes[batch..end]),
+        true => commit_is_intact(store, &bytes[batch..end]),
         false => decode_record(rest).is_ok_and(|header| record_is_intact(&header, rest)),
     };
     (begins || is_intact()).then_some((end, is_commit))
 }
 
 /// The same, and what begins there is as it was written.
-fn leads_on(bytes: &[u8], batch: usize, at: usize) -> bool {
-    match next_place(bytes, batch, at) {
-        Some((end, true)) => commit_is_intact(&bytes[batch..end]),
+fn leads_on(store: StoreId, bytes: &[u8], batch: usize, at: usize) -> bool {
+    match next_place(store, bytes, batch, at) {
+        Some((end, true)) => commit_is_intact(store, &bytes[batch..end]),
         Some((_, false)) => decode_record(&bytes[at..]).is_ok_and(|header| record_is_intact(&header, &bytes[at..])),
         None => false,
     }
@@ -163,19 +164,17 @@ fn try_bits(bytes: &mut [u8], reach: std::ops::Range<usize>, is_right: impl Fn(&
 }
 
 /// Finds the flipped bit of a commit at `at` whose batch begins at `batch`, by the batch's hash.
-fn try_commit(bytes: &mut [u8], batch: usize, at: usize, end: usize) -> Option<(usize, u8)> {
+fn try_commit(store: StoreId, bytes: &mut [u8], batch: usize, at: usize, end: usize) -> Option<(usize, u8)> {
     if end - at > COMMIT_TRIED_MAX_BYTES {
         return None;
     }
-    let mut records = blake3::Hasher::new();
+    let mut records = batch_hasher(store);
     records.update(&bytes[batch..at]);
     let mut commit = bytes[at..end].to_vec();
     let hashed = commit.len() - 16;
     let length = commit.len();
     let found = try_bits(&mut commit, 0..length, |commit| {
-        let mut hasher = records.clone();
-        hasher.update(&commit[..hashed]);
-        hasher.finalize().as_bytes()[..16] == commit[hashed..]
+        batch_hash(records.clone().update(&commit[..hashed])) == commit[hashed..]
     });
     let (place, bit) = found?;
     bytes[at + place] ^= 1 << bit;
@@ -245,7 +244,9 @@ impl StoredFile for Held {
 mod tests {
     use super::turn_back;
     use crate::format::pack::{Encoding, Member, ObjectKind, put_commit, put_record};
-    use crate::id::Digest;
+    use crate::id::{Digest, StoreId};
+
+    const STORE: StoreId = StoreId([5; 16]);
 
     fn batches() -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -257,7 +258,7 @@ mod tests {
                 let member = Member { kind: ObjectKind::Content, raw_length_bytes, prefix };
                 put_record(&mut bytes, &Encoding::Raw, &[member], content);
             }
-            put_commit(&mut bytes, start, sequence, b"what became true");
+            put_commit(&mut bytes, STORE, start, sequence, b"what became true");
         }
         bytes
     }
@@ -269,7 +270,7 @@ mod tests {
             for bit in 0..8 {
                 let mut hurt = good.clone();
                 hurt[at] ^= 1 << bit;
-                let flips = turn_back(&mut hurt);
+                let flips = turn_back(STORE, &mut hurt);
                 assert!(hurt == good, "{at} {bit}: {flips:?}");
                 assert_eq!(flips, [(at, bit)]);
             }
@@ -283,11 +284,11 @@ mod tests {
         let mut hurt = good.clone();
         hurt[100] ^= 4;
         hurt[second + 50] ^= 32;
-        assert_eq!(turn_back(&mut hurt), [(100, 2), (second + 50, 5)]);
+        assert_eq!(turn_back(STORE, &mut hurt), [(100, 2), (second + 50, 5)]);
         assert!(hurt == good);
         let mut hurt = good.clone();
         hurt[100] ^= 0x55;
-        turn_back(&mut hurt);
+        turn_back(STORE, &mut hurt);
         assert!(hurt != good);
     }
 }

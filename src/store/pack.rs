@@ -21,6 +21,7 @@ use crate::limits::{PACK_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
 #[derive(Clone, Debug)]
 pub(super) struct Pack {
     pub(super) number: u32,
+    pub(super) store: StoreId,
     pub(super) nonce: [u8; 16],
     /// Its header is damaged: its batches are used, but it has no index and is not appended to.
     pub(super) is_headless: bool,
@@ -84,29 +85,31 @@ impl Pack {
         let read = file.read_at(0, &mut header)?;
         let shown = || disk.display(&name);
         let header = match decode_header(&header[..read]) {
-            Err(e) if !e.is_newer() => return Ok(Self::headless(number, file)),
+            Err(e) if !e.is_newer() => return Ok(Self::headless(store, number, file)),
             header => header.map_err(|e| e.during("open pack", shown()))?,
         };
         if header.store != store {
             let detail = format!("it belongs to store {}", header.store);
             return Err(Error::corrupt("open pack", shown(), detail));
         }
+        // The index first: of a pack that grows meanwhile it then covers less than there is, and never seems to know of more.
+        let index = disk.map(&index_name(number)).ok();
         let length = file.length()?;
         // An index that cannot be read is as good as none. One of a pack is not four times as long.
-        let index = disk.map(&index_name(number)).ok().filter(|bytes| (bytes.len() as u64) / 4 <= length);
+        let index = index.filter(|bytes| (bytes.len() as u64) / 4 <= length);
         let index = index.and_then(|bytes| PackIndex::open(bytes, store, header.nonce));
         // An index that covers more than there is was right once: the pack was cut, and all that is left was committed.
         let settled_end = index.as_ref().map_or(PACK_HEADER_LENGTH_BYTES as u64, |index| index.end().min(length));
         let index = index.filter(|index| index.end() <= length);
         let index = index.unwrap_or_else(|| PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64));
         let nonce = header.nonce;
-        Ok(Self { number, nonce, is_headless: false, file, index, has_doubtful_tail: false, settled_end })
+        Ok(Self { number, store, nonce, is_headless: false, file, index, has_doubtful_tail: false, settled_end })
     }
 
-    fn headless(number: u32, file: Arc<dyn StoredFile>) -> Self {
+    fn headless(store: StoreId, number: u32, file: Arc<dyn StoredFile>) -> Self {
         let settled_end = PACK_HEADER_LENGTH_BYTES as u64;
         let index = PackIndex::empty(settled_end);
-        Self { number, nonce: [0; 16], is_headless: true, file, index, has_doubtful_tail: false, settled_end }
+        Self { number, store, nonce: [0; 16], is_headless: true, file, index, has_doubtful_tail: false, settled_end }
     }
 
     /// Reads the batches from `start` to the end of the file. What lies before `known_end` was committed.
@@ -118,7 +121,7 @@ impl Pack {
     pub(super) fn recover_with(&self, start: u64, known_end: u64, checks_hashes: bool) -> Result<Recovered> {
         // What lies beyond the limit no writer has written.
         let length = self.file.length()?.min(PACK_LENGTH_MAX_BYTES);
-        recover(&mut Window::new(&*self.file, length), start, known_end, checks_hashes)
+        recover(&mut Window::new(&*self.file, self.store, length), start, known_end, checks_hashes)
     }
 
     /// The same pack, its index made from its own bytes.
@@ -134,6 +137,7 @@ impl Pack {
     pub(super) fn without_index(&self) -> Self {
         Self {
             number: self.number,
+            store: self.store,
             nonce: self.nonce,
             is_headless: self.is_headless,
             file: Arc::clone(&self.file),

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! As long as records follow each other, nothing is looked for inside a payload: content may hold a pack of another store,
-//! and its batches are not ours. The file is read through a window, so memory does not depend on its length. Each byte
+//! and its batches are not ours; where damage makes them be
+//! looked at all the same, their hash tells, because the store is part of it. The file is read through a window, so memory does not depend on its length. Each byte
 //! is hashed at most once to a success; what failing checks may cost in all is limited, because a hostile pack can claim a
 //! hundred thousand long batches that begin in each other (`RECOVERY_WASTE_FACTOR`).
 
@@ -22,8 +23,10 @@ use crate::error::Result;
 use crate::format::Reader;
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
-    COMMIT_MAGIC, HEADER_LENGTH_MAX_BYTES, RECORD_MAGIC, RecordHeader, decode_commit, decode_record, record_is_intact,
+    COMMIT_MAGIC, HEADER_LENGTH_MAX_BYTES, RECORD_MAGIC, RecordHeader, batch_hash, batch_hasher, decode_commit,
+    decode_record, record_is_intact,
 };
+use crate::id::StoreId;
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, FRAME_MEMBER_COUNT_MAX, RECOVERY_WASTE_FACTOR, RECOVERY_WASTE_MIN_BYTES};
 
 /// What was found.
@@ -83,6 +86,7 @@ pub struct DoubtfulCommit {
 /// A file seen through a piece of it that is in memory.
 pub(super) struct Window<'a> {
     file: &'a dyn StoredFile,
+    store: StoreId,
     at: u64,
     bytes: Vec<u8>,
     end: u64,
@@ -337,9 +341,9 @@ impl Open {
 const COMMIT_LENGTH_MAX_BYTES: usize = 4 + 3 * 9 + FACTS_LENGTH_MAX_BYTES + 16;
 
 impl<'a> Window<'a> {
-    /// Looks at `file` up to `end`.
-    pub(super) fn new(file: &'a dyn StoredFile, end: u64) -> Self {
-        Self { file, at: 0, bytes: Vec::new(), end, far_left: u64::MAX }
+    /// Looks at `file` up to `end`, for batches of `store`.
+    pub(super) fn new(file: &'a dyn StoredFile, store: StoreId, end: u64) -> Self {
+        Self { file, store, at: 0, bytes: Vec::new(), end, far_left: u64::MAX }
     }
 
     /// The bytes from `offset` on: `length` of them, or as many as there are.
@@ -405,10 +409,10 @@ impl<'a> Window<'a> {
     /// Whether the batch from its first record at `start` to the end of its commit matches the hash at its end.
     fn batch_is_intact(&mut self, start: u64, end: u64) -> Result<bool> {
         let Some(hashed_end) = end.checked_sub(16).filter(|hashed_end| *hashed_end > start) else { return Ok(false) };
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = batch_hasher(self.store);
         if let Some(batch) = self.held(start, end) {
             let (hashed, wanted) = batch.split_at(batch.len() - 16);
-            return Ok(hasher.update(hashed).finalize().as_bytes()[..16] == *wanted);
+            return Ok(batch_hash(hasher.update(hashed)) == *wanted);
         }
         let mut at = start;
         let mut piece = vec![0; WINDOW_BYTES];
@@ -422,7 +426,7 @@ impl<'a> Window<'a> {
             at += read as u64;
         }
         let mut wanted = [0; 16];
-        Ok(self.file.read_at(hashed_end, &mut wanted)? == 16 && hasher.finalize().as_bytes()[..16] == wanted)
+        Ok(self.file.read_at(hashed_end, &mut wanted)? == 16 && batch_hash(&hasher) == wanted)
     }
 }
 

@@ -195,7 +195,7 @@ fn plan_rewrite(
             continue;
         }
         let file = inspection.store.disk().open(&pack.file)?;
-        let mut window = Window::new(&*file, place.end);
+        let mut window = Window::new(&*file, inspection.store.id(), place.end);
         let mut places = Vec::new();
         let mut at = place.start;
         while let Some(header) = record_at(&mut window, at)? {
@@ -278,6 +278,7 @@ fn rewrite_pack(store: &Store, rewrite: &Rewrite) -> Result<()> {
 /// A pack that is being written under `tmp/`.
 struct Growing<'a> {
     disk: &'a dyn Disk,
+    store: StoreId,
     name: String,
     length_bytes: u64,
     /// Records that are not committed yet.
@@ -292,7 +293,7 @@ impl<'a> Growing<'a> {
         let name = format!("tmp/{}.pack", StoreId(nonce));
         let header = encode_header(&PackHeader { store, nonce });
         disk.write(&name, 0, &header)?;
-        Ok(Self { disk, name, length_bytes: header.len() as u64, batch: Vec::new() })
+        Ok(Self { disk, store, name, length_bytes: header.len() as u64, batch: Vec::new() })
     }
 
     fn copy(&mut self, from: &Arc<dyn StoredFile>, place: &Range<u64>) -> Result<()> {
@@ -328,7 +329,7 @@ impl<'a> Growing<'a> {
             return Ok(());
         }
         let mut batch = std::mem::take(&mut self.batch);
-        put_commit(&mut batch, 0, sequence, facts);
+        put_commit(&mut batch, self.store, 0, sequence, facts);
         self.disk.write(&self.name, self.length_bytes, &batch)?;
         self.length_bytes += batch.len() as u64;
         Ok(())

@@ -5,6 +5,7 @@
 //!
 //! P5, W1, W2, W8 of store-format.md are tried here at every call.
 
+mod crossing;
 mod harness;
 mod operations;
 mod repair;

@@ -143,7 +143,7 @@ fn packs() {
     let start = built.len();
     let member = Member { kind: ObjectKind::Content, raw_length_bytes: 3, prefix: Digest::of(b"abc").prefix() };
     pack::put_record(&mut built, &Encoding::Raw, &[member], b"abc");
-    pack::put_commit(&mut built, start, 1, &facts::encode(&sample_facts()));
+    pack::put_commit(&mut built, STORE, start, 1, &facts::encode(&sample_facts()));
     assert_example("pack", &built);
     let bytes = example("pack");
     assert_eq!(pack::decode_header(&bytes), Ok(PackHeader { store: STORE, nonce: NONCE }));
@@ -151,7 +151,7 @@ fn packs() {
     assert!(pack::record_is_intact(&record, &bytes[start..]));
     let commit = pack::decode_commit(&bytes[start + record.record_length_bytes()..]).unwrap();
     assert_eq!((commit.sequence, facts::decode(commit.facts)), (1, Ok(sample_facts())));
-    assert!(pack::commit_is_intact(&bytes[start..]));
+    assert!(pack::commit_is_intact(STORE, &bytes[start..]));
 }
 
 /// J2: groups up to the first that is not intact.

@@ -53,7 +53,7 @@ fn forged(scratch: &Scratch, records: &[u8]) -> Store {
     let mut bytes = encode_header(&PackHeader { store: store.id(), nonce: [7; 16] });
     let start = bytes.len();
     bytes.extend_from_slice(records);
-    put_commit(&mut bytes, start, 1, &facts::encode(&[fact(1)]));
+    put_commit(&mut bytes, store.id(), start, 1, &facts::encode(&[fact(1)]));
     forge(&pack(scratch), &bytes);
     open_store(&scratch.join("store"))
 }

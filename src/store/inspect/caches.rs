@@ -1,6 +1,7 @@
 //! Indexes and journal, compared with what the packs hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::packs::Read;
 use crate::disk::{Disk, read_start};
@@ -68,12 +69,21 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
     Ok(journal)
 }
 
-/// Says where the journal contradicts the packs.
+impl Journal {
+    /// The last commit that it knows of; 0 where it knows none.
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.groups.keys().next_back().copied().unwrap_or(0)
+    }
+}
+
+/// Says where the journal contradicts the packs. It was read before them, so what was committed in between is not in it:
+/// `last_now` tells the last commit that it has by now.
 pub(super) fn compare_journal(
     journal: &Journal,
     commits: &BTreeMap<u64, (u32, RecoveredCommit)>,
+    last_now: impl FnOnce() -> Result<u64>,
     stale: &mut Vec<(String, String)>,
-) -> Vec<(String, String)> {
+) -> Result<Vec<(String, String)>> {
     let mut wrong = Vec::new();
     let found = |(sequence, group)| Some((group, commits.get(sequence)?));
     let pairs: Vec<(&Group, &(u32, RecoveredCommit))> = journal.groups.iter().filter_map(found).collect();
@@ -85,8 +95,12 @@ pub(super) fn compare_journal(
     } else if elsewhere > 0 {
         wrong.push((JOURNAL.to_owned(), format!("it has {elsewhere} commits in other places than the packs")));
     }
-    let last = journal.groups.keys().next_back().copied().unwrap_or(0);
-    let behind = commits.range(last + 1..).count();
+    let last = journal.last_sequence();
+    let after = |last: u64| commits.range((Bound::Excluded(last), Bound::Unbounded)).count();
+    let mut behind = after(last);
+    if behind > 0 {
+        behind = after(last_now()?.max(last));
+    }
     let within = commits.range(..=last).filter(|(sequence, _)| !journal.groups.contains_key(sequence)).count();
     if within > 0 {
         wrong.push((JOURNAL.to_owned(), format!("it passes over {within} commits that the packs have")));
@@ -96,9 +110,10 @@ pub(super) fn compare_journal(
     {
         stale.push((JOURNAL.to_owned(), note.clone()));
     } else if behind > 0 {
-        stale.push((JOURNAL.to_owned(), format!("it lacks the last {behind} commits")));
+        let commits = if behind == 1 { "commit" } else { "commits" };
+        stale.push((JOURNAL.to_owned(), format!("it lacks the last {behind} {commits}")));
     }
-    wrong
+    Ok(wrong)
 }
 
 /// Says where indexes contradict their packs and which are of no use, and notes in the packs what only the indexes know.
@@ -115,13 +130,15 @@ pub(super) fn compare_indexes(
             continue;
         }
         let is_there = read.saved.append_at().is_some();
+        // What was committed since the index was read is not in it.
+        let owed_end = read.pack.index.end().min(read.length_before_bytes);
         if !is_there && !read.facts.is_headless {
             let what = match disk.open(&name) {
                 Err(error) if error.kind() == ErrorKind::NotFound => "there is none",
                 _ => "it is not used, because it is damaged or of another pack",
             };
             stale.push((name, what.to_owned()));
-        } else if is_there && read.saved.end() + INDEX_BEHIND_MAX_BYTES < read.pack.index.end() {
+        } else if is_there && read.saved.end() + INDEX_BEHIND_MAX_BYTES < owed_end {
             stale.push((name, format!("it covers the pack up to offset {} only", read.saved.end())));
         }
     }

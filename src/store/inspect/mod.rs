@@ -125,7 +125,8 @@ pub fn inspect_healed(
     let mut wrong_caches = caches::compare_indexes(&**disk, &mut reads, &mut stale_caches)?;
     let mut wrong_commits = Vec::new();
     let commits = packs::commits_of(&reads, &mut wrong_commits);
-    wrong_caches.extend(caches::compare_journal(&journal, &commits, &mut stale_caches));
+    let last_now = || caches::read_journal(&**disk, id).map(|journal| journal.last_sequence());
+    wrong_caches.extend(caches::compare_journal(&journal, &commits, last_now, &mut stale_caches)?);
     let mut all: BTreeMap<u64, Vec<Fact>> = BTreeMap::new();
     for (sequence, (number, commit)) in &commits {
         match facts::decode(&commit.facts) {

@@ -25,6 +25,8 @@ pub(super) struct Read {
     pub(super) pack: Pack,
     /// What its index file says.
     pub(super) saved: PackIndex,
+    /// How long the pack was before that was read, in bytes.
+    pub(super) length_before_bytes: u64,
 }
 
 /// What is known before packs are read.
@@ -78,15 +80,16 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) 
         None => Pack::open(disk, id, number)?,
     };
     let first = PACK_HEADER_LENGTH_BYTES as u64;
+    let length_before_bytes = pack.file.length()?;
+    // Also one that covers more than there is: it knows what was cut off. Before the length, as when a pack is opened.
+    let saved = disk.map(&index_name(number)).ok().and_then(|bytes| PackIndex::open(bytes, id, pack.nonce));
+    let saved = saved.unwrap_or_else(|| PackIndex::empty(first));
     let length = pack.file.length()?;
     let scanned = length.min(PACK_LENGTH_MAX_BYTES);
     let journaled = if number == known.place.pack { known.place.pack_end } else { first };
     let known_end = if number < known.last_number { scanned } else { pack.settled_end.max(journaled).min(scanned) };
     let found = pack.recover_with(first, known_end, known.depth == Depth::Hashes)?;
     pack.index = PackIndex::empty(first);
-    // Also one that covers more than there is: it knows what was cut off.
-    let saved = disk.map(&index_name(number)).ok().and_then(|bytes| PackIndex::open(bytes, id, pack.nonce));
-    let saved = saved.unwrap_or_else(|| PackIndex::empty(first));
     pack.index.take_in(&found, first);
     for stretch in found.damaged.iter().chain(&found.tail) {
         // Whether they can be read is found out when all packs are there: `rescue`.
@@ -118,7 +121,7 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) 
         lost: Vec::new(),
         commits,
     };
-    Ok(Read { facts, pack, saved })
+    Ok(Read { facts, pack, saved, length_before_bytes })
 }
 
 /// Commits with facts by sequence. Of two that claim one sequence the first counts, as it does for readers.

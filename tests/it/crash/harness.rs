@@ -22,7 +22,9 @@ use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
 use retrograde::disk::{Disk, read_all};
 use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::Fact;
-use retrograde::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES, commit_is_intact, decode_commit, decode_record};
+use retrograde::format::pack::{
+    ObjectKind, PACK_HEADER_LENGTH_BYTES, commit_is_intact, decode_commit, decode_header, decode_record,
+};
 use retrograde::id::{Digest, SnapshotId, StoreId};
 use retrograde::ops::verify::{Affected, Finding, Level, Part, VerifyOptions, verify};
 use retrograde::progress::Silent;
@@ -474,9 +476,10 @@ fn first_gap(disk: &MemoryDisk) -> Option<(String, usize)> {
             return None;
         }
         let bytes = read_all(disk, &path).expect("nothing fails");
+        let store = decode_header(&bytes).expect("nothing is damaged").store;
         let mut at = PACK_HEADER_LENGTH_BYTES;
         while at < bytes.len() {
-            match batch_end(&bytes, at) {
+            match batch_end(store, &bytes, at) {
                 Some(end) => at = end,
                 None => return Some((name, at)),
             }
@@ -486,13 +489,13 @@ fn first_gap(disk: &MemoryDisk) -> Option<(String, usize)> {
 }
 
 /// End of the intact batch that begins at `start`.
-fn batch_end(bytes: &[u8], start: usize) -> Option<usize> {
+fn batch_end(store: StoreId, bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     while let Ok(record) = decode_record(&bytes[at..]) {
         at += record.record_length_bytes();
     }
     let end = at + decode_commit(&bytes[at..]).ok()?.length_bytes;
-    commit_is_intact(&bytes[start..end]).then_some(end)
+    commit_is_intact(store, &bytes[start..end]).then_some(end)
 }
 
 /// Commits objects with facts.

@@ -26,13 +26,13 @@ use crate::support::scratch::Scratch;
 use crate::support::walker::{What, walk};
 
 /// A folder and a store on which an operation is tried.
-struct Bench {
+pub(super) struct Bench {
     _scratch: Scratch,
     root: PathBuf,
-    workspace: WorkspaceId,
-    first: SnapshotId,
+    pub(super) workspace: WorkspaceId,
+    pub(super) first: SnapshotId,
     /// With two snapshots, the second of them of the folder before it is changed; all durable.
-    prepared: MemoryDisk,
+    pub(super) prepared: MemoryDisk,
     config: Config,
     state_count: usize,
 }
@@ -94,12 +94,16 @@ fn try_operation(name: &str, states_min: usize, operation: Operation) {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::on(MemoryDisk::new(1))
+    }
+
+    /// The same in a store that may be there already.
+    pub(super) fn on(prepared: MemoryDisk) -> Self {
         let scratch = Scratch::new();
         let root = scratch.join("workspace");
         std::fs::create_dir(&root).expect("the folder is new");
         let root = resolve_folder(&root).expect("it was created");
-        let prepared = MemoryDisk::new(1);
         let store = open(&prepared);
         let (workspace, _) = register(&store, &root, &Guard::default(), Timestamp(1)).expect("nothing fails");
         let first = SnapshotId(Digest::default());
@@ -189,7 +193,7 @@ impl Bench {
     }
 
     /// Takes a snapshot, if anything changed; returns the head.
-    fn snap(&self, store: &Store) -> Result<SnapshotId> {
+    pub(super) fn snap(&self, store: &Store) -> Result<SnapshotId> {
         let options = SnapOptions {
             message: String::new(),
             run: "main".to_owned(),
@@ -232,16 +236,18 @@ impl Bench {
 
     /// What the agent does before the operation.
     #[expect(clippy::disallowed_methods, reason = "tests change files of their own")]
-    fn change_folder(&self) {
+    pub(super) fn change_folder(&self) {
         self.write(&[("edited", b"version 3"), ("new/file", b"new")]);
-        match std::fs::remove_file(self.root.join("deep/gone")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("remove a file: {error}"),
-            _ => {}
+        for gone in ["deep/gone", "vast", "large"] {
+            match std::fs::remove_file(self.root.join(gone)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("remove a file: {error}"),
+                _ => {}
+            }
         }
     }
 
     #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
-    fn write(&self, files: &[(&str, &[u8])]) {
+    pub(super) fn write(&self, files: &[(&str, &[u8])]) {
         for (path, content) in files {
             let path = self.root.join(path);
             std::fs::create_dir_all(path.parent().expect("it is below the root")).expect("the folder can be made");
@@ -250,16 +256,16 @@ impl Bench {
     }
 }
 
-fn open(disk: &MemoryDisk) -> Store {
+pub(super) fn open(disk: &MemoryDisk) -> Store {
     Store::open_or_create(Arc::new(disk.clone())).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn state(disk: &MemoryDisk) -> State {
+pub(super) fn state(disk: &MemoryDisk) -> State {
     (*open(disk).state()).clone()
 }
 
 /// Reads back every snapshot that has a name.
-fn check_all(store: &Store, what: &str) {
+pub(super) fn check_all(store: &Store, what: &str) {
     let state = store.state();
     let mut names: BTreeSet<SnapshotId> = state.snapshots().map(|(_, _, id)| id).collect();
     names.extend(state.tags.values().chain(&state.pins));

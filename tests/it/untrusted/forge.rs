@@ -199,7 +199,7 @@ impl Forge {
         let start = self.batches.len();
         self.batches.append(&mut self.records);
         let facts = facts::encode(&std::mem::take(&mut self.facts));
-        put_commit(&mut self.batches, start, sequence, &facts);
+        put_commit(&mut self.batches, self.store_id, start, sequence, &facts);
     }
 
     /// Closes the last batch and writes everything as the only pack.

@@ -285,7 +285,7 @@ fn packs_of_very_small_batches_are_read_in_time() {
         let start = batches.len();
         let bytes = number.to_le_bytes();
         put_record(&mut batches, &Encoding::Raw, &[member(ObjectKind::Content, 8, Digest::of(&bytes))], &bytes);
-        put_commit(&mut batches, start, 0, b"");
+        put_commit(&mut batches, forge.store_id, start, 0, b"");
     }
     let whole = forge.pack_of(&batches);
     forge.put("packs/000001.pack", &whole);
@@ -299,7 +299,7 @@ fn packs_that_can_not_be_searched_are_kept() {
     forge.write();
     let mut bytes = vec![0; 1 << 20];
     while bytes.len() < 3 << 20 {
-        put_commit(&mut bytes, 0, 1, b"");
+        put_commit(&mut bytes, forge.store_id, 0, 1, b"");
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
     }
