@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use retrograde::disk::Disk;
 use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
 use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::id::{Digest, SnapshotId, TreeId, WorkspaceId};
-use retrograde::ops::register::{Guard, register, resolve_folder};
+use retrograde::ops::register::{Guard, forget_workspace, move_workspace, register, resolve_folder};
 use retrograde::ops::restore::{RestoreOptions, abort, restore, resume, undo};
 use retrograde::ops::snap::{SnapOptions, snap};
-use retrograde::ops::tag::{pin, tag};
+use retrograde::ops::tag::{delete_tag, pin, tag};
+use retrograde::ops::verify::{Level, VerifyOptions, verify};
 use retrograde::progress::Silent;
 use retrograde::store::{State, Store};
 use retrograde::time::Timestamp;
@@ -86,8 +88,26 @@ fn naming_and_keeping_a_snapshot() {
     });
 }
 
+#[test]
+fn moving_and_forgetting_a_workspace() {
+    let bench = Bench::new();
+    let other = Bench::on(bench.prepared.clone());
+    tag(&open(&bench.prepared), "bad", other.first, false, Timestamp(5)).expect("nothing fails");
+    bench.prepared.settle();
+    try_on(bench, "workspace move, workspace forget, tag -d", 700, |bench, store| {
+        let state = store.state();
+        let other = state.workspaces.keys().copied().find(|id| *id != bench.workspace).expect("there are two");
+        move_workspace(store, other, &bench.root.join("deep"), Timestamp(6))?;
+        forget_workspace(store, other, Timestamp(7))?;
+        delete_tag(store, "bad", Timestamp(8))
+    });
+}
+
 fn try_operation(name: &str, states_min: usize, operation: Operation) {
-    let mut bench = Bench::new();
+    try_on(Bench::new(), name, states_min, operation);
+}
+
+fn try_on(mut bench: Bench, name: &str, states_min: usize, operation: Operation) {
     bench.crash(name, operation);
     bench.fail_calls(name, operation);
     report(name, bench.state_count, states_min);
@@ -139,7 +159,13 @@ impl Bench {
 
     /// Lets every call on the store fail.
     fn fail_calls(&mut self, name: &str, operation: Operation) {
-        for (kind, is_lasting) in [(FaultKind::Io, false), (FaultKind::NoSpace, true), (FaultKind::ShortWrite, false)] {
+        for (kind, is_lasting) in [
+            (FaultKind::Io, false),
+            (FaultKind::NoSpace, true),
+            (FaultKind::OverQuota, true),
+            (FaultKind::Interrupted, false),
+            (FaultKind::ShortWrite, false),
+        ] {
             for at_call in 0.. {
                 let disk = self.prepared.killed_after(0);
                 self.change_folder();
@@ -174,6 +200,7 @@ impl Bench {
         let found = store.state();
         assert!(states.contains(&found) && found.sequence >= owed.sequence, "{what}: at {}", found.sequence);
         check_all(&store, what);
+        self.verify(disk, what);
         let head = self.snap(&store).unwrap_or_else(|error| panic!("{what}: the next snapshot: {error}"));
         assert!(
             files_of(&store, head, what) == folder_files(&self.root),
@@ -190,6 +217,15 @@ impl Bench {
             self.state_count += 1;
         }
         self.state_count += 1;
+    }
+
+    /// A check finds no damage: in the structure of every state, and in every object of one state in sixteen.
+    fn verify(&self, disk: &MemoryDisk, what: &str) {
+        let level = if self.state_count.is_multiple_of(16) { Level::Full } else { Level::Quick };
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let outcome = verify(&disk, &VerifyOptions { level, progress: &Silent });
+        let findings = outcome.unwrap_or_else(|error| panic!("{what}: verify: {error}")).findings;
+        assert_eq!(findings, [], "{what}");
     }
 
     /// Takes a snapshot, if anything changed; returns the head.
