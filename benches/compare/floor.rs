@@ -1,10 +1,12 @@
-//! The physical limit of a step: every folder listed and every entry's stat read, on all cores, and nothing else.
+//! The physical limit of a step: every folder listed and every entry's stat read, on all cores, and nothing else. What a
+//! step adds that survives a power loss is a thousand bytes appended to a file and synced.
 //!
 //! It runs as a process of its own, as the tools do, started from the bench's own binary. Folders are reached relative
 //! to the handle of the folder above; no path is ever built. `walkdir` was not taken: it builds a path for every entry,
 //! and a floor that does work which a recorder can avoid is too high.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,19 +14,32 @@ use retrograde::time::Stopwatch;
 
 use crate::Result;
 
-/// First argument of the helper process; the folder follows.
+/// First argument of the helper process; the folder follows, and the file that is appended to.
 pub(crate) const FLAG: &str = "--floor";
 
 /// Folder of a peer that lives in the workspace, passed over by all others.
 pub(crate) const PASSED_OVER: &str = ".jj";
 
-/// Walks the folder and prints how long the walk took, in nanoseconds, and how many entries it saw.
+/// Bytes that a small step adds to a store.
+const SYNCED_BYTES: usize = 1_000;
+
+/// Walks the folder, appends to the file and syncs it; prints how long each took, in nanoseconds, and how many entries
+/// were seen.
 pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let root = arguments.next().ok_or("walk: no folder given")?;
+    let synced = arguments.next().ok_or("walk: no file to append to given")?;
     let watch = Stopwatch::start();
     let entries = walk(Path::new(&root))?;
-    crate::show(&format!("{} {entries}", watch.elapsed().as_nanos()));
+    let walked = watch.elapsed();
+    append_synced(Path::new(&synced))?;
+    crate::show(&format!("{} {} {entries}", walked.as_nanos(), (watch.elapsed() - walked).as_nanos()));
     Ok(())
+}
+
+fn append_synced(path: &Path) -> Result<()> {
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(&[0xa5; SYNCED_BYTES])?;
+    Ok(file.sync_data()?)
 }
 
 /// What a walk shares between its threads.

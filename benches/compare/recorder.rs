@@ -75,7 +75,7 @@ impl Recorder {
         let said = |call: Call| -> Result<String> { Ok(String::from_utf8(call.run()?.output)?.trim().to_owned()) };
         match self.tool {
             Tool::Retro => json_text(&taken.output, "snapshot"),
-            Tool::Git | Tool::GitAutoGc => said(self.call().args(["rev-parse", "HEAD"])),
+            Tool::Git | Tool::GitAutoGc | Tool::GitSynced => said(self.call().args(["rev-parse", "HEAD"])),
             Tool::Jj => said(self.call().args(["log", "--no-graph", "-r", "@", "-T", "commit_id"])),
             Tool::Restic => json_text(&taken.output, "snapshot_id"),
             Tool::Rustic => json_text(&taken.output, "id"),
@@ -87,7 +87,7 @@ impl Recorder {
     pub(crate) fn restore(&self, revision: &str) -> Result<Duration> {
         let call = match self.tool {
             Tool::Retro => self.call().args(["restore", revision]),
-            Tool::Git | Tool::GitAutoGc => self.call().args(["reset", "-q", "--hard", revision]),
+            Tool::Git | Tool::GitAutoGc | Tool::GitSynced => self.call().args(["reset", "-q", "--hard", revision]),
             Tool::Jj => self.call().args(["restore", "--from", revision]),
             _ => self.extraction(revision, &self.workspace),
         };
@@ -124,16 +124,16 @@ impl Recorder {
         let call = self.surroundings.call(self.tool.program(), &self.workspace);
         match self.tool {
             Tool::Retro => call.arg("--store").arg(&self.store).arg("-C").arg(&self.workspace),
-            Tool::Git | Tool::GitAutoGc => {
+            Tool::Git | Tool::GitAutoGc | Tool::GitSynced => {
                 let call = without_git_settings(call).arg("--git-dir").arg(&self.store);
                 let call = call.arg("--work-tree").arg(&self.workspace);
                 // A collection in the background would take its time from whoever is measured next.
-                let settings = if self.tool == Tool::Git {
-                    ["-c", "gc.auto=0", "-c", "maintenance.auto=false"]
-                } else {
-                    ["-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"]
+                let settings: &[&str] = match self.tool {
+                    Tool::GitAutoGc => &["gc.autoDetach=false", "maintenance.autoDetach=false"],
+                    Tool::GitSynced => &["gc.auto=0", "maintenance.auto=false", "core.fsync=all"],
+                    _ => &["gc.auto=0", "maintenance.auto=false"],
                 };
-                call.args(settings)
+                settings.iter().fold(call, |call, setting| call.args(["-c", setting]))
             }
             Tool::Jj => call.args(["--quiet", "--config", "git.colocate=false"]).args([
                 "--config",
@@ -161,7 +161,7 @@ impl Recorder {
         match self.tool {
             // Its first snapshot makes the store, and that is counted in.
             Tool::Retro => Vec::new(),
-            Tool::Git | Tool::GitAutoGc => vec![self.call().args(["init", "-q"])],
+            Tool::Git | Tool::GitAutoGc | Tool::GitSynced => vec![self.call().args(["init", "-q"])],
             Tool::Jj => vec![self.call().args(["git", "init"])],
             Tool::Restic | Tool::Rustic => vec![self.call().arg("init")],
             Tool::Borg => vec![self.call().args(["init", "--encryption", "none"])],
@@ -171,7 +171,7 @@ impl Recorder {
     fn snap_calls(&self, number: usize) -> Vec<Call> {
         match self.tool {
             Tool::Retro => vec![self.call().args(["snap", "--json"])],
-            Tool::Git | Tool::GitAutoGc => {
+            Tool::Git | Tool::GitAutoGc | Tool::GitSynced => {
                 // `commit` ends with 1 where there is nothing to commit.
                 vec![self.call().args(["add", "-A"]), self.call().args(["commit", "-q", "-m", "step"]).accept(1)]
             }
@@ -194,7 +194,7 @@ impl Recorder {
     fn extraction(&self, revision: &str, folder: &Path) -> Call {
         match self.tool {
             Tool::Retro => self.call().args(["restore", revision, "--into"]).arg(folder),
-            Tool::Git | Tool::GitAutoGc => {
+            Tool::Git | Tool::GitAutoGc | Tool::GitSynced => {
                 // An index of its own, as a second working tree would have.
                 let call = without_git_settings(self.surroundings.call("git", folder));
                 let call = call.env("GIT_INDEX_FILE", folder.with_extension("index"));

@@ -9,11 +9,22 @@ use crate::facts::Facts;
 use crate::report::{Bound, Claim, Report, Row, Sheet, Unit};
 
 /// Columns in the order in which they are shown; others follow as they come.
-const ORDER: [&str; 9] =
-    ["floor", "floor (walk only)", "cp", "retro", "git", "git (auto gc)", "jj", "restic", "rustic"];
+const ORDER: [&str; 11] = [
+    "floor",
+    "floor (walk only)",
+    "floor (synced)",
+    "cp",
+    "retro",
+    "git",
+    "git (auto gc)",
+    "git (synced)",
+    "jj",
+    "restic",
+    "rustic",
+];
 
 /// Columns that are no peer: nothing is gained by saying how many times slower than retro the floor is.
-const LIMITS: [&str; 3] = ["floor", "floor (walk only)", "cp"];
+const LIMITS: [&str; 4] = ["floor", "floor (walk only)", "floor (synced)", "cp"];
 
 /// The report as people read it.
 pub(crate) fn markdown(report: &Report) -> String {

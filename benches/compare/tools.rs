@@ -16,6 +16,9 @@ pub(crate) enum Tool {
     Git,
     /// The same as git comes, which looks after every commit whether to collect; then it does, in the foreground.
     GitAutoGc,
+    /// `git` that syncs every object before it goes on, as a snapshot that survives a power loss needs; by default it does
+    /// not sync loose objects.
+    GitSynced,
     /// `jj util snapshot`.
     Jj,
     Restic,
@@ -35,7 +38,7 @@ impl Tool {
     pub(crate) fn program(self) -> &'static str {
         match self {
             Self::Retro => "retro",
-            Self::Git | Self::GitAutoGc => "git",
+            Self::Git | Self::GitAutoGc | Self::GitSynced => "git",
             Self::Jj => "jj",
             Self::Restic => "restic",
             Self::Rustic => "rustic",
@@ -48,8 +51,14 @@ impl Tool {
         match self {
             Self::Retro => "retro",
             Self::GitAutoGc => "git (auto gc)",
+            Self::GitSynced => "git (synced)",
             tool => tool.program(),
         }
+    }
+
+    /// Another way to use a peer, of interest only for how long a step takes.
+    pub(crate) fn is_variant(self) -> bool {
+        matches!(self, Self::GitAutoGc | Self::GitSynced)
     }
 
     /// Whether a step takes it so long that it sits out where that would decide how long the run takes.

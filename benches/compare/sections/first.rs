@@ -5,7 +5,6 @@ use crate::Result;
 use crate::race::flush;
 use crate::recorder::Recorder;
 use crate::report::{Bound, Row, Series, Sheet, Unit};
-use crate::tools::Tool;
 
 /// Rounds that slow peers take part in.
 const SLOW_ROUNDS_MAX: usize = 1;
@@ -22,7 +21,7 @@ pub(crate) fn sheet() -> Sheet {
 pub(crate) fn measure(bench: &Bench, workspace: &Workspace, rounds: usize, sheet: &mut Sheet) -> Result<()> {
     bench.progress(&format!("first snapshots of {}", workspace.label));
     let under = bench.folder("first")?;
-    let mut order = bench.tools(|tool| tool != Tool::GitAutoGc);
+    let mut order = bench.tools(|tool| !tool.is_variant());
     let mut times = vec![Series::default(); order.len()];
     let columns = order.clone();
     for round in 0..rounds {

@@ -27,7 +27,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Sheet> {
     let mut rng = Rng::new(FILES);
     let mut add = |number: usize| write(&wide.join(name(number)), &text::text(&mut rng, FILE_BYTES));
     (0..files).try_for_each(&mut add)?;
-    let tools = bench.tools(|tool| tool != Tool::GitAutoGc);
+    let tools = bench.tools(|tool| !tool.is_variant());
     let rounds_max = |tool: Tool| if tool.is_slow() { SLOW_ROUNDS_MAX } else { usize::MAX };
     let mut entrants = enter(&tools, &workspace, &under, &bench.surroundings, rounds_max)?;
     for recorder in entrants.iter().filter_map(Entrant::recorder) {

@@ -30,7 +30,7 @@ pub(crate) fn measure(bench: &Bench, history: &History, sheet: &mut Sheet) -> Re
     bench.progress(&format!("{}: {} one-file steps", history.name, steps.len()));
     let (workspace, under) = (bench.folder("workspace")?, bench.folder("stores")?);
     history.base.iter().try_for_each(|change| change.apply(&workspace))?;
-    let tools = bench.tools(|tool| tool != Tool::GitAutoGc);
+    let tools = bench.tools(|tool| !tool.is_variant());
     let rounds_max = |tool| match tool {
         Tool::Retro => usize::MAX,
         Tool::Git => GIT_STEPS_MAX,

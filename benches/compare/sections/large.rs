@@ -81,7 +81,7 @@ fn run(bench: &Bench, sheet: &mut Sheet, scenario: Scenario<'_>) -> Result<()> {
     let Scenario { name, steps, bound, change } = scenario;
     bench.progress(&format!("large files: {name}"));
     let (workspace, under) = (bench.folder("workspace")?, bench.folder("stores")?);
-    let tools = bench.tools(|tool| tool != Tool::GitAutoGc);
+    let tools = bench.tools(|tool| !tool.is_variant());
     let rounds_max = |tool| if tool == Tool::Retro { usize::MAX } else { PEER_STEPS_MAX };
     let entrants = enter(&tools, &workspace, &under, &bench.surroundings, rounds_max)?;
     for recorder in entrants.iter().filter_map(Entrant::recorder) {

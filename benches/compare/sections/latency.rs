@@ -25,7 +25,8 @@ pub(crate) fn sheet() -> Sheet {
         "Step",
         &[
             "From the start of the process to its end, warm caches; git: `add -A` and `commit -q`.",
-            "floor: a process that lists every folder and reads every stat on all cores, and does nothing else.",
+            "floor: a process that lists every folder and reads every stat on all cores, and does nothing else;",
+            "synced: it then appends 1,000 bytes to a file and syncs it. git (synced): `core.fsync=all`.",
         ],
     )
 }
@@ -33,7 +34,7 @@ pub(crate) fn sheet() -> Sheet {
 /// Enters all tools that a workspace of this size allows, with a first snapshot in each store. Their memory is noted.
 pub(crate) fn enter(bench: &Bench, workspace: &Workspace, size: Tree, memory: &mut Sheet) -> Result<Vec<Entrant>> {
     bench.progress(&format!("entering tools for {}", workspace.label));
-    let tools = bench.tools(|tool| size.files <= SLOW_FILES_MAX || !(tool.is_slow() || tool == Tool::GitAutoGc));
+    let tools = bench.tools(|tool| size.files <= SLOW_FILES_MAX || !(tool.is_slow() || tool.is_variant()));
     let rounds_max = |tool: Tool| if tool.is_slow() { SLOW_ROUNDS_MAX } else { usize::MAX };
     let under = bench.folder("stores")?;
     let mut entrants = enter_tools(&tools, &workspace.root, &under, &bench.surroundings, rounds_max)?;

@@ -52,9 +52,8 @@ pub(crate) fn measure_in_place(
     bench.progress(&format!("restores in place, {}", workspace.label));
     let mut rng = Rng::new(size.files as u64 ^ 0x7265_7374);
     let mut recorders: Vec<_> = entrants.iter().filter_map(Entrant::recorder).collect();
-    recorders.retain(|recorder| {
-        recorder.tool != Tool::GitAutoGc && (!recorder.tool.is_slow() || size.files <= SLOW_FILES_MAX)
-    });
+    recorders
+        .retain(|recorder| !recorder.tool.is_variant() && (!recorder.tool.is_slow() || size.files <= SLOW_FILES_MAX));
     // One change for all, so that each tool has a snapshot of its own of the state to return to.
     change(workspace, &mut rng)?;
     let base = |recorder: &&Recorder| recorder.revision(&recorder.snap()?);
@@ -116,7 +115,7 @@ pub(crate) fn measure_full(
     for recorder in entrants.iter().filter_map(Entrant::recorder) {
         let sits_out = recorder.tool.is_slow() && workspace.paths.len() > SLOW_FILES_MAX;
         // Each workspace of jj is known to its store, so a second one cannot take the first one's place.
-        if recorder.tool != Tool::GitAutoGc && recorder.tool != Tool::Jj && !sits_out {
+        if !recorder.tool.is_variant() && recorder.tool != Tool::Jj && !sits_out {
             fillers.push(Filler::Tool(recorder, recorder.revision(&recorder.snap()?)?));
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! What differs from run to run is replaced: folders by `$WS`, `$STORE` and `$HOME`, ids by `[id]`, their first digits
 //! by `[short]`, workspaces by `[ws]`, times by `[time]`, ages by `[age]`, durations by `[span]`, and the bytes of the
-//! store, which hold times and random ids, by `[size]`. The built-in excludes are `[built-in]`.
+//! store and of git's, which hold times and random ids, by `[size]`. The built-in excludes are `[built-in]`.
 
 mod cat;
 mod completions;
@@ -226,7 +226,7 @@ fn inner_line(line: &str) -> String {
 }
 
 fn masked_line(line: &str) -> String {
-    let is_about_store = line.starts_with("store ") || line.starts_with("packs ");
+    let is_about_store = line.starts_with("store ") || line.starts_with("packs ") || line.contains("bare repository");
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
@@ -236,6 +236,11 @@ fn masked_line(line: &str) -> String {
         if length > 0 && !is_within_word {
             out.push_str(name);
             rest = &rest[length..];
+            // A column of ages is as wide as they are.
+            if name == "[age]" && rest.starts_with("  ") {
+                out.push_str("  ");
+                rest = rest.trim_start_matches(' ');
+            }
         } else {
             out.push(first);
             rest = &rest[first.len_utf8()..];

@@ -165,7 +165,7 @@ fn bad_arguments_register_nothing() {
 fn a_folder_inside_a_workspace_is_that_workspace() {
     let cli = Cli::with_two_steps();
     cli.check("-C dir snap -m inside", "s3 [short]  +0 ~0 -0  [span]");
-    cli.check("workspace list", "[short]       3 steps  [age]     $WS");
+    cli.check("workspace list", "[short]       3 steps  [age]  $WS");
 }
 
 #[test]

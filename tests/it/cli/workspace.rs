@@ -5,7 +5,7 @@ use super::{Cli, os};
 #[test]
 fn folders_are_listed_moved_and_forgotten() {
     let cli = Cli::with_two_steps();
-    cli.check("workspace list", "[short]       2 steps  [age]     $WS");
+    cli.check("workspace list", "[short]       2 steps  [age]  $WS");
     cli.rename("../ws", "../moved");
     std::fs::create_dir(&cli.workspace).unwrap();
     cli.check("workspace move . ../moved", "workspace [short] is at $HOME/moved");
