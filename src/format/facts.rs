@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, compact};
-use crate::id::{SnapshotId, WorkspaceId};
+use super::{Malformed, Reader, compact};
+use crate::id::{Digest, SnapshotId, WorkspaceId};
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, LABEL_LENGTH_MAX_BYTES, PATH_LENGTH_MAX_BYTES};
 use crate::time::Timestamp;
 
@@ -132,10 +132,29 @@ pub fn encode(facts: &[Fact]) -> Vec<u8> {
 
 /// Decodes the facts of one commit.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Fact>, Malformed> {
-    let facts: Vec<Fact> = compact::decode(bytes, FACTS_LENGTH_MAX_BYTES)?;
+    let facts: Vec<Fact> = match decode_taken(bytes) {
+        Some(taken) => vec![taken],
+        None => compact::decode(bytes, FACTS_LENGTH_MAX_BYTES)?,
+    };
     facts.iter().try_for_each(check)?;
     Ok(facts)
 }
+
+/// The facts of nearly every commit, which are that one snapshot was taken. `None` for others and for what is malformed.
+///
+/// Whoever opens a store reads all of its journal, and this takes a tenth of the time of [`compact::decode`], which goes
+/// through ids byte by byte, and encodes all of it again to compare.
+fn decode_taken(bytes: &[u8]) -> Option<Fact> {
+    let mut reader = Reader::new(bytes.strip_prefix(&ONE_SNAPSHOT_TAKEN)?);
+    let workspace = WorkspaceId(reader.array().ok()?);
+    let snapshot = SnapshotId(Digest(reader.array().ok()?));
+    let step = reader.uint().ok()?;
+    let run = std::str::from_utf8(reader.bytes(LABEL_LENGTH_MAX_BYTES).ok()?).ok()?.to_owned();
+    reader.rest().is_empty().then_some(Fact::SnapshotTaken { workspace, snapshot, step, run })
+}
+
+/// A list of one, of the variant 3.
+const ONE_SNAPSHOT_TAKEN: [u8; 2] = [1, 3];
 
 fn check(fact: &Fact) -> Result<(), Malformed> {
     let label = |text: &str| !text.is_empty() && text.len() <= LABEL_LENGTH_MAX_BYTES;
