@@ -173,3 +173,32 @@ fn check(fact: &Fact) -> Result<(), Malformed> {
     };
     if fits { Ok(()) } else { Err(Malformed::new("a fact is outside its limits")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is decoded by hand is what the other way decodes, whatever one byte of it is, wherever it is cut, and
+    /// whatever follows it.
+    #[test]
+    fn both_ways_to_decode_agree() {
+        for step in [1, 250, 251, 1 << 16, 1 << 32] {
+            let (workspace, snapshot) = (WorkspaceId([7; 16]), SnapshotId(Digest([9; 32])));
+            let fact = Fact::SnapshotTaken { workspace, snapshot, step, run: "größer".to_owned() };
+            let encoded = encode(std::slice::from_ref(&fact));
+            assert_eq!(decode_taken(&encoded), Some(fact));
+            let changed = (0..encoded.len()).flat_map(|at| {
+                let encoded = &encoded;
+                (0..=u8::MAX).map(move |byte| [&encoded[..at], &[byte], &encoded[at + 1..]].concat())
+            });
+            let cut = (0..encoded.len()).map(|length| encoded[..length].to_vec());
+            for bytes in changed.chain(cut).chain([[&encoded[..], &[0]].concat()]) {
+                if let Some(taken) = decode_taken(&bytes) {
+                    assert_eq!(compact::decode(&bytes, FACTS_LENGTH_MAX_BYTES), Ok(vec![taken]), "{bytes:?}");
+                } else if let Ok(facts) = compact::decode::<Vec<Fact>>(&bytes, FACTS_LENGTH_MAX_BYTES) {
+                    assert!(!matches!(facts[..], [Fact::SnapshotTaken { .. }]), "{bytes:?}");
+                }
+            }
+        }
+    }
+}
