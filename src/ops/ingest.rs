@@ -165,7 +165,7 @@ fn add_chunks(
         let previous = places.before(BlobId(id));
         let length_bytes = u32::try_from(piece.len()).expect("a chunk is at most 1 MiB long");
         list.push(ChunkRef { id: BlobId(id), length_bytes });
-        if !batch.has(ObjectKind::Content, &id) {
+        if !batch.reuse_chunk(&id) {
             let previous = previous.map(|blob| blob.0);
             objects.push(NewObject { kind: ObjectKind::Content, id, bytes: piece.to_vec(), previous });
         }

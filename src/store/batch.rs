@@ -66,6 +66,8 @@ pub struct Batch<'a> {
     pub(super) records: Vec<u8>,
     /// Prefixes of all objects added so far, so that none is stored twice.
     known: BTreeSet<(ObjectKind, [u8; 16])>,
+    /// Chunks that the store had, so that they were not even added.
+    reused_chunks: BTreeSet<[u8; 16]>,
     pub(super) own_pack: Option<NewPack>,
     pub(super) totals: BatchTotals,
     /// Only these are taken, where it is given.
@@ -106,7 +108,16 @@ impl Store {
     pub fn batch(&self) -> Batch<'_> {
         let records = Vec::new();
         let totals = BatchTotals::default();
-        Batch { store: self, records, known: BTreeSet::new(), own_pack: None, totals, wanted: None, is_broken: false }
+        Batch {
+            store: self,
+            records,
+            known: BTreeSet::new(),
+            reused_chunks: BTreeSet::new(),
+            own_pack: None,
+            totals,
+            wanted: None,
+            is_broken: false,
+        }
     }
 
     /// Begins a batch that takes certain objects and drops all others.
@@ -144,6 +155,23 @@ impl Batch<'_> {
         self.known.contains(&(kind, id.prefix())) || self.store.contains(kind, id)
     }
 
+    /// The same for a chunk of a long file, and notes where it is stored.
+    pub fn reuse_chunk(&mut self, id: &Digest) -> bool {
+        if self.known.contains(&(ObjectKind::Content, id.prefix())) {
+            return true;
+        }
+        let is_stored = self.store.contains(ObjectKind::Content, id);
+        if is_stored {
+            self.reused_chunks.insert(id.prefix());
+        }
+        is_stored
+    }
+
+    /// First halves of the ids of chunks that the store had.
+    pub fn reused_chunks(&self) -> &BTreeSet<[u8; 16]> {
+        &self.reused_chunks
+    }
+
     /// What was added so far.
     pub fn totals(&self) -> BatchTotals {
         self.totals
@@ -176,22 +204,21 @@ impl Batch<'_> {
     fn spill(&mut self) -> Result<()> {
         let disk = self.store.disk();
         self.is_broken = true;
-        let mut own = match self.own_pack.take() {
+        let own = match &mut self.own_pack {
             Some(own) => own,
-            None => {
+            none => {
                 // What a dead writer left goes before there is more: writers killed one after another leave one file.
                 let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
                 remove_strays(disk)?;
-                NewPack::create(disk, self.store.id())?
+                none.insert(NewPack::create(disk, self.store.id())?)
             }
         };
         self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), 0, &[])?;
-        if own.length_bytes < PACK_SEAL_ABOVE_BYTES {
-            self.own_pack = Some(own);
-            self.is_broken = false;
-            return Ok(());
+        if own.length_bytes >= PACK_SEAL_ABOVE_BYTES
+            && let Some(own) = self.own_pack.take()
+        {
+            self.publish(own)?;
         }
-        self.publish(own)?;
         self.is_broken = false;
         Ok(())
     }
@@ -211,7 +238,7 @@ impl Batch<'_> {
         store.refuse_newer()?;
         // What a dead writer left at the end of the last pack is cut now: nobody looks for it in one that is not the last.
         store.recover()?;
-        own.publish(disk, store.id(), store.view().expect_next_number(disk)?, 0)?;
+        own.publish(disk, store.view().expect_next_number(disk)?, 0)?;
         store.refresh()
     }
 
@@ -244,7 +271,7 @@ impl NewPack {
         let name = format!("tmp/{}.pack", StoreId(nonce));
         let guard = disk.lock(&name, LockMode::Exclusive)?;
         let header = encode_header(&PackHeader { store, nonce });
-        disk.write(&name, 0, &header)?;
+        disk.write(&name, 0, &header).inspect_err(|_| drop(disk.remove(&name)))?;
         Ok(Self { name, store, nonce, length_bytes: header.len() as u64, entries: Vec::new(), _guard: guard })
     }
 
@@ -264,10 +291,16 @@ impl NewPack {
         Ok(batch.len() as u64)
     }
 
-    /// Makes it the pack with this number, durably, and returns its length, in bytes. The store's lock is held.
-    pub(super) fn publish(mut self, disk: &dyn Disk, store: StoreId, number: u32, last_sequence: u64) -> Result<u64> {
+    /// Makes it the pack with this number, durably, and returns its length, in bytes. The store's lock is held. Where that
+    /// fails, nothing of it is left under `tmp/`.
+    pub(super) fn publish(self, disk: &dyn Disk, number: u32, last_sequence: u64) -> Result<u64> {
+        let name = self.name.clone();
+        self.try_publish(disk, number, last_sequence).inspect_err(|_| drop(disk.remove(&name)))
+    }
+
+    fn try_publish(mut self, disk: &dyn Disk, number: u32, last_sequence: u64) -> Result<u64> {
         self.entries.sort();
-        let index = index::encode(store, self.nonce, self.length_bytes, last_sequence, &self.entries);
+        let index = index::encode(self.store, self.nonce, self.length_bytes, last_sequence, &self.entries);
         disk.sync(&self.name)?;
         if number == 1 {
             // Whoever created the store may have died before the name of `FORMAT` was durable, and without it this pack

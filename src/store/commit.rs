@@ -113,16 +113,17 @@ impl Batch<'_> {
             self.totals.stored_bytes += batch.len() as u64;
             return Ok(Written { pack: active.number, start: length, end });
         }
-        let mut own = match self.own_pack.take() {
-            Some(own) => own,
-            None => NewPack::create(disk, self.store.id())?,
-        };
+        if self.own_pack.is_none() {
+            self.own_pack = Some(NewPack::create(disk, self.store.id())?);
+        }
+        let own = self.own_pack.as_mut().expect("it was created if there was none");
         // The caches are added to after this, and others may have written them since, without a commit.
         self.store.reload()?;
         let number = view.expect_next_number(disk)?;
         self.is_broken = true;
         self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), sequence, facts)?;
-        let end = own.publish(disk, self.store.id(), number, sequence)?;
+        let own = self.own_pack.take().expect("it was appended to");
+        let end = own.publish(disk, number, sequence)?;
         self.is_broken = false;
         Ok(Written { pack: number, start: end, end })
     }

@@ -11,6 +11,7 @@ use super::recover::{Recovered, Window, recover};
 use crate::disk::{Disk, StoredFile};
 use crate::error::{Error, Result};
 use crate::format::Malformed;
+use crate::format::index::IndexEntry;
 use crate::format::pack::{
     HEADER_LENGTH_MAX_BYTES, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record,
 };
@@ -27,6 +28,9 @@ pub(super) struct Pack {
     pub(super) is_headless: bool,
     pub(super) file: Arc<dyn StoredFile>,
     pub(super) index: PackIndex,
+    /// Objects in records whose checksum is wrong. Some of a frame may be whole: they are read where there is no other
+    /// copy, and to writers they are missing.
+    pub(super) broken: Vec<IndexEntry>,
     /// What would be cut as a torn tail has a commit in it: it may be damage.
     pub(super) has_doubtful_tail: bool,
     /// Up to here the pack is known to be durable, because a cache covers it or says so.
@@ -103,13 +107,25 @@ impl Pack {
         let index = index.filter(|index| index.end() <= length);
         let index = index.unwrap_or_else(|| PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64));
         let nonce = header.nonce;
-        Ok(Self { number, store, nonce, is_headless: false, file, index, has_doubtful_tail: false, settled_end })
+        let broken = Vec::new();
+        Ok(Self {
+            number,
+            store,
+            nonce,
+            is_headless: false,
+            file,
+            index,
+            broken,
+            has_doubtful_tail: false,
+            settled_end,
+        })
     }
 
     fn headless(store: StoreId, number: u32, file: Arc<dyn StoredFile>) -> Self {
         let settled_end = PACK_HEADER_LENGTH_BYTES as u64;
         let index = PackIndex::empty(settled_end);
-        Self { number, store, nonce: [0; 16], is_headless: true, file, index, has_doubtful_tail: false, settled_end }
+        let (nonce, broken) = ([0; 16], Vec::new());
+        Self { number, store, nonce, is_headless: true, file, index, broken, has_doubtful_tail: false, settled_end }
     }
 
     /// Reads the batches from `start` to the end of the file. What lies before `known_end` was committed.
@@ -129,8 +145,14 @@ impl Pack {
         let start = PACK_HEADER_LENGTH_BYTES as u64;
         let found = self.recover_from(start, self.index.end())?;
         let mut pack = self.without_index();
-        pack.index.take_in(&found, start);
+        pack.take_in(&found, start);
         Ok(pack)
+    }
+
+    /// Adds what was read from the pack itself, as [`PackIndex::take_in`] does, and what is damaged in it.
+    pub(super) fn take_in(&mut self, found: &Recovered, known: u64) {
+        self.index.take_in(found, known);
+        self.broken.extend(found.damaged.iter().flat_map(|stretch| &stretch.broken));
     }
 
     /// The same pack, with an index of nothing.
@@ -142,6 +164,7 @@ impl Pack {
             is_headless: self.is_headless,
             file: Arc::clone(&self.file),
             index: PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64),
+            broken: Vec::new(),
             has_doubtful_tail: self.has_doubtful_tail,
             settled_end: self.settled_end,
         }

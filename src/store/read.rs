@@ -63,11 +63,9 @@ impl Store {
     /// chunk list is computed from the chunks it lists.
     pub fn object_with(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<(Digest, Arc<Vec<u8>>)> {
         let bytes = self.decode(kind, prefix)?;
-        let id = match kind {
-            ObjectKind::Content => Digest::of(&bytes),
-            ObjectKind::Tree => tree::tree_id(&bytes).0,
-            ObjectKind::Snapshot => snapshot::snapshot_id(&bytes).0,
-            ObjectKind::ChunkList => {
+        let id = match id_of(kind, &bytes) {
+            Some(id) => id,
+            None => {
                 let chunks = chunk_list::decode(&bytes).map_err(|e| e.during("read", shown(kind, &prefix)))?;
                 let mut whole = blake3::Hasher::new();
                 for chunk in chunks {
@@ -158,6 +156,10 @@ impl Store {
         }
         let prefix = at.member.prefix;
         let bytes = self.decode_from(kind, prefix, Some(at)).ok()?;
+        // What rests on damage is lost with it.
+        if id_of(kind, &bytes).is_some_and(|id| id.prefix() != prefix) {
+            return None;
+        }
         Some(Base { link: Link { base: prefix, generation }, bytes })
     }
 
@@ -179,13 +181,7 @@ impl Store {
     fn try_object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<Vec<u8>>)> {
         let kind = self.locate(kinds, id)?;
         let bytes = self.decode(kind, id.prefix()).map_err(|e| e.during("read", format!("{} {id}", kind.word())))?;
-        let found = match kind {
-            ObjectKind::Content => Digest::of(&bytes),
-            ObjectKind::Tree => tree::tree_id(&bytes).0,
-            ObjectKind::Snapshot => snapshot::snapshot_id(&bytes).0,
-            ObjectKind::ChunkList => *id,
-        };
-        if found == *id {
+        if id_of(kind, &bytes).is_none_or(|found| found == *id) {
             Ok((kind, bytes))
         } else {
             let place = self.record_of(kind, id.prefix()).map(|found| self.place(&found)).unwrap_or_default();
@@ -197,7 +193,7 @@ impl Store {
     /// The kind under which an id is found. Before it is called missing, the store is looked at again: somebody may have
     /// written it since, or an index may be damaged.
     fn locate(&self, kinds: &[ObjectKind], id: &Digest) -> Result<ObjectKind> {
-        let found = |store: &Self| store.view().find(&id.prefix(), kinds).map(|(_, entry)| entry.kind);
+        let found = |store: &Self| store.view().find_to_read(&id.prefix(), kinds).map(|(_, entry)| entry.kind);
         if let Some(kind) = found(self) {
             return Ok(kind);
         }
@@ -255,7 +251,7 @@ impl Store {
     fn record_of(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Located> {
         let view = self.view();
         let missing = || Error::corrupt("find", shown(kind, &prefix), "it is not in the store");
-        let (pack, entry) = view.find(&prefix, &[kind]).ok_or_else(missing)?;
+        let (pack, entry) = view.find_to_read(&prefix, &[kind]).ok_or_else(missing)?;
         let record = pack.read_header(self.disk(), u64::from(entry.offset))?;
         let member = record.header.members.get(usize::from(entry.member)).copied();
         let nobody = Member { kind, raw_length_bytes: 0, prefix: [0; 16] };
@@ -314,6 +310,16 @@ impl Located {
     /// Place in its chain of versions; 0 for a full copy.
     fn generation(&self) -> u32 {
         self.record.header.encoding.link().map_or(0, |link| link.generation)
+    }
+}
+
+/// The id of an object by its bytes; `None` for a chunk list, whose bytes do not tell.
+fn id_of(kind: ObjectKind, bytes: &[u8]) -> Option<Digest> {
+    match kind {
+        ObjectKind::Content => Some(Digest::of(bytes)),
+        ObjectKind::Tree => Some(tree::tree_id(bytes).0),
+        ObjectKind::Snapshot => Some(snapshot::snapshot_id(bytes).0),
+        ObjectKind::ChunkList => None,
     }
 }
 

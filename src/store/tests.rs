@@ -215,3 +215,72 @@ fn a_flipped_bit_is_an_error_that_names_the_object() {
         }
     }
 }
+
+/// Overwrites some bytes of the only pack, found by what they are.
+fn hurt(folder: &std::path::Path, bytes: &[u8]) {
+    let pack = folder.join("packs/000001.pack");
+    let mut held = std::fs::read(&pack).unwrap();
+    let at = held.windows(bytes.len()).position(|window| window == bytes).expect("it is stored as it is");
+    held[at..at + bytes.len()].fill(0);
+    std::fs::write(&pack, held).unwrap();
+}
+
+/// What rests on a damaged version would be lost with it when that is given up.
+#[test]
+fn new_versions_do_not_rest_on_damaged_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    // Long enough that the index is written, and says that it is there.
+    let mut bytes = noise(3, 60_000);
+    commit(&open(folder.path()), vec![content(&bytes, None)], 1);
+    hurt(folder.path(), &bytes[100..140]);
+    let before = Digest::of(&bytes);
+    bytes[30_000] ^= 1;
+    let store = open(folder.path());
+    assert!(store.contains(ObjectKind::Content, &before));
+    assert!(commit(&store, vec![content(&bytes, Some(before))], 2) > 60_000, "it is stored whole");
+    assert_eq!(*open(folder.path()).object(ObjectKind::Content, &Digest::of(&bytes)).unwrap(), bytes[..]);
+}
+
+#[test]
+fn what_is_whole_in_a_damaged_frame_is_read_and_stored_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hit, spared) = (noise(4, 500), noise(5, 500));
+    // The first commit of a pack is in its index, the next ones are read from the pack.
+    commit(&open(folder.path()), vec![content(&noise(6, 100), None)], 1);
+    commit(&open(folder.path()), vec![content(&hit, None), content(&spared, None)], 2);
+    commit(&open(folder.path()), vec![content(&noise(7, 100), None)], 3);
+    hurt(folder.path(), &hit[100..140]);
+    let store = open(folder.path());
+    assert!(!store.damage().is_empty());
+    assert!(store.object(ObjectKind::Content, &Digest::of(&hit)).is_err());
+    assert_eq!(*store.object(ObjectKind::Content, &Digest::of(&spared)).unwrap(), spared[..]);
+    for bytes in [&hit, &spared] {
+        assert!(!store.contains(ObjectKind::Content, &Digest::of(bytes)), "to writers it is missing");
+        commit(&store, vec![content(bytes, None)], 4);
+        assert_eq!(*open(folder.path()).object(ObjectKind::Content, &Digest::of(bytes)).unwrap(), bytes[..]);
+    }
+}
+
+/// A pack that was copied within the store: of two commits that claim one place, every reader believes the same one.
+#[test]
+fn a_second_copy_of_a_pack_is_no_trouble() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 1..4 {
+        commit(&open(folder.path()), vec![content(&noise(number, 100), None)], number);
+    }
+    let pack = |number: u32| folder.path().join(format!("packs/{number:06}.pack"));
+    let batches = std::fs::read(pack(1)).unwrap();
+    std::fs::write(pack(1), [&batches[..], &batches[48..]].concat()).unwrap();
+    std::fs::copy(pack(1), pack(2)).unwrap();
+    for cache in ["journal", "packs/000001.idx"] {
+        std::fs::remove_file(folder.path().join(cache)).unwrap();
+    }
+    let disk: Arc<dyn crate::disk::Disk> = Arc::new(LocalDisk::open(folder.path()).unwrap());
+    for number in 4..6 {
+        commit(&open(folder.path()), vec![content(&noise(number, 100), None)], number);
+        let inspection = super::inspect::inspect(&disk, super::inspect::Depth::Hashes, None).unwrap();
+        assert_eq!((inspection.wrong_caches, inspection.wrong_commits), (Vec::new(), Vec::new()));
+        assert_eq!(*inspection.store.state(), *open(folder.path()).state());
+        assert_eq!(inspection.store.state().sequence, number);
+    }
+}

@@ -83,7 +83,10 @@ impl View {
                 Ok(Opened { pack, commits: found, troubles, read_bytes }) => {
                     packs.push(Arc::new(pack));
                     uncovered_bytes += read_bytes;
-                    commits.extend(found.into_iter().map(|commit| (commit.sequence, (number, commit))));
+                    // Of two that claim one sequence the first counts, as it does for a check.
+                    for commit in found {
+                        commits.entry(commit.sequence).or_insert((number, commit));
+                    }
                     damaged.extend(troubles);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
@@ -183,6 +186,15 @@ impl View {
     pub(super) fn find(&self, prefix: &[u8; 16], kinds: &[ObjectKind]) -> Option<(&Arc<Pack>, IndexEntry)> {
         self.packs.iter().rev().find_map(|pack| pack.index.find(prefix, kinds).map(|entry| (pack, entry)))
     }
+
+    /// The same, and where it is nowhere else, in a damaged record, of which some may be whole: for readers, who compare
+    /// it with its id.
+    pub(super) fn find_to_read(&self, prefix: &[u8; 16], kinds: &[ObjectKind]) -> Option<(&Arc<Pack>, IndexEntry)> {
+        let is_it = |entry: &&IndexEntry| entry.prefix == *prefix && kinds.contains(&entry.kind);
+        let broken = |pack: &Pack| pack.broken.iter().find(is_it).copied();
+        let in_damage = || self.packs.iter().rev().find_map(|pack| Some((pack, broken(pack)?)));
+        self.find(prefix, kinds).or_else(in_damage)
+    }
 }
 
 /// Folds the journal. A journal that is missing or useless is as good as empty.
@@ -260,7 +272,7 @@ fn open_pack(
     // Whoever makes a new pack leaves no torn tail in the one before.
     let known_end = if number < last_number { length } else { pack.settled_end };
     let found = pack.recover_from(start, known_end)?;
-    pack.index.take_in(&found, indexed);
+    pack.take_in(&found, indexed);
     pack.has_doubtful_tail = found.tail.is_some();
     for stretch in &found.damaged {
         let Range { start, end } = stretch.place;

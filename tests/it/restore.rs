@@ -12,6 +12,7 @@ use retrograde::workspace::materialize::Options;
 
 use crate::support::naughty::{Extras, naughty};
 use crate::support::recorder::Recorder;
+use crate::support::rng::Rng;
 use crate::support::walker::{differences, walk};
 
 fn assert_same(recorder: &Recorder, wanted: &crate::support::walker::Nodes) {
@@ -286,4 +287,33 @@ fn a_restore_of_what_is_there_records_nothing() {
     let outcome = recorder.restore(first);
     assert!(outcome.plan.is_empty() && outcome.applied.is_some());
     assert_eq!(recorder.store.state().sequence, sequence);
+}
+
+/// What is in the folder may be all that is left of a content: a snapshot does not store again what is there by its id, and
+/// what is there may have been damaged since.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests damage stores of their own")]
+fn the_last_whole_copy_is_not_restored_over() {
+    let mut recorder = Recorder::new();
+    // Long enough that the index is written, which goes on to say that it is there.
+    let kept = Rng::new(1).bytes(60_000);
+    recorder.write("kept", &kept);
+    recorder.write("other", b"1");
+    recorder.snap();
+    std::fs::remove_file(recorder.root.join("kept")).unwrap();
+    let without = recorder.snap().snapshot;
+    recorder.write("kept", &kept);
+    recorder.write("other", b"2");
+    let pack = recorder.store_root().join("packs/000001.pack");
+    let mut bytes = std::fs::read(&pack).unwrap();
+    let at = bytes.windows(40).position(|window| window == &kept[1_000..1_040]).expect("it is stored as it is");
+    bytes[at..at + 40].fill(0);
+    std::fs::write(&pack, bytes).unwrap();
+    let before = walk(&recorder.root);
+    recorder.reopen();
+    let refused = recorder.restore_with(without, &[], false).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert!(refused.hint().is_some_and(|hint| hint.contains("retro repair")), "{refused}");
+    assert_same(&recorder, &before);
+    assert!(recorder.status().workspace.unfinished.is_none());
 }

@@ -19,6 +19,7 @@ mod views;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use args::Arguments;
 use context::Context;
@@ -32,6 +33,7 @@ use views::{human, json};
 fn main() -> ExitCode {
     let started = Stopwatch::start();
     raise_descriptor_limit();
+    survive_file_limits();
     keep_owner_in();
     let raw: Vec<OsString> = std::env::args_os().collect();
     let arguments = match args::parse(&raw) {
@@ -91,6 +93,13 @@ fn keep_owner_in() {
     let others = Mode::RWXG | Mode::RWXO;
     let umask = rustix::process::umask(others);
     rustix::process::umask(umask & others);
+}
+
+/// Lets a write beyond the length that files may have (`ulimit -f`) fail with an error, where the system would end the
+/// process without a word.
+fn survive_file_limits() {
+    // Nobody looks at the flag: that the signal is taken is enough.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).ok();
 }
 
 /// Allows as many open files as the system lets us have: capturing and restoring hold one handle a folder and thread.

@@ -1,25 +1,40 @@
-//! Whether all that a restore writes is there, found out before it changes the first path.
+//! Whether all that a restore writes is whole, and all that it takes away is kept whole, found out before it changes the
+//! first path.
 //!
-//! Where an object was lost, a restore that stopped half-way would be worse than one that says so at once. Of a snapshot
-//! that repair has marked incomplete, every content is read; of any other, it is looked up.
+//! Where an object is damaged, a restore that stopped half-way would be worse than one that says so at once. And what is
+//! in the folder may be all that is left of a content whose stored copy has been damaged since: a snapshot does not
+//! store again what is there by its id. So both are read, on every core.
 
-use crate::error::{Error, Result};
-use crate::id::SnapshotId;
+use std::fmt::Display;
+
+use rayon::prelude::*;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::pack::ObjectKind;
+use crate::id::{BlobId, SnapshotId};
 use crate::ops::ls::{self, LsOptions};
 use crate::path::TreePath;
-use crate::store::Store;
+use crate::store::{Batch, Store};
 use crate::workspace::materialize::Action;
 
-/// For a restore in place.
+/// What a restore in place writes.
 pub(super) fn expect_contents(store: &Store, target: SnapshotId, plan: &[Action]) -> Result<()> {
-    let is_marked = store.state().incomplete.contains(&target);
-    for action in plan {
-        let (Action::WriteFile { path, id, .. } | Action::WriteSymlink { path, id, .. }) = action else { continue };
-        if is_marked || !store.contains_blob(*id) {
-            store.copy_blob(*id, &mut |_| Ok(())).map_err(|error| lost(target, path, error))?;
+    plan.par_iter().try_for_each(|action| match action {
+        Action::WriteFile { path, id, .. } | Action::WriteSymlink { path, id, .. } => {
+            store.copy_blob(*id, &mut |_| Ok(())).map(drop).map_err(|error| lost(target, path, error))
         }
-    }
-    Ok(())
+        _ => Ok(()),
+    })
+}
+
+/// What a restore in place takes away, as far as `batch`, the snapshot of it, found it stored already.
+pub(super) fn expect_kept(store: &Store, batch: &Batch<'_>, doomed: &[(TreePath, BlobId)]) -> Result<()> {
+    batch.reused_chunks().par_iter().try_for_each(|prefix| {
+        store.object_with(ObjectKind::Content, *prefix).map(drop).map_err(|error| not_kept("a long file", error))
+    })?;
+    doomed.par_iter().filter(|(_, id)| store.contains_blob(*id)).try_for_each(|(path, id)| {
+        store.copy_blob(*id, &mut |_| Ok(())).map(drop).map_err(|error| not_kept(path, error))
+    })
 }
 
 /// For a snapshot, or some paths of it, that is written elsewhere.
@@ -36,6 +51,16 @@ pub(super) fn expect_whole(store: &Store, snapshot: SnapshotId, paths: &[TreePat
         })?;
     }
     Ok(())
+}
+
+fn not_kept(what: impl Display, error: Error) -> Error {
+    if error.kind() != ErrorKind::Corrupt {
+        return error;
+    }
+    error.during("keep what is there before restoring over", what).with_hint(
+        "its stored copy is damaged, so nothing was changed; `retro repair` takes it from the folder again, \
+         `--no-safety-snapshot` gives it up",
+    )
 }
 
 fn lost(target: SnapshotId, path: &TreePath, error: Error) -> Error {

@@ -35,9 +35,9 @@ use crate::store::{Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Options, apply};
-use intact::expect_contents;
+use intact::{expect_contents, expect_kept};
 pub use into::restore_into;
-use plan::plan;
+use plan::{Plan, plan};
 pub use unfinished::{abort, resume};
 
 /// How to restore.
@@ -207,8 +207,11 @@ fn restore_locked(
         materialize::open_empty(&root_of(found))?;
     }
     let step = look(store, found, &capture, stores.then_some(&mut batch))?;
-    let plan = plan(store, &open_root(found)?, &step.captured, &wanted, options)?;
+    let Plan { actions: plan, doomed } = plan(store, &open_root(found)?, &step.captured, &wanted, options)?;
     expect_contents(store, target, &plan)?;
+    if options.safety {
+        expect_kept(store, &batch, &doomed)?;
+    }
     let mut outcome = RestoreOutcome {
         plan,
         applied: None,

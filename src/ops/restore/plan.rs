@@ -13,28 +13,44 @@ use crate::store::Store;
 use crate::workspace::beneath::Root;
 use crate::workspace::materialize::Action;
 
-/// What turns the live folder into the target.
+/// What turns the live folder into the target, and what it takes away.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// What has to be done.
+    pub(super) actions: Vec<Action>,
+    /// Contents that are there now and are not any more when it is done.
+    pub(super) doomed: Vec<(TreePath, BlobId)>,
+}
+
+/// Decides on it.
 pub(super) fn plan(
     store: &Store,
     root: &Root,
     now: &Captured,
     target: &Snapshot,
     options: &RestoreOptions<'_>,
-) -> Result<Vec<Action>> {
+) -> Result<Plan> {
     let load = |id| now.load(store, id);
     let diff_options = TreeDiffOptions { folders: true, paths: options.paths.clone() };
     let changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
     let mut spared = Spared::of(store, target, root)?;
-    let mut actions = Vec::with_capacity(changes.len());
+    let mut plan = Plan::default();
     for change in &changes {
         if !spared.holds(change)? {
-            actions.extend(actions_of(change));
+            plan.actions.extend(actions_of(change));
+            plan.doomed.extend(doomed(change));
         }
     }
     if options.paths.is_empty() && now.root_mode != target.root_mode {
-        actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
+        plan.actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
     }
-    Ok(actions)
+    Ok(plan)
+}
+
+/// The content that one change takes away.
+fn doomed(change: &Change) -> Option<(TreePath, BlobId)> {
+    let old = change.old.as_ref().filter(|old| old.kind != Kind::Folder && change.kind != ChangeKind::Mode)?;
+    Some((change.path.clone(), BlobId(old.id)))
 }
 
 /// What one change takes.

@@ -46,6 +46,11 @@ impl Recorder {
         Self { scratch, root, store, workspace, config: Config::default() }
     }
 
+    /// Forgets what was read of the store.
+    pub(crate) fn reopen(&mut self) {
+        self.store = open_store(&self.store_root());
+    }
+
     /// The folder of the store.
     pub(crate) fn store_root(&self) -> PathBuf {
         self.scratch.join("store")
