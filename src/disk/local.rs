@@ -96,11 +96,17 @@ impl LocalDisk {
 
     /// Opens a file that belongs to the store: a regular one.
     fn open_file(&self, name: &str, flags: OFlags, operation: &str) -> Result<File> {
-        let file = self.open_with(name, flags, operation)?;
+        let wrong = |detail| Error::corrupt(operation, self.display(name), detail);
+        let fd = open_beneath(&self.handle, name, flags | OFlags::CLOEXEC | OFlags::NONBLOCK);
+        let file = fd.map(File::from).map_err(|e| match e {
+            Errno::LOOP => wrong("a symlink leads to it, and there are none in a store"),
+            Errno::ISDIR | Errno::NXIO => wrong("it is not a regular file"),
+            e => Error::io(operation, self.path(name), e),
+        })?;
         if file.metadata().map_err(|e| Error::io(operation, self.path(name), e))?.is_file() {
             return Ok(file);
         }
-        Err(Error::corrupt(operation, self.display(name), "it is not a regular file"))
+        Err(wrong("it is not a regular file"))
     }
 
     /// The same, made where it is missing: with mode 0600, also where the umask would leave its owner less.

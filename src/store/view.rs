@@ -200,7 +200,9 @@ impl View {
 /// Folds the journal. A journal that is missing or useless is as good as empty.
 fn read_journal(disk: &dyn Disk, store: StoreId, fold: &mut Fold) -> Result<JournalPlace> {
     let bytes = match read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(JournalPlace::default()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {
+            return Ok(JournalPlace::default());
+        }
         bytes => bytes?,
     };
     let journal = match journal::decode(&bytes, store) {

@@ -5,11 +5,13 @@
 //! in the folder may be all that is left of a content whose stored copy has been damaged since: a snapshot does not
 //! store again what is there by its id. So both are read, on every core.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::chunk_list::ChunkRef;
 use crate::format::pack::ObjectKind;
 use crate::id::{BlobId, SnapshotId};
 use crate::ops::ls::{self, LsOptions};
@@ -19,12 +21,11 @@ use crate::workspace::materialize::Action;
 
 /// What a restore in place writes.
 pub(super) fn expect_contents(store: &Store, target: SnapshotId, plan: &[Action]) -> Result<()> {
-    plan.par_iter().try_for_each(|action| match action {
-        Action::WriteFile { path, id, .. } | Action::WriteSymlink { path, id, .. } => {
-            store.copy_blob(*id, &mut |_| Ok(())).map(drop).map_err(|error| lost(target, path, error))
-        }
-        _ => Ok(()),
-    })
+    let written = plan.iter().filter_map(|action| match action {
+        Action::WriteFile { path, id, .. } | Action::WriteSymlink { path, id, .. } => Some((path, *id)),
+        _ => None,
+    });
+    expect_readable(store, written).map_err(|(path, error)| lost(target, path, error))
 }
 
 /// What a restore in place takes away, as far as `batch`, the snapshot of it, found it stored already.
@@ -32,9 +33,29 @@ pub(super) fn expect_kept(store: &Store, batch: &Batch<'_>, doomed: &[(TreePath,
     batch.reused_chunks().par_iter().try_for_each(|prefix| {
         store.object_with(ObjectKind::Content, *prefix).map(drop).map_err(|error| not_kept("a long file", error))
     })?;
-    doomed.par_iter().filter(|(_, id)| store.contains_blob(*id)).try_for_each(|(path, id)| {
-        store.copy_blob(*id, &mut |_| Ok(())).map(drop).map_err(|error| not_kept(path, error))
-    })
+    let stored = doomed.iter().filter(|(_, id)| store.contains_blob(*id)).map(|(path, id)| (path, *id));
+    expect_readable(store, stored).map_err(|(path, error)| not_kept(path, error))
+}
+
+/// Reads every content and every chunk once, however often it occurs: a hostile store may name one a billion times.
+fn expect_readable<'a>(
+    store: &Store,
+    wanted: impl Iterator<Item = (&'a TreePath, BlobId)>,
+) -> std::result::Result<(), (&'a TreePath, Error)> {
+    let blobs: BTreeMap<BlobId, &TreePath> = wanted.map(|(path, id)| (id, path)).collect();
+    let mut seen = BTreeSet::new();
+    let mut lists = Vec::new();
+    let found = blobs.par_iter().map(|(id, path)| Ok((*path, store.chunks(*id).map_err(|error| (*path, error))?)));
+    for found in found.collect::<Vec<std::result::Result<_, (&TreePath, Error)>>>() {
+        let (path, chunks) = found?;
+        lists.extend(chunks.map(|chunks| (path, chunks)));
+    }
+    for (path, mut chunks) in lists {
+        chunks.retain(|chunk| seen.insert(chunk.id));
+        let read = |chunk: &ChunkRef| store.object(ObjectKind::Content, &chunk.id.0).map(drop);
+        chunks.par_iter().try_for_each(read).map_err(|error| (path, error))?;
+    }
+    Ok(())
 }
 
 /// For a snapshot, or some paths of it, that is written elsewhere.

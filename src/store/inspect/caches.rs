@@ -40,6 +40,10 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
             journal.note = Some("there is none".to_owned());
             return Ok(journal);
         }
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            journal.note = Some(format!("it is not used: {error}"));
+            return Ok(journal);
+        }
         bytes => bytes?,
     };
     let decoded = match journal::decode(&bytes, store) {

@@ -68,7 +68,11 @@ fn votes(disk: &dyn Disk) -> Result<BTreeMap<StoreId, Votes>> {
     for name in disk.list("packs")? {
         let path = format!("packs/{name}");
         if pack_number(&name).is_some() {
-            let bytes = read_start(disk, &path, PACK_HEADER_LENGTH_BYTES as u64)?;
+            let bytes = match read_start(disk, &path, PACK_HEADER_LENGTH_BYTES as u64) {
+                // What is no file at all votes for nothing.
+                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+                bytes => bytes?,
+            };
             if let Ok(header) = pack::decode_header(&bytes) {
                 votes.entry(header.store).or_default().packs += 1;
             }
