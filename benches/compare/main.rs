@@ -10,7 +10,7 @@
 //! race            rounds in which every tool records the same change, one after another
 //! tools recorder  the peers, and how each takes and restores a snapshot
 //! call measure    other processes: their environment, their time, their memory
-//! floor           the least work any tool could do: walk and stat, nothing else
+//! floor           the least work any tool could do: walk and stat; to last, one synced append
 //! tree text rng   folders and contents that are the same on every machine
 //! history change  real and synthetic histories, as changes to a folder
 //! footprint       what a store occupies

@@ -28,7 +28,7 @@ pub(super) struct Pack {
     pub(super) is_headless: bool,
     pub(super) file: Arc<dyn StoredFile>,
     pub(super) index: PackIndex,
-    /// Objects in records whose checksum is wrong. Some of a frame may be whole: they are read where there is no other
+    /// Objects in records whose checksum is wrong, sorted. Some of a frame may be whole: they are read where there is no other
     /// copy, and to writers they are missing.
     pub(super) broken: Vec<IndexEntry>,
     /// What would be cut as a torn tail has a commit in it: it may be damage.
@@ -153,6 +153,7 @@ impl Pack {
     pub(super) fn take_in(&mut self, found: &Recovered, known: u64) {
         self.index.take_in(found, known);
         self.broken.extend(found.damaged.iter().flat_map(|stretch| &stretch.broken));
+        self.broken.sort_unstable();
     }
 
     /// The same pack, with an index of nothing.

@@ -225,7 +225,7 @@ fn hurt(folder: &std::path::Path, bytes: &[u8]) {
     std::fs::write(&pack, held).unwrap();
 }
 
-/// What rests on a damaged version would be lost with it when that is given up.
+/// P14: what rests on a damaged version would be lost with it when that is given up.
 #[test]
 fn new_versions_do_not_rest_on_damaged_ones() {
     let folder = tempfile::tempdir().unwrap();
@@ -241,6 +241,7 @@ fn new_versions_do_not_rest_on_damaged_ones() {
     assert_eq!(*open(folder.path()).object(ObjectKind::Content, &Digest::of(&bytes)).unwrap(), bytes[..]);
 }
 
+/// P13: a damaged frame may hold whole objects.
 #[test]
 fn what_is_whole_in_a_damaged_frame_is_read_and_stored_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -261,7 +262,7 @@ fn what_is_whole_in_a_damaged_frame_is_read_and_stored_again() {
     }
 }
 
-/// A pack that was copied within the store: of two commits that claim one place, every reader believes the same one.
+/// J6: a pack that was copied within the store: of two commits that claim one place, every reader believes the same one.
 #[test]
 fn a_second_copy_of_a_pack_is_no_trouble() {
     let folder = tempfile::tempdir().unwrap();

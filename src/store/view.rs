@@ -190,8 +190,11 @@ impl View {
     /// The same, and where it is nowhere else, in a damaged record, of which some may be whole: for readers, who compare
     /// it with its id.
     pub(super) fn find_to_read(&self, prefix: &[u8; 16], kinds: &[ObjectKind]) -> Option<(&Arc<Pack>, IndexEntry)> {
-        let is_it = |entry: &&IndexEntry| entry.prefix == *prefix && kinds.contains(&entry.kind);
-        let broken = |pack: &Pack| pack.broken.iter().find(is_it).copied();
+        let broken = |pack: &Pack| {
+            let first = pack.broken.partition_point(|entry| entry.prefix < *prefix);
+            let equal = pack.broken[first..].iter().take_while(|entry| entry.prefix == *prefix);
+            equal.copied().find(|entry| kinds.contains(&entry.kind))
+        };
         let in_damage = || self.packs.iter().rev().find_map(|pack| Some((pack, broken(pack)?)));
         self.find(prefix, kinds).or_else(in_damage)
     }

@@ -289,26 +289,37 @@ fn a_restore_of_what_is_there_records_nothing() {
     assert_eq!(recorder.store.state().sequence, sequence);
 }
 
+/// Overwrites some bytes of a pack, found by what they are.
+#[expect(clippy::disallowed_methods, reason = "tests damage stores of their own")]
+fn hurt(recorder: &Recorder, bytes: &[u8]) {
+    let name = std::fs::read_dir(recorder.store_root().join("packs")).unwrap().map(|entry| entry.unwrap().path());
+    for pack in name.filter(|path| path.extension().is_some_and(|extension| extension == "pack")) {
+        let mut held = std::fs::read(&pack).unwrap();
+        if let Some(at) = held.windows(bytes.len()).position(|window| window == bytes) {
+            held[at..at + bytes.len()].fill(0);
+            std::fs::write(&pack, held).unwrap();
+            return;
+        }
+    }
+    panic!("it is not stored as it is");
+}
+
 /// What is in the folder may be all that is left of a content: a snapshot does not store again what is there by its id, and
 /// what is there may have been damaged since.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "tests damage stores of their own")]
+#[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
 fn the_last_whole_copy_is_not_restored_over() {
     let mut recorder = Recorder::new();
     // Long enough that the index is written, which goes on to say that it is there.
     let kept = Rng::new(1).bytes(60_000);
     recorder.write("kept", &kept);
     recorder.write("other", b"1");
-    recorder.snap();
+    let whole = recorder.snap().snapshot;
     std::fs::remove_file(recorder.root.join("kept")).unwrap();
     let without = recorder.snap().snapshot;
     recorder.write("kept", &kept);
     recorder.write("other", b"2");
-    let pack = recorder.store_root().join("packs/000001.pack");
-    let mut bytes = std::fs::read(&pack).unwrap();
-    let at = bytes.windows(40).position(|window| window == &kept[1_000..1_040]).expect("it is stored as it is");
-    bytes[at..at + 40].fill(0);
-    std::fs::write(&pack, bytes).unwrap();
+    hurt(&recorder, &kept[1_000..1_040]);
     let before = walk(&recorder.root);
     recorder.reopen();
     let refused = recorder.restore_with(without, &[], false).unwrap_err();
@@ -316,4 +327,30 @@ fn the_last_whole_copy_is_not_restored_over() {
     assert!(refused.hint().is_some_and(|hint| hint.contains("retro repair")), "{refused}");
     assert_same(&recorder, &before);
     assert!(recorder.status().workspace.unfinished.is_none());
+    // Nor is anything taken away for a target that cannot be written.
+    std::fs::remove_file(recorder.root.join("kept")).unwrap();
+    let before = walk(&recorder.root);
+    let refused = recorder.restore_with(whole, &[], false).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert_same(&recorder, &before);
+    assert!(recorder.status().workspace.unfinished.is_none());
+}
+
+/// A new version of a long file is stored by its new chunks; the others may have been damaged since they were.
+#[test]
+fn a_long_file_is_not_restored_over_with_a_damaged_chunk() {
+    let mut recorder = Recorder::new();
+    let mut long = Rng::new(2).bytes(4 << 20);
+    recorder.write("long", &long);
+    recorder.snap();
+    recorder.write("long", b"short");
+    let short = recorder.snap().snapshot;
+    long.extend_from_slice(b"one more line");
+    recorder.write("long", &long);
+    hurt(&recorder, &long[1_000..1_040]);
+    recorder.reopen();
+    let before = walk(&recorder.root);
+    let refused = recorder.restore_with(short, &[], false).unwrap_err();
+    assert!(refused.to_string().contains("keep what is there"), "{refused}");
+    assert_same(&recorder, &before);
 }

@@ -7,11 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::sync::Mutex;
 
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::chunk_list::ChunkRef;
 use crate::format::pack::ObjectKind;
 use crate::id::{BlobId, SnapshotId};
 use crate::ops::ls::{self, LsOptions};
@@ -43,19 +43,16 @@ fn expect_readable<'a>(
     wanted: impl Iterator<Item = (&'a TreePath, BlobId)>,
 ) -> std::result::Result<(), (&'a TreePath, Error)> {
     let blobs: BTreeMap<BlobId, &TreePath> = wanted.map(|(path, id)| (id, path)).collect();
-    let mut seen = BTreeSet::new();
-    let mut lists = Vec::new();
-    let found = blobs.par_iter().map(|(id, path)| Ok((*path, store.chunks(*id).map_err(|error| (*path, error))?)));
-    for found in found.collect::<Vec<std::result::Result<_, (&TreePath, Error)>>>() {
-        let (path, chunks) = found?;
-        lists.extend(chunks.map(|chunks| (path, chunks)));
-    }
-    for (path, mut chunks) in lists {
-        chunks.retain(|chunk| seen.insert(chunk.id));
-        let read = |chunk: &ChunkRef| store.object(ObjectKind::Content, &chunk.id.0).map(drop);
-        chunks.par_iter().try_for_each(read).map_err(|error| (path, error))?;
-    }
-    Ok(())
+    let seen = Mutex::new(BTreeSet::new());
+    let read = |id: BlobId| -> Result<()> {
+        let Some(mut chunks) = store.chunks(id)? else { return Ok(()) };
+        {
+            let mut seen = seen.lock().expect("nobody panics with the lock");
+            chunks.retain(|chunk| seen.insert(chunk.id));
+        }
+        chunks.par_iter().try_for_each(|chunk| store.object(ObjectKind::Content, &chunk.id.0).map(drop))
+    };
+    blobs.par_iter().try_for_each(|(id, path)| read(*id).map_err(|error| (*path, error)))
 }
 
 /// For a snapshot, or some paths of it, that is written elsewhere.

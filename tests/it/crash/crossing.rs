@@ -50,14 +50,13 @@ const ACTS: [(&str, Act); 5] = [
 #[test]
 fn readers_see_what_was_before_or_what_is_now() {
     try_crossing("reading", 2_000, |pair, crossed, what| {
-        let states = |disk: &MemoryDisk| state(disk);
-        let before = states(&pair.prepared);
+        let before = state(&pair.prepared);
         let store = Store::open(Arc::new(crossed.clone())).unwrap_or_else(|error| panic!("{what}: {error}"));
         let seen = store.state();
         check_all(&store, what);
         store.refresh().unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(store.damage(), Vec::<String>::new(), "{what}");
-        let after = states(&crossed.0.disk);
+        let after = state(&crossed.0.disk);
         let allowed = before.sequence..=after.sequence;
         assert!(allowed.contains(&seen.sequence) && allowed.contains(&store.state().sequence), "{what}");
         check_all(&store, what);

@@ -270,7 +270,7 @@ impl Bench {
         }
     }
 
-    /// What the agent does before the operation.
+    /// What the agent does before the operation; what only `crossing` adds goes again.
     #[expect(clippy::disallowed_methods, reason = "tests change files of their own")]
     pub(super) fn change_folder(&self) {
         self.write(&[("edited", b"version 3"), ("new/file", b"new")]);
