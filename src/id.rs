@@ -162,7 +162,8 @@ impl HexPrefix {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+/// Two digits a byte, lower case.
+pub fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16");
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -139,7 +139,11 @@ impl LocalDisk {
 
     fn open_folder(&self, folder: &str, operation: &str) -> Result<File> {
         let name = if folder.is_empty() { "." } else { folder };
-        self.open_with(name, OFlags::RDONLY | OFlags::DIRECTORY, operation)
+        let fd = open_beneath(&self.handle, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC);
+        fd.map(File::from).map_err(|e| match e {
+            Errno::LOOP | Errno::NOTDIR => Error::corrupt(operation, self.display(folder), "it is not a folder"),
+            e => Error::io(operation, self.path(folder), e),
+        })
     }
 }
 

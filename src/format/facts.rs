@@ -92,6 +92,16 @@ pub enum Fact {
         /// When.
         time: Timestamp,
     },
+    /// A snapshot that cannot be had was given up: an index or a damaged record names it, and nothing says any more of
+    /// which workspace it was, or which step; or it is there again.
+    SnapshotLost {
+        /// The first half of its id, which is all that records and indexes have of it.
+        prefix: [u8; 16],
+        /// Lost, or there again.
+        lost: bool,
+        /// When.
+        time: Timestamp,
+    },
 }
 
 /// A restore of a live workspace.
@@ -169,6 +179,7 @@ fn check(fact: &Fact) -> Result<(), Malformed> {
         | Fact::RestoreEnded { .. }
         | Fact::Pinned { .. }
         | Fact::SnapshotIncomplete { .. }
+        | Fact::SnapshotLost { .. }
         | Fact::SnapshotForgotten { .. } => true,
     };
     if fits { Ok(()) } else { Err(Malformed::new("a fact is outside its limits")) }

@@ -7,14 +7,15 @@
 //! A commit follows the commits of its snapshot's parents. Where a parent is not in the range, the nearest of its
 //! ancestors that is takes its place, so that a thinned history stays one line.
 //!
-//! The repository is new, or the folder is empty: nothing of anybody else's is touched. Objects are written first, then
-//! references, HEAD last; a repository whose export was interrupted has no commits.
+//! The repository is new, or the folder is empty: nothing of anybody else's is touched. It is made in a folder within the
+//! folder and moved up when it is whole, HEAD last. What an interrupted export has left, the next one into the same folder
+//! clears away: `part`.
+
+mod part;
 
 pub use super::git::trees::LeftOut;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,14 +31,14 @@ use super::git::pack::PackWriter;
 use super::git::trees::Mapper;
 use super::git::{META_REF, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, failed, isolated, signature};
 use super::ingest::attached;
-use crate::disk::local::create_folders;
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::limits::EVENT_LENGTH_MAX_BYTES;
 use crate::progress::Progress;
 use crate::store::Store;
+use part::Part;
 
 /// How to export.
 #[derive(Clone, Copy)]
@@ -77,7 +78,8 @@ pub fn export_git(
     folder: &Path,
     options: &ExportGitOptions<'_>,
 ) -> Result<ExportedGit> {
-    let repository = create(folder, options.bare)?;
+    let part = Part::begin(folder)?;
+    let repository = create(part.path(), options.bare)?;
     let packs = repository.objects.store_ref().path().join("pack");
     let mapper = Mapper::new(store, PackWriter::create(&packs)?, options.keep_facts, options.progress);
     let mut export = Export {
@@ -96,6 +98,8 @@ pub fn export_git(
     let (objects, written_bytes) = mapper.pack.finish()?;
     let references = References::of(store, &line, &commits, meta);
     references.write(&repository)?;
+    drop(repository);
+    part.publish()?;
     Ok(ExportedGit {
         commits: line.len() as u64,
         head: line.last().map(|done| done.commit.to_string()),
@@ -107,17 +111,8 @@ pub fn export_git(
     })
 }
 
-/// Makes a repository in a folder that is empty or not there.
+/// Makes a repository in an empty folder.
 fn create(folder: &Path, bare: bool) -> Result<gix::Repository> {
-    create_folders(folder)?;
-    let mut names = std::fs::read_dir(folder).map_err(|e| Error::io("read folder", folder, e))?;
-    if names.next().is_some() {
-        return Err(Error::new(ErrorKind::Exists, "export to", shown(folder), "the folder is not empty")
-            .with_hint("name a new folder, or an empty one"));
-    }
-    // Files of the snapshots may be readable by their owner only, and those of a repository are not.
-    let private = std::fs::set_permissions(folder, Permissions::from_mode(0o700));
-    private.map_err(|e| Error::io("set mode of", folder, e))?;
     let kind = if bare { gix::create::Kind::Bare } else { gix::create::Kind::WithWorktree };
     let made = gix::ThreadSafeRepository::init_opts(folder, kind, gix::create::Options::default(), isolated());
     made.map(Into::into).map_err(|e| failed(ErrorKind::Io, "create repository", folder, e))

@@ -355,8 +355,12 @@ pub(super) fn batch_entries(records: &[u8], start: u64) -> Vec<IndexEntry> {
 pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
     for name in disk.list("tmp")? {
         let name = format!("tmp/{name}");
-        if disk.lock(&name, LockMode::TryExclusive)?.is_some() {
-            disk.remove(&name)?;
+        match disk.lock(&name, LockMode::TryExclusive) {
+            // It is no file, so no writer's; `verify` tells of it.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
+            Err(error) => return Err(error),
+            Ok(None) => {}
+            Ok(Some(_)) => disk.remove(&name)?,
         }
     }
     Ok(())

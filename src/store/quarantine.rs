@@ -33,7 +33,11 @@ pub(super) fn put_copy_aside(disk: &dyn Disk, name: &str) -> Result<String> {
     let wanted = hash(&*file, length)?;
     for other in disk.list(FOLDER)? {
         let other = format!("{FOLDER}/{other}");
-        let there = disk.open(&other)?;
+        let there = match disk.open(&other) {
+            // What is no file was put aside because of that.
+            Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+            there => there?,
+        };
         if there.length()? == length && hash(&*there, length)? == wanted {
             return Ok(other);
         }

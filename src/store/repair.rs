@@ -23,7 +23,7 @@ use super::recover::{Window, record_at};
 use super::view::JOURNAL;
 use super::{FORMAT, LOCK, Store};
 use crate::disk::{Disk, LockGuard, LockMode, StoredFile};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::header;
 use crate::format::pack::{Encoding, Member, ObjectKind, PackHeader, encode_header, put_commit, put_record};
@@ -56,6 +56,8 @@ pub struct Rewrite {
     pub lost: u64,
     /// Bytes that are in no intact batch.
     pub damaged_bytes: u64,
+    /// Commits whose facts are taken out, because another of the same sequence counts.
+    pub overruled: u64,
     parts: Vec<PackPart>,
 }
 
@@ -81,7 +83,8 @@ pub fn plan(
     for pack in &inspection.packs {
         let bad = checked.bad.iter().filter(|bad| bad.file == pack.file && (given_up || bad.base.is_none()));
         let bad: BTreeSet<(u64, ObjectKind, [u8; 16])> = bad.map(|bad| (bad.offset, bad.kind, bad.prefix)).collect();
-        let is_whole = !pack.is_headless && pack.damaged.is_empty() && pack.tail.is_none() && bad.is_empty();
+        let is_sound = !pack.is_headless && pack.damaged.is_empty() && pack.tail.is_none();
+        let is_whole = is_sound && bad.is_empty() && pack.overruled.is_empty();
         if !is_whole || pack.length_bytes > PACK_LENGTH_MAX_BYTES {
             plan.rewrites.push(plan_rewrite(inspection, pack, &bad)?);
         }
@@ -127,7 +130,7 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
     let mut aside = Vec::new();
     if !plan.rewrites.is_empty() || plan.caches.iter().any(|(file, _)| file == JOURNAL) {
         // It names places in packs that are about to be others.
-        disk.remove(JOURNAL)?;
+        discard(disk, JOURNAL)?;
         disk.sync_folder("")?;
     }
     for rewrite in &plan.rewrites {
@@ -138,7 +141,7 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
         aside.push(put_aside(disk, file)?);
     }
     for (file, _) in plan.caches.iter().filter(|(file, _)| file != JOURNAL) {
-        disk.remove(file)?;
+        discard(disk, file)?;
     }
     Ok(aside)
 }
@@ -174,10 +177,30 @@ pub fn complete_caches(store: &Store, _lock: &LockGuard) -> Result<()> {
     store.recover()
 }
 
-/// Takes the store's lock, which writers hold while they append.
+/// Takes the store's lock, which writers hold while they append. What stands in the place of its file is put aside first:
+/// nobody can have locked it.
 pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
+    if disk.open(LOCK).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
+        put_aside(disk, LOCK)?;
+    }
     let guard = disk.lock(LOCK, LockMode::Exclusive)?;
     Ok(guard.expect("only a try comes back without a lock"))
+}
+
+/// Puts aside what [`obstacles`](super::inspect::obstacles) has found. The guard shows that the store's lock is held.
+pub fn clear(disk: &dyn Disk, obstacles: &[(String, String)], _lock: &LockGuard) -> Result<()> {
+    for (name, _) in obstacles.iter().filter(|(name, _)| name != LOCK) {
+        put_aside(disk, name)?;
+    }
+    Ok(())
+}
+
+/// Removes a cache; puts aside what is none.
+fn discard(disk: &dyn Disk, name: &str) -> Result<()> {
+    if disk.open(name).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
+        return put_aside(disk, name).map(drop);
+    }
+    disk.remove(name)
 }
 
 fn plan_rewrite(
@@ -190,7 +213,8 @@ fn plan_rewrite(
     let mut saved: Vec<(ObjectKind, [u8; 16])> = pack.rescued.iter().map(|entry| (entry.kind, entry.prefix)).collect();
     for (place, sequence) in &pack.batches {
         let hit: BTreeSet<u64> = bad.iter().map(|(offset, ..)| *offset).filter(|at| place.contains(at)).collect();
-        if hit.is_empty() {
+        let is_overruled = pack.overruled.contains(&place.end);
+        if hit.is_empty() && !is_overruled {
             parts.insert(place.start, PackPart::Batch(place.clone()));
             continue;
         }
@@ -208,8 +232,11 @@ fn plan_rewrite(
             }
             at = end;
         }
-        let facts = inspection.encoded_facts(&pack.file, *sequence);
-        parts.insert(place.start, PackPart::Records { places, sequence: *sequence, facts });
+        let (sequence, facts) = match is_overruled {
+            true => (0, Vec::new()),
+            false => (*sequence, inspection.encoded_facts(&pack.file, *sequence)),
+        };
+        parts.insert(place.start, PackPart::Records { places, sequence, facts });
     }
     let mut damaged_bytes = 0;
     let mut lost = bad.len() as u64;
@@ -223,7 +250,8 @@ fn plan_rewrite(
     kept += saved.len() as u64;
     let mut parts: Vec<PackPart> = parts.into_values().collect();
     parts.push(PackPart::Objects(saved));
-    Ok(Rewrite { number: pack.number, kept, lost, damaged_bytes, parts })
+    let overruled = pack.overruled.len() as u64;
+    Ok(Rewrite { number: pack.number, kept, lost, damaged_bytes, overruled, parts })
 }
 
 fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
@@ -232,6 +260,9 @@ fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
     disk.remove(temporary)?;
     disk.write(temporary, 0, &header::encode(id))?;
     disk.sync(temporary)?;
+    if disk.open(FORMAT).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
+        put_aside(disk, FORMAT)?;
+    }
     disk.rename(temporary, FORMAT)?;
     disk.sync_folder("")
 }

@@ -23,6 +23,8 @@ pub struct State {
     pub pins: BTreeSet<SnapshotId>,
     /// Snapshots that a repair found to lack something.
     pub incomplete: BTreeSet<SnapshotId>,
+    /// Snapshots that a repair gave up without knowing whose they were, by the first half of their ids.
+    pub lost: BTreeSet<[u8; 16]>,
 }
 
 /// One recorded folder.
@@ -173,6 +175,13 @@ impl State {
                     self.incomplete.insert(snapshot);
                 } else {
                     self.incomplete.remove(&snapshot);
+                }
+            }
+            Fact::SnapshotLost { prefix, lost, .. } => {
+                if lost {
+                    self.lost.insert(prefix);
+                } else {
+                    self.lost.remove(&prefix);
                 }
             }
         }

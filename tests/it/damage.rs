@@ -14,7 +14,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
 
 mod fixture;
+mod history;
 mod live;
+mod places;
 
 use std::path::Path;
 use std::sync::Mutex;

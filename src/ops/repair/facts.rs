@@ -3,11 +3,13 @@
 //! Three sources, each believed less than the one before: the journal, which is a checked copy of the facts; commits whose
 //! batch is damaged, of which a fact is taken only if the snapshots it names are there and agree; and snapshots that no
 //! fact names, which say themselves where and when they were taken. They get sequences that are missing, so that what came
-//! later still wins: a head stays a head. What is missing still gets a commit without facts.
+//! later still wins: a head stays a head. What is missing still gets a commit without facts. What has no place among the
+//! others comes after them: `late`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::late;
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::pack::ObjectKind;
@@ -26,15 +28,17 @@ pub(super) struct Recovered {
     pub(super) sources: Vec<String>,
     /// Workspaces of which nobody knows where they are.
     pub(super) unknown: Vec<WorkspaceId>,
+    /// Snapshots that are given up, by the first half of their ids.
+    pub(super) given_up: Vec<[u8; 16]>,
     /// What could not be put back.
     pub(super) left: Vec<String>,
 }
 
 /// A snapshot as it speaks of itself.
-struct Orphan {
-    id: SnapshotId,
-    workspace: WorkspaceId,
-    step: u64,
+pub(super) struct Orphan {
+    pub(super) id: SnapshotId,
+    pub(super) workspace: WorkspaceId,
+    pub(super) step: u64,
     run: String,
 }
 
@@ -49,28 +53,31 @@ pub(super) fn recover(inspection: &Inspection, now: Timestamp) -> Result<Recover
     take_doubtful(inspection, &known, &mut found)?;
     let orphans = orphans(inspection, &known, &found)?;
     let mut line = Line::new(&known, &found.facts);
-    for orphan in orphans {
-        line.put(orphan, &mut found);
-    }
+    let mut nameless: Vec<Orphan> = orphans.into_iter().filter_map(|orphan| line.put(orphan, &mut found)).collect();
+    nameless.extend(shadowed(inspection)?);
     add_workspaces(&known, now, &mut found);
-    close_gaps(inspection, &mut found);
+    let unknown_commits = close_gaps(inspection, &mut found);
+    late::add(inspection, &nameless, unknown_commits, now, &mut found)?;
     Ok(found)
 }
 
-/// Puts a commit of nothing where a lost one was: that it is lost has been said, and need not be said for ever.
-fn close_gaps(inspection: &Inspection, found: &mut Recovered) {
+/// Puts a commit of nothing where a lost one was: that it is lost has been said, and need not be said for ever. Returns how
+/// many there were.
+fn close_gaps(inspection: &Inspection, found: &mut Recovered) -> u64 {
     let gaps = || inspection.lost_sequences.iter();
     let missing = gaps().fold(0_u64, |sum, gap| sum.saturating_add(gap.end() - gap.start()).saturating_add(1));
     if missing > GAPS_CLOSED_MAX {
         found.left.push(format!("{missing} commits are missing, more than anybody could have made"));
-        return;
+        return missing;
     }
     let lost = gaps().flat_map(Clone::clone).filter(|sequence| !found.facts.contains_key(sequence));
     let lost: Vec<u64> = lost.collect();
-    if !lost.is_empty() {
-        found.sources.push(format!("{} of which nothing is known any more", commits(lost.len())));
+    let count = lost.len();
+    if count > 0 {
+        found.sources.push(format!("{} of which nothing is known any more", commits(count)));
         found.facts.extend(lost.into_iter().map(|sequence| (sequence, Vec::new())));
     }
+    count as u64
 }
 
 /// Some 25 bytes each.
@@ -130,6 +137,7 @@ fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
         Fact::SnapshotIncomplete { incomplete: true, .. } => Ok(true),
         Fact::Tagged { .. }
         | Fact::Pinned { .. }
+        | Fact::SnapshotLost { .. }
         | Fact::SnapshotIncomplete { .. }
         | Fact::WorkspaceForgotten { .. }
         | Fact::SnapshotForgotten { .. } => Ok(false),
@@ -148,7 +156,7 @@ fn read(store: &Store, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
 /// Snapshots that no fact names, in the order of their steps.
 fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Recovered) -> Result<Vec<Orphan>> {
     let all = known.values().chain(found.facts.values()).flatten();
-    let named: BTreeSet<SnapshotId> = all.filter_map(|fact| taken(fact).map(|(_, _, id)| id)).collect();
+    let named: BTreeSet<SnapshotId> = all.filter_map(late::named_by).collect();
     let store = &inspection.store;
     let mut prefixes = BTreeSet::new();
     for_each_object(store, |object| {
@@ -164,12 +172,28 @@ fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Re
         }
         let (id, bytes) = store.object_with(ObjectKind::Snapshot, *prefix)?;
         if let Ok(snapshot) = snapshot::decode(&bytes) {
-            let (workspace, step, run) = (snapshot.workspace, snapshot.step, snapshot.run);
-            orphans.push(Orphan { id: SnapshotId(id), workspace, step, run });
+            orphans.push(Orphan::of(SnapshotId(id), snapshot));
         }
     }
     orphans.sort_by_key(|orphan| (orphan.workspace, orphan.step, orphan.id));
     Ok(orphans)
+}
+
+/// Snapshots whose step was taken by another one later, and that have no other name.
+fn shadowed(inspection: &Inspection) -> Result<Vec<Orphan>> {
+    let mut found = Vec::new();
+    for (_, _, id) in inspection.shadowed() {
+        if let Some(snapshot) = read(&inspection.store, id)? {
+            found.push(Orphan::of(id, Snapshot::clone(&snapshot)));
+        }
+    }
+    Ok(found)
+}
+
+impl Orphan {
+    fn of(id: SnapshotId, snapshot: Snapshot) -> Self {
+        Self { id, workspace: snapshot.workspace, step: snapshot.step, run: snapshot.run }
+    }
 }
 
 /// Which step was taken at which sequence.
@@ -190,26 +214,23 @@ impl Line {
         Self { taken: taken_at, used: known.keys().chain(recovered.keys()).copied().collect() }
     }
 
-    /// Gives a snapshot the place in history that its step tells.
-    fn put(&mut self, orphan: Orphan, found: &mut Recovered) {
+    /// Gives a snapshot the place in history that its step tells, or gives it back if another one has that.
+    fn put(&mut self, orphan: Orphan, found: &mut Recovered) -> Option<Orphan> {
         let steps = self.taken.entry(orphan.workspace).or_default();
         if steps.contains_key(&orphan.step) {
-            let short = orphan.workspace.short();
-            let line = format!("snapshot {}: workspace {short} has another s{}", orphan.id, orphan.step);
-            found.left.push(line);
-            return;
+            return Some(orphan);
         }
         let after = steps.range(..orphan.step).map(|(_, sequence)| *sequence).max().unwrap_or(0);
         let before = steps.range(orphan.step..).map(|(_, sequence)| *sequence).min().unwrap_or(u64::MAX);
         let Some(sequence) = free_after(&self.used, after).filter(|free| *free < before) else {
-            found.left.push(format!("snapshot {}: there is no place for it in the order of commits", orphan.id));
-            return;
+            return Some(orphan);
         };
         steps.insert(orphan.step, sequence);
         self.used.insert(sequence);
         let Orphan { id, workspace, step, run } = orphan;
         found.sources.push(format!("s{step} of workspace {} from the snapshot itself", workspace.short()));
         found.facts.entry(sequence).or_default().push(Fact::SnapshotTaken { workspace, snapshot: id, step, run });
+        None
     }
 }
 

@@ -12,6 +12,7 @@
 //! - Killed at any moment and run again, it finishes. A store that is whole is left alone.
 
 mod facts;
+mod late;
 mod live;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,11 +24,11 @@ use crate::disk::{Disk, LockGuard};
 use crate::error::Result;
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
-use crate::id::{SnapshotId, WorkspaceId};
+use crate::id::{SnapshotId, WorkspaceId, to_hex};
 use crate::progress::Progress;
 use crate::store::heal::find_flips;
-use crate::store::inspect::{Depth, Inspection, check_objects, inspect, inspect_healed};
-use crate::store::repair::{PackPlan, complete_caches, lock, perform, plan, turn_back};
+use crate::store::inspect::{Depth, Inspection, check_objects, inspect, inspect_healed, obstacles};
+use crate::store::repair::{PackPlan, clear, complete_caches, lock, perform, plan, turn_back};
 use crate::store::{State, Store};
 use crate::time::Timestamp;
 
@@ -110,6 +111,11 @@ pub enum Action {
         /// How many, by kind.
         objects: BTreeMap<ObjectKind, u64>,
     },
+    /// A snapshot of which nobody knows whose it was is given up.
+    GiveUp {
+        /// The first half of its id, in hex.
+        snapshot: String,
+    },
     /// A snapshot is marked incomplete, or no longer.
     Mark {
         /// Which.
@@ -124,7 +130,13 @@ pub enum Action {
 /// Repairs the store on `disk`.
 pub fn repair(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<RepairOutcome> {
     let mut outcome = RepairOutcome { is_done: !options.dry_run, ..RepairOutcome::default() };
+    let obstacles = obstacles(&**disk)?;
     let guard = if options.dry_run { None } else { Some(lock(&**disk)?) };
+    if let Some(guard) = &guard {
+        clear(&**disk, &obstacles, guard)?;
+    }
+    let aside = obstacles.into_iter().map(|(file, detail)| Action::Quarantine { file, detail });
+    outcome.actions.extend(aside);
     let mut inspection = mend(disk, guard, options, &mut outcome)?;
     let mut lost = lost_objects(&inspection, options)?;
     let mut met = BTreeSet::new();
@@ -140,7 +152,7 @@ pub fn repair(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<Repai
         inspection = inspect(disk, Depth::Hashes, None)?;
         lost = lost_objects(&inspection, options)?;
     }
-    if !options.dry_run && !searched.is_empty() {
+    if !options.dry_run && (lost.has_others || !searched.is_empty()) {
         drop_stat_caches(&**disk)?;
         inspection = give_up(disk, options, &mut outcome)?;
         lost = lost_objects(&inspection, options)?;
@@ -180,7 +192,10 @@ fn mend(
     let is_whole = more.is_empty();
     outcome.actions.extend(more);
     outcome.left.extend(recovered.left);
-    let wrong = inspection.wrong_commits.iter();
+    let is_overruled = |file: &String, end: &u64| {
+        inspection.packs.iter().any(|pack| pack.file == *file && pack.overruled.contains(end))
+    };
+    let wrong = inspection.wrong_commits.iter().filter(|(file, end, _)| !is_overruled(file, end));
     outcome.left.extend(wrong.map(|(file, end, detail)| format!("the commit that ends at {end} in {file}: {detail}")));
     let Some(guard) = guard else {
         inspection.believe(&recovered.facts);
@@ -199,6 +214,7 @@ fn actions(packs: &PackPlan, recovered: &facts::Recovered) -> Vec<Action> {
     actions.extend(packs.format.iter().map(|detail| Action::Format { detail: detail.clone() }));
     actions.extend(recovered.sources.iter().map(|detail| Action::History { detail: detail.clone() }));
     actions.extend(recovered.unknown.iter().map(|workspace| Action::Homeless { workspace: *workspace }));
+    actions.extend(recovered.given_up.iter().map(|prefix| Action::GiveUp { snapshot: to_hex(prefix) }));
     actions.extend(rewrites(packs));
     let strays = packs.strays.iter().cloned();
     actions.extend(strays.map(|(file, detail)| Action::Quarantine { file, detail }));
@@ -210,7 +226,9 @@ fn actions(packs: &PackPlan, recovered: &facts::Recovered) -> Vec<Action> {
 fn rewrites(packs: &PackPlan) -> impl Iterator<Item = Action> {
     packs.rewrites.iter().map(|rewrite| {
         let (kept, lost, bytes) = (rewrite.kept, rewrite.lost, rewrite.damaged_bytes);
-        let detail = if bytes > 0 {
+        let detail = if rewrite.overruled > 0 && bytes == 0 && lost == 0 {
+            format!("{} of its commits are overruled by others: their facts are taken out", rewrite.overruled)
+        } else if bytes > 0 {
             format!("{bytes} bytes are damaged: {kept} objects in them are kept, {lost} given up")
         } else if lost > 0 {
             format!("{lost} objects that cannot be read any more are given up")
@@ -223,7 +241,10 @@ fn rewrites(packs: &PackPlan) -> impl Iterator<Item = Action> {
 
 /// What snapshots need and cannot have.
 struct Lost {
+    /// They and what they rest on.
     objects: BTreeSet<Key>,
+    /// Whether there is more that cannot be had, and that nobody needs.
+    has_others: bool,
     /// Each with the object that is the reason, and the snapshots that need it.
     needed: Vec<(Key, Key, Vec<SnapshotId>)>,
     findings: u64,
@@ -233,11 +254,15 @@ struct Lost {
 fn lost_objects(inspection: &Inspection, options: &RepairOptions<'_>) -> Result<Lost> {
     let verify_options = VerifyOptions { level: Level::Full, progress: options.progress };
     let found = verify::examine(inspection, &verify_options)?;
-    let mut lost = Lost { objects: BTreeSet::new(), needed: Vec::new(), findings: 0, marked: 0 };
+    let mut lost = Lost { objects: BTreeSet::new(), has_others: false, needed: Vec::new(), findings: 0, marked: 0 };
     lost.findings = found.findings.len() as u64;
     lost.marked = found.findings.iter().filter(|finding| finding.is_marked).count() as u64;
     for finding in found.findings.iter().filter(|finding| finding.kind == FindingKind::Object) {
         let Some((key, cause)) = finding.keys else { continue };
+        if finding.affects.is_empty() {
+            lost.has_others |= !finding.is_marked;
+            continue;
+        }
         lost.objects.extend([key, cause]);
         let snapshots = finding.affects.iter().flat_map(|affected| snapshots(affected, &found.state)).collect();
         lost.needed.push((key, cause, snapshots));
@@ -329,7 +354,7 @@ fn finish(
 ) -> Result<()> {
     let store = Store::open(Arc::clone(disk))?;
     let time = options.now;
-    for part in marks.chunks(MARKS_PER_COMMIT) {
+    for part in marks.chunks(late::FACTS_PER_COMMIT) {
         let fact = |(snapshot, incomplete): &(SnapshotId, bool)| Fact::SnapshotIncomplete {
             snapshot: *snapshot,
             incomplete: *incomplete,
@@ -347,6 +372,3 @@ fn finish(
     outcome.findings_marked = found.findings.iter().filter(|finding| finding.is_marked).count() as u64;
     Ok(())
 }
-
-/// Some 45 bytes each: far below what a commit may hold.
-const MARKS_PER_COMMIT: usize = 10_000;

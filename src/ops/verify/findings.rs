@@ -7,6 +7,7 @@ use super::{Affected, Finding, FindingKind, Part};
 use crate::error::Result;
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
+use crate::id::to_hex;
 use crate::store::State;
 use crate::store::inspect::{InspectedPack, Inspection};
 use crate::workspace::cache::{CacheKey, StatCache};
@@ -14,6 +15,7 @@ use crate::workspace::cache::{CacheKey, StatCache};
 /// Everything that is wrong.
 pub(super) fn findings(inspection: &Inspection, walked: &Walked) -> Vec<Finding> {
     let mut found = Vec::new();
+    found.extend(inspection.obstacles.iter().map(|(file, detail)| of_file(FindingKind::Place, file, detail.clone())));
     if let Some(detail) = &inspection.format_trouble {
         found.push(of_file(FindingKind::Format, "FORMAT", detail.clone()));
     }
@@ -100,6 +102,11 @@ fn of_facts(inspection: &Inspection) -> Vec<Finding> {
         };
         found.push(Finding { file: None, ..of_file(FindingKind::Facts, "", detail) });
     }
+    for (workspace, step, id) in inspection.shadowed() {
+        let short = workspace.short();
+        let detail = format!("s{step} of workspace {short} was taken twice: snapshot {id} has no name any more");
+        found.push(Finding { file: None, ..of_file(FindingKind::Facts, "", detail) });
+    }
     for (sequence, facts) in &inspection.journal_only {
         let detail = format!("commit {sequence} is in no pack; the journal still has its facts");
         let affects = facts.iter().filter_map(taken).collect();
@@ -116,7 +123,11 @@ fn taken(fact: &Fact) -> Option<Affected> {
 
 fn of_object(kind: ObjectKind, prefix: &[u8; 16], trouble: &Trouble, walked: &Walked, state: &State) -> Finding {
     let affects = trouble.affects();
-    let is_marked = !affects.is_empty() && affects.iter().all(|affected| are_marked(affected, state));
+    let is_given_up = kind == ObjectKind::Snapshot && state.lost.contains(prefix);
+    let is_marked = match affects.is_empty() {
+        true => is_given_up,
+        false => affects.iter().all(|affected| are_marked(affected, state)),
+    };
     let reason = trouble.base.map(|base| (kind, cause(kind, base, walked)));
     Finding {
         kind: FindingKind::Object,
@@ -144,7 +155,7 @@ fn cause(kind: ObjectKind, base: [u8; 16], walked: &Walked) -> [u8; 16] {
 }
 
 fn named((kind, prefix): Key, walked: &Walked) -> String {
-    let id = walked.objects.get(&(kind, prefix)).map_or_else(|| hex(&prefix), |trouble| shown(&prefix, trouble));
+    let id = walked.objects.get(&(kind, prefix)).map_or_else(|| to_hex(&prefix), |trouble| shown(&prefix, trouble));
     format!("{} {id}", kind.word())
 }
 
@@ -159,9 +170,5 @@ fn are_marked(affected: &Affected, state: &State) -> bool {
 }
 
 fn shown(prefix: &[u8; 16], trouble: &Trouble) -> String {
-    trouble.id.map_or_else(|| hex(prefix), |id| id.to_string())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    trouble.id.map_or_else(|| to_hex(prefix), |id| id.to_string())
 }

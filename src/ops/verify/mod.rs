@@ -98,6 +98,8 @@ pub struct Finding {
 /// What sort of thing is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
+    /// Something stands where a file or a folder of the store should be.
+    Place,
     /// The file that names the store.
     Format,
     /// A pack as a whole.
@@ -187,6 +189,7 @@ impl FindingKind {
     /// The word for it in output.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Place => "place",
             Self::Format => "format",
             Self::Pack => "pack",
             Self::Bytes => "bytes",

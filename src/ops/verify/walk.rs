@@ -95,6 +95,10 @@ fn known_troubles(inspection: &Inspection, checked: &Checked) -> Result<BTreeMap
             troubles.insert((entry.kind, entry.prefix), trouble(&pack.file, u64::from(entry.offset), detail));
         }
     }
+    for prefix in &inspection.store.state().lost {
+        let given_up = Trouble { detail: "a repair has given it up".to_owned(), ..Trouble::default() };
+        troubles.entry((ObjectKind::Snapshot, *prefix)).or_insert(given_up);
+    }
     // Another copy of it may be whole.
     troubles.retain(|(kind, prefix), _| !inspection.store.contains_prefix(*kind, *prefix));
     for bad in &checked.bad {

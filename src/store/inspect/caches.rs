@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use super::pack_files;
 use super::packs::Read;
 use crate::disk::{Disk, read_start};
 use crate::error::{ErrorKind, Result};
@@ -146,7 +147,7 @@ pub(super) fn compare_indexes(
             stale.push((name, format!("it covers the pack up to offset {} only", read.saved.end())));
         }
     }
-    for name in disk.list("packs")? {
+    for name in pack_files(disk)? {
         let pack = name.strip_suffix(".idx").map(|stem| format!("{stem}.pack"));
         let number = pack.as_deref().and_then(pack_number);
         if let Some(number) = number

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::pack_files;
 use crate::disk::{Disk, read_start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::PACK_HEADER_LENGTH_BYTES;
@@ -25,6 +26,7 @@ pub(in crate::store) struct Identity {
 pub(in crate::store) fn identify(disk: &dyn Disk) -> Result<Identity> {
     let named = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err("it is missing".to_owned()),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Err(error.to_string()),
         bytes => match header::decode(&bytes?) {
             Err(malformed) if malformed.is_newer() => {
                 return Err(malformed.during("open store", disk.display(FORMAT)).with_hint(
@@ -65,7 +67,7 @@ struct Votes {
 
 fn votes(disk: &dyn Disk) -> Result<BTreeMap<StoreId, Votes>> {
     let mut votes: BTreeMap<StoreId, Votes> = BTreeMap::new();
-    for name in disk.list("packs")? {
+    for name in pack_files(disk)? {
         let path = format!("packs/{name}");
         if pack_number(&name).is_some() {
             let bytes = match read_start(disk, &path, PACK_HEADER_LENGTH_BYTES as u64) {

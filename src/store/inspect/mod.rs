@@ -5,6 +5,7 @@
 //! caches     indexes and journal compared with what the packs hold
 //! packs      every pack read from end to end, and what can be had of it
 //! objects    every object decoded and compared with its id
+//! obstacles  what stands where a file or folder of the store should be
 //! ```
 //!
 //! An [`Inspection`] holds a store to read from that was put together from the packs: it never looks at a cache, and shows
@@ -17,9 +18,10 @@
 mod caches;
 mod identity;
 mod objects;
+mod obstacles;
 mod packs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -30,11 +32,13 @@ use super::recover::{RecoveredCommit, Stretch};
 use super::state::State;
 use super::view::{JournalPlace, View};
 use crate::disk::{Disk, LockGuard};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index::IndexEntry;
 use crate::format::pack::ObjectKind;
+use crate::id::{SnapshotId, WorkspaceId};
 pub use objects::{BadObject, Checked, check_objects};
+pub use obstacles::obstacles;
 use packs::Known;
 
 /// Everything found.
@@ -44,6 +48,8 @@ pub struct Inspection {
     pub store: Store,
     /// Why the file that names the store cannot be used.
     pub format_trouble: Option<String>,
+    /// What stands where the store needs a file or folder, and is none, and what it is.
+    pub obstacles: Vec<(String, String)>,
     /// Packs of this store, in ascending order of number.
     pub packs: Vec<InspectedPack>,
     /// Files that are no packs of this store though they have the name of one, and why.
@@ -87,6 +93,8 @@ pub struct InspectedPack {
     pub known_length_bytes: Option<u64>,
     /// Objects that its index knows in what is damaged or was cut off, with their places.
     pub lost: Vec<(ObjectKind, [u8; 16], u64)>,
+    /// Where commits end that contradict another of the same sequence, which counts.
+    pub overruled: BTreeSet<u64>,
     /// Its commits by sequence, with their places. Not those without facts.
     commits: Vec<RecoveredCommit>,
 }
@@ -116,7 +124,7 @@ pub fn inspect_healed(
 ) -> Result<Inspection> {
     let identity::Identity { id, trouble } = identity::identify(&**disk)?;
     let journal = caches::read_journal(&**disk, id)?;
-    let numbers: Vec<u32> = disk.list("packs")?.iter().filter_map(|name| pack_number(name)).collect();
+    let numbers: Vec<u32> = pack_files(&**disk)?.iter().filter_map(|name| pack_number(name)).collect();
     let last_number = numbers.last().copied().unwrap_or(0).max(journal.place.pack);
     let known = Known { last_number, place: journal.place, depth, is_locked: lock.is_some(), flips };
     let (mut reads, unusable) = packs::read_packs(&**disk, id, &numbers, &known)?;
@@ -124,7 +132,7 @@ pub fn inspect_healed(
     let mut stale_caches = Vec::new();
     let mut wrong_caches = caches::compare_indexes(&**disk, &mut reads, &mut stale_caches)?;
     let mut wrong_commits = Vec::new();
-    let commits = packs::commits_of(&reads, &mut wrong_commits);
+    let commits = packs::commits_of(&mut reads, &mut wrong_commits);
     let last_now = || caches::read_journal(&**disk, id).map(|journal| journal.last_sequence());
     wrong_caches.extend(caches::compare_journal(&journal, &commits, last_now, &mut stale_caches)?);
     let mut all: BTreeMap<u64, Vec<Fact>> = BTreeMap::new();
@@ -172,6 +180,7 @@ pub fn inspect_healed(
     Ok(Inspection {
         store,
         format_trouble,
+        obstacles: obstacles(&**disk)?,
         packs,
         unusable,
         wrong_caches,
@@ -181,6 +190,14 @@ pub fn inspect_healed(
         wrong_commits,
         notes,
     })
+}
+
+/// Names of files among the packs; none where no folder is in their place.
+fn pack_files(disk: &dyn Disk) -> Result<Vec<String>> {
+    match disk.list("packs") {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Vec::new()),
+        names => names,
+    }
 }
 
 impl Inspection {
@@ -198,26 +215,63 @@ impl Inspection {
 
     /// Takes more facts for true, as a repair will make them.
     pub fn believe(&mut self, more: &BTreeMap<u64, Vec<Fact>>) {
-        let mut all = self.facts();
-        all.extend(more.clone());
         let view = self.store.view();
         self.store.set_view(View {
             packs: view.packs.clone(),
-            state: Arc::new(fold(&all)),
+            state: Arc::new(self.state_with(more)),
             steps: std::sync::OnceLock::new(),
             ..View::clone(&view)
         });
     }
 
-    /// Every fact that is known, by the sequence of its commit.
+    /// The state of the store with more facts.
+    pub fn state_with(&self, more: &BTreeMap<u64, Vec<Fact>>) -> State {
+        let mut all = self.facts();
+        all.extend(more.clone());
+        fold(&all)
+    }
+
+    /// Snapshots that have no name any more because another one was taken as the same step: workspace, step and snapshot.
+    pub fn shadowed(&self) -> Vec<(WorkspaceId, u64, SnapshotId)> {
+        let facts = self.facts();
+        let mut last: BTreeMap<(WorkspaceId, u64), SnapshotId> = BTreeMap::new();
+        let mut shadowed = Vec::new();
+        let mut named = BTreeSet::new();
+        for fact in facts.values().flatten() {
+            match fact {
+                Fact::SnapshotTaken { workspace, step, snapshot, .. } => {
+                    if let Some(before) = last.insert((*workspace, *step), *snapshot) {
+                        shadowed.push((*workspace, *step, before));
+                    }
+                }
+                Fact::Tagged { snapshot: Some(snapshot), .. } | Fact::SnapshotForgotten { snapshot, .. } => {
+                    named.insert(*snapshot);
+                }
+                _ => {}
+            }
+        }
+        named.extend(last.into_values());
+        let workspaces = &self.store.state().workspaces;
+        shadowed.retain(|(workspace, _, id)| workspaces.contains_key(workspace) && named.insert(*id));
+        shadowed
+    }
+
+    /// Every fact that is known, by the sequence of its commit; nothing of a commit whose facts cannot be read.
     pub fn facts(&self) -> BTreeMap<u64, Vec<Fact>> {
         let mut all = self.journal_only.clone();
         for commit in self.packs.iter().flat_map(|pack| &pack.commits) {
-            if let Ok(facts) = facts::decode(&commit.facts) {
-                all.entry(commit.sequence).or_insert(facts);
-            }
+            all.entry(commit.sequence).or_insert_with(|| facts::decode(&commit.facts).unwrap_or_default());
         }
         all
+    }
+
+    /// Facts of commits that are overruled by another of the same sequence.
+    pub fn overruled_facts(&self) -> Vec<Fact> {
+        let overruled = |pack: &'_ InspectedPack| {
+            let commits = pack.commits.iter().filter(|commit| pack.overruled.contains(&commit.end));
+            commits.flat_map(|commit| facts::decode(&commit.facts).unwrap_or_default()).collect::<Vec<Fact>>()
+        };
+        self.packs.iter().flat_map(overruled).collect()
     }
 }
 

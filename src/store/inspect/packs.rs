@@ -82,12 +82,20 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) 
     let first = PACK_HEADER_LENGTH_BYTES as u64;
     let length_before_bytes = pack.file.length()?;
     // Also one that covers more than there is: it knows what was cut off. Before the length, as when a pack is opened.
-    let saved = disk.map(&index_name(number)).ok().and_then(|bytes| PackIndex::open(bytes, id, pack.nonce));
+    let saved = match disk.map(&index_name(number)) {
+        Ok(bytes) => PackIndex::open(bytes, id, pack.nonce),
+        // A repair writes it anew, and it may be all that knows of something: what the system refuses now it may give later.
+        Err(error) if known.is_locked && !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {
+            return Err(error.with_hint("try again; if it stays so, move the file away: it can be made again"));
+        }
+        Err(_) => None,
+    };
     let saved = saved.unwrap_or_else(|| PackIndex::empty(first));
     let length = pack.file.length()?;
     let scanned = length.min(PACK_LENGTH_MAX_BYTES);
     let journaled = if number == known.place.pack { known.place.pack_end } else { first };
-    let known_end = if number < known.last_number { scanned } else { pack.settled_end.max(journaled).min(scanned) };
+    let settled = saved.end().max(pack.settled_end).max(journaled);
+    let known_end = if number < known.last_number { scanned } else { settled.min(scanned) };
     let found = pack.recover_with(first, known_end, known.depth == Depth::Hashes)?;
     pack.index = PackIndex::empty(first);
     pack.index.take_in(&found, first);
@@ -119,14 +127,16 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) 
         rescued: Vec::new(),
         known_length_bytes: known_length,
         lost: Vec::new(),
+        overruled: BTreeSet::new(),
         commits,
     };
     Ok(Read { facts, pack, saved, length_before_bytes })
 }
 
-/// Commits with facts by sequence. Of two that claim one sequence the first counts, as it does for readers.
+/// Commits with facts by sequence. Of two that claim one sequence the first counts, as it does for readers; the other is
+/// overruled.
 pub(super) fn commits_of(
-    reads: &[Read],
+    reads: &mut [Read],
     wrong: &mut Vec<(String, u64, String)>,
 ) -> BTreeMap<u64, (u32, RecoveredCommit)> {
     let mut commits: BTreeMap<u64, (u32, RecoveredCommit)> = BTreeMap::new();
@@ -137,6 +147,7 @@ pub(super) fn commits_of(
                     let detail =
                         format!("commit {} is also in {}, with other facts", commit.sequence, pack_name(*number));
                     wrong.push((read.facts.file.clone(), commit.end, detail));
+                    read.facts.overruled.insert(commit.end);
                 }
                 Some(_) => {}
                 None => drop(commits.insert(commit.sequence, (read.facts.number, commit.clone()))),

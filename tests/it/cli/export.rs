@@ -1,6 +1,10 @@
 //! `retro export`.
 
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use super::Cli;
+use crate::support::git::has_git;
 
 #[test]
 fn a_step_becomes_a_tar_file() {
@@ -41,4 +45,89 @@ fn a_step_becomes_a_tar_file() {
         | exit 2
     ",
     );
+}
+
+/// An export that is killed at any moment leaves nothing under the name that was asked for, or all of it, and the next one
+/// is not kept from finishing.
+#[test]
+fn killed_exports_are_in_nobodys_way() {
+    let cli = Cli::with_two_steps();
+    for number in 0..300 {
+        cli.write(format!("many/{number}"), format!("{number}").repeat(number).as_bytes());
+    }
+    cli.run(&["snap"]).expect(0);
+    let whole = cli.run(&["export", "--tar", "-"]).stdout;
+    let (mut killed, mut left) = (0, 0);
+    for round in 0..40_u64 {
+        let (tar, git) = (format!("../{round}.tar"), format!("../{round}.git"));
+        for line in [["export", "--tar", &tar], ["export", "--git", &git]] {
+            let mut child = cli.command().args(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_micros(300 + round * 1_500));
+            child.kill().unwrap();
+            killed += usize::from(child.wait().unwrap().code().is_none());
+        }
+        let tar = cli.home().join(format!("{round}.tar"));
+        left += usize::from(cli.home().join(format!(".{round}.tar.retro-part")).exists());
+        if !tar.exists() {
+            cli.run(&["export", "--tar", &format!("../{round}.tar")]).expect(0);
+        }
+        assert!(std::fs::read(tar).unwrap() == whole, "{round}");
+        let git = cli.home().join(format!("{round}.git"));
+        left += usize::from(git.join(".retro-part").exists());
+        if !git.join("HEAD").exists() {
+            cli.run(&["export", "--git", &format!("../{round}.git")]).expect(0);
+        }
+        assert!(git.join("HEAD").exists() && !git.join(".retro-part").exists(), "{round}");
+        if has_git() {
+            let git = |arguments: &[&str]| {
+                let output = Command::new("git").arg("-C").arg(&git).args(arguments).output().unwrap();
+                assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+                String::from_utf8(output.stdout).unwrap()
+            };
+            git(&["fsck", "--strict"]);
+            assert_eq!(git(&["rev-list", "--count", "HEAD"]), "3\n", "{round}");
+        }
+    }
+    assert!(killed > 20 && left > 5, "{killed} killed, {left} left something");
+    let parts = std::fs::read_dir(cli.home()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let parts: Vec<String> = parts.filter(|name| name.ends_with("retro-part")).collect();
+    assert!(parts.is_empty(), "{parts:?}");
+}
+
+/// What somebody else is writing, or has put there, is left alone.
+#[test]
+fn exports_take_over_only_what_exports_have_left() {
+    let cli = Cli::with_two_steps();
+    let part = cli.home().join(".x.tar.retro-part");
+    cli.write(&part, b"half of it");
+    let locked = std::fs::File::open(&part).unwrap();
+    locked.lock().unwrap();
+    cli.check(
+        "export --tar ../x.tar",
+        "
+        | ! error: export to $HOME/.x.tar.retro-part: another export is writing it
+        | exit 4
+    ",
+    );
+    drop(locked);
+    cli.run(&["export", "--tar", "../x.tar"]).expect(0);
+    assert!(!part.exists() && cli.home().join("x.tar").exists());
+    for name in ["mine", "objects"] {
+        cli.write(cli.home().join("git").join(name), b"of somebody");
+        cli.run(&["export", "--git", "../git"]).expect(4);
+        assert_eq!(cli.read(cli.home().join("git").join(name)), b"of somebody");
+        std::fs::remove_dir_all(cli.home().join("git")).unwrap();
+    }
+    // Half of a repository was moved up when the export was killed.
+    cli.write(cli.home().join("git/.retro-part/HEAD"), b"ref: refs/heads/nobody\n");
+    cli.write(cli.home().join("git/config"), b"");
+    cli.write(cli.home().join("git/mine/own"), b"of somebody");
+    cli.run(&["export", "--git", "../git"]).expect(4);
+    std::fs::remove_dir_all(cli.home().join("git/mine")).unwrap();
+    let locked = std::fs::File::open(cli.home().join("git/.retro-part")).unwrap();
+    locked.lock().unwrap();
+    cli.run(&["export", "--git", "../git"]).expect(4);
+    drop(locked);
+    cli.run(&["export", "--git", "../git"]).expect(0);
+    assert!(!cli.home().join("git/.retro-part").exists() && !cli.read(cli.home().join("git/config")).is_empty());
 }

@@ -61,7 +61,7 @@ fn what_stays_lost_is_marked_and_hurts_nothing_else() {
     cli.write("edited", b"gone on");
     let done = stdout(&cli, "repair", 1);
     assert!(done.contains("mark        s1-s6 incomplete of workspace "), "{done}");
-    assert!(done.contains("all of snapshots that are marked incomplete"), "{done}");
+    assert!(done.contains("all of snapshots known to be incomplete or lost"), "{done}");
     let log = stdout(&cli, "log", 0);
     assert!(log.lines().count() == 6 && log.lines().all(|line| line.ends_with("[incomplete]")), "{log}");
     assert!(stdout(&cli, "show s2", 0).contains("lost      parts of it; `retro verify` lists them\n"));

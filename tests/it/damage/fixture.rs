@@ -320,7 +320,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-fn contents(folder: &Path) -> Contents {
+pub(super) fn contents(folder: &Path) -> Contents {
     let mut found = Contents::new();
     let mut left = vec![folder.to_owned()];
     while let Some(at) = left.pop() {

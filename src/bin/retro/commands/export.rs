@@ -1,9 +1,11 @@
 //! `retro export`: a step as a tar file, or steps as a git repository.
 
-use std::fs::{File, Permissions};
+use std::ffi::OsStr;
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{BufWriter, IsTerminal, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result, shown};
 use retrograde::ops::export_tar::{ExportTarOptions, Exported, export_tar};
@@ -47,30 +49,77 @@ fn tar(context: &mut Context, opened: &Opened, arguments: &Export, file: &Path) 
 }
 
 /// Writes a file that must not be there yet, readable by its owner only, because what goes into it may be: mode 0600,
-/// whatever the umask. What could not be written whole is removed.
+/// whatever the umask. It gets its name when it is whole and durable; until then it has another one beside it, which the
+/// next export to the same file takes over where it was left.
 fn to_new_file<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
-    let opened = File::options().write(true).create_new(true).mode(0o600).open(path);
-    let opened = opened.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)).map(|()| file));
-    let file = opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Error::new(ErrorKind::Exists, "export to", shown(path), "the file is there already")
-                .with_hint("remove it first, or name another")
-        }
-        _ => Error::io("create", path, error),
-    })?;
+    let there = || {
+        Error::new(ErrorKind::Exists, "export to", shown(path), "the file is there already")
+            .with_hint("remove it first, or name another")
+    };
+    if path.symlink_metadata().is_ok() {
+        return Err(there());
+    }
+    let part = part_of(path);
+    let file = open_part(&part)?;
     let mut out = BufWriter::with_capacity(256 << 10, file);
     let written = write(&mut out).and_then(|written| {
         let finished = out.flush().and_then(|()| out.get_ref().sync_all());
-        finished.map(|()| written).map_err(|e| Error::io("write", path, e))
+        finished.map_err(|e| Error::io("write", &part, e))?;
+        rename_new(&part, path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => there(),
+            _ => Error::io("rename to", path, e),
+        })?;
+        Ok(written)
     });
     if written.is_err() {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the file was created here a moment ago, and half of it is no use"
-        )]
-        drop(std::fs::remove_file(path));
+        #[expect(clippy::disallowed_methods, reason = "the file was written here, and half of it is no use")]
+        drop(std::fs::remove_file(&part));
     }
     written
+}
+
+/// The name of a file until it is whole, no longer than a name may be.
+fn part_of(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let name = [b".", &name[..name.len().min(200)], b".retro-part"].concat();
+    path.with_file_name(OsStr::from_bytes(&name))
+}
+
+/// Opens a file to be written anew that nobody else is writing.
+fn open_part(part: &Path) -> Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    loop {
+        let opened =
+            File::options().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(part);
+        let file = opened.map_err(|e| Error::io("create", part, e))?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                Error::new(ErrorKind::Exists, "export to", shown(part), "another export is writing it")
+            }
+            TryLockError::Error(e) => Error::io("lock", part, e),
+        })?;
+        // Between opening and locking the other may have finished: then it is the file that was wanted, under its own name.
+        let locked = file.metadata().map_err(|e| Error::io("look at", part, e))?;
+        let is_same = |named: std::fs::Metadata| (named.dev(), named.ino()) == (locked.dev(), locked.ino());
+        if part.symlink_metadata().is_ok_and(is_same) {
+            let prepared = file.set_permissions(Permissions::from_mode(0o600)).and_then(|()| file.set_len(0));
+            return prepared.map(|()| file).map_err(|e| Error::io("write", part, e));
+        }
+    }
+}
+
+/// Renames, where the new name is not taken.
+fn rename_new(from: &Path, to: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if to.symlink_metadata().is_err() => {
+            rustix::fs::rename(from, to)?;
+        }
+        renamed => renamed?,
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 fn print(out: &mut Output, path: &Path, exported: &Exported) -> Result<()> {

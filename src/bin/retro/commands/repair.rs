@@ -44,6 +44,8 @@ pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
 fn lines(actions: &[Action]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut marks: BTreeMap<(bool, Option<WorkspaceId>), Vec<RangeInclusive<u64>>> = BTreeMap::new();
+    let given_up = actions.iter().filter(|action| matches!(action, Action::GiveUp { .. })).count() as u64;
+    let mut said = false;
     for action in actions {
         let (word, what) = match action {
             Action::Format { detail } => ("write", format!("FORMAT  ({detail})")),
@@ -59,6 +61,11 @@ fn lines(actions: &[Action]) -> Vec<String> {
             Action::Quarantine { file, detail } => ("put aside", format!("{file}  ({detail})")),
             Action::Cache { file, detail } => ("rebuild", format!("{file}  ({detail})")),
             Action::Reimport { objects } => ("bring back", format!("{} from live folders", counted(objects))),
+            Action::GiveUp { .. } if std::mem::replace(&mut said, true) => continue,
+            Action::GiveUp { .. } => {
+                let count = human::count(given_up, "snapshot");
+                ("give up", format!("{count} of which nobody knows the step any more; `retro verify` lists their ids"))
+            }
             Action::Mark { step: Some((workspace, step)), incomplete, .. } => {
                 add(marks.entry((*incomplete, Some(*workspace))).or_default(), *step);
                 continue;
@@ -120,7 +127,7 @@ fn verdict(outcome: &RepairOutcome, elapsed: &str) -> Vec<String> {
         (_, Some(left)) => {
             let found = human::count(left, "finding");
             let marked =
-                if left == outcome.findings_marked { ", all of snapshots that are marked incomplete" } else { "" };
+                if left == outcome.findings_marked { ", all of snapshots known to be incomplete or lost" } else { "" };
             let done = if outcome.actions.is_empty() {
                 "nothing more can be done".to_owned()
             } else {
@@ -141,11 +148,13 @@ fn shape(action: &Action) -> Object {
         Action::Quarantine { file, detail } => ("quarantine", Some(&**file), Some(detail)),
         Action::Cache { file, detail } => ("cache", Some(&**file), Some(detail)),
         Action::Reimport { .. } => ("reimport", None, None),
+        Action::GiveUp { .. } => ("give-up", None, None),
         Action::Mark { incomplete: true, .. } => ("mark", None, None),
         Action::Mark { incomplete: false, .. } => ("unmark", None, None),
     };
     let (workspace, step, snapshot) = match action {
         Action::Homeless { workspace } => (Some(workspace.to_string()), None, None),
+        Action::GiveUp { snapshot } => (None, None, Some(snapshot.clone())),
         Action::Mark { snapshot, step, .. } => {
             let (workspace, step) = step.unzip();
             (workspace.map(|id| id.to_string()), step, Some(snapshot.to_string()))

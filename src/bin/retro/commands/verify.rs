@@ -69,7 +69,9 @@ fn verdict(found: &VerifyOutcome) -> Vec<String> {
     let marked = found.findings.iter().filter(|finding| finding.is_marked).count();
     let findings = human::count(count as u64, "finding");
     if marked == count {
-        vec![format!("{findings}, all of snapshots that are marked incomplete: what could be brought back has been")]
+        vec![format!(
+            "{findings}, all of snapshots known to be incomplete or lost: what could be brought back has been"
+        )]
     } else {
         vec![format!("{findings}; `retro repair --dry-run` shows what can be done")]
     }

@@ -1,5 +1,6 @@
 //! What verify found: a block of lines for people, an object for programs.
 
+use retrograde::format::pack::ObjectKind;
 use retrograde::id::SnapshotId;
 use retrograde::ops::verify::{Affected, Finding, FindingKind, Part};
 use retrograde::store::State;
@@ -26,10 +27,16 @@ pub(crate) fn lines(finding: &Finding, state: &State, palette: &Palette) -> Vec<
     for affected in &finding.affects {
         lines.push(indented(&format!("  {:<14}  {}", steps(affected, state), part(&affected.part))));
     }
-    if finding.affects.is_empty() && finding.object.is_some() {
-        lines.push(indented("no snapshot needs it"));
+    match &finding.object {
+        Some((ObjectKind::Snapshot, _)) if finding.affects.is_empty() => {
+            lines.push(indented("which step of which workspace it was is not known"));
+        }
+        Some(_) if finding.affects.is_empty() => lines.push(indented("no snapshot needs it")),
+        _ => {}
     }
-    if finding.is_marked {
+    if finding.is_marked && finding.affects.is_empty() {
+        lines.push(indented("marked: it is known to be lost"));
+    } else if finding.is_marked {
         lines.push(indented("marked: these snapshots are known to be incomplete"));
     }
     lines

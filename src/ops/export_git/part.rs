@@ -1,0 +1,99 @@
+//! A repository in the making: a folder within the folder that it is for.
+//!
+//! Nothing else is in that folder until the repository is whole. Then what it consists of is moved up, HEAD last: without it,
+//! no tool takes a folder for a repository. A lock on the folder within tells one that is being written from one that was left.
+
+use std::ffi::OsStr;
+use std::fs::{File, Permissions, TryLockError};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::disk::local::create_folders;
+use crate::error::{Error, ErrorKind, Result, shown};
+
+/// Its name.
+const NAME: &str = ".retro-part";
+
+/// What a repository consists of, as far as it may have been moved up already.
+const PARTS: [&str; 9] =
+    ["branches", "config", "description", "hooks", "info", "objects", "packed-refs", "refs", "logs"];
+
+/// The folder within, locked.
+pub(super) struct Part {
+    folder: PathBuf,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Part {
+    /// Makes it, and the folder where it is missing. There must be nothing else in that, but for what was left by another.
+    pub(super) fn begin(folder: &Path) -> Result<Self> {
+        create_folders(folder)?;
+        let path = folder.join(NAME);
+        let left = names(folder)?;
+        let is_left = left.iter().any(|name| name == NAME);
+        let is_ours = |name: &OsStr| is_left && (name == NAME || PARTS.iter().any(|part| name == *part));
+        if !left.iter().all(|name| is_ours(name)) {
+            return Err(Error::new(ErrorKind::Exists, "export to", shown(folder), "the folder is not empty")
+                .with_hint("name a new folder, or an empty one"));
+        }
+        // Files of the snapshots may be readable by their owner only, and those of a repository are not.
+        let private = std::fs::set_permissions(folder, Permissions::from_mode(0o700));
+        private.map_err(|e| Error::io("set mode of", folder, e))?;
+        if !is_left {
+            std::fs::create_dir(&path).map_err(|e| Error::io("create folder", &path, e))?;
+        }
+        let lock = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                Error::new(ErrorKind::Exists, "export to", shown(folder), "another export is writing there")
+            }
+            TryLockError::Error(e) => Error::io("lock", &path, e),
+        })?;
+        let part = Self { folder: folder.to_owned(), path, _lock: lock };
+        left.iter().filter(|name| *name != NAME).try_for_each(|name| clear(&folder.join(name)))?;
+        names(&part.path)?.iter().try_for_each(|name| clear(&part.path.join(name)))?;
+        Ok(part)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Moves what is in it up.
+    pub(super) fn publish(self) -> Result<()> {
+        let mut names = names(&self.path)?;
+        names.sort_by_key(|name| name == "HEAD");
+        for name in names {
+            let to = self.folder.join(&name);
+            rustix::fs::rename(self.path.join(&name), &to).map_err(|e| Error::io("rename to", &to, e))?;
+        }
+        std::fs::remove_dir(&self.path).map_err(|e| Error::io("remove", &self.path, e))?;
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|e| Error::io("sync folder", &self.folder, e))
+    }
+}
+
+impl Drop for Part {
+    /// What could not be finished is of no use to anybody. Where it cannot be removed, the next export does.
+    fn drop(&mut self) {
+        drop(clear(&self.path));
+    }
+}
+
+fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let fail = |e| Error::io("read folder", folder, e);
+    let entries = std::fs::read_dir(folder).map_err(fail)?;
+    entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(fail)).collect()
+}
+
+/// Removes what an export has written.
+#[expect(clippy::disallowed_methods, reason = "only what an export made in a folder of its own is removed")]
+fn clear(path: &Path) -> Result<()> {
+    let is_folder = match path.symlink_metadata() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(|e| Error::io("look at", path, e))?.is_dir(),
+    };
+    let removed = if is_folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    removed.map_err(|e| Error::io("remove", path, e))
+}

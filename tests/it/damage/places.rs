@@ -1,0 +1,128 @@
+//! Folders, pipes and symlinks in the places of a store's files, and files in the places of its folders.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use super::fixture::Given;
+
+/// What stands somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thing {
+    File,
+    Folder,
+    Pipe,
+    Symlink,
+    DanglingSymlink,
+}
+
+/// What the place is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Named by verify, and put aside by repair.
+    Needed,
+    /// Made again by the next writer or by repair.
+    Cache,
+    /// Lost where it is not what it should be.
+    Pack,
+    Folder,
+}
+
+const PLACES: [(&str, Role); 12] = [
+    ("lock", Role::Needed),
+    ("workspaces/WS/lock", Role::Needed),
+    ("workspaces/WS/stat", Role::Needed),
+    ("tmp/left", Role::Needed),
+    ("FORMAT", Role::Needed),
+    ("journal", Role::Cache),
+    ("packs/000002.idx", Role::Cache),
+    ("packs/000002.pack", Role::Pack),
+    ("tmp", Role::Folder),
+    ("workspaces", Role::Folder),
+    ("workspaces/WS", Role::Folder),
+    ("packs", Role::Folder),
+];
+
+#[test]
+fn repair_clears_every_place_of_what_does_not_belong_there() {
+    let given = Given::record();
+    for (name, role) in PLACES {
+        let things = match role {
+            Role::Folder => [Thing::File, Thing::Pipe, Thing::Symlink, Thing::DanglingSymlink],
+            _ => [Thing::Folder, Thing::Pipe, Thing::Symlink, Thing::DanglingSymlink],
+        };
+        for thing in things {
+            try_place(&given, &name.replace("WS", &given.workspace_id), role, thing);
+        }
+    }
+}
+
+fn try_place(given: &Given, name: &str, role: Role, thing: Thing) {
+    let what = format!("{thing:?} as {name}");
+    let fixture = given.copy();
+    let place = fixture.store.join(name);
+    let away = fixture.store.join("../away");
+    if place.symlink_metadata().is_ok() {
+        std::fs::rename(&place, &away).unwrap();
+    } else {
+        std::fs::write(&away, b"").unwrap();
+    }
+    put(thing, &place, &away);
+    for line in ["status", "log", "stats", "diff", "cat s6:src/edited.txt"] {
+        fixture.check(&line.split(' ').collect::<Vec<_>>());
+    }
+    let verified = fixture.check(&["verify"]);
+    let text = String::from_utf8(verified.stdout).unwrap();
+    if role == Role::Cache {
+        assert!(verified.code == 0 && text.contains(name), "{what}: {text}");
+    } else {
+        assert!(verified.code == 1 && text.contains(&format!("  {name}\n")), "{what}: {text}");
+    }
+    let planned = fixture.check(&["repair", "--dry-run"]);
+    assert!(planned.code < 2, "{what}: {}", planned.stderr);
+    assert!(is(thing, &place), "{what}: a dry run changed it");
+    let repaired = fixture.check(&["repair"]);
+    let is_whole = role != Role::Pack && name != "packs";
+    assert!(repaired.code < 2 && (!is_whole || repaired.code == 0), "{what}: {}", repaired.stderr);
+    let again = fixture.check(&["repair"]);
+    let text = String::from_utf8(again.stdout).unwrap();
+    assert!(text.starts_with("noth") && again.code == repaired.code, "{what}: {text}{}", again.stderr);
+    assert_eq!(fixture.check(&["verify"]).code, repaired.code, "{what}");
+    // A cache may be a symlink that is gone: nothing but where it led to is lost.
+    let is_kept = role != Role::Cache || thing == Thing::Folder;
+    let aside = fixture.store.join("quarantine").join(Path::new(name).file_name().unwrap());
+    assert!(!is_kept || is(thing, &aside), "{what}: it is not put aside");
+    if is_whole {
+        for step in 1..=given.steps() {
+            fixture.expect_step(given, step);
+        }
+    }
+    fixture.write("new", b"recording goes on");
+    let snapped = fixture.check(&["snap"]);
+    assert_eq!(snapped.code, 0, "{what}: {}", snapped.stderr);
+    fixture.expect_last(&fixture.folder());
+}
+
+fn put(thing: Thing, place: &Path, away: &Path) {
+    match thing {
+        Thing::File => std::fs::write(place, b"no folder").unwrap(),
+        Thing::Folder => {
+            std::fs::create_dir(place).unwrap();
+            std::fs::write(place.join("something"), b"in it").unwrap();
+        }
+        Thing::Pipe => assert!(Command::new("mkfifo").arg(place).status().unwrap().success()),
+        Thing::Symlink => symlink(away, place).unwrap(),
+        Thing::DanglingSymlink => symlink("nowhere", place).unwrap(),
+    }
+}
+
+fn is(thing: Thing, place: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let Ok(found) = place.symlink_metadata() else { return false };
+    match thing {
+        Thing::File => found.is_file(),
+        Thing::Folder => found.is_dir(),
+        Thing::Pipe => found.file_type().is_fifo(),
+        Thing::Symlink | Thing::DanglingSymlink => found.is_symlink(),
+    }
+}
