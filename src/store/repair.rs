@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::heal::{Flips, Healed};
 use super::inspect::{Checked, InspectedPack, Inspection};
 use super::pack::{index_name, pack_name};
-use super::quarantine::{put_aside, put_copy_aside, read_piece};
+use super::quarantine::{keep_tail, put_aside, put_copy_aside, read_piece};
 use super::recover::{Window, record_at};
 use super::view::JOURNAL;
 use super::{FORMAT, LOCK, Store};
@@ -132,6 +132,15 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
         // It names places in packs that are about to be others.
         discard(disk, JOURNAL)?;
         disk.sync_folder("")?;
+    }
+    let view = store.view();
+    for pack in inspection.packs.iter().filter(|pack| plan.rewrites.iter().all(|rewrite| rewrite.number != pack.number))
+    {
+        // A dead writer's remains, most likely. What cuts them is a repair, so they are kept.
+        let found = view.packs.iter().find(|found| found.number == pack.number);
+        if let (Some(torn), Some(found)) = (&pack.torn, found) {
+            keep_tail(disk, found, torn.start)?;
+        }
     }
     for rewrite in &plan.rewrites {
         aside.push(put_copy_aside(disk, &pack_name(rewrite.number))?);

@@ -129,3 +129,21 @@ fn steps_that_were_taken_twice_can_both_be_had() {
         assert_eq!(fixture.run(&["snap"]).code, 0, "{what}");
     }
 }
+
+/// The end of the last commit is gone, and every cache: that looks like a writer that died, and is cut. What is cut is kept.
+#[test]
+fn what_a_repair_cuts_off_is_put_aside() {
+    let given = Given::record();
+    let fixture = given.copy();
+    let pack = fixture.store.join("packs/000002.pack");
+    let bytes = std::fs::read(&pack).unwrap();
+    let cut = &bytes[..bytes.len() - 30];
+    std::fs::write(&pack, cut).unwrap();
+    for cache in ["packs/000001.idx", "packs/000002.idx", "journal"] {
+        std::fs::remove_file(fixture.store.join(cache)).unwrap();
+    }
+    text(&fixture, &["repair"], 0);
+    let kept = std::fs::read(&pack).unwrap();
+    let tail = std::fs::read(fixture.store.join("quarantine/000002.pack.tail")).unwrap();
+    assert!([kept, tail].concat() == cut);
+}
