@@ -31,7 +31,7 @@ impl Part {
         create_folders(folder)?;
         let path = folder.join(NAME);
         let left = names(folder)?;
-        let is_left = left.iter().any(|name| name == NAME);
+        let is_left = left.iter().any(|name| name == NAME) && path.symlink_metadata().is_ok_and(|found| found.is_dir());
         let is_ours = |name: &OsStr| is_left && (name == NAME || PARTS.iter().any(|part| name == *part));
         if !left.iter().all(|name| is_ours(name)) {
             return Err(Error::new(ErrorKind::Exists, "export to", shown(folder), "the folder is not empty")

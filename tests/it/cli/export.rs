@@ -1,5 +1,6 @@
 //! `retro export`.
 
+use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -112,6 +113,17 @@ fn exports_take_over_only_what_exports_have_left() {
     drop(locked);
     cli.run(&["export", "--tar", "../x.tar"]).expect(0);
     assert!(!part.exists() && cli.home().join("x.tar").exists());
+    // Nor what is no file of one's own, or leads elsewhere.
+    let precious = cli.home().join("precious/file");
+    cli.write(&precious, b"of somebody");
+    symlink(&precious, cli.home().join(".x2.tar.retro-part")).unwrap();
+    cli.run(&["export", "--tar", "../x2.tar"]).expect(10);
+    std::fs::hard_link(&precious, cli.home().join(".x3.tar.retro-part")).unwrap();
+    cli.run(&["export", "--tar", "../x3.tar"]).expect(4);
+    std::fs::create_dir(cli.home().join("link")).unwrap();
+    symlink(cli.home().join("precious"), cli.home().join("link/.retro-part")).unwrap();
+    cli.run(&["export", "--git", "../link"]).expect(4);
+    assert_eq!(cli.read(&precious), b"of somebody");
     for name in ["mine", "objects"] {
         cli.write(cli.home().join("git").join(name), b"of somebody");
         cli.run(&["export", "--git", "../git"]).expect(4);

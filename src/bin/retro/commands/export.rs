@@ -87,7 +87,8 @@ fn part_of(path: &Path) -> PathBuf {
 
 /// Opens a file to be written anew that nobody else is writing.
 fn open_part(part: &Path) -> Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    use rustix::fs::OFlags;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     loop {
         let opened =
             File::options().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(part);
@@ -100,6 +101,11 @@ fn open_part(part: &Path) -> Result<File> {
         })?;
         // Between opening and locking the other may have finished: then it is the file that was wanted, under its own name.
         let locked = file.metadata().map_err(|e| Error::io("look at", part, e))?;
+        // What others own or have a name for they could read.
+        if !locked.is_file() || locked.nlink() > 1 || locked.uid() != rustix::process::geteuid().as_raw() {
+            return Err(Error::new(ErrorKind::Exists, "export to", shown(part), "it is not what an export has left")
+                .with_hint("remove it first, or name another file"));
+        }
         let is_same = |named: std::fs::Metadata| (named.dev(), named.ino()) == (locked.dev(), locked.ino());
         if part.symlink_metadata().is_ok_and(is_same) {
             let prepared = file.set_permissions(Permissions::from_mode(0o600)).and_then(|()| file.set_len(0));
