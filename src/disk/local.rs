@@ -30,6 +30,7 @@ struct LocalFile {
 }
 
 const FOLDER_MODE: Mode = Mode::RWXU;
+const ASIDE_HINT: &str = "`retro repair` puts aside what is there";
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// Creates a folder and those above it as the umask wants them, but never such that their owner is kept out.
@@ -96,7 +97,7 @@ impl LocalDisk {
 
     /// Opens a file that belongs to the store: a regular one.
     fn open_file(&self, name: &str, flags: OFlags, operation: &str) -> Result<File> {
-        let wrong = |detail| Error::corrupt(operation, self.display(name), detail);
+        let wrong = |detail| Error::corrupt(operation, self.display(name), detail).with_hint(ASIDE_HINT);
         let fd = open_beneath(&self.handle, name, flags | OFlags::CLOEXEC | OFlags::NONBLOCK);
         let file = fd.map(File::from).map_err(|e| match e {
             Errno::LOOP => wrong("a symlink leads to it, and there are none in a store"),
@@ -141,7 +142,9 @@ impl LocalDisk {
         let name = if folder.is_empty() { "." } else { folder };
         let fd = open_beneath(&self.handle, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC);
         fd.map(File::from).map_err(|e| match e {
-            Errno::LOOP | Errno::NOTDIR => Error::corrupt(operation, self.display(folder), "it is not a folder"),
+            Errno::LOOP | Errno::NOTDIR => {
+                Error::corrupt(operation, self.display(folder), "it is not a folder").with_hint(ASIDE_HINT)
+            }
             e => Error::io(operation, self.path(folder), e),
         })
     }

@@ -214,7 +214,7 @@ fn group(pack: u32, commit: &RecoveredCommit) -> JournalGroup<'_> {
 /// A writer that was killed may have left bytes that it did not sync, and a name. Caches are written after the sync, so
 /// what either of them covers needs nothing. What neither does is written again before it is synced: the
 /// sync that failed for the dead writer may have left its pages clean, and another one would then have nothing to do.
-fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<bool> {
+pub(super) fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<bool> {
     let name = pack_name(active.number);
     let end = active.index.end();
     let is_torn = active.file.length()? > end;

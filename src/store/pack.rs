@@ -71,6 +71,15 @@ pub(super) fn pack_number(name: &str) -> Option<u32> {
     (is_number && pack_name(number).strip_prefix("packs/") == Some(name)).then_some(number)
 }
 
+/// The highest number that a pack, or the index of one that is lost, has among these names; 0 where there is none.
+pub(super) fn highest_number(names: &[String]) -> u32 {
+    let number = |name: &String| match name.strip_suffix(".idx") {
+        Some(stem) => pack_number(&format!("{stem}.pack")),
+        None => pack_number(name),
+    };
+    names.iter().filter_map(number).max().unwrap_or(0)
+}
+
 impl Pack {
     /// Opens a pack and whatever index it has.
     pub(super) fn open(disk: &dyn Disk, store: StoreId, number: u32) -> Result<Self> {

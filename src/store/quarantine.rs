@@ -4,17 +4,24 @@
 
 use crate::disk::{Disk, StoredFile};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::to_hex;
 
 use super::pack::{Pack, pack_name};
 
 /// The folder.
-const FOLDER: &str = "quarantine";
+pub(super) const FOLDER: &str = "quarantine";
 
 /// Bytes copied at once.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// Moves a file into quarantine, durably, and returns its new name. The store's lock is held.
 pub(super) fn put_aside(disk: &dyn Disk, name: &str) -> Result<String> {
+    if name == FOLDER {
+        // It gets another name first, because it is where it is to go.
+        let between = format!("{FOLDER}.{}", to_hex(&disk.random()));
+        disk.rename(FOLDER, &between)?;
+        return put_aside(disk, &between);
+    }
     disk.create_folder(FOLDER)?;
     let target = unused_name(disk, last_part(name))?;
     disk.rename(name, &target)?;

@@ -3,7 +3,7 @@
 //! [`plan`] decides, [`perform`] does it, in an order in which each step may be the last one before a crash:
 //!
 //! ```text
-//! FORMAT -> facts that only damaged places have, in a pack of their own -> per damaged pack: copy into quarantine,
+//! FORMAT -> facts and objects that only damaged places have, in a pack of their own -> per damaged pack: copy into quarantine,
 //! new pack beside it, journal away, new pack over the old one -> files of others into quarantine -> caches
 //! ```
 //!
@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::commit::settle_pack;
 use super::heal::{Flips, Healed};
 use super::inspect::{Checked, InspectedPack, Inspection};
 use super::pack::{index_name, pack_name};
-use super::quarantine::{keep_tail, put_aside, put_copy_aside, read_piece};
+use super::quarantine::{FOLDER as QUARANTINE, keep_tail, put_aside, put_copy_aside, read_piece};
 use super::recover::{Window, record_at};
 use super::view::JOURNAL;
 use super::{FORMAT, LOCK, Store};
@@ -37,6 +38,8 @@ pub struct PackPlan {
     pub format: Option<String>,
     /// Facts that are in no intact commit, by the sequence they get.
     pub facts: BTreeMap<u64, Vec<Fact>>,
+    /// Objects that can be read only because something damaged is there, and that are stored again, whole.
+    pub objects: BTreeSet<(ObjectKind, [u8; 16])>,
     /// Packs that are written anew.
     pub rewrites: Vec<Rewrite>,
     /// Files that are no part of the store, and why.
@@ -81,12 +84,19 @@ pub fn plan(
 ) -> Result<PackPlan> {
     let mut plan = PackPlan { format: inspection.format_trouble.clone(), facts: recovered, ..PackPlan::default() };
     for pack in &inspection.packs {
-        let bad = checked.bad.iter().filter(|bad| bad.file == pack.file && (given_up || bad.base.is_none()));
+        let bad = checked.bad.iter().filter(|bad| bad.file == pack.file);
+        let bad = bad.filter(|bad| given_up || bad.base.is_none() || bad.is_readable);
+        plan.objects.extend(bad.clone().filter(|bad| bad.is_readable).map(|bad| (bad.kind, bad.prefix)));
+        for entry in &pack.rescued {
+            if !inspection.store.is_readable(entry.kind, entry.prefix)? {
+                plan.objects.insert((entry.kind, entry.prefix));
+            }
+        }
         let bad: BTreeSet<(u64, ObjectKind, [u8; 16])> = bad.map(|bad| (bad.offset, bad.kind, bad.prefix)).collect();
         let is_sound = !pack.is_headless && pack.damaged.is_empty() && pack.tail.is_none();
         let is_whole = is_sound && bad.is_empty() && pack.overruled.is_empty();
         if !is_whole || pack.length_bytes > PACK_LENGTH_MAX_BYTES {
-            plan.rewrites.push(plan_rewrite(inspection, pack, &bad)?);
+            plan.rewrites.push(plan_rewrite(inspection, pack, &bad, &plan.objects)?);
         }
     }
     plan.strays.clone_from(&inspection.unusable);
@@ -124,23 +134,15 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
     if plan.format.is_some() {
         write_format(disk, store.id())?;
     }
-    if !plan.facts.is_empty() {
-        write_facts(disk, store.id(), store.view().expect_next_number(disk)?, &plan.facts)?;
+    settle(inspection, plan)?;
+    if !plan.facts.is_empty() || !plan.objects.is_empty() {
+        write_saved(inspection, store.view().expect_next_number(disk)?, plan)?;
     }
     let mut aside = Vec::new();
     if !plan.rewrites.is_empty() || plan.caches.iter().any(|(file, _)| file == JOURNAL) {
         // It names places in packs that are about to be others.
-        discard(disk, JOURNAL)?;
+        disk.remove(JOURNAL)?;
         disk.sync_folder("")?;
-    }
-    let view = store.view();
-    for pack in inspection.packs.iter().filter(|pack| plan.rewrites.iter().all(|rewrite| rewrite.number != pack.number))
-    {
-        // A dead writer's remains, most likely. What cuts them is a repair, so they are kept.
-        let found = view.packs.iter().find(|found| found.number == pack.number);
-        if let (Some(torn), Some(found)) = (&pack.torn, found) {
-            keep_tail(disk, found, torn.start)?;
-        }
     }
     for rewrite in &plan.rewrites {
         aside.push(put_copy_aside(disk, &pack_name(rewrite.number))?);
@@ -150,9 +152,29 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
         aside.push(put_aside(disk, file)?);
     }
     for (file, _) in plan.caches.iter().filter(|(file, _)| file != JOURNAL) {
-        discard(disk, file)?;
+        disk.remove(file)?;
     }
     Ok(aside)
+}
+
+/// Cuts torn tails of packs that stay and makes the last one durable, as whoever makes a new pack must: in a pack that is not
+/// the last one, a tail is damage. Tails are a dead writer's remains, most likely; what cuts them is a repair, so they are
+/// kept.
+fn settle(inspection: &Inspection, plan: &PackPlan) -> Result<()> {
+    let disk = inspection.store.disk();
+    let view = inspection.store.view();
+    let last = inspection.packs.last().map(|pack| pack.number);
+    let stays = |pack: &&InspectedPack| plan.rewrites.iter().all(|rewrite| rewrite.number != pack.number);
+    for pack in inspection.packs.iter().filter(stays) {
+        let found = view.packs.iter().find(|found| found.number == pack.number).expect("it was inspected");
+        if let Some(torn) = &pack.torn {
+            keep_tail(disk, found, torn.start)?;
+        }
+        if pack.torn.is_some() || Some(pack.number) == last {
+            settle_pack(disk, found)?;
+        }
+    }
+    Ok(())
 }
 
 /// Turns single bits of packs back, and puts copies of the packs as they were into quarantine. All else of a pack stays
@@ -189,6 +211,9 @@ pub fn complete_caches(store: &Store, _lock: &LockGuard) -> Result<()> {
 /// Takes the store's lock, which writers hold while they append. What stands in the place of its file is put aside first:
 /// nobody can have locked it.
 pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
+    if disk.list(QUARANTINE).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
+        put_aside(disk, QUARANTINE)?;
+    }
     if disk.open(LOCK).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
         put_aside(disk, LOCK)?;
     }
@@ -198,24 +223,17 @@ pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
 
 /// Puts aside what [`obstacles`](super::inspect::obstacles) has found. The guard shows that the store's lock is held.
 pub fn clear(disk: &dyn Disk, obstacles: &[(String, String)], _lock: &LockGuard) -> Result<()> {
-    for (name, _) in obstacles.iter().filter(|(name, _)| name != LOCK) {
+    for (name, _) in obstacles.iter().filter(|(name, _)| name != LOCK && name != QUARANTINE) {
         put_aside(disk, name)?;
     }
     Ok(())
-}
-
-/// Removes a cache; puts aside what is none.
-fn discard(disk: &dyn Disk, name: &str) -> Result<()> {
-    if disk.open(name).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
-        return put_aside(disk, name).map(drop);
-    }
-    disk.remove(name)
 }
 
 fn plan_rewrite(
     inspection: &Inspection,
     pack: &InspectedPack,
     bad: &BTreeSet<(u64, ObjectKind, [u8; 16])>,
+    saved_apart: &BTreeSet<(ObjectKind, [u8; 16])>,
 ) -> Result<Rewrite> {
     let mut parts: BTreeMap<u64, PackPart> = BTreeMap::new();
     let mut kept = 0;
@@ -248,7 +266,8 @@ fn plan_rewrite(
         parts.insert(place.start, PackPart::Records { places, sequence, facts });
     }
     let mut damaged_bytes = 0;
-    let mut lost = bad.len() as u64;
+    let is_apart = |kind: ObjectKind, prefix: [u8; 16]| saved_apart.contains(&(kind, prefix));
+    let mut lost = bad.iter().filter(|(_, kind, prefix)| !is_apart(*kind, *prefix)).count() as u64;
     for stretch in pack.damaged.iter().chain(&pack.tail) {
         kept += stretch.salvaged.len() as u64;
         lost += stretch.broken.len() as u64;
@@ -256,6 +275,7 @@ fn plan_rewrite(
         let places = stretch.records.clone();
         parts.insert(stretch.place.start, PackPart::Records { places, sequence: 0, facts: Vec::new() });
     }
+    saved.retain(|(kind, prefix)| !is_apart(*kind, *prefix));
     kept += saved.len() as u64;
     let mut parts: Vec<PackPart> = parts.into_values().collect();
     parts.push(PackPart::Objects(saved));
@@ -276,10 +296,11 @@ fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
     disk.sync_folder("")
 }
 
-/// Writes a pack of nothing but facts.
-fn write_facts(disk: &dyn Disk, id: StoreId, number: u32, facts: &BTreeMap<u64, Vec<Fact>>) -> Result<()> {
-    let mut pack = Growing::create(disk, id)?;
-    for (sequence, facts) in facts {
+/// Writes a pack of the facts and objects that would be lost with what is damaged.
+fn write_saved(inspection: &Inspection, number: u32, plan: &PackPlan) -> Result<()> {
+    let mut pack = Growing::create(inspection.store.disk(), inspection.store.id())?;
+    pack.add_objects(&inspection.as_read, &plan.objects)?;
+    for (sequence, facts) in &plan.facts {
         pack.commit(*sequence, &facts::encode(facts))?;
     }
     pack.publish(number)
@@ -299,16 +320,7 @@ fn rewrite_pack(store: &Store, rewrite: &Rewrite) -> Result<()> {
                 }
                 pack.commit(*sequence, facts)?;
             }
-            PackPart::Objects(objects) => {
-                for (kind, prefix) in objects {
-                    let (id, bytes) = store.object_with(*kind, *prefix)?;
-                    let raw_length_bytes = u32::try_from(bytes.len()).expect("every kind is limited below 4 GiB");
-                    let member = Member { kind: *kind, raw_length_bytes, prefix: id.prefix() };
-                    put_record(&mut pack.batch, &Encoding::Raw, &[member], &bytes);
-                    pack.commit_if_long()?;
-                }
-                pack.commit(0, &[])?;
-            }
+            PackPart::Objects(objects) => pack.add_objects(store, objects)?,
         }
     }
     disk.remove(&index_name(rewrite.number))?;
@@ -357,6 +369,22 @@ impl<'a> Growing<'a> {
             self.batch.extend_from_slice(&piece);
         }
         self.commit_if_long()
+    }
+
+    /// Stores objects again, and commits them.
+    fn add_objects<'o>(
+        &mut self,
+        from: &Store,
+        objects: impl IntoIterator<Item = &'o (ObjectKind, [u8; 16])>,
+    ) -> Result<()> {
+        for (kind, prefix) in objects {
+            let (id, bytes) = from.object_with(*kind, *prefix)?;
+            let raw_length_bytes = u32::try_from(bytes.len()).expect("every kind is limited below 4 GiB");
+            let member = Member { kind: *kind, raw_length_bytes, prefix: id.prefix() };
+            put_record(&mut self.batch, &Encoding::Raw, &[member], &bytes);
+            self.commit_if_long()?;
+        }
+        self.commit(0, &[])
     }
 
     fn commit_if_long(&mut self) -> Result<()> {

@@ -34,6 +34,8 @@ pub struct Workspace {
     pub id: WorkspaceId,
     /// Its absolute path, as bytes.
     pub root: Vec<u8>,
+    /// Position of the commit before the one that put it there.
+    pub placed_after: u64,
     /// When it was registered.
     pub added: Timestamp,
     /// The snapshot it stands at: the last one taken or restored.
@@ -121,9 +123,10 @@ fn take_place<K: Ord>(places: &mut BTreeMap<K, SnapshotId>, at: &K, snapshot: Sn
 }
 
 impl State {
-    /// The workspace at this absolute path.
+    /// The workspace at this absolute path; of several the one that was put there last.
     pub fn workspace_at(&self, root: &[u8]) -> Option<&Workspace> {
-        self.workspaces.values().find(|workspace| workspace.root == root)
+        let here = self.workspaces.values().filter(|workspace| workspace.root == root);
+        here.max_by_key(|workspace| (workspace.placed_after, workspace.id))
     }
 
     /// All snapshots that have a place in a workspace's history.
@@ -142,9 +145,14 @@ impl State {
     pub fn apply(&mut self, fact: Fact) {
         match fact {
             Fact::WorkspaceAdded { workspace, root, time } => {
-                self.workspaces.entry(workspace).or_insert_with(|| Workspace::new(workspace, root, time));
+                let placed_after = self.sequence;
+                let new = || Workspace { placed_after, ..Workspace::new(workspace, root, time) };
+                self.workspaces.entry(workspace).or_insert_with(new);
             }
-            Fact::WorkspaceMoved { workspace, root, .. } => self.update(workspace, |found| found.root = root),
+            Fact::WorkspaceMoved { workspace, root, .. } => {
+                let placed_after = self.sequence;
+                self.update(workspace, |found| (found.root, found.placed_after) = (root, placed_after));
+            }
             Fact::WorkspaceForgotten { workspace, .. } => {
                 self.workspaces.remove(&workspace);
             }
@@ -220,6 +228,7 @@ impl Workspace {
         Self {
             id,
             root,
+            placed_after: 0,
             added,
             head: None,
             steps: BTreeMap::new(),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::pack::{Pack, pack_name, pack_number};
+use super::pack::{Pack, highest_number, pack_name, pack_number};
 use super::recover::RecoveredCommit;
 use super::state::{Fold, State};
 use crate::disk::{Disk, read_start};
@@ -74,7 +74,8 @@ impl View {
         let mut damaged = Vec::new();
         let mut uncovered_bytes = 0;
         let mut commits: BTreeMap<u64, (u32, RecoveredCommit)> = BTreeMap::new();
-        let numbers: Vec<u32> = disk.list("packs")?.iter().filter_map(|name| pack_number(name)).collect();
+        let names = disk.list("packs")?;
+        let numbers: Vec<u32> = names.iter().filter_map(|name| pack_number(name)).collect();
         // A journal that names a pack such as no pack can be called says nothing.
         let named = Some(place.pack).filter(|number| *number <= PACK_NUMBER_MAX);
         let last_number = numbers.last().copied().max(named).unwrap_or(0);
@@ -109,7 +110,7 @@ impl View {
             }
         }
         let tip = packs.last().and_then(|pack| Tip::of(disk, pack.number).ok());
-        let next_number = last_number.saturating_add(1);
+        let next_number = last_number.max(highest_number(&names)).saturating_add(1);
         let (state, damaged) = (Arc::new(fold.state), Arc::new(damaged));
         Ok(Self {
             packs,

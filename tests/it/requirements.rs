@@ -366,6 +366,22 @@ fn j1_facts_about_nobody_have_no_effect() {
     assert_eq!(open_store(&scratch.join("store")).state().workspaces.len(), 0);
 }
 
+/// J7: of two workspaces at one path the one that was put there last counts, whatever their ids are.
+#[test]
+fn j7_the_later_workspace_at_a_path_counts() {
+    let scratch = Scratch::new();
+    let store = open_store(&scratch.join("store"));
+    let (low, high, time) = (WorkspaceId([1; 16]), WorkspaceId([2; 16]), Timestamp(0));
+    let added = |workspace, root: &[u8]| Fact::WorkspaceAdded { workspace, root: root.to_vec(), time };
+    let record = |fact: Fact| store.record(|_| Ok(vec![fact])).unwrap().state.workspace_at(b"/w").map(|found| found.id);
+    assert_eq!(record(added(high, b"/w")), Some(high));
+    assert_eq!(record(added(low, b"/w")), Some(low));
+    assert_eq!(record(Fact::WorkspaceMoved { workspace: high, root: b"/w".to_vec(), time }), Some(high));
+    assert_eq!(record(Fact::WorkspaceMoved { workspace: high, root: b"/x".to_vec(), time }), Some(low));
+    drop(store);
+    assert_eq!(open_store(&scratch.join("store")).state().workspace_at(b"/w").map(|found| found.id), Some(low));
+}
+
 /// J3: what the journal lacks is read from the packs, and who writes it next leaves nothing out.
 #[test]
 fn j3_a_short_journal_is_completed() {

@@ -3,9 +3,9 @@
 //! Nothing else is in that folder until the repository is whole. Then what it consists of is moved up, HEAD last: without it,
 //! no tool takes a folder for a repository. A lock on the folder within tells one that is being written from one that was left.
 
-use std::ffi::OsStr;
-use std::fs::{File, Permissions, TryLockError};
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata, Permissions, TryLockError};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::disk::local::create_folders;
@@ -30,26 +30,29 @@ impl Part {
     pub(super) fn begin(folder: &Path) -> Result<Self> {
         create_folders(folder)?;
         let path = folder.join(NAME);
-        let left = names(folder)?;
-        let is_left = left.iter().any(|name| name == NAME) && path.symlink_metadata().is_ok_and(|found| found.is_dir());
-        let is_ours = |name: &OsStr| is_left && (name == NAME || PARTS.iter().any(|part| name == *part));
-        if !left.iter().all(|name| is_ours(name)) {
-            return Err(Error::new(ErrorKind::Exists, "export to", shown(folder), "the folder is not empty")
-                .with_hint("name a new folder, or an empty one"));
+        if left_in(folder)?.is_empty() {
+            // Files of the snapshots may be readable by their owner only, and those of a repository are not.
+            let private = std::fs::set_permissions(folder, Permissions::from_mode(0o700));
+            private.map_err(|e| Error::io("set mode of", folder, e))?;
+            match std::fs::create_dir(&path) {
+                // Somebody else was faster.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => made.map_err(|e| Error::io("create folder", &path, e))?,
+            }
         }
-        // Files of the snapshots may be readable by their owner only, and those of a repository are not.
-        let private = std::fs::set_permissions(folder, Permissions::from_mode(0o700));
-        private.map_err(|e| Error::io("set mode of", folder, e))?;
-        if !is_left {
-            std::fs::create_dir(&path).map_err(|e| Error::io("create folder", &path, e))?;
-        }
+        let busy = || Error::new(ErrorKind::Exists, "export to", shown(folder), "another export is writing there");
         let lock = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                Error::new(ErrorKind::Exists, "export to", shown(folder), "another export is writing there")
-            }
+            TryLockError::WouldBlock => busy(),
             TryLockError::Error(e) => Error::io("lock", &path, e),
         })?;
+        // Whoever had the lock until now may have finished: then what is in the folder is no left-over.
+        let locked = lock.metadata().map_err(|e| Error::io("look at", &path, e))?;
+        let is_same = |named: Metadata| (named.dev(), named.ino()) == (locked.dev(), locked.ino());
+        if !path.symlink_metadata().is_ok_and(is_same) {
+            return Err(busy());
+        }
+        let left = left_in(folder).inspect_err(|_| drop(std::fs::remove_dir(&path)))?;
         let part = Self { folder: folder.to_owned(), path, _lock: lock };
         left.iter().filter(|name| *name != NAME).try_for_each(|name| clear(&folder.join(name)))?;
         names(&part.path)?.iter().try_for_each(|name| clear(&part.path.join(name)))?;
@@ -81,7 +84,19 @@ impl Drop for Part {
     }
 }
 
-fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>> {
+/// What an interrupted export has left in a folder; an error where there is anything else.
+fn left_in(folder: &Path) -> Result<Vec<OsString>> {
+    let left = names(folder)?;
+    let has_part = folder.join(NAME).symlink_metadata().is_ok_and(|found| found.is_dir());
+    let is_ours = |name: &OsStr| has_part && (name == NAME || PARTS.iter().any(|part| name == *part));
+    if left.iter().all(|name| is_ours(name)) {
+        return Ok(left);
+    }
+    Err(Error::new(ErrorKind::Exists, "export to", shown(folder), "the folder is not empty")
+        .with_hint("name a new folder, or an empty one"))
+}
+
+fn names(folder: &Path) -> Result<Vec<OsString>> {
     let fail = |e| Error::io("read folder", folder, e);
     let entries = std::fs::read_dir(folder).map_err(fail)?;
     entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(fail)).collect()

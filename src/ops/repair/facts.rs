@@ -15,7 +15,7 @@ use crate::format::facts::{self, Fact};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{self, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
-use crate::store::inspect::Inspection;
+use crate::store::inspect::{Checked, Inspection};
 use crate::store::{Store, for_each_object};
 use crate::time::Timestamp;
 
@@ -39,11 +39,11 @@ pub(super) struct Orphan {
     pub(super) id: SnapshotId,
     pub(super) workspace: WorkspaceId,
     pub(super) step: u64,
-    run: String,
+    pub(super) run: String,
 }
 
 /// Finds facts that no intact commit has.
-pub(super) fn recover(inspection: &Inspection, now: Timestamp) -> Result<Recovered> {
+pub(super) fn recover(inspection: &Inspection, checked: &Checked, now: Timestamp) -> Result<Recovered> {
     let mut found = Recovered { facts: inspection.journal_only.clone(), ..Recovered::default() };
     let from_journal = found.facts.len();
     if from_journal > 0 {
@@ -57,7 +57,7 @@ pub(super) fn recover(inspection: &Inspection, now: Timestamp) -> Result<Recover
     nameless.extend(shadowed(inspection)?);
     add_workspaces(&known, now, &mut found);
     let unknown_commits = close_gaps(inspection, &mut found);
-    late::add(inspection, &nameless, unknown_commits, now, &mut found)?;
+    late::add(inspection, checked, nameless, unknown_commits, now, &mut found)?;
     Ok(found)
 }
 
@@ -145,7 +145,7 @@ fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
 }
 
 /// A snapshot; none where it is damaged or missing. That the system refuses to read is no answer.
-fn read(store: &Store, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
+pub(super) fn read(store: &Store, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
     match store.snapshot(id) {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
@@ -272,7 +272,7 @@ fn add_workspaces(known: &BTreeMap<u64, Vec<Fact>>, now: Timestamp, found: &mut 
         } else if let Some(facts) = found.facts.get_mut(&sequence) {
             facts.insert(0, fact);
         } else {
-            found.left.push(format!("workspace {workspace}: there is no place for it in the order of commits"));
+            // It comes with all of its snapshots after the others.
             continue;
         }
         found.unknown.push(workspace);
@@ -280,7 +280,7 @@ fn add_workspaces(known: &BTreeMap<u64, Vec<Fact>>, now: Timestamp, found: &mut 
 }
 
 /// Where a workspace is said to be of which nobody knows where it is.
-fn unknown_root(workspace: WorkspaceId) -> Vec<u8> {
+pub(super) fn unknown_root(workspace: WorkspaceId) -> Vec<u8> {
     format!("/unknown/{workspace}").into_bytes()
 }
 

@@ -1,5 +1,5 @@
-//! Facts that come after all others: names for snapshots whose place in history another one has, and which snapshots are
-//! given up.
+//! Facts that come after all others: workspaces that nobody has added, names for snapshots whose place in history another
+//! one has, and which snapshots are given up.
 //!
 //! A pack that comes back after it was thought lost tells of steps that were taken a second time meanwhile. The newer
 //! snapshot keeps the step, and the other gets a tag, so that all that reads a snapshot finds it.
@@ -9,38 +9,127 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Orphan, Recovered};
+use super::facts::{Orphan, Recovered, read, unknown_root};
 use crate::error::Result;
-use crate::format::facts::Fact;
+use crate::format::facts::{self, Fact};
 use crate::format::pack::ObjectKind;
-use crate::id::{SnapshotId, to_hex};
+use crate::id::{SnapshotId, WorkspaceId, to_hex};
+use crate::limits::FACTS_LENGTH_MAX_BYTES;
 use crate::store::State;
-use crate::store::inspect::Inspection;
+use crate::store::inspect::{Checked, Inspection};
 use crate::time::Timestamp;
 
 /// Some 45 bytes each: far below what a commit may hold.
-pub(super) const FACTS_PER_COMMIT: usize = 10_000;
+pub(super) const MARKS_PER_COMMIT: usize = 10_000;
+
+/// What a commit of these facts may hold, well below what any may.
+const COMMIT_LENGTH_MAX_BYTES: usize = FACTS_LENGTH_MAX_BYTES / 4;
 
 /// Adds them to what was recovered. `nameless` are snapshots that no fact names and that have no place of their own.
 pub(super) fn add(
     inspection: &Inspection,
-    nameless: &[Orphan],
+    checked: &Checked,
+    mut nameless: Vec<Orphan>,
     unknown_commits: u64,
     now: Timestamp,
     found: &mut Recovered,
 ) -> Result<()> {
     let state = inspection.state_with(&found.facts);
     let mut late = Vec::new();
-    name(inspection, nameless, &state, now, found, &mut late);
-    give_up(inspection, &state, unknown_commits, now, found, &mut late)?;
+    add_workspaces(inspection, &mut nameless, &state, now, found, &mut late);
+    name(inspection, &nameless, &state, now, found, &mut late);
+    keep_heads(inspection, &state, found, &mut late)?;
+    give_up((inspection, checked), &state, unknown_commits, now, found, &mut late)?;
     let mut sequence = state.sequence;
-    for part in late.chunks(FACTS_PER_COMMIT) {
-        let Some(next) = sequence.checked_add(1) else {
-            found.left.push("there is no place left in the order of commits".to_owned());
-            return Ok(());
-        };
-        sequence = next;
-        found.facts.insert(sequence, part.to_vec());
+    let mut length_bytes = usize::MAX;
+    for fact in late {
+        let fact_bytes = facts::encode(std::slice::from_ref(&fact)).len();
+        length_bytes = length_bytes.saturating_add(fact_bytes);
+        if length_bytes > COMMIT_LENGTH_MAX_BYTES {
+            let Some(next) = sequence.checked_add(1) else {
+                found.left.push("there is no place left in the order of commits".to_owned());
+                return Ok(());
+            };
+            (sequence, length_bytes) = (next, fact_bytes);
+        }
+        found.facts.entry(sequence).or_default().push(fact);
+    }
+    Ok(())
+}
+
+/// Workspaces that could not be added before their snapshots come here, with all of them; of several at one path all but the
+/// one that counts are moved away from it.
+fn add_workspaces(
+    inspection: &Inspection,
+    nameless: &mut Vec<Orphan>,
+    state: &State,
+    now: Timestamp,
+    found: &mut Recovered,
+    late: &mut Vec<Fact>,
+) {
+    let overruled = inspection.overruled_facts();
+    let mut unknown = inspection.unknown_workspaces(&found.facts);
+    let facts = inspection.facts();
+    let is_forgotten = |fact: &Fact| match fact {
+        Fact::WorkspaceForgotten { workspace, .. } => Some(*workspace),
+        _ => None,
+    };
+    let all = facts.values().chain(found.facts.values()).flatten();
+    let forgotten: BTreeSet<WorkspaceId> = all.filter_map(is_forgotten).collect();
+    for Orphan { workspace, .. } in nameless.iter() {
+        if !state.workspaces.contains_key(workspace) && !forgotten.contains(workspace) {
+            unknown.entry(*workspace).or_default();
+        }
+    }
+    nameless.retain(|orphan| match unknown.get_mut(&orphan.workspace) {
+        Some(taken) if !taken.contains_key(&orphan.step) => {
+            taken.insert(orphan.step, (orphan.run.clone(), orphan.id));
+            false
+        }
+        _ => true,
+    });
+    let mut roots_taken: BTreeSet<Vec<u8>> = state.workspaces.values().map(|found| found.root.clone()).collect();
+    for (workspace, taken) in unknown {
+        let mut roots = overruled.iter().filter_map(|fact| match fact {
+            Fact::WorkspaceAdded { workspace: whose, root, .. }
+            | Fact::WorkspaceMoved { workspace: whose, root, .. } => (*whose == workspace).then_some(root),
+            _ => None,
+        });
+        let root = roots.next_back().filter(|root| roots_taken.insert((*root).clone())).cloned();
+        if root.is_none() {
+            found.unknown.push(workspace);
+        }
+        let count = taken.len();
+        found.sources.push(format!("workspace {} with its {count} snapshots", workspace.short()));
+        let root = root.unwrap_or_else(|| unknown_root(workspace));
+        late.push(Fact::WorkspaceAdded { workspace, root, time: now });
+        late.extend(taken.into_iter().map(|(step, (run, snapshot))| Fact::SnapshotTaken {
+            workspace,
+            snapshot,
+            step,
+            run,
+        }));
+    }
+    for (workspace, _) in inspection.displaced(&found.facts) {
+        found.unknown.push(workspace);
+        late.push(Fact::WorkspaceMoved { workspace, root: unknown_root(workspace), time: now });
+    }
+}
+
+/// A pack that comes back may go on where others have ended: its last steps are the last ones then, though there are newer
+/// ones. The newer one becomes the head again.
+fn keep_heads(inspection: &Inspection, state: &State, found: &mut Recovered, late: &mut Vec<Fact>) -> Result<()> {
+    let Some(undisputed) = inspection.undisputed() else { return Ok(()) };
+    for before in undisputed.workspaces.values() {
+        let now = state.workspaces.get(&before.id).and_then(|found| found.head);
+        let (Some(head), Some(now)) = (before.head, now) else { continue };
+        let Some(step) = before.step_of(head).filter(|_| head != now) else { continue };
+        if let (Some(one), Some(other)) = (read(&inspection.store, head)?, read(&inspection.store, now)?)
+            && one.time > other.time
+        {
+            found.sources.push(format!("s{step} of workspace {} as its head", before.id.short()));
+            late.push(Fact::SnapshotTaken { workspace: before.id, snapshot: head, step, run: one.run.clone() });
+        }
     }
     Ok(())
 }
@@ -54,20 +143,17 @@ fn name(
     found: &mut Recovered,
     late: &mut Vec<Fact>,
 ) {
-    let store = &inspection.store;
     let mut tags: BTreeMap<String, SnapshotId> = state.tags.clone();
     for fact in inspection.overruled_facts() {
         let is_new = match &fact {
             Fact::Tagged { name, snapshot: Some(snapshot), .. } => {
-                let is_free = !tags.contains_key(name) && store.contains(ObjectKind::Snapshot, &snapshot.0);
+                let is_free = !tags.contains_key(name);
                 if is_free {
                     tags.insert(name.clone(), *snapshot);
                 }
                 is_free
             }
-            Fact::Pinned { snapshot, pinned: true, .. } => {
-                !state.pins.contains(snapshot) && store.contains(ObjectKind::Snapshot, &snapshot.0)
-            }
+            Fact::Pinned { snapshot, pinned: true, .. } => !state.pins.contains(snapshot),
             _ => false,
         };
         if is_new {
@@ -92,7 +178,7 @@ fn name(
 
 /// Snapshots of which only half an id is known, and those given up earlier that are there again.
 fn give_up(
-    inspection: &Inspection,
+    (inspection, checked): (&Inspection, &Checked),
     state: &State,
     unknown_commits: u64,
     now: Timestamp,
@@ -106,20 +192,25 @@ fn give_up(
     let packs = &inspection.packs;
     let indexed = packs.iter().flat_map(|pack| &pack.lost).filter(|(kind, ..)| is_snapshot(*kind));
     let mut lost: BTreeSet<[u8; 16]> = indexed.map(|(_, prefix, _)| *prefix).collect();
+    lost.extend(&inspection.lost_with_packs);
+    let bad = checked.bad.iter().filter(|bad| is_snapshot(bad.kind) && !bad.is_readable);
+    let bad: BTreeSet<[u8; 16]> = bad.map(|bad| bad.prefix).collect();
+    lost.extend(&bad);
     // A damaged record may name a snapshot that never was: it is believed where commits are missing that it may be of.
     if unknown_commits > 0 {
         let broken = packs.iter().flat_map(|pack| &pack.damaged).flat_map(|stretch| &stretch.broken);
         lost.extend(broken.filter(|entry| is_snapshot(entry.kind)).map(|entry| entry.prefix));
     }
     lost.retain(|prefix| !named.contains(prefix) && !state.lost.contains(prefix));
+    let is_there = |prefix: &[u8; 16]| inspection.store.is_readable(ObjectKind::Snapshot, *prefix);
     for prefix in lost {
-        if !inspection.store.contains_prefix(ObjectKind::Snapshot, prefix) {
+        if !is_there(&prefix)? {
             found.given_up.push(prefix);
             late.push(Fact::SnapshotLost { prefix, lost: true, time: now });
         }
     }
     for prefix in &state.lost {
-        if inspection.store.contains_prefix(ObjectKind::Snapshot, *prefix) {
+        if is_there(prefix)? {
             found.sources.push(format!("snapshot {}, which was given up earlier", to_hex(prefix)));
             late.push(Fact::SnapshotLost { prefix: *prefix, lost: false, time: now });
         }

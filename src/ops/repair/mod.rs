@@ -85,6 +85,11 @@ pub enum Action {
         /// Which.
         workspace: WorkspaceId,
     },
+    /// Objects are stored again that can be read only because something damaged is still there.
+    Save {
+        /// How many.
+        objects: u64,
+    },
     /// A pack is written anew.
     Rewrite {
         /// Its name.
@@ -185,8 +190,8 @@ fn mend(
             inspection = inspect_healed(disk, Depth::Hashes, None, &flips)?;
         }
     }
-    let recovered = facts::recover(&inspection, options.now)?;
     let checked = check_objects(&inspection, &|_, _| true, options.progress)?;
+    let recovered = facts::recover(&inspection, &checked, options.now)?;
     let packs = plan(&inspection, &checked, recovered.facts.clone(), false)?;
     let more = actions(&packs, &recovered);
     let is_whole = more.is_empty();
@@ -215,6 +220,9 @@ fn actions(packs: &PackPlan, recovered: &facts::Recovered) -> Vec<Action> {
     actions.extend(recovered.sources.iter().map(|detail| Action::History { detail: detail.clone() }));
     actions.extend(recovered.unknown.iter().map(|workspace| Action::Homeless { workspace: *workspace }));
     actions.extend(recovered.given_up.iter().map(|prefix| Action::GiveUp { snapshot: to_hex(prefix) }));
+    if !packs.objects.is_empty() {
+        actions.push(Action::Save { objects: packs.objects.len() as u64 });
+    }
     actions.extend(rewrites(packs));
     let strays = packs.strays.iter().cloned();
     actions.extend(strays.map(|(file, detail)| Action::Quarantine { file, detail }));
@@ -354,7 +362,7 @@ fn finish(
 ) -> Result<()> {
     let store = Store::open(Arc::clone(disk))?;
     let time = options.now;
-    for part in marks.chunks(late::FACTS_PER_COMMIT) {
+    for part in marks.chunks(late::MARKS_PER_COMMIT) {
         let fact = |(snapshot, incomplete): &(SnapshotId, bool)| Fact::SnapshotIncomplete {
             snapshot: *snapshot,
             incomplete: *incomplete,

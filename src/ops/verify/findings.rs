@@ -1,5 +1,6 @@
 //! What was found, put into words, in the order of files.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::walk::{Key, Trouble, Walked};
@@ -100,6 +101,16 @@ fn of_facts(inspection: &Inspection) -> Vec<Finding> {
         } else {
             format!("commits {first} to {last} are lost, with what they say about history")
         };
+        found.push(Finding { file: None, ..of_file(FindingKind::Facts, "", detail) });
+    }
+    for (one, other) in inspection.displaced(&BTreeMap::new()) {
+        let detail =
+            format!("workspace {} is at the same path as {}, which was put there later", one.short(), other.short());
+        found.push(Finding { file: None, ..of_file(FindingKind::Facts, "", detail) });
+    }
+    for (workspace, taken) in inspection.unknown_workspaces(&BTreeMap::new()) {
+        let count = taken.len();
+        let detail = format!("workspace {} is not known: its {count} snapshots have no name", workspace.short());
         found.push(Finding { file: None, ..of_file(FindingKind::Facts, "", detail) });
     }
     for (workspace, step, id) in inspection.shadowed() {

@@ -95,6 +95,13 @@ pub struct Finding {
     pub(super) keys: Option<(Key, Key)>,
 }
 
+impl Finding {
+    /// Whether it is about an object that can be had all the same.
+    pub fn is_harmless(&self) -> bool {
+        self.kind == FindingKind::Object && self.keys.is_none()
+    }
+}
+
 /// What sort of thing is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {

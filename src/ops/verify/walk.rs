@@ -48,7 +48,7 @@ type Need = (Option<WorkspaceId>, Option<SnapshotId>, Part);
 
 /// Walks all snapshots that have a name.
 pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bool) -> Result<Walked> {
-    let store = &inspection.store;
+    let store = &inspection.as_read;
     let mut walk = Walk {
         store,
         walked: Walked { objects: known_troubles(inspection, checked)?, snapshots: 0 },
@@ -103,7 +103,7 @@ fn known_troubles(inspection: &Inspection, checked: &Checked) -> Result<BTreeMap
     troubles.retain(|(kind, prefix), _| !inspection.store.contains_prefix(*kind, *prefix));
     for bad in &checked.bad {
         // The copy that readers find may be another one.
-        let is_spare = inspection.store.is_readable(bad.kind, bad.prefix)?;
+        let is_spare = bad.is_readable || inspection.store.is_readable(bad.kind, bad.prefix)?;
         let found = Trouble { base: bad.base, is_spare, ..trouble(&bad.file, bad.offset, &bad.detail) };
         troubles.insert((bad.kind, bad.prefix), found);
     }

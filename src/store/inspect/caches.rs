@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::pack_files;
 use super::packs::Read;
 use crate::disk::{Disk, read_start};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index::IndexEntry;
-use crate::format::journal;
-use crate::format::pack::PACK_HEADER_LENGTH_BYTES;
+use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
+use crate::format::{index, journal};
 use crate::id::StoreId;
 use crate::limits::{INDEX_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES};
+use crate::store::index::PackIndex;
 use crate::store::pack::{index_name, pack_number};
 use crate::store::recover::RecoveredCommit;
 use crate::store::view::{JOURNAL, JournalPlace};
@@ -147,16 +147,35 @@ pub(super) fn compare_indexes(
             stale.push((name, format!("it covers the pack up to offset {} only", read.saved.end())));
         }
     }
-    for name in pack_files(disk)? {
-        let pack = name.strip_suffix(".idx").map(|stem| format!("{stem}.pack"));
-        let number = pack.as_deref().and_then(pack_number);
-        if let Some(number) = number
-            && disk.open(&format!("packs/{number:06}.pack")).is_err_and(|error| error.kind() == ErrorKind::NotFound)
-        {
-            wrong.push((format!("packs/{name}"), "its pack is missing".to_owned()));
-        }
-    }
     Ok(wrong)
+}
+
+/// Indexes whose packs are missing, and the snapshots that they know of.
+pub(super) fn orphans(
+    disk: &dyn Disk,
+    store: StoreId,
+    names: &[String],
+    snapshots: &mut BTreeSet<[u8; 16]>,
+) -> Vec<(String, String)> {
+    let packs: BTreeSet<&str> = names.iter().filter_map(|name| name.strip_suffix(".pack")).collect();
+    let mut wrong = Vec::new();
+    for name in names {
+        let Some(stem) = name.strip_suffix(".idx").filter(|stem| !packs.contains(stem)) else { continue };
+        if pack_number(&format!("{stem}.pack")).is_none() {
+            continue;
+        }
+        let name = format!("packs/{name}");
+        if let Ok(bytes) = disk.map(&name)
+            && let Ok(header) = index::decode_header(&bytes)
+            && let Some(found) = PackIndex::open(bytes, store, header.pack_nonce)
+            && found.is_intact()
+        {
+            let entries = found.entries().into_iter().filter(|entry| entry.kind == ObjectKind::Snapshot);
+            snapshots.extend(entries.map(|entry| entry.prefix));
+        }
+        wrong.push((name, "its pack is missing".to_owned()));
+    }
+    wrong
 }
 
 /// What a reader would believe of an index though it is wrong.

@@ -3,6 +3,7 @@
 //! ```text
 //! identity   which store this is, where FORMAT does not say
 //! caches     indexes and journal compared with what the packs hold
+//! history    what facts say that does not fit together
 //! packs      every pack read from end to end, and what can be had of it
 //! objects    every object decoded and compared with its id
 //! obstacles  what stands where a file or folder of the store should be
@@ -16,6 +17,7 @@
 //! never data; one that they would believe, and that is wrong, is trouble.
 
 mod caches;
+mod history;
 mod identity;
 mod objects;
 mod obstacles;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 
 use super::Store;
 use super::heal::Flips;
-use super::pack::{Pack, pack_name, pack_number};
+use super::pack::{Pack, highest_number, pack_name, pack_number};
 use super::recover::{RecoveredCommit, Stretch};
 use super::state::State;
 use super::view::{JournalPlace, View};
@@ -36,7 +38,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index::IndexEntry;
 use crate::format::pack::ObjectKind;
-use crate::id::{SnapshotId, WorkspaceId};
+pub use history::Taken;
 pub use objects::{BadObject, Checked, check_objects};
 pub use obstacles::obstacles;
 use packs::Known;
@@ -46,6 +48,8 @@ use packs::Known;
 pub struct Inspection {
     /// The store as the packs have it, to read from. It never changes.
     pub store: Store,
+    /// The same with the damaged records that have no other copy: what readers have, who compare all they read with its id.
+    pub as_read: Store,
     /// Why the file that names the store cannot be used.
     pub format_trouble: Option<String>,
     /// What stands where the store needs a file or folder, and is none, and what it is.
@@ -58,6 +62,8 @@ pub struct Inspection {
     pub wrong_caches: Vec<(String, String)>,
     /// Caches that are missing, behind, or seen to be unusable, and what they are. The next writer makes them again.
     pub stale_caches: Vec<(String, String)>,
+    /// Snapshots that only indexes of packs that are missing know of, by the first half of their ids.
+    pub lost_with_packs: BTreeSet<[u8; 16]>,
     /// Commits that only the journal has, by sequence. What came with them is lost.
     pub journal_only: BTreeMap<u64, Vec<Fact>>,
     /// Sequences of commits that nothing has.
@@ -124,27 +130,21 @@ pub fn inspect_healed(
 ) -> Result<Inspection> {
     let identity::Identity { id, trouble } = identity::identify(&**disk)?;
     let journal = caches::read_journal(&**disk, id)?;
-    let numbers: Vec<u32> = pack_files(&**disk)?.iter().filter_map(|name| pack_number(name)).collect();
+    let names = pack_files(&**disk)?;
+    let numbers: Vec<u32> = names.iter().filter_map(|name| pack_number(name)).collect();
     let last_number = numbers.last().copied().unwrap_or(0).max(journal.place.pack);
     let known = Known { last_number, place: journal.place, depth, is_locked: lock.is_some(), flips };
     let (mut reads, unusable) = packs::read_packs(&**disk, id, &numbers, &known)?;
     let mut notes = Vec::new();
     let mut stale_caches = Vec::new();
+    let mut lost_with_packs = BTreeSet::new();
     let mut wrong_caches = caches::compare_indexes(&**disk, &mut reads, &mut stale_caches)?;
+    wrong_caches.extend(caches::orphans(&**disk, id, &names, &mut lost_with_packs));
     let mut wrong_commits = Vec::new();
     let commits = packs::commits_of(&mut reads, &mut wrong_commits);
     let last_now = || caches::read_journal(&**disk, id).map(|journal| journal.last_sequence());
     wrong_caches.extend(caches::compare_journal(&journal, &commits, last_now, &mut stale_caches)?);
-    let mut all: BTreeMap<u64, Vec<Fact>> = BTreeMap::new();
-    for (sequence, (number, commit)) in &commits {
-        match facts::decode(&commit.facts) {
-            Ok(facts) => drop(all.insert(*sequence, facts)),
-            Err(problem) => {
-                wrong_commits.push((pack_name(*number), commit.end, problem.to_string()));
-                all.insert(*sequence, Vec::new());
-            }
-        }
-    }
+    let mut all = decoded(&commits, &mut wrong_commits);
     let journal_only: BTreeMap<u64, Vec<Fact>> = journal
         .groups
         .iter()
@@ -169,27 +169,46 @@ pub fn inspect_healed(
         uncovered_bytes: 0,
         tip: None,
         damaged: Arc::default(),
-        next_number: last_number.saturating_add(1),
+        next_number: last_number.max(highest_number(&names)).saturating_add(1),
         steps: std::sync::OnceLock::new(),
     };
+    let mut as_read = Store::with_view(Arc::clone(disk), id, view.clone());
     let mut store = Store::with_view(Arc::clone(disk), id, view);
-    store.is_frozen = true;
+    (as_read.is_frozen, store.is_frozen) = (true, true);
     let mut packs = packs;
     packs::rescue(&store, &mut packs)?;
     let format_trouble = trouble;
     Ok(Inspection {
         store,
+        as_read,
         format_trouble,
         obstacles: obstacles(&**disk)?,
         packs,
         unusable,
         wrong_caches,
         stale_caches,
+        lost_with_packs,
         journal_only,
         lost_sequences,
         wrong_commits,
         notes,
     })
+}
+
+/// The facts of commits, by sequence; none of those that cannot be read.
+fn decoded(
+    commits: &BTreeMap<u64, (u32, RecoveredCommit)>,
+    wrong: &mut Vec<(String, u64, String)>,
+) -> BTreeMap<u64, Vec<Fact>> {
+    let mut all = BTreeMap::new();
+    for (sequence, (number, commit)) in commits {
+        let facts = facts::decode(&commit.facts).unwrap_or_else(|problem| {
+            wrong.push((pack_name(*number), commit.end, problem.to_string()));
+            Vec::new()
+        });
+        all.insert(*sequence, facts);
+    }
+    all
 }
 
 /// Names of files among the packs; none where no folder is in their place.
@@ -215,13 +234,11 @@ impl Inspection {
 
     /// Takes more facts for true, as a repair will make them.
     pub fn believe(&mut self, more: &BTreeMap<u64, Vec<Fact>>) {
-        let view = self.store.view();
-        self.store.set_view(View {
-            packs: view.packs.clone(),
-            state: Arc::new(self.state_with(more)),
-            steps: std::sync::OnceLock::new(),
-            ..View::clone(&view)
-        });
+        let state = Arc::new(self.state_with(more));
+        for store in [&self.store, &self.as_read] {
+            let (state, steps) = (Arc::clone(&state), std::sync::OnceLock::new());
+            store.set_view(View { state, steps, ..View::clone(&store.view()) });
+        }
     }
 
     /// The state of the store with more facts.
@@ -229,31 +246,6 @@ impl Inspection {
         let mut all = self.facts();
         all.extend(more.clone());
         fold(&all)
-    }
-
-    /// Snapshots that have no name any more because another one was taken as the same step: workspace, step and snapshot.
-    pub fn shadowed(&self) -> Vec<(WorkspaceId, u64, SnapshotId)> {
-        let facts = self.facts();
-        let mut last: BTreeMap<(WorkspaceId, u64), SnapshotId> = BTreeMap::new();
-        let mut shadowed = Vec::new();
-        let mut named = BTreeSet::new();
-        for fact in facts.values().flatten() {
-            match fact {
-                Fact::SnapshotTaken { workspace, step, snapshot, .. } => {
-                    if let Some(before) = last.insert((*workspace, *step), *snapshot) {
-                        shadowed.push((*workspace, *step, before));
-                    }
-                }
-                Fact::Tagged { snapshot: Some(snapshot), .. } | Fact::SnapshotForgotten { snapshot, .. } => {
-                    named.insert(*snapshot);
-                }
-                _ => {}
-            }
-        }
-        named.extend(last.into_values());
-        let workspaces = &self.store.state().workspaces;
-        shadowed.retain(|(workspace, _, id)| workspaces.contains_key(workspace) && named.insert(*id));
-        shadowed
     }
 
     /// Every fact that is known, by the sequence of its commit; nothing of a commit whose facts cannot be read.
@@ -276,6 +268,12 @@ impl Inspection {
 }
 
 impl InspectedPack {
+    /// The highest sequence of a commit that is overruled.
+    fn last_overruled(&self) -> Option<u64> {
+        let overruled = self.commits.iter().filter(|commit| self.overruled.contains(&commit.end));
+        overruled.map(|commit| commit.sequence).max()
+    }
+
     fn torn_note(&self) -> Option<String> {
         let Range { start, end } = self.torn.clone()?;
         let (file, length) = (&self.file, end - start);

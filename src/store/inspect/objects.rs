@@ -43,6 +43,8 @@ pub struct BadObject {
     pub detail: String,
     /// The object that it is a delta of, where that is what cannot be read.
     pub base: Option<[u8; 16]>,
+    /// Whether it can be read all the same, because what it takes from its base is whole.
+    pub is_readable: bool,
 }
 
 /// Objects between two reports of progress.
@@ -65,7 +67,7 @@ pub fn check_objects(
         let parts: Vec<Result<Checked>> = offsets
             .par_iter()
             .map(|offset| {
-                let part = check_record(store, pack, u64::from(*offset), chosen)?;
+                let part = check_record(inspection, pack, u64::from(*offset), chosen)?;
                 let count = seen.fetch_add(part.objects, Ordering::Relaxed) + part.objects;
                 if count / REPORT_OBJECTS > (count - part.objects) / REPORT_OBJECTS {
                     progress.event(Event::Checked { objects: count, of: total });
@@ -84,11 +86,12 @@ pub fn check_objects(
 }
 
 fn check_record(
-    store: &Store,
+    inspection: &Inspection,
     pack: &Pack,
     offset: u64,
     chosen: &(dyn Fn(ObjectKind, &[u8; 16]) -> bool + Sync),
 ) -> Result<Checked> {
+    let store = &inspection.store;
     let mut record = pack.read_header(store.disk(), offset)?;
     let members = record.header.members.clone();
     // A member of a damaged record may be readable while another, which the store does not show, is not.
@@ -100,8 +103,10 @@ fn check_record(
     }
     pack.read_payload(store.disk(), offset, &mut record)?;
     let mut bad = |member: &Member, detail: String, base: Option<[u8; 16]>| {
-        let file = pack_name(pack.number);
-        checked.bad.push(BadObject { kind: member.kind, prefix: member.prefix, file, offset, detail, base });
+        let (file, Member { kind, prefix, .. }) = (pack_name(pack.number), *member);
+        let is_readable = base.is_some() && inspection.as_read.is_readable(kind, prefix)?;
+        checked.bad.push(BadObject { kind, prefix, file, offset, detail, base, is_readable });
+        Ok(())
     };
     let raw_length = record.header.raw_length_bytes();
     let frame = match record.header.encoding {
@@ -111,7 +116,7 @@ fn check_record(
     };
     match frame {
         Err((detail, base)) => {
-            members.iter().filter(|member| wanted(member)).for_each(|member| bad(member, detail.clone(), base));
+            members.iter().filter(|member| wanted(member)).try_for_each(|member| bad(member, detail.clone(), base))?;
         }
         Ok(frame) => {
             let mut rest = &frame[..];
@@ -121,7 +126,7 @@ fn check_record(
                 if wanted(member)
                     && let Some(detail) = check_bytes(store, member, bytes)?
                 {
-                    bad(member, detail, None);
+                    bad(member, detail, None)?;
                 }
             }
         }

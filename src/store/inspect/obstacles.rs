@@ -1,18 +1,19 @@
 //! What stands where a store needs a file or a folder of its own, and is none: a folder in the place of a lock, a symlink in
 //! the place of a folder. Nobody opens such a thing, so whoever needs what should be there cannot go on.
 //!
-//! The packs, `FORMAT` and the caches are told about elsewhere, with all else that may be wrong with them.
+//! The packs and `FORMAT` are told about elsewhere, with all else that may be wrong with them.
 
 use crate::disk::Disk;
 use crate::error::{ErrorKind, Result};
 use crate::store::LOCK;
+use crate::store::view::JOURNAL;
 
 const FOLDERS: [&str; 4] = ["packs", "workspaces", "tmp", "quarantine"];
 
 /// Finds them: names within the store, and what is wrong with each.
 pub fn obstacles(disk: &dyn Disk) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
-    found.extend(no_file(disk, LOCK.to_owned()));
+    found.extend([LOCK, JOURNAL].iter().filter_map(|name| no_file(disk, (*name).to_owned())));
     for folder in FOLDERS {
         let Some(names) = listed(disk, folder, &mut found)? else { continue };
         for name in names {
@@ -22,6 +23,7 @@ pub fn obstacles(disk: &dyn Disk) -> Result<Vec<(String, String)>> {
                     let files = ["lock", "stat"].map(|file| no_file(disk, format!("{name}/{file}")));
                     found.extend(files.into_iter().flatten());
                 }
+                "packs" if name.ends_with(".idx") => found.extend(no_file(disk, name)),
                 "tmp" => found.extend(no_file(disk, name)),
                 _ => {}
             }

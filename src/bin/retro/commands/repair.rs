@@ -31,7 +31,7 @@ pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
             context.out.line(format_args!("{line}"))?;
         }
         for left in &outcome.left {
-            context.out.line(format_args!("left        {}", human::printable(left)))?;
+            context.out.line(format_args!("left        {}", human::label(left)))?;
         }
         for line in verdict(&outcome, &elapsed) {
             context.out.summary(format_args!("{line}"))?;
@@ -57,6 +57,9 @@ fn lines(actions: &[Action]) -> Vec<String> {
                 let move_it = format!("`retro workspace move {} DIR` says where", workspace.short());
                 ("recover", format!("workspace {}, but not where it is: {move_it}", workspace.short()))
             }
+            Action::Save { objects } => {
+                ("save", format!("{}, which can be read and needs something damaged", human::count(*objects, "object")))
+            }
             Action::Rewrite { file, detail } => ("rewrite", format!("{file}  ({detail})")),
             Action::Quarantine { file, detail } => ("put aside", format!("{file}  ({detail})")),
             Action::Cache { file, detail } => ("rebuild", format!("{file}  ({detail})")),
@@ -74,7 +77,7 @@ fn lines(actions: &[Action]) -> Vec<String> {
                 (if *incomplete { "mark" } else { "unmark" }, snapshot.short())
             }
         };
-        lines.push(format!("{word:<10}  {}", human::printable(&what)));
+        lines.push(format!("{word:<10}  {}", human::label(&what)));
     }
     for ((incomplete, workspace), mut ranges) in marks {
         ranges.sort_by_key(|range| *range.start());
@@ -149,6 +152,7 @@ fn shape(action: &Action) -> Object {
         Action::Cache { file, detail } => ("cache", Some(&**file), Some(detail)),
         Action::Reimport { .. } => ("reimport", None, None),
         Action::GiveUp { .. } => ("give-up", None, None),
+        Action::Save { .. } => ("save", None, None),
         Action::Mark { incomplete: true, .. } => ("mark", None, None),
         Action::Mark { incomplete: false, .. } => ("unmark", None, None),
     };
@@ -164,6 +168,7 @@ fn shape(action: &Action) -> Object {
     let objects = match action {
         Action::Reimport { objects } => Some(objects.values().sum::<u64>()),
         Action::TurnBack { bits, .. } => Some(*bits),
+        Action::Save { objects } => Some(*objects),
         _ => None,
     };
     Object::new()

@@ -36,7 +36,7 @@ pub(super) fn run(context: &mut Context, arguments: &Verify) -> Result<u8> {
             }
         }
         for note in &found.notes {
-            context.out.summary(format_args!("note     {note}"))?;
+            context.out.summary(format_args!("note     {}", human::label(note)))?;
         }
         context.out.summary(format_args!("{}  {elapsed}", summary(&found, level)))?;
         for line in verdict(&found) {

@@ -15,8 +15,8 @@ pub(crate) fn lines(finding: &Finding, state: &State, palette: &Palette) -> Vec<
     let word = if finding.kind == FindingKind::Cache { "wrong" } else { "damaged" };
     let object = finding.object.as_ref().map(|(kind, id)| format!("{} {id}", kind.word()));
     let place = finding.file.as_ref().map(|file| match finding.offset {
-        Some(offset) => format!("{file} at offset {offset}"),
-        None => file.clone(),
+        Some(offset) => format!("{} at offset {offset}", human::label(file)),
+        None => human::label(file),
     });
     let what: Vec<String> = object.into_iter().chain(place).collect();
     let what = if what.is_empty() { "history".to_owned() } else { what.join("  ") };
@@ -31,6 +31,7 @@ pub(crate) fn lines(finding: &Finding, state: &State, palette: &Palette) -> Vec<
         Some((ObjectKind::Snapshot, _)) if finding.affects.is_empty() => {
             lines.push(indented("which step of which workspace it was is not known"));
         }
+        Some(_) if finding.is_harmless() => lines.push(indented("it can be had all the same")),
         Some(_) if finding.affects.is_empty() => lines.push(indented("no snapshot needs it")),
         _ => {}
     }
