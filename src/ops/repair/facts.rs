@@ -28,6 +28,8 @@ pub(super) struct Recovered {
     pub(super) sources: Vec<String>,
     /// Workspaces of which nobody knows where they are.
     pub(super) unknown: Vec<WorkspaceId>,
+    /// What commits say whose place in the order another one has, as far as what they name is there.
+    pub(super) overruled: Vec<Fact>,
     /// Snapshots that are given up, by the first half of their ids.
     pub(super) given_up: Vec<[u8; 16]>,
     /// What could not be put back.
@@ -95,7 +97,8 @@ fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, foun
     for commit in stretches.flat_map(|stretch| &stretch.doubtful) {
         let is_lost = inspection.lost_sequences.iter().any(|gap| gap.contains(&commit.sequence));
         let is_free = is_lost || commit.sequence == last.saturating_add(1);
-        if commit.sequence == 0 || !is_free || found.facts.contains_key(&commit.sequence) {
+        let is_overruled = !is_free || found.facts.contains_key(&commit.sequence);
+        if commit.sequence == 0 {
             continue;
         }
         let Ok(mut facts) = facts::decode(&commit.facts) else { continue };
@@ -106,7 +109,9 @@ fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, foun
             }
         }
         let facts = backed;
-        if !facts.is_empty() {
+        if is_overruled {
+            found.overruled.extend(facts);
+        } else if !facts.is_empty() {
             found.facts.insert(commit.sequence, facts);
             count += 1;
         }

@@ -134,7 +134,7 @@ fn keep_heads(inspection: &Inspection, state: &State, found: &mut Recovered, lat
     Ok(())
 }
 
-/// Names for snapshots without one, and what overruled commits say of tags and pins and nobody contradicts.
+/// Names for snapshots without one, and what overruled commits say of tags and pins if nobody said something else later.
 fn name(
     inspection: &Inspection,
     nameless: &[Orphan],
@@ -144,21 +144,27 @@ fn name(
     late: &mut Vec<Fact>,
 ) {
     let mut tags: BTreeMap<String, SnapshotId> = state.tags.clone();
-    for fact in inspection.overruled_facts() {
-        let is_new = match &fact {
-            Fact::Tagged { name, snapshot: Some(snapshot), .. } => {
-                let is_free = !tags.contains_key(name);
-                if is_free {
-                    tags.insert(name.clone(), *snapshot);
-                }
-                is_free
-            }
-            Fact::Pinned { snapshot, pinned: true, .. } => !state.pins.contains(snapshot),
-            _ => false,
-        };
-        if is_new {
-            late.push(fact);
+    let facts = inspection.facts();
+    let mut last: BTreeMap<Label, Timestamp> = BTreeMap::new();
+    last.extend(facts.values().chain(found.facts.values()).flatten().filter_map(label));
+    let mut overruled = inspection.overruled_facts();
+    overruled.append(&mut found.overruled);
+    overruled.sort_by_key(|fact| label(fact).map(|(_, time)| time));
+    let mut count = 0_u64;
+    for fact in overruled {
+        let Some((label, time)) = label(&fact) else { continue };
+        if last.get(&label).is_some_and(|last| *last >= time) {
+            continue;
         }
+        if let Fact::Tagged { name, snapshot: Some(snapshot), .. } = &fact {
+            tags.insert(name.clone(), *snapshot);
+        }
+        last.insert(label, time);
+        late.push(fact);
+        count += 1;
+    }
+    if count > 0 {
+        found.sources.push(format!("{count} changes of tags and pins that were told in the place of another commit"));
     }
     let tagged: BTreeSet<SnapshotId> = tags.values().copied().collect();
     for Orphan { id, workspace, step, .. } in nameless {
@@ -173,6 +179,18 @@ fn name(
         ));
         late.push(Fact::Tagged { name: name.clone(), snapshot: Some(*id), time: now });
         tags.insert(name, *id);
+    }
+}
+
+/// A tag, or the mark of a snapshot that is to be kept.
+type Label = (String, Option<SnapshotId>);
+
+/// What a fact says something about, and when it was said.
+fn label(fact: &Fact) -> Option<(Label, Timestamp)> {
+    match fact {
+        Fact::Tagged { name, time, .. } => Some(((name.clone(), None), *time)),
+        Fact::Pinned { snapshot, time, .. } => Some(((String::new(), Some(*snapshot)), *time)),
+        _ => None,
     }
 }
 

@@ -75,6 +75,15 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
 }
 
 impl Journal {
+    /// The facts of commits that have others in the packs.
+    pub(super) fn overruled(&self, commits: &BTreeMap<u64, (u32, RecoveredCommit)>) -> Vec<Fact> {
+        let differs = |sequence: &u64, group: &Group| {
+            commits.get(sequence).is_some_and(|(_, commit)| commit.facts != group.encoded)
+        };
+        let groups = self.groups.iter().filter(|(sequence, group)| differs(sequence, group));
+        groups.flat_map(|(_, group)| group.facts.clone()).collect()
+    }
+
     /// The last commit that it knows of; 0 where it knows none.
     pub(super) fn last_sequence(&self) -> u64 {
         self.groups.keys().next_back().copied().unwrap_or(0)

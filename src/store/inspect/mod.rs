@@ -66,6 +66,8 @@ pub struct Inspection {
     pub lost_with_packs: BTreeSet<[u8; 16]>,
     /// Commits that only the journal has, by sequence. What came with them is lost.
     pub journal_only: BTreeMap<u64, Vec<Fact>>,
+    /// What the journal says of commits of which the packs say something else.
+    pub journal_overruled: Vec<Fact>,
     /// Sequences of commits that nothing has.
     pub lost_sequences: Vec<RangeInclusive<u64>>,
     /// Commits whose facts cannot be read, or that contradict another of the same sequence: pack, end, what is wrong.
@@ -152,6 +154,7 @@ pub fn inspect_healed(
         .map(|(s, f)| (*s, f.facts.clone()))
         .collect();
     all.extend(journal_only.clone());
+    let journal_overruled = journal.overruled(&commits);
     let lost_sequences = gaps(all.keys().copied());
     let stale = stale_caches.iter();
     notes.extend(
@@ -189,6 +192,7 @@ pub fn inspect_healed(
         stale_caches,
         lost_with_packs,
         journal_only,
+        journal_overruled,
         lost_sequences,
         wrong_commits,
         notes,
@@ -263,7 +267,7 @@ impl Inspection {
             let commits = pack.commits.iter().filter(|commit| pack.overruled.contains(&commit.end));
             commits.flat_map(|commit| facts::decode(&commit.facts).unwrap_or_default()).collect::<Vec<Fact>>()
         };
-        self.packs.iter().flat_map(overruled).collect()
+        self.packs.iter().flat_map(overruled).chain(self.journal_overruled.iter().cloned()).collect()
     }
 }
 
