@@ -161,7 +161,8 @@ pub(super) fn read(store: &Store, id: SnapshotId) -> Result<Option<Arc<Snapshot>
 /// Snapshots that no fact names, in the order of their steps.
 fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Recovered) -> Result<Vec<Orphan>> {
     let all = known.values().chain(found.facts.values()).flatten();
-    let named: BTreeSet<SnapshotId> = all.filter_map(late::named_by).collect();
+    let mut named: BTreeSet<SnapshotId> = all.filter_map(|fact| taken(fact).map(|(_, _, id)| id)).collect();
+    named.extend(inspection.tagged(&found.facts));
     let store = &inspection.store;
     let mut prefixes = BTreeSet::new();
     for_each_object(store, |object| {
@@ -178,6 +179,16 @@ fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Re
         let (id, bytes) = store.object_with(ObjectKind::Snapshot, *prefix)?;
         if let Ok(snapshot) = snapshot::decode(&bytes) {
             orphans.push(Orphan::of(SnapshotId(id), snapshot));
+        }
+    }
+    // What an overruled commit names and cannot be read is lost, and known to be.
+    let mut seen: BTreeSet<SnapshotId> = orphans.iter().map(|orphan| orphan.id).collect();
+    for fact in inspection.overruled_facts() {
+        if let Fact::SnapshotTaken { workspace, snapshot: id, step, run } = fact
+            && !named.contains(&id)
+            && seen.insert(id)
+        {
+            orphans.push(Orphan { id, workspace, step, run });
         }
     }
     orphans.sort_by_key(|orphan| (orphan.workspace, orphan.step, orphan.id));

@@ -16,7 +16,7 @@ use crate::format::pack::ObjectKind;
 use crate::id::{SnapshotId, WorkspaceId, to_hex};
 use crate::limits::FACTS_LENGTH_MAX_BYTES;
 use crate::store::State;
-use crate::store::inspect::{Checked, Inspection};
+use crate::store::inspect::{Checked, Inspection, RECOVERED};
 use crate::time::Timestamp;
 
 /// Some 45 bytes each: far below what a commit may hold.
@@ -171,8 +171,8 @@ fn name(
         if tagged.contains(id) {
             continue;
         }
-        let short = format!("recovered-s{step}-{}", id.short());
-        let name = if tags.contains_key(&short) { format!("recovered-{id}") } else { short };
+        let short = format!("{RECOVERED}s{step}-{}", id.short());
+        let name = if tags.contains_key(&short) { format!("{RECOVERED}{id}") } else { short };
         found.sources.push(format!(
             "s{step} of workspace {}, whose place another snapshot has: it is tagged {name}",
             workspace.short()
@@ -204,8 +204,17 @@ fn give_up(
     late: &mut Vec<Fact>,
 ) -> Result<()> {
     let facts = inspection.facts();
-    let all = facts.values().chain(found.facts.values()).flatten();
-    let named: BTreeSet<[u8; 16]> = all.filter_map(named_by).map(|id: SnapshotId| id.0.prefix()).collect();
+    let all = facts.values().chain(found.facts.values()).flatten().chain(late.iter());
+    let taken = all.filter_map(|fact| match fact {
+        Fact::SnapshotTaken { snapshot, .. } => Some(*snapshot),
+        _ => None,
+    });
+    let tagged = late.iter().filter_map(|fact| match fact {
+        Fact::Tagged { snapshot, .. } => *snapshot,
+        _ => None,
+    });
+    let named = taken.chain(tagged).chain(inspection.tagged(&found.facts));
+    let named: BTreeSet<[u8; 16]> = named.map(|id| id.0.prefix()).collect();
     let is_snapshot = |kind: ObjectKind| kind == ObjectKind::Snapshot;
     let packs = &inspection.packs;
     let indexed = packs.iter().flat_map(|pack| &pack.lost).filter(|(kind, ..)| is_snapshot(*kind));
@@ -234,12 +243,4 @@ fn give_up(
         }
     }
     Ok(())
-}
-
-/// The snapshot that a fact gives a place or a name.
-pub(super) fn named_by(fact: &Fact) -> Option<SnapshotId> {
-    match fact {
-        Fact::SnapshotTaken { snapshot, .. } | Fact::Tagged { snapshot: Some(snapshot), .. } => Some(*snapshot),
-        _ => None,
-    }
 }

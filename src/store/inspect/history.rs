@@ -9,6 +9,9 @@ use crate::format::facts::Fact;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::store::{State, Workspace};
 
+/// How the tags begin that a repair gives.
+pub const RECOVERED: &str = "recovered-";
+
 /// Steps and what was taken as them: the run and the snapshot.
 pub type Taken = BTreeMap<u64, (String, SnapshotId)>;
 
@@ -26,16 +29,26 @@ impl Inspection {
                         shadowed.push((*workspace, *step, before));
                     }
                 }
-                Fact::Tagged { snapshot: Some(snapshot), .. } | Fact::SnapshotForgotten { snapshot, .. } => {
-                    named.insert(*snapshot);
-                }
+                Fact::SnapshotForgotten { snapshot, .. } => drop(named.insert(*snapshot)),
                 _ => {}
             }
         }
         named.extend(last.into_values());
+        named.extend(self.tagged(&BTreeMap::new()));
         let workspaces = &self.store.state().workspaces;
         shadowed.retain(|(workspace, _, id)| workspaces.contains_key(workspace) && named.insert(*id));
         shadowed
+    }
+
+    /// Snapshots that have a tag with `more` facts, and those that a repair has tagged, whatever became of the tag.
+    pub fn tagged(&self, more: &BTreeMap<u64, Vec<Fact>>) -> BTreeSet<SnapshotId> {
+        let facts = self.facts();
+        let by_repair = |fact: &Fact| match fact {
+            Fact::Tagged { name, snapshot, .. } if name.starts_with(RECOVERED) => *snapshot,
+            _ => None,
+        };
+        let tagged = facts.values().chain(more.values()).flatten().filter_map(by_repair);
+        tagged.chain(self.state_with(more).tags.into_values()).collect()
     }
 
     /// The state at the last commit that overrules another one; none where there is no such commit.

@@ -38,7 +38,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index::IndexEntry;
 use crate::format::pack::ObjectKind;
-pub use history::Taken;
+pub use history::{RECOVERED, Taken};
 pub use objects::{BadObject, Checked, check_objects};
 pub use obstacles::obstacles;
 use packs::Known;
