@@ -31,6 +31,12 @@ pub(super) fn put_aside(disk: &dyn Disk, name: &str) -> Result<String> {
     Ok(target)
 }
 
+/// Puts aside what stands in the place of a file and is none.
+pub(super) fn make_way(disk: &dyn Disk, name: &str) -> Result<()> {
+    let is_none = disk.open(name).is_err_and(|error| error.kind() == ErrorKind::Corrupt);
+    if is_none { put_aside(disk, name).map(drop) } else { Ok(()) }
+}
+
 /// Copies a file into quarantine, durably, and returns its name there. A copy that an interrupted repair has left is used.
 /// The store's lock is held.
 pub(super) fn put_copy_aside(disk: &dyn Disk, name: &str) -> Result<String> {

@@ -19,7 +19,7 @@ use super::commit::settle_pack;
 use super::heal::{Flips, Healed};
 use super::inspect::{Checked, InspectedPack, Inspection};
 use super::pack::{index_name, pack_name};
-use super::quarantine::{FOLDER as QUARANTINE, keep_tail, put_aside, put_copy_aside, read_piece};
+use super::quarantine::{FOLDER as QUARANTINE, keep_tail, make_way, put_aside, put_copy_aside, read_piece};
 use super::recover::{Window, record_at};
 use super::view::JOURNAL;
 use super::{FORMAT, LOCK, Store};
@@ -214,9 +214,7 @@ pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
     if disk.list(QUARANTINE).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
         put_aside(disk, QUARANTINE)?;
     }
-    if disk.open(LOCK).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
-        put_aside(disk, LOCK)?;
-    }
+    make_way(disk, LOCK)?;
     let guard = disk.lock(LOCK, LockMode::Exclusive)?;
     Ok(guard.expect("only a try comes back without a lock"))
 }
@@ -289,9 +287,7 @@ fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
     disk.remove(temporary)?;
     disk.write(temporary, 0, &header::encode(id))?;
     disk.sync(temporary)?;
-    if disk.open(FORMAT).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
-        put_aside(disk, FORMAT)?;
-    }
+    make_way(disk, FORMAT)?;
     disk.rename(temporary, FORMAT)?;
     disk.sync_folder("")
 }

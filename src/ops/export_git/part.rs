@@ -40,8 +40,13 @@ impl Part {
                 made => made.map_err(|e| Error::io("create folder", &path, e))?,
             }
         }
-        let busy = || Error::new(ErrorKind::Exists, "export to", shown(folder), "another export is writing there");
         let lock = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
+        Self::take(folder, path, lock)
+    }
+
+    /// Takes over the folder within, which is open as `lock`, and clears away what was left.
+    fn take(folder: &Path, path: PathBuf, lock: File) -> Result<Self> {
+        let busy = || Error::new(ErrorKind::Exists, "export to", shown(folder), "another export is writing there");
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => busy(),
             TryLockError::Error(e) => Error::io("lock", &path, e),
@@ -111,4 +116,38 @@ fn clear(path: &Path) -> Result<()> {
     };
     let removed = if is_folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     removed.map_err(|e| Error::io("remove", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{File, NAME, Part, left_in};
+
+    fn write(folder: &Path, name: &str) {
+        rustix::fs::open(folder.join(name), rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY, 0o600.into())
+            .unwrap();
+    }
+
+    /// One export has looked at the folder while another was moving its parts up, and gets the lock when that is done.
+    #[test]
+    fn what_another_export_has_finished_meanwhile_is_left_alone() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("git");
+        let part = Part::begin(&folder).unwrap();
+        write(part.path(), "config");
+        write(part.path(), "HEAD");
+        rustix::fs::rename(part.path().join("config"), folder.join("config")).unwrap();
+        // Half of it looks like what a killed export leaves.
+        assert_eq!(left_in(&folder).unwrap().len(), 2);
+        let opened = File::open(folder.join(NAME)).unwrap();
+        part.publish().unwrap();
+        assert!(Part::take(&folder, folder.join(NAME), opened).is_err());
+        assert!(folder.join("config").exists() && folder.join("HEAD").exists());
+        // It had not even made the folder within when it looked.
+        std::fs::create_dir(folder.join(NAME)).unwrap();
+        let opened = File::open(folder.join(NAME)).unwrap();
+        assert!(Part::take(&folder, folder.join(NAME), opened).is_err());
+        assert!(folder.join("config").exists() && folder.join("HEAD").exists() && !folder.join(NAME).exists());
+    }
 }

@@ -36,7 +36,7 @@ pub(super) struct Recovered {
     pub(super) left: Vec<String>,
 }
 
-/// A snapshot as it speaks of itself.
+/// A snapshot as it, or a fact that has no effect, speaks of it.
 pub(super) struct Orphan {
     pub(super) id: SnapshotId,
     pub(super) workspace: WorkspaceId,
@@ -56,7 +56,8 @@ pub(super) fn recover(inspection: &Inspection, checked: &Checked, now: Timestamp
     let orphans = orphans(inspection, &known, &found)?;
     let mut line = Line::new(&known, &found.facts);
     let mut nameless: Vec<Orphan> = orphans.into_iter().filter_map(|orphan| line.put(orphan, &mut found)).collect();
-    nameless.extend(shadowed(inspection)?);
+    let shadowed = inspection.shadowed().into_iter();
+    nameless.extend(shadowed.map(|(workspace, step, run, id)| Orphan { id, workspace, step, run }));
     add_workspaces(&known, now, &mut found);
     let unknown_commits = close_gaps(inspection, &mut found);
     late::add(inspection, checked, nameless, unknown_commits, now, &mut found)?;
@@ -178,7 +179,8 @@ fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Re
         }
         let (id, bytes) = store.object_with(ObjectKind::Snapshot, *prefix)?;
         if let Ok(snapshot) = snapshot::decode(&bytes) {
-            orphans.push(Orphan::of(SnapshotId(id), snapshot));
+            let (workspace, step, run) = (snapshot.workspace, snapshot.step, snapshot.run);
+            orphans.push(Orphan { id: SnapshotId(id), workspace, step, run });
         }
     }
     // What an overruled commit names and cannot be read is lost, and known to be.
@@ -193,23 +195,6 @@ fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Re
     }
     orphans.sort_by_key(|orphan| (orphan.workspace, orphan.step, orphan.id));
     Ok(orphans)
-}
-
-/// Snapshots whose step was taken by another one later, and that have no other name.
-fn shadowed(inspection: &Inspection) -> Result<Vec<Orphan>> {
-    let mut found = Vec::new();
-    for (_, _, id) in inspection.shadowed() {
-        if let Some(snapshot) = read(&inspection.store, id)? {
-            found.push(Orphan::of(id, Snapshot::clone(&snapshot)));
-        }
-    }
-    Ok(found)
-}
-
-impl Orphan {
-    fn of(id: SnapshotId, snapshot: Snapshot) -> Self {
-        Self { id, workspace: snapshot.workspace, step: snapshot.step, run: snapshot.run }
-    }
 }
 
 /// Which step was taken at which sequence.

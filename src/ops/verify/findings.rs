@@ -113,7 +113,7 @@ fn of_facts(inspection: &Inspection) -> Vec<Finding> {
         let detail = format!("workspace {} is not known: its {count} snapshots have no name", workspace.short());
         found.push(Finding { file: None, ..of_file(FindingKind::Facts, "", detail) });
     }
-    for (workspace, step, id) in inspection.shadowed() {
+    for (workspace, step, _, id) in inspection.shadowed() {
         let short = workspace.short();
         let detail = format!("s{step} of workspace {short} was taken twice: snapshot {id} has no name any more");
         found.push(Finding { file: None, ..of_file(FindingKind::Facts, "", detail) });

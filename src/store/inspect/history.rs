@@ -16,27 +16,28 @@ pub const RECOVERED: &str = "recovered-";
 pub type Taken = BTreeMap<u64, (String, SnapshotId)>;
 
 impl Inspection {
-    /// Snapshots that have no name any more because another one was taken as the same step: workspace, step and snapshot.
-    pub fn shadowed(&self) -> Vec<(WorkspaceId, u64, SnapshotId)> {
+    /// Snapshots that have no name any more because another one was taken as the same step: workspace, step, run
+    /// and snapshot. Whether they can be read is not asked.
+    pub fn shadowed(&self) -> Vec<(WorkspaceId, u64, String, SnapshotId)> {
         let facts = self.facts();
-        let mut last: BTreeMap<(WorkspaceId, u64), SnapshotId> = BTreeMap::new();
+        let mut last: BTreeMap<(WorkspaceId, u64), (&String, SnapshotId)> = BTreeMap::new();
         let mut shadowed = Vec::new();
         let mut named = BTreeSet::new();
         for fact in facts.values().flatten() {
             match fact {
-                Fact::SnapshotTaken { workspace, step, snapshot, .. } => {
-                    if let Some(before) = last.insert((*workspace, *step), *snapshot) {
-                        shadowed.push((*workspace, *step, before));
+                Fact::SnapshotTaken { workspace, step, snapshot, run } => {
+                    if let Some((run, before)) = last.insert((*workspace, *step), (run, *snapshot)) {
+                        shadowed.push((*workspace, *step, run.clone(), before));
                     }
                 }
                 Fact::SnapshotForgotten { snapshot, .. } => drop(named.insert(*snapshot)),
                 _ => {}
             }
         }
-        named.extend(last.into_values());
+        named.extend(last.into_values().map(|(_, snapshot)| snapshot));
         named.extend(self.tagged(&BTreeMap::new()));
         let workspaces = &self.store.state().workspaces;
-        shadowed.retain(|(workspace, _, id)| workspaces.contains_key(workspace) && named.insert(*id));
+        shadowed.retain(|(workspace, _, _, id)| workspaces.contains_key(workspace) && named.insert(*id));
         shadowed
     }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
 use retrograde::disk::{Disk, read_all};
 use retrograde::error::Result;
+use retrograde::format::facts::Fact;
 use retrograde::format::pack::ObjectKind;
-use retrograde::id::Digest;
+use retrograde::id::{Digest, SnapshotId, WorkspaceId};
 use retrograde::limits::INDEX_BEHIND_MAX_BYTES;
 use retrograde::ops::repair::{RepairOptions, RepairOutcome, repair};
 use retrograde::ops::verify::Finding;
@@ -85,6 +86,22 @@ fn giving_snapshots_up() {
         let length = read_all(disk, "packs/000001.pack").unwrap().len();
         overwrite(disk, "packs/000001.pack", from, &vec![0; length - from]);
         disk.remove("journal").unwrap();
+    });
+}
+
+/// A step was taken twice, and neither snapshot can be read: the first gets a tag all the same, so that what is said of it
+/// has an end.
+#[test]
+fn naming_shadowed_snapshots_that_are_lost() {
+    try_repair("naming shadowed snapshots", 60, |disk| {
+        let store = Store::open(Arc::new(disk.clone())).unwrap();
+        let (workspace, time) = (WorkspaceId([3; 16]), Timestamp(0));
+        let added = Fact::WorkspaceAdded { workspace, root: b"/w".to_vec(), time };
+        commit(&store, Vec::new(), vec![added]).unwrap();
+        for number in 1..=2_u8 {
+            let (snapshot, run) = (SnapshotId(Digest::of(&[number])), "main".to_owned());
+            commit(&store, Vec::new(), vec![Fact::SnapshotTaken { workspace, snapshot, step: 1, run }]).unwrap();
+        }
     });
 }
 
