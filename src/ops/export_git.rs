@@ -79,7 +79,7 @@ pub fn export_git(
     options: &ExportGitOptions<'_>,
 ) -> Result<ExportedGit> {
     let part = Part::begin(folder)?;
-    let repository = create(part.path(), options.bare)?;
+    let repository = create(part.repository(), options.bare)?;
     let packs = repository.objects.store_ref().path().join("pack");
     let mapper = Mapper::new(store, PackWriter::create(&packs)?, options.keep_facts, options.progress);
     let mut export = Export {

@@ -1,18 +1,29 @@
 //! A repository in the making: a folder within the folder that it is for.
 //!
-//! Nothing else is in that folder until the repository is whole. Then what it consists of is moved up, HEAD last: without it,
-//! no tool takes a folder for a repository. A lock on the folder within tells one that is being written from one that was left.
+//! ```text
+//! FOLDER/.retro-part/             locked by whoever writes: so one that is being written is told from one that was left
+//! FOLDER/.retro-part/retro-export the mark: without it, the folder is somebody else's
+//! FOLDER/.retro-part/repository/  until it is whole
+//! ```
+//!
+//! Then what the repository consists of is moved up, HEAD last: without it, no tool takes a folder for a repository.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, Permissions, TryLockError};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::disk::local::create_folders;
 use crate::error::{Error, ErrorKind, Result, shown};
 
 /// Its name.
 const NAME: &str = ".retro-part";
+
+/// What is in it: the mark that an export has made it, and the repository.
+const MARK: &str = "retro-export";
+const REPOSITORY: &str = "repository";
 
 /// What a repository consists of, as far as it may have been moved up already.
 const PARTS: [&str; 9] =
@@ -22,6 +33,7 @@ const PARTS: [&str; 9] =
 pub(super) struct Part {
     folder: PathBuf,
     path: PathBuf,
+    repository: PathBuf,
     _lock: File,
 }
 
@@ -57,26 +69,32 @@ impl Part {
         if !path.symlink_metadata().is_ok_and(is_same) {
             return Err(busy());
         }
+        // Only an empty one goes: this export may have made it.
         let left = left_in(folder).inspect_err(|_| drop(std::fs::remove_dir(&path)))?;
-        let part = Self { folder: folder.to_owned(), path, _lock: lock };
+        let (mark, repository) = (path.join(MARK), path.join(REPOSITORY));
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::open(&mark, flags, Mode::from(0o600)).map_err(|e| Error::io("create", &mark, e))?;
+        let part = Self { folder: folder.to_owned(), path, repository, _lock: lock };
         left.iter().filter(|name| *name != NAME).try_for_each(|name| clear(&folder.join(name)))?;
-        names(&part.path)?.iter().try_for_each(|name| clear(&part.path.join(name)))?;
+        clear(&part.repository)?;
+        std::fs::create_dir(&part.repository).map_err(|e| Error::io("create folder", &part.repository, e))?;
         Ok(part)
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// The folder for the repository, empty at first.
+    pub(super) fn repository(&self) -> &Path {
+        &self.repository
     }
 
-    /// Moves what is in it up.
+    /// Moves the repository up.
     pub(super) fn publish(self) -> Result<()> {
-        let mut names = names(&self.path)?;
+        let mut names = names(&self.repository)?;
         names.sort_by_key(|name| name == "HEAD");
         for name in names {
             let to = self.folder.join(&name);
-            rustix::fs::rename(self.path.join(&name), &to).map_err(|e| Error::io("rename to", &to, e))?;
+            rustix::fs::rename(self.repository.join(&name), &to).map_err(|e| Error::io("rename to", &to, e))?;
         }
-        std::fs::remove_dir(&self.path).map_err(|e| Error::io("remove", &self.path, e))?;
+        clear(&self.path)?;
         let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
         synced.map_err(|e| Error::io("sync folder", &self.folder, e))
     }
@@ -92,8 +110,13 @@ impl Drop for Part {
 /// What an interrupted export has left in a folder; an error where there is anything else.
 fn left_in(folder: &Path) -> Result<Vec<OsString>> {
     let left = names(folder)?;
-    let has_part = folder.join(NAME).symlink_metadata().is_ok_and(|found| found.is_dir());
-    let is_ours = |name: &OsStr| has_part && (name == NAME || PARTS.iter().any(|part| name == *part));
+    let path = folder.join(NAME);
+    let is_there = path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let within = if is_there { names(&path)? } else { Vec::new() };
+    // One that was killed before it made the mark has made nothing else.
+    let is_marked = within.iter().any(|name| name == MARK);
+    let is_part = is_there && within.iter().all(|name| is_marked && (name == MARK || name == REPOSITORY));
+    let is_ours = |name: &OsStr| is_part && (name == NAME || is_marked && PARTS.iter().any(|part| name == *part));
     if left.iter().all(|name| is_ours(name)) {
         return Ok(left);
     }
@@ -120,13 +143,10 @@ fn clear(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::{File, NAME, Part, left_in};
+    use super::{File, Mode, NAME, OFlags, Part, Path, left_in};
 
     fn write(folder: &Path, name: &str) {
-        rustix::fs::open(folder.join(name), rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY, 0o600.into())
-            .unwrap();
+        rustix::fs::open(folder.join(name), OFlags::CREATE | OFlags::WRONLY, Mode::from(0o600)).unwrap();
     }
 
     /// One export has looked at the folder while another was moving its parts up, and gets the lock when that is done.
@@ -135,9 +155,9 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().join("git");
         let part = Part::begin(&folder).unwrap();
-        write(part.path(), "config");
-        write(part.path(), "HEAD");
-        rustix::fs::rename(part.path().join("config"), folder.join("config")).unwrap();
+        write(part.repository(), "config");
+        write(part.repository(), "HEAD");
+        rustix::fs::rename(part.repository().join("config"), folder.join("config")).unwrap();
         // Half of it looks like what a killed export leaves.
         assert_eq!(left_in(&folder).unwrap().len(), 2);
         let opened = File::open(folder.join(NAME)).unwrap();

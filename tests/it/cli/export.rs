@@ -131,8 +131,12 @@ fn exports_take_over_only_what_exports_have_left() {
         std::fs::remove_dir_all(cli.home().join("git")).unwrap();
     }
     // Half of a repository was moved up when the export was killed.
-    cli.write(cli.home().join("git/.retro-part/HEAD"), b"ref: refs/heads/nobody\n");
+    cli.write(cli.home().join("git/.retro-part/repository/HEAD"), b"ref: refs/heads/nobody\n");
     cli.write(cli.home().join("git/config"), b"");
+    // Without its mark, it is a repository of somebody who has a folder of that name.
+    cli.run(&["export", "--git", "../git"]).expect(4);
+    assert!(cli.home().join("git/.retro-part/repository/HEAD").exists() && cli.home().join("git/config").exists());
+    cli.write(cli.home().join("git/.retro-part/retro-export"), b"");
     cli.write(cli.home().join("git/mine/own"), b"of somebody");
     cli.run(&["export", "--git", "../git"]).expect(4);
     std::fs::remove_dir_all(cli.home().join("git/mine")).unwrap();
