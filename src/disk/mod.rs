@@ -1,7 +1,8 @@
 //! The only code that writes into a store folder.
 //!
-//! [`Disk`] is the one seam under all store I/O. It has two implementations: [`local`] on a real folder, and [`memory`],
-//! which remembers what was synced and can fail or lose power at any call, so that tests can try every crash.
+//! [`Disk`] is the one seam under all store I/O. It has three implementations: [`local`] on a real folder; [`overlay`] over
+//! another disk, which it leaves as it is, for dry runs; and [`memory`], which remembers what was synced and can fail or
+//! lose power at any call, so that tests can try every crash.
 //!
 //! Names are relative to the store folder, `/` between parts. Nothing is ever read or written through a symlink.
 //! Writers follow three rules, which the memory disk checks by losing whatever they forget:
@@ -12,8 +13,11 @@
 
 pub mod local;
 pub mod memory;
+pub mod overlay;
 
+use std::fs::File;
 use std::ops::Deref;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -128,6 +132,20 @@ impl std::fmt::Debug for LockGuard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("LockGuard")
     }
+}
+
+/// Reads into all of `buffer`; how much there was.
+fn read_full(file: &File, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match file.read_at(&mut buffer[read..], offset + read as u64) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(read)
 }
 
 /// The folder part of a name; empty for a file at the top.

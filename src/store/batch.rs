@@ -71,19 +71,10 @@ pub struct Batch<'a> {
     pub(super) own_pack: Option<NewPack>,
     pub(super) totals: BatchTotals,
     /// Only these are taken, where it is given.
-    wanted: Option<Wanted>,
+    wanted: Option<BTreeSet<(ObjectKind, [u8; 16])>>,
     /// Set while records are on their way into a pack of its own. Where that fails they are gone, and what was added can
     /// not be committed any more.
     pub(super) is_broken: bool,
-}
-
-/// Objects that are looked for, by kind and the first half of the id.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// Which.
-    pub objects: BTreeSet<(ObjectKind, [u8; 16])>,
-    /// Only notes which are met; nothing is kept of them.
-    pub only_notes: bool,
 }
 
 /// A pack that only its writer knows yet, under `tmp/`. Its lock tells others that the writer is alive.
@@ -120,8 +111,8 @@ impl Store {
         }
     }
 
-    /// Begins a batch that takes certain objects and drops all others.
-    pub fn batch_of(&self, wanted: Wanted) -> Batch<'_> {
+    /// Begins a batch that takes certain objects, by kind and the first half of the id, and drops all others.
+    pub fn batch_of(&self, wanted: BTreeSet<(ObjectKind, [u8; 16])>) -> Batch<'_> {
         let mut batch = self.batch();
         batch.wanted = Some(wanted);
         batch
@@ -185,7 +176,7 @@ impl Batch<'_> {
     fn is_new(&mut self, object: &NewObject) -> bool {
         if let Some(wanted) = &self.wanted {
             let key = (object.kind, object.id.prefix());
-            if !wanted.objects.contains(&key) || (!self.known.insert(key)) || wanted.only_notes {
+            if !wanted.contains(&key) || !self.known.insert(key) {
                 return false;
             }
             self.totals.objects += 1;

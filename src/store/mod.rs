@@ -39,7 +39,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, BatchTotals, NewObject, Wanted};
+pub use batch::{Batch, BatchTotals, NewObject};
 pub use commit::{Committed, Final};
 pub use folder::FolderRoom;
 pub use recover::{DoubtfulCommit, Stretch};

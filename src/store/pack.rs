@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use super::heal::Healed;
 use super::index::PackIndex;
 use super::recover::{Recovered, Window, recover};
 use crate::disk::{Disk, StoredFile};
@@ -83,17 +82,8 @@ pub(super) fn highest_number(names: &[String]) -> u32 {
 impl Pack {
     /// Opens a pack and whatever index it has.
     pub(super) fn open(disk: &dyn Disk, store: StoreId, number: u32) -> Result<Self> {
-        Self::of_file(disk, store, number, disk.open(&pack_name(number))?)
-    }
-
-    /// The same with some bits turned back.
-    pub(super) fn open_healed(disk: &dyn Disk, store: StoreId, number: u32, flips: &[(u64, u8)]) -> Result<Self> {
-        let file = disk.open(&pack_name(number))?;
-        Self::of_file(disk, store, number, Arc::new(Healed { file, flips: flips.to_vec() }))
-    }
-
-    fn of_file(disk: &dyn Disk, store: StoreId, number: u32, file: Arc<dyn StoredFile>) -> Result<Self> {
         let name = pack_name(number);
+        let file = disk.open(&name)?;
         let mut header = [0; PACK_HEADER_LENGTH_BYTES];
         let read = file.read_at(0, &mut header)?;
         let shown = || disk.display(&name);

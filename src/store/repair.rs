@@ -219,6 +219,12 @@ pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
     Ok(guard.expect("only a try comes back without a lock"))
 }
 
+/// Keeps writers out while a dry run reads. Where there is no lock to be had, nobody can write.
+pub fn keep_still(disk: &dyn Disk) -> Option<LockGuard> {
+    // Asking for the lock would make its file.
+    disk.open(LOCK).and_then(|_| disk.lock(LOCK, LockMode::Shared)).ok().flatten()
+}
+
 /// Puts aside what [`obstacles`](super::inspect::obstacles) has found. The guard shows that the store's lock is held.
 pub fn clear(disk: &dyn Disk, obstacles: &[(String, String)], _lock: &LockGuard) -> Result<()> {
     for (name, _) in obstacles.iter().filter(|(name, _)| name != LOCK && name != QUARANTINE) {

@@ -262,11 +262,19 @@ fn write(given: &Given, fixture: &Fixture) {
     }
 }
 
+/// What a repair tells, but for its last line, the sums.
+fn actions(stdout: &[u8]) -> Vec<String> {
+    let mut lines: Vec<String> = String::from_utf8_lossy(stdout).lines().map(str::to_owned).collect();
+    lines.pop();
+    lines
+}
+
 fn repair(given: &Given, case: &Case, fixture: &Fixture) {
     let before = fixture.store_files();
-    let planned = fixture.check(&["repair", "--dry-run"]);
+    let planned = fixture.check(&["repair", "--dry-run", "--json"]);
     assert!(fixture.store_files() == before, "a dry run wrote something");
-    let repaired = fixture.check(&["repair"]);
+    let repaired = fixture.check(&["repair", "--json"]);
+    assert_eq!(actions(&planned.stdout), actions(&repaired.stdout), "the dry run told something else");
     if repaired.code > 1 {
         // Only a version that nobody knows keeps a repair from being made, and a folder that nothing calls a store.
         assert!(matches!(repaired.code, 3 | 8) && case.sort == Sort::Format, "{}", repaired.stderr);

@@ -12,7 +12,7 @@ use crate::ops::capture::{CaptureOptions, capture_afresh, lock_workspace, open_r
 use crate::ops::ingest;
 use crate::ops::verify::Key;
 use crate::progress::Progress;
-use crate::store::{Store, Wanted};
+use crate::store::Store;
 use crate::time::Timestamp;
 use crate::workspace::config;
 
@@ -21,8 +21,6 @@ use crate::workspace::config;
 pub(super) struct Search<'a> {
     /// What is looked for.
     pub(super) lost: &'a BTreeSet<Key>,
-    /// Stores what is found.
-    pub(super) stores: bool,
     /// The store's own folder, which is never captured.
     pub(super) store_root: Option<&'a Path>,
     pub(super) now: Timestamp,
@@ -32,22 +30,22 @@ pub(super) struct Search<'a> {
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Searched {
-    /// What was found, and stored where that was wanted.
+    /// What was found, and is stored now.
     pub(super) met: BTreeSet<Key>,
     /// Folders that could not be searched, and why.
     pub(super) skipped: Vec<String>,
 }
 
-/// Looks for lost objects in all workspaces. `store` does not show them, so that they are taken for new.
+/// Looks for lost objects in all workspaces, and stores those it finds. `store` does not show them, so that they are taken for new.
 pub(super) fn search(store: &Store, search: &Search<'_>) -> Result<Searched> {
     let mut searched = Searched::default();
     let state = store.state();
-    let mut batch = store.batch_of(Wanted { objects: search.lost.clone(), only_notes: !search.stores });
+    let mut batch = store.batch_of(search.lost.clone());
     for workspace in state.workspaces.values() {
         if searched.met.len() == search.lost.len() {
             break;
         }
-        let _lock = if search.stores { Some(lock_workspace(store, workspace.id)?) } else { None };
+        let _lock = lock_workspace(store, workspace.id)?;
         let captured = open_root(workspace).and_then(|root| {
             let config = config::load(&root)?;
             let Search { store_root, now, progress, .. } = *search;
@@ -63,8 +61,6 @@ pub(super) fn search(store: &Store, search: &Search<'_>) -> Result<Searched> {
         searched.met = batch.met().collect();
     }
     searched.met = batch.met().collect();
-    if search.stores {
-        batch.store_objects()?;
-    }
+    batch.store_objects()?;
     Ok(searched)
 }

@@ -8,7 +8,7 @@
 //!
 //! Invariants:
 //! - Nothing is deleted but caches: what cannot be used goes to `quarantine/`, under a name of its own.
-//! - A dry run makes the same plan from the same code, and writes nothing.
+//! - A dry run is the same run on an [`Overlay`], so what it tells is what a real one does; it changes nothing.
 //! - Killed at any moment and run again, it finishes. A store that is whole is left alone.
 
 mod facts;
@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::verify::{self, Affected, FindingKind, Key, Level, VerifyOptions};
+use crate::disk::overlay::Overlay;
 use crate::disk::{Disk, LockGuard};
 use crate::error::Result;
 use crate::format::facts::Fact;
@@ -27,16 +28,16 @@ use crate::format::pack::ObjectKind;
 use crate::id::{SnapshotId, WorkspaceId, to_hex};
 use crate::progress::Progress;
 use crate::store::heal::find_flips;
-use crate::store::inspect::{Depth, Inspection, check_objects, inspect, inspect_healed, obstacles};
-use crate::store::repair::{PackPlan, clear, complete_caches, lock, perform, plan, turn_back};
+use crate::store::inspect::{Depth, Inspection, check_objects, inspect, obstacles};
+use crate::store::repair::{PackPlan, clear, complete_caches, keep_still, lock, perform, plan, turn_back};
 use crate::store::{State, Store};
 use crate::time::Timestamp;
 
 /// How to repair.
 #[derive(Clone, Copy)]
 pub struct RepairOptions<'a> {
-    /// Only plans.
-    pub dry_run: bool,
+    /// Changes nothing: what would be written goes into files without a name in this folder.
+    pub dry_run: Option<&'a Path>,
     /// The store's own folder, which is never captured.
     pub store_root: Option<&'a Path>,
     /// Now.
@@ -134,61 +135,60 @@ pub enum Action {
 
 /// Repairs the store on `disk`.
 pub fn repair(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<RepairOutcome> {
-    let mut outcome = RepairOutcome { is_done: !options.dry_run, ..RepairOutcome::default() };
+    let Some(scratch) = options.dry_run else { return put_right(disk, options) };
+    let _guard = keep_still(&**disk);
+    let overlay: Arc<dyn Disk> = Arc::new(Overlay::new(Arc::clone(disk), scratch));
+    put_right(&overlay, options)
+}
+
+fn put_right(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<RepairOutcome> {
+    let mut outcome = RepairOutcome { is_done: options.dry_run.is_none(), ..RepairOutcome::default() };
     let obstacles = obstacles(&**disk)?;
-    let guard = if options.dry_run { None } else { Some(lock(&**disk)?) };
-    if let Some(guard) = &guard {
-        clear(&**disk, &obstacles, guard)?;
-    }
+    let guard = lock(&**disk)?;
+    clear(&**disk, &obstacles, &guard)?;
     let aside = obstacles.into_iter().map(|(file, detail)| Action::Quarantine { file, detail });
     outcome.actions.extend(aside);
     let mut inspection = mend(disk, guard, options, &mut outcome)?;
     let mut lost = lost_objects(&inspection, options)?;
-    let mut met = BTreeSet::new();
     let mut searched = BTreeSet::new();
     // A folder that is there again shows what else is missing below it.
     while lost.objects.iter().any(|key| searched.insert(*key)) {
         searched.extend(lost.objects.iter().copied());
         inspection.store.hide(&lost.objects);
-        met = bring_back(&inspection, &lost.objects, options, &mut outcome)?;
-        if options.dry_run || met.is_empty() {
+        if !bring_back(&inspection, &lost.objects, options, &mut outcome)? {
             break;
         }
         inspection = inspect(disk, Depth::Hashes, None)?;
         lost = lost_objects(&inspection, options)?;
     }
-    if !options.dry_run && (lost.has_others || !searched.is_empty()) {
+    if lost.has_others || !searched.is_empty() {
         drop_stat_caches(&**disk)?;
         inspection = give_up(disk, options, &mut outcome)?;
         lost = lost_objects(&inspection, options)?;
     }
     let state = inspection.store.state();
-    let marks = marks(&state, &lost.incomplete(&met, options.dry_run));
+    let marks = marks(&state, &lost.needed);
     outcome.actions.extend(marks.iter().map(|(snapshot, incomplete)| mark(&state, *snapshot, *incomplete)));
-    if !options.dry_run {
+    if outcome.is_done {
         finish(disk, &marks, &lost, options, &mut outcome)?;
     }
     Ok(outcome)
 }
 
-/// Plans and, unless it is a dry run, performs what there is to do about packs, facts and caches.
+/// Plans and performs what there is to do about packs, facts and caches.
 fn mend(
     disk: &Arc<dyn Disk>,
-    guard: Option<LockGuard>,
+    guard: LockGuard,
     options: &RepairOptions<'_>,
     outcome: &mut RepairOutcome,
 ) -> Result<Inspection> {
-    let mut inspection = inspect(disk, Depth::Hashes, guard.as_ref())?;
+    let mut inspection = inspect(disk, Depth::Hashes, Some(&guard))?;
     let flips = find_flips(&inspection)?;
     if !flips.is_empty() {
         let turned = flips.iter().map(|(number, flips)| (format!("packs/{number:06}.pack"), flips.len() as u64));
         outcome.actions.extend(turned.map(|(file, bits)| Action::TurnBack { file, bits }));
-        if let Some(guard) = &guard {
-            turn_back(&**disk, &flips, guard)?;
-            inspection = inspect(disk, Depth::Hashes, Some(guard))?;
-        } else {
-            inspection = inspect_healed(disk, Depth::Hashes, None, &flips)?;
-        }
+        turn_back(&**disk, &flips, &guard)?;
+        inspection = inspect(disk, Depth::Hashes, Some(&guard))?;
     }
     let checked = check_objects(&inspection, &|_, _| true, options.progress)?;
     let recovered = facts::recover(&inspection, &checked, options.now)?;
@@ -202,10 +202,6 @@ fn mend(
     };
     let wrong = inspection.wrong_commits.iter().filter(|(file, end, _)| !is_overruled(file, end));
     outcome.left.extend(wrong.map(|(file, end, detail)| format!("the commit that ends at {end} in {file}: {detail}")));
-    let Some(guard) = guard else {
-        inspection.believe(&recovered.facts);
-        return Ok(inspection);
-    };
     if is_whole {
         return Ok(inspection);
     }
@@ -253,8 +249,8 @@ struct Lost {
     objects: BTreeSet<Key>,
     /// Whether there is more that cannot be had, and that nobody needs.
     has_others: bool,
-    /// Each with the object that is the reason, and the snapshots that need it.
-    needed: Vec<(Key, Key, Vec<SnapshotId>)>,
+    /// The snapshots that need them.
+    needed: BTreeSet<SnapshotId>,
     findings: u64,
     marked: u64,
 }
@@ -262,7 +258,8 @@ struct Lost {
 fn lost_objects(inspection: &Inspection, options: &RepairOptions<'_>) -> Result<Lost> {
     let verify_options = VerifyOptions { level: Level::Full, progress: options.progress };
     let found = verify::examine(inspection, &verify_options)?;
-    let mut lost = Lost { objects: BTreeSet::new(), has_others: false, needed: Vec::new(), findings: 0, marked: 0 };
+    let mut lost =
+        Lost { objects: BTreeSet::new(), has_others: false, needed: BTreeSet::new(), findings: 0, marked: 0 };
     lost.findings = found.findings.len() as u64;
     lost.marked = found.findings.iter().filter(|finding| finding.is_marked).count() as u64;
     for finding in found.findings.iter().filter(|finding| finding.kind == FindingKind::Object) {
@@ -272,19 +269,9 @@ fn lost_objects(inspection: &Inspection, options: &RepairOptions<'_>) -> Result<
             continue;
         }
         lost.objects.extend([key, cause]);
-        let snapshots = finding.affects.iter().flat_map(|affected| snapshots(affected, &found.state)).collect();
-        lost.needed.push((key, cause, snapshots));
+        lost.needed.extend(finding.affects.iter().flat_map(|affected| snapshots(affected, &found.state)));
     }
     Ok(lost)
-}
-
-impl Lost {
-    /// Snapshots that still lack something when `met` is there again. In a dry run nothing is there yet.
-    fn incomplete(&self, met: &BTreeSet<Key>, is_dry_run: bool) -> BTreeSet<SnapshotId> {
-        let is_back = |key: &Key, cause: &Key| is_dry_run && (met.contains(key) || met.contains(cause));
-        let still = self.needed.iter().filter(|(key, cause, _)| !is_back(key, cause));
-        still.flat_map(|(_, _, snapshots)| snapshots.iter().copied()).collect()
-    }
 }
 
 fn snapshots(affected: &Affected, state: &State) -> Vec<SnapshotId> {
@@ -295,15 +282,15 @@ fn snapshots(affected: &Affected, state: &State) -> Vec<SnapshotId> {
     steps.chain(affected.snapshot).collect()
 }
 
-/// Looks for lost objects in live folders, and stores what is found unless it is a dry run.
+/// Looks for lost objects in live folders, and stores what is found. Whether anything was.
 fn bring_back(
     inspection: &Inspection,
     lost: &BTreeSet<Key>,
     options: &RepairOptions<'_>,
     outcome: &mut RepairOutcome,
-) -> Result<BTreeSet<Key>> {
-    let RepairOptions { dry_run, store_root, now, progress } = *options;
-    let search = live::Search { lost, stores: !dry_run, store_root, now, progress };
+) -> Result<bool> {
+    let RepairOptions { store_root, now, progress, .. } = *options;
+    let search = live::Search { lost, store_root, now, progress };
     let searched = live::search(&inspection.store, &search)?;
     outcome.left.extend(searched.skipped.into_iter().map(|why| format!("a folder was not searched: {why}")));
     if !searched.met.is_empty() {
@@ -315,7 +302,7 @@ fn bring_back(
             searched.met.iter().for_each(|(kind, _)| *objects.entry(*kind).or_default() += 1);
         }
     }
-    Ok(searched.met)
+    Ok(!searched.met.is_empty())
 }
 
 /// Takes out of the packs what rests on something that is lost for good: as long as it is there, a writer that meets the same

@@ -28,7 +28,6 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use super::Store;
-use super::heal::Flips;
 use super::pack::{Pack, highest_number, pack_name, pack_number};
 use super::recover::{RecoveredCommit, Stretch};
 use super::state::State;
@@ -120,22 +119,12 @@ pub enum Depth {
 ///
 /// Whoever holds the store's lock shows it.
 pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> Result<Inspection> {
-    inspect_healed(disk, depth, lock, &Flips::new())
-}
-
-/// The same, as if some bits had been turned back already.
-pub fn inspect_healed(
-    disk: &Arc<dyn Disk>,
-    depth: Depth,
-    lock: Option<&LockGuard>,
-    flips: &Flips,
-) -> Result<Inspection> {
     let identity::Identity { id, trouble } = identity::identify(&**disk)?;
     let journal = caches::read_journal(&**disk, id)?;
     let names = pack_files(&**disk)?;
     let numbers: Vec<u32> = names.iter().filter_map(|name| pack_number(name)).collect();
     let last_number = numbers.last().copied().unwrap_or(0).max(journal.place.pack);
-    let known = Known { last_number, place: journal.place, depth, is_locked: lock.is_some(), flips };
+    let known = Known { last_number, place: journal.place, depth, is_locked: lock.is_some() };
     let (mut reads, unusable) = packs::read_packs(&**disk, id, &numbers, &known)?;
     let mut notes = Vec::new();
     let mut stale_caches = Vec::new();
@@ -234,15 +223,6 @@ impl Inspection {
         let pack = self.packs.iter().find(|pack| pack.file == file);
         let commit = pack.and_then(|pack| pack.commits.iter().find(|commit| commit.sequence == sequence));
         commit.map(|commit| commit.facts.clone()).unwrap_or_default()
-    }
-
-    /// Takes more facts for true, as a repair will make them.
-    pub fn believe(&mut self, more: &BTreeMap<u64, Vec<Fact>>) {
-        let state = Arc::new(self.state_with(more));
-        for store in [&self.store, &self.as_read] {
-            let (state, steps) = (Arc::clone(&state), std::sync::OnceLock::new());
-            store.set_view(View { state, steps, ..View::clone(&store.view()) });
-        }
     }
 
     /// The state of the store with more facts.

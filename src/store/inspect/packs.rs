@@ -11,7 +11,6 @@ use crate::error::{ErrorKind, Result};
 use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
 use crate::id::{Digest, StoreId};
 use crate::limits::PACK_LENGTH_MAX_BYTES;
-use crate::store::heal::Flips;
 use crate::store::index::PackIndex;
 use crate::store::pack::{Pack, index_name, pack_name};
 use crate::store::recover::{Recovered, RecoveredCommit};
@@ -30,12 +29,11 @@ pub(super) struct Read {
 }
 
 /// What is known before packs are read.
-pub(super) struct Known<'a> {
+pub(super) struct Known {
     pub(super) last_number: u32,
     pub(super) place: JournalPlace,
     pub(super) depth: Depth,
     pub(super) is_locked: bool,
-    pub(super) flips: &'a Flips,
 }
 
 /// Files that are no packs of this store, and why.
@@ -46,7 +44,7 @@ pub(super) fn read_packs(
     disk: &dyn Disk,
     id: StoreId,
     numbers: &[u32],
-    known: &Known<'_>,
+    known: &Known,
 ) -> Result<(Vec<Read>, Unusable)> {
     let read: Vec<(u32, Result<Read>)> =
         numbers.par_iter().map(|number| (*number, read_pack(disk, id, *number, known))).collect();
@@ -64,7 +62,7 @@ pub(super) fn read_packs(
 
 /// Reads one pack. Where it seems damaged and may still grow, it is read once more while nobody writes: a writer that cut
 /// a torn tail meanwhile leaves a reader with half of one and half of the other.
-fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) -> Result<Read> {
+fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
     let read = read_pack_once(disk, id, number, known)?;
     if number < known.last_number || known.is_locked || read.facts.damaged.is_empty() {
         return Ok(read);
@@ -74,11 +72,8 @@ fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) -> Re
     read_pack_once(disk, id, number, known)
 }
 
-fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known<'_>) -> Result<Read> {
-    let mut pack = match known.flips.get(&number) {
-        Some(flips) => Pack::open_healed(disk, id, number, flips)?,
-        None => Pack::open(disk, id, number)?,
-    };
+fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
+    let mut pack = Pack::open(disk, id, number)?;
     let first = PACK_HEADER_LENGTH_BYTES as u64;
     let length_before_bytes = pack.file.length()?;
     // Also one that covers more than there is: it knows what was cut off. Before the length, as when a pack is opened.

@@ -17,6 +17,8 @@ pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
     let (disk, root) = context.disk()?;
     let root = resolved(&root);
     let progress = progress::reporter(&context.out);
+    let scratch = std::env::temp_dir();
+    let dry_run = dry_run.then_some(&*scratch);
     let options = RepairOptions { dry_run, store_root: Some(&root), now: context.now, progress: &*progress };
     let outcome = repair(&disk, &options)?;
     drop(progress);

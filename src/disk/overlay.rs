@@ -1,0 +1,309 @@
+//! A store as it would become: reads go to the disk below, writes go elsewhere and are read from there.
+//!
+//! A dry run is the real run on this disk, so what it says is what the real run does. What is written goes into files
+//! that have a name only for the moment in which they are made, in a folder for temporary files: a process that dies leaves
+//! nothing, and memory does not grow with what is written.
+//!
+//! Invariants: nothing below is ever changed. Nobody else sees what is written, so locks are granted without asking.
+//! That the files below stay as they are meanwhile is for whoever makes an overlay to see to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::{Bytes, Disk, FileClock, LockGuard, LockMode, StoredFile, folder_of, read_all};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::to_hex;
+
+/// A disk over another one.
+#[derive(Debug)]
+pub struct Overlay {
+    below: Arc<dyn Disk>,
+    scratch: PathBuf,
+    names: Mutex<BTreeMap<String, Held>>,
+}
+
+/// What a name stands for, where that is not what it stands for below.
+#[derive(Clone, Debug)]
+enum Held {
+    /// A file from below that was renamed, or what stood in the place of one.
+    Below(Arc<dyn StoredFile>),
+    Written(Arc<Scratch>),
+    Removed,
+}
+
+/// A file without a name.
+#[derive(Debug)]
+struct Scratch {
+    file: File,
+    /// Its name in the store.
+    path: PathBuf,
+}
+
+/// Bytes copied at once.
+const PIECE_BYTES: usize = 1 << 20;
+
+impl Overlay {
+    /// An overlay that keeps what is written in the folder `scratch`.
+    pub fn new(below: Arc<dyn Disk>, scratch: &Path) -> Self {
+        Self { below, scratch: scratch.to_owned(), names: Mutex::default() }
+    }
+
+    fn names(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn missing(&self, operation: &str, name: &str) -> Error {
+        Error::io(operation, Path::new(&self.display(name)), std::io::Error::from(std::io::ErrorKind::NotFound))
+    }
+
+    /// Makes an empty file.
+    fn scratch(&self, name: &str) -> Result<Arc<Scratch>> {
+        let path = self.scratch.join(format!("retro-{}", to_hex(&self.below.random())));
+        let fail = |e| Error::io("create temporary file", &path, e);
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(fail)?;
+        rustix::fs::unlink(&path).map_err(fail)?;
+        Ok(Arc::new(Scratch { file: file.into(), path: PathBuf::from(self.display(name)) }))
+    }
+
+    fn held_of(&self, name: &str) -> Option<Held> {
+        Self::held(&self.names(), name)
+    }
+
+    /// What is held of a name; `None` where it is as below.
+    fn held(names: &BTreeMap<String, Held>, name: &str) -> Option<Held> {
+        if let Some(held) = names.get(name) {
+            return Some(held.clone());
+        }
+        // What is in a folder that is gone is gone as well.
+        let mut folder = folder_of(name);
+        while !folder.is_empty() {
+            if names.contains_key(folder) {
+                return Some(Held::Removed);
+            }
+            folder = folder_of(folder);
+        }
+        None
+    }
+
+    /// The file to write to, with what the name stands for already.
+    fn written(&self, name: &str, operation: &str, is_created: bool) -> Result<Arc<Scratch>> {
+        let mut names = self.names();
+        let from = match Self::held(&names, name) {
+            Some(Held::Written(file)) => return Ok(file),
+            Some(Held::Below(file)) => Some(file),
+            Some(Held::Removed) => None,
+            None => match self.below.open(name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                file => Some(file?),
+            },
+        };
+        if from.is_none() && !is_created {
+            return Err(self.missing(operation, name));
+        }
+        let file = self.scratch(name)?;
+        if let Some(from) = from {
+            file.copy(&*from)?;
+        }
+        names.insert(name.to_owned(), Held::Written(Arc::clone(&file)));
+        Ok(file)
+    }
+}
+
+impl Disk for Overlay {
+    fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
+        match self.held_of(name) {
+            Some(Held::Below(file)) => Ok(file),
+            Some(Held::Written(file)) => Ok(file),
+            Some(Held::Removed) => Err(self.missing("open", name)),
+            None => self.below.open(name),
+        }
+    }
+
+    fn map(&self, name: &str) -> Result<Bytes> {
+        match self.held_of(name) {
+            None => self.below.map(name),
+            Some(_) => read_all(self, name).map(Bytes::owned),
+        }
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>> {
+        let names = self.names();
+        let is_as_below = folder.is_empty() || Self::held(&names, folder).is_none();
+        let below = if is_as_below { self.below.list(folder)? } else { Vec::new() };
+        let mut found: BTreeSet<String> = below.into_iter().collect();
+        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        for (name, held) in names.range(start.clone()..).take_while(|(name, _)| name.starts_with(&start)) {
+            let rest = &name[start.len()..];
+            match (rest.split_once('/'), held) {
+                (None, Held::Removed) => drop(found.remove(rest)),
+                (Some(_), Held::Removed) => {}
+                (Some((first, _)), _) => drop(found.insert(first.to_owned())),
+                (None, _) => drop(found.insert(rest.to_owned())),
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// Folders need not be made for what is written. What stands in the place of one is in the way here too.
+    fn create_folder(&self, folder: &str) -> Result<()> {
+        match self.held_of(folder) {
+            None => self.below.list(folder).map(drop),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<()> {
+        let file = self.written(name, "write", true)?;
+        file.file.write_all_at(bytes, offset).map_err(|e| Error::io("write a temporary copy of", &file.path, e))
+    }
+
+    fn truncate(&self, name: &str, length_bytes: u64) -> Result<()> {
+        let file = self.written(name, "cut", false)?;
+        file.file.set_len(length_bytes).map_err(|e| Error::io("cut a temporary copy of", &file.path, e))
+    }
+
+    fn sync(&self, name: &str) -> Result<()> {
+        self.open(name).map(drop)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let mut names = self.names();
+        let held = match Self::held(&names, from) {
+            Some(Held::Removed) => return Err(self.missing("rename", from)),
+            Some(held) => held,
+            None => match self.below.open(from) {
+                // No file: nobody opens it under its new name either, but it has one.
+                Err(error) if error.kind() == ErrorKind::Corrupt => Held::Written(self.scratch(to)?),
+                file => Held::Below(file?),
+            },
+        };
+        names.insert(from.to_owned(), Held::Removed);
+        names.insert(to.to_owned(), held);
+        Ok(())
+    }
+
+    fn sync_folder(&self, _folder: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        self.names().insert(name.to_owned(), Held::Removed);
+        Ok(())
+    }
+
+    fn lock(&self, _name: &str, _mode: LockMode) -> Result<Option<LockGuard>> {
+        Ok(Some(LockGuard(Box::new(()))))
+    }
+
+    fn file_clock(&self) -> Result<FileClock> {
+        let touched = self.scratch("lock")?;
+        let found = touched.file.metadata().map_err(|e| Error::io("read the file clock in", &self.scratch, e))?;
+        Ok(FileClock { device: found.dev(), time_ns: found.mtime() * 1_000_000_000 + found.mtime_nsec() })
+    }
+
+    fn random(&self) -> [u8; 16] {
+        self.below.random()
+    }
+
+    fn display(&self, name: &str) -> String {
+        self.below.display(name)
+    }
+}
+
+impl Scratch {
+    fn copy(&self, from: &dyn StoredFile) -> Result<()> {
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut at = 0;
+        loop {
+            let read = from.read_at(at, &mut piece)?;
+            if read == 0 {
+                return Ok(());
+            }
+            let written = self.file.write_all_at(&piece[..read], at);
+            written.map_err(|e| Error::io("write a temporary copy of", &self.path, e))?;
+            at += read as u64;
+        }
+    }
+}
+
+impl StoredFile for Scratch {
+    fn length(&self) -> Result<u64> {
+        self.file.metadata().map(|found| found.len()).map_err(|e| Error::io("look at", &self.path, e))
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        super::read_full(&self.file, offset, buffer).map_err(|e| Error::io("read", &self.path, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::MemoryDisk;
+    use super::*;
+
+    fn over(files: &[(&str, &[u8])]) -> (MemoryDisk, tempfile::TempDir, Overlay) {
+        let below = MemoryDisk::new(1);
+        for (name, bytes) in files {
+            below.create_folder(folder_of(name)).unwrap();
+            below.write(name, 0, bytes).unwrap();
+        }
+        let scratch = tempfile::tempdir().unwrap();
+        let overlay = Overlay::new(Arc::new(below.clone()), scratch.path());
+        (below, scratch, overlay)
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_changes_nothing_below() {
+        let (below, scratch, overlay) = over(&[("packs/1", b"one"), ("packs/2", b"two")]);
+        overlay.write("packs/1", 3, b" and more").unwrap();
+        overlay.truncate("packs/2", 1).unwrap();
+        overlay.write("packs/3", 0, b"three").unwrap();
+        assert_eq!(read_all(&overlay, "packs/1").unwrap(), b"one and more");
+        assert_eq!(&*overlay.map("packs/2").unwrap(), b"t");
+        assert_eq!(overlay.list("packs").unwrap(), ["1", "2", "3"]);
+        assert_eq!(read_all(&below, "packs/1").unwrap(), b"one");
+        assert_eq!(read_all(&below, "packs/2").unwrap(), b"two");
+        assert_eq!(below.list("packs").unwrap(), ["1", "2"]);
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn names_follow_renames_and_removals() {
+        let (below, _scratch, overlay) = over(&[("packs/1", b"one"), ("packs/2", b"two")]);
+        overlay.rename("packs/1", "quarantine/1").unwrap();
+        overlay.remove("packs/2").unwrap();
+        overlay.remove("packs/none").unwrap();
+        for gone in ["packs/1", "packs/2"] {
+            assert_eq!(overlay.open(gone).unwrap_err().kind(), ErrorKind::NotFound);
+            assert_eq!(overlay.truncate(gone, 0).unwrap_err().kind(), ErrorKind::NotFound);
+            assert_eq!(overlay.rename(gone, "packs/3").unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        assert!(overlay.list("packs").unwrap().is_empty());
+        assert_eq!(overlay.list("").unwrap(), ["packs", "quarantine"]);
+        overlay.write("quarantine/1", 0, b"O").unwrap();
+        assert_eq!(read_all(&overlay, "quarantine/1").unwrap(), b"One");
+        overlay.write("packs/2", 0, b"new").unwrap();
+        assert_eq!(read_all(&overlay, "packs/2").unwrap(), b"new");
+        assert_eq!(below.list("packs").unwrap(), ["1", "2"]);
+        assert!(below.list("quarantine").unwrap().is_empty());
+    }
+
+    /// A folder whose name was taken by something else takes what was in it along.
+    #[test]
+    fn what_was_below_a_removed_name_is_gone() {
+        let (_below, _scratch, overlay) = over(&[("workspaces/a/stat", b"s")]);
+        overlay.rename("workspaces/a/stat", "quarantine/stat").unwrap();
+        overlay.names().insert("workspaces/a".to_owned(), Held::Removed);
+        assert!(overlay.open("workspaces/a/lock").is_err());
+        overlay.create_folder("workspaces/a").unwrap();
+        overlay.write("workspaces/a/lock", 0, b"").unwrap();
+        assert_eq!(overlay.list("workspaces").unwrap(), ["a"]);
+        assert_eq!(overlay.list("workspaces/a").unwrap(), ["lock"]);
+    }
+}
