@@ -94,9 +94,15 @@ pub const PACK_SEAL_ABOVE_BYTES: u64 = 64 << 20;
 /// No pack is longer than this, in bytes: the index keeps offsets in 32 bits.
 pub const PACK_LENGTH_MAX_BYTES: u64 = 1 << 31;
 
-/// Damaged objects listed for one folder with all that is below it; a few small trees can hold each other more often than
-/// anybody could list.
-pub const AFFECTED_PATHS_MAX: usize = 1 << 16;
+/// What all paths and steps together may take that damage is said to hurt, in bytes, about: some 200,000 paths. A few kB of
+/// trees describe millions; what is beyond is told of whole snapshots.
+pub const AFFECTED_LENGTH_MAX_BYTES: u64 = 128 << 20;
+
+/// How often a place is looked at that damage hurts: some seconds. What is beyond is told of whole snapshots.
+pub const AFFECTED_LOOKS_MAX: u64 = 1 << 24;
+
+/// An index is at most so many times as long as its pack: an object takes some 24 bytes in one, and more in the other.
+pub const INDEX_LENGTH_FACTOR: u64 = 4;
 
 /// Bytes of the journal that are read. It is a cache: what lies beyond is read from the packs.
 pub const JOURNAL_LENGTH_MAX_BYTES: u64 = 256 << 20;

@@ -98,6 +98,48 @@ pub fn decode(bytes: &[u8], store: StoreId) -> Result<Journal<'_>, Malformed> {
     Ok(journal)
 }
 
+/// Intact groups at and behind `start`, where [`decode`] has ended: for whoever puts a store right. Whatever the bytes, no
+/// more than all of them are gone through twice.
+pub fn salvage(bytes: &[u8], start: usize) -> Vec<JournalGroup<'_>> {
+    let mut found = Vec::new();
+    let mut at = start;
+    let mut waste = bytes.len();
+    while let Some(next) = bytes.get(at..).and_then(|rest| find(rest, &JOURNAL_GROUP_MAGIC)) {
+        at += next;
+        // What claims to be a group is read to its checksum, right or wrong.
+        let claimed = claimed_length(&bytes[at..]);
+        if claimed > waste {
+            break;
+        }
+        match decode_group(&bytes[at..]) {
+            Some((group, length)) => {
+                found.push(group);
+                at += length;
+            }
+            None => {
+                waste -= claimed;
+                at += JOURNAL_GROUP_MAGIC.len();
+            }
+        }
+    }
+    found
+}
+
+/// How many bytes what begins like a group says that it has, as far as they are there.
+fn claimed_length(bytes: &[u8]) -> usize {
+    let mut reader = Reader::new(&bytes[JOURNAL_GROUP_MAGIC.len()..]);
+    let has_numbers = (0..3).all(|_| reader.uint().is_ok());
+    if has_numbers && reader.bytes(FACTS_LENGTH_MAX_BYTES).is_ok() {
+        bytes.len() - reader.rest().len()
+    } else {
+        JOURNAL_GROUP_MAGIC.len()
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
 fn decode_group(bytes: &[u8]) -> Option<(JournalGroup<'_>, usize)> {
     let mut reader = Reader::new(bytes);
     if reader.array().ok()? != JOURNAL_GROUP_MAGIC {

@@ -15,7 +15,7 @@ use crate::format::pack::{
     HEADER_LENGTH_MAX_BYTES, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record,
 };
 use crate::id::StoreId;
-use crate::limits::{PACK_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
+use crate::limits::{INDEX_LENGTH_FACTOR, PACK_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
 
 /// A pack that is part of the store.
 #[derive(Clone, Debug)]
@@ -98,8 +98,8 @@ impl Pack {
         // The index first: of a pack that grows meanwhile it then covers less than there is, and never seems to know of more.
         let index = disk.map(&index_name(number)).ok();
         let length = file.length()?;
-        // An index that cannot be read is as good as none. One of a pack is not four times as long.
-        let index = index.filter(|bytes| (bytes.len() as u64) / 4 <= length);
+        // An index that cannot be read is as good as none.
+        let index = index.filter(|bytes| (bytes.len() as u64) / INDEX_LENGTH_FACTOR <= length);
         let index = index.and_then(|bytes| PackIndex::open(bytes, store, header.nonce));
         // An index that covers more than there is was right once: the pack was cut, and all that is left was committed.
         let settled_end = index.as_ref().map_or(PACK_HEADER_LENGTH_BYTES as u64, |index| index.end().min(length));

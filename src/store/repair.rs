@@ -61,6 +61,9 @@ pub struct Rewrite {
     pub damaged_bytes: u64,
     /// Commits whose facts are taken out, because another of the same sequence counts.
     pub overruled: u64,
+    /// It is longer than a pack may be. What it holds goes into a pack of another number, and it is put aside as it is:
+    /// what lies beyond is never read, however much that is.
+    pub is_too_long: bool,
     parts: Vec<PackPart>,
 }
 
@@ -95,7 +98,7 @@ pub fn plan(
         let bad: BTreeSet<(u64, ObjectKind, [u8; 16])> = bad.map(|bad| (bad.offset, bad.kind, bad.prefix)).collect();
         let is_sound = !pack.is_headless && pack.damaged.is_empty() && pack.tail.is_none();
         let is_whole = is_sound && bad.is_empty() && pack.overruled.is_empty();
-        if !is_whole || pack.length_bytes > PACK_LENGTH_MAX_BYTES {
+        if !is_whole || is_too_long(pack) {
             plan.rewrites.push(plan_rewrite(inspection, pack, &bad, &plan.objects)?);
         }
     }
@@ -135,18 +138,30 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
         write_format(disk, store.id())?;
     }
     settle(inspection, plan)?;
+    let mut given_out = 0;
     if !plan.facts.is_empty() || !plan.objects.is_empty() {
-        write_saved(inspection, store.view().expect_next_number(disk)?, plan)?;
+        write_saved(inspection, new_number(store, &mut given_out)?, plan)?;
     }
     let mut aside = Vec::new();
     if !plan.rewrites.is_empty() || plan.caches.iter().any(|(file, _)| file == JOURNAL) {
         // It names places in packs that are about to be others.
-        disk.remove(JOURNAL)?;
+        if inspection.journal_has_rest {
+            aside.push(put_aside(disk, JOURNAL)?);
+        } else {
+            disk.remove(JOURNAL)?;
+        }
         disk.sync_folder("")?;
     }
     for rewrite in &plan.rewrites {
-        aside.push(put_copy_aside(disk, &pack_name(rewrite.number))?);
-        rewrite_pack(store, rewrite)?;
+        let name = pack_name(rewrite.number);
+        if rewrite.is_too_long {
+            rewrite_pack(store, rewrite, new_number(store, &mut given_out)?)?;
+            aside.push(put_aside(disk, &name)?);
+            disk.remove(&index_name(rewrite.number))?;
+        } else {
+            aside.push(put_copy_aside(disk, &name)?);
+            rewrite_pack(store, rewrite, rewrite.number)?;
+        }
     }
     for (file, _) in &plan.strays {
         aside.push(put_aside(disk, file)?);
@@ -284,7 +299,18 @@ fn plan_rewrite(
     let mut parts: Vec<PackPart> = parts.into_values().collect();
     parts.push(PackPart::Objects(saved));
     let overruled = pack.overruled.len() as u64;
-    Ok(Rewrite { number: pack.number, kept, lost, damaged_bytes, overruled, parts })
+    Ok(Rewrite { number: pack.number, kept, lost, damaged_bytes, overruled, is_too_long: is_too_long(pack), parts })
+}
+
+/// The next number for a new pack, after so many that were given out since the store was inspected.
+fn new_number(store: &Store, given_out: &mut u32) -> Result<u32> {
+    let number = store.view().expect_number(store.disk(), *given_out)?;
+    *given_out += 1;
+    Ok(number)
+}
+
+fn is_too_long(pack: &InspectedPack) -> bool {
+    pack.length_bytes > PACK_LENGTH_MAX_BYTES
 }
 
 fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
@@ -308,8 +334,8 @@ fn write_saved(inspection: &Inspection, number: u32, plan: &PackPlan) -> Result<
     pack.publish(number)
 }
 
-/// Writes a pack anew beside the old one, and puts it in its place.
-fn rewrite_pack(store: &Store, rewrite: &Rewrite) -> Result<()> {
+/// Writes a pack anew beside the old one, as the pack with this number: in its place, where that is its own.
+fn rewrite_pack(store: &Store, rewrite: &Rewrite, number: u32) -> Result<()> {
     let disk = store.disk();
     let old = disk.open(&pack_name(rewrite.number))?;
     let mut pack = Growing::create(disk, store.id())?;
@@ -325,8 +351,8 @@ fn rewrite_pack(store: &Store, rewrite: &Rewrite) -> Result<()> {
             PackPart::Objects(objects) => pack.add_objects(store, objects)?,
         }
     }
-    disk.remove(&index_name(rewrite.number))?;
-    pack.publish(rewrite.number)
+    disk.remove(&index_name(number))?;
+    pack.publish(number)
 }
 
 /// A pack that is being written under `tmp/`.

@@ -174,8 +174,14 @@ impl View {
 
     /// The number for the next new pack; `Limit` where none is left.
     pub(super) fn expect_next_number(&self, disk: &dyn Disk) -> Result<u32> {
+        self.expect_number(disk, 0)
+    }
+
+    /// The number for a new pack after `others`.
+    pub(super) fn expect_number(&self, disk: &dyn Disk, others: u32) -> Result<u32> {
         let none_left = || Error::new(ErrorKind::Limit, "add pack to", disk.display(""), "no number is left for it");
-        Some(self.next_number).filter(|number| *number <= PACK_NUMBER_MAX).ok_or_else(none_left)
+        let number = self.next_number.checked_add(others);
+        number.filter(|number| *number <= PACK_NUMBER_MAX).ok_or_else(none_left)
     }
 
     /// The pack that is appended to: the one with the highest number, unless that cannot be trusted.

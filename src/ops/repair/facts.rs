@@ -32,6 +32,8 @@ pub(super) struct Recovered {
     pub(super) overruled: Vec<Fact>,
     /// Snapshots that are given up, by the first half of their ids.
     pub(super) given_up: Vec<[u8; 16]>,
+    /// Snapshots that a commit in a damaged batch tells of and that cannot be read.
+    pub(super) told: Vec<SnapshotId>,
     /// What could not be put back.
     pub(super) left: Vec<String>,
 }
@@ -59,7 +61,7 @@ pub(super) fn recover(inspection: &Inspection, checked: &Checked, now: Timestamp
     let shadowed = inspection.shadowed().into_iter();
     nameless.extend(shadowed.map(|(workspace, step, run, id)| Orphan { id, workspace, step, run }));
     add_workspaces(&known, now, &mut found);
-    let unknown_commits = close_gaps(inspection, &mut found);
+    let unknown_commits = close_gaps(inspection, &mut found).saturating_add(found.told.len() as u64);
     late::add(inspection, checked, nameless, unknown_commits, now, &mut found)?;
     Ok(found)
 }
@@ -92,10 +94,15 @@ fn commits(count: usize) -> String {
 
 /// Facts of commits whose batch does not match its hash.
 fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &mut Recovered) -> Result<()> {
-    let stretches = inspection.packs.iter().flat_map(|pack| pack.damaged.iter().chain(&pack.tail));
+    let damaged = inspection.packs.iter().flat_map(|pack| &pack.damaged).map(|stretch| (stretch, true));
+    // What a torn tail tells was most likely never acknowledged.
+    let tails = inspection.packs.iter().flat_map(|pack| &pack.tail).map(|stretch| (stretch, false));
+    let doubtful = damaged
+        .chain(tails)
+        .flat_map(|(stretch, was_whole)| stretch.doubtful.iter().map(move |commit| (commit, was_whole)));
     let last = known.keys().next_back().copied().unwrap_or(0);
     let mut count = 0;
-    for commit in stretches.flat_map(|stretch| &stretch.doubtful) {
+    for (commit, was_whole) in doubtful {
         let is_lost = inspection.lost_sequences.iter().any(|gap| gap.contains(&commit.sequence));
         let is_free = is_lost || commit.sequence == last.saturating_add(1);
         let is_overruled = !is_free || found.facts.contains_key(&commit.sequence);
@@ -107,6 +114,8 @@ fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, foun
         for fact in facts.drain(..) {
             if is_backed(&inspection.store, &fact)? {
                 backed.push(fact);
+            } else if was_whole && let Fact::SnapshotTaken { snapshot, .. } = fact {
+                found.told.push(snapshot);
             }
         }
         let facts = backed;

@@ -221,12 +221,13 @@ fn give_up(
     let mut lost: BTreeSet<[u8; 16]> = indexed.map(|(_, prefix, _)| *prefix).collect();
     lost.extend(&inspection.lost_with_packs);
     let bad = checked.bad.iter().filter(|bad| is_snapshot(bad.kind) && !bad.is_readable);
-    let bad: BTreeSet<[u8; 16]> = bad.map(|bad| bad.prefix).collect();
-    lost.extend(&bad);
+    lost.extend(bad.flat_map(|bad| [bad.prefix].into_iter().chain(bad.base)));
+    lost.extend(found.told.iter().map(|id| id.0.prefix()));
     // A damaged record may name a snapshot that never was: it is believed where commits are missing that it may be of.
     if unknown_commits > 0 {
         let broken = packs.iter().flat_map(|pack| &pack.damaged).flat_map(|stretch| &stretch.broken);
         lost.extend(broken.filter(|entry| is_snapshot(entry.kind)).map(|entry| entry.prefix));
+        lost.extend(mentioned(inspection, found)?);
     }
     lost.retain(|prefix| !named.contains(prefix) && !state.lost.contains(prefix));
     let is_there = |prefix: &[u8; 16]| inspection.store.is_readable(ObjectKind::Snapshot, *prefix);
@@ -243,4 +244,24 @@ fn give_up(
         }
     }
     Ok(())
+}
+
+/// Snapshots that others name as what came before them, and those that restores have begun with.
+fn mentioned(inspection: &Inspection, found: &Recovered) -> Result<BTreeSet<[u8; 16]>> {
+    let facts = inspection.facts();
+    let mut mentioned = BTreeSet::new();
+    for fact in facts.values().chain(found.facts.values()).flatten() {
+        match fact {
+            Fact::SnapshotTaken { snapshot, .. } => {
+                if let Some(snapshot) = read(&inspection.store, *snapshot)? {
+                    mentioned.extend(snapshot.parents.iter().map(|id| id.0.prefix()));
+                }
+            }
+            Fact::RestoreBegun(restore) => {
+                mentioned.extend(restore.before.iter().chain([&restore.target]).map(|id| id.0.prefix()));
+            }
+            _ => {}
+        }
+    }
+    Ok(mentioned)
 }

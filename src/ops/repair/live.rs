@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::{ErrorKind, Result};
+use crate::format::pack::ObjectKind;
 use crate::ops::capture::{CaptureOptions, capture_afresh, lock_workspace, open_root};
 use crate::ops::ingest;
 use crate::ops::verify::Key;
@@ -42,7 +43,7 @@ pub(super) fn search(store: &Store, search: &Search<'_>) -> Result<Searched> {
     let state = store.state();
     let mut batch = store.batch_of(search.lost.clone());
     for workspace in state.workspaces.values() {
-        if searched.met.len() == search.lost.len() {
+        if search.lost.iter().all(|key| is_met(key, &searched.met)) {
             break;
         }
         let _lock = lock_workspace(store, workspace.id)?;
@@ -63,4 +64,15 @@ pub(super) fn search(store: &Store, search: &Search<'_>) -> Result<Searched> {
     searched.met = batch.met().collect();
     batch.store_objects()?;
     Ok(searched)
+}
+
+/// Whether an object was found; content may turn out to be a list of chunks, and then the list is enough for now.
+fn is_met((kind, prefix): &Key, met: &BTreeSet<Key>) -> bool {
+    let is_there = |kind: ObjectKind| met.contains(&(kind, *prefix));
+    match kind {
+        ObjectKind::Content | ObjectKind::ChunkList => {
+            [ObjectKind::Content, ObjectKind::ChunkList].map(is_there) != [false; 2]
+        }
+        kind => is_there(*kind),
+    }
 }

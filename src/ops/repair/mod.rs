@@ -230,7 +230,9 @@ fn actions(packs: &PackPlan, recovered: &facts::Recovered) -> Vec<Action> {
 fn rewrites(packs: &PackPlan) -> impl Iterator<Item = Action> {
     packs.rewrites.iter().map(|rewrite| {
         let (kept, lost, bytes) = (rewrite.kept, rewrite.lost, rewrite.damaged_bytes);
-        let detail = if rewrite.overruled > 0 && bytes == 0 && lost == 0 {
+        let detail = if rewrite.is_too_long {
+            "it is longer than a pack may be: what it holds goes into a new one".to_owned()
+        } else if rewrite.overruled > 0 && bytes == 0 && lost == 0 {
             format!("{} of its commits are overruled by others: their facts are taken out", rewrite.overruled)
         } else if bytes > 0 {
             format!("{bytes} bytes are damaged: {kept} objects in them are kept, {lost} given up")
@@ -269,6 +271,10 @@ fn lost_objects(inspection: &Inspection, options: &RepairOptions<'_>) -> Result<
             continue;
         }
         lost.objects.extend([key, cause]);
+        // What is in no pack may have been a list of chunks.
+        if key.0 == ObjectKind::Content && !inspection.store.contains_prefix(key.0, key.1) {
+            lost.objects.insert((ObjectKind::ChunkList, key.1));
+        }
         lost.needed.extend(finding.affects.iter().flat_map(|affected| snapshots(affected, &found.state)));
     }
     Ok(lost)

@@ -172,9 +172,16 @@ pub(super) fn examine(inspection: &Inspection, options: &VerifyOptions<'_>) -> R
         )?,
     };
     let walked = walk::walk(inspection, &checked, options.level == Level::Full)?;
+    let mut notes = inspection.notes.clone();
+    if walked.is_cut_short {
+        notes.push(
+            "damage hurts more paths and steps than can be listed: of some steps it is only said that they are hurt"
+                .into(),
+        );
+    }
     Ok(VerifyOutcome {
         findings: findings::findings(inspection, &walked),
-        notes: inspection.notes.clone(),
+        notes,
         state: inspection.store.state(),
         packs: (inspection.packs.len() + inspection.unusable.len()) as u64,
         pack_bytes: inspection.packs.iter().map(|pack| pack.length_bytes).sum(),

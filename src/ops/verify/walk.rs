@@ -2,6 +2,9 @@
 //!
 //! Each distinct tree is read once, however many snapshots share it; only trees with damage below them are remembered with
 //! what it is. The walk keeps its own stack, because folders may be deeper than a thread's stack would allow.
+//!
+//! What may be said of paths and steps is bounded: a few kB of trees describe more than fits anywhere. When the bound is
+//! reached, damage is told of whole snapshots, and of each of them once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -9,12 +12,15 @@ use std::rc::Rc;
 
 use super::{Affected, Part};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::chunk_list;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Attachment, Snapshot, decode_omitted, decode_times};
 use crate::format::tree::{Entry, Tree};
+use crate::format::{Malformed, chunk_list};
 use crate::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
-use crate::limits::AFFECTED_PATHS_MAX;
+use crate::limits::{
+    AFFECTED_LENGTH_MAX_BYTES, AFFECTED_LOOKS_MAX, FOLDER_DEPTH_MAX, PATH_LIST_LENGTH_MAX_BYTES, WALK_LENGTH_MAX_BYTES,
+    WALK_STEP_BYTES,
+};
 use crate::ops::ingest::attached;
 use crate::path::TreePath;
 use crate::store::Store;
@@ -28,6 +34,8 @@ pub(in crate::ops) type Key = (ObjectKind, [u8; 16]);
 pub(super) struct Walked {
     pub(super) objects: BTreeMap<Key, Trouble>,
     pub(super) snapshots: u64,
+    /// There was more to tell of paths and steps than may be told.
+    pub(super) is_cut_short: bool,
 }
 
 /// One damaged or missing object.
@@ -51,10 +59,13 @@ pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bo
     let store = &inspection.as_read;
     let mut walk = Walk {
         store,
-        walked: Walked { objects: known_troubles(inspection, checked)?, snapshots: 0 },
+        walked: Walked { objects: known_troubles(inspection, checked)?, ..Walked::default() },
         hurt: HashMap::new(),
         sound: HashSet::new(),
         long: HashMap::new(),
+        lists: HashMap::new(),
+        last_missing: None,
+        budget: Budget { bytes: AFFECTED_LENGTH_MAX_BYTES, looks: AFFECTED_LOOKS_MAX },
         decodes_lists,
     };
     let state = store.state();
@@ -73,6 +84,7 @@ pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bo
     for id in named.difference(&seen) {
         walk.snapshot(*id, &Place { workspace: None, step: 0, before: None, snapshot: Some(*id) })?;
     }
+    walk.walked.is_cut_short = walk.budget.is_spent();
     Ok(walk.walked)
 }
 
@@ -98,6 +110,10 @@ fn known_troubles(inspection: &Inspection, checked: &Checked) -> Result<BTreeMap
     for prefix in &inspection.store.state().lost {
         let given_up = Trouble { detail: "a repair has given it up".to_owned(), ..Trouble::default() };
         troubles.entry((ObjectKind::Snapshot, *prefix)).or_insert(given_up);
+    }
+    for prefix in &inspection.lost_with_packs {
+        let gone = Trouble { detail: "an index names it, and its pack is not there".to_owned(), ..Trouble::default() };
+        troubles.entry((ObjectKind::Snapshot, *prefix)).or_insert(gone);
     }
     // Another copy of it may be whole.
     troubles.retain(|(kind, prefix), _| !inspection.store.contains_prefix(*kind, *prefix));
@@ -129,12 +145,43 @@ struct Walk<'a> {
     sound: HashSet<TreeId>,
     /// Files of several chunks, and what of them is damaged.
     long: HashMap<BlobId, Vec<Key>>,
+    /// Attached lists of paths that were decoded, and what is wrong with them.
+    lists: HashMap<BlobId, Option<String>>,
+    /// An object that is in no pack. It stands for others when the budget is spent.
+    last_missing: Option<Key>,
+    budget: Budget,
     decodes_lists: bool,
+}
+
+/// How much may still be said of paths and steps.
+#[derive(Debug)]
+struct Budget {
+    bytes: u64,
+    looks: u64,
+}
+
+/// What an entry takes beside its path, about.
+const HURT_BYTES: usize = 64;
+const NEED_BYTES: usize = 160;
+const TROUBLE_BYTES: usize = 320;
+
+impl Budget {
+    /// Whether there is room for this; what is taken is gone.
+    fn take(&mut self, bytes: usize) -> bool {
+        self.bytes = self.bytes.saturating_sub(bytes as u64);
+        !self.is_spent()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.bytes == 0 || self.looks == 0
+    }
 }
 
 /// A folder on the way down.
 struct Frame {
     id: TreeId,
+    /// How many entries it had.
+    count: u64,
     entries: std::vec::IntoIter<Entry>,
     hurt: Vec<(Vec<u8>, Key)>,
     /// The name that leads to the folder being walked below this one.
@@ -148,58 +195,95 @@ impl Walk<'_> {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 let key = self.trouble(ObjectKind::Snapshot, id.0, error)?;
-                self.need(key, place, Part::Snapshot);
+                self.need(key, place, &[], Part::Snapshot);
                 return Ok(());
             }
         };
         for (path, key) in self.tree(snapshot.root)?.iter() {
-            let part = TreePath::new(path).map_or(Part::Snapshot, Part::Path);
-            self.need(*key, place, part);
+            if !self.need(*key, place, path, Part::Snapshot) {
+                return Ok(());
+            }
         }
         for key in self.blob(snapshot.rules)? {
-            self.need(key, place, Part::Rules);
+            if !self.need(key, place, &[], Part::Rules) {
+                return Ok(());
+            }
         }
         let attachments =
             [(&snapshot.event, Part::Event), (&snapshot.times, Part::Times), (&snapshot.omitted, Part::Omitted)];
         for (attachment, part) in attachments {
             if let Attachment::Blob(blob) = attachment {
                 for key in self.blob(*blob)? {
-                    self.need(key, place, part.clone());
+                    if !self.need(key, place, &[], part.clone()) {
+                        return Ok(());
+                    }
                 }
             }
         }
         if self.decodes_lists
-            && let Err(error) = decode_lists(self.store, &snapshot)
-            && error.kind() == ErrorKind::Corrupt
-            && error.to_string().starts_with(LISTS)
+            && let Some(detail) = self.decode_lists(&snapshot)?
         {
-            let key = self.trouble(ObjectKind::Snapshot, id.0, error)?;
-            self.need(key, place, Part::Snapshot);
+            let key = self.trouble(ObjectKind::Snapshot, id.0, Error::corrupt("read lists of", "snapshot", detail))?;
+            self.need(key, place, &[], Part::Snapshot);
         }
         Ok(())
     }
 
+    /// Decodes the lists of paths that are attached to a snapshot; what is wrong with them.
+    fn decode_lists(&mut self, snapshot: &Snapshot) -> Result<Option<String>> {
+        let times = |bytes: &[u8]| decode_times(bytes).map(drop);
+        let omitted = |bytes: &[u8]| decode_omitted(bytes).map(drop);
+        let lists: [(&Attachment, &dyn Fn(&[u8]) -> std::result::Result<(), Malformed>); 2] =
+            [(&snapshot.times, &times), (&snapshot.omitted, &omitted)];
+        for (attachment, decode) in lists {
+            let known = if let Attachment::Blob(id) = attachment { self.lists.get(id) } else { None };
+            let trouble = match known {
+                Some(known) => known.clone(),
+                None => match attached(self.store, attachment, PATH_LIST_LENGTH_MAX_BYTES as u64) {
+                    Ok(bytes) => decode(&bytes).err().map(|malformed| malformed.to_string()),
+                    Err(error) if error.kind() == ErrorKind::Limit => Some(error.to_string()),
+                    // Content that cannot be read is found as such.
+                    Err(error) if error.kind() == ErrorKind::Corrupt => None,
+                    Err(error) => return Err(error),
+                },
+            };
+            if let Attachment::Blob(id) = attachment {
+                self.lists.insert(*id, trouble.clone());
+            }
+            if trouble.is_some() {
+                return Ok(trouble);
+            }
+        }
+        Ok(None)
+    }
+
     /// What is damaged at and below a tree.
     fn tree(&mut self, root: TreeId) -> Result<Hurt> {
-        let mut stack: Vec<Frame> = self.enter(root)?.into_iter().collect();
-        while let Some(frame) = stack.last_mut() {
+        let mut stack: Vec<Frame> = self.enter(root, 0, 0)?.into_iter().collect();
+        let mut open_entries = stack.iter().map(|frame| frame.count).sum();
+        while let Some(depth) = stack.len().checked_sub(1) {
+            let frame = &mut stack[depth];
             let Some(entry) = frame.entries.next() else {
-                let Frame { id, hurt, .. } = stack.pop().expect("it is the last");
+                let Frame { id, hurt, count, .. } = stack.pop().expect("it is the last");
+                open_entries -= count;
                 self.leave(id, hurt);
                 if let Some(above) = stack.last_mut() {
-                    above.take_in(self.hurt.get(&id));
+                    above.take_in(self.hurt.get(&id), &mut self.budget);
                 }
                 continue;
             };
             frame.name = entry.name.clone();
             match (entry.tree(), entry.blob()) {
-                (Some(tree), _) => match self.enter(tree)? {
-                    Some(below) => stack.push(below),
-                    None => frame.take_in(self.hurt.get(&tree)),
+                (Some(tree), _) => match self.enter(tree, depth + 1, open_entries)? {
+                    Some(below) => {
+                        open_entries += below.count;
+                        stack.push(below);
+                    }
+                    None => frame.take_in(self.hurt.get(&tree), &mut self.budget),
                 },
                 (None, Some(blob)) => {
                     let keys = self.blob(blob)?;
-                    frame.hurt.extend(keys.into_iter().map(|key| (entry.name.to_vec(), key)));
+                    keys.into_iter().for_each(|key| frame.add(&[], key, &mut self.budget));
                 }
                 (None, None) => {}
             }
@@ -207,28 +291,39 @@ impl Walk<'_> {
         Ok(self.hurt.get(&root).cloned().unwrap_or_default())
     }
 
-    /// A folder to be walked; `None` where all about it is known.
-    fn enter(&mut self, id: TreeId) -> Result<Option<Frame>> {
+    /// A folder to be walked, below others with so many entries; `None` where all about it is known.
+    fn enter(&mut self, id: TreeId, depth: usize, open_entries: u64) -> Result<Option<Frame>> {
         if self.sound.contains(&id) || self.hurt.contains_key(&id) {
             return Ok(None);
         }
-        match self.store.folder(id) {
-            Ok(entries) => Ok(Some(Frame { id, entries: entries.into_iter(), hurt: Vec::new(), name: Box::default() })),
+        let is_too_deep = depth > FOLDER_DEPTH_MAX || open_entries > WALK_LENGTH_MAX_BYTES / WALK_STEP_BYTES;
+        let folder = if is_too_deep {
+            Err(Error::corrupt("walk folder", id, "it and what it is in are deeper or longer than anything recorded"))
+        } else {
+            self.store.folder(id)
+        };
+        match folder {
+            Ok(entries) => {
+                let (count, entries) = (entries.len() as u64, entries.into_iter());
+                Ok(Some(Frame { id, count, entries, hurt: Vec::new(), name: Box::default() }))
+            }
             Err(error) => {
-                let keys = self.lists(id, error)?;
+                let mut keys = self.lists(id, error)?;
+                if !self.budget.take(keys.len() * HURT_BYTES) {
+                    keys.truncate(1);
+                }
                 self.hurt.insert(id, Rc::new(keys.into_iter().map(|key| (Vec::new(), key)).collect()));
                 Ok(None)
             }
         }
     }
 
-    fn leave(&mut self, id: TreeId, mut hurt: Vec<(Vec<u8>, Key)>) {
+    fn leave(&mut self, id: TreeId, hurt: Vec<(Vec<u8>, Key)>) {
         if hurt.is_empty() {
             self.sound.insert(id);
-            return;
+        } else {
+            self.hurt.insert(id, Rc::new(hurt));
         }
-        hurt.truncate(AFFECTED_PATHS_MAX);
-        self.hurt.insert(id, Rc::new(hurt));
     }
 
     /// Which lists of a folder cannot be read; the folder itself where each of them can.
@@ -265,7 +360,10 @@ impl Walk<'_> {
             let key = if self.walked.objects.contains_key(&list) { list } else { key };
             return Ok(vec![self.missing(key, id.0)]);
         }
-        let keys = self.long_blob(id)?;
+        let mut keys = self.long_blob(id)?;
+        if !self.budget.take(keys.len() * HURT_BYTES) {
+            keys.truncate(1);
+        }
         self.long.insert(id, keys.clone());
         Ok(keys)
     }
@@ -312,6 +410,13 @@ impl Walk<'_> {
     }
 
     fn missing(&mut self, key: Key, id: Digest) -> Key {
+        if !self.walked.objects.contains_key(&key) {
+            let has_room = self.budget.take(TROUBLE_BYTES);
+            if let Some(last) = self.last_missing.filter(|_| !has_room) {
+                return last;
+            }
+            self.last_missing = Some(key);
+        }
         let trouble = self.walked.objects.entry(key).or_default();
         trouble.id = Some(id);
         if trouble.detail.is_empty() {
@@ -339,30 +444,52 @@ impl Walk<'_> {
         Ok(key)
     }
 
-    fn need(&mut self, key: Key, place: &Place, part: Part) {
+    /// Notes that a snapshot needs an object, at a path or, where that is empty, as a part of it. `false` when there is no
+    /// room to say more of this snapshot.
+    fn need(&mut self, key: Key, place: &Place, path: &[u8], part: Part) -> bool {
+        self.budget.looks = self.budget.looks.saturating_sub(1);
+        let has_room = self.budget.take(1);
+        let part = if has_room { TreePath::new(path).map_or(part, Part::Path) } else { Part::Snapshot };
         let trouble = self.walked.objects.entry(key).or_default();
-        let ranges = trouble.needed.entry((place.workspace, place.snapshot, part)).or_default();
+        let ranges = trouble.needed.entry((place.workspace, place.snapshot, part)).or_insert_with(|| {
+            self.budget.take(path.len() + NEED_BYTES);
+            Vec::new()
+        });
         if place.workspace.is_none() {
-            return;
+            return has_room;
         }
         match ranges.last_mut() {
             Some(last) if *last.end() == place.step => {}
             Some(last) if Some(*last.end()) == place.before => *last = *last.start()..=place.step,
-            _ => ranges.push(place.step..=place.step),
+            _ => {
+                self.budget.take(size_of::<RangeInclusive<u64>>());
+                ranges.push(place.step..=place.step);
+            }
         }
+        has_room
     }
 }
 
 impl Frame {
     /// Takes in what is damaged below the entry of the current name.
-    fn take_in(&mut self, below: Option<&Hurt>) {
+    fn take_in(&mut self, below: Option<&Hurt>, budget: &mut Budget) {
         for (path, key) in below.into_iter().flat_map(|hurt| hurt.iter()) {
-            if self.hurt.len() >= AFFECTED_PATHS_MAX {
+            self.add(path, *key, budget);
+            if budget.is_spent() {
                 return;
             }
-            let name = &self.name[..];
-            let full = if path.is_empty() { name.to_vec() } else { [name, b"/", &path[..]].concat() };
-            self.hurt.push((full, *key));
+        }
+    }
+
+    /// Adds what is damaged at a path below the entry of the current name, or at the entry itself. When the budget is
+    /// spent, the folder as a whole is hurt, by the first.
+    fn add(&mut self, path: &[u8], key: Key, budget: &mut Budget) {
+        let name = &self.name[..];
+        if budget.take(name.len() + path.len() + HURT_BYTES) {
+            let full = if path.is_empty() { name.to_vec() } else { [name, b"/", path].concat() };
+            self.hurt.push((full, key));
+        } else if self.hurt.is_empty() {
+            self.hurt.push((Vec::new(), key));
         }
     }
 }
@@ -378,14 +505,4 @@ impl Trouble {
         };
         self.needed.iter().map(affected).collect()
     }
-}
-
-/// How messages about lists within a snapshot begin.
-const LISTS: &str = "read lists of";
-
-/// Decodes what is attached to a snapshot.
-fn decode_lists(store: &Store, snapshot: &Snapshot) -> Result<()> {
-    let during = |e: crate::format::Malformed| e.during(LISTS, "snapshot");
-    decode_times(&attached(store, &snapshot.times, u64::MAX)?).map_err(during)?;
-    decode_omitted(&attached(store, &snapshot.omitted, u64::MAX)?).map_err(during).map(drop)
 }

@@ -22,6 +22,10 @@ pub(super) struct Journal {
     /// By sequence.
     pub(super) groups: BTreeMap<u64, Group>,
     pub(super) place: JournalPlace,
+    /// Facts of intact groups behind the first that is not, by sequence. Readers do not see them.
+    pub(super) salvaged: BTreeMap<u64, Vec<Fact>>,
+    /// Bytes of it say nothing to readers.
+    pub(super) has_rest: bool,
     /// Why it ends where it does, if that is not the end of the file.
     note: Option<String>,
 }
@@ -35,7 +39,13 @@ pub(super) struct Group {
 }
 
 pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
-    let mut journal = Journal { groups: BTreeMap::new(), place: JournalPlace::default(), note: None };
+    let mut journal = Journal {
+        groups: BTreeMap::new(),
+        place: JournalPlace::default(),
+        salvaged: BTreeMap::new(),
+        has_rest: false,
+        note: None,
+    };
     let bytes = match read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             journal.note = Some("there is none".to_owned());
@@ -51,10 +61,16 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
         Err(malformed) if malformed.is_newer() => return Err(malformed.during("read journal", disk.display(JOURNAL))),
         Err(malformed) => {
             journal.note = Some(format!("it is not used: {malformed}"));
+            journal.has_rest = true;
             return Ok(journal);
         }
         Ok(decoded) => decoded,
     };
+    journal.has_rest = decoded.length_bytes < bytes.len();
+    let salvaged = journal::salvage(&bytes, decoded.length_bytes);
+    journal
+        .salvaged
+        .extend(salvaged.iter().filter_map(|group| Some((group.sequence, facts::decode(group.facts).ok()?))));
     for group in &decoded.groups {
         let Ok(facts) = facts::decode(group.facts) else {
             journal.note = Some(format!("it is not used: the facts of commit {} cannot be read", group.sequence));
@@ -159,30 +175,36 @@ pub(super) fn compare_indexes(
     Ok(wrong)
 }
 
-/// Indexes whose packs are missing, and the snapshots that they know of.
+/// Indexes whose packs are missing. Of those, and of indexes of packs in whose place something else is, the snapshots that
+/// they know of.
 pub(super) fn orphans(
     disk: &dyn Disk,
     store: StoreId,
     names: &[String],
+    reads: &[Read],
     snapshots: &mut BTreeSet<[u8; 16]>,
 ) -> Vec<(String, String)> {
     let packs: BTreeSet<&str> = names.iter().filter_map(|name| name.strip_suffix(".pack")).collect();
+    let read: BTreeSet<[u8; 16]> = reads.iter().map(|read| read.pack.nonce).collect();
     let mut wrong = Vec::new();
     for name in names {
-        let Some(stem) = name.strip_suffix(".idx").filter(|stem| !packs.contains(stem)) else { continue };
+        let Some(stem) = name.strip_suffix(".idx") else { continue };
         if pack_number(&format!("{stem}.pack")).is_none() {
             continue;
         }
         let name = format!("packs/{name}");
         if let Ok(bytes) = disk.map(&name)
             && let Ok(header) = index::decode_header(&bytes)
+            && !read.contains(&header.pack_nonce)
             && let Some(found) = PackIndex::open(bytes, store, header.pack_nonce)
             && found.is_intact()
         {
             let entries = found.entries().into_iter().filter(|entry| entry.kind == ObjectKind::Snapshot);
             snapshots.extend(entries.map(|entry| entry.prefix));
         }
-        wrong.push((name, "its pack is missing".to_owned()));
+        if !packs.contains(stem) {
+            wrong.push((name, "its pack is missing".to_owned()));
+        }
     }
     wrong
 }
@@ -203,6 +225,10 @@ fn compare_index(read: &mut Read) -> Option<String> {
             read.facts.lost.push((entry.kind, entry.prefix, offset(entry)));
         } else {
             astray += 1;
+            // It may be all that still knows of a snapshot.
+            if entry.kind == ObjectKind::Snapshot {
+                read.facts.lost.push((entry.kind, entry.prefix, offset(entry)));
+            }
         }
     }
     let lacking = found.difference(&saved).filter(|entry| offset(entry) < end).count();

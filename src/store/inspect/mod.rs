@@ -61,10 +61,13 @@ pub struct Inspection {
     pub wrong_caches: Vec<(String, String)>,
     /// Caches that are missing, behind, or seen to be unusable, and what they are. The next writer makes them again.
     pub stale_caches: Vec<(String, String)>,
-    /// Snapshots that only indexes of packs that are missing know of, by the first half of their ids.
+    /// Snapshots that indexes of packs know of that are missing or in whose place something else is, by the first half of
+    /// their ids.
     pub lost_with_packs: BTreeSet<[u8; 16]>,
     /// Commits that only the journal has, by sequence. What came with them is lost.
     pub journal_only: BTreeMap<u64, Vec<Fact>>,
+    /// Bytes of the journal say nothing to readers.
+    pub journal_has_rest: bool,
     /// What the journal says of commits of which the packs say something else.
     pub journal_overruled: Vec<Fact>,
     /// Sequences of commits that nothing has.
@@ -130,18 +133,15 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> 
     let mut stale_caches = Vec::new();
     let mut lost_with_packs = BTreeSet::new();
     let mut wrong_caches = caches::compare_indexes(&**disk, &mut reads, &mut stale_caches)?;
-    wrong_caches.extend(caches::orphans(&**disk, id, &names, &mut lost_with_packs));
+    wrong_caches.extend(caches::orphans(&**disk, id, &names, &reads, &mut lost_with_packs));
     let mut wrong_commits = Vec::new();
     let commits = packs::commits_of(&mut reads, &mut wrong_commits);
     let last_now = || caches::read_journal(&**disk, id).map(|journal| journal.last_sequence());
     wrong_caches.extend(caches::compare_journal(&journal, &commits, last_now, &mut stale_caches)?);
     let mut all = decoded(&commits, &mut wrong_commits);
-    let journal_only: BTreeMap<u64, Vec<Fact>> = journal
-        .groups
-        .iter()
-        .filter(|(sequence, _)| !commits.contains_key(sequence))
-        .map(|(s, f)| (*s, f.facts.clone()))
-        .collect();
+    let mut journal_only = journal.salvaged.clone();
+    journal_only.extend(journal.groups.iter().map(|(sequence, group)| (*sequence, group.facts.clone())));
+    journal_only.retain(|sequence, _| !commits.contains_key(sequence));
     all.extend(journal_only.clone());
     let journal_overruled = journal.overruled(&commits);
     let lost_sequences = gaps(all.keys().copied());
@@ -181,6 +181,7 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> 
         stale_caches,
         lost_with_packs,
         journal_only,
+        journal_has_rest: journal.has_rest,
         journal_overruled,
         lost_sequences,
         wrong_commits,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::{Depth, InspectedPack};
-use crate::disk::{Disk, LockMode};
+use crate::disk::{Disk, LockMode, StoredFile};
 use crate::error::{ErrorKind, Result};
 use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
 use crate::id::{Digest, StoreId};
-use crate::limits::PACK_LENGTH_MAX_BYTES;
+use crate::limits::{INDEX_LENGTH_FACTOR, PACK_LENGTH_MAX_BYTES};
 use crate::store::index::PackIndex;
 use crate::store::pack::{Pack, index_name, pack_name};
 use crate::store::recover::{Recovered, RecoveredCommit};
@@ -80,7 +80,11 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
     let saved = match disk.map(&index_name(number)) {
         Ok(bytes) => PackIndex::open(bytes, id, pack.nonce),
         // A repair writes it anew, and it may be all that knows of something: what the system refuses now it may give later.
-        Err(error) if known.is_locked && !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {
+        Err(error)
+            if known.is_locked
+                && !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt)
+                && may_be_index(disk, number, &*pack.file)? =>
+        {
             return Err(error.with_hint("try again; if it stays so, move the file away: it can be made again"));
         }
         Err(_) => None,
@@ -126,6 +130,11 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
         commits,
     };
     Ok(Read { facts, pack, saved, length_before_bytes })
+}
+
+/// Whether the index file of a pack is one that a reader looks at, by its length.
+fn may_be_index(disk: &dyn Disk, number: u32, pack: &dyn StoredFile) -> Result<bool> {
+    Ok(disk.open(&index_name(number))?.length()? / INDEX_LENGTH_FACTOR <= pack.length()?)
 }
 
 /// Commits with facts by sequence. Of two that claim one sequence the first counts, as it does for readers; the other is

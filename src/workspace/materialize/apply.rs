@@ -3,7 +3,7 @@
 //! ```text
 //! removals        deepest first, so that folders are empty when their turn comes
 //! new folders     outermost first, closed to others until the end
-//! files, links    in parallel: written under a temporary name, given their mode, renamed
+//! files, links    in parallel: written without a name, given their mode, and put into place, see `temporary`
 //! folder modes    deepest first, see `folders`
 //! ```
 //!
@@ -12,11 +12,10 @@
 //! overwritten, another process can still put something there and lose it. A symlink put there is replaced, not
 //! followed.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, RenameFlags};
 use rustix::io::Errno;
 
 use super::at::{Found, change_mode_at, found, found_at, open_to_owner, set_mode};
@@ -248,15 +247,18 @@ impl Applying<'_> {
             return Ok(());
         }
         let fail = |e: Errno| self.failed("write", target.path, e);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let create = |name: &str| rustix::fs::openat(&folder.handle, name, flags, Mode::RUSR | Mode::WUSR);
-        let (temporary, file) = self.names.make(&folder.handle, create).map_err(fail)?;
-        let file = File::from(file);
-        content::write(self.store, content, &file, &|| self.folders.root().display(target.path))?;
-        let is_exact = set_mode(&file, mode).map_err(fail)?;
-        if self.options.durable {
-            file.sync_data().map_err(|e| Error::io("sync", self.folders.root().display(target.path), e))?;
-        }
+        let display = || self.folders.root().display(target.path);
+        let (temporary, is_exact) = loop {
+            let draft = self.names.draft(&folder.handle).map_err(fail)?;
+            content::write(self.store, content, &draft.file, &display)?;
+            let is_exact = set_mode(&draft.file, mode).map_err(fail)?;
+            if self.options.durable {
+                draft.file.sync_data().map_err(|e| Error::io("sync", display(), e))?;
+            }
+            if let Some(temporary) = self.names.name(draft).map_err(fail)? {
+                break (temporary, is_exact);
+            }
+        };
         if self.place(folder, target, temporary, applied)? {
             applied.bytes += content.size;
             if !is_exact {

@@ -9,9 +9,9 @@
 //!   while it is written: it is created with mode 0600 and gets its exact mode last.
 //! - Nothing is overwritten or removed unless it is of the kind the plan saw. What is in the way is kept and reported.
 //! - What no action names is not touched, and so keeps its modification time.
-//! - Stopped at any point, the same restore planned anew finishes the work. All a killed process leaves behind is a
-//!   temporary file for each file it was writing, with a name of its own pattern ([`is_temporary_name`]), and a
-//!   read-only folder that can be written.
+//! - Stopped at any point, the same restore planned anew finishes the work. All a killed process leaves behind is one
+//!   temporary file at most, with a name of its own pattern ([`is_temporary_name`]), and a read-only folder that can be
+//!   written.
 //!
 //! Why not write beside the workspace and swap folders by rename: the folder is somebody's working directory, holds
 //! paths that were never captured, and every file would get a new modification time.

@@ -1,13 +1,16 @@
 //! Temporary files in a workspace: how they are named, put into place, and removed again.
 //!
-//! A file is written next to where it belongs, because only a rename within a file system is atomic. Its name follows an
-//! exact pattern, so that what a killed process leaves can be told from everything else; capture passes over it, and the
-//! next restore removes it.
+//! A file is written next to where it belongs, because only a rename within a file system is atomic. It has no name at all
+//! until it is whole (`O_TMPFILE`), where the file system can do that, and one name is given out at a time: so a process
+//! that is killed leaves one file at most, however many threads write. The name follows an exact pattern, so that what is
+//! left can be told from everything else; capture passes over it, and the next restore removes it.
 
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, Dir, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::at::{Found, found_at};
@@ -64,10 +67,23 @@ pub fn remove_strays<'a>(root: &Root, folders: impl IntoIterator<Item = &'a Tree
     Ok(removed)
 }
 
-/// Gives out names, each once.
+/// Gives out names, each once, and one at a time.
 #[derive(Debug)]
 pub(super) struct TemporaryNames {
     next: AtomicU64,
+    /// Held by whoever has a name.
+    in_use: Mutex<()>,
+    /// Whether files can be written before they have a name, as far as is known.
+    can_be_nameless: AtomicBool,
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) file: File,
+    folder: &'a OwnedFd,
+    /// Where a file must have a name from the beginning.
+    temporary: Option<Temporary<'a>>,
 }
 
 /// A finished or unfinished file that goes away again unless it is renamed.
@@ -76,28 +92,68 @@ pub(super) struct Temporary<'a> {
     folder: &'a OwnedFd,
     name: String,
     is_placed: bool,
+    _in_use: MutexGuard<'a, ()>,
 }
 
 impl TemporaryNames {
     /// Names that begin at a random one, so that two restores hardly ever meet.
     pub(super) fn new(random: [u8; 16]) -> Self {
         let first = *random.first_chunk().expect("16 bytes are more than 8");
-        Self { next: AtomicU64::new(u64::from_le_bytes(first)) }
+        let next = AtomicU64::new(u64::from_le_bytes(first));
+        // A file without a name is given one through its entry in /proc.
+        let has_entries = cfg!(target_os = "linux") && std::path::Path::new("/proc/self/fd").is_dir();
+        Self { next, in_use: Mutex::default(), can_be_nameless: AtomicBool::new(has_entries) }
+    }
+
+    /// Begins a new, empty file, which only its owner can read.
+    pub(super) fn draft<'a>(&'a self, folder: &'a OwnedFd) -> rustix::io::Result<Draft<'a>> {
+        let mode = Mode::RUSR | Mode::WUSR;
+        #[cfg(target_os = "linux")]
+        if self.can_be_nameless.load(Ordering::Relaxed) {
+            match rustix::fs::openat(folder, ".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode) {
+                // Not this file system; what else it may mean is found out below.
+                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+                    self.can_be_nameless.store(false, Ordering::Relaxed);
+                }
+                file => return Ok(Draft { file: file?.into(), folder, temporary: None }),
+            }
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let (temporary, file) = self.make(folder, |name| rustix::fs::openat(folder, name, flags, mode))?;
+        Ok(Draft { file: file.into(), folder, temporary: Some(temporary) })
+    }
+
+    /// Gives a file that is whole a temporary name; `None` where the file system cannot do that, and the file has to be
+    /// written once more, under a name from the beginning.
+    pub(super) fn name<'a>(&'a self, draft: Draft<'a>) -> rustix::io::Result<Option<Temporary<'a>>> {
+        if draft.temporary.is_some() {
+            return Ok(draft.temporary);
+        }
+        let entry = format!("/proc/self/fd/{}", draft.file.as_raw_fd());
+        let link = |name: &str| rustix::fs::linkat(CWD, &*entry, draft.folder, name, AtFlags::SYMLINK_FOLLOW);
+        match self.make(draft.folder, link) {
+            Err(Errno::PERM | Errno::ACCESS | Errno::NOENT | Errno::OPNOTSUPP | Errno::XDEV | Errno::NOSYS) => {
+                self.can_be_nameless.store(false, Ordering::Relaxed);
+                Ok(None)
+            }
+            named => named.map(|(temporary, ())| Some(temporary)),
+        }
     }
 
     /// Makes something in `folder` under a name that is free. `create` fails with `EXIST` where one is not.
     pub(super) fn make<'a, T>(
-        &self,
+        &'a self,
         folder: &'a OwnedFd,
         create: impl Fn(&str) -> rustix::io::Result<T>,
     ) -> rustix::io::Result<(Temporary<'a>, T)> {
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS_MAX {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let name = format!("{TEMPORARY_PREFIX}{number:016x}");
             match create(&name) {
                 Err(Errno::EXIST) => {}
                 made => {
-                    return made.map(|made| (Temporary { folder, name, is_placed: false }, made));
+                    return made.map(|made| (Temporary { folder, name, is_placed: false, _in_use: in_use }, made));
                 }
             }
         }
