@@ -80,6 +80,12 @@ impl World {
         }
         self.compare();
         self.compare_all();
+        // The next process says that something is done which rests on what the dead one did not sync; then that must stay.
+        if is_killed && choices.below(4) == 3 {
+            self.operate(choices);
+            self.compare();
+            self.lose_power(choices);
+        }
     }
 
     fn operate(&mut self, choices: &mut Choices<'_>) {
