@@ -1,11 +1,15 @@
 //! What the fuzz targets do with their input, one function a decoder; `tests/it/fuzz.rs` runs the same on small inputs.
 //!
 //! Every body holds its decoder to the same promises: whatever the bytes, no panic; and what is accepted is written
-//! again byte for byte as it was read, so that nothing has two encodings.
+//! again byte for byte as it was read, so that nothing has two encodings. Only payloads of records have many: there, what
+//! is written must be read again as it was.
 
+use retrograde::format::pack::{Encoding, Link};
 use retrograde::format::{Reader, cache, chunk_list, facts, header, index, journal, pack, put_uint, snapshot, tree};
 use retrograde::id::{HexPrefix, StoreId};
+use retrograde::limits::CHUNK_LIST_LENGTH_MAX_BYTES;
 use retrograde::path::TreePath;
+use retrograde::store::payload;
 use retrograde::time::Timestamp;
 use retrograde::workspace::rules::Rules;
 
@@ -13,7 +17,7 @@ use retrograde::workspace::rules::Rules;
 pub(crate) type Body = fn(&[u8]);
 
 /// All bodies by name: the names of the targets.
-pub(crate) const BODIES: [(&str, Body); 13] = [
+pub(crate) const BODIES: [(&str, Body); 14] = [
     ("integer", integer),
     ("tree", tree_object),
     ("chunk_list", chunks),
@@ -21,6 +25,7 @@ pub(crate) const BODIES: [(&str, Body); 13] = [
     ("paths", path_lists),
     ("facts", fact_list),
     ("record", record),
+    ("frame", frame),
     ("commit", commit),
     ("index", index_file),
     ("journal", journal_file),
@@ -90,6 +95,49 @@ pub(crate) fn record(bytes: &[u8]) {
         pack::put_record(&mut again, &header.encoding, &header.members, payload);
         assert_eq!(again, bytes[..header.record_length_bytes()]);
     }
+}
+
+/// Payloads of records: frames, deltas and splices.
+pub(crate) fn frame(bytes: &[u8]) {
+    let Some(Parts { encoding, length_bytes, base, payload }) = parts(bytes) else { return };
+    if let Ok(decoded) = payload::decode(&encoding, payload, base, length_bytes) {
+        assert_eq!(decoded.len(), length_bytes);
+    }
+    // The same bytes once more, as an object to be stored.
+    let written = payload::encode(&encoding, payload, base, 3);
+    let length = payload.len();
+    assert_eq!(payload::decode(&encoding, &written, base, length).as_deref(), Ok(payload));
+    let is_refused = |length| payload::decode(&encoding, &written, base, length).is_err();
+    // A splice does not say how long its object is: what it lacks is taken from the base's end.
+    if !matches!(encoding, Encoding::Splice(_)) {
+        assert!(is_refused(length + 1) && (length == 0 || is_refused(length - 1)));
+    }
+}
+
+/// What [`frame`] takes its input for.
+pub(crate) struct Parts<'a> {
+    /// The first byte.
+    pub(crate) encoding: Encoding,
+    /// The length that the record states, in four bytes; up to that of the longest object.
+    pub(crate) length_bytes: usize,
+    /// Its length is in two bytes before it, and no more than there is.
+    pub(crate) base: &'a [u8],
+    /// The rest.
+    pub(crate) payload: &'a [u8],
+}
+
+/// Splits the input of [`frame`].
+pub(crate) fn parts(bytes: &[u8]) -> Option<Parts<'_>> {
+    let (encoding, rest) = bytes.split_first()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (base_length, rest) = rest.split_first_chunk()?;
+    let (base, payload) = rest.split_at(usize::from(u16::from_le_bytes(*base_length)).min(rest.len()));
+    let link = Link { base: [0; 16], generation: 1 };
+    let encoding = [Encoding::Raw, Encoding::Zstd, Encoding::Delta(link), Encoding::Splice(link)]
+        .into_iter()
+        .nth(usize::from(encoding % 4))?;
+    let length_bytes = usize::try_from(u32::from_le_bytes(*length)).ok()?.min(CHUNK_LIST_LENGTH_MAX_BYTES);
+    Some(Parts { encoding, length_bytes, base, payload })
 }
 
 /// Commits of a pack.

@@ -24,7 +24,8 @@
 //! | stat cache | 1 | 4 KiB |
 //! | FORMAT | 2 | 4 KiB |
 //!
-//! Objects come out of frames and deltas, whose length is limited by the record and by kind, whatever a frame says (`P3`).
+//! Objects come out of frames and deltas, whose length is limited by the record and by kind, whatever a frame says (`P3`);
+//! `store::payload` holds to that.
 
 mod bytes;
 pub mod cache;

@@ -27,6 +27,7 @@ pub mod heal;
 mod index;
 pub mod inspect;
 mod pack;
+pub mod payload;
 mod quarantine;
 mod read;
 mod recover;

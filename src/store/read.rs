@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::delta::{self, base_generation};
 use super::pack::{Pack, Record, pack_name};
-use super::{Store, codec, splice};
+use super::{Store, payload};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::{self, ChunkRef};
-use crate::format::pack::{Encoding, Link, Member, ObjectKind, record_is_intact};
+use crate::format::pack::{Link, Member, ObjectKind, record_is_intact};
 use crate::format::snapshot::{self, Snapshot};
 use crate::format::tree::{self, Tree};
 use crate::id::{BlobId, Digest, SnapshotId, TreeId};
@@ -237,10 +237,7 @@ impl Store {
             let length = found.member.raw_length_bytes as usize;
             let payload = found.record.payload();
             let base = delta::base_bytes(kind, &bytes);
-            let decoded = match found.record.header.encoding {
-                Encoding::Splice(_) => splice::decode(payload, &base, length),
-                _ => codec::decompress_with_prefix(payload, &base, length),
-            };
+            let decoded = payload::decode(&found.record.header.encoding, payload, &base, length);
             bytes = Arc::new(decoded.map_err(|e| e.during("decode", self.place(found)))?);
             self.cache.put(CacheKey::Object(kind, found.member.prefix), Arc::clone(&bytes));
         }
@@ -282,10 +279,7 @@ impl Store {
             None => {
                 self.complete(found)?;
                 let header = &found.record.header;
-                if header.encoding == Encoding::Raw {
-                    return Ok(Arc::new(found.record.payload().to_vec()));
-                }
-                let decoded = codec::decompress(found.record.payload(), header.raw_length_bytes());
+                let decoded = payload::decode(&header.encoding, found.record.payload(), &[], header.raw_length_bytes());
                 let frame = Arc::new(decoded.map_err(|e| e.during("decode", self.place(found)))?);
                 if count > 1 {
                     self.cache.put(key, Arc::clone(&frame));

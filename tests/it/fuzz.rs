@@ -2,7 +2,7 @@
 //! repeated, removed and put in, and plain noise. What fuzzing finds is kept here as a named test.
 
 #[path = "../../fuzz/bodies.rs"]
-mod bodies;
+pub(crate) mod bodies;
 
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use bodies::BODIES;
 use retrograde::format::cache::{self, CacheHeader, Extent, FolderFacts};
 use retrograde::format::{index, journal, tree};
 use retrograde::id::{Digest, StoreId, TreeId, WorkspaceId};
+use retrograde::store::payload;
 
 /// Valid encodings to start from: the examples of store-format.md, and what it has no example of.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
@@ -50,7 +51,21 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     seeds.push(block);
     seeds.push(journal::encode_header(StoreId([1; 16])));
     seeds.push(index::encode(StoreId([1; 16]), [2; 16], 48, 0, &[]));
+    seeds.extend(frames());
     seeds
+}
+
+/// Inputs of the body `frame`: an object said as a splice of another, and the same in every other way.
+pub(crate) fn frames() -> [Vec<u8>; 4] {
+    let splice = include_bytes!("../../fuzz/seeds/frame/example");
+    let found = bodies::parts(splice).expect("the seed is whole");
+    let object = payload::decode(&found.encoding, found.payload, found.base, found.length_bytes).expect("it is right");
+    let front = splice.len() - found.payload.len();
+    [0, 1, 2, 3].map(|encoding| {
+        let front = [&[encoding], &splice[1..front]].concat();
+        let encoding = bodies::parts(&front).expect("the front is whole").encoding;
+        [front, payload::encode(&encoding, &object, found.base, 3)].concat()
+    })
 }
 
 /// Inputs near `seed`: some hundreds, the same ones every time.
@@ -104,6 +119,18 @@ fn every_body_is_a_target_and_every_target_a_body() {
     bodies.push("model".to_owned());
     bodies.sort();
     assert_eq!(targets, bodies);
+}
+
+#[test]
+fn the_seeds_of_frames_all_decode_to_the_same() {
+    let decoded = frames().map(|frame| {
+        let found = bodies::parts(&frame).unwrap();
+        payload::decode(&found.encoding, found.payload, found.base, found.length_bytes).unwrap()
+    });
+    assert_eq!(
+        decoded.map(|bytes| String::from_utf8(bytes).unwrap()),
+        ["the quick red fox jumps over the lazy dog"; 4]
+    );
 }
 
 /// Found by hand: a lower bound on hostile entries must stay logarithmic and inside.

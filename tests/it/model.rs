@@ -34,3 +34,18 @@ fn an_undo_that_has_nothing_to_do_is_done() {
         [&write(1)[..], &snap, &write(2), &snap, &restore_a_of_the_first, &write(2), &undo, &undo].concat();
     assert_eq!(run(&bytes), 8);
 }
+
+/// What finds all that it wants says that it is there, and then it must stay, though its writer was killed before it synced.
+#[test]
+fn what_a_killed_process_wrote_stays_once_another_relies_on_it() {
+    let write = |byte: u8| [0, 0, 4, 7, 0, byte];
+    let snap = [8];
+    let restore_the_second = [12, 1, 1];
+    for next in [&snap[..], &restore_the_second] {
+        for (moment, lost) in (0..16).flat_map(|moment| (0..6).map(move |lost| (moment, lost))) {
+            let killed_snap = [24, 0, moment, 0, 0];
+            let lose_power = [17, 0, lost];
+            run(&[&write(1)[..], &snap, &write(2), &killed_snap, next, &lose_power].concat());
+        }
+    }
+}

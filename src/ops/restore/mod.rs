@@ -228,6 +228,8 @@ fn restore_locked(
     let stays = head == Some(target) || !options.paths.is_empty();
     // Going back over a restore is noted though nothing is left to be done: else it could never be passed.
     if outcome.plan.is_empty() && stays && found.unfinished.is_none() && cause == RestoreCause::Restore {
+        // The state may be the work of a process that died before it synced; from here on it is promised.
+        store.settle()?;
         outcome.applied = Some(Applied::default());
         outcome.before = head;
         outcome.before_step = Some(wanted.step);

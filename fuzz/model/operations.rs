@@ -1,0 +1,217 @@
+//! What is done to the store, each with what the model says must come of it.
+
+use std::collections::BTreeSet;
+
+use retrograde::error::Result;
+use retrograde::format::facts::RestoreCause;
+use retrograde::id::{SnapshotId, WorkspaceId};
+use retrograde::ops::register::{Guard, forget_workspace, register};
+use retrograde::ops::restore::{RestoreOptions, abort, redo, restore, resume, undo};
+use retrograde::ops::snap::{SnapOptions, snap};
+use retrograde::ops::tag::{delete_tag, pin, tag};
+use retrograde::path::TreePath;
+use retrograde::progress::Silent;
+
+use super::expected::{Begun, Model, Past};
+use super::folder::TOP;
+use super::{Choices, World};
+
+impl World {
+    pub(super) fn workspace(&self) -> WorkspaceId {
+        self.model.workspace.expect("the folder is recorded anew right after it was forgotten")
+    }
+
+    /// Whatever was found is promised once something was made of it.
+    fn promise(&mut self) {
+        self.doubt = None;
+    }
+
+    pub(super) fn register(&mut self) {
+        let now = self.tick();
+        let (workspace, is_new) = register(&self.store, &self.folder, &Guard::default(), now).expect("it is a folder");
+        assert!(is_new);
+        self.promise();
+        self.model.workspace = Some(workspace);
+    }
+
+    pub(super) fn forget(&mut self) {
+        let now = self.tick();
+        forget_workspace(&self.store, self.workspace(), now).expect("it is recorded");
+        self.promise();
+        self.model.forget();
+    }
+
+    pub(super) fn snap(&mut self) {
+        let now = self.tick();
+        let options = SnapOptions {
+            message: String::new(),
+            run: "main".to_owned(),
+            event: None,
+            tag: None,
+            allow_empty: false,
+            config: &self.config,
+            store_root: None,
+            git: None,
+            now,
+            progress: &Silent,
+        };
+        let outcome = snap(&self.store, self.workspace(), &options).expect("nothing is in the way");
+        self.promise();
+        assert_eq!(outcome.recorded, self.model.differs());
+        if outcome.recorded {
+            self.model.record(outcome.snapshot);
+        } else {
+            assert_eq!(Some(outcome.snapshot), self.model.head.map(|head| self.model.steps[head].id));
+        }
+    }
+
+    fn some_step(&self, choices: &mut Choices<'_>) -> Option<usize> {
+        let count = self.model.steps.len();
+        (count > 0).then(|| choices.below(count))
+    }
+
+    pub(super) fn tag(&mut self, choices: &mut Choices<'_>) {
+        let Some(step) = self.some_step(choices) else { return };
+        let id = self.model.steps[step].id;
+        let name = format!("tag{}", choices.below(3));
+        let now = self.tick();
+        let given = tag(&self.store, &name, id, false, now);
+        let is_same = self.model.tags.get(&name).is_none_or(|tagged| *tagged == id);
+        assert_eq!(given.is_ok(), is_same, "a tag is not moved without being told to");
+        if given.is_ok() {
+            self.promise();
+        }
+        self.model.tags.entry(name).or_insert(id);
+    }
+
+    pub(super) fn delete_tag(&mut self, choices: &mut Choices<'_>) {
+        let name = format!("tag{}", choices.below(3));
+        let now = self.tick();
+        let taken = delete_tag(&self.store, &name, now);
+        assert_eq!(taken.is_ok(), self.model.tags.remove(&name).is_some(), "only a tag that is there goes");
+        if taken.is_ok() {
+            self.promise();
+        }
+    }
+
+    /// Pins a step, or whatever is pinned; or takes that back.
+    pub(super) fn pin(&mut self, choices: &mut Choices<'_>) {
+        let steps: Vec<SnapshotId> = self.model.steps.iter().map(|step| step.id).collect();
+        let ids: BTreeSet<SnapshotId> = self.model.pins.iter().copied().chain(steps).collect();
+        let Some(id) = ids.iter().nth(choices.below(ids.len().max(1))).copied() else { return };
+        let pinned = choices.below(3) > 0;
+        let now = self.tick();
+        let changed = pin(&self.store, id, pinned, now).expect("it is there");
+        self.promise();
+        let has_changed = if pinned { self.model.pins.insert(id) } else { self.model.pins.remove(&id) };
+        assert_eq!(changed, has_changed);
+    }
+
+    pub(super) fn restore(&mut self, choices: &mut Choices<'_>) {
+        let Some(target) = self.some_step(choices) else { return };
+        let path = (choices.below(3) == 0).then(|| TOP[choices.below(TOP.len())].to_owned());
+        let id = self.model.steps[target].id;
+        let paths = path.iter().map(|path| TreePath::new(path.as_bytes()).expect("a name")).collect();
+        let outcome = self.with_options(paths, |world, options| restore(&world.store, world.workspace(), id, options));
+        let Ok(earlier) = self.model.superseded(path.as_deref()) else {
+            assert!(outcome.is_err(), "what was cut off is not forgotten half-way");
+            return;
+        };
+        drop(outcome.expect("nothing is in the way"));
+        self.promise();
+        let is_there = self.model.after(target, path.as_deref()) == self.model.now;
+        if is_there && (path.is_some() || self.model.head == Some(target)) && self.model.unfinished.is_none() {
+            return;
+        }
+        self.arrive(target, path, RestoreCause::Restore, earlier);
+    }
+
+    /// Undoes the last restore, or takes back the one that was cut off.
+    pub(super) fn undo(&mut self) {
+        if self.model.unfinished.is_some() {
+            return self.take_back(|world, options| undo(&world.store, world.workspace(), 1, options).map(drop));
+        }
+        let outcome = self.with_options(Vec::new(), |world, options| undo(&world.store, world.workspace(), 1, options));
+        let Some(Past { before, path, .. }) = self.model.undo.last().cloned() else {
+            assert!(outcome.is_err(), "there is nothing to undo");
+            return;
+        };
+        drop(outcome.expect("nothing is in the way"));
+        self.promise();
+        self.arrive(before, path, RestoreCause::Undo, None);
+    }
+
+    pub(super) fn redo(&mut self) {
+        let outcome = self.with_options(Vec::new(), |world, options| redo(&world.store, world.workspace(), 1, options));
+        let Some(Past { target, path, .. }) = self.model.redo.last().cloned() else {
+            assert!(outcome.is_err(), "there is nothing to redo");
+            return;
+        };
+        let Ok(earlier) = self.model.superseded(path.as_deref()) else {
+            assert!(outcome.is_err(), "what was cut off is not forgotten half-way");
+            return;
+        };
+        drop(outcome.expect("nothing is in the way"));
+        self.promise();
+        self.arrive(target, path, RestoreCause::Redo, earlier);
+    }
+
+    /// Finishes the restore that was cut off.
+    pub(super) fn resume(&mut self) {
+        let outcome = self.with_options(Vec::new(), |world, options| resume(&world.store, world.workspace(), options));
+        let Some(Begun { past, cause }) = self.model.unfinished.clone() else {
+            assert!(outcome.is_err(), "nothing was cut off");
+            return;
+        };
+        drop(outcome.expect("nothing is in the way"));
+        self.promise();
+        self.arrive(past.target, past.path, cause, Some(past.before));
+    }
+
+    pub(super) fn abort(&mut self) {
+        self.take_back(|world, options| abort(&world.store, world.workspace(), options).map(drop));
+    }
+
+    /// Goes back to the state before the restore that was cut off.
+    fn take_back(&mut self, walk: impl FnOnce(&Self, &RestoreOptions<'_>) -> Result<()>) {
+        let outcome = self.with_options(Vec::new(), walk);
+        let Some(begun) = self.model.unfinished.clone() else {
+            assert!(outcome.is_err(), "nothing was cut off");
+            return;
+        };
+        outcome.expect("nothing is in the way");
+        self.promise();
+        self.arrive(begun.before(), begun.past.path, RestoreCause::Abort, None);
+    }
+
+    fn with_options<T>(&mut self, paths: Vec<TreePath>, walk: impl FnOnce(&Self, &RestoreOptions<'_>) -> T) -> T {
+        let now = self.tick();
+        let config = self.config.clone();
+        let (config, progress) = (&config, &Silent);
+        walk(self, &RestoreOptions { paths, safety: true, dry_run: false, config, store_root: None, now, progress })
+    }
+
+    /// A restore was run to its end. `earlier` is the step that undoing it leads to, where that is not the state right
+    /// before it.
+    fn arrive(&mut self, target: usize, path: Option<String>, cause: RestoreCause, earlier: Option<usize>) {
+        let wanted = self.model.after(target, path.as_deref());
+        let here = self.before();
+        let begun = Begun { past: Past { before: earlier.unwrap_or(here), target, path }, cause };
+        self.begun = Some(Model { unfinished: Some(begun.clone()), ..self.model.clone() });
+        self.model.finish(begun, wanted);
+        for stray in self.strays.drain(..) {
+            assert!(stray.symlink_metadata().is_err(), "a restore removes what a killed one left");
+        }
+    }
+
+    /// The state before a restore, which becomes a step if it is none yet.
+    fn before(&mut self) -> usize {
+        if self.model.differs() {
+            let state = self.store.state();
+            let found = &state.workspaces[&self.workspace()];
+            let step = self.model.steps.len() as u64 + 1;
+            self.model.record(found.steps[&step]);
+        }
+        self.model.head.expect("it was recorded")
+    }
+}
