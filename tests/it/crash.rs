@@ -9,6 +9,7 @@ mod crossing;
 mod harness;
 mod operations;
 mod repair;
+mod repair_rules;
 
 use std::sync::Arc;
 
