@@ -60,7 +60,8 @@ fn nothing_is_cited_that_is_not_required() {
     let ids = ids_in(DOC);
     let chapters: BTreeSet<char> = ids.iter().filter_map(|id| id.chars().next()).collect();
     let mut unknown = citations();
-    unknown.retain(|(id, _)| chapters.contains(&id.chars().next().expect("an id has a letter")) && !ids.contains(&id[..]));
+    unknown
+        .retain(|(id, _)| chapters.contains(&id.chars().next().expect("an id has a letter")) && !ids.contains(&id[..]));
     assert!(unknown.is_empty(), "store-format.md has no {unknown:?}");
 }
 
@@ -86,8 +87,8 @@ fn collect(folder: &Path, each: &mut impl FnMut(&Path, &str)) {
             collect(&path, each);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let content = std::fs::read_to_string(&path).unwrap();
-            let is_all_tests = path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"))
-                || path.ends_with("tests.rs");
+            let is_all_tests =
+                path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")) || path.ends_with("tests.rs");
             let tests = if is_all_tests {
                 Some(&content[..])
             } else {

@@ -13,8 +13,7 @@ use retrograde::time::Timestamp;
 /// F2: an integer that would fit a shorter form, and first bytes that are never written.
 #[test]
 fn integers_in_longer_forms_than_they_need() {
-    let shortest: [&[u8]; 4] =
-        [&[250], &[0xfb, 251, 0], &[0xfc, 0, 0, 1, 0], &[0xfd, 0, 0, 0, 0, 1, 0, 0, 0]];
+    let shortest: [&[u8]; 4] = [&[250], &[0xfb, 251, 0], &[0xfc, 0, 0, 1, 0], &[0xfd, 0, 0, 0, 0, 1, 0, 0, 0]];
     for bytes in shortest {
         assert!(Reader::new(bytes).uint().is_ok(), "{bytes:?}");
     }
