@@ -10,6 +10,7 @@ mod harness;
 mod operations;
 mod repair;
 mod repair_rules;
+mod shape;
 
 use std::sync::Arc;
 
