@@ -3,7 +3,7 @@
 //! ```text
 //! one store, six steps, two packs; for each damage three copies of it:
 //!   looks    every verb that only reads
-//!   writes   snap, restore, undo
+//!   writes   snap, tag, pin, restore, undo, redo, restore --abort
 //!   repairs  every path read, verify, repair --dry-run, repair, repair, verify, every path read
 //! ```
 //!
@@ -25,7 +25,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fixture::{Fixture, Given, Names, Place};
-use reads::{Reads, findings, framing};
+use reads::{Reads, expect_exported, findings, framing};
 
 /// What is done to a file.
 #[derive(Clone, Debug)]
@@ -225,6 +225,9 @@ fn look(given: &Given, case: &Case, fixture: &Fixture, is_changed: bool) {
         "verify --quick",
         "verify --sample 20% --seed 1",
         "cat s2:link",
+        "workspace list",
+        "tag",
+        "restore --dry-run s2",
     ] {
         let ran = fixture.check(&line.split(' ').collect::<Vec<_>>());
         codes.push((line, ran.code));
@@ -236,6 +239,11 @@ fn look(given: &Given, case: &Case, fixture: &Fixture, is_changed: bool) {
         assert!(content.starts_with(&ran.stdout), "cat s3:{path} printed other bytes before it failed");
     }
     codes.push(("restore --into", fixture.try_step(given, 5)));
+    let exported = fixture.check(&["export", "--git", "../out.git", "s1..s5"]).code;
+    codes.push(("export --git", exported));
+    if exported == 0 {
+        expect_exported(&fixture.store.with_file_name("out.git"), given, 5);
+    }
     let verified = fixture.check(&["verify", "--json"]);
     let sampled = fixture.check(&["verify", "--sample", "100%", "--json"]);
     assert_eq!(sampled.code, verified.code);
@@ -276,16 +284,27 @@ fn write(given: &Given, fixture: &Fixture) {
     let before = fixture.folder();
     fixture.check(&["snap", "-m", "after the damage"]);
     assert!(fixture.folder() == before, "snap changed the folder");
+    if fixture.check(&["tag", "kept", "s2"]).code == 0 {
+        let listed = fixture.check(&["tag"]);
+        assert!(listed.code == 0 && listed.stdout.starts_with(b"kept"), "the tag is lost: {}", listed.stderr);
+    }
+    fixture.check(&["pin", "s2"]);
     let restored = fixture.check(&["restore", "s2"]);
     if restored.code == 0 {
         assert!(fixture.folder() == given.folder(2), "restore wrote something else");
         if fixture.check(&["undo"]).code == 0 {
             assert!(fixture.folder() == before, "undo wrote something else");
+            if fixture.check(&["redo"]).code == 0 {
+                assert!(fixture.folder() == given.folder(2), "redo wrote something else");
+            }
         }
     } else {
         let known: Vec<&Vec<u8>> =
             before.values().chain((1..=given.steps()).flat_map(|step| given.all(step))).collect();
         assert!(fixture.folder().values().all(|content| known.contains(&content)), "restore left half a file");
+        // If none was begun there is nothing to go back from, and nothing damaged to name.
+        fixture.check_end(&["restore", "--abort"]);
+        assert!(fixture.folder() == before, "a restore that failed took something away for good");
     }
 }
 

@@ -1,11 +1,14 @@
 //! What of a recording can be read, path by path, and what the program says that cannot.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 
 use retrograde::format::pack::{PACK_HEADER_LENGTH_BYTES, decode_commit, decode_record};
 use serde_json::Value;
 
 use super::fixture::{Fixture, Given};
+use crate::support::git::has_git;
 
 /// Every step and path of a recording, by whether it gives what was recorded.
 pub(super) struct Reads {
@@ -70,6 +73,17 @@ fn gives(fixture: &Fixture, step: u64, path: &str, content: &[u8]) -> bool {
     let ran = fixture.check(&["cat", &format!("s{step}:{path}")]);
     assert!(ran.code != 0 || ran.stdout == content, "cat s{step}:{path} printed something else");
     ran.code == 0
+}
+
+/// What was exported to git, where git is there to be asked, is what was recorded of the last step exported.
+pub(super) fn expect_exported(repository: &Path, given: &Given, step: u64) {
+    let some = ["large", "src/edited.txt"];
+    for (path, content) in given.files(step).filter(|(path, _)| has_git() && some.contains(&&path[..])) {
+        let mut git = Command::new("git");
+        git.arg("--git-dir").arg(repository).args(["cat-file", "blob", &format!("refs/heads/main:{path}")]);
+        let shown = git.output().expect("git is there").stdout;
+        assert!(shown == *content, "{path} was exported as something else");
+    }
 }
 
 /// What verify found, from its JSON, without the sums.
