@@ -9,6 +9,8 @@ mod crossing;
 mod harness;
 mod operations;
 mod repair;
+mod repair_rules;
+mod shape;
 
 use std::sync::Arc;
 

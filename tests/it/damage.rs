@@ -3,13 +3,14 @@
 //! ```text
 //! one store, six steps, two packs; for each damage three copies of it:
 //!   looks    every verb that only reads
-//!   writes   snap, restore, undo
-//!   repairs  repair --dry-run, repair, repair, verify, every step written out
+//!   writes   snap, tag, pin, restore, undo, redo, restore --abort
+//!   repairs  every path read, verify, repair --dry-run, repair, repair, verify, every path read
 //! ```
 //!
 //! Never a crash, a hang, unbounded memory, or wrong bytes: what is printed or written is what was recorded, or the program
 //! says that it is not, names file or object, and ends with a documented code. Damage to a cache changes no answer. Damage
-//! to a pack is found; after a repair every step is whole, or known to be incomplete, and recording goes on.
+//! to a pack is found, with every step and path that cannot be read for it. A repair takes nothing away that could be
+//! read, turns single bits back, and after it every step is whole, or known to be incomplete, and recording goes on.
 
 #![expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
 
@@ -17,12 +18,14 @@ mod fixture;
 mod history;
 mod live;
 mod places;
+mod reads;
 
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fixture::{Fixture, Given, Place};
+use fixture::{Fixture, Given, Names, Place};
+use reads::{Reads, expect_exported, findings, framing};
 
 /// What is done to a file.
 #[derive(Clone, Debug)]
@@ -166,14 +169,17 @@ fn cases(given: &Given) -> Vec<Case> {
 
 /// Tries one damage, and returns how often the program ran.
 fn try_case(given: &Given, case: &Case) -> usize {
-    let looks = given.copy();
-    let is_changed = apply(given, case, &looks.store);
+    let copy = || {
+        let mut fixture = given.copy();
+        let is_changed = apply(given, case, &fixture.store);
+        fixture.expect_named(&case.file, if case.sort == Sort::Pack { Names::FileOrContent } else { Names::File });
+        (fixture, is_changed)
+    };
+    let (looks, is_changed) = copy();
     look(given, case, &looks, is_changed);
-    let writes = given.copy();
-    apply(given, case, &writes.store);
+    let (writes, _) = copy();
     write(given, &writes);
-    let repairs = given.copy();
-    apply(given, case, &repairs.store);
+    let (repairs, _) = copy();
     repair(given, case, &repairs);
     looks.runs() + writes.runs() + repairs.runs()
 }
@@ -217,8 +223,8 @@ fn look(given: &Given, case: &Case, fixture: &Fixture, is_changed: bool) {
         "stats",
         "export --tar ../out.tar s5",
         "verify --quick",
-        "verify --sample 20% --seed 1",
         "cat s2:link",
+        "workspace list",
     ] {
         let ran = fixture.check(&line.split(' ').collect::<Vec<_>>());
         codes.push((line, ran.code));
@@ -230,7 +236,19 @@ fn look(given: &Given, case: &Case, fixture: &Fixture, is_changed: bool) {
         assert!(content.starts_with(&ran.stdout), "cat s3:{path} printed other bytes before it failed");
     }
     codes.push(("restore --into", fixture.try_step(given, 5)));
-    let verified = fixture.check(&["verify"]);
+    let exported = fixture.check(&["export", "--git", "../out.git", "s1..s5"]).code;
+    codes.push(("export --git", exported));
+    if exported == 0 {
+        expect_exported(&fixture.store.with_file_name("out.git"), given, 5);
+    }
+    let verified = fixture.check(&["verify", "--json"]);
+    if case.sort == Sort::Cache {
+        fixture.check(&["verify", "--sample", "20%", "--seed", "1"]);
+    } else {
+        let sampled = fixture.check(&["verify", "--sample", "100%", "--json"]);
+        assert_eq!(sampled.code, verified.code);
+        assert_eq!(findings(&sampled.stdout), findings(&verified.stdout), "a sample of all finds something else");
+    }
     if case.sort == Sort::Cache {
         let failed: Vec<_> = codes.iter().filter(|(line, code)| *code != 0 && !line.starts_with("verify")).collect();
         assert!(failed.is_empty(), "damage to a cache changes an answer: {failed:?}");
@@ -240,6 +258,24 @@ fn look(given: &Given, case: &Case, fixture: &Fixture, is_changed: bool) {
     let is_hidden = !case.without.is_empty() && case.file.ends_with("2.pack");
     if case.sort != Sort::Cache && is_changed && !looks_torn && !is_hidden {
         assert_eq!(verified.code, 1, "verify found nothing\n{}", String::from_utf8_lossy(&verified.stdout));
+        if is_structural(given, case) {
+            let quick = codes.iter().find(|(line, _)| *line == "verify --quick");
+            assert_eq!(quick.map(|(_, code)| *code), Some(1), "verify --quick does not see damage to structure");
+        }
+    }
+}
+
+/// Whether the damage shows without decoding or hashing anything: it is to what holds a pack together, or to all of it.
+fn is_structural(given: &Given, case: &Case) -> bool {
+    let hits_framing = |start: usize, end: usize| {
+        let pack = std::fs::read(given.store.join(&case.file)).unwrap();
+        framing(&pack).iter().any(|frame| frame.0 < end && start < frame.1)
+    };
+    match case.damage {
+        _ if case.sort != Sort::Pack => false,
+        Damage::BitFlipped(at, _) => hits_framing(at, at + 1),
+        Damage::Zeroed(at, length) => hits_framing(at, at + length),
+        Damage::Deleted | Damage::CutTo(_) | Damage::OfAnotherStore | Damage::Stale | Damage::Garbage(_) => true,
     }
 }
 
@@ -249,16 +285,27 @@ fn write(given: &Given, fixture: &Fixture) {
     let before = fixture.folder();
     fixture.check(&["snap", "-m", "after the damage"]);
     assert!(fixture.folder() == before, "snap changed the folder");
+    if fixture.check(&["tag", "kept", "s2"]).code == 0 {
+        let listed = fixture.check(&["tag"]);
+        assert!(listed.code == 0 && listed.stdout.starts_with(b"kept"), "the tag is lost: {}", listed.stderr);
+    }
+    fixture.check(&["pin", "s2"]);
     let restored = fixture.check(&["restore", "s2"]);
     if restored.code == 0 {
         assert!(fixture.folder() == given.folder(2), "restore wrote something else");
         if fixture.check(&["undo"]).code == 0 {
             assert!(fixture.folder() == before, "undo wrote something else");
+            if fixture.check(&["redo"]).code == 0 {
+                assert!(fixture.folder() == given.folder(2), "redo wrote something else");
+            }
         }
     } else {
         let known: Vec<&Vec<u8>> =
             before.values().chain((1..=given.steps()).flat_map(|step| given.all(step))).collect();
         assert!(fixture.folder().values().all(|content| known.contains(&content)), "restore left half a file");
+        // If none was begun there is nothing to go back from, and nothing damaged to name.
+        fixture.check_end(&["restore", "--abort"]);
+        assert!(fixture.folder() == before, "a restore that failed took something away for good");
     }
 }
 
@@ -271,8 +318,14 @@ fn actions(stdout: &[u8]) -> Vec<String> {
 
 fn repair(given: &Given, case: &Case, fixture: &Fixture) {
     let before = fixture.store_files();
+    // Damage to a cache keeps nothing from being read, neither before the repair nor after it.
+    let reads = (case.sort == Sort::Pack).then(|| Reads::of(given, fixture));
+    if let Some(reads) = &reads {
+        let verified = fixture.check(&["verify", "--json"]);
+        reads.expect_listed(&fixture.steps(&verified.stdout), &verified.stdout);
+    }
     let planned = fixture.check(&["repair", "--dry-run", "--json"]);
-    assert!(fixture.store_files() == before, "a dry run wrote something");
+    assert!(fixture.store_files() == before, "reading or a dry run wrote something");
     let repaired = fixture.check(&["repair", "--json"]);
     assert_eq!(actions(&planned.stdout), actions(&repaired.stdout), "the dry run told something else");
     if repaired.code > 1 {
@@ -281,29 +334,40 @@ fn repair(given: &Given, case: &Case, fixture: &Fixture) {
         assert_eq!(planned.code, repaired.code);
         return;
     }
+    let is_little = case.sort != Sort::Pack || matches!(case.damage, Damage::BitFlipped(..));
+    assert!(repaired.code == 0 || !is_little, "{}", String::from_utf8_lossy(&repaired.stdout));
     let again = fixture.check(&["repair"]);
     let text = String::from_utf8_lossy(&again.stdout).into_owned();
     let is_settled = text.contains("nothing to repair") || text.contains("nothing more can be done");
     assert!(is_settled, "the second repair did something:\n{}\n{text}", String::from_utf8_lossy(&repaired.stdout));
     // Where the folder was moved to may be among what was lost; then the user says it again.
     fixture.check(&["workspace", "move", &given.workspace_id]);
-    let verified = fixture.check(&["verify", "--json"]);
-    assert_eq!(verified.code, repaired.code, "{}", String::from_utf8_lossy(&verified.stdout));
-    let hurt = fixture::affected_steps(&verified.stdout);
-    let known = fixture.steps();
-    for step in 1..=given.steps() {
-        if !known.contains(&step) {
-            let may_be_lost = case.sort == Sort::Pack && !matches!(case.damage, Damage::BitFlipped(..));
-            assert!(may_be_lost, "s{step} is not in history any more");
-        } else if hurt.contains(&step) {
-            assert!(fixture.try_step(given, step) != 0, "s{step} is whole, and marked incomplete");
-        } else {
-            fixture.expect_step(given, step);
-        }
-    }
+    expect_repaired(given, case, fixture, reads.as_ref(), repaired.code);
     fixture.write("new", b"written after the repair");
     let snapped = fixture.check(&["snap"]);
     assert_eq!(snapped.code, 0, "recording does not go on: {}", snapped.stderr);
     let now = fixture.folder();
     fixture.expect_last(&now);
+}
+
+/// Every step is whole or known not to be, and whatever could be read before still can.
+fn expect_repaired(given: &Given, case: &Case, fixture: &Fixture, reads: Option<&Reads>, code: i32) {
+    let verified = fixture.check(&["verify", "--json"]);
+    assert_eq!(verified.code, code, "{}", String::from_utf8_lossy(&verified.stdout));
+    let hurt = fixture::affected_steps(&verified.stdout);
+    let known = fixture.steps(&verified.stdout);
+    for step in 1..=given.steps() {
+        if !known.contains(&step) {
+            let is_gone =
+                matches!(case.damage, Damage::Deleted | Damage::CutTo(_) | Damage::OfAnotherStore | Damage::Stale);
+            assert!(case.sort == Sort::Pack && is_gone, "s{step} is not in history any more");
+            assert!(reads.is_none_or(|reads| !reads.has_some_of(step)), "s{step} could be read before the repair");
+        } else if hurt.contains(&step) {
+            assert!(fixture.try_step(given, step) != 0, "s{step} is whole, and marked incomplete");
+            let reads = reads.expect("only damage to a pack hurts a step");
+            reads.expect_kept(given, fixture, step);
+        } else {
+            fixture.expect_step(given, step);
+        }
+    }
 }

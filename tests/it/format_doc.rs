@@ -1,8 +1,5 @@
 //! store-format.md is normative, so it is run: every hex example is built again by the code, byte for byte, decoded, and
-//! encoded again; the table of limits is compared with `limits.rs`; every requirement's id is cited by some test.
-
-use std::collections::BTreeSet;
-use std::path::Path;
+//! encoded again; the table of limits is compared with `limits.rs`. (`format_ids` asks that its requirements have tests.)
 
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::format::index::IndexEntry;
@@ -52,7 +49,7 @@ fn path(text: &str) -> TreePath {
     TreePath::new(text.as_bytes()).unwrap()
 }
 
-/// F1, F2, F3.
+/// F1, F3.
 #[test]
 fn integers() {
     let values = [0, 250, 251, 65_535, 65_536, 4_294_967_296];
@@ -73,7 +70,6 @@ fn chunk_lists() {
     assert_eq!(chunk_list::decode(&example("chunk-list")), Ok(list));
 }
 
-/// T1: names ascend strictly.
 #[test]
 fn trees() {
     let entry = |name: &[u8], kind, mode, size, id| Entry { name: name.into(), kind, mode, size, id };
@@ -109,7 +105,7 @@ fn sample_snapshot() -> Snapshot {
     }
 }
 
-/// S1, S2, V1.
+/// V1.
 #[test]
 fn snapshots() {
     let snapshot = sample_snapshot();
@@ -253,50 +249,4 @@ fn the_table_of_limits() {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     assert_eq!(found, wanted);
-}
-
-/// Every requirement has a test that says so by its id.
-#[test]
-fn no_requirement_is_left_uncited() {
-    let ids: BTreeSet<&str> = DOC
-        .split('(')
-        .skip(1)
-        .filter_map(|rest| rest.split_once(')').map(|(id, _)| id))
-        .filter(|id| {
-            let mut characters = id.chars();
-            characters.next().is_some_and(|c| c.is_ascii_uppercase())
-                && id.len() <= 3
-                && characters.all(|c| c.is_ascii_digit())
-                && id.len() > 1
-        })
-        .collect();
-    assert!(ids.len() > 20, "{ids:?}");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut cited = String::new();
-    for folder in ["tests", "src"] {
-        collect(&root.join(folder), &mut cited);
-    }
-    let words: BTreeSet<&str> = cited.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-    let uncited: Vec<_> = ids.iter().filter(|id| !words.contains(**id)).collect();
-    assert!(uncited.is_empty(), "no test cites {uncited:?}");
-}
-
-/// The text of all files with tests in them.
-fn collect(folder: &Path, text: &mut String) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, text);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let content = std::fs::read_to_string(&path).unwrap();
-            let tests = if path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"))
-                || path.ends_with("tests.rs")
-            {
-                Some(&content[..])
-            } else {
-                content.split_once("#[cfg(test)]").map(|(_, tests)| tests)
-            };
-            text.push_str(tests.unwrap_or_default());
-        }
-    }
 }

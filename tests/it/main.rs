@@ -9,6 +9,8 @@ mod damage;
 mod decoder_limits;
 mod floors;
 mod format_doc;
+mod format_ids;
+mod format_refusals;
 mod fuzz;
 #[cfg(feature = "git")]
 mod gitignore;

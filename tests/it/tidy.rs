@@ -76,3 +76,38 @@ fn the_vocabulary_is_kept_in_messages() {
         }
     }
 }
+
+/// A filter that matches nothing runs nothing, and passes.
+#[test]
+fn the_tests_that_the_readme_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let mut named = 0;
+    for command in readme.split('`').filter(|quoted| quoted.contains("cargo test ")) {
+        let words: Vec<&str> = command.split_whitespace().skip_while(|word| *word != "cargo").collect();
+        let folder = match words.iter().position(|word| matches!(*word, "--test" | "--lib")) {
+            Some(at) if words[at] == "--test" => {
+                assert_eq!(words[at + 1], "it", "`{command}`: there is one test binary");
+                "tests/it"
+            }
+            Some(_) => "src",
+            None => continue,
+        };
+        let filter = words.last().expect("it has words");
+        assert!(!filter.starts_with('-') && *filter != "it", "`{command}` names no test");
+        assert!(has_tests_named(&root.join(folder), filter), "`{command}` runs nothing");
+        named += 1;
+    }
+    assert!(named >= 10, "only {named} commands were found");
+}
+
+/// Whether a filter matches a test of a file below `folder`, by the path that the test has for `cargo test`.
+fn has_tests_named(folder: &Path, filter: &str) -> bool {
+    sources().into_iter().any(|(path, text)| {
+        let Ok(inner) = path.strip_prefix(folder) else { return false };
+        let module: Vec<_> = inner.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let module = module.join("::").replace("::mod", "");
+        let names = text.split("#[test]").skip(1).filter_map(|rest| rest.split_once("fn ")?.1.split_once('('));
+        names.map(|(name, _)| format!("{module}::{name}")).any(|path| path.contains(filter))
+    })
+}

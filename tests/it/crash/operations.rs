@@ -4,6 +4,7 @@
 //! what a user cares for: the state is one that the operation went through, every snapshot in it reads back byte by byte,
 //! what was acknowledged is there, and the next snapshot holds the folder as it is, whatever the stat cache believes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::id::{Digest, SnapshotId, TreeId, WorkspaceId};
 use retrograde::ops::register::{Guard, forget_workspace, move_workspace, register, resolve_folder};
-use retrograde::ops::restore::{RestoreOptions, abort, restore, resume, undo};
+use retrograde::ops::restore::{RestoreOptions, abort, redo, restore, resume, undo};
 use retrograde::ops::snap::{SnapOptions, snap};
 use retrograde::ops::tag::{delete_tag, pin, tag};
 use retrograde::ops::verify::{Level, VerifyOptions, verify};
@@ -24,6 +25,7 @@ use retrograde::time::Timestamp;
 use retrograde::workspace::config::Config;
 
 use super::report;
+use super::shape::shape;
 use crate::support::scratch::Scratch;
 use crate::support::walker::{What, walk};
 
@@ -39,52 +41,93 @@ pub(super) struct Bench {
     state_count: usize,
 }
 
-type Operation = fn(&Bench, &Store) -> Result<()>;
+/// An operation under way, which notes what it was told is done.
+struct Run<'a> {
+    bench: &'a Bench,
+    store: Store,
+    disk: MemoryDisk,
+    acts: RefCell<Vec<Act>>,
+}
+
+/// Something that returned: how many changes to the disk and how many commits there were by then.
+#[derive(Clone, Copy)]
+struct Act {
+    changes: usize,
+    sequence: u64,
+}
+
+/// What an operation does when nothing fails: the shape of the state after each change to the disk, and its acts.
+struct Course {
+    states: Vec<State>,
+    acts: Vec<Act>,
+}
+
+type Operation = fn(&Run) -> Result<()>;
 
 /// Files of a snapshot or folder, by path, with the hash of their content.
 type Files = BTreeMap<Vec<u8>, [u8; 32]>;
 
 #[test]
 fn taking_a_snapshot() {
-    try_operation("snap", 650, |bench, store| bench.snap(store).map(drop));
+    try_operation("snap", 650, |run| run.act(|bench, store| bench.snap(store)));
 }
 
 #[test]
 fn registering_a_workspace() {
-    try_operation("register", 220, |bench, store| {
-        register(store, bench.root.parent().expect("it is in a folder"), &Guard::default(), Timestamp(5)).map(drop)
+    try_operation("register", 220, |run| {
+        run.act(|bench, store| {
+            register(store, bench.root.parent().expect("it is in a folder"), &Guard::default(), Timestamp(5))
+        })
     });
 }
 
 #[test]
 fn restoring_and_undoing() {
-    try_operation("restore and undo", 3_000, |bench, store| {
-        restore(store, bench.workspace, bench.first, &bench.restore_options())?;
-        undo(store, bench.workspace, 1, &bench.restore_options()).map(drop)
+    try_operation("restore and undo", 3_000, |run| {
+        run.act(|bench, store| restore(store, bench.workspace, bench.first, &bench.restore_options()))?;
+        run.act(|bench, store| undo(store, bench.workspace, 1, &bench.restore_options()))
+    });
+}
+
+#[test]
+fn doing_a_restore_again() {
+    let bench = Bench::new();
+    bench.change_folder();
+    let store = open(&bench.prepared);
+    restore(&store, bench.workspace, bench.first, &bench.restore_options()).expect("nothing fails");
+    undo(&store, bench.workspace, 1, &bench.restore_options()).expect("nothing fails");
+    bench.prepared.settle();
+    try_on(bench, "redo", 1_200, |run| {
+        run.act(|bench, store| redo(store, bench.workspace, 1, &bench.restore_options()))
     });
 }
 
 #[test]
 fn finishing_a_restore_that_was_cut_off() {
-    try_operation("restore --continue", 1_500, |bench, store| {
-        bench.cut_off(store)?;
-        resume(store, bench.workspace, &bench.restore_options()).map(drop)
+    try_operation("restore --continue", 1_500, |run| {
+        run.act(Bench::cut_off)?;
+        run.act(|bench, store| resume(store, bench.workspace, &bench.restore_options()))
     });
 }
 
 #[test]
 fn going_back_from_a_restore_that_was_cut_off() {
-    try_operation("restore --abort", 1_500, |bench, store| {
-        bench.cut_off(store)?;
-        abort(store, bench.workspace, &bench.restore_options()).map(drop)
+    try_operation("restore --abort", 1_500, |run| {
+        run.act(Bench::cut_off)?;
+        run.act(|bench, store| abort(store, bench.workspace, &bench.restore_options()))
     });
 }
 
 #[test]
 fn naming_and_keeping_a_snapshot() {
-    try_operation("tag and pin", 700, |bench, store| {
-        tag(store, "good", bench.first, false, Timestamp(6))?;
-        pin(store, bench.first, true, Timestamp(7)).map(drop)
+    try_operation("tag, tag --force, pin, pin off", 1_300, |run| {
+        run.act(|bench, store| tag(store, "good", bench.first, false, Timestamp(6)))?;
+        run.act(|bench, store| pin(store, bench.first, true, Timestamp(7)))?;
+        run.act(|bench, store| {
+            let head = store.state().workspaces[&bench.workspace].head.expect("there are snapshots");
+            tag(store, "good", head, true, Timestamp(8))
+        })?;
+        run.act(|bench, store| pin(store, bench.first, false, Timestamp(9)))
     });
 }
 
@@ -94,12 +137,12 @@ fn moving_and_forgetting_a_workspace() {
     let other = Bench::on(bench.prepared.clone());
     tag(&open(&bench.prepared), "bad", other.first, false, Timestamp(5)).expect("nothing fails");
     bench.prepared.settle();
-    try_on(bench, "workspace move, workspace forget, tag -d", 700, |bench, store| {
-        let state = store.state();
-        let other = state.workspaces.keys().copied().find(|id| *id != bench.workspace).expect("there are two");
-        move_workspace(store, other, &bench.root.join("deep"), Timestamp(6))?;
-        forget_workspace(store, other, Timestamp(7))?;
-        delete_tag(store, "bad", Timestamp(8))
+    try_on(bench, "workspace move, workspace forget, tag -d", 700, |run| {
+        let state = run.store.state();
+        let other = state.workspaces.keys().copied().find(|id| *id != run.bench.workspace).expect("there are two");
+        run.act(|bench, store| move_workspace(store, other, &bench.root.join("deep"), Timestamp(6)))?;
+        run.act(|_, store| forget_workspace(store, other, Timestamp(7)))?;
+        run.act(|_, store| delete_tag(store, "bad", Timestamp(8)))
     });
 }
 
@@ -108,9 +151,41 @@ fn try_operation(name: &str, states_min: usize, operation: Operation) {
 }
 
 fn try_on(mut bench: Bench, name: &str, states_min: usize, operation: Operation) {
-    bench.crash(name, operation);
-    bench.fail_calls(name, operation);
+    let course = bench.crash(name, operation);
+    bench.fail_calls(name, operation, &course);
     report(name, bench.state_count, states_min);
+}
+
+impl<'a> Run<'a> {
+    fn new(bench: &'a Bench, disk: &MemoryDisk) -> Self {
+        Self { bench, store: open(disk), disk: disk.clone(), acts: RefCell::default() }
+    }
+
+    /// Does one thing. When this returns `Ok`, it has been acknowledged.
+    fn act<T>(&self, act: impl FnOnce(&Bench, &Store) -> Result<T>) -> Result<()> {
+        act(self.bench, &self.store)?;
+        let act = Act { changes: self.disk.change_count(), sequence: self.store.state().sequence };
+        self.acts.borrow_mut().push(act);
+        Ok(())
+    }
+}
+
+impl Course {
+    /// How many commits there must be once so many acts have returned.
+    fn owed_after(&self, act_count: usize) -> u64 {
+        act_count.checked_sub(1).map_or(self.states[0].sequence, |last| self.acts[last].sequence)
+    }
+
+    /// Where an operation may be of which so many acts returned and no more: at the end of the last one, or somewhere in
+    /// the next.
+    fn within(&self, act_count: usize) -> Vec<State> {
+        let owed = self.owed_after(act_count);
+        let most = self.acts.get(act_count).map_or(owed, |next| next.sequence);
+        let mut within = self.states.clone();
+        within.retain(|state| (owed..=most).contains(&state.sequence));
+        within.dedup();
+        within
+    }
 }
 
 impl Bench {
@@ -138,27 +213,31 @@ impl Bench {
     }
 
     /// Interrupts an operation after every change that it makes to the store.
-    fn crash(&mut self, name: &str, operation: Operation) {
+    fn crash(&mut self, name: &str, operation: Operation) -> Course {
         self.change_folder();
         let finished = self.prepared.killed_after(0);
-        operation(self, &open(&finished)).expect("nothing fails in the first run");
+        let run = Run::new(self, &finished);
+        operation(&run).expect("nothing fails in the first run");
+        let acts = run.acts.into_inner();
         let last = finished.change_count();
-        let states: Vec<State> = (0..=last).map(|changes| state(&finished.killed_after(changes))).collect();
+        let states = (0..=last).map(|changes| shape(&open(&finished.killed_after(changes)))).collect();
+        let course = Course { states, acts };
         for changes in 0..=last {
-            let owed = if changes == last { &states[last] } else { &states[0] };
+            let owed = course.owed_after(course.acts.partition_point(|act| act.changes <= changes));
             for loss in finished.power_losses(changes, changes as u64, 40) {
                 let what = format!("{name}: power loss before {}: {}", finished.describe_change(changes), loss.lost);
-                self.go_on(&loss.disk, &states, owed, &what);
+                self.go_on(&loss.disk, &course.states, owed, &what);
             }
             for disk in [Some(finished.killed_after(changes)), finished.killed_during(changes)].into_iter().flatten() {
                 let what = format!("{name}: kill before {}", finished.describe_change(changes));
-                self.go_on(&disk, &states, owed, &what);
+                self.go_on(&disk, &course.states, owed, &what);
             }
         }
+        course
     }
 
     /// Lets every call on the store fail.
-    fn fail_calls(&mut self, name: &str, operation: Operation) {
+    fn fail_calls(&mut self, name: &str, operation: Operation, course: &Course) {
         for (kind, is_lasting) in [
             (FaultKind::Io, false),
             (FaultKind::NoSpace, true),
@@ -168,12 +247,13 @@ impl Bench {
         ] {
             for at_call in 0.. {
                 let disk = self.prepared.killed_after(0);
-                self.change_folder();
-                let store = open(&disk);
+                self.put_folder_back();
+                let run = Run::new(self, &disk);
                 let fault = Fault { at_call, kind, is_lasting };
                 let first_call = disk.call_count();
                 disk.set_fault(Some(fault));
-                let done = operation(self, &store);
+                let done = operation(&run);
+                let act_count = run.acts.into_inner().len();
                 if disk.call_count() - first_call <= at_call {
                     break;
                 }
@@ -184,22 +264,29 @@ impl Bench {
                     let text = error.to_string();
                     assert!(error.kind() == ErrorKind::Io && text.contains("/memory"), "{what}: {error:?}");
                 }
+                assert_eq!(done.is_ok(), act_count == course.acts.len(), "{what}");
                 if struck {
-                    let seen = state(&disk);
-                    self.go_on(&disk, std::slice::from_ref(&seen), &seen, &what);
+                    self.go_on_after_failure(&disk, course, act_count, &what);
                 }
             }
         }
     }
 
-    /// After a crash: the state is one of `states` and not before `owed`, everything in it reads back, and the next
-    /// snapshot is whole even after one more power loss.
-    fn go_on(&mut self, disk: &MemoryDisk, states: &[State], owed: &State, what: &str) {
-        let store = open(disk);
-        assert_eq!(store.damage(), Vec::<String>::new(), "{what}");
-        let found = store.state();
-        assert!(states.contains(&found) && found.sequence >= owed.sequence, "{what}: at {}", found.sequence);
-        check_all(&store, what);
+    /// After a failing call: what was acknowledged is there, and of the act that failed what it had come to; whether the
+    /// power goes right then or not.
+    fn go_on_after_failure(&mut self, disk: &MemoryDisk, course: &Course, act_count: usize, what: &str) {
+        let (within, owed) = (course.within(act_count), course.owed_after(act_count));
+        for loss in disk.power_losses(disk.change_count(), self.state_count as u64, 4) {
+            expect_one_of(&loss.disk, &within, owed, &format!("{what}, then power loss: {}", loss.lost));
+            self.state_count += 1;
+        }
+        self.go_on(disk, &within, owed, what);
+    }
+
+    /// After a crash: the state is one of `states` and has `owed` commits at least, everything in it reads back, and the
+    /// next snapshot is whole even after one more power loss.
+    fn go_on(&mut self, disk: &MemoryDisk, states: &[State], owed: u64, what: &str) {
+        let store = expect_one_of(disk, states, owed, what);
         self.verify(disk, what);
         let head = self.snap(&store).unwrap_or_else(|error| panic!("{what}: the next snapshot: {error}"));
         assert!(
@@ -282,6 +369,14 @@ impl Bench {
         }
     }
 
+    /// The folder as it was when the operation was tried first, so that this time it goes through the same states.
+    fn put_folder_back(&self) {
+        if !self.root.join("long").exists() {
+            self.write(&[("long", &super::noise(1, 1_200_000))]);
+        }
+        self.change_folder();
+    }
+
     #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
     pub(super) fn write(&self, files: &[(&str, &[u8])]) {
         for (path, content) in files {
@@ -298,6 +393,18 @@ pub(super) fn open(disk: &MemoryDisk) -> Store {
 
 pub(super) fn state(disk: &MemoryDisk) -> State {
     (*open(disk).state()).clone()
+}
+
+/// Opens a store that must be whole, at one of these states, and have that many commits at least.
+fn expect_one_of(disk: &MemoryDisk, states: &[State], owed: u64, what: &str) -> Store {
+    let store = open(disk);
+    assert_eq!(store.damage(), Vec::<String>::new(), "{what}");
+    let found = shape(&store);
+    let places: Vec<u64> = states.iter().map(|state| state.sequence).collect();
+    let is_known = states.contains(&found) && found.sequence >= owed;
+    assert!(is_known, "{what}: at {}, not one of {places:?} from {owed} on: {found:#?}", found.sequence);
+    check_all(&store, what);
+    store
 }
 
 /// Reads back every snapshot that has a name.

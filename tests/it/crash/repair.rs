@@ -110,17 +110,17 @@ fn lost_snapshot() -> NewObject {
     NewObject { kind: ObjectKind::Snapshot, id: Digest::of(&bytes), bytes, previous: None }
 }
 
-fn flip(disk: &MemoryDisk, name: &str, at: usize) {
+pub(super) fn flip(disk: &MemoryDisk, name: &str, at: usize) {
     let bytes = read_all(disk, name).unwrap();
     overwrite(disk, name, at, &[bytes[at] ^ 4]);
 }
 
-fn overwrite(disk: &MemoryDisk, name: &str, at: usize, bytes: &[u8]) {
+pub(super) fn overwrite(disk: &MemoryDisk, name: &str, at: usize, bytes: &[u8]) {
     disk.write(name, at as u64, bytes).unwrap();
 }
 
-/// Interrupts a repair after every change, and half-way through every write, and lets every call fail.
-fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
+/// A store of eight commits, then hurt; all durable.
+pub(super) fn prepare(hurt: impl Fn(&MemoryDisk)) -> MemoryDisk {
     let prepared = MemoryDisk::new(1);
     let store = Store::open_or_create(Arc::new(prepared.clone())).unwrap();
     for number in 0..4 {
@@ -130,6 +130,13 @@ fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
     drop(store);
     hurt(&prepared);
     prepared.settle();
+    prepared
+}
+
+/// Interrupts a repair after every change, and half-way through every write, and lets every call fail. What it keeps
+/// includes facts that were in no intact commit (R4).
+fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
+    let prepared = prepare(hurt);
     let finished = prepared.killed_after(0);
     let outcome = run(&finished).unwrap();
     assert!(!outcome.actions.is_empty() && damage(&finished).is_empty(), "{name}: {outcome:?}");
@@ -184,7 +191,7 @@ fn damage(disk: &MemoryDisk) -> Vec<Finding> {
     verify_on(disk).unwrap().into_iter().filter(|finding| !finding.is_marked).collect()
 }
 
-fn run(disk: &MemoryDisk) -> Result<RepairOutcome> {
+pub(super) fn run(disk: &MemoryDisk) -> Result<RepairOutcome> {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     repair(&shared, &RepairOptions { dry_run: None, store_root: None, now: Timestamp(9), progress: &Silent })
 }

@@ -29,6 +29,17 @@ pub(super) struct Fixture {
     pub(super) store: PathBuf,
     workspace: PathBuf,
     runs: AtomicUsize,
+    /// The file that is damaged, relative to the store, and what may be named in its stead.
+    damaged: Option<(String, Names)>,
+}
+
+/// What a message must name where a file is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// That file.
+    File,
+    /// That file, a pack, an object or a step: what is in a pack is met by its id, and what rests on it may be elsewhere.
+    FileOrContent,
 }
 
 /// A stretch of a file that has one meaning.
@@ -180,7 +191,7 @@ impl Fixture {
 
     fn at(top: &Path, scratch: Scratch) -> Self {
         std::fs::create_dir_all(top.join("ws")).unwrap();
-        Self { scratch, store: top.join("store"), workspace: top.join("ws"), runs: AtomicUsize::new(0) }
+        Self { scratch, store: top.join("store"), workspace: top.join("ws"), runs: AtomicUsize::new(0), damaged: None }
     }
 
     pub(super) fn runs(&self) -> usize {
@@ -230,20 +241,39 @@ impl Fixture {
         Ran { code, stdout, stderr }
     }
 
+    /// From here on, errors must name this file or what `names` allows.
+    pub(super) fn expect_named(&mut self, file: &str, names: Names) {
+        self.damaged = Some((file.to_owned(), names));
+    }
+
     /// Runs the program, which must end as documented, and say what is wrong where something is.
     pub(super) fn check(&self, arguments: &[&str]) -> Ran {
+        let ran = self.check_end(arguments);
+        let is_named = ran.code < 2 || self.names_what_is_wrong(&ran.stderr);
+        assert!(is_named, "{arguments:?} does not name what is damaged: exit {}\n{}", ran.code, ran.stderr);
+        ran
+    }
+
+    /// Runs the program, which must end as documented.
+    pub(super) fn check_end(&self, arguments: &[&str]) -> Ran {
         let ran = self.run(arguments);
         let Ran { code, stderr, .. } = &ran;
         assert!(CODES.contains(code) && !stderr.contains("panicked"), "{arguments:?}: exit {code}\n{stderr}");
-        if *code > 1 {
-            let names_file =
-                ["packs/", "FORMAT", "journal", "workspaces/", "store"].iter().any(|name| stderr.contains(name));
-            let is_hex = |word: &str| word.len() >= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let names_object = stderr.split(|c: char| !c.is_ascii_alphanumeric()).any(is_hex);
-            let names_step = stderr.contains("find ");
-            assert!(names_file || names_object || names_step, "{arguments:?} names nothing: exit {code}\n{stderr}");
-        }
         ran
+    }
+
+    fn names_what_is_wrong(&self, stderr: &str) -> bool {
+        // Where the store happens to be says nothing, and may look like an id.
+        let text = stderr.replace(&*self.store.parent().unwrap().to_string_lossy(), "");
+        let is_hex = |word: &str| word.len() >= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let names_content = text.contains("packs/")
+            || text.contains("find ")
+            || text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_hex);
+        match &self.damaged {
+            Some((file, Names::File)) => text.contains(file),
+            Some((file, Names::FileOrContent)) => text.contains(file) || names_content,
+            None => names_content || ["FORMAT", "journal", "workspaces/"].iter().any(|name| text.contains(name)),
+        }
     }
 
     /// Writes a step elsewhere: what comes of it is the step, or the program says so.
@@ -268,8 +298,8 @@ impl Fixture {
         assert!(contents(&into) == *wanted, "the last step is not the folder");
     }
 
-    /// Steps that are in history.
-    pub(super) fn steps(&self) -> BTreeSet<u64> {
+    /// Steps that are in history, or that verify knows of.
+    pub(super) fn steps(&self, verified: &[u8]) -> BTreeSet<u64> {
         let ran = self.run(&["log", "--json"]);
         let text = String::from_utf8_lossy(&ran.stdout).into_owned();
         let mut steps: BTreeSet<u64> = text
@@ -277,7 +307,7 @@ impl Fixture {
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64())
             .collect();
         // Lost snapshots are not listed, but known.
-        steps.extend(affected_steps(&self.run(&["verify", "--json"]).stdout));
+        steps.extend(affected_steps(verified));
         steps
     }
 

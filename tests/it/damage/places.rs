@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use super::fixture::Given;
+use super::fixture::{Given, Names};
 
 /// What stands somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,8 @@ fn repair_clears_every_place_of_what_does_not_belong_there() {
 
 fn try_place(given: &Given, name: &str, role: Role, thing: Thing) {
     let what = format!("{thing:?} as {name}");
-    let fixture = given.copy();
+    let mut fixture = given.copy();
+    fixture.expect_named(name, if name.starts_with("packs") { Names::FileOrContent } else { Names::File });
     let place = fixture.store.join(name);
     let away = fixture.store.join("../away");
     if place.symlink_metadata().is_ok() {

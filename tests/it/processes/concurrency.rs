@@ -1,5 +1,5 @@
-//! Many processes at once, in one workspace and in many, beside readers: nothing is lost, nobody is refused, and what
-//! came of it is what some order of the same steps, one after another, would have made.
+//! Many processes at once, in one workspace and in many, beside readers and one that restores: nothing is lost, nobody is
+//! refused, and what came of it is what some order of the same steps, one after another, would have made.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -12,6 +12,7 @@ use retrograde::time::Stopwatch;
 use super::{Program, replace, rounds};
 use crate::support::recorder::open_store;
 use crate::support::scratch::Scratch;
+use crate::support::walker::walk;
 
 /// Reads beside writers until they are done; every reading must succeed, and see a store without damage.
 fn read_until(done: &AtomicBool, program: &Program, workspaces: &[PathBuf]) -> usize {
@@ -71,13 +72,70 @@ fn content(store: &Store, workspace: &Workspace, step: u64, name: &[u8]) -> Opti
     Some(String::from_utf8(store.read_blob(BlobId(entry.id), 1 << 20).unwrap()).unwrap())
 }
 
+/// The file that only the process which restores ever writes, and the tag that only it moves.
+const MINE: &str = "mine";
+const TAG: &str = "mine-too";
+
+/// Counts in a file, and between two counts restores the first of them, undoes that, and now and then does it again. Each
+/// step is tagged. Without `paths` all of the folder is restored, which must be the process's own.
+fn go_back_and_forth(folder: &Path, program: &Program, count: usize, paths: &[&str]) {
+    let mut first = None;
+    for number in 1..=count {
+        replace(&folder.join(MINE), number.to_string().as_bytes());
+        let step = program.expect(folder, &["snap", "--json"]).json()["step"].as_u64().unwrap();
+        program.expect(folder, &["tag", "--force", TAG, &format!("s{step}")]);
+        let Some(first) = &first else {
+            first = Some(format!("s{step}"));
+            continue;
+        };
+        let before = paths.is_empty().then(|| walk(folder));
+        let expect_mine = |wanted: usize, verb: &str| {
+            let found = std::fs::read_to_string(folder.join(MINE)).unwrap();
+            assert_eq!(found, wanted.to_string(), "{verb} at {number}");
+        };
+        program.expect(folder, &[&["restore", &first[..]], paths].concat());
+        expect_mine(1, "restore");
+        program.expect(folder, &["undo"]);
+        expect_mine(number, "undo");
+        if number % 3 == 0 {
+            program.expect(folder, &["redo"]);
+            expect_mine(1, "redo");
+            program.expect(folder, &["undo"]);
+            expect_mine(number, "the second undo");
+        }
+        assert!(before.is_none_or(|before| walk(folder) == before), "undone at {number}, it is another folder");
+    }
+}
+
+/// What the process that restores leaves: its last count, tagged, no restore unfinished, and all that it did to be undone.
+fn expect_went_back_and_forth(store: &Store, workspace: &Workspace, count: usize) {
+    assert!(workspace.unfinished.is_none());
+    let left = (0, usize::from(count > 1));
+    assert_eq!(
+        (workspace.undo.len(), workspace.redo.len()),
+        left,
+        "each restore was undone, and the last could be redone"
+    );
+    let state = store.state();
+    let tagged = workspace.steps.iter().find(|(_, id)| **id == state.tags[TAG]);
+    let (step, _) = tagged.expect("the tag names a step of the workspace");
+    assert_eq!(content(store, workspace, *step, MINE.as_bytes()), Some(count.to_string()));
+}
+
 #[test]
 fn sixteen_processes_in_sixteen_workspaces() {
     let program = Program::new();
     let steps = rounds(50) as u64;
     let folders: Vec<PathBuf> = (0..16).map(|number| program.folder(&format!("ws{number:02}"))).collect();
     let waits = Mutex::new(Vec::new());
-    race(&program, &folders, &folders, |number, folder, program| {
+    let restored = program.folder("restored");
+    let back = rounds(15);
+    let all = [&folders[..], std::slice::from_ref(&restored)].concat();
+    race(&program, &all, &folders, |number, folder, program| {
+        if *folder == restored {
+            replace(&folder.join("large"), &b"as large as what others write meanwhile\n".repeat(9_000));
+            return go_back_and_forth(folder, program, back, &[]);
+        }
         for step in 1..=steps {
             replace(&folder.join("own"), format!("{number} {step}").as_bytes());
             // Equal in all workspaces: whoever is first stores it, and the others must not be wrong about that.
@@ -91,7 +149,8 @@ fn sixteen_processes_in_sixteen_workspaces() {
     report("16 workspaces", waits);
     let store = open_store(&program.store);
     let state = store.state();
-    assert_eq!(state.workspaces.len(), folders.len());
+    assert_eq!(state.workspaces.len(), all.len());
+    expect_went_back_and_forth(&store, state.workspace_at(restored.to_str().unwrap().as_bytes()).unwrap(), back);
     for (number, folder) in folders.iter().enumerate() {
         let workspace = state.workspace_at(folder.to_str().unwrap().as_bytes()).unwrap();
         assert_eq!(workspace.steps.keys().copied().collect::<Vec<_>>(), (1..=steps).collect::<Vec<_>>());
@@ -107,7 +166,8 @@ fn sixteen_processes_in_sixteen_workspaces() {
 }
 
 /// Each process counts in a file of its own. A serial order of the edits exists exactly if, along the steps, no count
-/// ever falls; and a step that a process was told of must have the count that it had written before.
+/// ever falls; and a step that a process was told of must have the count that it had written before. A fifth process
+/// restores a file of its own back and forth, which must not touch those of the others.
 #[test]
 fn four_processes_in_one_workspace_take_turns() {
     const WRITERS: usize = 4;
@@ -115,15 +175,23 @@ fn four_processes_in_one_workspace_take_turns() {
     let rounds = rounds(25);
     let workspace = program.folder("ws");
     let (waits, told) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-    race(&program, &vec![workspace.clone(); WRITERS], std::slice::from_ref(&workspace), |number, folder, program| {
-        for count in 1..=rounds {
-            replace(&folder.join(format!("count{number}")), count.to_string().as_bytes());
-            let watch = Stopwatch::start();
-            let snapped = program.expect(folder, &["snap", "--json"]).json();
-            waits.lock().unwrap().push(watch.elapsed().as_millis());
-            told.lock().unwrap().push((number, count, snapped["step"].as_u64().unwrap()));
-        }
-    });
+    race(
+        &program,
+        &vec![workspace.clone(); WRITERS + 1],
+        std::slice::from_ref(&workspace),
+        |number, folder, program| {
+            if number == WRITERS {
+                return go_back_and_forth(folder, program, rounds, &["--", MINE]);
+            }
+            for count in 1..=rounds {
+                replace(&folder.join(format!("count{number}")), count.to_string().as_bytes());
+                let watch = Stopwatch::start();
+                let snapped = program.expect(folder, &["snap", "--json"]).json();
+                waits.lock().unwrap().push(watch.elapsed().as_millis());
+                told.lock().unwrap().push((number, count, snapped["step"].as_u64().unwrap()));
+            }
+        },
+    );
     report("one workspace", waits);
     let store = open_store(&program.store);
     let state = store.state();
@@ -135,11 +203,14 @@ fn four_processes_in_one_workspace_take_turns() {
         (0..WRITERS).map(|number| of(number).map_or(0, |text| text.parse().unwrap())).collect()
     };
     let mut before = vec![0; WRITERS];
+    let mut mine_before = None;
     for step in 1..=last {
-        let now = counts(step);
-        assert!(now != before && now.iter().zip(&before).all(|(now, before)| now >= before), "{before:?} {now:?}");
-        before = now;
+        let (now, mine) = (counts(step), content(&store, found, step, MINE.as_bytes()));
+        assert!(now != before || mine != mine_before, "s{step} is what was before it");
+        assert!(now.iter().zip(&before).all(|(now, before)| now >= before), "{before:?} {now:?}");
+        (before, mine_before) = (now, mine);
     }
+    expect_went_back_and_forth(&store, found, rounds);
     assert_eq!(before, vec![rounds; WRITERS]);
     for (number, count, step) in told.into_inner().unwrap() {
         assert_eq!(counts(step)[number], count, "process {number} at step {step}");

@@ -144,7 +144,7 @@ fn members_beyond_a_frame_are_refused() {
     }
 }
 
-/// P8: splices that take more of the base than there is.
+/// P10: splices that take more of the base than there is.
 #[test]
 fn splices_take_no_more_than_the_base_has() {
     let payloads: [&[u8]; 5] = [&[6], &[5, b'x'], &[0], &[0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], b""];
