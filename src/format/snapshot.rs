@@ -188,7 +188,7 @@ pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
 pub fn decode(bytes: &[u8]) -> Result<Snapshot, Malformed> {
     match bytes.split_first() {
         Some((&SNAPSHOT_VERSION, rest)) => {
-            let snapshot = compact::decode(rest, SNAPSHOT_LENGTH_MAX_BYTES)?;
+            let snapshot = compact::decode(rest, SNAPSHOT_LENGTH_MAX_BYTES - 1)?;
             check(&snapshot)?;
             Ok(snapshot)
         }

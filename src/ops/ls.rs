@@ -5,6 +5,7 @@
 
 use std::vec;
 
+use crate::diff::tree::LoadTree;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::{Entry, Kind, Tree};
 use crate::id::{SnapshotId, TreeId};
@@ -77,10 +78,15 @@ pub fn expect(store: &Store, snapshot: SnapshotId, path: &TreePath) -> Result<En
 
 /// The entry at `path` below the folder `root`. Of a split folder only the lists on the way are read.
 pub fn find(store: &Store, root: TreeId, path: &TreePath) -> Result<Option<Entry>> {
+    find_with(&|id| store.tree(id), root, path)
+}
+
+/// The same, with lists from elsewhere.
+pub fn find_with(load: &LoadTree<'_>, root: TreeId, path: &TreePath) -> Result<Option<Entry>> {
     let mut folder = root;
     let mut names = path.names().peekable();
     while let Some(name) = names.next() {
-        let Some(entry) = entry_named(store, folder, name)? else { return Ok(None) };
+        let Some(entry) = entry_named(load, folder, name)? else { return Ok(None) };
         match (names.peek(), entry.tree()) {
             (None, _) => return Ok(Some(entry)),
             (Some(_), Some(tree)) => folder = tree,
@@ -105,11 +111,11 @@ struct Level {
     entries: vec::IntoIter<Entry>,
 }
 
-fn entry_named(store: &Store, folder: TreeId, name: &[u8]) -> Result<Option<Entry>> {
+fn entry_named(load: &LoadTree<'_>, folder: TreeId, name: &[u8]) -> Result<Option<Entry>> {
     let mut list = folder;
     // A node leads to a lower level each time in an intact store; the bound holds in any.
     for _ in 0..=TREE_LEVEL_MAX {
-        match store.tree(list)? {
+        match load(list)? {
             Tree::Leaf(entries) => {
                 let found = entries.binary_search_by(|entry| (*entry.name).cmp(name));
                 return Ok(found.ok().map(|at| entries[at].clone()));

@@ -19,6 +19,7 @@ mod history;
 mod live;
 mod places;
 mod reads;
+mod vanish;
 
 use std::path::Path;
 use std::sync::Mutex;

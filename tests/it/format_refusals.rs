@@ -87,7 +87,7 @@ fn snapshots_over_the_limit() {
     let longest = with_branch(SNAPSHOT_LENGTH_MAX_BYTES - rest);
     assert_eq!(longest.len(), SNAPSHOT_LENGTH_MAX_BYTES);
     assert!(snapshot::decode(&longest).is_ok());
-    assert!(snapshot::decode(&with_branch(SNAPSHOT_LENGTH_MAX_BYTES + 2 - rest)).is_err());
+    assert!(snapshot::decode(&with_branch(SNAPSHOT_LENGTH_MAX_BYTES + 1 - rest)).is_err());
 }
 
 /// A list of paths, each as the number of bytes shared with the one before and the rest, with reason 1.

@@ -354,3 +354,42 @@ fn a_long_file_is_not_restored_over_with_a_damaged_chunk() {
     assert!(refused.to_string().contains("keep what is there"), "{refused}");
     assert_same(&recorder, &before);
 }
+
+/// A path comes back with the folders that it is in, and going back takes them away again. What stands in the way of one
+/// keeps the restore from beginning.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests change files of their own")]
+fn a_path_comes_with_the_folders_above_it() {
+    let recorder = Recorder::new();
+    recorder.write("src/deep/main.rs", b"1");
+    recorder.write("src/other", b"not asked for");
+    recorder.write("keep", b"k");
+    let first = recorder.snap().snapshot;
+    std::fs::remove_dir_all(recorder.root.join("src")).unwrap();
+    recorder.snap();
+    let without = walk(&recorder.root);
+    let paths = ["src/deep/main.rs"];
+    let planned = recorder.restore_with(first, &paths, true).unwrap().plan;
+    let done = recorder.restore_with(first, &paths, false).unwrap();
+    assert_eq!((planned.len(), done.plan.len()), (3, 3), "{planned:?}");
+    assert!(done.applied.unwrap().kept.is_empty());
+    assert_eq!(recorder.read("src/deep/main.rs"), b"1");
+    assert!(!recorder.root.join("src/other").exists());
+    let with = walk(&recorder.root);
+    recorder.undo();
+    assert_same(&recorder, &without);
+    recorder.redo();
+    assert_same(&recorder, &with);
+    // What somebody has put beside it stays, and so does the folder.
+    recorder.write("src/new", b"of somebody");
+    recorder.undo();
+    assert_eq!(recorder.read("src/new"), b"of somebody");
+    assert!(!recorder.root.join("src/deep").exists());
+
+    std::fs::remove_dir_all(recorder.root.join("src")).unwrap();
+    recorder.write("src", b"a file now");
+    let before = walk(&recorder.root);
+    let error = recorder.restore_with(first, &paths, false).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_same(&recorder, &before);
+}

@@ -12,7 +12,7 @@ use retrograde::disk::local::LocalDisk;
 use retrograde::error::{Error, ErrorKind, Result, shown};
 use retrograde::history::revision;
 use retrograde::id::{SnapshotId, WorkspaceId};
-use retrograde::ops::capture::CaptureOptions;
+use retrograde::ops::capture::{CaptureOptions, is_in_use};
 use retrograde::ops::register::{expect_workspace, root_of, workspace_of};
 use retrograde::path::TreePath;
 use retrograde::progress::Progress;
@@ -81,8 +81,15 @@ impl Context {
         self.environment.home.as_deref().map(resolved)
     }
 
-    /// Opens the store, which must be there: nobody who only reads creates one.
+    /// Opens the store, which must be there: nobody who only reads creates one. Says that a restore was cut off.
     pub(crate) fn open(&self) -> Result<Opened> {
+        let opened = self.open_quietly()?;
+        self.warn_of_unfinished(opened.store.disk(), &opened.state)?;
+        Ok(opened)
+    }
+
+    /// The same, for those who do something about a restore that was cut off.
+    pub(crate) fn open_quietly(&self) -> Result<Opened> {
         let (disk, root) = self.disk()?;
         self.opened(Store::open(disk)?, &root)
     }
@@ -119,13 +126,15 @@ impl Context {
         }
     }
 
-    /// Says that a restore of the workspace was cut off, where one was.
-    pub(crate) fn warn_of_unfinished(&self, opened: &Opened) {
-        if let Some(workspace) = opened.workspace_if_any()
+    /// Says that a restore of the workspace was cut off, where one was and is not running still.
+    pub(crate) fn warn_of_unfinished(&self, disk: &dyn Disk, state: &State) -> Result<()> {
+        if let Some(workspace) = workspace_of(state, &self.folder()?, self.home().as_deref())
             && let Some(unfinished) = &workspace.unfinished
+            && !is_in_use(disk, workspace.id)
         {
             self.out.warning(format_args!("{}", restored::cut_off(unfinished, workspace)));
         }
+        Ok(())
     }
 
     /// Milliseconds since the program began.

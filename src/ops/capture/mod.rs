@@ -22,6 +22,7 @@ use std::path::Path;
 
 use assemble::Built;
 
+use crate::disk::{Disk, LockGuard, LockMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Omission;
@@ -131,11 +132,18 @@ pub fn open_root(workspace: &Workspace) -> Result<Root> {
 }
 
 /// Takes the workspace's own lock: one process at a time captures into or restores a workspace. Released by death.
-pub fn lock_workspace(store: &Store, workspace: WorkspaceId) -> Result<crate::disk::LockGuard> {
+pub fn lock_workspace(store: &Store, workspace: WorkspaceId) -> Result<LockGuard> {
     let folder = format!("workspaces/{workspace}");
     store.disk().create_folder(&folder)?;
-    let guard = store.disk().lock(&format!("{folder}/lock"), crate::disk::LockMode::Exclusive)?;
+    let guard = store.disk().lock(&format!("{folder}/lock"), LockMode::Exclusive)?;
     Ok(guard.expect("only a try comes back without a lock"))
+}
+
+/// Whether a process captures into or restores a workspace right now.
+pub fn is_in_use(disk: &dyn Disk, workspace: WorkspaceId) -> bool {
+    let name = format!("workspaces/{workspace}/lock");
+    // Asking for the lock would make its file.
+    disk.open(&name).is_ok() && matches!(disk.lock(&name, LockMode::TryExclusive), Ok(None))
 }
 
 impl Captured {

@@ -13,6 +13,7 @@
 //!   takes its place if it covers the same paths. Whichever it is, undoing leads to the state before the first.
 //! - A dry run makes the same plan from the same code, and stops before the first commit.
 
+mod above;
 mod intact;
 mod into;
 mod plan;
@@ -76,6 +77,8 @@ pub struct RestoreOutcome {
     pub target_step: u64,
     /// What kind of restore it was.
     pub cause: RestoreCause,
+    /// Whether it can be undone: one that had nothing to do is not noted.
+    pub is_noted: bool,
 }
 
 /// What is to be restored.
@@ -207,7 +210,10 @@ fn restore_locked(
         materialize::open_empty(&root_of(found))?;
     }
     let step = look(store, found, &capture, stores.then_some(&mut batch))?;
-    let Plan { actions: plan, doomed } = plan(store, &open_root(found)?, &step.captured, &wanted, options)?;
+    // Where it is damaged, nothing is known of what the interrupted restore found.
+    let interrupted = found.before_unfinished().and_then(|id| store.snapshot(id).ok());
+    let root = open_root(found)?;
+    let Plan { actions: plan, doomed } = plan(store, &root, &step.captured, &wanted, interrupted.as_deref(), options)?;
     expect_contents(store, target, &plan)?;
     if options.safety {
         expect_kept(store, &batch, &doomed)?;
@@ -220,6 +226,7 @@ fn restore_locked(
         target,
         target_step: wanted.step,
         cause,
+        is_noted: !options.dry_run,
     };
     if options.dry_run {
         return Ok(outcome);
@@ -232,7 +239,8 @@ fn restore_locked(
         store.settle()?;
         outcome.applied = Some(Applied::default());
         outcome.before = head;
-        outcome.before_step = Some(wanted.step);
+        outcome.before_step = step.head.as_ref().map(|(_, head)| head.step);
+        outcome.is_noted = false;
         return Ok(outcome);
     }
     remove_strays_of(&step.captured, found)?;

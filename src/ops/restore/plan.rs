@@ -1,6 +1,7 @@
 //! What has to be done to turn the live folder into a past state, decided before anything is.
 
 use super::RestoreOptions;
+use super::above::folders_above;
 use super::spared::Spared;
 use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions, tree::trees_with};
 use crate::error::Result;
@@ -22,12 +23,13 @@ pub(super) struct Plan {
     pub(super) doomed: Vec<(TreePath, BlobId)>,
 }
 
-/// Decides on it.
+/// Decides on it. `before` is the state before a restore that was cut off, where this one ends that.
 pub(super) fn plan(
     store: &Store,
     root: &Root,
     now: &Captured,
     target: &Snapshot,
+    before: Option<&Snapshot>,
     options: &RestoreOptions<'_>,
 ) -> Result<Plan> {
     let load = |id| now.load(store, id);
@@ -41,6 +43,8 @@ pub(super) fn plan(
             plan.doomed.extend(doomed(change));
         }
     }
+    let above = folders_above(store, now, target, before, &plan.actions, options)?;
+    plan.actions.extend(above);
     if options.paths.is_empty() && now.root_mode != target.root_mode {
         plan.actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
     }

@@ -195,17 +195,17 @@ impl Walk<'_> {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 let key = self.trouble(ObjectKind::Snapshot, id.0, error)?;
-                self.need(key, place, &[], Part::Snapshot);
+                self.need(key, place, None, Part::Snapshot);
                 return Ok(());
             }
         };
         for (path, key) in self.tree(snapshot.root)?.iter() {
-            if !self.need(*key, place, path, Part::Snapshot) {
+            if !self.need(*key, place, Some(path), Part::Snapshot) {
                 return Ok(());
             }
         }
         for key in self.blob(snapshot.rules)? {
-            if !self.need(key, place, &[], Part::Rules) {
+            if !self.need(key, place, None, Part::Rules) {
                 return Ok(());
             }
         }
@@ -214,7 +214,7 @@ impl Walk<'_> {
         for (attachment, part) in attachments {
             if let Attachment::Blob(blob) = attachment {
                 for key in self.blob(*blob)? {
-                    if !self.need(key, place, &[], part.clone()) {
+                    if !self.need(key, place, None, part.clone()) {
                         return Ok(());
                     }
                 }
@@ -224,7 +224,7 @@ impl Walk<'_> {
             && let Some(detail) = self.decode_lists(&snapshot)?
         {
             let key = self.trouble(ObjectKind::Snapshot, id.0, Error::corrupt("read lists of", "snapshot", detail))?;
-            self.need(key, place, &[], Part::Snapshot);
+            self.need(key, place, None, Part::Snapshot);
         }
         Ok(())
     }
@@ -444,15 +444,19 @@ impl Walk<'_> {
         Ok(key)
     }
 
-    /// Notes that a snapshot needs an object, at a path or, where that is empty, as a part of it. `false` when there is no
+    /// Notes that a snapshot needs an object, at a path or as another part of it. `false` when there is no
     /// room to say more of this snapshot.
-    fn need(&mut self, key: Key, place: &Place, path: &[u8], part: Part) -> bool {
+    fn need(&mut self, key: Key, place: &Place, path: Option<&[u8]>, part: Part) -> bool {
         self.budget.looks = self.budget.looks.saturating_sub(1);
         let has_room = self.budget.take(1);
-        let part = if has_room { TreePath::new(path).map_or(part, Part::Path) } else { Part::Snapshot };
+        let part = match path.map(TreePath::new) {
+            _ if !has_room => Part::Snapshot,
+            Some(Ok(path)) => Part::Path(path),
+            _ => part,
+        };
         let trouble = self.walked.objects.entry(key).or_default();
         let ranges = trouble.needed.entry((place.workspace, place.snapshot, part)).or_insert_with(|| {
-            self.budget.take(path.len() + NEED_BYTES);
+            self.budget.take(path.map_or(0, <[u8]>::len) + NEED_BYTES);
             Vec::new()
         });
         if place.workspace.is_none() {

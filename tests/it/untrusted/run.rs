@@ -32,6 +32,9 @@ pub(super) const VERBS: &[&str] = &[
     "diff --name-status honest..{rev}",
     "tag",
     "stats",
+    "verify",
+    "verify --quick",
+    "repair --dry-run",
     "workspace list",
     "export {rev} --tar {out}/step.tar",
     "export --git {out}/all.git",
@@ -46,15 +49,19 @@ pub(super) const VERBS: &[&str] = &[
     "snap -m after",
     "undo",
     "redo",
+    "restore --continue",
+    "restore --abort",
     "tag -d another",
+    "repair",
 ];
 
 /// Verbs that between them open, search, read and write everything, for stores that are forged in many ways.
-pub(super) const FEW: [&str; 9] = [
+pub(super) const FEW: [&str; 10] = [
     "status",
     "log --stat",
     "show {rev}",
     "stats",
+    "verify",
     "export {rev} --tar {out}/step.tar",
     "snap -m before",
     "restore {rev}",

@@ -20,7 +20,6 @@ struct Sides {
 
 pub(super) fn run(context: &mut Context, arguments: &Diff) -> Result<u8> {
     let opened = context.open()?;
-    context.warn_of_unfinished(&opened);
     let sides = sides(&opened, arguments)?;
     let config = match sides.new {
         Some(_) => Config::default(),

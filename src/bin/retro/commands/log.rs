@@ -18,7 +18,6 @@ const TERMINAL_COUNT: u64 = 30;
 
 pub(super) fn run(context: &mut Context, arguments: Log) -> Result<u8> {
     let opened = context.open()?;
-    context.warn_of_unfinished(&opened);
     let default = (context.out.is_terminal && !context.out.is_json).then_some(TERMINAL_COUNT);
     let count_max = match arguments.count {
         Some(0) => None,

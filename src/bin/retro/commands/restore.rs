@@ -20,10 +20,13 @@ use crate::views::json::Object;
 use crate::views::{human, progress, restored, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
-    let mut opened = context.open()?;
+    let mut opened = context.open_quietly()?;
     let Some(rev) = &arguments.rev else {
         return unfinished(context, opened, arguments);
     };
+    if arguments.into.is_some() || arguments.how.dry_run {
+        context.warn_of_unfinished(opened.store.disk(), &opened.state)?;
+    }
     let target = opened.resolve(rev)?;
     let paths = opened.tree_paths(&arguments.paths)?;
     if let Some(dir) = &arguments.into {
@@ -114,7 +117,7 @@ pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOut
 /// Says where the workspace was before, and how to get there again.
 pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome) -> Result<()> {
     let out = &mut context.out;
-    if out.is_json || outcome.applied.is_none() || outcome.before == Some(outcome.target) {
+    if out.is_json || !outcome.is_noted || outcome.before == Some(outcome.target) {
         return Ok(());
     }
     match outcome.before {

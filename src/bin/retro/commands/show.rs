@@ -12,7 +12,6 @@ use crate::views::{changes, human, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<u8> {
     let opened = context.open()?;
-    context.warn_of_unfinished(&opened);
     let id = opened.resolve(&arguments.rev)?;
     let shown = show::show(&opened.store, id)?;
     let comparison = show::changes(&opened.store, id, &opened.tree_paths(&arguments.paths)?)?;

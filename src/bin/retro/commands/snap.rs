@@ -53,7 +53,8 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
         introduce(&context.out, &opened, &place.root, workspace, &config)?;
     }
     print(context, &outcome)?;
-    context.warn_of_unfinished(&opened);
+    // What was true before this process waited may not be any more.
+    context.warn_of_unfinished(opened.store.disk(), &opened.store.state())?;
     Ok(exit::DONE)
 }
 

@@ -28,7 +28,6 @@ pub(super) fn run(context: &mut Context) -> Result<u8> {
         context.out.line(format_args!("{}", shape(&found, &opened).finish()))?;
     } else {
         let palette = context.out.palette;
-        context.warn_of_unfinished(&opened);
         for line in lines(context, &found, &opened, &palette) {
             context.out.line(format_args!("{line}"))?;
         }

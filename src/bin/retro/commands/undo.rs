@@ -26,7 +26,7 @@ type Walk = fn(
 ) -> Result<Vec<restore::RestoreOutcome>>;
 
 fn walk(context: &mut Context, count: u64, how: Rewriting, walk: Walk) -> Result<u8> {
-    let mut opened = context.open()?;
+    let mut opened = context.open_quietly()?;
     let workspace = opened.workspace()?;
     let id = workspace.id;
     let config = context.config(&root_of(workspace))?;

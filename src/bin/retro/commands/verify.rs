@@ -22,6 +22,7 @@ pub(super) fn run(context: &mut Context, arguments: &Verify) -> Result<u8> {
     let progress = progress::reporter(&context.out);
     let found = verify(&disk, &VerifyOptions { level, progress: &*progress })?;
     drop(progress);
+    context.warn_of_unfinished(&*disk, &found.state)?;
     let (millis, elapsed) = (context.millis(), human::duration(context.started.elapsed()));
     let palette = context.out.palette;
     if context.out.is_json {
