@@ -101,6 +101,12 @@ pub const AFFECTED_LENGTH_MAX_BYTES: u64 = 128 << 20;
 /// How often a place is looked at that damage hurts: some seconds. What is beyond is told of whole snapshots.
 pub const AFFECTED_LOOKS_MAX: u64 = 1 << 24;
 
+/// A check hashes the contents of long files as a whole as far as they are together no longer than the packs so many times.
+pub const LISTS_HASHED_FACTOR: u64 = 256;
+
+/// And so many bytes in any case.
+pub const LISTS_HASHED_MIN_BYTES: u64 = 4 << 30;
+
 /// An index is at most so many times as long as its pack: an object takes some 24 bytes in one, and more in the other.
 pub const INDEX_LENGTH_FACTOR: u64 = 4;
 

@@ -133,7 +133,11 @@ pub(super) fn look(
     options: &CaptureOptions<'_>,
     batch: Option<&mut Batch<'_>>,
 ) -> Result<Step> {
-    let captured = capture(store, workspace, options, batch)?;
+    compared(store, workspace, capture(store, workspace, options, batch)?)
+}
+
+/// Compares what was captured with the head.
+pub(super) fn compared(store: &Store, workspace: &Workspace, captured: Captured) -> Result<Step> {
     let is_lost = |error: &Error| {
         let is_marked = workspace.head.is_some_and(|head| store.state().incomplete.contains(&head));
         is_marked && error.kind() == ErrorKind::Corrupt

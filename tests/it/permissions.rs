@@ -246,7 +246,8 @@ fn content_of_private_files_is_never_in_wider_ones() {
             is_over.store(true, Ordering::Relaxed);
             watcher.join().unwrap()
         });
-        assert!(seen > 0, "it was seen while it was written");
+        // In place it has no name before it is whole, where the file system can do that.
+        assert!(seen > 0 || !into, "it was seen while it was written");
         let restored = std::fs::metadata(folder.join("private")).unwrap();
         assert_eq!((restored.permissions().mode() & 0o7777, restored.len()), (0o600, 48 << 20));
         // The other way round, what all may read replaces what they may not.

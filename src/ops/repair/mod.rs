@@ -168,7 +168,15 @@ fn put_right(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<Repair
     }
     let state = inspection.store.state();
     let marks = marks(&state, &lost.needed);
-    outcome.actions.extend(marks.iter().map(|(snapshot, incomplete)| mark(&state, *snapshot, *incomplete)));
+    let mut places: BTreeMap<SnapshotId, (WorkspaceId, u64)> = BTreeMap::new();
+    for (workspace, step, id) in state.snapshots() {
+        places.entry(id).or_insert((workspace.id, step));
+    }
+    outcome.actions.extend(marks.iter().map(|(snapshot, incomplete)| Action::Mark {
+        snapshot: *snapshot,
+        step: places.get(snapshot).copied(),
+        incomplete: *incomplete,
+    }));
     if outcome.is_done {
         finish(disk, &marks, &lost, options, &mut outcome)?;
     }
@@ -337,12 +345,6 @@ fn marks(state: &State, incomplete: &BTreeSet<SnapshotId>) -> Vec<(SnapshotId, b
     let new = incomplete.difference(&state.incomplete).map(|id| (*id, true));
     let whole = state.incomplete.difference(incomplete).map(|id| (*id, false));
     new.chain(whole).collect()
-}
-
-fn mark(state: &State, snapshot: SnapshotId, incomplete: bool) -> Action {
-    let mut places = state.snapshots().filter(|(_, _, id)| *id == snapshot);
-    let step = places.next().map(|(workspace, step, _)| (workspace.id, step));
-    Action::Mark { snapshot, step, incomplete }
 }
 
 /// Writes the marks, and says what a verify finds now.

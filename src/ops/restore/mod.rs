@@ -23,9 +23,9 @@ mod unfinished;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::capture::{CaptureOptions, Captured, lock_workspace, open_root};
+use super::capture::{CaptureOptions, Captured, capture_afresh, lock_workspace, open_root};
 use super::register::root_of;
-use super::snap::{About, Step, expect, look, record};
+use super::snap::{About, Step, compared, expect, look, record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Fact, Restore, RestoreCause};
 use crate::format::snapshot::{Cause, Snapshot};
@@ -36,7 +36,7 @@ use crate::store::{Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Options, apply};
-use intact::{expect_contents, expect_kept};
+use intact::{expect_contents, expect_kept, is_as_seen};
 pub use into::restore_into;
 use plan::{Plan, plan};
 pub use unfinished::{abort, resume};
@@ -209,11 +209,18 @@ fn restore_locked(
         // The whole folder is gone: an empty one takes its place, and is what the safety snapshot records.
         materialize::open_empty(&root_of(found))?;
     }
-    let step = look(store, found, &capture, stores.then_some(&mut batch))?;
+    let mut step = look(store, found, &capture, stores.then_some(&mut batch))?;
     // Where it is damaged, nothing is known of what the interrupted restore found.
     let interrupted = found.before_unfinished().and_then(|id| store.snapshot(id).ok());
     let root = open_root(found)?;
-    let Plan { actions: plan, doomed } = plan(store, &root, &step.captured, &wanted, interrupted.as_deref(), options)?;
+    let decide = |now: &Captured| plan(store, &root, now, &wanted, interrupted.as_deref(), options);
+    let mut decided = decide(&step.captured)?;
+    if stores && !is_as_seen(&root, &decided.doomed)? {
+        // What changed behind the stat cache's back is read before it is lost.
+        step = compared(store, found, capture_afresh(store, found, &capture, &mut batch)?)?;
+        decided = decide(&step.captured)?;
+    }
+    let Plan { actions: plan, doomed } = decided;
     expect_contents(store, target, &plan)?;
     if options.safety {
         expect_kept(store, &batch, &doomed)?;

@@ -179,6 +179,10 @@ pub(super) fn examine(inspection: &Inspection, options: &VerifyOptions<'_>) -> R
                 .into(),
         );
     }
+    if checked.unhashed_lists > 0 {
+        let count = checked.unhashed_lists;
+        notes.push(format!("the contents of {count} very long files were checked chunk by chunk only, not as a whole"));
+    }
     Ok(VerifyOutcome {
         findings: findings::findings(inspection, &walked),
         notes,

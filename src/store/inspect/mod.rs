@@ -30,7 +30,7 @@ use std::sync::Arc;
 use super::Store;
 use super::pack::{Pack, highest_number, pack_name, pack_number};
 use super::recover::{RecoveredCommit, Stretch};
-use super::state::State;
+use super::state::{Fold, State};
 use super::view::{JournalPlace, View};
 use crate::disk::{Disk, LockGuard};
 use crate::error::{ErrorKind, Result};
@@ -274,12 +274,12 @@ impl InspectedPack {
 }
 
 fn fold(all: &BTreeMap<u64, Vec<Fact>>) -> State {
-    let mut state = State::default();
+    let mut fold = Fold::default();
     for (sequence, facts) in all {
-        facts.iter().cloned().for_each(|fact| state.apply(fact));
-        state.sequence = *sequence;
+        facts.iter().cloned().for_each(|fact| fold.apply(fact));
+        fold.state.sequence = *sequence;
     }
-    state
+    fold.state
 }
 
 /// Numbers from 1 up to the highest that are missing. A hostile sequence must not make them many.

@@ -58,7 +58,7 @@ impl Recorded {
     }
 }
 
-/// The next snapshot names it as its parent, and as the base that it is stored against.
+/// R6: the next snapshot names it as its parent, and as the base that it is stored against.
 #[test]
 fn a_lost_snapshot_that_only_the_next_one_names() {
     let recorded = Recorded::new();
@@ -66,7 +66,7 @@ fn a_lost_snapshot_that_only_the_next_one_names() {
     recorded.expect_kept_in_mind(2, "pack 2 and all caches are gone");
 }
 
-/// Something else stands where the pack was, and its index knows what the pack held.
+/// R6: something else stands where the pack was, and its index knows what the pack held.
 #[test]
 fn a_lost_snapshot_that_only_an_index_names_whose_pack_was_replaced() {
     let replacements: [(&str, fn(&Recorded) -> Option<Vec<u8>>); 6] = [
@@ -94,7 +94,7 @@ fn a_lost_snapshot_that_only_an_index_names_whose_pack_was_replaced() {
     }
 }
 
-/// Only the journal knows of the last step, behind a group of it that is damaged. What cannot be used of it is kept.
+/// R6: only the journal knows of the last step, behind a group of it that is damaged. What cannot be used of it is kept.
 #[test]
 fn a_lost_snapshot_that_the_journal_names_behind_damage() {
     let recorded = Recorded::new();

@@ -334,6 +334,26 @@ fn files_full_of_holes_are_not_read() {
     assert_eq!(run(&forge, &["status"]).0, CORRUPT);
 }
 
+/// A pack that goes on after what it holds, further than any may, is put aside as it is by a repair, which reads no more of
+/// it than others do.
+#[test]
+fn a_pack_longer_than_any_is_put_aside_unread() {
+    let mut forge = Forge::new();
+    forge.write();
+    let pack = forge.store("packs/000001.pack");
+    std::fs::OpenOptions::new().write(true).open(&pack).unwrap().set_len(1 << 40).unwrap();
+    let planned = run(&forge, &["repair", "--dry-run", "--json"]);
+    let done = run(&forge, &["repair", "--json"]);
+    let actions =
+        |out: &[u8]| String::from_utf8_lossy(out).lines().rev().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(actions(&planned.1), actions(&done.1));
+    assert_eq!(done.0, 0, "{}", String::from_utf8_lossy(&done.1));
+    assert!(!pack.exists());
+    assert_eq!(std::fs::metadata(forge.store("quarantine/000001.pack")).unwrap().len(), 1 << 40);
+    assert_eq!(run(&forge, &["verify"]).0, 0);
+    expect_honest(&forge);
+}
+
 /// Symlinks in the place of the folders and files of a store, and pipes in the place of files.
 #[test]
 fn nothing_of_a_store_leads_out_of_it() {

@@ -52,7 +52,6 @@ pub(super) const VERBS: &[&str] = &[
     "restore --continue",
     "restore --abort",
     "tag -d another",
-    "repair",
 ];
 
 /// Verbs that between them open, search, read and write everything, for stores that are forged in many ways.
