@@ -45,6 +45,8 @@ pub(super) fn plan(
     }
     let above = folders_above(store, now, target, before, &plan.actions, options)?;
     plan.actions.extend(above);
+    // In order of path, as they were but for those above.
+    plan.actions.sort_by(|one, other| one.path().cmp(other.path()));
     if options.paths.is_empty() && now.root_mode != target.root_mode {
         plan.actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
     }

@@ -155,7 +155,10 @@ impl Driver {
         if is_cut_off {
             self.cut_off += 1;
             let told = self.program.expect(&self.folder, &["log", "-n", "1"]);
-            assert!(told.stderr.contains("--continue") && told.stderr.contains("--abort"), "{told:?}");
+            // Going back from an abort is finishing it.
+            assert!(told.stderr.contains("was cut off") && told.stderr.contains("--continue"), "{told:?}");
+            let strays = Self::strays(&walk(&self.folder));
+            assert!(strays.len() <= 1, "{strays:?} are left");
         }
         is_cut_off
     }
@@ -177,9 +180,14 @@ impl Driver {
     fn expect_folder(&self, wanted: &Nodes, what: &str) {
         let found = walk(&self.folder);
         assert!(found == *wanted, "{what}: {:#?}", differences(&found, wanted));
-        let is_stray = |path: &&Vec<u8>| path.rsplit(|byte| *byte == b'/').next().is_some_and(is_temporary);
-        let strays: Vec<_> = found.keys().filter(is_stray).map(|path| String::from_utf8_lossy(path)).collect();
+        let strays = Self::strays(&found);
         assert!(strays.is_empty(), "{what}: {strays:?} are left");
+    }
+
+    /// Temporary files in the folder.
+    fn strays(found: &Nodes) -> Vec<String> {
+        let is_stray = |path: &&Vec<u8>| path.rsplit(|byte| *byte == b'/').next().is_some_and(is_temporary);
+        found.keys().filter(is_stray).map(|path| String::from_utf8_lossy(path).into_owned()).collect()
     }
 
     /// What must hold after every kill.
