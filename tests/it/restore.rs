@@ -358,7 +358,6 @@ fn a_long_file_is_not_restored_over_with_a_damaged_chunk() {
 /// A path comes back with the folders that it is in, and going back takes them away again. What stands in the way of one
 /// keeps the restore from beginning.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "tests change files of their own")]
 fn a_path_comes_with_the_folders_above_it() {
     let recorder = Recorder::new();
     recorder.write("src/deep/main.rs", b"1");

@@ -32,7 +32,7 @@ use crate::format::snapshot::{Cause, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::path::TreePath;
 use crate::progress::Progress;
-use crate::store::{Store, Workspace};
+use crate::store::{Batch, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Options, apply};
@@ -209,17 +209,7 @@ fn restore_locked(
         // The whole folder is gone: an empty one takes its place, and is what the safety snapshot records.
         materialize::open_empty(&root_of(found))?;
     }
-    let mut step = look(store, found, &capture, stores.then_some(&mut batch))?;
-    // Where it is damaged, nothing is known of what the interrupted restore found.
-    let interrupted = found.before_unfinished().and_then(|id| store.snapshot(id).ok());
-    let root = open_root(found)?;
-    let decide = |now: &Captured| plan(store, &root, now, &wanted, interrupted.as_deref(), options);
-    let mut decided = decide(&step.captured)?;
-    if stores && !is_as_seen(&root, &decided.doomed)? {
-        // What changed behind the stat cache's back is read before it is lost.
-        step = compared(store, found, capture_afresh(store, found, &capture, &mut batch)?)?;
-        decided = decide(&step.captured)?;
-    }
+    let (step, decided) = look_and_plan(store, found, &capture, stores.then_some(&mut batch), &wanted, options)?;
     let Plan { actions: plan, doomed } = decided;
     expect_contents(store, target, &plan)?;
     if options.safety {
@@ -276,6 +266,32 @@ fn restore_locked(
     Ok(outcome)
 }
 
+/// Looks at the folder, into `batch` where the state before is to be kept, and decides what there is to do.
+fn look_and_plan(
+    store: &Store,
+    workspace: &Workspace,
+    capture: &CaptureOptions<'_>,
+    mut batch: Option<&mut Batch<'_>>,
+    wanted: &Snapshot,
+    options: &RestoreOptions<'_>,
+) -> Result<(Step, Plan)> {
+    // Where it is damaged, nothing is known of what the interrupted restore found.
+    let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());
+    let step = look(store, workspace, capture, batch.as_deref_mut())?;
+    let root = open_root(workspace)?;
+    let decide = |now: &Captured| plan(store, &root, now, wanted, interrupted.as_deref(), options);
+    let decided = decide(&step.captured)?;
+    match batch {
+        Some(batch) if !is_as_seen(&root, &decided.doomed)? => {
+            // What changed behind the stat cache's back is read before it is lost.
+            let step = compared(store, workspace, capture_afresh(store, workspace, capture, batch)?)?;
+            let decided = decide(&step.captured)?;
+            Ok((step, decided))
+        }
+        _ => Ok((step, decided)),
+    }
+}
+
 /// Removes the temporary files that a killed restore left. The workspace's lock is held, so no other is writing.
 fn remove_strays_of(now: &Captured, workspace: &Workspace) -> Result<()> {
     let is_stray = |path: &&TreePath| path.name().is_some_and(materialize::is_temporary_name);
@@ -289,7 +305,7 @@ fn remove_strays_of(now: &Captured, workspace: &Workspace) -> Result<()> {
 /// Commits the safety snapshot, if one is needed, together with the word that the restore has begun.
 fn begin(
     store: &Store,
-    mut batch: crate::store::Batch<'_>,
+    mut batch: Batch<'_>,
     workspace: &Workspace,
     step: &Step,
     target: &Snapshot,

@@ -135,6 +135,9 @@ struct Place {
     snapshot: Option<SnapshotId>,
 }
 
+/// Decodes a list of paths, to see that it can be.
+type DecodeList = fn(&[u8]) -> std::result::Result<(), Malformed>;
+
 /// Damage below a tree: where, and what.
 type Hurt = Rc<Vec<(Vec<u8>, Key)>>;
 
@@ -233,8 +236,7 @@ impl Walk<'_> {
     fn decode_lists(&mut self, snapshot: &Snapshot) -> Result<Option<String>> {
         let times = |bytes: &[u8]| decode_times(bytes).map(drop);
         let omitted = |bytes: &[u8]| decode_omitted(bytes).map(drop);
-        let lists: [(&Attachment, &dyn Fn(&[u8]) -> std::result::Result<(), Malformed>); 2] =
-            [(&snapshot.times, &times), (&snapshot.omitted, &omitted)];
+        let lists: [(&Attachment, DecodeList); 2] = [(&snapshot.times, times), (&snapshot.omitted, omitted)];
         for (attachment, decode) in lists {
             let known = if let Attachment::Blob(id) = attachment { self.lists.get(id) } else { None };
             let trouble = match known {

@@ -66,10 +66,13 @@ fn a_lost_snapshot_that_only_the_next_one_names() {
     recorded.expect_kept_in_mind(2, "pack 2 and all caches are gone");
 }
 
+/// The bytes in the place of a pack; none for a folder.
+type Replacement = fn(&Recorded) -> Option<Vec<u8>>;
+
 /// R6: something else stands where the pack was, and its index knows what the pack held.
 #[test]
 fn a_lost_snapshot_that_only_an_index_names_whose_pack_was_replaced() {
-    let replacements: [(&str, fn(&Recorded) -> Option<Vec<u8>>); 6] = [
+    let replacements: [(&str, Replacement); 6] = [
         ("nothing", |_| Some(Vec::new())),
         ("noise", |_| Some(Rng::new(9).bytes(5_000))),
         ("zeros", |recorded| Some(vec![0; std::fs::read(recorded.at("packs/000003.pack")).unwrap().len()])),
