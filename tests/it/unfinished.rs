@@ -244,3 +244,35 @@ fn undo_takes_back_what_was_cut_off_first() {
     let workspace = killed.workspace();
     assert!(workspace.unfinished.is_none() && workspace.undo.is_empty() && workspace.redo.is_empty());
 }
+
+/// A restore of a path makes the folders above writable for as long as it takes. Killed, it leaves them so; whatever ends it
+/// gives them their modes back, and leaves alone a mode that somebody has set.
+#[test]
+fn folders_above_a_path_get_their_modes_back() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let chmod = |recorder: &Recorder, path: &str, mode: u32| {
+        std::fs::set_permissions(recorder.root.join(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for what in [resume as Run, abort] {
+        let recorder = Recorder::new();
+        recorder.write("ro/deep/file", b"old");
+        recorder.write("set/file", b"old");
+        ["ro/deep", "ro", "set"].iter().for_each(|path| chmod(&recorder, path, 0o555));
+        let first = recorder.snap().snapshot;
+        recorder.write("ro/deep/file", b"new");
+        recorder.write("set/file", b"new");
+        let before = recorder.snap().snapshot;
+        let killed = Killed { recorder, first, before };
+        killed.begin(RestoreCause::Restore, &["ro/deep/file", "set/file"], Some(before));
+        for (path, mode) in [("ro", 0o755), ("ro/deep", 0o755), ("set", 0o700)] {
+            chmod(&killed.recorder, path, mode);
+        }
+        killed.recorder.write("ro/deep/file", b"old");
+        killed.run(what, false, true).unwrap();
+        let modes = ["ro", "ro/deep", "set"]
+            .map(|path| std::fs::metadata(killed.recorder.root.join(path)).unwrap().permissions().mode() & 0o7777);
+        assert_eq!(modes, [0o555, 0o555, 0o700]);
+        assert!(killed.workspace().unfinished.is_none());
+    }
+}
