@@ -18,14 +18,11 @@ use crate::ops::capture::Captured;
 use crate::ops::ls::find_with;
 use crate::path::TreePath;
 use crate::store::Store;
-use crate::workspace::materialize::Action;
-
-/// What its owner may do with a folder that a restore writes into.
-const OWNER_RIGHTS: u16 = 0o700;
+use crate::workspace::materialize::{Action, OWNER_RIGHTS};
 
 /// What has to be done to the folders above, beside `actions`. With the state before a restore that was cut off, where
 /// this one finishes it or goes back from it.
-pub(super) fn folders_above(
+pub(super) fn plan_above(
     store: &Store,
     now: &Captured,
     target: &Snapshot,
@@ -37,7 +34,8 @@ pub(super) fn folders_above(
     let above: BTreeSet<TreePath> = above.filter(|path| !path.is_root()).collect();
     let is_asked_for = |folder: &TreePath| options.paths.iter().any(|path| folder.is_within(path));
     let is_write = |action: &&Action| !matches!(action, Action::Remove { .. });
-    let mut removed: BTreeSet<TreePath> = actions.iter().filter(|action| !is_write(action)).map(path_of).collect();
+    let mut removed: BTreeSet<TreePath> =
+        actions.iter().filter(|action| !is_write(action)).map(|action| action.path().clone()).collect();
     let mut found = Vec::new();
     let load = |id| now.load(store, id);
     // Innermost first: what is in a folder has gone when its turn comes.
@@ -86,8 +84,4 @@ fn is_emptied(store: &Store, now: &Captured, folder: &TreePath, removed: &BTreeS
 fn tightened(path: &TreePath, live: u16, was: u16) -> Option<Action> {
     let is_loosened = live != was && live == was | OWNER_RIGHTS;
     is_loosened.then(|| Action::SetFolderMode { path: path.clone(), mode: was })
-}
-
-fn path_of(action: &Action) -> TreePath {
-    action.path().clone()
 }

@@ -1,7 +1,7 @@
 //! What has to be done to turn the live folder into a past state, decided before anything is.
 
 use super::RestoreOptions;
-use super::above::folders_above;
+use super::above::plan_above;
 use super::spared::Spared;
 use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions, tree::trees_with};
 use crate::error::Result;
@@ -43,7 +43,7 @@ pub(super) fn plan(
             plan.doomed.extend(doomed(change));
         }
     }
-    let above = folders_above(store, now, target, before, &plan.actions, options)?;
+    let above = plan_above(store, now, target, before, &plan.actions, options)?;
     plan.actions.extend(above);
     // In order of path, as they were but for those above.
     plan.actions.sort_by(|one, other| one.path().cmp(other.path()));

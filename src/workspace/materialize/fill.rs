@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use super::at::{open_to_owner, set_mode};
 use super::content::{self, Content};
-use super::{Filled, Kept, KeptReason, Options, pieces};
+use super::{Filled, Kept, KeptReason, OWNER_RIGHTS, Options, pieces};
 use crate::disk::local::create_folders;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::tree::{Entry, Kind};
@@ -78,9 +78,6 @@ struct Folder {
     /// Its files and symlinks.
     entries: Vec<Entry>,
 }
-
-/// What an owner needs to reach and write what is below a folder.
-const OWNER_RIGHTS: u16 = 0o700;
 
 impl<'a> Filling<'a> {
     fn new(store: &'a Store, root: &'a Root, options: &'a Options<'a>) -> Self {

@@ -15,14 +15,11 @@ use std::sync::{Mutex, PoisonError};
 use rustix::io::Errno;
 
 use super::at::{Found, change_mode_at, found, mode_of, set_mode};
-use super::{Applied, KeptReason, is_changed};
+use super::{Applied, KeptReason, OWNER_RIGHTS, is_changed};
 use crate::error::{Error, Result};
 use crate::format::tree::Kind;
 use crate::path::TreePath;
 use crate::workspace::beneath::{Root, open_folder};
-
-/// What an owner needs to work in a folder.
-const OWNER_RIGHTS: u16 = 0o700;
 
 /// The folders of one workspace.
 #[derive(Debug)]

@@ -40,6 +40,9 @@ use crate::id::BlobId;
 use crate::path::TreePath;
 use crate::progress::{Progress, Silent};
 
+/// What its owner needs to reach and write what is in a folder; one that lacks some of it has it while it is written into.
+pub const OWNER_RIGHTS: u16 = 0o700;
+
 /// How to write.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
