@@ -89,6 +89,10 @@ impl World {
     }
 
     fn operate(&mut self, choices: &mut Choices<'_>) {
+        if self.model.workspace.is_none() {
+            // What was cut off was forgetting it, and that came true.
+            return self.register();
+        }
         match choices.below(16) {
             0..=4 => self.snap(),
             5..=8 => self.restore(choices),

@@ -170,7 +170,8 @@ impl MemoryDisk {
     }
 
     /// What a power loss after the first `changes` may leave: all legal states that `power` lists if they are not more
-    /// than `count_max`, and otherwise so many of them, drawn with `seed`.
+    /// than `count_max`, and otherwise so many of them: first those with a single loss if they fit, then some drawn with
+    /// `seed`.
     pub fn power_losses(&self, changes: usize, seed: u64, count_max: usize) -> Vec<PowerLoss> {
         let world = self.world();
         let unsettled = Unsettled::after(&world.start, &world.log[..changes]);
@@ -180,6 +181,13 @@ impl MemoryDisk {
             lost: unsettled.describe(outcome),
         };
         outcomes.iter().map(left).collect()
+    }
+
+    /// How many states [`power_losses`](Self::power_losses) lists for this moment, and how many of them come first in any
+    /// sample, because in them one thing alone is lost or kept. Those that look the same are counted each.
+    pub fn power_loss_counts(&self, changes: usize) -> (usize, usize) {
+        let world = self.world();
+        Unsettled::after(&world.start, &world.log[..changes]).outcome_counts()
     }
 
     /// A disk with a durable `image`, that goes on counting where `origin` was: no name or random byte comes twice.

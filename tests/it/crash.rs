@@ -7,6 +7,7 @@
 
 mod crossing;
 mod harness;
+mod moments;
 mod operations;
 mod repair;
 mod repair_rules;
@@ -284,7 +285,8 @@ fn a_batch_that_lost_objects_is_never_committed() {
 
 /// Interrupts a scenario and says how much was tried.
 fn try_all(scenario: &Scenario) {
-    report(scenario.name, interrupt(scenario), scenario.states_min);
+    let (state_count, moments) = interrupt(scenario);
+    report(&format!("{}: {moments}", scenario.name), state_count, scenario.states_min);
 }
 
 /// Says how many states of a disk were tried. A change to the tests or the store must not quietly make them few.

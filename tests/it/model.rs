@@ -49,3 +49,14 @@ fn what_a_killed_process_wrote_stays_once_another_relies_on_it() {
         }
     }
 }
+
+/// A folder that a killed process forgot is recorded anew, and that stays once it is said to be done.
+#[test]
+fn what_a_killed_process_forgot_is_recorded_anew() {
+    let write = [0, 0, 4, 7, 0, 1];
+    let snap = [8];
+    for (moment, lost) in (0..16).flat_map(|moment| (0..6).map(move |lost| (moment, lost))) {
+        let killed_forget_and_more = [24, 15, 0, moment, 0, 3];
+        run(&[&write[..], &snap, &killed_forget_and_more, &[0, lost], &write, &snap].concat());
+    }
+}

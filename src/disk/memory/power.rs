@@ -10,9 +10,10 @@
 //! - After a failed sync, what it was to settle stays in doubt, even when a later sync succeeds: an operating system may
 //!   drop the pages it could not write.
 //!
-//! The states are those where everything, nothing, or all but one thing, or only one thing was lost, and every way to tear
-//! each write. Where those are more than asked for, a sample drawn from the seed, half of it of states in which each
-//! thing was lost or not by itself.
+//! The states are those where of the writes everything, nothing, all but one or only one was lost or torn in one of its
+//! ways, with every such state of the names. Where those are more than asked for, the single losses come first if they fit:
+//! all or nothing, those of writes while all names are there, those of names while all writes are there, and the last write
+//! torn. Then a sample drawn from the seed, half of it of states in which each thing was lost or not by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -95,6 +96,11 @@ impl<'a> Unsettled<'a> {
         disk
     }
 
+    /// How many outcomes are listed, and how many of them are single losses; some may look the same.
+    pub(super) fn outcome_counts(&self) -> (usize, usize) {
+        (self.write_losses().len() * self.name_losses().len(), self.single_losses().len())
+    }
+
     /// At most `count_max` different outcomes; all of the listed ones if they fit.
     pub(super) fn outcomes(&self, seed: u64, count_max: usize) -> Vec<Outcome> {
         let writes = self.write_losses();
@@ -116,13 +122,11 @@ impl<'a> Unsettled<'a> {
             }
             return picked;
         }
-        // All or nothing of either comes first: whatever the sample, those are in it.
-        for (all_or_no_writes, all_or_no_names) in [(0, 0), (1, 1), (0, 1), (1, 0)] {
-            let corner = Outcome {
-                writes: writes[all_or_no_writes.min(writes.len() - 1)].clone(),
-                names: names[all_or_no_names.min(names.len() - 1)].clone(),
-            };
-            pick(corner);
+        // Whatever the sample, these are in it; a small one has only the first few of them, which are all or nothing.
+        let mut first = self.single_losses();
+        first.truncate(if first.len() <= count_max { first.len() } else { 4 });
+        for outcome in first {
+            pick(outcome);
         }
         let mut random = Random(seed);
         for _ in 0..4 * count_max {
@@ -225,10 +229,24 @@ impl<'a> Unsettled<'a> {
         done.iter().for_each(|name| edit(&mut self.settled.names, name));
     }
 
+    /// All or nothing of either; one of them lost or kept alone; and the last write torn.
+    fn single_losses(&self) -> Vec<Outcome> {
+        let (writes, names) = (self.write_losses(), self.name_losses());
+        let outcome = |write: usize, name: usize| Outcome { writes: writes[write].clone(), names: names[name].clone() };
+        let corners = [(0, 0), (1, 1), (0, 1), (1, 0)].map(|(write, name)| outcome(write, name));
+        let last = self.writes.iter().rposition(|write| write.is_open() && !ways_to_tear(write.change).is_empty());
+        let is_single = |list: &[Loss]| {
+            let torn = list.iter().position(|loss| !matches!(loss, Loss::Kept | Loss::Lost));
+            torn.is_none() || (torn == last && !list.contains(&Loss::Lost))
+        };
+        let of_writes = (2..writes.len()).filter(|&write| is_single(&writes[write])).map(|write| outcome(write, 0));
+        let of_names = (2..names.len()).map(|name| outcome(0, name));
+        corners.into_iter().chain(of_writes).chain(of_names).collect()
+    }
+
     /// Lists of what became of the writes; the first two are all kept and all lost.
     fn write_losses(&self) -> Vec<Vec<Loss>> {
-        let open: Vec<usize> =
-            (0..self.writes.len()).filter(|&at| self.writes[at].standing != Standing::Synced).collect();
+        let open: Vec<usize> = (0..self.writes.len()).filter(|&at| self.writes[at].is_open()).collect();
         let kept = vec![Loss::Kept; self.writes.len()];
         let mut lost = kept.clone();
         open.iter().for_each(|&at| lost[at] = Loss::Lost);
@@ -291,6 +309,13 @@ impl<'a> Unsettled<'a> {
         let losses = outcome.writes.iter().copied().enumerate();
         let writes = losses.filter(|(at, _)| named.contains(&self.writes[*at].file)).collect();
         Fingerprint { names, writes }
+    }
+}
+
+impl OpenWrite<'_> {
+    /// Whether it may be lost.
+    fn is_open(&self) -> bool {
+        self.standing != Standing::Synced
     }
 }
 

@@ -215,6 +215,33 @@ fn the_same_seed_gives_the_same_states() {
     assert_eq!(states(1).iter().collect::<BTreeSet<_>>().len(), 100);
 }
 
+#[test]
+fn a_sample_has_every_single_loss() {
+    let disk = MemoryDisk::new(1);
+    for number in 0..5 {
+        disk.write(&format!("f{number}"), 0, b"ab").unwrap();
+    }
+    let (listed, single) = disk.power_loss_counts(disk.change_count());
+    assert!(listed > 4 * single);
+    let losses = disk.power_losses(disk.change_count(), 7, single);
+    let losses: Vec<Vec<String>> =
+        losses.iter().map(|loss| loss.lost.split("; ").map(str::to_owned).collect()).collect();
+    let has = |wanted: &dyn Fn(&[String]) -> bool| losses.iter().any(|lost| wanted(lost));
+    for number in 0..5 {
+        let write = |lost: &String| lost.contains(&format!("f{number}")) && lost.ends_with(": Lost") && !is_name(lost);
+        let name = |lost: &String| *lost == format!("name f{number}: Lost");
+        assert!(has(&|lost| lost.len() == 1 && write(&lost[0])), "the write to f{number} alone: {losses:?}");
+        assert!(has(&|lost| lost.len() == 1 && name(&lost[0])), "the name f{number} alone: {losses:?}");
+        assert!(has(&|lost| lost.len() == 4 && !lost.iter().any(write)), "all but the write to f{number}: {losses:?}");
+        assert!(has(&|lost| lost.len() == 4 && !lost.iter().any(name)), "all but the name f{number}: {losses:?}");
+    }
+    assert!(has(&|lost| lost.len() == 1 && lost[0].contains("f4") && lost[0].ends_with("Prefix(1)")), "{losses:?}");
+}
+
+fn is_name(lost: &str) -> bool {
+    lost.starts_with("name ")
+}
+
 /// The same calls on both kinds of disk must give the same answers.
 #[test]
 fn it_behaves_like_a_real_disk() {

@@ -16,7 +16,7 @@ use crate::id::Digest;
 use crate::limits::{LISTS_HASHED_FACTOR, LISTS_HASHED_MIN_BYTES, PACK_LENGTH_MAX_BYTES};
 use crate::progress::{Event, Progress};
 use crate::store::pack::{Pack, pack_name};
-use crate::store::{Store, codec};
+use crate::store::{Store, payload};
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
@@ -118,9 +118,8 @@ fn check_record(
     let raw_length = record.header.raw_length_bytes();
     let mut unhashed_lists = 0;
     let frame = match record.header.encoding {
-        Encoding::Raw => Ok(record.payload().to_vec()),
-        Encoding::Zstd => codec::decompress(record.payload(), raw_length).map_err(|e| (e.to_string(), None)),
         Encoding::Delta(link) | Encoding::Splice(link) => check_delta(store, &members[0], link.base)?,
+        ref whole => payload::decode(whole, record.payload(), &[], raw_length).map_err(|e| (e.to_string(), None)),
     };
     match frame {
         Err((detail, base)) => {

@@ -16,6 +16,7 @@ mod init;
 mod killed;
 mod log;
 mod ls;
+mod out_of_the_way;
 mod repair;
 mod restore;
 mod show;

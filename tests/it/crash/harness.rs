@@ -31,6 +31,8 @@ use retrograde::progress::Silent;
 use retrograde::store::{Final, NewObject, State, Store, for_each_object};
 use retrograde::time::Timestamp;
 
+use super::moments::Moments;
+
 /// Something a store does, to be interrupted.
 pub(crate) struct Scenario {
     /// What it is, for messages.
@@ -198,10 +200,11 @@ struct Lab<'a> {
     finished: MemoryDisk,
     record: Record,
     state_count: usize,
+    moments: Moments,
 }
 
-/// Interrupts a scenario in every way, and returns how many states of the disk were tried.
-pub(crate) fn interrupt(scenario: &Scenario) -> usize {
+/// Interrupts a scenario in every way, and returns how many states of the disk were tried, and at which moments.
+pub(crate) fn interrupt(scenario: &Scenario) -> (usize, Moments) {
     let mut session = Session::new(MemoryDisk::new(1), None);
     (scenario.prepare)(&mut session).expect("nothing fails while preparing");
     let prepared = session.disk.clone();
@@ -215,18 +218,19 @@ pub(crate) fn interrupt(scenario: &Scenario) -> usize {
     let mut session = Session::new(prepared.killed_after(0), Some(record));
     (scenario.run)(&mut session).expect("nothing fails in the first run");
     let record = session.record.take().expect("given above");
-    let mut lab = Lab { scenario, prepared, finished: session.disk.clone(), record, state_count: 0 };
+    let (finished, moments) = (session.disk.clone(), Moments::default());
+    let mut lab = Lab { scenario, prepared, finished, record, state_count: 0, moments };
     lab.lose_power();
     lab.kill();
     lab.fail_calls();
-    lab.state_count
+    (lab.state_count, lab.moments)
 }
 
 impl Lab<'_> {
     fn lose_power(&mut self) {
         for changes in 0..=self.finished.change_count() {
             let allowed = self.record.allowed(changes);
-            for loss in self.finished.power_losses(changes, changes as u64, self.scenario.states_per_change_max) {
+            for loss in self.moments.power_losses(&self.finished, changes, self.scenario.states_per_change_max) {
                 let what = || format!("power loss before {}: {}", self.finished.describe_change(changes), loss.lost);
                 let (store, at) = self.check(&loss.disk, &[self.past(allowed.clone())], &what);
                 let next = self.commit_more(&loss.disk, &store, at..=at, &what);

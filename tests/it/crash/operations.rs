@@ -24,6 +24,7 @@ use retrograde::store::{State, Store};
 use retrograde::time::Timestamp;
 use retrograde::workspace::config::Config;
 
+use super::moments::Moments;
 use super::report;
 use super::shape::shape;
 use crate::support::scratch::Scratch;
@@ -39,6 +40,7 @@ pub(super) struct Bench {
     pub(super) prepared: MemoryDisk,
     config: Config,
     state_count: usize,
+    moments: Moments,
 }
 
 /// An operation under way, which notes what it was told is done.
@@ -153,7 +155,7 @@ fn try_operation(name: &str, states_min: usize, operation: Operation) {
 fn try_on(mut bench: Bench, name: &str, states_min: usize, operation: Operation) {
     let course = bench.crash(name, operation);
     bench.fail_calls(name, operation, &course);
-    report(name, bench.state_count, states_min);
+    report(&format!("{name}: {}", bench.moments), bench.state_count, states_min);
 }
 
 impl<'a> Run<'a> {
@@ -202,8 +204,16 @@ impl Bench {
         let store = open(&prepared);
         let (workspace, _) = register(&store, &root, &Guard::default(), Timestamp(1)).expect("nothing fails");
         let first = SnapshotId(Digest::default());
-        let mut bench =
-            Self { _scratch: scratch, root, workspace, first, prepared, config: Config::default(), state_count: 0 };
+        let mut bench = Self {
+            _scratch: scratch,
+            root,
+            workspace,
+            first,
+            prepared,
+            config: Config::default(),
+            state_count: 0,
+            moments: Moments::default(),
+        };
         bench.write(&[("edited", b"version 1"), ("deep/er/kept", b"kept"), ("deep/gone", b"gone")]);
         bench.first = bench.snap(&store).expect("nothing fails");
         bench.write(&[("edited", b"version 2"), ("long", &super::noise(1, 1_200_000))]);
@@ -224,7 +234,7 @@ impl Bench {
         let course = Course { states, acts };
         for changes in 0..=last {
             let owed = course.owed_after(course.acts.partition_point(|act| act.changes <= changes));
-            for loss in finished.power_losses(changes, changes as u64, 40) {
+            for loss in self.moments.power_losses(&finished, changes, 40) {
                 let what = format!("{name}: power loss before {}: {}", finished.describe_change(changes), loss.lost);
                 self.go_on(&loss.disk, &course.states, owed, &what);
             }

@@ -18,6 +18,7 @@ use retrograde::store::{NewObject, State, Store, for_each_object};
 use retrograde::time::Timestamp;
 
 use super::harness::{commit, content, noise, tag, verify_on};
+use super::moments::Moments;
 use super::{report, step};
 
 /// What is in a store: its state, and its objects.
@@ -141,7 +142,7 @@ fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
     let outcome = run(&finished).unwrap();
     assert!(!outcome.actions.is_empty() && damage(&finished).is_empty(), "{name}: {outcome:?}");
     let wanted = kept(&finished);
-    let mut count = 0;
+    let (mut count, mut moments) = (0, Moments::default());
     let mut go_on = |disk: &MemoryDisk, what: &dyn Fn() -> String| {
         run(disk).unwrap_or_else(|error| panic!("{name}: {}: {error}", what()));
         let findings = damage(disk);
@@ -156,7 +157,7 @@ fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
         count += 1;
     };
     for changes in 0..=finished.change_count() {
-        for loss in finished.power_losses(changes, changes as u64, 12) {
+        for loss in moments.power_losses(&finished, changes, 12) {
             let before = finished.describe_change(changes);
             go_on(&loss.disk, &|| format!("power loss before {before}: {}", loss.lost));
         }
@@ -183,7 +184,7 @@ fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
             }
         }
     }
-    report(name, count, states_min);
+    report(&format!("{name}: {moments}"), count, states_min);
 }
 
 /// Findings that a repair should not leave: all but what it gave up and marked.

@@ -54,30 +54,35 @@ fn files_that_may_not_grow() {
     assert!(recorded > 2, "the limits were too low for anything to be recorded");
 }
 
-/// A file system of a megabyte of its own, where the machine allows one. Returns what sets it up.
-fn small_disk(program: &Program) -> Option<String> {
-    let mount = format!("mkdir -p {0} && mount -t tmpfs -o size=1m,mode=0700 none {0}", program.store.display());
-    let tried = Command::new("unshare").args(["--mount", "--map-root-user", "sh", "-c", &mount]).output();
-    tried.is_ok_and(|output| output.status.success()).then_some(mount)
+/// Runs a script with a file system of a megabyte of its own at `at`, which goes with the shell; `None` where the machine
+/// allows no such thing.
+#[expect(clippy::print_stderr, reason = "a machine that allows no mounts tries less, and should say so")]
+fn run_with_small_disk(program: &Program, at: &Path, folder: &Path, script: &str) -> Option<Ran> {
+    let mount = format!("mkdir -p {0} && mount -t tmpfs -o size=1m,mode=0700 none {0}", at.display());
+    let in_shell = |script: &str| {
+        let mut shell = Command::new("unshare");
+        shell.args(["--mount", "--map-root-user", "sh", "-c", script]).current_dir(folder);
+        shell.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RETRO", env!("CARGO_BIN_EXE_retro"));
+        shell.env("HOME", program.scratch.path()).env("RETRO_STORE", &program.store).env("TZ", "UTC");
+        shell.output()
+    };
+    if !in_shell(&mount).is_ok_and(|output| output.status.success()) {
+        eprintln!("no file system can be mounted here: a full disk is tried by file length limits only");
+        return None;
+    }
+    let begin = "set -e; retro() { \"$RETRO\" \"$@\"; };";
+    Some(Ran::of(in_shell(&format!("{mount} && {begin} {script}")).unwrap()))
 }
 
-/// A store on a full disk refuses the step, says why, and goes on when there is room. All in one shell, because the disk
-/// goes with it.
+/// A store on a full disk refuses the step, says why, and goes on when there is room.
 #[test]
-#[expect(clippy::print_stderr, reason = "a machine that allows no mounts tries less, and should say so")]
 fn a_disk_that_is_full() {
     let program = Program::new();
     let folder = program.folder("ws");
-    let Some(mount) = small_disk(&program) else {
-        eprintln!("no file system can be mounted here: a full disk is tried by file length limits only");
-        return;
-    };
     let mut rng = Rng::new(2);
     replace(&folder.join("small"), &rng.bytes(100_000));
     std::fs::create_dir(folder.join("more")).unwrap();
     let script = "
-        set -e
-        retro() { \"$RETRO\" \"$@\"; }
         retro snap -q
         head -c 9000000 /dev/urandom > more/large
         set +e
@@ -110,11 +115,7 @@ fn a_disk_that_is_full() {
         retro log -n 1 > /dev/null && retro diff > /dev/null && retro status > /dev/null && retro verify -q &&
             retro restore @ --into \"$HOME/into4\"
     ";
-    let mut shell = Command::new("unshare");
-    shell.args(["--mount", "--map-root-user", "sh", "-c", &format!("{mount} && {script}")]).current_dir(&folder);
-    shell.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RETRO", env!("CARGO_BIN_EXE_retro"));
-    shell.env("HOME", program.scratch.path()).env("RETRO_STORE", &program.store).env("TZ", "UTC");
-    let ran = Ran::of(shell.output().unwrap());
+    let Some(ran) = run_with_small_disk(&program, &program.store, &folder, script) else { return };
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert!(ran.stderr.contains("no space left on device"), "{ran:#?}");
     assert!(ran.stderr.contains("read-only file system"), "{ran:#?}");
@@ -123,4 +124,60 @@ fn a_disk_that_is_full() {
     assert!(restored == kept, "{:?}", differences(&restored, &kept));
     let fits = std::fs::read(program.scratch.join("into3/more/fits")).unwrap();
     assert_eq!(fits, b"full\n");
+}
+
+/// A restore into a folder on a full disk says why it stopped; it can be taken back though there is no room, and finished
+/// when there is.
+#[test]
+fn a_folder_on_a_disk_that_is_full() {
+    let program = Program::new();
+    let disk = program.folder("disk");
+    let script = "
+        mkdir disk/ws && cd disk/ws
+        mkdir -p deep/er more
+        head -c 400000 /dev/urandom > more/large
+        echo one > small
+        echo kept > deep/er/file
+        retro snap -q
+        cp -a . \"$HOME/first\"
+        rm -r more deep
+        echo two > small
+        retro snap -q
+        cp -a . \"$HOME/second\"
+        stop() {
+            dd if=/dev/zero of=../filler bs=4096 2>/dev/null || true
+            code=0
+            retro restore s1 || code=$?
+            [ $code -eq 10 ] || { echo \"a restore that does not fit ended with $code\"; exit 1; }
+            retro status --json | grep -q 'unfinished_restore.:{' || { echo 'nobody tells of it'; exit 1; }
+            [ -z \"$(find . -name '.retro-tmp-*')\" ] || { echo 'files are left'; exit 1; }
+        }
+        stop
+        retro restore --abort -q
+        diff -r . \"$HOME/second\"
+        rm ../filler
+        stop
+        code=0
+        retro restore --continue || code=$?
+        [ $code -eq 10 ] || { echo \"what still does not fit ended with $code\"; exit 1; }
+        rm ../filler
+        retro restore --continue -q
+        diff -r . \"$HOME/first\"
+        retro undo -q
+        diff -r . \"$HOME/second\"
+        retro verify -q
+        mount -o remount,ro ..
+        code=0
+        retro restore s1 || code=$?
+        [ $code -ne 0 ] || { echo 'restored on a file system that cannot be written'; exit 1; }
+        diff -r . \"$HOME/second\"
+        mount -o remount,rw ..
+        retro restore --abort -q || true
+        retro restore s1 -q
+        diff -r . \"$HOME/first\"
+    ";
+    let Some(ran) = run_with_small_disk(&program, &disk, disk.parent().unwrap(), script) else { return };
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stderr.contains("no space left on device"), "{ran:#?}");
+    assert!(ran.stderr.to_lowercase().contains("read-only file system"), "{ran:#?}");
 }

@@ -4,10 +4,9 @@
 //! ended, none of its temporary files is left in the folder.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::time::Duration;
+use std::path::PathBuf;
 
+use super::killer::Killer;
 use super::{Program, Ran, replace, rounds};
 use crate::support::rng::Rng;
 use crate::support::walker::{Nodes, differences, walk};
@@ -21,12 +20,10 @@ struct Driver {
     folder: PathBuf,
     rng: Rng,
     expected: BTreeMap<u64, Nodes>,
-    kills: usize,
+    killer: Killer,
     cut_off: usize,
     /// Restores of which the finishing or taking back was cut off as well.
     cut_off_again: usize,
-    /// How long the last run of each kind took that was not killed.
-    usual: BTreeMap<&'static str, Duration>,
 }
 
 impl Driver {
@@ -34,8 +31,8 @@ impl Driver {
         let program = Program::new();
         let folder = program.folder("ws");
         let rng = Rng::new(seed);
-        let (expected, usual) = (BTreeMap::new(), BTreeMap::new());
-        let mut driver = Self { program, folder, rng, expected, kills: 0, cut_off: 0, cut_off_again: 0, usual };
+        let (expected, killer) = (BTreeMap::new(), Killer::new(seed));
+        let mut driver = Self { program, folder, rng, expected, killer, cut_off: 0, cut_off_again: 0 };
         for number in 0..150 {
             driver.write(number, 900);
         }
@@ -81,29 +78,9 @@ impl Driver {
         self.expected.insert(step, walk(&self.folder));
     }
 
-    /// Runs the program and kills it somewhere between its start and a little after its usual end. `None` if it was killed.
+    /// Runs the program, which may be killed. `None` if it was.
     fn killed(&mut self, kind: &'static str, arguments: &[&str]) -> Option<Ran> {
-        let usual = self.usual.get(kind).copied().unwrap_or(Duration::from_millis(25));
-        let micros = usize::try_from(usual.as_micros()).unwrap() * 5 / 4;
-        let wait = Duration::from_micros(self.rng.below(micros.max(1)) as u64);
-        let watch = retrograde::time::Stopwatch::start();
-        let mut child: Child = self.program.command(&self.folder, arguments).spawn().unwrap();
-        std::thread::sleep(wait);
-        // One that is done already is not killed: it is still there to be waited for.
-        child.kill().unwrap();
-        let ran = Ran::of(child.wait_with_output().unwrap());
-        if ran.code.is_some() {
-            let took = watch.elapsed();
-            let usual = self.usual.entry(kind).or_insert(took);
-            *usual = (*usual * 3 + took) / 4;
-            assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
-            return Some(ran);
-        }
-        // Killed so early means that the usual time is longer than thought.
-        let usual = self.usual.entry(kind).or_insert(usual);
-        *usual = (*usual * 21 / 20).min(Duration::from_secs(5));
-        self.kills += 1;
-        None
+        self.killer.run(kind, self.program.command(&self.folder, arguments))
     }
 
     fn step(&mut self) {
@@ -209,17 +186,13 @@ impl Driver {
         self.program.expect(&self.folder, &["restore", &format!("s{step}"), "--into", into.to_str().unwrap()]);
         let (found, wanted) = (walk(&into), &self.expected[&step]);
         assert!(found == *wanted, "s{step}: {:#?}", differences(&found, wanted));
-        remove(&into);
+        std::fs::remove_dir_all(into).unwrap();
     }
 }
 
 /// Whether a restore names its temporary files so.
 fn is_temporary(name: &[u8]) -> bool {
     name.starts_with(b".retro-tmp-")
-}
-
-fn remove(folder: &Path) {
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -242,7 +215,7 @@ fn killed_processes_lose_nothing() {
             done += 1;
         }
         driver.check_every_step();
-        kills += driver.kills;
+        kills += driver.killer.kills;
         cut_off += driver.cut_off;
         cut_off_again += driver.cut_off_again;
     }

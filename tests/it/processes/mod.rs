@@ -8,7 +8,9 @@
 
 mod concurrency;
 mod full_disk;
+mod killer;
 mod kills;
+mod kills_beside;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

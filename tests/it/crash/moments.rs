@@ -1,0 +1,30 @@
+//! The moments at which a scenario loses power.
+
+use std::fmt::{Display, Formatter};
+
+use retrograde::disk::memory::{MemoryDisk, PowerLoss};
+
+/// How many there were, by how far each was tried.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moments {
+    /// Every loss that a simulated disk lists was tried.
+    whole: usize,
+    /// There were too many: each thing was lost and kept alone, and a sample of the others was tried.
+    sampled: usize,
+}
+
+impl Moments {
+    /// What a power loss after the first `changes` may leave: all of it, or every single loss and `count_max` in all.
+    pub(crate) fn power_losses(&mut self, disk: &MemoryDisk, changes: usize, count_max: usize) -> Vec<PowerLoss> {
+        let (listed, single) = disk.power_loss_counts(changes);
+        *(if listed <= count_max { &mut self.whole } else { &mut self.sampled }) += 1;
+        disk.power_losses(changes, changes as u64, count_max.max(single))
+    }
+}
+
+impl Display for Moments {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self { whole, sampled } = self;
+        write!(f, "power lost in every way at {whole} moments, with every single loss and a sample at {sampled}")
+    }
+}
