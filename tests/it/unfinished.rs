@@ -1,5 +1,7 @@
 //! A restore that was cut off: known, finished, taken back, superseded.
 
+use std::path::Path;
+
 use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::id::SnapshotId;
@@ -9,6 +11,7 @@ use retrograde::store::Workspace;
 use retrograde::time::now;
 
 use crate::support::recorder::Recorder;
+use crate::support::rng::Rng;
 
 /// What a restore that was killed half-way leaves: it has begun, and one of its files is written.
 struct Killed {
@@ -19,16 +22,35 @@ struct Killed {
 
 impl Killed {
     fn new(cause: RestoreCause, paths: &[&str], safety: bool) -> Self {
+        Self::of(b"old", b"new", cause, paths, safety)
+    }
+
+    fn of(old: &[u8], new: &[u8], cause: RestoreCause, paths: &[&str], safety: bool) -> Self {
         let recorder = Recorder::new();
         let write = |content: &[u8]| ["a", "b", "c"].iter().for_each(|path| recorder.write(path, content));
-        write(b"old");
+        write(old);
         let first = recorder.snap().snapshot;
-        write(b"new");
+        write(new);
         let before = recorder.snap().snapshot;
         let killed = Self { recorder, first, before };
         killed.begin(cause, paths, safety.then_some(before));
-        killed.recorder.write("a", b"old");
+        killed.recorder.write("a", old);
         killed
+    }
+
+    /// What a killed restore leaves of contents that do not compress; then those of `lost` are damaged in the store.
+    fn damaged(contents: [&[u8]; 2], lost: &[u8]) -> Self {
+        let mut killed = Self::of(contents[0], contents[1], RestoreCause::Restore, &[], true);
+        overwrite(&killed.recorder.store_root().join("packs/000001.pack"), lost);
+        killed.recorder.reopen();
+        killed
+    }
+
+    #[track_caller]
+    fn expect(&self, contents: [&[u8]; 3]) {
+        for (path, wanted) in ["a", "b", "c"].iter().zip(contents) {
+            assert!(self.recorder.read(path) == wanted, "{path}");
+        }
     }
 
     fn begin(&self, cause: RestoreCause, paths: &[&str], before: Option<SnapshotId>) {
@@ -67,6 +89,15 @@ impl Killed {
     fn workspace(&self) -> Workspace {
         self.recorder.store.state().workspaces[&self.recorder.workspace].clone()
     }
+}
+
+/// Overwrites bytes of a file that are in the middle of some noise.
+#[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
+fn overwrite(path: &Path, noise: &[u8]) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = bytes.windows(64).position(|window| window == &noise[1_000..1_064]).expect("it is stored as it is");
+    bytes[at..at + 64].fill(0x5a);
+    std::fs::write(path, bytes).unwrap();
 }
 
 type Run = fn(&retrograde::store::Store, retrograde::id::WorkspaceId, &RestoreOptions<'_>) -> Result<RestoreOutcome>;
@@ -199,6 +230,45 @@ fn without_a_safety_snapshot_it_can_only_be_finished() {
     // The half-way state is a step all the same, and can be gone to by name.
     killed.recorder.restore(killed.workspace().steps[&3]);
     assert_eq!(killed.contents(), "old new new");
+}
+
+#[test]
+fn one_that_can_not_be_finished_any_more_can_be_taken_back() {
+    let [old, new] = [1, 2].map(|seed| Rng::new(seed).bytes(3_000));
+    let killed = Killed::damaged([&old, &new], &old);
+    let error = killed.run(resume, false, true).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    killed.expect([&old, &new, &new]);
+    assert!(killed.workspace().unfinished.is_some(), "it may still be taken back");
+    killed.abort();
+    killed.expect([&new, &new, &new]);
+    assert!(killed.workspace().unfinished.is_none());
+}
+
+/// What the folder has and the store has lost is stored again before it is taken away, so the way back stays open.
+#[test]
+fn one_of_which_the_way_back_is_damaged_is_finished_and_undone() {
+    let [old, new] = [1, 2].map(|seed| Rng::new(seed).bytes(3_000));
+    let killed = Killed::damaged([&old, &new], &new);
+    killed.resume();
+    killed.expect([&old, &old, &old]);
+    killed.recorder.undo();
+    killed.expect([&new, &new, &new]);
+}
+
+/// Where only the store had it, taking the restore back is refused before it changes anything.
+#[test]
+fn one_that_can_not_be_taken_back_any_more_can_be_finished() {
+    let [old, new] = [1, 2].map(|seed| Rng::new(seed).bytes(3_000));
+    let killed = Killed::damaged([&old, &new], &new);
+    for path in ["b", "c"] {
+        killed.recorder.write(path, b"meanwhile");
+    }
+    let error = killed.run(abort, false, true).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    killed.expect([&old, b"meanwhile", b"meanwhile"]);
+    killed.resume();
+    killed.expect([&old, &old, &old]);
 }
 
 #[test]

@@ -60,11 +60,13 @@ fn damage_is_listed_with_every_step_and_path_that_needs_it() {
     assert!(block.contains("packs/000001.pack at offset "), "{block}");
     assert!(block.contains("s1-s6 ") && block.contains(" dir/kept\n"), "{block}");
     assert!(text.contains("`retro repair --dry-run` shows what can be done"), "{text}");
-    let ran = cli.run(&["verify", "--json"]);
-    let lines: Vec<serde_json::Value> = String::from_utf8_lossy(&ran.expect(1).stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let printed = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let text = String::from_utf8(cli.run(arguments).expect(1).stdout.clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let lines = printed(&["verify", "--json"]);
+    let all_of_a_sample = printed(&["verify", "--json", "--sample", "100%"]);
+    assert_eq!(all_of_a_sample[..lines.len() - 1], lines[..lines.len() - 1]);
     let finding = lines.iter().find(|line| line["id"] == id.as_str()).expect("it is listed");
     assert_eq!((&finding["finding"], &finding["object"]), (&"object".into(), &"content".into()));
     let affects = finding["affects"].as_array().unwrap();
