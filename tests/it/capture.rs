@@ -168,3 +168,33 @@ fn several_at_once_in_one_store_all_succeed() {
     let head = store.snapshot(workspace.head.unwrap()).unwrap();
     assert_eq!(store.folder(head.root).unwrap().len(), 5);
 }
+
+/// W10: a store that was put back to an older state has lost what the stat cache says is there.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests replace files of their own")]
+fn a_store_that_was_put_back_is_not_taken_to_have_what_was_seen_since() {
+    let mut recorder = Recorder::new();
+    recorder.write("deep/er/kept", b"1");
+    recorder.write("x/edited", b"1");
+    recorder.snap();
+    let (store, old) = (recorder.store_root(), recorder.scratch.join("old"));
+    let copied = std::process::Command::new("cp").arg("-a").args([&store, &old]).status().unwrap();
+    assert!(copied.success());
+    recorder.write("deep/er/new", b"2");
+    // What was written just before it is looked at is read again the next time; this must not be.
+    std::thread::sleep(Duration::from_millis(50));
+    recorder.snap();
+    for name in ["packs", "journal"] {
+        std::fs::rename(store.join(name), recorder.scratch.join(&format!("lost-{name}"))).unwrap();
+        std::fs::rename(old.join(name), store.join(name)).unwrap();
+    }
+    recorder.reopen();
+    recorder.write("x/edited", b"3");
+    assert_eq!(recorder.status().changes.len(), 2);
+    let snapped = recorder.snap();
+    assert!(snapped.recorded);
+    let new = std::fs::read(recorder.root.join("deep/er/new")).unwrap();
+    std::fs::remove_dir_all(recorder.root.join("deep")).unwrap();
+    recorder.restore(snapped.snapshot);
+    assert!(recorder.read("deep/er/new") == new && recorder.read("deep/er/kept") == b"1");
+}

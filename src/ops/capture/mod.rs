@@ -109,6 +109,10 @@ fn capture_from(
     let root = open_root(workspace)?;
     let rules = Rules::new(&options.config.capture.rule_options(store_within(&root, options.store_root)))?;
     let key = cache.key();
+    // W10. Where the store has lost what was captured last, as one that was put back to an older state has, it may have
+    // lost anything below, too. What it has, it has with all that it refers to.
+    let is_known = |root: TreeId| is_there(store, batch.as_deref(), ObjectKind::Tree, &root.0);
+    let cache = if cache.root().is_none_or(is_known) { cache } else { StatCache::empty(key) };
     let had_cache = !cache.is_empty();
     let mut found = capture_with(store, &root, &rules, cache, options, batch.as_deref_mut())?;
     if found.is_none() && had_cache {
