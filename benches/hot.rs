@@ -222,17 +222,6 @@ fn register_and_snap(store: &Store, folder: &Path) -> Result<WorkspaceId> {
 }
 
 fn snap_once(store: &Store, workspace: WorkspaceId, config: &Config) -> Result<snap::SnapOutcome> {
-    let options = snap::SnapOptions {
-        message: String::new(),
-        run: "bench".to_owned(),
-        event: None,
-        tag: None,
-        allow_empty: false,
-        config,
-        store_root: None,
-        git: None,
-        now: time::now(),
-        progress: &Silent,
-    };
+    let options = snap::SnapOptions::new(config, time::now());
     Ok(snap::snap(store, workspace, &options)?)
 }

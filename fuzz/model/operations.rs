@@ -43,18 +43,7 @@ impl World {
 
     pub(super) fn snap(&mut self) {
         let now = self.tick();
-        let options = SnapOptions {
-            message: String::new(),
-            run: "main".to_owned(),
-            event: None,
-            tag: None,
-            allow_empty: false,
-            config: &self.config,
-            store_root: None,
-            git: None,
-            now,
-            progress: &Silent,
-        };
+        let options = SnapOptions::new(&self.config, now);
         let outcome = snap(&self.store, self.workspace(), &options).expect("nothing is in the way");
         self.promise();
         assert_eq!(outcome.recorded, self.model.differs());

@@ -21,10 +21,13 @@ use crate::format::tree::Kind;
 use crate::id::{SnapshotId, TreeId, WorkspaceId};
 use crate::limits::{EVENT_LENGTH_MAX_BYTES, MESSAGE_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use crate::store::{Batch, Final, NewObject, State, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::config::Config;
+
+/// The run of steps that are of no agent session.
+pub const RUN_DEFAULT: &str = "main";
 
 /// What to record beside the files.
 #[derive(Clone)]
@@ -49,6 +52,24 @@ pub struct SnapOptions<'a> {
     pub now: Timestamp,
     /// Who watches.
     pub progress: &'a dyn Progress,
+}
+
+impl<'a> SnapOptions<'a> {
+    /// A step of the run `main` of which nothing is said, watched by nobody.
+    pub fn new(config: &'a Config, now: Timestamp) -> Self {
+        Self {
+            message: String::new(),
+            run: RUN_DEFAULT.to_owned(),
+            event: None,
+            tag: None,
+            allow_empty: false,
+            config,
+            store_root: None,
+            git: None,
+            now,
+            progress: &Silent,
+        }
+    }
 }
 
 /// What was recorded.

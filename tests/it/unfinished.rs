@@ -1,7 +1,5 @@
 //! A restore that was cut off: known, finished, taken back, superseded.
 
-use std::path::Path;
-
 use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::id::SnapshotId;
@@ -10,6 +8,7 @@ use retrograde::progress::Silent;
 use retrograde::store::Workspace;
 use retrograde::time::now;
 
+use crate::support::damage::overwrite_noise;
 use crate::support::recorder::Recorder;
 use crate::support::rng::Rng;
 
@@ -41,7 +40,7 @@ impl Killed {
     /// What a killed restore leaves of contents that do not compress; then those of `lost` are damaged in the store.
     fn damaged(contents: [&[u8]; 2], lost: &[u8]) -> Self {
         let mut killed = Self::of(contents[0], contents[1], RestoreCause::Restore, &[], true);
-        overwrite(&killed.recorder.store_root().join("packs/000001.pack"), lost);
+        overwrite_noise(&killed.recorder.store_root().join("packs/000001.pack"), lost);
         killed.recorder.reopen();
         killed
     }
@@ -89,15 +88,6 @@ impl Killed {
     fn workspace(&self) -> Workspace {
         self.recorder.store.state().workspaces[&self.recorder.workspace].clone()
     }
-}
-
-/// Overwrites bytes of a file that are in the middle of some noise.
-#[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
-fn overwrite(path: &Path, noise: &[u8]) {
-    let mut bytes = std::fs::read(path).unwrap();
-    let at = bytes.windows(64).position(|window| window == &noise[1_000..1_064]).expect("it is stored as it is");
-    bytes[at..at + 64].fill(0x5a);
-    std::fs::write(path, bytes).unwrap();
 }
 
 type Run = fn(&retrograde::store::Store, retrograde::id::WorkspaceId, &RestoreOptions<'_>) -> Result<RestoreOutcome>;

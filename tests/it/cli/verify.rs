@@ -1,6 +1,7 @@
 //! `retro verify`.
 
 use super::Cli;
+use crate::support::damage::overwrite_noise;
 
 /// A store with six steps; `kept` never changes, `edited` at every step, so that its versions rest on each other.
 pub(super) fn recorded() -> Cli {
@@ -23,13 +24,8 @@ pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// Overwrites bytes of the pack that are part of some noise.
-#[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
 pub(super) fn hurt(cli: &Cli, noise: &[u8]) {
-    let path = cli.store.join("packs/000001.pack");
-    let mut bytes = std::fs::read(&path).unwrap();
-    let at = bytes.windows(64).position(|window| window == &noise[1_000..1_064]).expect("it is stored as it is");
-    bytes[at..at + 64].fill(0x5a);
-    std::fs::write(&path, bytes).unwrap();
+    overwrite_noise(&cli.store.join("packs/000001.pack"), noise);
 }
 
 #[test]

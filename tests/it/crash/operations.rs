@@ -327,18 +327,7 @@ impl Bench {
 
     /// Takes a snapshot, if anything changed; returns the head.
     pub(super) fn snap(&self, store: &Store) -> Result<SnapshotId> {
-        let options = SnapOptions {
-            message: String::new(),
-            run: "main".to_owned(),
-            event: None,
-            tag: None,
-            allow_empty: false,
-            config: &self.config,
-            store_root: None,
-            git: None,
-            now: Timestamp(2),
-            progress: &Silent,
-        };
+        let options = SnapOptions::new(&self.config, Timestamp(2));
         snap(store, self.workspace, &options).map(|outcome| outcome.snapshot)
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use retrograde::format::pack::{PACK_HEADER_LENGTH_BYTES, PackHeader, decode_header, decode_record, encode_header};
 
 use super::CODES;
+use crate::support::damage::copy_folder;
 use crate::support::scratch::Scratch;
 
 /// What is in a folder: contents of files, targets of symlinks.
@@ -81,7 +82,7 @@ impl Given {
                 std::fs::remove_file(fixture.workspace.join("added/2")).unwrap();
                 std::fs::remove_file(fixture.workspace.join("added/1")).unwrap();
                 start_another_pack(&fixture.store);
-                copy(&fixture.store, &top.join("stale"));
+                copy_folder(&fixture.store, &top.join("stale"));
             }
             assert_eq!(fixture.run(&["snap", "-m", &format!("step {step}")]).code, 0);
             folders.push(fixture.folder());
@@ -102,8 +103,8 @@ impl Given {
     pub(super) fn copy(&self) -> Fixture {
         let scratch = Scratch::new();
         let top = std::fs::canonicalize(scratch.path()).unwrap();
-        copy(&self.store, &top.join("store"));
-        copy(&self.store.parent().unwrap().join("ws"), &top.join("ws"));
+        copy_folder(&self.store, &top.join("store"));
+        copy_folder(&self.store.parent().unwrap().join("ws"), &top.join("ws"));
         let fixture = Fixture::at(&top, scratch);
         assert_eq!(fixture.run(&["workspace", "move", &self.workspace_id]).code, 0);
         fixture
@@ -368,9 +369,4 @@ pub(super) fn contents(folder: &Path) -> Contents {
         }
     }
     found
-}
-
-fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-    assert!(status.success());
 }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::killer::Killer;
 use super::{Program, replace, rounds};
+use crate::support::damage::copy_folder;
 use crate::support::rng::Rng;
 use crate::support::walker::{Nodes, differences, walk};
 
@@ -141,7 +141,7 @@ impl Recording {
     /// Whatever a repair had done when it was killed, the next one does the rest.
     fn repair(&mut self) {
         let store = self.beside("damaged");
-        copy(&self.program.store, &store);
+        copy_folder(&self.program.store, &store);
         for _ in 0..2 {
             self.damage(&store);
         }
@@ -220,10 +220,6 @@ fn remove_file(path: &Path) {
 fn remove_all(folder: &Path, ending: &str) {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|path| text(path).ends_with(ending)).for_each(|path| remove_file(&path));
-}
-
-fn copy(from: &Path, to: &Path) {
-    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 #[test]

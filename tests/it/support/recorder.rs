@@ -60,18 +60,7 @@ impl Recorder {
         snap(
             &self.store,
             self.workspace,
-            &SnapOptions {
-                message: String::new(),
-                run: "main".to_owned(),
-                event: None,
-                tag: None,
-                allow_empty: false,
-                config: &self.config,
-                store_root: Some(&self.store_root()),
-                git: None,
-                now: now(),
-                progress: &Silent,
-            },
+            &SnapOptions { store_root: Some(&self.store_root()), ..SnapOptions::new(&self.config, now()) },
         )
     }
 

@@ -8,11 +8,10 @@ use retrograde::id::{BlobId, Digest, SnapshotId, WorkspaceId};
 use retrograde::time::Timestamp;
 
 use super::forge::{FILE, Forge, NOON, noise};
-use super::run::{run, survey};
+use super::run::{LIMIT, run, survey};
 use crate::support::walker::walk;
 
 const CORRUPT: i32 = 7;
-const LIMIT: i32 = 6;
 
 /// A store whose last snapshot differs from an honest one as told.
 fn with_snapshot(change: impl FnOnce(&mut Forge, &mut Snapshot)) -> Forge {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use retrograde::time::Stopwatch;
 
 use super::forge::{Forge, HONEST, text};
+use crate::support::damage::copy_folder;
 use crate::support::walker::{self, Nodes};
 
 /// The verbs that read a store, each with what follows it: `{rev}` is the snapshot in question, `{path}` a path in it and
@@ -80,8 +81,8 @@ pub(super) const MEMORY_MAX_BYTES: u64 = 3 << 29;
 /// No verb may print more: a list without end is a loop.
 const OUTPUT_MAX_BYTES: u64 = 2 << 30;
 
-/// The code for what is more than there may be: of packs or commits, none can follow the last.
-const LIMIT: i32 = 6;
+/// The code for what is more than there may be; none can follow the last commit, either.
+pub(super) const LIMIT: i32 = 6;
 
 /// The codes in the table of `retro --help`.
 const CODES: [i32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130];
@@ -162,9 +163,7 @@ pub(super) fn expect_honest(forge: &Forge) {
 pub(super) fn expect_repair(forge: &Forge) {
     let (store, kept) = (forge.at("store"), forge.at("kept"));
     std::fs::rename(&store, &kept).unwrap();
-    // Not with the standard library: it would fill the holes of files that have them.
-    let copied = Command::new("cp").args(["-a", "--sparse=always"]).args([&kept, &store]).status().unwrap();
-    assert!(copied.success());
+    copy_folder(&kept, &store);
     let lines = ["repair", "verify", "repair"];
     let done = lines.map(|line| run_line_and_compare(forge, line, "honest", HONEST.1));
     let [first, checked, again] = done;

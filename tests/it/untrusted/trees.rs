@@ -7,11 +7,10 @@ use retrograde::format::tree::tree_id;
 use retrograde::id::{Digest, TreeId};
 
 use super::forge::{FILE, FOLDER, Forge, Line, SYMLINK, frame_with, leaf, member, node};
-use super::run::{MEMORY_MAX_BYTES, run, survey, survey_of};
+use super::run::{LIMIT, MEMORY_MAX_BYTES, run, survey, survey_of};
 use crate::support::walker::{What, walk};
 
 const CORRUPT: i32 = 7;
-const LIMIT: i32 = 6;
 const IO: i32 = 10;
 
 /// Verbs that go through all of a snapshot.

@@ -7,7 +7,7 @@ use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::history::revision::{check_run_name, check_tag_name};
 use retrograde::id::WorkspaceId;
 use retrograde::ops::register::{Guard, register, resolve_folder, root_of};
-use retrograde::ops::snap::{SnapOptions, SnapOutcome, snap};
+use retrograde::ops::snap::{RUN_DEFAULT, SnapOptions, SnapOutcome, snap};
 use retrograde::workspace::config::Config;
 use retrograde::workspace::git_head::git_state;
 use retrograde::workspace::rules::Rules;
@@ -92,7 +92,7 @@ impl Place {
 /// The run that a step belongs to: as said, else as the environment says, else `main`.
 pub(super) fn run_name(context: &Context, said: Option<String>) -> Result<String> {
     let name = match said.map(OsString::from).or_else(|| context.environment.run.clone()) {
-        None => return Ok("main".to_owned()),
+        None => return Ok(RUN_DEFAULT.to_owned()),
         Some(name) => name
             .into_string()
             .map_err(|name| Error::new(ErrorKind::Invalid, "name run", name.display(), "it is not UTF-8 text"))?,
