@@ -12,8 +12,9 @@ use crate::path::escaped;
 /// Checks the name of a new tag.
 ///
 /// Refused, as `Invalid`: what [`check_run_name`] refuses; a colon, which separates a revision from a path; what reads
-/// as a step (`s12`, also with an offset), as an id (four hex digits or more, and nothing else), or as anything that
-/// begins with `@`.
+/// as a step (`s12`, also with an offset), as an id (four hex digits or more, and nothing else), as anything that
+/// begins with `@`, or as `HEAD`, also with an offset. A bare number of up to three digits is a name like any other, and
+/// then means the tag and not the step.
 pub fn check_tag_name(name: &str) -> Result<()> {
     let refuse = |detail: &str| Err(Error::new(ErrorKind::Invalid, "name tag", escaped(name.as_bytes()), detail));
     if let Some(detail) = problem(name) {
@@ -27,6 +28,9 @@ pub fn check_tag_name(name: &str) -> Result<()> {
     }
     if step_number(without_offsets(name)).is_some() {
         return refuse("it reads as a step");
+    }
+    if without_offsets(name) == HEAD {
+        return refuse("it reads as where the workspace stands");
     }
     if HexPrefix::parse(name).is_some() {
         return refuse("it reads as the id of a snapshot");
@@ -45,6 +49,24 @@ pub fn check_run_name(name: &str) -> Result<()> {
     }
 }
 
+/// What git calls the place where the workspace stands.
+pub(super) const HEAD: &str = "HEAD";
+
+/// How far a snapshot is from the one that is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offset {
+    /// This many along first parents.
+    Back(u64),
+    /// This parent of it, counted from 1.
+    Parent(u64),
+}
+
+/// The number of `12`; `None` for anything else, and for digits with zeros before them, which are an id.
+pub(super) fn bare_number(text: &str) -> Option<u64> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    if is_number { text.parse().ok() } else { None }
+}
+
 /// The number of `s12`; `None` for what is no step. More digits than a number holds are the largest number, which no
 /// step has.
 pub(super) fn step_number(text: &str) -> Option<u64> {
@@ -55,13 +77,14 @@ pub(super) fn step_number(text: &str) -> Option<u64> {
     Some(digits.parse().unwrap_or(u64::MAX))
 }
 
-/// Takes the last `-` or `-N` off: what is before it, and how far back it goes.
-pub(super) fn split_offset(text: &str) -> Option<(&str, u64)> {
+/// Takes the last `-`, `~` or `^`, or one of them with a number, off: what is before it, and how far back it goes.
+pub(super) fn split_offset(text: &str) -> Option<(&str, Offset)> {
     let base = text.trim_end_matches(|character: char| character.is_ascii_digit());
     let digits = &text[base.len()..];
-    let base = base.strip_suffix('-').filter(|base| !base.is_empty())?;
+    let sign = base.chars().next_back().filter(|sign| matches!(sign, '-' | '~' | '^'))?;
+    let base = base.strip_suffix(sign).filter(|base| !base.is_empty())?;
     let count = if digits.is_empty() { 1 } else { digits.parse().unwrap_or(u64::MAX) };
-    Some((base, count))
+    Some((base, if sign == '^' && count > 0 { Offset::Parent(count) } else { Offset::Back(count) }))
 }
 
 fn without_offsets(mut text: &str) -> &str {
@@ -89,14 +112,25 @@ fn problem(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_run_name, check_tag_name, split_offset, step_number};
+    use super::Offset::{Back, Parent};
+    use super::{bare_number, check_run_name, check_tag_name, split_offset, step_number};
     use crate::limits::LABEL_LENGTH_MAX_BYTES;
 
     #[test]
     fn ordinary_names_are_taken() {
-        for name in
-            ["v1", "before-refactor", "v1.0-2", "2026-11-20", "abc", "release/7", "s", "step3", "s-1x", "\u{e9}t\u{e9}"]
-        {
+        for name in [
+            "v1",
+            "before-refactor",
+            "v1.0-2",
+            "2026-11-20",
+            "abc",
+            "release/7",
+            "7",
+            "s",
+            "step3",
+            "s-1x",
+            "\u{e9}t\u{e9}",
+        ] {
             assert!(check_tag_name(name).is_ok(), "{name}");
             assert!(check_run_name(name).is_ok(), "{name}");
         }
@@ -108,7 +142,9 @@ mod tests {
 
     #[test]
     fn names_that_read_as_something_else_are_refused() {
-        for name in ["s12", "s12-2", "s1-", "beef", "0123456789", "@", "@x", "run:a", "a:b"] {
+        for name in
+            ["s12", "s12-2", "s1-", "s1^", "s1~2", "beef", "0123456789", "@", "@x", "run:a", "a:b", "HEAD", "HEAD~1"]
+        {
             assert!(check_tag_name(name).is_err(), "{name}");
         }
         let too_long = "x".repeat(LABEL_LENGTH_MAX_BYTES + 1);
@@ -120,13 +156,21 @@ mod tests {
 
     #[test]
     fn offsets_and_steps_are_read() {
-        assert_eq!(split_offset("@-"), Some(("@", 1)));
-        assert_eq!(split_offset("@-3"), Some(("@", 3)));
-        assert_eq!(split_offset("v1-2-3"), Some(("v1-2", 3)));
-        assert_eq!(split_offset("v1--"), Some(("v1-", 1)));
+        assert_eq!(split_offset("@-"), Some(("@", Back(1))));
+        assert_eq!(split_offset("@-3"), Some(("@", Back(3))));
+        assert_eq!(split_offset("v1-2-3"), Some(("v1-2", Back(3))));
+        assert_eq!(split_offset("v1--"), Some(("v1-", Back(1))));
         assert_eq!(split_offset("v1"), None);
         assert_eq!(split_offset("-3"), None);
-        assert_eq!(split_offset("@-99999999999999999999"), Some(("@", u64::MAX)));
+        assert_eq!(split_offset("s3~2"), Some(("s3", Back(2))));
+        assert_eq!(split_offset("s3^"), Some(("s3", Parent(1))));
+        assert_eq!(split_offset("s3^2"), Some(("s3", Parent(2))));
+        assert_eq!(split_offset("s3^0"), Some(("s3", Back(0))));
+        assert_eq!(
+            (bare_number("12"), bare_number("012"), bare_number("0"), bare_number("")),
+            (Some(12), None, None, None)
+        );
+        assert_eq!(split_offset("@-99999999999999999999"), Some(("@", Back(u64::MAX))));
         assert_eq!(step_number("s012"), Some(12));
         assert_eq!(step_number("s"), None);
         assert_eq!(step_number("s99999999999999999999"), Some(u64::MAX));

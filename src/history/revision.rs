@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! TAG             the snapshot with that tag
-//! @               where the workspace stands: the last one taken or restored
+//! @  HEAD         where the workspace stands: the last one taken or restored
 //! @{TIME}         the last one of the workspace at or before TIME: `@{10 minutes ago}`, `@{2026-11-20 10:30}`
-//! s12             step 12 of the workspace
+//! s12  12         step 12 of the workspace; a bare number that is no step may still begin an id
 //! run:NAME        the last of that run; of the workspace first, then of the others if only one has such a run
 //! 3f2a            the one whose id begins with these digits, four or more; all 64 find any snapshot of the store
 //! REV-  REV-3     the first parent, the third along first parents; may be repeated
+//! REV~  REV~3     the same, as git writes it
+//! REV^  REV^2     the first parent, the second parent, as git writes it; REV^0 is REV itself
 //!
 //! A..B            what follows A up to B, along the first parents of B; A must be among them
 //! A..  ..B  ..    up to where the workspace stands; from the first; both
@@ -15,13 +17,13 @@
 //!
 //! The forms are tried in this order, on the whole text before an offset is taken off: `v1-2` is the tag of that name
 //! where there is one, and two before `v1` where there is none. Names of new tags are checked so that hardly any can
-//! read as another form ([`super::name`]).
+//! read as another form ([`super::name`]). Forms that only git has are understood and not written: people type them.
 
 use std::collections::BTreeSet;
 
 use super::graph::{self, Load, walk_first_parents};
+use super::name::{HEAD, Offset, bare_number, split_offset, step_number};
 pub use super::name::{check_run_name, check_tag_name};
-use super::name::{split_offset, step_number};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Digest, HexPrefix, SnapshotId, WorkspaceId};
 use crate::path::escaped;
@@ -99,16 +101,36 @@ impl Resolver<'_> {
         if is_range(text) {
             return Err(invalid(text, "it is a range where one snapshot is asked for"));
         }
-        let (mut base, mut back) = (text, 0_u64);
+        let (mut base, mut offsets) = (text, Vec::new());
         loop {
             if let Some(found) = self.exact(base)? {
-                return self.before(found, back, text);
+                return self.follow(found, &offsets, text);
             }
             match split_offset(base) {
-                Some((shorter, count)) => (base, back) = (shorter, back.saturating_add(count)),
+                Some((shorter, offset)) => {
+                    base = shorter;
+                    offsets.push(offset);
+                }
+                None if bare_number(text).is_some() => {
+                    return Err(not_found(text, "there is no such step, and no tag or id that begins so"));
+                }
                 None => return Err(not_found(text, "no snapshot, step, tag or run has that name")),
             }
         }
+    }
+
+    /// Goes from a snapshot where offsets lead, the last one first. Runs of steps back are one walk.
+    fn follow(&self, from: SnapshotId, offsets: &[Offset], text: &str) -> Result<SnapshotId> {
+        let (mut at, mut back) = (from, 0_u64);
+        for offset in offsets.iter().rev() {
+            match offset {
+                Offset::Back(count) => back = back.saturating_add(*count),
+                Offset::Parent(number) => {
+                    at = self.parent(self.before(at, std::mem::take(&mut back), text)?, *number, text)?;
+                }
+            }
+        }
+        self.before(at, back, text)
     }
 
     fn resolve_range(&self, text: &str) -> Result<Range> {
@@ -144,12 +166,13 @@ impl Resolver<'_> {
         if let Some(id) = self.state.tags.get(text) {
             return Ok(Some(*id));
         }
-        if text == "@" {
+        if text == "@" || text == HEAD {
             let head = self.workspace(text)?.head;
             let nothing = || not_found(text, "the workspace has no snapshot yet").with_hint("`retro snap` takes one");
             return head.ok_or_else(nothing).map(Some);
         }
-        if let Some(time) = text.strip_prefix("@{").and_then(|rest| rest.strip_suffix('}')) {
+        let after_head = text.strip_prefix(HEAD).unwrap_or(text);
+        if let Some(time) = after_head.strip_prefix("@{").and_then(|rest| rest.strip_suffix('}')) {
             return self.at_time(text, time).map(Some);
         }
         if let Some(step) = step_number(text) {
@@ -160,10 +183,24 @@ impl Resolver<'_> {
         if let Some(name) = text.strip_prefix(RUN_PREFIX) {
             return self.last_of_run(text, name);
         }
-        match HexPrefix::parse(text) {
-            Some(prefix) => self.by_digits(text, &prefix),
-            None => Ok(None),
+        let own = self.workspace.and_then(|id| self.state.workspaces.get(&id));
+        let step = bare_number(text).and_then(|number| own?.steps.get(&number));
+        match (step, HexPrefix::parse(text)) {
+            (Some(id), _) => Ok(Some(*id)),
+            (None, Some(prefix)) => self.by_digits(text, &prefix),
+            (None, None) => Ok(None),
         }
+    }
+
+    /// One of the parents, counted from 1.
+    fn parent(&self, of: SnapshotId, number: u64, text: &str) -> Result<SnapshotId> {
+        let snapshot = (self.load)(of)?.ok_or_else(|| not_found(text, "it was forgotten"))?;
+        let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
+        snapshot.parents.get(index).copied().ok_or_else(|| match snapshot.parents.len() {
+            0 => not_found(text, &format!("nothing comes before {}", of.short())),
+            1 => not_found(text, &format!("{} has one parent", of.short())),
+            count => not_found(text, &format!("{} has {count} parents", of.short())),
+        })
     }
 
     /// Goes back along first parents.

@@ -5,6 +5,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::facts::Fact;
 use crate::history::fixture::Past;
 use crate::history::graph::{ancestors, first_parents, newest_first};
+use crate::history::name::bare_number;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::time::Timestamp;
 
@@ -65,6 +66,20 @@ fn every_form_finds_its_snapshot() {
         ("@{6 minutes ago}-2", 1),
         ("@{1970-01-01T00:02:59Z}", 1),
         ("@{now}", 4),
+        ("HEAD", 4),
+        ("HEAD~1", 3),
+        ("HEAD@{6 minutes ago}", 3),
+        ("@~1", 3),
+        ("@~", 3),
+        ("@^", 3),
+        ("@^^", 2),
+        ("@^~2-", 0),
+        ("s3^", 1),
+        ("s3^0", 2),
+        ("s3~2", 0),
+        ("run:main~4", 0),
+        ("2", 1),
+        ("2~1", 0),
     ];
     for (text, index) in cases {
         assert_eq!(find(&past, workspace, text).unwrap(), line[index], "{text}");
@@ -74,9 +89,26 @@ fn every_form_finds_its_snapshot() {
 #[test]
 fn what_names_nothing_is_not_found() {
     let (past, workspace, line) = five();
-    for text in
-        ["s6", "s99999999999999999999", "v1", "run:other", "run:", "0000", "@-5", "s1-", "@-99999999999999999999"]
-    {
+    for text in [
+        "s6",
+        "s99999999999999999999",
+        "v1",
+        "run:other",
+        "run:",
+        "0000",
+        "@-5",
+        "s1-",
+        "@-99999999999999999999",
+        "0",
+        "02",
+        "9",
+        "s1^",
+        "s2^2",
+        "HEAD~5",
+        "HEADS",
+        "~1",
+        "^",
+    ] {
         let error = find(&past, workspace, text).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{text}");
         assert!(error.to_string().contains(text) && error.hint().is_some(), "{error}");
@@ -132,6 +164,42 @@ fn an_exact_tag_wins_over_every_other_reading() {
         tag(&mut past, name, line[0]);
         assert_eq!(find(&past, workspace, name).unwrap(), line[0], "{name}");
     }
+}
+
+#[test]
+fn a_bare_number_is_a_tag_then_a_step_then_the_beginning_of_an_id() {
+    let mut past = Past::default();
+    let workspace = past.workspace(1);
+    let line = past.line(workspace, "main", 3_000);
+    let prefix = |id: &SnapshotId| bare_number(&id.to_string()[..4]).filter(|&number| number <= 9_999);
+    let (index, number) = line.iter().enumerate().find_map(|(at, id)| Some((at, prefix(id)?))).unwrap();
+    let by_step = line.get(usize::try_from(number).unwrap() - 1).copied();
+    let text = number.to_string();
+    assert_eq!(find(&past, workspace, &text).unwrap(), by_step.unwrap_or(line[index]));
+    // Nothing but the step can be meant where there is no workspace.
+    assert_eq!(
+        with(&past, None, |resolver| resolver.resolve(&text)).ok(),
+        Some(line[index]).filter(|_| { line.iter().filter(|id| id.to_string().starts_with(&text)).count() == 1 })
+    );
+    let beyond = line.iter().find_map(|id| {
+        let digits = &id.to_string()[..8];
+        bare_number(digits).map(|_| (*id, digits.to_owned()))
+    });
+    let (id, digits) = beyond.unwrap();
+    assert_eq!(find(&past, workspace, &digits).unwrap(), id);
+    tag(&mut past, &text, line[7]);
+    assert_eq!(find(&past, workspace, &text).unwrap(), line[7]);
+}
+
+#[test]
+fn other_parents_are_found_by_their_number() {
+    let (mut past, workspace, line) = five();
+    let merged = past.take(workspace, "main", &[line[4], line[1]], 400);
+    for (text, found) in [("@^", line[4]), ("@^1", line[4]), ("@^2", line[1]), ("@^2^", line[0]), ("@~2^", line[2])] {
+        assert_eq!(find(&past, workspace, text).unwrap(), found, "{text}");
+    }
+    let message = find(&past, workspace, "@^3").unwrap_err().to_string();
+    assert_eq!(message, format!("find snapshot @^3: {} has 2 parents", merged.short()));
 }
 
 #[test]

@@ -100,8 +100,9 @@ const HELP: &str = r#"
         |   -V, --version        Print version
         |
         | Steps (REV):
-        |   @  @-3                 where the workspace stands, three before
-        |   s12  [short]  v1      step 12, the first digits of an id, a tag
+        |   @  @-3                 where the workspace stands, three before; HEAD, HEAD~3, @^ work too
+        |   s12  12  [short]  v1  step 12, the first four or more digits of an id, a tag; a tag comes
+        |                          first, then the step, then the id
         |   run:NAME               the last step of a run
         |   "@{[age]}"    the last step before then; also "@{2026-11-20 10:30}"
         |   A..B                   what follows A up to B
