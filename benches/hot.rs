@@ -175,7 +175,14 @@ fn steps(criterion: &mut Criterion) {
             bench.iter(|| {
                 let clock = store.disk().file_clock().expect("the store's disk has a clock");
                 let limits = config.capture.limits();
-                let options = ScanOptions { rules: &rules, limits, clock, rehash_seed: 1, progress: &Silent };
+                let options = ScanOptions {
+                    rules: &rules,
+                    limits,
+                    one_file_system: false,
+                    clock,
+                    rehash_seed: 1,
+                    progress: &Silent,
+                };
                 scan(&root, &cache, &options).expect("the workspace can be read")
             });
         });

@@ -42,6 +42,7 @@
 //! - Nothing below the binary prints, exits, reads the environment or parses arguments.
 //! - Nothing but `time` reads the clock; time and randomness are arguments: same input, same bytes.
 //! - Nothing but `disk` writes store files; `workspace` writes only outside the store.
+//! - The store's own folder is no option: the store knows it by device and inode, and nobody can forget to name it.
 //! - git is never run, and `.git` is never touched.
 
 pub mod chunker;

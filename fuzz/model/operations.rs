@@ -177,7 +177,7 @@ impl World {
         let now = self.tick();
         let config = self.config.clone();
         let (config, progress) = (&config, &Silent);
-        walk(self, &RestoreOptions { paths, safety: true, dry_run: false, config, store_root: None, now, progress })
+        walk(self, &RestoreOptions { paths, safety: true, dry_run: false, config, home: None, now, progress })
     }
 
     /// A restore was run to its end. `earlier` is the step that undoing it leads to, where that is not the state right

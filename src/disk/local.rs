@@ -10,10 +10,10 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
-use super::{Bytes, Disk, FileClock, Holder, LockGuard, LockMode, StoredFile, folder_of};
+use super::{Bytes, Disk, FileClock, FolderId, Holder, LockGuard, LockMode, StoredFile, folder_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A folder of the operating system.
@@ -294,6 +294,21 @@ impl Disk for LocalDisk {
     fn display(&self, name: &str) -> String {
         crate::error::shown(&self.path(name))
     }
+
+    fn places(&self) -> Result<Vec<FolderId>> {
+        let fail = |e: Errno| Error::io("look at", &self.root, e);
+        let mut places = vec![FolderId::of_open(&self.handle).map_err(fail)?];
+        for name in self.list("")? {
+            match rustix::fs::statat(&self.handle, &*name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
+                    places.push(FolderId::of(&found));
+                }
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(e) => return Err(fail(e)),
+            }
+        }
+        Ok(places)
+    }
 }
 
 impl StoredFile for LocalFile {
@@ -306,19 +321,34 @@ impl StoredFile for LocalFile {
     }
 }
 
+/// Opens a name below the store folder, following no symlink in any part of it.
 #[cfg(target_os = "linux")]
 fn open_beneath(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     use rustix::fs::ResolveFlags;
     let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match rustix::fs::openat2(folder, name, flags, mode, resolve) {
-        Err(Errno::NOSYS) => rustix::fs::openat(folder, name, flags | OFlags::NOFOLLOW, mode),
+        // Old container runtimes refuse system calls that they do not know with EPERM.
+        Err(Errno::NOSYS | Errno::PERM) => open_by_names(folder, name, flags),
         opened => opened,
     }
 }
 
-/// Without `openat2` only the last part of a name is checked for being a symlink.
+/// Opens a name below the store folder, following no symlink in any part of it.
 #[cfg(not(target_os = "linux"))]
 fn open_beneath(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat(folder, name, flags | OFlags::NOFOLLOW, FILE_MODE)
+    open_by_names(folder, name, flags)
+}
+
+/// The same, one part after another.
+fn open_by_names(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let Some((above, last)) = name.rsplit_once('/') else {
+        return rustix::fs::openat(folder, name, flags | OFlags::NOFOLLOW, FILE_MODE);
+    };
+    let between = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut handle = rustix::fs::openat(folder, ".", between, Mode::empty())?;
+    for part in above.split('/') {
+        handle = rustix::fs::openat(&handle, part, between, Mode::empty())?;
+    }
+    rustix::fs::openat(&handle, last, flags | OFlags::NOFOLLOW, FILE_MODE)
 }

@@ -35,7 +35,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::{Bytes, Disk, FileClock, LockGuard, LockMode, StoredFile, folder_of};
+use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile, folder_of};
 use crate::error::{Error, Result};
 use log::{Change, FileNumber, Image};
 use power::Unsettled;
@@ -404,6 +404,10 @@ impl Disk for MemoryDisk {
 
     fn display(&self, name: &str) -> String {
         crate::error::shown(&path(name))
+    }
+
+    fn places(&self) -> Result<Vec<FolderId>> {
+        Ok(Vec::new())
     }
 }
 

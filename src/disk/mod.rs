@@ -17,6 +17,7 @@ pub mod overlay;
 
 use std::fs::File;
 use std::ops::Deref;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -66,6 +67,19 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
 
     /// Where it is, for messages.
     fn display(&self, name: &str) -> String;
+
+    /// The store folder and the folders right in it, as the file system knows them; none where there is no file system.
+    /// Paths say nothing: bind mounts, symlinks and moves give one folder many.
+    fn places(&self) -> Result<Vec<FolderId>>;
+}
+
+/// One folder of the operating system, by whichever path it is reached. A bind mount keeps both numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FolderId {
+    /// Inode number.
+    pub inode: u64,
+    /// Device number of its file system.
+    pub device: u64,
 }
 
 /// An open file.
@@ -108,6 +122,30 @@ pub struct FileClock {
     pub device: u64,
     /// Modification time given to a file touched now, in nanoseconds since 1970.
     pub time_ns: i64,
+}
+
+impl FolderId {
+    /// Takes it out of a stat.
+    pub fn of(stat: &rustix::fs::Stat) -> Self {
+        Self { inode: stat.st_ino, device: device_of(stat) }
+    }
+
+    /// That of an open folder.
+    pub fn of_open(folder: impl AsFd) -> rustix::io::Result<Self> {
+        Ok(Self::of(&rustix::fs::fstat(folder)?))
+    }
+}
+
+/// The device number.
+#[cfg(target_os = "linux")]
+fn device_of(stat: &rustix::fs::Stat) -> u64 {
+    stat.st_dev
+}
+
+/// The device number, which is a signed 32-bit number here.
+#[cfg(not(target_os = "linux"))]
+fn device_of(stat: &rustix::fs::Stat) -> u64 {
+    u64::from(stat.st_dev.cast_unsigned())
 }
 
 impl Bytes {

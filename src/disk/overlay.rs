@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{Bytes, Disk, FileClock, LockGuard, LockMode, StoredFile, folder_of, read_all};
+use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile, folder_of, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::to_hex;
 
@@ -213,6 +213,10 @@ impl Disk for Overlay {
 
     fn display(&self, name: &str) -> String {
         self.below.display(name)
+    }
+
+    fn places(&self) -> Result<Vec<FolderId>> {
+        self.below.places()
     }
 }
 

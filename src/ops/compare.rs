@@ -93,8 +93,9 @@ fn state_of(store: &Store, other: &Other<'_>) -> Result<State> {
         Other::Live(workspace, options) => {
             let state = store.state();
             let found = expect(&state, *workspace)?;
-            let captured = capture(store, found, options, None)?;
-            Ok(State { root: Some(captured.root), captured: Some(captured), live: Some(open_root(found)?) })
+            let live = open_root(store, found, options.home)?;
+            let captured = capture(store, found.id, &live, options, None)?;
+            Ok(State { root: Some(captured.root), captured: Some(captured), live: Some(live) })
         }
     }
 }

@@ -8,12 +8,11 @@ use crate::format::facts::Fact;
 use crate::id::{Digest, WorkspaceId};
 use crate::store::{State, Store, Workspace};
 use crate::time::Timestamp;
+use crate::workspace::places;
 
 /// What a folder is checked against before it is recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
-    /// The store's own folder.
-    pub store_root: Option<PathBuf>,
     /// The user's home.
     pub home: Option<PathBuf>,
     /// Record it all the same.
@@ -61,7 +60,7 @@ pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> 
     if let Some(found) = store.state().workspace_at(root) {
         return Ok((found.id, false));
     }
-    check(folder, guard)?;
+    check(store, folder, guard)?;
     let id = WorkspaceId(Digest::of(&[&store.disk().random()[..], root].concat()).prefix());
     let mut is_new = true;
     let committed = store.record(|state| {
@@ -115,21 +114,23 @@ pub fn named_workspace(state: &State, name: &str) -> Result<WorkspaceId> {
     }
 }
 
-fn check(folder: &Path, guard: &Guard) -> Result<()> {
+/// Refuses folders that nobody means, by which folder they are and not by their paths.
+fn check(store: &Store, folder: &Path, guard: &Guard) -> Result<()> {
+    let refuse = |what: &str, hint: &str| {
+        Err(Error::new(ErrorKind::Invalid, "record", shown(folder), format!("it is {what}")).with_hint(hint))
+    };
+    if places::leads_into(folder, &store.disk().places()?) {
+        return refuse("retro's own store, or a folder in it", "name a project folder with -C");
+    }
     if guard.force {
         return Ok(());
     }
-    let refuse = |what: &str| {
-        Err(Error::new(ErrorKind::Invalid, "record", shown(folder), format!("it is {what}"))
-            .with_hint("name a project folder with -C, or insist with --force"))
-    };
-    let is_store = guard.store_root.as_deref().is_some_and(|root| folder.starts_with(root));
-    if folder.parent().is_none() {
-        refuse("the root of the file system")
-    } else if guard.home.as_deref() == Some(folder) {
-        refuse("your home folder")
-    } else if is_store {
-        refuse("retro's own store, or a folder in it")
+    let insist = "name a project folder with -C, or insist with --force";
+    let is_at = |path: &Path| places::identity(folder).is_some_and(|here| places::identity(path) == Some(here));
+    if is_at(Path::new("/")) {
+        refuse("the root of the file system", insist)
+    } else if guard.home.as_deref().is_some_and(is_at) {
+        refuse("your home folder", insist)
     } else {
         Ok(())
     }

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::capture::{CaptureOptions, Captured, capture, lock_workspace};
+use super::capture::{CaptureOptions, Captured, capture, lock_workspace, open_root};
 use super::ingest;
 use crate::diff::{Change, ChangeKind, TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +24,7 @@ use crate::path::TreePath;
 use crate::progress::{Progress, Silent};
 use crate::store::{Batch, Final, NewObject, State, Store, Workspace};
 use crate::time::Timestamp;
+use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
 
 /// The run of steps that are of no agent session.
@@ -44,8 +45,8 @@ pub struct SnapOptions<'a> {
     pub allow_empty: bool,
     /// What `retro.toml` says.
     pub config: &'a Config,
-    /// The store's own folder, which is never captured.
-    pub store_root: Option<&'a Path>,
+    /// The user's home folder, see [`CaptureOptions`].
+    pub home: Option<&'a Path>,
     /// Where the workspace's own git repository stands.
     pub git: Option<GitState>,
     /// Now.
@@ -64,7 +65,7 @@ impl<'a> SnapOptions<'a> {
             tag: None,
             allow_empty: false,
             config,
-            store_root: None,
+            home: None,
             git: None,
             now,
             progress: &Silent,
@@ -126,7 +127,8 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
     let state = store.state();
     let found = expect(&state, workspace)?;
     let mut batch = store.batch();
-    let step = look(store, found, &options.capture(), Some(&mut batch))?;
+    let root = open_root(store, found, options.home)?;
+    let step = look(store, found, &root, &options.capture(), Some(&mut batch))?;
     let wanted = options.allow_empty || !options.message.is_empty() || options.event.is_some();
     let outcome = if step.differs() || wanted {
         let about = options.about();
@@ -147,14 +149,15 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
     Ok(outcome)
 }
 
-/// Captures a workspace and compares it with its head. The workspace's lock is held where `batch` is given.
+/// Captures the folder of a workspace and compares it with its head. The workspace's lock is held where `batch` is given.
 pub(super) fn look(
     store: &Store,
     workspace: &Workspace,
+    root: &Root,
     options: &CaptureOptions<'_>,
     batch: Option<&mut Batch<'_>>,
 ) -> Result<Step> {
-    compared(store, workspace, capture(store, workspace, options, batch)?)
+    compared(store, workspace, capture(store, workspace.id, root, options, batch)?)
 }
 
 /// Compares what was captured with the head.
@@ -259,7 +262,7 @@ impl Step {
 
 impl<'a> SnapOptions<'a> {
     fn capture(&self) -> CaptureOptions<'a> {
-        CaptureOptions { config: self.config, store_root: self.store_root, now: self.now, progress: self.progress }
+        CaptureOptions { config: self.config, home: self.home, now: self.now, progress: self.progress }
     }
 
     fn about(&self) -> About<'_> {

@@ -10,7 +10,7 @@ use crate::format::snapshot::{Omission, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::path::TreePath;
 use crate::store::{Store, Workspace};
-use crate::workspace::scan::CaptureCounts;
+use crate::workspace::scan::{CaptureCounts, Protected};
 
 /// What there is to know.
 #[derive(Clone, Debug)]
@@ -25,8 +25,10 @@ pub struct Status {
     pub left_out: u64,
     /// What a snapshot taken now would not hold, or not exactly.
     pub omitted: Vec<Omission>,
-    /// What the rules leave out, as met now.
+    /// What is left out, as met now.
     pub excluded: Vec<TreePath>,
+    /// Of that, folders that are left alone whatever the rules say.
+    pub protected: Vec<Protected>,
     /// The exclude list in force, one rule a line.
     pub rules: String,
     /// How much there is.
@@ -43,8 +45,8 @@ pub struct Status {
 pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_>) -> Result<Status> {
     let state = store.state();
     let found = expect(&state, workspace)?;
-    open_root(found)?;
-    let step = look(store, found, options, None)?;
+    let root = open_root(store, found, options.home)?;
+    let step = look(store, found, &root, options, None)?;
     let (changes, left_out) = (step.changes().to_vec(), step.left_out());
     Ok(Status {
         workspace: found.clone(),
@@ -53,6 +55,7 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
         left_out,
         omitted: step.captured.omitted,
         excluded: step.captured.excluded,
+        protected: step.captured.protected,
         rules: step.captured.rules.text().to_owned(),
         counts: step.captured.counts,
         store_bytes: store.pack_bytes()?,

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::places::{self, Places};
+use crate::disk::FolderId;
 use crate::error::{Error, Result};
 use crate::path::TreePath;
 
@@ -20,6 +22,7 @@ use crate::path::TreePath;
 pub struct Root {
     handle: OwnedFd,
     path: PathBuf,
+    places: Places,
 }
 
 /// Longest path given to one system call, in bytes, with room for the last name.
@@ -30,7 +33,22 @@ impl Root {
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::io("open folder", path, e))?;
-        Ok(Self { handle, path: path.to_owned() })
+        Ok(Self { handle, path: path.to_owned(), places: Places::default() })
+    }
+
+    /// The same folder, in which these folders are left alone.
+    pub fn sparing(self, places: Places) -> Self {
+        Self { places, ..self }
+    }
+
+    /// The folders in it that are left alone.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Whether its path still leads to this folder, and not to another one that came into its place.
+    pub fn is_in_place(&self) -> bool {
+        FolderId::of_open(&self.handle).is_ok_and(|here| places::identity(&self.path) == Some(here))
     }
 
     /// Its handle.
@@ -79,7 +97,8 @@ pub fn open_folder(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     use rustix::fs::ResolveFlags;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match rustix::fs::openat2(from, path, FOLDER_FLAGS, Mode::empty(), resolve) {
-        Err(Errno::NOSYS) => open_folder_by_names(from, path),
+        // Old container runtimes refuse system calls that they do not know with EPERM.
+        Err(Errno::NOSYS | Errno::PERM) => open_folder_by_names(from, path),
         opened => opened,
     }
 }

@@ -10,6 +10,7 @@
 //! - [`scan`] walks the folder and compares it with the stat [`cache`], so that only what may differ is read.
 //! - [`read`] takes the bytes of a file that other processes write at the same time.
 //! - [`materialize`] writes states of the past into folders.
+//! - [`places`] are folders that are left alone whatever path leads to them: the store first of all.
 //! - [`stat`] and `refusal` say what file times prove and what errors mean; [`beneath`] opens folders without ever
 //!   following a symlink.
 //!
@@ -25,6 +26,7 @@ pub mod git_head;
 mod git_index;
 pub mod ignore;
 pub mod materialize;
+pub mod places;
 pub mod read;
 mod refusal;
 pub mod rules;

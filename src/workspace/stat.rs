@@ -8,7 +8,7 @@
 
 use rustix::fs::{FileType, RawMode, Stat};
 
-use crate::disk::FileClock;
+use crate::disk::{FileClock, FolderId};
 use crate::format::cache::CachedEntry;
 use crate::format::tree::{Kind, MODE_MASK};
 use crate::limits::RACY_WINDOW_NS;
@@ -59,7 +59,7 @@ impl FileStat {
             mtime_ns: nanoseconds(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
             ctime_ns: nanoseconds(stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
             inode: stat.st_ino,
-            device: device_of(stat),
+            device: FolderId::of(stat).device,
         }
     }
 
@@ -89,18 +89,6 @@ pub fn kind_and_mode(stat: &Stat) -> Option<(Kind, u16)> {
 /// Permission bits, setuid, setgid, sticky.
 pub fn permissions(stat: &Stat) -> u16 {
     u16::try_from(stat.st_mode & RawMode::from(MODE_MASK)).expect("twelve bits fit")
-}
-
-/// The device number.
-#[cfg(target_os = "linux")]
-pub fn device_of(stat: &Stat) -> u64 {
-    stat.st_dev
-}
-
-/// The device number, which is a signed 32-bit number here.
-#[cfg(not(target_os = "linux"))]
-pub fn device_of(stat: &Stat) -> u64 {
-    u64::from(stat.st_dev.cast_unsigned())
 }
 
 fn nanoseconds(seconds: i64, rest: i64) -> i64 {

@@ -81,7 +81,8 @@ impl Bench {
 
     pub(super) fn scan_with(&self, cache: &StatCache, clock: FileClock, rehash_seed: u64) -> Scan {
         let limits = ScanLimits::default();
-        let options = ScanOptions { rules: &self.rules, limits, clock, rehash_seed, progress: &Silent };
+        let options =
+            ScanOptions { rules: &self.rules, limits, one_file_system: false, clock, rehash_seed, progress: &Silent };
         scan::scan(&self.root, cache, &options).unwrap()
     }
 

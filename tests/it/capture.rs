@@ -106,11 +106,18 @@ fn dangerous_folders_are_refused_without_force() {
     let store_root = resolve_folder(&recorder.store_root()).unwrap();
     let home = resolve_folder(&recorder.root).unwrap().join("home");
     std::fs::create_dir(&home).unwrap();
-    let guard = Guard { store_root: Some(store_root.clone()), home: Some(home.clone()), force: false };
-    for folder in [std::path::Path::new("/"), &home, &store_root, &store_root.join("packs")] {
+    let guard = Guard { home: Some(home.clone()), force: false };
+    for folder in [std::path::Path::new("/"), &home] {
         let error = register(&recorder.store, folder, &guard, now()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{}", folder.display());
         assert!(error.hint().unwrap().contains("--force"));
+    }
+    // Nobody can insist on the store.
+    for folder in [&store_root, &store_root.join("packs"), &store_root.join("not/there")] {
+        for guard in [guard.clone(), Guard { force: true, ..guard.clone() }] {
+            let error = register(&recorder.store, folder, &guard, now()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{}", folder.display());
+        }
     }
     assert!(register(&recorder.store, &home, &Guard { force: true, ..guard }, now()).unwrap().1);
 }

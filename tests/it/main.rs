@@ -16,6 +16,7 @@ mod fuzz;
 mod gitignore;
 mod model;
 mod permissions;
+mod places;
 mod processes;
 mod readme;
 mod requirements;

@@ -220,7 +220,6 @@ fn without_a_restore_there_is_nothing_to_undo() {
     let recorder = Recorder::new();
     recorder.write("f", b"1");
     recorder.snap();
-    let root = recorder.store_root();
     let error = retrograde::ops::restore::undo(
         &recorder.store,
         recorder.workspace,
@@ -230,7 +229,7 @@ fn without_a_restore_there_is_nothing_to_undo() {
             safety: true,
             dry_run: false,
             config: &recorder.config,
-            store_root: Some(&root),
+            home: None,
             now: retrograde::time::now(),
             progress: &retrograde::progress::Silent,
         },

@@ -60,13 +60,12 @@ impl Killed {
     }
 
     fn run(&self, what: Run, dry_run: bool, safety: bool) -> Result<RestoreOutcome> {
-        let store_root = self.recorder.store_root();
         let options = RestoreOptions {
             paths: Vec::new(),
             safety,
             dry_run,
             config: &self.recorder.config,
-            store_root: Some(&store_root),
+            home: None,
             now: now(),
             progress: &Silent,
         };

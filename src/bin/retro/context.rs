@@ -51,7 +51,7 @@ pub(crate) struct Opened {
     /// The current folder, symlinks resolved.
     folder: PathBuf,
     /// The user's home, symlinks resolved.
-    home: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
     now: Timestamp,
 }
 
@@ -227,7 +227,7 @@ impl Opened {
 
     /// How to look at the live workspace.
     pub(crate) fn capture<'a>(&'a self, config: &'a Config, progress: &'a dyn Progress) -> CaptureOptions<'a> {
-        CaptureOptions { config, store_root: Some(&self.store_root), now: self.now, progress }
+        CaptureOptions { config, home: self.home.as_deref(), now: self.now, progress }
     }
 
     /// Where every snapshot has its places: the workspaces, and its steps in them.

@@ -35,8 +35,9 @@ use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{self, CacheKey, CacheUpdate, EntriesUpdate, StatCache};
 use crate::workspace::config::Config;
+use crate::workspace::places::{self, Places};
 use crate::workspace::rules::Rules;
-use crate::workspace::scan::{self, CaptureCounts, Scan, ScanOptions};
+use crate::workspace::scan::{self, CaptureCounts, Protected, Scan, ScanOptions};
 
 use super::register::root_of;
 
@@ -45,8 +46,8 @@ use super::register::root_of;
 pub struct CaptureOptions<'a> {
     /// What `retro.toml` says.
     pub config: &'a Config,
-    /// The store's own folder, which is never captured.
-    pub store_root: Option<&'a Path>,
+    /// The user's home folder, which is not captured where it is met inside by another path.
+    pub home: Option<&'a Path>,
     /// Now; also chooses the files that are hashed again although nothing says that they changed.
     pub now: Timestamp,
     /// Who watches.
@@ -62,8 +63,10 @@ pub struct Captured {
     pub root_mode: u16,
     /// What the tree does not hold, or not exactly.
     pub omitted: Vec<Omission>,
-    /// What the rules left out.
+    /// What was left out.
     pub excluded: Vec<TreePath>,
+    /// Of that, folders that are left alone whatever the rules say.
+    pub protected: Vec<Protected>,
     /// How much there is.
     pub counts: CaptureCounts,
     /// What was left out, and why.
@@ -77,62 +80,80 @@ pub struct Captured {
 /// Generation of the caches; raised when objects are deleted.
 pub(super) const GENERATION: u64 = 0;
 
-/// Looks at a workspace. Content and trees that are new go into `batch`; without one they are only hashed.
+/// Looks at the folder of a workspace, see [`open_root`]. Content and trees that are new go into `batch`; without one they
+/// are only hashed.
 pub fn capture(
     store: &Store,
-    workspace: &Workspace,
+    workspace: WorkspaceId,
+    root: &Root,
     options: &CaptureOptions<'_>,
     batch: Option<&mut Batch<'_>>,
 ) -> Result<Captured> {
-    let key = CacheKey { store: store.id(), workspace: workspace.id, generation: GENERATION };
-    capture_from(store, workspace, options, batch, StatCache::load(store.disk(), key))
+    let key = CacheKey { store: store.id(), workspace, generation: GENERATION };
+    capture_from(store, root, options, batch, StatCache::load(store.disk(), key))
 }
 
 /// As [`capture`], but nothing is believed of what was seen before: every file is read.
 pub(super) fn capture_afresh(
     store: &Store,
-    workspace: &Workspace,
+    workspace: WorkspaceId,
+    root: &Root,
     options: &CaptureOptions<'_>,
     batch: &mut Batch<'_>,
 ) -> Result<Captured> {
-    let key = CacheKey { store: store.id(), workspace: workspace.id, generation: GENERATION };
-    capture_from(store, workspace, options, Some(batch), StatCache::empty(key))
+    let key = CacheKey { store: store.id(), workspace, generation: GENERATION };
+    capture_from(store, root, options, Some(batch), StatCache::empty(key))
 }
 
 fn capture_from(
     store: &Store,
-    workspace: &Workspace,
+    root: &Root,
     options: &CaptureOptions<'_>,
     mut batch: Option<&mut Batch<'_>>,
     cache: StatCache,
 ) -> Result<Captured> {
-    let root = open_root(workspace)?;
-    let rules = Rules::new(&options.config.capture.rule_options(store_within(&root, options.store_root)))?;
+    let mut rules = Rules::new(&options.config.capture.rule_options(Vec::new()))?;
     let key = cache.key();
     // W10. Where the store has lost what was captured last, as one that was put back to an older state has, it may have
     // lost anything below, too. What it has, it has with all that it refers to.
     let is_known = |root: TreeId| is_there(store, batch.as_deref(), ObjectKind::Tree, &root.0);
     let cache = if cache.root().is_none_or(is_known) { cache } else { StatCache::empty(key) };
     let had_cache = !cache.is_empty();
-    let mut found = capture_with(store, &root, &rules, cache, options, batch.as_deref_mut())?;
+    let mut found = capture_with(store, root, &rules, cache, options, batch.as_deref_mut())?;
     if found.is_none() && had_cache {
-        found = capture_with(store, &root, &rules, StatCache::empty(key), options, batch)?;
+        found = capture_with(store, root, &rules, StatCache::empty(key), options, batch)?;
     }
-    let Some(Seen { built, cache, omitted, excluded, counts, root_mode }) = found else {
+    let Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode }) = found else {
         let path = crate::error::shown(root.path());
         let detail = "the store lost objects while the folder was read";
         return Err(Error::new(ErrorKind::Conflict, "capture", path, detail));
     };
+    if !protected.is_empty() {
+        // The list says of these, too, that nobody looked at what is there.
+        let paths = protected.iter().map(|found| found.path.clone()).collect();
+        rules = Rules::new(&options.config.capture.rule_options(paths))?;
+    }
     let Built { root, trees, update } = built;
-    Ok(Captured { root, root_mode, omitted, excluded, counts, rules, trees, cache, update })
+    Ok(Captured { root, root_mode, omitted, excluded, protected, counts, rules, trees, cache, update })
 }
 
-/// Opens the root folder of a workspace.
-pub fn open_root(workspace: &Workspace) -> Result<Root> {
-    Root::open(&root_of(workspace)).map_err(|error| match error.kind() {
+/// Opens the root folder of a workspace, and finds out which folders are left alone in it: the store's own, and where they
+/// are met by another path, the home folder, the root of the file system and the workspace itself.
+///
+/// A folder that is the store, or lies in it, is `Invalid`, whatever its path.
+pub fn open_root(store: &Store, workspace: &Workspace, home: Option<&Path>) -> Result<Root> {
+    let root = Root::open(&root_of(workspace)).map_err(|error| match error.kind() {
         ErrorKind::NotFound => error.with_hint("if the folder has moved, tell the store with `retro workspace move`"),
         _ => error,
-    })
+    })?;
+    let own = store.disk().places()?;
+    if places::is_within(root.handle(), &own) {
+        let path = crate::error::shown(root.path());
+        return Err(Error::new(ErrorKind::Invalid, "open workspace", path, "it is retro's own store, or in it")
+            .with_hint("a mount may have put the store there; `retro workspace list` shows the recorded folders"));
+    }
+    let around = Places::around(root.handle(), &own, home).map_err(|e| Error::io("look at", root.path(), e))?;
+    Ok(root.sparing(around))
 }
 
 /// Takes the workspace's own lock: one process at a time captures into or restores a workspace. Released by death.
@@ -184,6 +205,7 @@ struct Seen {
     cache: StatCache,
     omitted: Vec<Omission>,
     excluded: Vec<TreePath>,
+    protected: Vec<Protected>,
     counts: CaptureCounts,
     root_mode: u16,
 }
@@ -200,6 +222,7 @@ fn capture_with(
     let scan_options = ScanOptions {
         rules,
         limits: options.config.capture.limits(),
+        one_file_system: options.config.capture.one_file_system,
         // A store that cannot be written has no clock; then every stat counts as racy, and no cache is written either.
         clock: store.disk().file_clock().unwrap_or(crate::disk::FileClock { device: u64::MAX, time_ns: 0 }),
         rehash_seed: options.now.0.unsigned_abs(),
@@ -208,18 +231,11 @@ fn capture_with(
     let mut scan = scan::scan(root, &cache, &scan_options)?;
     options.progress.event(Event::Scanned(scan.counts.files));
     let Scan { root_mode, counts, .. } = scan;
-    let excluded = std::mem::take(&mut scan.excluded);
+    let (excluded, protected) = (std::mem::take(&mut scan.excluded), std::mem::take(&mut scan.protected));
     let mut taken = take::take(store, root, &cache, scan, options.progress, batch.as_deref_mut())?;
     let omitted = std::mem::take(&mut taken.omitted);
     let built = assemble::assemble(store, &cache, taken, counts.files, batch)?;
-    Ok(built.map(|built| Seen { built, cache, omitted, excluded, counts, root_mode }))
-}
-
-/// The store's folder, if it lies in the workspace.
-fn store_within(root: &Root, store_root: Option<&Path>) -> Vec<TreePath> {
-    use std::os::unix::ffi::OsStrExt;
-    let inside = store_root.and_then(|store| store.strip_prefix(root.path()).ok());
-    inside.and_then(|path| TreePath::new(path.as_os_str().as_bytes()).ok()).into_iter().collect()
+    Ok(built.map(|built| Seen { built, cache, omitted, excluded, protected, counts, root_mode }))
 }
 
 /// Whether an object that a tree refers to is there, or about to be.

@@ -5,7 +5,6 @@
 //! of stat caches, and a file whose hash is not asked for leaves no trace.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use crate::error::{ErrorKind, Result};
 use crate::format::pack::ObjectKind;
@@ -22,8 +21,6 @@ use crate::workspace::config;
 pub(super) struct Search<'a> {
     /// What is looked for.
     pub(super) lost: &'a BTreeSet<Key>,
-    /// The store's own folder, which is never captured.
-    pub(super) store_root: Option<&'a Path>,
     pub(super) now: Timestamp,
     pub(super) progress: &'a dyn Progress,
 }
@@ -47,11 +44,11 @@ pub(super) fn search(store: &Store, search: &Search<'_>) -> Result<Searched> {
             break;
         }
         let _lock = lock_workspace(store, workspace.id)?;
-        let captured = open_root(workspace).and_then(|root| {
+        let captured = open_root(store, workspace, None).and_then(|root| {
             let config = config::load(&root)?;
-            let Search { store_root, now, progress, .. } = *search;
-            let options = CaptureOptions { config: &config, store_root, now, progress };
-            let captured = capture_afresh(store, workspace, &options, &mut batch)?;
+            let Search { now, progress, .. } = *search;
+            let options = CaptureOptions { config: &config, home: None, now, progress };
+            let captured = capture_afresh(store, workspace.id, &root, &options, &mut batch)?;
             ingest::any(&mut batch, captured.rules.text().as_bytes().to_vec()).map(drop)
         });
         match captured {

@@ -38,8 +38,6 @@ use crate::time::Timestamp;
 pub struct RepairOptions<'a> {
     /// Changes nothing: what would be written goes into files without a name in this folder.
     pub dry_run: Option<&'a Path>,
-    /// The store's own folder, which is never captured.
-    pub store_root: Option<&'a Path>,
     /// Now.
     pub now: Timestamp,
     /// Who watches.
@@ -303,8 +301,8 @@ fn bring_back(
     options: &RepairOptions<'_>,
     outcome: &mut RepairOutcome,
 ) -> Result<bool> {
-    let RepairOptions { store_root, now, progress, .. } = *options;
-    let search = live::Search { lost, store_root, now, progress };
+    let RepairOptions { now, progress, .. } = *options;
+    let search = live::Search { lost, now, progress };
     let searched = live::search(&inspection.store, &search)?;
     outcome.left.extend(searched.skipped.into_iter().map(|why| format!("a folder was not searched: {why}")));
     if !searched.met.is_empty() {

@@ -35,7 +35,7 @@ pub fn restore_into(
     let mut actions = folders_above(store, snapshot, paths)?;
     actions.extend(changes.iter().flat_map(actions_of));
     actions.push(Action::SetFolderMode { path: TreePath::root(), mode: found.root_mode });
-    let applied = apply(store, &materialize::open_empty(folder)?, &actions, options)?;
+    let applied = apply(store, &materialize::open_empty(store, folder)?, &actions, options)?;
     Ok(Filled {
         files: applied.written,
         folders: applied.created,

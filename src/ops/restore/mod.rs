@@ -26,7 +26,7 @@ use std::path::Path;
 use super::capture::{CaptureOptions, Captured, capture_afresh, lock_workspace, open_root};
 use super::register::root_of;
 use super::snap::{About, Step, compared, expect, look, record};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::facts::{Fact, Restore, RestoreCause};
 use crate::format::snapshot::{Cause, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
@@ -34,6 +34,7 @@ use crate::path::TreePath;
 use crate::progress::Progress;
 use crate::store::{Batch, Store, Workspace};
 use crate::time::Timestamp;
+use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Options, apply};
 use intact::{expect_contents, expect_kept, is_as_seen};
@@ -52,8 +53,8 @@ pub struct RestoreOptions<'a> {
     pub dry_run: bool,
     /// What `retro.toml` says.
     pub config: &'a Config,
-    /// The store's own folder, which is never touched.
-    pub store_root: Option<&'a Path>,
+    /// The user's home folder, see [`CaptureOptions`].
+    pub home: Option<&'a Path>,
     /// Now.
     pub now: Timestamp,
     /// Who watches.
@@ -198,18 +199,15 @@ fn restore_locked(
     let found = expect(&state, workspace)?;
     let wanted = store.snapshot(target)?;
     let mut batch = store.batch();
-    let capture = CaptureOptions {
-        config: options.config,
-        store_root: options.store_root,
-        now: options.now,
-        progress: options.progress,
-    };
+    let capture =
+        CaptureOptions { config: options.config, home: options.home, now: options.now, progress: options.progress };
     let stores = options.safety && !options.dry_run;
     if !options.dry_run && !root_of(found).exists() {
         // The whole folder is gone: an empty one takes its place, and is what the safety snapshot records.
-        materialize::open_empty(&root_of(found))?;
+        materialize::open_empty(store, &root_of(found))?;
     }
-    let (step, decided) = look_and_plan(store, found, &capture, stores.then_some(&mut batch), &wanted, options)?;
+    let root = open_root(store, found, options.home)?;
+    let (step, decided) = look_and_plan(store, found, &root, &capture, stores.then_some(&mut batch), &wanted, options)?;
     let Plan { actions: plan, doomed } = decided;
     expect_contents(store, target, &plan)?;
     if options.safety {
@@ -240,7 +238,7 @@ fn restore_locked(
         outcome.is_noted = false;
         return Ok(outcome);
     }
-    remove_strays_of(&step.captured, found)?;
+    remove_strays_of(&step.captured, &root)?;
     let as_recorded = |now: Option<SnapshotId>| match before {
         Before::Now => now,
         Before::As(earlier) => earlier,
@@ -258,9 +256,9 @@ fn restore_locked(
     outcome.before = as_recorded(begin(store, batch, found, &step, &wanted, options, begun)?);
     step.captured.remember(store);
     outcome.before_step = outcome.before.map(|id| store.snapshot(id).map(|before| before.step)).transpose()?;
-    let root = open_root(found)?;
     let applied = apply(store, &root, &outcome.plan, &Options { durable: false, progress: options.progress })
         .map_err(|e| e.with_hint(unfinished::WAYS_OUT))?;
+    expect_in_place(&root)?;
     store.record(|_| Ok(vec![Fact::RestoreEnded { workspace, time: options.now }]))?;
     outcome.applied = Some(applied);
     Ok(outcome)
@@ -270,6 +268,7 @@ fn restore_locked(
 fn look_and_plan(
     store: &Store,
     workspace: &Workspace,
+    root: &Root,
     capture: &CaptureOptions<'_>,
     mut batch: Option<&mut Batch<'_>>,
     wanted: &Snapshot,
@@ -277,14 +276,13 @@ fn look_and_plan(
 ) -> Result<(Step, Plan)> {
     // Where it is damaged, nothing is known of what the interrupted restore found.
     let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());
-    let step = look(store, workspace, capture, batch.as_deref_mut())?;
-    let root = open_root(workspace)?;
-    let decide = |now: &Captured| plan(store, &root, now, wanted, interrupted.as_deref(), options);
+    let step = look(store, workspace, root, capture, batch.as_deref_mut())?;
+    let decide = |now: &Captured| plan(store, root, now, wanted, interrupted.as_deref(), options);
     let decided = decide(&step.captured)?;
     match batch {
-        Some(batch) if !is_as_seen(&root, &decided.doomed)? => {
+        Some(batch) if !is_as_seen(root, &decided.doomed)? => {
             // What changed behind the stat cache's back is read before it is lost.
-            let step = compared(store, workspace, capture_afresh(store, workspace, capture, batch)?)?;
+            let step = compared(store, workspace, capture_afresh(store, workspace.id, root, capture, batch)?)?;
             let decided = decide(&step.captured)?;
             Ok((step, decided))
         }
@@ -292,12 +290,25 @@ fn look_and_plan(
     }
 }
 
+/// The folder that was written into must still be the one that its path leads to: somebody may have renamed it and put
+/// another in its place, and then nothing of this restore is where they look for it.
+fn expect_in_place(root: &Root) -> Result<()> {
+    if root.is_in_place() {
+        return Ok(());
+    }
+    let detail = "another folder took its place meanwhile: the restore went into the one that was there before";
+    Err(Error::new(ErrorKind::Conflict, "restore", shown(root.path()), detail).with_hint(
+        "put the right folder back, then `retro restore --continue` finishes it; `retro workspace move` tells the store \
+         that a folder has moved",
+    ))
+}
+
 /// Removes the temporary files that a killed restore left. The workspace's lock is held, so no other is writing.
-fn remove_strays_of(now: &Captured, workspace: &Workspace) -> Result<()> {
+fn remove_strays_of(now: &Captured, root: &Root) -> Result<()> {
     let is_stray = |path: &&TreePath| path.name().is_some_and(materialize::is_temporary_name);
     let folders: BTreeSet<TreePath> = now.excluded.iter().filter(is_stray).filter_map(TreePath::parent).collect();
     if !folders.is_empty() {
-        materialize::remove_strays(&open_root(workspace)?, &folders)?;
+        materialize::remove_strays(root, &folders)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! include = ["vendor/node_modules/"]
 //! default_excludes = true
 //! gitignore = false
+//! one_file_system = false
 //! max_file_bytes = "2 GiB"
 //! max_files = 500_000
 //! max_bytes = "64 GiB"
@@ -56,6 +57,8 @@ pub struct Capture {
     pub default_excludes: bool,
     /// Whether what git would ignore is left out, see [`super::ignore`]. Refused by a build without git.
     pub gitignore: bool,
+    /// Whether folders on other file systems are left out.
+    pub one_file_system: bool,
     /// Larger files are omitted; all are captured when not set.
     #[serde(deserialize_with = "optional_size")]
     pub max_file_bytes: Option<u64>,
@@ -82,6 +85,7 @@ impl Default for Capture {
             include: Vec::new(),
             default_excludes: true,
             gitignore: false,
+            one_file_system: false,
             max_file_bytes: None,
             max_files: WORKSPACE_FILES_DEFAULT_MAX,
             max_bytes: WORKSPACE_BYTES_DEFAULT_MAX,

@@ -20,9 +20,10 @@ use rustix::io::Errno;
 
 use super::at::{Found, change_mode_at, found, found_at, open_to_owner, set_mode};
 use super::content::{self, Content};
-use super::folders::Folders;
+use super::folders::{Folders, Refused};
 use super::temporary::{Temporary, TemporaryNames};
-use super::{Action, Applied, KeptReason, Options, is_changed, pieces};
+use super::{Action, Applied, KeptReason, Options, kept_because, pieces};
+use crate::disk::FolderId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::Kind;
 use crate::id::BlobId;
@@ -30,6 +31,7 @@ use crate::path::TreePath;
 use crate::progress::Event;
 use crate::store::Store;
 use crate::workspace::beneath::Root;
+use crate::workspace::places::Place;
 
 /// Changes the workspace at `root` as `actions` say; their order does not matter.
 ///
@@ -102,12 +104,12 @@ impl Applying<'_> {
             let path = siblings[0].0.parent().expect("the root was refused");
             let folder = match self.folders.reach_writable(&path) {
                 // Where the folder is gone, so is what was in it.
-                Err(Errno::NOENT) => continue,
-                Err(e) if is_changed(e) => {
-                    siblings.iter().for_each(|(path, _)| applied.keep(path, KeptReason::Changed));
+                Err(Refused::Failed(Errno::NOENT)) => continue,
+                Err(refused) => {
+                    let reason = kept_because(refused).map_err(|e| self.failed("open folder", &path, e))?;
+                    siblings.iter().for_each(|(path, _)| applied.keep(path, reason));
                     continue;
                 }
-                Err(e) => return Err(self.failed("open folder", &path, e)),
                 Ok(handle) => Folder { path, handle },
             };
             for (path, kind) in siblings {
@@ -128,6 +130,10 @@ impl Applying<'_> {
                 return Ok(());
             }
         }
+        if let Some(place) = self.place_at(folder, path, kind)? {
+            applied.keep(path, KeptReason::Protected(place));
+            return Ok(());
+        }
         let flags = if kind == Kind::Folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         match rustix::fs::unlinkat(&folder.handle, name, flags) {
             Ok(()) => {
@@ -147,11 +153,11 @@ impl Applying<'_> {
         for siblings in created.chunk_by(|one, other| folder_part(one.0) == folder_part(other.0)) {
             let path = siblings[0].0.parent().expect("the root was refused");
             let folder = match self.folders.reach_writable(&path) {
-                Err(e) if is_changed(e) => {
-                    siblings.iter().for_each(|(path, _)| applied.keep(path, KeptReason::Changed));
+                Err(refused) => {
+                    let reason = kept_because(refused).map_err(|e| self.failed("open folder", &path, e))?;
+                    siblings.iter().for_each(|(path, _)| applied.keep(path, reason));
                     continue;
                 }
-                Err(e) => return Err(self.failed("open folder", &path, e)),
                 Ok(handle) => Folder { path, handle },
             };
             for (path, mode) in siblings {
@@ -166,6 +172,8 @@ impl Applying<'_> {
                         let found = found_at(&folder.handle, name_of(path));
                         if found.map_err(|e| self.failed("look at", path, e))? != Found::Entry(Kind::Folder) {
                             applied.keep(path, KeptReason::Occupied);
+                        } else if let Some(place) = self.place_at(&folder, path, Kind::Folder)? {
+                            applied.keep(path, KeptReason::Protected(place));
                         }
                     }
                     Err(e) => return Err(self.failed("create folder", path, e)),
@@ -203,11 +211,11 @@ impl Applying<'_> {
             false => self.folders.reach(&path),
         };
         let folder = match opened {
-            Err(e) if is_changed(e) => {
-                actions.iter().for_each(|action| applied.keep(action.path(), KeptReason::Changed));
+            Err(refused) => {
+                let reason = kept_because(refused).map_err(|e| self.failed("open folder", &path, e))?;
+                actions.iter().for_each(|action| applied.keep(action.path(), reason));
                 return Ok(applied);
             }
-            Err(e) => return Err(self.failed("open folder", &path, e)),
             Ok(handle) => Folder { path, handle },
         };
         let mut bytes = 0_u64;
@@ -354,6 +362,18 @@ impl Applying<'_> {
                 Ok(false)
             }
             Err(e) => Err(self.failed("put into place", target.path, e)),
+        }
+    }
+
+    /// Why the folder at a path is left alone, if there is one and it is.
+    fn place_at(&self, folder: &Folder, path: &TreePath, kind: Kind) -> Result<Option<Place>> {
+        if kind != Kind::Folder {
+            return Ok(None);
+        }
+        match rustix::fs::statat(&folder.handle, name_of(path), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(self.folders.root().places().at(FolderId::of(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(self.failed("look at", path, e)),
         }
     }
 

@@ -31,6 +31,7 @@ use crate::path::TreePath;
 use crate::progress::Event;
 use crate::store::Store;
 use crate::workspace::beneath::Root;
+use crate::workspace::places;
 
 /// Writes the tree `root_tree` into `target`, a folder that is empty or not there yet, and gives it `root_mode`.
 ///
@@ -39,7 +40,7 @@ use crate::workspace::beneath::Root;
 /// far as it got, open to its owner only.
 pub fn fill(store: &Store, root_tree: TreeId, root_mode: u16, target: &Path, options: &Options<'_>) -> Result<Filled> {
     store.check_extent("restore", root_tree)?;
-    let root = open_empty(target)?;
+    let root = open_empty(store, target)?;
     let filling = Filling::new(store, &root, options);
     let place = Place { path: TreePath::root(), depth: 0, tree: root_tree, mode: root_mode };
     rayon::scope(|scope| filling.visit(scope, place));
@@ -237,10 +238,17 @@ impl<'a> Filling<'a> {
     }
 }
 
-/// Opens the target, creating it where it is missing, and closes it to others; one that is not empty is `Conflict`.
-pub fn open_empty(target: &Path) -> Result<Root> {
+/// Opens the target, creating it where it is missing, and closes it to others; one that is not empty is `Conflict`, and
+/// one in the store itself is `Invalid`.
+pub fn open_empty(store: &Store, target: &Path) -> Result<Root> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let refuse = |detail: &str| Error::new(ErrorKind::Conflict, "restore into", shown(target), detail);
+    if places::leads_into(target, &store.disk().places()?) {
+        let detail = "it is retro's own store, or in it";
+        return Err(
+            Error::new(ErrorKind::Invalid, "restore into", shown(target), detail).with_hint("name a folder elsewhere")
+        );
+    }
     if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         create_folders(parent)?;
     }

@@ -5,27 +5,42 @@
 //! through it deepest first, because a folder without the right to pass hides everything below it. It is called at the
 //! end whether the changes went well or not.
 //!
+//! Folders that are left alone are never opened, see [`crate::workspace::places`].
+//!
 //! Only folders that are in the way are loosened: opening is tried first, and writing is prepared for folders in which
 //! something is written. Folders of other people stay as they are, and the system decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
 use super::at::{Found, change_mode_at, found, mode_of, set_mode};
-use super::{Applied, KeptReason, OWNER_RIGHTS, is_changed};
-use crate::error::{Error, Result};
+use super::{Applied, KeptReason, OWNER_RIGHTS, kept_because};
+use crate::disk::FolderId;
+use crate::error::Error;
 use crate::format::tree::Kind;
 use crate::path::TreePath;
 use crate::workspace::beneath::{Root, open_folder};
+use crate::workspace::places::Place;
 
 /// The folders of one workspace.
 #[derive(Debug)]
 pub(super) struct Folders<'a> {
     root: &'a Root,
     at_end: Mutex<BTreeMap<TreePath, AtEnd>>,
+    /// Folders that were looked at, and are none of those that are left alone.
+    free: Mutex<BTreeSet<TreePath>>,
+}
+
+/// A folder that is not opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refused {
+    /// It is one of those that are left alone, or lies in one.
+    Protected(Place),
+    /// The system said no.
+    Failed(Errno),
 }
 
 /// The mode a folder has at the end, and why it is in the table.
@@ -42,9 +57,15 @@ enum Reason {
     Asked,
 }
 
+impl From<Errno> for Refused {
+    fn from(errno: Errno) -> Self {
+        Self::Failed(errno)
+    }
+}
+
 impl<'a> Folders<'a> {
     pub(super) fn new(root: &'a Root) -> Self {
-        Self { root, at_end: Mutex::default() }
+        Self { root, at_end: Mutex::default(), free: Mutex::default() }
     }
 
     pub(super) fn root(&self) -> &'a Root {
@@ -52,21 +73,65 @@ impl<'a> Folders<'a> {
     }
 
     /// Opens a folder to look at what is in it.
-    pub(super) fn reach(&self, path: &TreePath) -> rustix::io::Result<OwnedFd> {
-        match self.root.folder(path) {
+    pub(super) fn reach(&self, path: &TreePath) -> Result<OwnedFd, Refused> {
+        let handle = match self.root.folder(path) {
             Err(Errno::ACCESS) => {
                 self.open_the_way(path)?;
-                self.root.folder(path)
+                self.root.folder(path)?
             }
-            opened => opened,
-        }
+            opened => opened?,
+        };
+        self.expect_free(path, &handle)?;
+        Ok(handle)
     }
 
     /// Opens a folder to change what is in it.
-    pub(super) fn reach_writable(&self, path: &TreePath) -> rustix::io::Result<OwnedFd> {
+    pub(super) fn reach_writable(&self, path: &TreePath) -> Result<OwnedFd, Refused> {
         let handle = self.reach(path)?;
         self.loosen(&handle, path)?;
         Ok(handle)
+    }
+
+    /// Makes sure that an open folder, and those on the way to it, are none of those that are left alone. The folder
+    /// itself is asked each time, those above it once.
+    fn expect_free(&self, path: &TreePath, handle: &OwnedFd) -> Result<(), Refused> {
+        if path.is_root() {
+            return Ok(());
+        }
+        self.expect_none(handle)?;
+        let mut unknown = Vec::new();
+        let mut nearest = path.parent().expect("it is not the root");
+        {
+            let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+            while !nearest.is_root() && !free.contains(&nearest) {
+                unknown.push(nearest.name().expect("it is not the root").to_vec());
+                nearest = nearest.parent().expect("it is not the root");
+            }
+        }
+        let mut above = match unknown.is_empty() {
+            true => None,
+            false => Some(self.root.folder(&nearest)?),
+        };
+        while let (Some(folder), Some(name)) = (&above, unknown.pop()) {
+            let next = open_folder(folder, &name)?;
+            self.expect_none(&next)?;
+            nearest = nearest.join(&name);
+            self.note_free(nearest.clone());
+            above = Some(next);
+        }
+        self.note_free(path.clone());
+        Ok(())
+    }
+
+    fn expect_none(&self, handle: &OwnedFd) -> Result<(), Refused> {
+        match self.root.places().at(FolderId::of_open(handle)?) {
+            Some(place) => Err(Refused::Protected(place)),
+            None => Ok(()),
+        }
+    }
+
+    fn note_free(&self, path: TreePath) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
     }
 
     /// Makes sure that the owner may change what is in an open folder.
@@ -103,14 +168,14 @@ impl<'a> Folders<'a> {
     }
 
     /// Gives every folder in the table its mode. Goes on after an error, and returns the first.
-    pub(super) fn settle(&self, applied: &mut Applied) -> Result<()> {
+    pub(super) fn settle(&self, applied: &mut Applied) -> crate::error::Result<()> {
         let mut first_error = None;
         loop {
             // A path sorts after the folders it is in, and those are all that reaching it can add to the table.
             let Some((path, at_end)) = self.table().pop_last() else {
                 break;
             };
-            let is_exact = self.reach(&path).and_then(|handle| set_mode(&handle, at_end.mode));
+            let is_exact = self.reach(&path).and_then(|handle| Ok(set_mode(&handle, at_end.mode)?));
             self.table().remove(&path);
             match is_exact {
                 Ok(is_exact) => {
@@ -119,14 +184,13 @@ impl<'a> Folders<'a> {
                         applied.keep(&path, KeptReason::ModeRefused);
                     }
                 }
-                Err(e) if is_changed(e) => {
-                    if at_end.reason != Reason::Loosened {
-                        applied.keep(&path, KeptReason::Changed);
+                Err(refused) => match kept_because(refused) {
+                    Ok(_) if at_end.reason == Reason::Loosened => {}
+                    Ok(reason) => applied.keep(&path, reason),
+                    Err(e) => {
+                        first_error.get_or_insert_with(|| Error::io("set mode of", self.root.display(&path), e));
                     }
-                }
-                Err(e) => {
-                    first_error.get_or_insert_with(|| Error::io("set mode of", self.root.display(&path), e));
-                }
+                },
             }
         }
         first_error.map_or(Ok(()), Err)
@@ -151,7 +215,9 @@ impl<'a> Folders<'a> {
         let mut before = None;
         let changed = change_mode_at(parent, name, |stat| {
             let mode = mode_of(stat);
-            let is_tight = found(stat) == Found::Entry(Kind::Folder) && mode & OWNER_RIGHTS != OWNER_RIGHTS;
+            let is_free = self.root.places().at(FolderId::of(stat)).is_none();
+            let is_folder = found(stat) == Found::Entry(Kind::Folder);
+            let is_tight = is_folder && is_free && mode & OWNER_RIGHTS != OWNER_RIGHTS;
             before = is_tight.then_some(mode);
             before.map(|mode| mode | OWNER_RIGHTS)
         });

@@ -8,6 +8,8 @@
 //! - A file appears whole or not at all, and is never readable by more people than its recorded mode allows, not even
 //!   while it is written: it is created with mode 0600 and gets its exact mode last.
 //! - Nothing is overwritten or removed unless it is of the kind the plan saw. What is in the way is kept and reported.
+//! - Folders that are left alone (see [`super::places`]) are never entered, changed or removed, by whatever path they are
+//!   met: which folder it is, is asked of the handle that is worked with.
 //! - What no action names is not touched, and so keeps its modification time.
 //! - Stopped at any point, the same restore planned anew finishes the work. All a killed process leaves behind is one
 //!   temporary file at most, with a name of its own pattern ([`is_temporary_name`]), and a read-only folder that can be
@@ -30,6 +32,7 @@ pub use apply::apply;
 pub use fill::{fill, open_empty};
 pub use temporary::{TEMPORARY_PREFIX, is_temporary_name, remove_strays};
 
+use folders::Refused;
 use std::fmt;
 use std::ops::Range;
 
@@ -39,6 +42,7 @@ use crate::format::tree::Kind;
 use crate::id::BlobId;
 use crate::path::TreePath;
 use crate::progress::{Progress, Silent};
+use crate::workspace::places::Place;
 
 /// What its owner needs to reach and write what is in a folder; one that lacks some of it has it while it is written into.
 pub const OWNER_RIGHTS: u16 = 0o700;
@@ -168,6 +172,8 @@ pub enum KeptReason {
     Occupied,
     /// A mount point, or in use in a way that forbids removal.
     Busy,
+    /// It is, or lies in, a folder that is left alone: the store first of all.
+    Protected(Place),
     /// The system dropped the setuid, setgid or sticky bit of its mode; the rest is as wanted.
     ModeRefused,
 }
@@ -219,6 +225,7 @@ impl fmt::Display for KeptReason {
             Self::Changed => "it changed while the restore was running",
             Self::Occupied => "something that was not captured is in its place",
             Self::Busy => "it is a mount point or in use",
+            Self::Protected(place) => return write!(f, "it is, or lies in, {}", place.text()),
             Self::ModeRefused => "the system did not accept its setuid, setgid or sticky bit",
         })
     }
@@ -243,6 +250,15 @@ impl Applied {
 /// Whether opening a folder failed because it, or one above it, is gone or is no folder any more.
 fn is_changed(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV)
+}
+
+/// Why what lies in a folder that cannot be opened is kept; none where that is an error.
+fn kept_because(refused: Refused) -> std::result::Result<KeptReason, Errno> {
+    match refused {
+        Refused::Protected(place) => Ok(KeptReason::Protected(place)),
+        Refused::Failed(e) if is_changed(e) => Ok(KeptReason::Changed),
+        Refused::Failed(e) => Err(e),
+    }
 }
 
 /// Cuts a list into stretches that are worth a task each.

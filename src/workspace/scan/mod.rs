@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 pub use compare::unchanged_folder;
 
-use crate::disk::FileClock;
+use crate::disk::{FileClock, FolderId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::Omission;
 use crate::format::tree::Kind;
@@ -34,6 +34,7 @@ use crate::path::TreePath;
 use crate::progress::Progress;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::StatCache;
+use crate::workspace::places::Place;
 use crate::workspace::rules::Rules;
 use crate::workspace::stat::{self, FileStat, RacyRule};
 use compare::{Differing, Pick};
@@ -47,6 +48,8 @@ pub struct ScanOptions<'a> {
     pub rules: &'a Rules,
     /// Where to stop.
     pub limits: ScanLimits,
+    /// Leaves out folders on other file systems than the folder they are in.
+    pub one_file_system: bool,
     /// The clock of the store's file system, read just before.
     pub clock: FileClock,
     /// Chooses the files that are hashed again although their stat is equal. Another one for each scan.
@@ -76,14 +79,25 @@ pub struct Scan {
     pub rehash: Vec<Rehash>,
     /// What is not captured though no rule leaves it out, by path.
     pub omitted: Vec<Omission>,
-    /// What the rules leave out, by path; not what is below it.
+    /// What is left out, by path; not what is below it.
     pub excluded: Vec<TreePath>,
+    /// Of those, folders that are left alone whatever the rules say, by path.
+    pub protected: Vec<Protected>,
     /// How much there is.
     pub counts: CaptureCounts,
     /// Permission bits of the root folder.
     pub root_mode: u16,
     /// Tells which stats prove nothing, when they are written into the cache.
     pub racy: RacyRule,
+}
+
+/// A folder that is left alone whatever the rules say.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Protected {
+    /// Where it was met.
+    pub path: TreePath,
+    /// Which folder it is.
+    pub place: Place,
 }
 
 /// How much there is, unchanged or not.
@@ -159,21 +173,22 @@ impl Default for ScanLimits {
 pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result<Scan> {
     let fail = |e| Error::io("look at folder", root.path(), e);
     let found = rustix::fs::fstat(root.handle()).map_err(fail)?;
-    let device = stat::device_of(&found);
+    let device = FolderId::of(&found).device;
     let walked = Walk::new(root, cache, options, None).run(device)?;
     if walked.is_over {
         return Err(over_limit(root, cache, options, device, &walked.counts));
     }
-    let Collected { differing, picks, mut omitted, mut excluded, unlisted, .. } = walked.collected;
+    let Collected { differing, picks, mut omitted, mut excluded, mut protected, unlisted, .. } = walked.collected;
     let folders = without_unlisted(cache, differing, &unlisted);
     let rehash = choose(picks, &folders);
     omitted.extend(unlisted);
     omitted.sort_unstable_by(|a, b| (&a.path, a.reason).cmp(&(&b.path, b.reason)));
     omitted.dedup_by(|later, earlier| later.path == earlier.path);
     excluded.sort_unstable();
+    protected.sort_unstable();
     let racy = RacyRule { clock: options.clock, newest_elsewhere_ns: walked.newest_elsewhere_ns };
     let root_mode = stat::permissions(&found);
-    Ok(Scan { folders, rehash, omitted, excluded, counts: walked.counts, root_mode, racy })
+    Ok(Scan { folders, rehash, omitted, excluded, protected, counts: walked.counts, root_mode, racy })
 }
 
 /// The walk over everything goes on to this many times a cap, to find out what is big, before it gives up.

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::ScanOptions;
 use super::compare::Found;
 use super::listing::{NamePlace, Names};
+use super::{Protected, ScanOptions};
+use crate::disk::FolderId;
 use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
 use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
 use crate::workspace::ignore::{GIT_NAME, IGNORE_NAME, Lists, Marks, Verdict};
+use crate::workspace::places::{Place, Places};
 use crate::workspace::refusal::Refusal;
 use crate::workspace::stat::{self, FileStat};
 
@@ -33,6 +35,10 @@ pub(super) struct Look {
 pub(super) struct FolderPlace<'a> {
     pub(super) path: &'a TreePath,
     pub(super) depth: usize,
+    /// Device number of its file system.
+    pub(super) device: u64,
+    /// Folders that are left alone.
+    pub(super) places: &'a Places,
     /// The ignore lists in force in it; none where none count.
     pub(super) lists: Option<Arc<Lists>>,
 }
@@ -50,9 +56,21 @@ pub(super) struct Below {
 pub(super) struct Sifted {
     pub(super) omitted: Vec<Omission>,
     pub(super) excluded: Vec<TreePath>,
+    /// Excluded paths that no rule names.
+    pub(super) protected: Vec<Protected>,
     pub(super) below: Below,
     /// The scan cannot go on.
     pub(super) failed: Option<(TreePath, Errno)>,
+}
+
+impl FolderPlace<'_> {
+    /// Why a folder in it is left alone, whatever the rules say.
+    fn place_of(&self, options: &ScanOptions<'_>, look: &rustix::io::Result<Look>) -> Option<Place> {
+        let Ok(Look { kind_and_mode: Some((Kind::Folder, _)), stat }) = look else { return None };
+        let is_elsewhere = options.one_file_system && stat.device != self.device;
+        let place = self.places.at(FolderId { device: stat.device, inode: stat.inode });
+        place.or(is_elsewhere.then_some(Place::OtherFileSystem))
+    }
 }
 
 impl Below {
@@ -115,6 +133,11 @@ pub(super) fn sift(
             Ok(look) => matches!(look.kind_and_mode, Some((Kind::Folder, _))),
             Err(_) => place.hint == FileType::Directory,
         };
+        if let Some(place) = folder.place_of(options, look) {
+            sifted.protected.push(Protected { path: folder.path.join(name), place });
+            sifted.excluded.push(folder.path.join(name));
+            continue;
+        }
         if options.rules.is_excluded(buffer, name, is_folder) {
             sifted.excluded.push(folder.path.join(name));
             continue;

@@ -203,6 +203,7 @@ fn a_folder_that_cannot_be_listed_has_no_place_in_its_parents_list() {
         let options = ScanOptions {
             rules: &bench.rules,
             limits: ScanLimits::default(),
+            one_file_system: false,
             clock,
             rehash_seed: 0,
             progress: &Silent,
@@ -396,7 +397,8 @@ fn symlinks_are_captured_and_never_followed() {
 
 fn limited(bench: &Bench, limits: ScanLimits) -> Result<Scan> {
     let clock = bench.disk.file_clock().unwrap();
-    let options = ScanOptions { rules: &bench.rules, limits, clock, rehash_seed: 0, progress: &Silent };
+    let options =
+        ScanOptions { rules: &bench.rules, limits, one_file_system: false, clock, rehash_seed: 0, progress: &Silent };
     scan(&bench.root, &bench.load(), &options)
 }
 

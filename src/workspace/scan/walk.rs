@@ -18,7 +18,7 @@ use super::compare::{Differing, Found, Listing, Pick, Picker};
 use super::listing::Names;
 use super::sift::{Below, FolderPlace, Looked, look, marks, sift};
 use super::tally::Tally;
-use super::{CaptureCounts, ScanOptions};
+use super::{CaptureCounts, Protected, ScanOptions};
 use crate::error::{Error, Result};
 use crate::format::snapshot::Omission;
 use crate::format::tree::Kind;
@@ -65,6 +65,7 @@ pub(super) struct Collected {
     pub(super) picks: Vec<(TreePath, Pick)>,
     pub(super) omitted: Vec<Omission>,
     pub(super) excluded: Vec<TreePath>,
+    pub(super) protected: Vec<Protected>,
     /// Folders that have no list: they have no place in their parent's list either.
     pub(super) unlisted: Vec<Omission>,
     error: Option<Error>,
@@ -304,7 +305,9 @@ fn finish<'s>(
 ) {
     let Scratch { path, found, .. } = scratch;
     let enter = |around: &Arc<Lists>| around.enter(walk.root, &task.path, &folder.handle, marks(names, looked));
-    let place = FolderPlace { path: &task.path, depth: task.depth, lists: task.lists.as_ref().map(enter) };
+    let lists = task.lists.as_ref().map(enter);
+    let (depth, device, places) = (task.depth, task.device, walk.root.places());
+    let place = FolderPlace { path: &task.path, depth, device, places, lists };
     let sifted = sift(walk.options, place, names, looked, path, found);
     if let Some((path, errno)) = sifted.failed {
         return walk.refuse(path, errno);
@@ -314,6 +317,7 @@ fn finish<'s>(
         walk.collect(|collected| {
             collected.omitted.extend(sifted.omitted);
             collected.excluded.extend(sifted.excluded);
+            collected.protected.extend(sifted.protected);
         });
     }
     walk.count(&task.path, found);

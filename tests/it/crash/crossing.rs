@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use retrograde::disk::memory::MemoryDisk;
-use retrograde::disk::{Bytes, Disk, FileClock, LockGuard, LockMode, StoredFile};
+use retrograde::disk::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile};
 use retrograde::error::Result;
 use retrograde::ops::tag::tag;
 use retrograde::ops::verify::{Level, VerifyOptions, verify};
@@ -255,5 +255,9 @@ impl Disk for Crossed {
 
     fn display(&self, name: &str) -> String {
         self.0.disk.display(name)
+    }
+
+    fn places(&self) -> Result<Vec<FolderId>> {
+        self.0.disk.places()
     }
 }

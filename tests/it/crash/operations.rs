@@ -350,7 +350,7 @@ impl Bench {
             safety: true,
             dry_run: false,
             config: &self.config,
-            store_root: None,
+            home: None,
             now: Timestamp(4),
             progress: &Silent,
         }

@@ -194,7 +194,7 @@ fn damage(disk: &MemoryDisk) -> Vec<Finding> {
 
 pub(super) fn run(disk: &MemoryDisk) -> Result<RepairOutcome> {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    repair(&shared, &RepairOptions { dry_run: None, store_root: None, now: Timestamp(9), progress: &Silent })
+    repair(&shared, &RepairOptions { dry_run: None, now: Timestamp(9), progress: &Silent })
 }
 
 fn kept(disk: &MemoryDisk) -> Kept {

@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 pub(crate) mod damage;
+pub(crate) mod depth;
 pub(crate) mod git;
+pub(crate) mod mounts;
 pub(crate) mod naughty;
 pub(crate) mod recorder;
 pub(crate) mod rng;

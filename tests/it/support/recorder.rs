@@ -57,11 +57,7 @@ impl Recorder {
     }
 
     pub(crate) fn try_snap(&self) -> Result<SnapOutcome> {
-        snap(
-            &self.store,
-            self.workspace,
-            &SnapOptions { store_root: Some(&self.store_root()), ..SnapOptions::new(&self.config, now()) },
-        )
+        snap(&self.store, self.workspace, &SnapOptions::new(&self.config, now()))
     }
 
     pub(crate) fn snap(&self) -> SnapOutcome {
@@ -69,9 +65,8 @@ impl Recorder {
     }
 
     pub(crate) fn restore_with(&self, target: SnapshotId, paths: &[&str], dry_run: bool) -> Result<RestoreOutcome> {
-        let store_root = self.store_root();
         let paths = paths.iter().map(|path| TreePath::new(path.as_bytes()).unwrap()).collect();
-        let options = RestoreOptions { paths, dry_run, ..self.restore_options(&store_root) };
+        let options = RestoreOptions { paths, dry_run, ..self.restore_options() };
         restore(&self.store, self.workspace, target, &options)
     }
 
@@ -80,29 +75,25 @@ impl Recorder {
     }
 
     pub(crate) fn undo(&self) -> RestoreOutcome {
-        let store_root = self.store_root();
-        undo(&self.store, self.workspace, 1, &self.restore_options(&store_root)).unwrap().remove(0)
+        undo(&self.store, self.workspace, 1, &self.restore_options()).unwrap().remove(0)
     }
 
     pub(crate) fn redo(&self) -> RestoreOutcome {
-        let store_root = self.store_root();
-        redo(&self.store, self.workspace, 1, &self.restore_options(&store_root)).unwrap().remove(0)
+        redo(&self.store, self.workspace, 1, &self.restore_options()).unwrap().remove(0)
     }
 
     pub(crate) fn status(&self) -> Status {
-        let store_root = self.store_root();
-        let options =
-            CaptureOptions { config: &self.config, store_root: Some(&store_root), now: now(), progress: &Silent };
+        let options = CaptureOptions { config: &self.config, home: None, now: now(), progress: &Silent };
         status(&self.store, self.workspace, &options).unwrap()
     }
 
-    fn restore_options<'a>(&'a self, store_root: &'a Path) -> RestoreOptions<'a> {
+    fn restore_options(&self) -> RestoreOptions<'_> {
         RestoreOptions {
             paths: Vec::new(),
             safety: true,
             dry_run: false,
             config: &self.config,
-            store_root: Some(store_root),
+            home: None,
             now: now(),
             progress: &Silent,
         }

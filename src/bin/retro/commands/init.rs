@@ -17,7 +17,7 @@ pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> R
     };
     let folder = resolve_folder(&folder)?;
     let opened = context.open_or_create()?;
-    let guard = Guard { store_root: Some(opened.store_root.clone()), home: context.home(), force };
+    let guard = Guard { home: context.home(), force };
     let (workspace, is_new) = register::register(&opened.store, &folder, &guard, context.now)?;
     let around = folder.parent().and_then(|parent| opened.workspace_around(parent));
     if let Some(around) = around.filter(|_| is_new) {

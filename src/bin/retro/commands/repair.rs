@@ -8,18 +8,17 @@ use retrograde::format::pack::ObjectKind;
 use retrograde::id::WorkspaceId;
 use retrograde::ops::repair::{Action, RepairOptions, RepairOutcome, repair};
 
-use crate::context::{Context, resolved};
+use crate::context::Context;
 use crate::exit;
 use crate::views::json::Object;
 use crate::views::{human, progress};
 
 pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
-    let (disk, root) = context.disk()?;
-    let root = resolved(&root);
+    let (disk, _) = context.disk()?;
     let progress = progress::reporter(&context.out);
     let scratch = std::env::temp_dir();
     let dry_run = dry_run.then_some(&*scratch);
-    let options = RepairOptions { dry_run, store_root: Some(&root), now: context.now, progress: &*progress };
+    let options = RepairOptions { dry_run, now: context.now, progress: &*progress };
     let outcome = repair(&disk, &options)?;
     drop(progress);
     let (millis, elapsed) = (context.millis(), human::duration(context.started.elapsed()));

@@ -74,7 +74,7 @@ pub(super) fn options<'a>(
         safety: !how.no_safety_snapshot,
         dry_run: how.dry_run,
         config,
-        store_root: Some(&opened.store_root),
+        home: opened.home.as_deref(),
         now: context.now,
         progress,
     }

@@ -42,7 +42,7 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
             tag: arguments.tag,
             allow_empty: arguments.allow_empty,
             config: &config,
-            store_root: Some(&opened.store_root),
+            home: opened.home.as_deref(),
             git: git_state(&place.root),
             now: context.now,
             progress: &*progress,
@@ -84,8 +84,7 @@ impl Place {
         if let Some(known) = self.known {
             return Ok((known, false));
         }
-        let (store_root, home) = (Some(opened.store_root.clone()), context.home());
-        register(&opened.store, &self.root, &Guard { store_root, home, force }, context.now)
+        register(&opened.store, &self.root, &Guard { home: context.home(), force }, context.now)
     }
 }
 

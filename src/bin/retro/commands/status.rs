@@ -5,6 +5,7 @@ use retrograde::format::snapshot::Omission;
 use retrograde::ops::register::root_of;
 use retrograde::ops::status::{Status, status};
 use retrograde::path::TreePath;
+use retrograde::workspace::scan::Protected;
 
 use crate::context::{Context, Opened};
 use crate::exit;
@@ -55,11 +56,20 @@ fn lines(context: &Context, status: &Status, opened: &Opened, palette: &Palette)
     fact("excludes", rules.next().unwrap_or_default());
     rules.for_each(|line| fact("", line));
     if !status.excluded.is_empty() {
-        fact("left out", shortened(status.excluded.iter().map(TreePath::to_string).collect(), ", "));
+        fact("left out", shortened(left_out(status), ", "));
     }
     lines.extend(omitted(&status.omitted, palette));
     lines.extend(changed(status, palette));
     lines
+}
+
+/// The paths that are left out; with the reason where no rule names it.
+fn left_out(status: &Status) -> Vec<String> {
+    let named = |path: &TreePath| match status.protected.binary_search_by(|found| found.path.cmp(path)) {
+        Ok(at) => format!("{path} ({})", status.protected[at].place.text()),
+        Err(_) => path.to_string(),
+    };
+    status.excluded.iter().map(named).collect()
 }
 
 fn last_step(context: &Context, status: &Status, opened: &Opened, palette: &Palette) -> String {
@@ -124,6 +134,10 @@ fn rules(status: &Status) -> Vec<&str> {
     status.rules.lines().map(|line| line.strip_prefix("- ").unwrap_or(line)).collect()
 }
 
+fn protected(found: &Protected) -> Object {
+    Object::new().path(&found.path).field("place", found.place.word())
+}
+
 fn shape(status: &Status, opened: &Opened) -> Object {
     let workspace = &status.workspace;
     let head = status.head.as_ref().map(|(id, head)| {
@@ -146,6 +160,7 @@ fn shape(status: &Status, opened: &Opened) -> Object {
         .field("left_out", status.left_out)
         .list("omitted", status.omitted.iter().map(json::omission))
         .list("excluded", status.excluded.iter().map(|path| Object::new().path(path)))
+        .list("protected", status.protected.iter().map(protected))
         .field("rules", rules)
         .field("files", status.counts.files)
         .field("folders", status.counts.folders)

@@ -1,0 +1,182 @@
+//! Folders that are never captured and never written into, whatever path leads to them.
+//!
+//! A path says little about which folder it is: a bind mount, a symlink or a move gives one folder many paths, and a
+//! relative path means another folder in another process. So these folders are known by device and inode, taken from
+//! open handles; a bind mount keeps both. Scan leaves such a folder out, and materialize refuses to enter, fill, change or
+//! remove it.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::disk::FolderId;
+
+/// A folder that is left alone, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The store, or a folder in it.
+    Store,
+    /// The workspace itself, mounted again inside itself.
+    Itself,
+    /// The root of the file system.
+    System,
+    /// The user's home folder.
+    Home,
+    /// A folder on another file system than the workspace, where those are left out.
+    OtherFileSystem,
+}
+
+/// The folders that are left alone in one workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places(Vec<(FolderId, Place)>);
+
+/// A relative path to go up by can hardly be longer: file systems stop paths at 4,096 bytes.
+const STEPS_UP_MAX: usize = 4_096;
+
+impl Place {
+    /// What it is, in a message: `it is retro's own store`.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Store => "retro's own store",
+            Self::Itself => "the recorded folder itself, mounted inside itself",
+            Self::System => "the root of the file system",
+            Self::Home => "the home folder",
+            Self::OtherFileSystem => "on another file system",
+        }
+    }
+
+    /// What it is, in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Itself => "itself",
+            Self::System => "system",
+            Self::Home => "home",
+            Self::OtherFileSystem => "file-system",
+        }
+    }
+}
+
+impl Places {
+    /// Those of the workspace whose root folder is `root`: the folders of the store, the root itself where it is met again
+    /// inside, the root of the file system, and the home folder unless the workspace holds that as a matter of course.
+    pub fn around(root: &OwnedFd, store: &[FolderId], home: Option<&Path>) -> rustix::io::Result<Self> {
+        let own = FolderId::of_open(root)?;
+        let mut places = Self(store.iter().map(|folder| (*folder, Place::Store)).collect());
+        places.0.push((own, Place::Itself));
+        places.0.extend(open(Path::new("/")).and_then(|top| Some((FolderId::of_open(&top).ok()?, Place::System))));
+        if let Some(home) = home.and_then(open)
+            && !is_within(&home, &[own])
+        {
+            places.0.push((FolderId::of_open(&home)?, Place::Home));
+        }
+        places.sort();
+        Ok(places)
+    }
+
+    /// Adds one more.
+    pub fn add(&mut self, folder: FolderId, place: Place) {
+        self.0.push((folder, place));
+        self.sort();
+    }
+
+    /// Why this folder is left alone, if it is one of them.
+    pub fn at(&self, folder: FolderId) -> Option<Place> {
+        let at = self.0.binary_search_by_key(&folder, |(known, _)| *known).ok()?;
+        Some(self.0[at].1)
+    }
+
+    fn sort(&mut self) {
+        // A folder that is several of them is the first.
+        self.0.sort_unstable();
+        self.0.dedup_by_key(|(folder, _)| *folder);
+    }
+}
+
+/// Whether an open folder is one of `folders`, or lies in one of them at any depth.
+///
+/// It goes up from the handle, so that no path has to be believed. Where that is not permitted, the answer is no.
+pub fn is_within(folder: impl AsFd, folders: &[FolderId]) -> bool {
+    let Ok(mut handle) = rustix::fs::openat(folder, ".", FLAGS, Mode::empty()) else { return false };
+    let mut below = None;
+    for _ in 0..STEPS_UP_MAX {
+        let Ok(here) = FolderId::of_open(&handle) else { return false };
+        if folders.contains(&here) {
+            return true;
+        }
+        if below == Some(here) {
+            return false;
+        }
+        below = Some(here);
+        match rustix::fs::openat(&handle, "..", FLAGS, Mode::empty()) {
+            Ok(above) => handle = above,
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// Whether a path, or the nearest folder above it that is there, is one of `folders` or lies in one.
+pub fn leads_into(path: &Path, folders: &[FolderId]) -> bool {
+    let above = path.ancestors().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
+    above.into_iter().find_map(open).is_some_and(|nearest| is_within(&nearest, folders))
+}
+
+/// The identity of the folder at a path, through symlinks; none where there is no folder.
+pub fn identity(path: &Path) -> Option<FolderId> {
+    open(path).and_then(|folder| FolderId::of_open(&folder).ok())
+}
+
+/// Enough to look at a folder and to go up from it; needs no right to read it.
+#[cfg(target_os = "linux")]
+const FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Enough to look at a folder and to go up from it.
+#[cfg(not(target_os = "linux"))]
+const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Opens the folder at a path; none where there is none.
+pub fn open(path: &Path) -> Option<OwnedFd> {
+    rustix::fs::open(path, FLAGS, Mode::empty()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FolderId, Place, Places, identity, is_within, open};
+
+    #[test]
+    fn folders_are_known_whatever_the_path() {
+        let scratch = tempfile::tempdir().unwrap();
+        let at = |path: &str| scratch.path().join(path);
+        std::fs::create_dir_all(at("work/in")).unwrap();
+        std::fs::create_dir_all(at("home/work")).unwrap();
+        std::os::unix::fs::symlink("home", at("link")).unwrap();
+        let id = |path: &str| identity(&at(path)).unwrap();
+        let root = open(&at("work")).unwrap();
+        let places = Places::around(&root, &[id("work/in")], Some(&at("link"))).unwrap();
+        assert_eq!(places.at(id("work/in")), Some(Place::Store));
+        assert_eq!(places.at(id("work")), Some(Place::Itself));
+        assert_eq!(places.at(id("home")), Some(Place::Home));
+        assert_eq!(places.at(identity(std::path::Path::new("/")).unwrap()), Some(Place::System));
+        assert_eq!(places.at(id("home/work")), None);
+        // A home inside the workspace is a folder like any other.
+        let wide = open(scratch.path()).unwrap();
+        let places = Places::around(&wide, &[], Some(&at("home"))).unwrap();
+        assert_eq!(places.at(id("home")), None);
+        let top = open(std::path::Path::new("/")).unwrap();
+        let top_id = FolderId::of_open(&top).unwrap();
+        assert_eq!(Places::around(&top, &[top_id], None).unwrap().at(top_id), Some(Place::Store), "the first reason");
+    }
+
+    #[test]
+    fn going_up_finds_every_folder_above() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(scratch.path().join("a/b/c")).unwrap();
+        let id = |path: &str| identity(&scratch.path().join(path)).unwrap();
+        let deep = open(&scratch.path().join("a/b/c")).unwrap();
+        assert!(is_within(&deep, &[id("a/b/c")]) && is_within(&deep, &[id("a")]));
+        assert!(is_within(&deep, &[identity(std::path::Path::new("/")).unwrap()]));
+        assert!(!is_within(open(&scratch.path().join("a")).unwrap(), &[id("a/b")]));
+    }
+}

@@ -1,0 +1,158 @@
+//! Folders that are left alone whatever path leads to them: the store, the home folder, the root of the file system. The
+//! real program meets them through bind mounts, in both directions.
+
+use std::path::Path;
+
+use retrograde::error::ErrorKind;
+use retrograde::ops::register::{Guard, register};
+use retrograde::time::now;
+use retrograde::workspace::places::Place;
+
+use crate::support::depth::AtLeast;
+use crate::support::mounts::{bench, can_mount, run};
+use crate::support::recorder::{Recorder, open_store};
+use crate::support::scratch::Scratch;
+
+/// Scripts that are run where mounts work; a machine without them runs none.
+fn require(what: &str, tried: usize, least: usize) {
+    let least = if can_mount() { least } else { 0 };
+    AtLeast::always(least).require(what, tried);
+}
+
+/// The beginning of every script: a folder `ws` with two steps, of which `s1` has `a` and `old`.
+const TWO_STEPS: &str = "
+    mkdir ws; echo one > ws/a; echo old > ws/old
+    $RETRO -C ws snap; echo two > ws/a; rm ws/old; echo new > ws/new; $RETRO -C ws snap
+";
+
+/// The end of every script: the history is whole, and can be gone to.
+const WHOLE: &str = "
+    $RETRO -C ws verify
+    test -s store/packs/000001.pack
+    $RETRO -C ws restore s1; grep -q one ws/a; $RETRO -C ws restore s2; grep -q two ws/a
+";
+
+#[test]
+fn a_store_that_is_mounted_into_the_folder_is_neither_captured_nor_restored_over() {
+    let mut tried = 0;
+    // The store under another path of its own; its folder of packs; and where the step had a folder of the same names.
+    let cases = [
+        ("mkdir ws/history; mount --bind store ws/history", "history"),
+        ("mkdir -p ws/deep/history; mount --bind store/packs ws/deep/history", "deep/history"),
+        (
+            "mkdir -p ws/like/packs; echo x > ws/like/packs/000001.pack; echo y > ws/like/packs/other; $RETRO -C ws snap
+             mount --bind store ws/like",
+            "like",
+        ),
+    ];
+    for (mount, path) in cases.iter().filter(|_| can_mount()) {
+        let scratch = bench();
+        let steps = format!(
+            "{TWO_STEPS} {mount}
+             $RETRO -C ws snap --allow-empty
+             $RETRO -C ws status | grep -F '{path} (retro'
+             ! $RETRO -C ws ls -r @ | grep -q 'pack'
+             for step in s1 s2 s3 s4; do $RETRO -C ws restore $step || test $? -le 3; done
+             ls -a store {path_of}
+             {WHOLE}",
+            path_of = format_args!("ws/{path}"),
+        );
+        run(&scratch, &steps);
+        tried += 1;
+    }
+    require("stores mounted into a folder", tried, 3);
+}
+
+#[test]
+fn a_folder_that_is_the_store_is_refused_whatever_its_path() {
+    let mut tried = 0;
+    let cases = [
+        // The store over a recorded folder, and over one that nobody knows.
+        "mount --bind store ws; ! $RETRO -C ws snap; ! $RETRO -C ws status; ! $RETRO -C ws restore s1; umount ws",
+        "mkdir other; mount --bind store other; ! $RETRO -C other snap --force; umount other",
+        "mkdir other; mount --bind store/packs other; ! $RETRO -C other snap --force; ! $RETRO -C ws restore s1 --into other/x",
+        // A folder that is mounted into the store lies in it.
+        "mkdir other store/tmp/other; mount --bind other store/tmp/other; ! $RETRO -C store/tmp/other snap
+         umount store/tmp/other; rmdir store/tmp/other",
+    ];
+    for case in cases.iter().filter(|_| can_mount()) {
+        run(
+            &bench(),
+            &format!("{TWO_STEPS} find store/packs > before; {case}; find store/packs | cmp - before; {WHOLE}"),
+        );
+        tried += 1;
+    }
+    require("folders that are the store", tried, 4);
+}
+
+#[test]
+fn home_and_root_are_known_behind_a_bind_mount() {
+    let mut tried = 0;
+    let cases = [
+        "mkdir other; mount --bind home other; ! $RETRO -C other snap; ! $RETRO -C other init; $RETRO -C other snap --force",
+        "mkdir other; mount --bind / other; ! $RETRO -C other snap; ! $RETRO -C other init",
+        // Inside of a folder they are left out, as is the folder itself.
+        "echo secret > home/s; mkdir ws/home ws/top ws/again
+         mount --bind home ws/home; mount --bind / ws/top; mount --bind ws ws/again
+         $RETRO -C ws snap --allow-empty; $RETRO -C ws status; test $($RETRO -C ws ls -r @ | wc -l) = 2
+         $RETRO -C ws restore s1 || test $? = 1; test -s home/s; umount ws/home ws/top ws/again",
+    ];
+    for case in cases.iter().filter(|_| can_mount()) {
+        run(&bench(), &format!("{TWO_STEPS} {case}; {WHOLE}"));
+        tried += 1;
+    }
+    require("home folders and roots behind mounts", tried, 3);
+}
+
+#[test]
+fn one_file_system_leaves_mounts_out() {
+    let mut tried = 0;
+    if can_mount() {
+        let steps = "mkdir ws/m; mount -t tmpfs none ws/m; echo 1 > ws/m/f
+             $RETRO -C ws snap; $RETRO -C ws ls -r @ | grep m/f
+             printf '[capture]\\none_file_system = true\\n' > ws/retro.toml
+             $RETRO -C ws snap; ! $RETRO -C ws ls -r @ | grep m/f
+             $RETRO -C ws status | grep -F 'm (on another file system)'
+             $RETRO -C ws restore s1 || test $? = 1; test -s ws/m/f; umount ws/m; rmdir ws/m";
+        run(&bench(), &format!("{TWO_STEPS} {steps}; {WHOLE}"));
+        tried += 1;
+    }
+    require("folders on another file system", tried, 1);
+}
+
+/// A library user says nowhere where the store is: it knows that itself.
+#[test]
+fn the_store_is_known_however_it_was_opened() {
+    let scratch = Scratch::new();
+    let root = scratch.path().to_owned();
+    std::os::unix::fs::symlink(".", root.join("link")).unwrap();
+    let store = open_store(&root.join("link/link/store"));
+    let (workspace, _) = register(&store, &root, &Guard::default(), now()).unwrap();
+    let recorder = Recorder { scratch, root, store, workspace, config: Default::default() };
+    recorder.write("f", b"1");
+    let first = recorder.snap();
+    assert_eq!(first.changes.added, 2, "the file and the link");
+    let protected = recorder.status().protected;
+    assert_eq!(protected.len(), 1);
+    assert_eq!((protected[0].path.to_string(), protected[0].place), ("store".to_owned(), Place::Store));
+    recorder.write("f", b"2");
+    recorder.snap();
+    recorder.restore(first.snapshot);
+    assert_eq!(recorder.read("f"), b"1");
+    assert!(!recorder.snap().recorded, "nothing of the store is missing");
+}
+
+#[test]
+fn nothing_is_written_into_the_store() {
+    let recorder = Recorder::new();
+    recorder.write("f", b"1");
+    let first = recorder.snap().snapshot;
+    let store = recorder.store_root();
+    for target in ["into", "packs/into", "not/there/yet"] {
+        let target = store.join(target);
+        let options = retrograde::workspace::materialize::Options::default();
+        let refused = retrograde::ops::restore::restore_into(&recorder.store, first, &[], &target, &options);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+        assert!(!Path::new(&target).exists());
+    }
+}
