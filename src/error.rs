@@ -27,8 +27,6 @@ pub enum ErrorKind {
     Conflict,
     /// A cap was reached.
     Limit,
-    /// Stopped by the user or a signal.
-    Interrupted,
     /// The operating system refused.
     Io,
 }

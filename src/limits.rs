@@ -4,6 +4,8 @@
 //! of an unexpected size stops with a message instead of filling a disk. Limits that are part of the format are listed
 //! again in store-format.md, chapter 11, and a test compares the two.
 
+use std::time::Duration;
+
 /// Longest name of one entry, in bytes. Linux stops at 255; file systems that count 255 UTF-16 units reach 765 bytes.
 pub const NAME_LENGTH_MAX_BYTES: usize = 1020;
 
@@ -65,6 +67,9 @@ pub const LABEL_LENGTH_MAX_BYTES: usize = 255;
 
 /// Largest JSON event accepted for a step, in bytes. Agents hand over tool inputs that hold whole files.
 pub const EVENT_LENGTH_MAX_BYTES: usize = 8 << 20;
+
+/// A wait for a lock that takes longer is reported, with the process that holds it. No lock is usually held so long.
+pub const LOCK_WAIT_SILENT: Duration = Duration::from_secs(1);
 
 /// Most parents of a snapshot.
 pub const PARENT_COUNT_MAX: usize = 16;

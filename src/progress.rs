@@ -19,6 +19,8 @@ pub enum Event {
         /// Their bytes.
         bytes: u64,
     },
+    /// The live folder is being changed from here on, and is between two states until the work is over.
+    Changing,
     /// Stored objects compared with their ids.
     Checked {
         /// So far.

@@ -13,14 +13,15 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
+use super::wait::{self, LockWait, LockWatch};
 use super::{Bytes, Disk, FileClock, FolderId, Holder, LockGuard, LockMode, StoredFile, folder_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A folder of the operating system.
-#[derive(Debug)]
 pub struct LocalDisk {
     root: PathBuf,
     handle: OwnedFd,
+    watch: Option<Box<LockWatch>>,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,13 @@ impl LocalDisk {
     pub fn open(root: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(root, flags, Mode::empty()).map_err(|e| Error::io("open store", root, e))?;
-        Ok(Self { root: root.to_owned(), handle })
+        Ok(Self { root: root.to_owned(), handle, watch: None })
+    }
+
+    /// Reports waits for locks that take long to `watch`.
+    #[must_use]
+    pub fn watched(self, watch: impl Fn(LockWait) + Send + Sync + 'static) -> Self {
+        Self { watch: Some(Box::new(watch)), ..self }
     }
 
     /// Creates the folder (mode 0700), and those above it, where they are missing; then opens it.
@@ -147,6 +154,12 @@ impl LocalDisk {
             }
             e => Error::io(operation, self.path(folder), e),
         })
+    }
+}
+
+impl std::fmt::Debug for LocalDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalDisk").field("root", &self.root).finish_non_exhaustive()
     }
 }
 
@@ -245,8 +258,10 @@ impl Disk for LocalDisk {
         loop {
             let file = self.open_or_create(name, OFlags::RDWR, "lock")?;
             match mode {
-                LockMode::Shared => file.lock_shared().map_err(fail)?,
-                LockMode::Exclusive => file.lock().map_err(fail)?,
+                LockMode::Shared | LockMode::Exclusive => {
+                    let is_shared = mode == LockMode::Shared;
+                    wait::lock(&file, is_shared, &self.display(name), self.watch.as_deref()).map_err(fail)?;
+                }
                 LockMode::TryExclusive => match file.try_lock() {
                     Err(TryLockError::WouldBlock) => return Ok(None),
                     Err(TryLockError::Error(e)) => return Err(fail(e)),

@@ -14,6 +14,7 @@
 pub mod local;
 pub mod memory;
 pub mod overlay;
+pub mod wait;
 
 use std::fs::File;
 use std::ops::Deref;

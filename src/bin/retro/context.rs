@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use retrograde::disk::Disk;
 use retrograde::disk::local::LocalDisk;
+use retrograde::disk::wait::{LockHolder, LockWait};
 use retrograde::error::{Error, ErrorKind, Result, shown};
 use retrograde::history::revision;
 use retrograde::id::{SnapshotId, WorkspaceId};
@@ -23,8 +24,8 @@ use retrograde::workspace::config::{self, Config};
 
 use crate::args::Global;
 use crate::env::Environment;
-use crate::output::Output;
-use crate::views::restored;
+use crate::output::{Output, say};
+use crate::views::{human, restored};
 
 /// One run of the program.
 pub(crate) struct Context {
@@ -104,13 +105,13 @@ impl Context {
             }
             _ => error,
         })?;
-        Ok((Arc::new(disk), root))
+        Ok((Arc::new(disk.watched(self.lock_watch())), root))
     }
 
     /// Opens the store, creating it where there is none.
     pub(crate) fn open_or_create(&self) -> Result<Opened> {
         let root = self.store_path()?;
-        let disk = LocalDisk::create(&root)?;
+        let disk = LocalDisk::create(&root)?.watched(self.lock_watch());
         self.opened(Store::open_or_create(Arc::new(disk))?, &root)
     }
 
@@ -140,6 +141,16 @@ impl Context {
     /// Milliseconds since the program began.
     pub(crate) fn millis(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Says who holds a lock that is waited for.
+    fn lock_watch(&self) -> impl Fn(LockWait) + Send + Sync + 'static {
+        let (style, is_json) = (self.out.note_palette.warning, self.out.is_json);
+        move |wait| {
+            if !is_json {
+                say(&format!("{style}waiting{style:#} {}\n", human::printable(&waited_for(&wait))));
+            }
+        }
     }
 
     fn store_path(&self) -> Result<PathBuf> {
@@ -246,6 +257,18 @@ impl Opened {
             workspace: self.workspace_if_any().map(|workspace| workspace.id),
             now: self.now,
         }
+    }
+}
+
+/// Who is waited for, and what can be done about one that does not run.
+fn waited_for(wait: &LockWait) -> String {
+    let Some(LockHolder { pid, command, is_stopped }) = &wait.holder else {
+        return format!("for another process that has locked {}", wait.lock);
+    };
+    let name = if command.is_empty() { String::new() } else { format!(" ({command})") };
+    match is_stopped {
+        true => format!("for process {pid}{name}, which is stopped: `kill -CONT {pid}` lets it go on"),
+        false => format!("for process {pid}{name}, which works in this store"),
     }
 }
 

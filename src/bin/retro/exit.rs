@@ -2,6 +2,8 @@
 
 use retrograde::error::ErrorKind;
 
+use crate::interrupt::SIGNALS;
+
 /// Done.
 pub(crate) const DONE: u8 = 0;
 
@@ -9,7 +11,7 @@ pub(crate) const DONE: u8 = 0;
 pub(crate) const NO: u8 = 1;
 
 /// The kind of an error, its code, its word in JSON, and what it means.
-const TABLE: [(ErrorKind, u8, &str, &str); 10] = [
+const TABLE: [(ErrorKind, u8, &str, &str); 9] = [
     (ErrorKind::Invalid, 2, "invalid", "the command line makes no sense"),
     (ErrorKind::NotFound, 3, "not-found", "no such snapshot, path, folder or store"),
     (ErrorKind::Exists, 4, "exists", "the name is taken"),
@@ -19,7 +21,6 @@ const TABLE: [(ErrorKind, u8, &str, &str); 10] = [
     (ErrorKind::Unsupported, 8, "unsupported", "needs a newer version or another platform"),
     (ErrorKind::Locked, 9, "locked", "another process holds it"),
     (ErrorKind::Io, 10, "io", "the operating system refused"),
-    (ErrorKind::Interrupted, 130, "interrupted", "stopped by a signal"),
 ];
 
 /// The exit code of a kind of error.
@@ -41,6 +42,9 @@ pub(crate) fn table() -> String {
     for (code, meaning) in answers.into_iter().chain(errors) {
         text.push_str(&format!("  {code:<3}  {meaning}\n"));
     }
+    for (signal, name) in SIGNALS {
+        text.push_str(&format!("  {:<3}  stopped by {name}\n", 128 + signal));
+    }
     text
 }
 
@@ -59,6 +63,6 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), TABLE.len());
         assert!(!codes.contains(&super::DONE) && !codes.contains(&super::NO));
-        assert_eq!((code(ErrorKind::Invalid), code(ErrorKind::Interrupted)), (2, 130));
+        assert_eq!((code(ErrorKind::Invalid), code(ErrorKind::Io)), (2, 10));
     }
 }

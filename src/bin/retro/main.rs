@@ -4,6 +4,7 @@
 //! args      the command line as data           context   store, workspace and paths it leads to
 //! env       the environment, read once         output    standard output and standard error
 //! exit      error kinds as exit codes          views     what results look like
+//! interrupt what a signal leaves half done
 //! commands  one thin file a verb: context in, library call, view out
 //! ```
 //!
@@ -14,6 +15,7 @@ mod commands;
 mod context;
 mod env;
 mod exit;
+mod interrupt;
 mod output;
 mod views;
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     let is_json = arguments.global.json;
     let out = Output::new(&arguments.global);
     let palette = out.note_palette;
+    interrupt::watch(&arguments.verb, is_json);
     let done = run(arguments, out, started);
     ExitCode::from(done.unwrap_or_else(|error| fail(&error, is_json, &palette)))
 }

@@ -31,7 +31,7 @@ use crate::format::facts::{Fact, Restore, RestoreCause};
 use crate::format::snapshot::{Cause, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::path::TreePath;
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::store::{Batch, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
@@ -254,6 +254,7 @@ fn restore_locked(
         })
     };
     outcome.before = as_recorded(begin(store, batch, found, &step, &wanted, options, begun)?);
+    options.progress.event(Event::Changing);
     step.captured.remember(store);
     outcome.before_step = outcome.before.map(|id| store.snapshot(id).map(|before| before.step)).transpose()?;
     let applied = apply(store, &root, &outcome.plan, &Options { durable: false, progress: options.progress })

@@ -119,7 +119,9 @@ const HELP: &str = r#"
         |   8    needs a newer version or another platform
         |   9    another process holds it
         |   10   the operating system refused
-        |   130  stopped by a signal
+        |   129  stopped by SIGHUP
+        |   130  stopped by SIGINT
+        |   143  stopped by SIGTERM
         |
         | Examples:
         |   retro snap -m 'before the agent starts'

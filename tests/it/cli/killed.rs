@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use retrograde::time::Stopwatch;
+use rustix::process::Signal;
 
 use super::Cli;
 use crate::support::walker::{Nodes, differences, walk};
@@ -32,6 +33,11 @@ fn fill(cli: &Cli, round: usize) {
 
 impl Killed {
     fn new() -> Self {
+        Self::by(Signal::KILL).0
+    }
+
+    /// The same with another signal, and what the restore said and how it exited.
+    fn by(signal: Signal) -> (Self, String, Option<i32>) {
         let cli = Cli::new();
         fill(&cli, 1);
         cli.run(&["snap"]).expect(0);
@@ -41,9 +47,9 @@ impl Killed {
         cli.run(&["snap"]).expect(0);
         let before = walk(&cli.workspace);
         for _ in 0..ATTEMPTS_MAX {
-            kill_in_the_middle(&cli);
+            let (said, code) = kill_in_the_middle(&cli, signal);
             if cli.json("status --json")[0]["unfinished_restore"].is_object() && walk(&cli.workspace) != before {
-                return Self { cli, target, before };
+                return (Self { cli, target, before }, said, code);
             }
             cli.run(&["restore", "s2"]).expect(0);
         }
@@ -64,10 +70,10 @@ impl Drop for Killed {
     }
 }
 
-/// Starts a restore, waits until it has changed something, and kills it with no chance to do anything about it.
-fn kill_in_the_middle(cli: &Cli) {
+/// Starts a restore, waits until it has changed something, and sends it a signal. Returns what it said and how it exited.
+fn kill_in_the_middle(cli: &Cli, signal: Signal) -> (String, Option<i32>) {
     let mut command = cli.command();
-    let mut child = command.args(["restore", "s1"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.args(["restore", "s1"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let gone = cli.workspace.join("only-2/f");
     let samples: Vec<_> = (0..40).map(|number| cli.workspace.join(format!("d{number:02}/e0"))).collect();
     let times = || samples.iter().map(|folder| modified(folder)).collect::<Vec<_>>();
@@ -79,8 +85,9 @@ fn kill_in_the_middle(cli: &Cli) {
     }
     // What is removed goes first; a moment later files are being written.
     std::thread::sleep(Duration::from_millis(5));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).ok();
+    let output = child.wait_with_output().unwrap();
+    (String::from_utf8(output.stderr).unwrap(), output.status.code())
 }
 
 fn modified(path: &Path) -> Option<std::time::SystemTime> {
@@ -105,6 +112,19 @@ fn a_killed_restore_is_announced_and_finished() {
     cli.run(&["undo"]).expect(0);
     killed.expect(&killed.before);
     cli.run(&["redo"]).expect(0);
+    killed.expect(&killed.target);
+}
+
+#[test]
+fn an_interrupted_restore_says_that_the_folder_is_between_two_states() {
+    let (killed, said, code) = Killed::by(Signal::INT);
+    assert_eq!(
+        said,
+        "stopped by SIGINT: the folder is between two states; `retro restore --continue` finishes the restore, \
+         `retro restore --abort` goes back\n"
+    );
+    assert_eq!(code, Some(130));
+    killed.cli.run(&["restore", "--continue"]).expect(0);
     killed.expect(&killed.target);
 }
 

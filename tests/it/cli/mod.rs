@@ -23,6 +23,7 @@ mod show;
 mod snap;
 mod stats;
 mod status;
+mod stopped;
 mod tag;
 mod undo;
 mod verify;

@@ -9,16 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use retrograde::progress::{Event, Progress, Silent};
+use retrograde::progress::{Event, Progress};
 use retrograde::time::Stopwatch;
 
 use super::human;
+use crate::interrupt;
 use crate::output::Output;
 
 /// Shows progress if somebody is there to see it.
 pub(crate) fn reporter(output: &Output) -> Box<dyn Progress> {
     if output.is_quiet || output.is_json || !std::io::stderr().is_terminal() {
-        return Box::new(Silent);
+        return Box::new(Unseen);
     }
     Box::new(Bar {
         started: Stopwatch::start(),
@@ -30,6 +31,9 @@ pub(crate) fn reporter(output: &Output) -> Box<dyn Progress> {
     })
 }
 
+/// Nobody sees progress; a signal must know all the same how far the work is.
+struct Unseen;
+
 struct Bar {
     started: Stopwatch,
     bar: OnceLock<ProgressBar>,
@@ -40,6 +44,14 @@ struct Bar {
 }
 
 const DELAY: Duration = Duration::from_millis(300);
+
+impl Progress for Unseen {
+    fn event(&self, event: Event) {
+        if event == Event::Changing {
+            interrupt::folder_changes();
+        }
+    }
+}
 
 impl Progress for Bar {
     fn event(&self, event: Event) {
@@ -59,6 +71,7 @@ impl Progress for Bar {
                 self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
                 self.draw();
             }
+            Event::Changing => interrupt::folder_changes(),
             Event::Checked { objects, of } => {
                 if let Some(bar) = self.bar() {
                     bar.set_message(format!("checking, {} of {} objects", HumanCount(objects), HumanCount(of)));
@@ -75,6 +88,7 @@ impl Bar {
             return None;
         }
         Some(self.bar.get_or_init(|| {
+            interrupt::bar_is_shown();
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
             bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is sound"));
             bar
