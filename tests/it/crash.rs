@@ -30,12 +30,14 @@ use retrograde::limits::{
 };
 use retrograde::store::{Final, NewObject, Store};
 
+use crate::support::depth::AtLeast;
+
 const SMALL: Scenario = Scenario {
     name: "",
     prepare: two_commits,
     run: |_| Ok(()),
-    states_per_change_max: 300,
-    states_min: 0,
+    states_per_change_max: (40, 300),
+    states_min: AtLeast::new(0, 0),
     faults: ALL_FAULTS,
 };
 
@@ -48,7 +50,7 @@ fn creating_a_store() {
             session.open()?;
             session.act(|store| commit(store, vec![content(b"one", None)], vec![tag(1)]))
         },
-        states_min: 3_000,
+        states_min: AtLeast::new(1_000, 4_900),
         ..SMALL
     });
 }
@@ -59,7 +61,7 @@ fn the_first_commit_makes_pack_index_and_journal() {
         name: "the first commit",
         prepare: Session::open,
         run: |session| session.act(|store| commit(store, step(1), vec![tag(1)])),
-        states_min: 2_000,
+        states_min: AtLeast::new(630, 3_200),
         ..SMALL
     });
 }
@@ -69,7 +71,7 @@ fn a_small_commit() {
     try_all(&Scenario {
         name: "a small commit",
         run: |session| session.act(|store| commit(store, step(2), vec![tag(2)])),
-        states_min: 2_000,
+        states_min: AtLeast::new(300, 2_200),
         ..SMALL
     });
 }
@@ -84,7 +86,7 @@ fn a_commit_that_brings_the_caches_up() {
             session.act(|store| commit(store, step(3), vec![tag(3)]))?;
             session.act(|store| commit(store, [step(4), vec![long(4)]].concat(), vec![tag(4)]))
         },
-        states_min: 9_000,
+        states_min: AtLeast::new(1_700, 10_600),
         ..SMALL
     });
 }
@@ -96,7 +98,7 @@ fn several_commits_that_rest_on_each_other() {
         run: |session| {
             (2..6).try_for_each(|number| session.act(|store| commit(store, step(number), vec![tag(number)])))
         },
-        states_min: 7_500,
+        states_min: AtLeast::new(1_500, 8_100),
         ..SMALL
     });
 }
@@ -109,7 +111,7 @@ fn facts_alone() {
             session.act(|store| store.record(|_| Ok(vec![tag(2)])).map(drop))?;
             session.act(|store| store.record(|_| Ok(vec![tag(3), tag(4)])).map(drop))
         },
-        states_min: 3_300,
+        states_min: AtLeast::new(580, 3_700),
         ..SMALL
     });
 }
@@ -124,7 +126,7 @@ fn a_commit_without_journal_or_index() {
             session.disk().remove("packs/000001.idx")
         },
         run: |session| session.act(|store| commit(store, step(2), vec![tag(2)])),
-        states_min: 6_000,
+        states_min: AtLeast::new(1_300, 8_400),
         ..SMALL
     });
 }
@@ -139,7 +141,7 @@ fn cutting_a_torn_tail() {
             session.disk().write("packs/000001.pack", pack.len() as u64, &pack[48..pack.len() - 9])
         },
         run: |session| session.act(|store| commit(store, step(2), vec![tag(2)])),
-        states_min: 4_000,
+        states_min: AtLeast::new(550, 3_800),
         ..SMALL
     });
 }
@@ -157,8 +159,8 @@ fn sorting_in_an_index_whose_tail_has_grown_too_long() {
             session.act(|store| commit(store, vec![long(2)], vec![tag(3)]))?;
             session.act(|store| commit(store, step(2), vec![tag(2)]))
         },
-        states_per_change_max: 20,
-        states_min: 2_000,
+        states_per_change_max: (6, 20),
+        states_min: AtLeast::new(370, 2_900),
         faults: FEW_FAULTS,
     });
 }
@@ -171,8 +173,8 @@ fn a_batch_with_a_pack_of_its_own() {
             session.act(|store| commit(store, large(BATCH_INLINE_MAX_BYTES as u64 + (2 << 20)), vec![tag(2)]))?;
             session.act(|store| commit(store, step(2), vec![tag(3)]))
         },
-        states_per_change_max: 12,
-        states_min: 2_500,
+        states_per_change_max: (4, 12),
+        states_min: AtLeast::new(530, 4_000),
         faults: FEW_FAULTS,
         ..SMALL
     });
@@ -183,8 +185,8 @@ fn a_batch_that_is_given_up() {
     try_all(&Scenario {
         name: "a batch that is given up",
         run: |session| session.act(|store| store.batch().add(large(BATCH_INLINE_MAX_BYTES as u64 + (2 << 20)))),
-        states_per_change_max: 12,
-        states_min: 500,
+        states_per_change_max: (4, 12),
+        states_min: AtLeast::new(130, 780),
         faults: FEW_FAULTS,
         ..SMALL
     });
@@ -203,7 +205,7 @@ fn a_full_pack_is_followed_by_a_new_one() {
         run: |session| {
             (4..6).try_for_each(|number| session.act(|store| commit(store, step(number), vec![tag(number)])))
         },
-        states_min: 7_000,
+        states_min: AtLeast::new(1_300, 9_500),
         ..SMALL
     });
 }
@@ -283,17 +285,10 @@ fn a_batch_that_lost_objects_is_never_committed() {
     assert_eq!(store.state().tags.len(), 1);
 }
 
-/// Interrupts a scenario and says how much was tried.
+/// Interrupts a scenario in enough ways.
 fn try_all(scenario: &Scenario) {
     let (state_count, moments) = interrupt(scenario);
-    report(&format!("{}: {moments}", scenario.name), state_count, scenario.states_min);
-}
-
-/// Says how many states of a disk were tried. A change to the tests or the store must not quietly make them few.
-#[expect(clippy::print_stderr, reason = "the number of states is what a reader of the test's output wants to know")]
-fn report(name: &str, state_count: usize, states_min: usize) {
-    eprintln!("{name}: {state_count} states");
-    assert!(state_count >= states_min, "{name}: only {state_count} states");
+    scenario.states_min.require(&format!("{}: {moments}", scenario.name), state_count);
 }
 
 /// A store with two commits.

@@ -3,6 +3,7 @@
 #[path = "../../fuzz/model.rs"]
 mod body;
 
+use crate::support::depth::{AtLeast, pick};
 use crate::support::rng::Rng;
 use crate::support::scratch::Scratch;
 
@@ -12,15 +13,14 @@ fn run(bytes: &[u8]) -> usize {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "how much was tried is what a reader of the test's output wants to know")]
 fn whatever_is_done_the_store_is_what_the_model_says() {
     let mut operations = 0;
-    for seed in 0..60 {
+    for seed in 0..pick(30, 60) {
         let bytes = Rng::new(seed).bytes(250);
         let caught = std::panic::catch_unwind(|| run(&bytes));
         operations += caught.unwrap_or_else(|_| panic!("seed {seed}"));
     }
-    eprintln!("{operations} operations");
+    AtLeast::new(2_000, 4_000).require("operations", operations);
 }
 
 /// Undoing a restore of one path must end it, though the path was put back by hand meanwhile.

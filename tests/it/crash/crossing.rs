@@ -18,7 +18,7 @@ use retrograde::time::Timestamp;
 
 use super::harness::noise;
 use super::operations::{Bench, check_all, open, state};
-use super::report;
+use crate::support::depth::{AtLeast, turns};
 
 /// Two workspaces in one store.
 struct Pair {
@@ -49,7 +49,7 @@ const ACTS: [(&str, Act); 5] = [
 
 #[test]
 fn readers_see_what_was_before_or_what_is_now() {
-    try_crossing("reading", 2_000, |pair, crossed, what| {
+    try_crossing("reading", AtLeast::new(450, 1_800), |pair, crossed, what| {
         let before = state(&pair.prepared);
         let store = Store::open(Arc::new(crossed.clone())).unwrap_or_else(|error| panic!("{what}: {error}"));
         let seen = store.state();
@@ -65,7 +65,7 @@ fn readers_see_what_was_before_or_what_is_now() {
 
 #[test]
 fn checks_find_no_damage_where_somebody_writes() {
-    try_crossing("verify", 1_200, |_, crossed, what| {
+    try_crossing("verify", AtLeast::new(310, 1_200), |_, crossed, what| {
         let options = VerifyOptions { level: Level::Full, progress: &Silent };
         let disk: Arc<dyn Disk> = Arc::new(crossed.clone());
         let outcome = verify(&disk, &options).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -76,7 +76,7 @@ fn checks_find_no_damage_where_somebody_writes() {
 
 #[test]
 fn writers_commit_on_top_of_each_other() {
-    try_crossing("snap", 700, |pair, crossed, what| {
+    try_crossing("snap", AtLeast::new(150, 630), |pair, crossed, what| {
         let store = Store::open(Arc::new(crossed.clone())).unwrap_or_else(|error| panic!("{what}: {error}"));
         pair.one.change_folder();
         let head = pair.one.snap(&store).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -90,12 +90,13 @@ fn writers_commit_on_top_of_each_other() {
 }
 
 /// Lets every act happen before every call of `work`, in a store as writers leave it and in one that a writer died in.
-fn try_crossing(name: &str, crossings_min: usize, work: fn(&Pair, &Crossed, &str)) {
+fn try_crossing(name: &str, crossings_min: AtLeast, work: fn(&Pair, &Crossed, &str)) {
     let pair = Arc::new(Pair::new());
     let mut crossing_count = 0;
-    for (act_name, act) in ACTS {
+    for (turn, (act_name, act)) in ACTS.into_iter().enumerate() {
         for is_torn in [false, true] {
-            for at_call in 0.. {
+            // At quick depth every call is crossed by some of the acts, some of them in a torn store.
+            for at_call in turns(turn + 2 * usize::from(is_torn), 4) {
                 let disk = pair.prepared.killed_after(0);
                 if is_torn {
                     tear(&disk);
@@ -111,7 +112,7 @@ fn try_crossing(name: &str, crossings_min: usize, work: fn(&Pair, &Crossed, &str
             }
         }
     }
-    report(name, crossing_count, crossings_min);
+    crossings_min.require(name, crossing_count);
 }
 
 /// Leaves the beginning of a batch at the end of the last pack.

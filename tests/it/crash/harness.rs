@@ -32,6 +32,7 @@ use retrograde::store::{Final, NewObject, State, Store, for_each_object};
 use retrograde::time::Timestamp;
 
 use super::moments::Moments;
+use crate::support::depth::{AtLeast, is_turn, pick, turns};
 
 /// Something a store does, to be interrupted.
 pub(crate) struct Scenario {
@@ -41,10 +42,10 @@ pub(crate) struct Scenario {
     pub(crate) prepare: fn(&mut Session) -> Result<()>,
     /// What is interrupted.
     pub(crate) run: fn(&mut Session) -> Result<()>,
-    /// Most states of the disk tried for one moment.
-    pub(crate) states_per_change_max: usize,
+    /// Most states of the disk tried for one moment, at quick and at full depth.
+    pub(crate) states_per_change_max: (usize, usize),
     /// Fewest states of the disk tried in all.
-    pub(crate) states_min: usize,
+    pub(crate) states_min: AtLeast,
     /// Faults tried on every call; `true` where they last.
     pub(crate) faults: &'static [(FaultKind, bool)],
 }
@@ -105,6 +106,9 @@ pub(crate) const ALL_FAULTS: &[(FaultKind, bool)] = &[
 /// The telling ones, for scenarios that take long.
 pub(crate) const FEW_FAULTS: &[(FaultKind, bool)] =
     &[(FaultKind::Io, false), (FaultKind::Io, true), (FaultKind::NoSpace, true), (FaultKind::ShortWrite, false)];
+
+/// At quick depth each fault strikes one call in so many, so that each call is struck by some of the faults.
+pub(super) const FAULT_EVERY: usize = 4;
 
 /// Objects and bytes of one milestone read back for one state; which ones, goes round from state to state.
 const OBJECTS_READ_MAX: usize = 32;
@@ -228,13 +232,15 @@ pub(crate) fn interrupt(scenario: &Scenario) -> (usize, Moments) {
 
 impl Lab<'_> {
     fn lose_power(&mut self) {
+        let (quick, full) = self.scenario.states_per_change_max;
+        let count_max = pick(quick, full);
         for changes in 0..=self.finished.change_count() {
             let allowed = self.record.allowed(changes);
-            for loss in self.moments.power_losses(&self.finished, changes, self.scenario.states_per_change_max) {
+            for loss in self.moments.power_losses(&self.finished, changes, count_max) {
                 let what = || format!("power loss before {}: {}", self.finished.describe_change(changes), loss.lost);
                 let (store, at) = self.check(&loss.disk, &[self.past(allowed.clone())], &what);
                 let next = self.commit_more(&loss.disk, &store, at..=at, &what);
-                self.state_count += self.lose_more(&loss.disk, &next, 2, &what) + 1;
+                self.state_count += self.lose_more(&loss.disk, &next, pick(1, 2), &what) + 1;
             }
         }
     }
@@ -252,7 +258,7 @@ impl Lab<'_> {
                 let (store, at) = self.check(&disk, &[self.past(allowed)], &what);
                 self.trust_and_lose(&disk, at, &what);
                 let next = self.commit_more(&disk, &store, acknowledged..=at, &what);
-                self.state_count += self.lose_more(&disk, &next, 8, &what) + 1;
+                self.state_count += self.lose_more(&disk, &next, pick(2, 8), &what) + 1;
             }
         }
     }
@@ -271,15 +277,15 @@ impl Lab<'_> {
         } else {
             store.record(|_| Ok(Vec::new())).expect("nothing fails");
         }
-        for loss in disk.power_losses(disk.change_count(), 0, 4) {
+        for loss in disk.power_losses(disk.change_count(), 0, pick(2, 4)) {
             let what = || format!("{}, then nothing to do, then power loss: {}", what(), loss.lost);
             self.check(&loss.disk, &[self.past(at..=at)], &what);
         }
     }
 
     fn fail_calls(&mut self) {
-        for &(kind, is_lasting) in self.scenario.faults {
-            for at_call in 0.. {
+        for (turn, &(kind, is_lasting)) in self.scenario.faults.iter().enumerate() {
+            for at_call in turns(turn, FAULT_EVERY) {
                 let fault = Fault { at_call, kind, is_lasting };
                 let mut session = Session::new(self.prepared.killed_after(0), None);
                 session.disk.set_fault(Some(fault));
@@ -306,7 +312,7 @@ impl Lab<'_> {
             allowed = acknowledged..=acknowledged + 1;
         }
         let disk = session.disk;
-        for loss in disk.power_losses(disk.change_count(), 0, 4) {
+        for loss in disk.power_losses(disk.change_count(), 0, pick(2, 4)) {
             let what = || format!("{}, then power loss: {}", what(), loss.lost);
             self.check(&loss.disk, &[self.past(allowed.clone())], &what);
             self.state_count += 1;
@@ -315,7 +321,7 @@ impl Lab<'_> {
         // The process that met the fault may go on as if nothing had happened.
         let store = session.store.unwrap_or(fresh);
         let next = self.commit_more(&disk, &store, acknowledged..=at, what);
-        self.state_count += self.lose_more(&disk, &next, 4, what) + 1;
+        self.state_count += self.lose_more(&disk, &next, pick(1, 4), what) + 1;
     }
 
     /// Opens the store and compares it with what it may be; returns the milestone of its history that it is at.
@@ -323,7 +329,7 @@ impl Lab<'_> {
         let what = || format!("{}: {}", self.scenario.name, what());
         let store = Store::open_or_create(Arc::new(disk.clone())).unwrap_or_else(|error| panic!("{}: {error}", what()));
         assert_eq!(store.damage(), Vec::<String>::new(), "{}", what());
-        expect_no_findings(disk, &what);
+        expect_no_findings(disk, self.state_count, &what);
         let state = store.state();
         let (milestones, at) = histories.iter().find_map(|history| history.find(&state)).unwrap_or_else(|| {
             let allowed: Vec<_> = histories.iter().map(|history| &history.allowed).collect();
@@ -447,21 +453,27 @@ impl StoredObject {
     }
 }
 
-/// What a crash leaves is no damage: verify says so, too. Long packs are passed over, as below.
-pub(crate) fn expect_no_findings(disk: &MemoryDisk, what: &dyn Fn() -> String) {
+/// What a crash leaves is no damage: verify says so, too. Long packs are passed over, as below. `turn` is the number of
+/// the state.
+pub(crate) fn expect_no_findings(disk: &MemoryDisk, turn: usize, what: &dyn Fn() -> String) {
     let names = disk.list("packs").expect("nothing fails");
     let length = |name: &String| disk.open(&format!("packs/{name}")).and_then(|file| file.length());
     if names.iter().any(|name| length(name).expect("nothing fails") > GAPLESS_LENGTH_MAX_BYTES) {
         return;
     }
-    let found = verify_on(disk).unwrap_or_else(|error| panic!("{}: verify: {error}", what()));
+    let found = verify_on(disk, level(turn)).unwrap_or_else(|error| panic!("{}: verify: {error}", what()));
     assert!(found.is_empty(), "{}: verify: {found:?}", what());
 }
 
+/// How thoroughly a state is verified: at quick depth every object of one state in sixteen, and the structure of the others.
+pub(super) fn level(turn: usize) -> Level {
+    if is_turn(turn, 16) { Level::Full } else { Level::Quick }
+}
+
 /// Findings, but for tags of the tests that name no snapshot.
-pub(crate) fn verify_on(disk: &MemoryDisk) -> Result<Vec<Finding>> {
+pub(crate) fn verify_on(disk: &MemoryDisk, level: Level) -> Result<Vec<Finding>> {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let mut findings = verify(&shared, &VerifyOptions { level: Level::Full, progress: &Silent })?.findings;
+    let mut findings = verify(&shared, &VerifyOptions { level, progress: &Silent })?.findings;
     findings.retain(|finding| {
         let is_tag = |affected: &Affected| affected.workspace.is_none() && affected.part == Part::Snapshot;
         finding.affects.is_empty() || !finding.affects.iter().all(is_tag)

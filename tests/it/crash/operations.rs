@@ -24,9 +24,10 @@ use retrograde::store::{State, Store};
 use retrograde::time::Timestamp;
 use retrograde::workspace::config::Config;
 
+use super::harness::FAULT_EVERY;
 use super::moments::Moments;
-use super::report;
 use super::shape::shape;
+use crate::support::depth::{AtLeast, pick, turns};
 use crate::support::scratch::Scratch;
 use crate::support::walker::{What, walk};
 
@@ -71,12 +72,12 @@ type Files = BTreeMap<Vec<u8>, [u8; 32]>;
 
 #[test]
 fn taking_a_snapshot() {
-    try_operation("snap", 650, |run| run.act(|bench, store| bench.snap(store)));
+    try_operation("snap", AtLeast::new(160, 1_400), |run| run.act(|bench, store| bench.snap(store)));
 }
 
 #[test]
 fn registering_a_workspace() {
-    try_operation("register", 220, |run| {
+    try_operation("register", AtLeast::new(70, 480), |run| {
         run.act(|bench, store| {
             register(store, bench.root.parent().expect("it is in a folder"), &Guard::default(), Timestamp(5))
         })
@@ -85,7 +86,7 @@ fn registering_a_workspace() {
 
 #[test]
 fn restoring_and_undoing() {
-    try_operation("restore and undo", 3_000, |run| {
+    try_operation("restore and undo", AtLeast::new(890, 9_200), |run| {
         run.act(|bench, store| restore(store, bench.workspace, bench.first, &bench.restore_options()))?;
         run.act(|bench, store| undo(store, bench.workspace, 1, &bench.restore_options()))
     });
@@ -99,14 +100,14 @@ fn doing_a_restore_again() {
     restore(&store, bench.workspace, bench.first, &bench.restore_options()).expect("nothing fails");
     undo(&store, bench.workspace, 1, &bench.restore_options()).expect("nothing fails");
     bench.prepared.settle();
-    try_on(bench, "redo", 1_200, |run| {
+    try_on(bench, "redo", AtLeast::new(440, 4_000), |run| {
         run.act(|bench, store| redo(store, bench.workspace, 1, &bench.restore_options()))
     });
 }
 
 #[test]
 fn finishing_a_restore_that_was_cut_off() {
-    try_operation("restore --continue", 1_500, |run| {
+    try_operation("restore --continue", AtLeast::new(520, 5_600), |run| {
         run.act(Bench::cut_off)?;
         run.act(|bench, store| resume(store, bench.workspace, &bench.restore_options()))
     });
@@ -114,7 +115,7 @@ fn finishing_a_restore_that_was_cut_off() {
 
 #[test]
 fn going_back_from_a_restore_that_was_cut_off() {
-    try_operation("restore --abort", 1_500, |run| {
+    try_operation("restore --abort", AtLeast::new(430, 4_500), |run| {
         run.act(Bench::cut_off)?;
         run.act(|bench, store| abort(store, bench.workspace, &bench.restore_options()))
     });
@@ -122,7 +123,7 @@ fn going_back_from_a_restore_that_was_cut_off() {
 
 #[test]
 fn naming_and_keeping_a_snapshot() {
-    try_operation("tag, tag --force, pin, pin off", 1_300, |run| {
+    try_operation("tag, tag --force, pin, pin off", AtLeast::new(340, 3_400), |run| {
         run.act(|bench, store| tag(store, "good", bench.first, false, Timestamp(6)))?;
         run.act(|bench, store| pin(store, bench.first, true, Timestamp(7)))?;
         run.act(|bench, store| {
@@ -139,7 +140,7 @@ fn moving_and_forgetting_a_workspace() {
     let other = Bench::on(bench.prepared.clone());
     tag(&open(&bench.prepared), "bad", other.first, false, Timestamp(5)).expect("nothing fails");
     bench.prepared.settle();
-    try_on(bench, "workspace move, workspace forget, tag -d", 700, |run| {
+    try_on(bench, "workspace move, workspace forget, tag -d", AtLeast::new(240, 2_300), |run| {
         let state = run.store.state();
         let other = state.workspaces.keys().copied().find(|id| *id != run.bench.workspace).expect("there are two");
         run.act(|bench, store| move_workspace(store, other, &bench.root.join("deep"), Timestamp(6)))?;
@@ -148,14 +149,14 @@ fn moving_and_forgetting_a_workspace() {
     });
 }
 
-fn try_operation(name: &str, states_min: usize, operation: Operation) {
+fn try_operation(name: &str, states_min: AtLeast, operation: Operation) {
     try_on(Bench::new(), name, states_min, operation);
 }
 
-fn try_on(mut bench: Bench, name: &str, states_min: usize, operation: Operation) {
+fn try_on(mut bench: Bench, name: &str, states_min: AtLeast, operation: Operation) {
     let course = bench.crash(name, operation);
     bench.fail_calls(name, operation, &course);
-    report(&format!("{name}: {}", bench.moments), bench.state_count, states_min);
+    states_min.require(&format!("{name}: {}", bench.moments), bench.state_count);
 }
 
 impl<'a> Run<'a> {
@@ -234,7 +235,7 @@ impl Bench {
         let course = Course { states, acts };
         for changes in 0..=last {
             let owed = course.owed_after(course.acts.partition_point(|act| act.changes <= changes));
-            for loss in self.moments.power_losses(&finished, changes, 40) {
+            for loss in self.moments.power_losses(&finished, changes, pick(10, 40)) {
                 let what = format!("{name}: power loss before {}: {}", finished.describe_change(changes), loss.lost);
                 self.go_on(&loss.disk, &course.states, owed, &what);
             }
@@ -248,14 +249,15 @@ impl Bench {
 
     /// Lets every call on the store fail.
     fn fail_calls(&mut self, name: &str, operation: Operation, course: &Course) {
-        for (kind, is_lasting) in [
+        let faults = [
             (FaultKind::Io, false),
             (FaultKind::NoSpace, true),
             (FaultKind::OverQuota, true),
             (FaultKind::Interrupted, false),
             (FaultKind::ShortWrite, false),
-        ] {
-            for at_call in 0.. {
+        ];
+        for (turn, (kind, is_lasting)) in faults.into_iter().enumerate() {
+            for at_call in turns(turn, FAULT_EVERY) {
                 let disk = self.prepared.killed_after(0);
                 self.put_folder_back();
                 let run = Run::new(self, &disk);
@@ -286,7 +288,7 @@ impl Bench {
     /// power goes right then or not.
     fn go_on_after_failure(&mut self, disk: &MemoryDisk, course: &Course, act_count: usize, what: &str) {
         let (within, owed) = (course.within(act_count), course.owed_after(act_count));
-        for loss in disk.power_losses(disk.change_count(), self.state_count as u64, 4) {
+        for loss in disk.power_losses(disk.change_count(), self.state_count as u64, pick(1, 4)) {
             expect_one_of(&loss.disk, &within, owed, &format!("{what}, then power loss: {}", loss.lost));
             self.state_count += 1;
         }
@@ -304,7 +306,7 @@ impl Bench {
             "{what}: the next snapshot is not the folder"
         );
         let seed = self.state_count as u64;
-        for loss in disk.power_losses(disk.change_count(), seed, 4) {
+        for loss in disk.power_losses(disk.change_count(), seed, pick(1, 4)) {
             let what = format!("{what}, then a snapshot, then power loss: {}", loss.lost);
             let store = open(&loss.disk);
             assert_eq!(store.state().workspaces[&self.workspace].head, Some(head), "{what}");

@@ -12,31 +12,34 @@ use retrograde::format::pack::ObjectKind;
 use retrograde::id::{Digest, SnapshotId, WorkspaceId};
 use retrograde::limits::INDEX_BEHIND_MAX_BYTES;
 use retrograde::ops::repair::{RepairOptions, RepairOutcome, repair};
-use retrograde::ops::verify::Finding;
+use retrograde::ops::verify::{Finding, Level};
 use retrograde::progress::Silent;
 use retrograde::store::{NewObject, State, Store, for_each_object};
 use retrograde::time::Timestamp;
 
-use super::harness::{commit, content, noise, tag, verify_on};
+use super::harness::{commit, content, level, noise, tag, verify_on};
 use super::moments::Moments;
-use super::{report, step};
+use super::step;
+use crate::support::depth::{AtLeast, pick, turns};
 
 /// What is in a store: its state, and its objects.
 type Kept = (State, BTreeMap<(ObjectKind, [u8; 16]), Vec<u8>>);
 
 #[test]
 fn turning_a_bit_back() {
-    try_repair("turning a bit back", 100, |disk| flip(disk, "packs/000001.pack", 900));
+    try_repair("turning a bit back", AtLeast::new(130, 350), |disk| flip(disk, "packs/000001.pack", 900));
 }
 
 #[test]
 fn writing_a_pack_anew() {
-    try_repair("writing a pack anew", 300, |disk| overwrite(disk, "packs/000001.pack", 400, &[0; 700]));
+    try_repair("writing a pack anew", AtLeast::new(600, 3_400), |disk| {
+        overwrite(disk, "packs/000001.pack", 400, &[0; 700])
+    });
 }
 
 #[test]
 fn writing_a_pack_anew_without_caches() {
-    try_repair("writing a pack anew without caches", 300, |disk| {
+    try_repair("writing a pack anew without caches", AtLeast::new(590, 3_400), |disk| {
         overwrite(disk, "packs/000001.pack", 400, &[0; 700]);
         disk.remove("journal").unwrap();
         disk.remove("packs/000001.idx").unwrap();
@@ -45,7 +48,7 @@ fn writing_a_pack_anew_without_caches() {
 
 #[test]
 fn putting_a_file_of_another_store_aside() {
-    try_repair("putting a file aside", 60, |disk| {
+    try_repair("putting a file aside", AtLeast::new(110, 300), |disk| {
         let other = MemoryDisk::new(2);
         let store = Store::open_or_create(Arc::new(other.clone())).unwrap();
         commit(&store, vec![content(b"theirs", None)], vec![tag(1)]).unwrap();
@@ -55,7 +58,7 @@ fn putting_a_file_of_another_store_aside() {
 
 #[test]
 fn writing_format_and_facts_again() {
-    try_repair("writing FORMAT and facts again", 200, |disk| {
+    try_repair("writing FORMAT and facts again", AtLeast::new(390, 1_700), |disk| {
         disk.remove("FORMAT").unwrap();
         let length = read_all(disk, "packs/000001.pack").unwrap().len() as u64;
         disk.truncate("packs/000001.pack", length - 500).unwrap();
@@ -65,7 +68,7 @@ fn writing_format_and_facts_again() {
 /// A second pack tells another history: what both have is there twice, and the rest is overruled.
 #[test]
 fn taking_overruled_commits_out() {
-    try_repair("taking overruled commits out", 300, |disk| {
+    try_repair("taking overruled commits out", AtLeast::new(430, 1_800), |disk| {
         let other = disk.killed_after(disk.change_count());
         let store = Store::open(Arc::new(other.clone())).unwrap();
         commit(&store, vec![content(b"theirs", None)], vec![tag(100)]).unwrap();
@@ -79,7 +82,7 @@ fn taking_overruled_commits_out() {
 /// Of a snapshot whose record and commit are gone, the index knows the half of its id.
 #[test]
 fn giving_snapshots_up() {
-    try_repair("giving snapshots up", 300, |disk| {
+    try_repair("giving snapshots up", AtLeast::new(360, 1_500), |disk| {
         let store = Store::open(Arc::new(disk.clone())).unwrap();
         let from = read_all(disk, "packs/000001.pack").unwrap().len();
         let long = noise(9, usize::try_from(INDEX_BEHIND_MAX_BYTES).unwrap());
@@ -94,7 +97,7 @@ fn giving_snapshots_up() {
 /// has an end.
 #[test]
 fn naming_shadowed_snapshots_that_are_lost() {
-    try_repair("naming shadowed snapshots", 60, |disk| {
+    try_repair("naming shadowed snapshots", AtLeast::new(280, 1_100), |disk| {
         let store = Store::open(Arc::new(disk.clone())).unwrap();
         let (workspace, time) = (WorkspaceId([3; 16]), Timestamp(0));
         let added = Fact::WorkspaceAdded { workspace, root: b"/w".to_vec(), time };
@@ -136,16 +139,16 @@ pub(super) fn prepare(hurt: impl Fn(&MemoryDisk)) -> MemoryDisk {
 
 /// Interrupts a repair after every change, and half-way through every write, and lets every call fail. What it keeps
 /// includes facts that were in no intact commit (R4).
-fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
+fn try_repair(name: &str, states_min: AtLeast, hurt: impl Fn(&MemoryDisk)) {
     let prepared = prepare(hurt);
     let finished = prepared.killed_after(0);
     let outcome = run(&finished).unwrap();
-    assert!(!outcome.actions.is_empty() && damage(&finished).is_empty(), "{name}: {outcome:?}");
+    assert!(!outcome.actions.is_empty() && damage(&finished, Level::Full).is_empty(), "{name}: {outcome:?}");
     let wanted = kept(&finished);
     let (mut count, mut moments) = (0, Moments::default());
     let mut go_on = |disk: &MemoryDisk, what: &dyn Fn() -> String| {
         run(disk).unwrap_or_else(|error| panic!("{name}: {}: {error}", what()));
-        let findings = damage(disk);
+        let findings = damage(disk, level(count));
         assert!(findings.is_empty(), "{name}: {}: {findings:?}", what());
         let found = kept(disk);
         assert!(found.0 == wanted.0, "{name}: {}: another state", what());
@@ -157,7 +160,7 @@ fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
         count += 1;
     };
     for changes in 0..=finished.change_count() {
-        for loss in moments.power_losses(&finished, changes, 12) {
+        for loss in moments.power_losses(&finished, changes, pick(4, 12)) {
             let before = finished.describe_change(changes);
             go_on(&loss.disk, &|| format!("power loss before {before}: {}", loss.lost));
         }
@@ -165,8 +168,9 @@ fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
             go_on(&disk, &|| format!("kill before {}", finished.describe_change(changes)));
         }
     }
-    for kind in [FaultKind::Io, FaultKind::NoSpace, FaultKind::ShortWrite] {
-        for at_call in 0.. {
+    let kinds = [FaultKind::Io, FaultKind::NoSpace, FaultKind::ShortWrite];
+    for (turn, kind) in kinds.into_iter().enumerate() {
+        for at_call in turns(turn, kinds.len()) {
             let disk = prepared.killed_after(0);
             let fault = Fault { at_call, kind, is_lasting: false };
             disk.set_fault(Some(fault));
@@ -184,12 +188,12 @@ fn try_repair(name: &str, states_min: usize, hurt: impl Fn(&MemoryDisk)) {
             }
         }
     }
-    report(&format!("{name}: {moments}"), count, states_min);
+    states_min.require(&format!("{name}: {moments}"), count);
 }
 
 /// Findings that a repair should not leave: all but what it gave up and marked.
-fn damage(disk: &MemoryDisk) -> Vec<Finding> {
-    verify_on(disk).unwrap().into_iter().filter(|finding| !finding.is_marked).collect()
+fn damage(disk: &MemoryDisk, level: Level) -> Vec<Finding> {
+    verify_on(disk, level).unwrap().into_iter().filter(|finding| !finding.is_marked).collect()
 }
 
 pub(super) fn run(disk: &MemoryDisk) -> Result<RepairOutcome> {

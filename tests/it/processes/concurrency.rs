@@ -9,7 +9,8 @@ use retrograde::id::BlobId;
 use retrograde::store::{Store, Workspace};
 use retrograde::time::Stopwatch;
 
-use super::{Program, replace, rounds};
+use super::{Program, replace};
+use crate::support::depth::rounds;
 use crate::support::recorder::open_store;
 use crate::support::scratch::Scratch;
 use crate::support::walker::walk;
@@ -125,11 +126,11 @@ fn expect_went_back_and_forth(store: &Store, workspace: &Workspace, count: usize
 #[test]
 fn sixteen_processes_in_sixteen_workspaces() {
     let program = Program::new();
-    let steps = rounds(50) as u64;
+    let steps = rounds(20, 50) as u64;
     let folders: Vec<PathBuf> = (0..16).map(|number| program.folder(&format!("ws{number:02}"))).collect();
     let waits = Mutex::new(Vec::new());
     let restored = program.folder("restored");
-    let back = rounds(15);
+    let back = rounds(8, 15);
     let all = [&folders[..], std::slice::from_ref(&restored)].concat();
     race(&program, &all, &folders, |number, folder, program| {
         if *folder == restored {
@@ -172,7 +173,7 @@ fn sixteen_processes_in_sixteen_workspaces() {
 fn four_processes_in_one_workspace_take_turns() {
     const WRITERS: usize = 4;
     let program = Program::new();
-    let rounds = rounds(25);
+    let rounds = rounds(12, 25);
     let workspace = program.folder("ws");
     let (waits, told) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     race(

@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Program, Ran, replace, rounds};
+use super::{Program, Ran, replace};
+use crate::support::depth::rounds;
 use crate::support::rng::Rng;
 use crate::support::walker::{differences, walk};
 
@@ -29,7 +30,7 @@ fn files_that_may_not_grow() {
     replace(&folder.join("first"), &rng.bytes(3_000));
     program.expect(&folder, &["snap"]);
     let (mut refused, mut recorded) = (0, 0);
-    for round in 0..rounds(30) {
+    for round in 0..rounds(20, 30) {
         replace(&folder.join("file"), &rng.bytes(6_000));
         let before = walk(&folder);
         // Somewhere in what the step will write. Blocks of 512 bytes.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::killer::Killer;
-use super::{Program, Ran, replace, rounds};
+use super::{Program, Ran, replace};
+use crate::support::depth::rounds;
 use crate::support::rng::Rng;
 use crate::support::walker::{Nodes, differences, walk};
 
@@ -198,7 +199,7 @@ fn is_temporary(name: &[u8]) -> bool {
 #[test]
 #[expect(clippy::print_stderr, reason = "the number of kills is what a reader of the test's output wants to know")]
 fn killed_processes_lose_nothing() {
-    let rounds = rounds(80);
+    let rounds = rounds(32, 80);
     let (mut kills, mut cut_off, mut cut_off_again, mut done) = (0, 0, 0, 0);
     while done < rounds {
         let mut driver = Driver::new(done as u64);

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::killer::Killer;
-use super::{Program, replace, rounds};
+use super::{Program, replace};
 use crate::support::damage::copy_folder;
+use crate::support::depth::rounds;
 use crate::support::rng::Rng;
 use crate::support::walker::{Nodes, differences, walk};
 
@@ -125,7 +126,7 @@ impl Recording {
         let there = ["--store", text(&store), "-C", text(&copy)];
         let import = [&there[..], &["import", "--git", text(&repository)]].concat();
         if !self.ends("import", &import) {
-            if store.join("format").exists() {
+            if store.join("FORMAT").exists() {
                 self.program.expect(&self.folder, &[&there[..], &["verify"]].concat());
             }
             self.program.expect(&self.folder, &import);
@@ -165,7 +166,7 @@ impl Recording {
             0 => drop(std::fs::write(store.join("journal"), b"")),
             1 => remove_all(&packs, ".idx"),
             2 => drop(std::fs::remove_dir_all(store.join("workspaces"))),
-            3 => drop(std::fs::write(store.join("format"), b"retrograde")),
+            3 => drop(std::fs::write(store.join("FORMAT"), b"retrograde")),
             _ => {
                 let pack = packs.join(["000001.pack", "000002.pack"][self.rng.below(2)]);
                 let mut bytes = std::fs::read(&pack).unwrap();
@@ -225,7 +226,7 @@ fn remove_all(folder: &Path, ending: &str) {
 #[test]
 #[expect(clippy::print_stderr, reason = "the number of kills is what a reader of the test's output wants to know")]
 fn killed_names_exports_imports_and_repairs_are_whole_or_done_again() {
-    let rounds = rounds(40);
+    let rounds = rounds(20, 40);
     let mut recording = Recording::new(7);
     for round in 0..rounds {
         match round % 5 {

@@ -1,6 +1,6 @@
 //! Promises that only real processes can break: many at once, killed ones, and a disk that is full or cannot be written.
 //!
-//! Each driver does some rounds as part of `cargo test`, and as many as it is told to by `RETRO_TEST_ROUNDS`:
+//! Each driver does some rounds at each depth, and as many as `RETRO_TEST_ROUNDS` states where that is set:
 //!
 //! ```text
 //! RETRO_TEST_ROUNDS=3000 cargo test --release --test it -- --nocapture processes::kills
@@ -80,12 +80,6 @@ impl Ran {
     fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
-}
-
-/// How many rounds a driver does: `usual`, unless it is told otherwise.
-#[expect(clippy::disallowed_methods, reason = "a person asks for a longer run this way")]
-fn rounds(usual: usize) -> usize {
-    std::env::var("RETRO_TEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// Writes a file so that nobody sees half of it: beside the workspace first.

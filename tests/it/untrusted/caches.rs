@@ -18,7 +18,7 @@ use retrograde::format::tree::Kind;
 use retrograde::id::{Digest, SnapshotId, TreeId};
 
 use super::forge::{FILE, Forge, HONEST, NONCE, NOON, node};
-use super::run::{FEW, run, run_line_and_compare, survey};
+use super::run::{run, run_few, run_line_and_compare, survey};
 
 fn honest() -> Forge {
     let mut forge = Forge::new();
@@ -51,9 +51,7 @@ fn journals_that_run_ahead_neither_panic_nor_take_anything_outside() {
     for (number, groups) in cases.iter().enumerate() {
         let forge = honest();
         journal_of(&forge, groups);
-        for verb in FEW {
-            run_line_and_compare(&forge, verb, "honest", HONEST.1);
-        }
+        run_few(&forge);
         // Without the lie everything is there again: the packs are the store.
         std::fs::remove_file(forge.store("journal")).unwrap();
         if number != 1 && number != 2 {
@@ -85,15 +83,11 @@ fn indexes_that_lie_hide_nothing_for_good() {
         let length = std::fs::metadata(forge.store("packs/000001.pack")).unwrap().len();
         for end in [length, PACK_HEADER_LENGTH_BYTES as u64, u64::MAX] {
             forge.put("packs/000001.idx", &index::encode(forge.store_id, NONCE, end, 1, &entries));
-            for verb in FEW {
-                run_line_and_compare(&forge, verb, "honest", HONEST.1);
-            }
+            run_few(&forge);
             let mut bytes = index::encode(forge.store_id, NONCE, PACK_HEADER_LENGTH_BYTES as u64, 0, &[]);
             put_group(&mut bytes, end, &entries);
             forge.put("packs/000001.idx", &bytes);
-            for verb in FEW {
-                run_line_and_compare(&forge, verb, "honest", HONEST.1);
-            }
+            run_few(&forge);
         }
         std::fs::remove_file(forge.store("packs/000001.idx")).unwrap();
         survey(&forge, "honest", HONEST.1).expect(&[("cat {rev}:{path}", 0), ("restore {rev}", 0)]);

@@ -9,6 +9,7 @@ use retrograde::time::Timestamp;
 
 use super::forge::{FILE, Forge, NOON, noise};
 use super::run::{LIMIT, run, survey};
+use crate::support::depth::pick;
 use crate::support::walker::walk;
 
 const CORRUPT: i32 = 7;
@@ -42,7 +43,8 @@ fn a_long_chain_of_parents_is_walked() {
     let file = forge.content(b"good\n");
     let root = forge.leaf(&[(FILE, 0o644, b"good", 5, file)]);
     let mut parent = None;
-    for _ in 0..100_000 {
+    let length = pick(20_000, 100_000);
+    for _ in 0..length {
         let mut snapshot = forge.of(root);
         snapshot.parents = parent.into_iter().collect();
         parent = Some(forge.snapshot(&snapshot));
@@ -53,7 +55,7 @@ fn a_long_chain_of_parents_is_walked() {
     forge.tag("bad", last);
     forge.write();
     survey(&forge, "bad", "good").expect(&[("show {rev}", 0), ("cat {rev}:{path}", 0), ("restore {rev}", 0)]);
-    assert_eq!(run(&forge, &["show", "bad-100001"]).0, 3);
+    assert_eq!(run(&forge, &["show", &format!("bad-{}", length + 1)]).0, 3);
 }
 
 /// Sixteen parents each, none of them there: a history of which nothing can be drawn but the steps.
@@ -153,7 +155,7 @@ fn lists_of_paths_that_expand_are_refused() {
         }
         bytes
     };
-    for (depth, count) in [(500, 1_000_000), (4_000, 20_000)] {
+    for (depth, count) in [(500, pick(100_000, 1_000_000)), (4_000, 20_000)] {
         let blob = |forge: &mut Forge, bytes: &[u8]| {
             let pieces: Vec<&[u8]> = bytes.chunks(1 << 20).collect();
             if let [only] = pieces[..] {
@@ -329,15 +331,17 @@ fn facts_without_number_are_folded_in_time() {
     let id = forge.head(root);
     forge.tag("bad", id);
     let nobody = |number: u64| SnapshotId(Digest::of(&number.to_le_bytes()));
-    for batch in 0..40_u64 {
-        for number in batch * 5_000..(batch + 1) * 5_000 {
+    // So many batches, of which half is forgotten again, of so many facts each.
+    let (batches, length) = (40_u64, pick(500, 5_000));
+    for batch in 0..batches {
+        for number in batch * length..(batch + 1) * length {
             forge.taken(nobody(number), number + 10, "main");
             forge.tag(&format!("t{number}"), nobody(number));
         }
         forge.commit();
     }
-    for batch in 0..20_u64 {
-        for number in batch * 5_000..(batch + 1) * 5_000 {
+    for batch in 0..batches / 2 {
+        for number in batch * length..(batch + 1) * length {
             forge.fact(Fact::SnapshotForgotten { snapshot: nobody(number), time: NOON });
         }
         forge.commit();
@@ -345,7 +349,7 @@ fn facts_without_number_are_folded_in_time() {
     forge.taken(id, 1_000_000, "main");
     forge.write();
     survey(&forge, "bad", "good").expect(&[("tag", 0), ("show {rev}", 0), ("log", CORRUPT), ("restore {rev}", 0)]);
-    assert_eq!(run(&forge, &["show", "t150000"]).0, CORRUPT);
+    assert_eq!(run(&forge, &["show", &format!("t{}", batches * length / 4 * 3)]).0, CORRUPT);
     assert_eq!(run(&forge, &["show", "t7"]).0, 3, "it was forgotten");
 }
 

@@ -1,5 +1,6 @@
 //! Every verb of the program over a forged store, held to what a store from somebody else must not be able to do.
 
+use std::cell::Cell;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -10,6 +11,7 @@ use retrograde::time::Stopwatch;
 
 use super::forge::{Forge, HONEST, text};
 use crate::support::damage::copy_folder;
+use crate::support::depth::{AtLeast, is_turn};
 use crate::support::walker::{self, Nodes};
 
 /// The verbs that read a store, each with what follows it: `{rev}` is the snapshot in question, `{path}` a path in it and
@@ -69,6 +71,9 @@ pub(super) const FEW: [&str; 10] = [
     "tag another {rev}",
 ];
 
+/// At quick depth a store is met by one verb in so many.
+const EVERY: usize = 5;
+
 /// No verb may take more processor time. Builds for tests are slow.
 const PROCESSOR_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -97,40 +102,79 @@ pub(super) struct Done {
     pub(super) stderr: String,
 }
 
-/// What all verbs did.
-pub(super) struct Survey(Vec<Done>);
+/// Verbs to be run over a forged store. It is [`expect`](Self::expect) that runs them.
+#[must_use]
+pub(super) struct Survey<'a> {
+    lines: &'a [&'static str],
+    forge: &'a Forge,
+    rev: &'a str,
+    path: &'a str,
+}
 
-impl Survey {
-    /// What the verb of this line did.
+/// What the verbs of a survey did.
+pub(super) struct Surveyed(Vec<Done>);
+
+impl Survey<'_> {
+    /// Runs the verbs, checks how those end that are given as pairs of a line and the code, and of each verb that it ended
+    /// in good order and wrote nowhere but where it should; at the end, that the honest snapshot is still there, and that
+    /// a repair does its work.
+    ///
+    /// At quick depth the verbs with a code are run, and a few others: other ones for each store, so that a test with
+    /// [`EVERY`] stores runs them all.
+    #[track_caller]
+    pub(super) fn expect(self, codes: &[(&str, i32)]) -> Surveyed {
+        let Self { lines, forge, rev, path } = self;
+        let turn = next_turn();
+        let is_run = |number: usize, line: &str| {
+            is_turn(number + turn, EVERY) || codes.iter().any(|(expected, _)| *expected == line)
+        };
+        let chosen = lines.iter().enumerate().filter(|(number, line)| is_run(*number, line));
+        let done: Vec<Done> = chosen.map(|(_, line)| run_line_and_compare(forge, line, rev, path)).collect();
+        AtLeast::new(lines.len() / EVERY, lines.len()).require("verbs over a forged store", done.len());
+        expect_honest(forge);
+        expect_repair(forge);
+        let surveyed = Surveyed(done);
+        for (line, code) in codes {
+            let done = surveyed.of(line);
+            assert_eq!(done.code, *code, "`{line}`: {}", done.stderr);
+        }
+        surveyed
+    }
+}
+
+impl Surveyed {
+    /// What the verb of this line did, for a line with an expected code.
     #[track_caller]
     pub(super) fn of(&self, line: &str) -> &Done {
         self.0.iter().find(|done| done.line == line).expect("it is one of the verbs")
     }
-
-    /// Checks how verbs ended, given as pairs of the beginning of a line and the code.
-    #[track_caller]
-    pub(super) fn expect(&self, codes: &[(&str, i32)]) {
-        for (line, code) in codes {
-            let done = self.of(line);
-            assert_eq!(done.code, *code, "`{line}`: {}", done.stderr);
-        }
-    }
 }
 
-/// Runs every verb, and checks after each one that it ended in good order and wrote nowhere but where it should; at the
-/// end, that the honest snapshot is still there, and that a repair does its work.
-#[track_caller]
-pub(super) fn survey(forge: &Forge, rev: &str, path: &str) -> Survey {
+/// All verbs over a forged store.
+pub(super) fn survey<'a>(forge: &'a Forge, rev: &'a str, path: &'a str) -> Survey<'a> {
     survey_of(VERBS, forge, rev, path)
 }
 
-/// The same with some of the verbs, for stores over which every one takes its time.
+/// Some of the verbs, for stores over which every one takes its time.
+pub(super) fn survey_of<'a>(lines: &'a [&'static str], forge: &'a Forge, rev: &'a str, path: &'a str) -> Survey<'a> {
+    Survey { lines, forge, rev, path }
+}
+
+/// Runs [`FEW`] verbs over a store that tells a lie about what the honest snapshot needs; at quick depth some of them.
 #[track_caller]
-pub(super) fn survey_of(lines: &[&'static str], forge: &Forge, rev: &str, path: &str) -> Survey {
-    let done = lines.iter().map(|line| run_line_and_compare(forge, line, rev, path)).collect();
-    expect_honest(forge);
-    expect_repair(forge);
-    Survey(done)
+pub(super) fn run_few(forge: &Forge) {
+    let turn = next_turn();
+    for (_, line) in FEW.iter().enumerate().filter(|(number, _)| is_turn(number + turn, EVERY)) {
+        run_line_and_compare(forge, line, "honest", HONEST.1);
+    }
+}
+
+/// A number that grows with every store of a test, and begins elsewhere for another test.
+fn next_turn() -> usize {
+    thread_local! {
+        static TURN: Cell<usize> = Cell::new(std::thread::current().name().map_or(0, str::len));
+    }
+    TURN.replace(TURN.get() + 1)
 }
 
 /// Runs one line, and checks that it wrote nowhere but where it should.
