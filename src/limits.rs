@@ -193,6 +193,9 @@ pub const READ_CACHE_BYTES: usize = 16 << 20;
 /// Bytes of a file that are compared line by line; larger or binary files are reported as changed only.
 pub const TEXT_DIFF_MAX_BYTES: u64 = 4 << 20;
 
+/// Longest content that a binary patch holds in memory to write it as a delta, in bytes; longer ones are written whole.
+pub const PATCH_DELTA_MAX_BYTES: u64 = 32 << 20;
+
 /// Lines side by side in the picture of a history. More are not drawn: every row would be as wide.
 pub const GRAPH_LANES_MAX: usize = 64;
 

@@ -8,12 +8,14 @@
 //! lines   two contents    -> ranges of lines that differ
 //! text    two contents    -> hunks with context, counts, hunks applied
 //! patch   one Change      -> bytes that `git apply` and `patch` take
+//! git_id  one content     -> git's id of it
 //! ```
 //!
 //! Invariants of a [`Change`] list: paths ascend (the order of [`TreePath`]), each at most once; `old` and `new` are
 //! `None` exactly where the kind says so. Folders have no content of their own, so a folder is never `Modified`: what
 //! changed below it is listed instead.
 
+pub mod git_id;
 pub mod lines;
 pub mod patch;
 pub mod rename;

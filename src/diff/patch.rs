@@ -3,40 +3,92 @@
 //! ```text
 //! diff --git a/OLD b/NEW
 //! old mode, new mode | new file mode | deleted file mode | rename from, rename to
-//! --- a/OLD            only when lines differ
+//! index OLD..NEW MODE   where contents differ: git's ids of both, and the mode where it is the same
+//! --- a/OLD             only when lines differ
 //! +++ b/NEW
 //! @@ -1,3 +1,4 @@
 //! ```
 //!
 //! Modes carry all twelve permission bits, so a change from 0644 to 0600 is visible; git and patch act on the execute
-//! bit only. There are no `index` lines, which would have to name git's objects, but for empty files: without one GNU patch
-//! asks whether to delete what is empty already. What no patch can say is said all the
-//! same, in lines that both tools pass over: folders as a comment, contents that are not text as `Binary files differ`.
+//! bit only. The mode in an `index` line is no change, and is one of the two that git has, or `git apply` would warn of
+//! every file that its group may write.
+//!
+//! Contents that are not text follow in git's own form ([`binary`]) where [`PatchOptions::binary`] asks for it.
+//! Otherwise a line says that they differ, and `git apply` refuses the patch. Folders are comments, which both tools
+//! pass over.
 
+mod binary;
+mod delta;
+
+use super::git_id::{GitBlobHasher, GitBlobId};
 use super::quote::{quoted, quoted_in_header};
-use super::text::{Hunk, Mark, is_comparable, unified};
+use super::text::{CONTEXT_DEFAULT, Hunk, Mark, is_comparable, unified};
 use super::{Change, ChangeKind, Side};
+use crate::error::Result;
 use crate::format::tree::Kind;
 use crate::path::TreePath;
 
-/// The patch of one change, given the contents of both sides (the targets of symlinks).
-///
-/// A side that does not exist has no content, nor need it have one when the ids of both sides are equal; where one is
-/// missing otherwise, because it was too large to read, the files are reported to differ without saying how.
-pub fn render(change: &Change, old: Option<&[u8]>, new: Option<&[u8]>, context: usize) -> Vec<u8> {
-    let mut out = Vec::new();
+/// How to write a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PatchOptions {
+    /// Lines that did not change, around those that did.
+    pub context: usize,
+    /// Writes contents that are not text as git's binary patches, with ids in full, which they need.
+    pub binary: bool,
+}
+
+/// Takes bytes of a patch, or of a content.
+pub type Put<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+
+/// Hands a content over in pieces, as often as it is asked to.
+pub type CopyContent<'a> = dyn Fn(&mut Put<'_>) -> Result<()> + 'a;
+
+/// The content of one side of a change.
+pub enum Content<'a> {
+    /// In memory.
+    Whole(Vec<u8>),
+    /// Too long for that.
+    Long {
+        /// Its length in bytes.
+        length_bytes: u64,
+        /// Hands it over.
+        copy: Box<CopyContent<'a>>,
+    },
+}
+
+impl Default for PatchOptions {
+    fn default() -> Self {
+        Self { context: CONTEXT_DEFAULT, binary: false }
+    }
+}
+
+/// Whether a patch of this change shows any content: not where both sides have the same, nor of folders.
+pub fn needs_contents(change: &Change) -> bool {
+    let is_content = |side: &Option<Side>| side.is_some_and(|side| side.kind != Kind::Folder);
+    let is_equal = change.old.zip(change.new).is_some_and(|(old, new)| old.kind == new.kind && old.id == new.id);
+    !is_equal && (is_content(&change.old) || is_content(&change.new))
+}
+
+/// Writes the patch of one change, given the contents of both sides (the targets of symlinks). Neither is looked at
+/// unless [`needs_contents`] says so; then each side that exists and is no folder has one.
+pub fn render(
+    change: &Change,
+    old: Option<&Content<'_>>,
+    new: Option<&Content<'_>>,
+    options: &PatchOptions,
+    put: &mut Put<'_>,
+) -> Result<()> {
     match (&change.old, &change.new) {
         // Git, too, takes a change of type for a deletion and an addition: a patch cannot turn a file into a symlink.
         (Some(was), Some(is)) if was.kind != is.kind => {
-            put_half(&mut out, change, Half { old: Some((was, old)), new: None }, context);
-            put_half(&mut out, change, Half { old: None, new: Some((is, new)) }, context);
+            put_half(put, change, Half { old: Some((was, old)), new: None }, options)?;
+            put_half(put, change, Half { old: None, new: Some((is, new)) }, options)
         }
         (was, is) => {
             let half = Half { old: was.as_ref().map(|was| (was, old)), new: is.as_ref().map(|is| (is, new)) };
-            put_half(&mut out, change, half, context);
+            put_half(put, change, half, options)
         }
     }
-    out
 }
 
 /// Appends one hunk with its header.
@@ -57,87 +109,121 @@ pub fn put_hunk(out: &mut Vec<u8>, hunk: &Hunk<'_>) {
     }
 }
 
-/// How git names an empty file, and no file at all.
-const GIT_EMPTY: &[u8] = b"e69de29";
-const GIT_NOTHING: &[u8] = b"0000000";
+/// Digits of an id where none is asked for in full: enough for git to find the one blob that is meant.
+const ID_DIGITS: usize = 10;
+
+/// Digits of an id in full.
+const ID_DIGITS_ALL: usize = 40;
 
 /// What one patch compares: sides of one kind, or one side and nothing.
 #[derive(Clone, Copy)]
-struct Half<'a> {
-    old: Option<(&'a Side, Option<&'a [u8]>)>,
-    new: Option<(&'a Side, Option<&'a [u8]>)>,
+struct Half<'a, 'b> {
+    old: Option<(&'a Side, Option<&'a Content<'b>>)>,
+    new: Option<(&'a Side, Option<&'a Content<'b>>)>,
 }
 
-fn put_half(out: &mut Vec<u8>, change: &Change, half: Half<'_>, context: usize) {
+fn put_half(put: &mut Put<'_>, change: &Change, half: Half<'_, '_>, options: &PatchOptions) -> Result<()> {
     let old_path = change.old_path.as_ref().unwrap_or(&change.path);
     let either = half.old.or(half.new);
     if either.is_some_and(|(side, _)| side.kind == Kind::Folder) {
-        put_folder(out, &change.path, half);
-        return;
+        return put_folder(put, &change.path, half);
     }
     let (from, to) = (old_path.as_bytes(), change.path.as_bytes());
-    put_line(out, &[b"diff --git ", &quoted_in_header("a/", from), b" ", &quoted_in_header("b/", to)]);
+    let mut out = Vec::new();
+    put_line(&mut out, &[b"diff --git ", &quoted_in_header("a/", from), b" ", &quoted_in_header("b/", to)]);
     match (half.old, half.new) {
         (Some((old, _)), Some((new, _))) => {
             if old.mode != new.mode {
-                put_line(out, &[b"old mode ", git_mode(old).as_bytes()]);
-                put_line(out, &[b"new mode ", git_mode(new).as_bytes()]);
+                put_line(&mut out, &[b"old mode ", git_mode(old).as_bytes()]);
+                put_line(&mut out, &[b"new mode ", git_mode(new).as_bytes()]);
             }
         }
-        (Some((old, _)), None) => {
-            put_line(out, &[b"deleted file mode ", git_mode(old).as_bytes()]);
-            if old.size == 0 {
-                put_line(out, &[b"index ", GIT_EMPTY, b"..", GIT_NOTHING]);
-            }
-        }
-        (None, Some((new, _))) => {
-            put_line(out, &[b"new file mode ", git_mode(new).as_bytes()]);
-            if new.size == 0 {
-                put_line(out, &[b"index ", GIT_NOTHING, b"..", GIT_EMPTY]);
-            }
-        }
+        (Some((old, _)), None) => put_line(&mut out, &[b"deleted file mode ", git_mode(old).as_bytes()]),
+        (None, Some((new, _))) => put_line(&mut out, &[b"new file mode ", git_mode(new).as_bytes()]),
         (None, None) => {}
     }
     let is_equal = half.old.zip(half.new).is_some_and(|((old, _), (new, _))| old.id == new.id);
     if change.kind == ChangeKind::Renamed {
         if is_equal {
-            put_line(out, &[b"similarity index 100%"]);
+            put_line(&mut out, &[b"similarity index 100%"]);
         }
-        put_line(out, &[b"rename from ", &quoted_in_header("", from)]);
-        put_line(out, &[b"rename to ", &quoted_in_header("", to)]);
+        put_line(&mut out, &[b"rename from ", &quoted_in_header("", from)]);
+        put_line(&mut out, &[b"rename to ", &quoted_in_header("", to)]);
     }
-    if !is_equal {
-        put_content(out, half, &quoted("a/", from), &quoted("b/", to), context);
-    }
+    put(&out)?;
+    if is_equal { Ok(()) } else { put_content(put, half, &quoted("a/", from), &quoted("b/", to), options) }
 }
 
-fn put_content(out: &mut Vec<u8>, half: Half<'_>, old_name: &[u8], new_name: &[u8], context: usize) {
-    let (old, new) = (half.old.map_or(Some(&[][..]), |side| side.1), half.new.map_or(Some(&[][..]), |side| side.1));
+fn put_content(
+    put: &mut Put<'_>,
+    half: Half<'_, '_>,
+    old_name: &[u8],
+    new_name: &[u8],
+    options: &PatchOptions,
+) -> Result<()> {
+    let nothing = Content::Whole(Vec::new());
+    let content = |side: Option<(&Side, Option<&'_ Content<'_>>)>| -> bool { side.is_none_or(|side| side.1.is_some()) };
+    assert!(content(half.old) && content(half.new), "the contents of both sides are given where they differ");
+    let old = half.old.and_then(|side| side.1).unwrap_or(&nothing);
+    let new = half.new.and_then(|side| side.1).unwrap_or(&nothing);
+    let digits = if options.binary { ID_DIGITS_ALL } else { ID_DIGITS };
+    let id = |is_there: bool, content| if is_there { git_id(content) } else { Ok(GitBlobId::NONE) };
+    let (old_id, new_id) = (id(half.old.is_some(), old)?, id(half.new.is_some(), new)?);
+    let mut out = Vec::new();
+    let mode = match (half.old, half.new) {
+        (Some((old, _)), Some((new, _))) if old.mode == new.mode => format!(" {}", plain_git_mode(new)),
+        _ => String::new(),
+    };
+    let ids = format!("index {}..{}{mode}", old_id.digits(digits), new_id.digits(digits));
+    put_line(&mut out, &[ids.as_bytes()]);
     let old_name = if half.old.is_some() { old_name } else { b"/dev/null" };
     let new_name = if half.new.is_some() { new_name } else { b"/dev/null" };
     match (old, new) {
-        (Some(old), Some(new)) if is_comparable(old) && is_comparable(new) => {
-            let hunks = unified(old, new, context);
-            if hunks.is_empty() {
-                return;
+        (Content::Whole(old), Content::Whole(new)) if is_comparable(old) && is_comparable(new) => {
+            let hunks = unified(old, new, options.context);
+            if !hunks.is_empty() {
+                put_line(&mut out, &[b"--- ", old_name, name_end(old_name)]);
+                put_line(&mut out, &[b"+++ ", new_name, name_end(new_name)]);
+                hunks.iter().for_each(|hunk| put_hunk(&mut out, hunk));
             }
-            put_line(out, &[b"--- ", old_name, name_end(old_name)]);
-            put_line(out, &[b"+++ ", new_name, name_end(new_name)]);
-            hunks.iter().for_each(|hunk| put_hunk(out, hunk));
+            put(&out)
         }
-        _ => put_line(out, &[b"Binary files ", old_name, b" and ", new_name, b" differ"]),
+        _ if options.binary => {
+            put(&out)?;
+            binary::put_binary(put, old, new)
+        }
+        _ => {
+            put_line(&mut out, &[b"Binary files ", old_name, b" and ", new_name, b" differ"]);
+            put(&out)
+        }
     }
 }
 
-fn put_folder(out: &mut Vec<u8>, path: &TreePath, half: Half<'_>) {
+fn git_id(content: &Content<'_>) -> Result<GitBlobId> {
+    match content {
+        Content::Whole(bytes) => Ok(GitBlobId::of(bytes)),
+        Content::Long { length_bytes, copy } => {
+            let mut hasher = GitBlobHasher::new(*length_bytes);
+            copy(&mut |piece| {
+                hasher.update(piece);
+                Ok(())
+            })?;
+            Ok(hasher.finish())
+        }
+    }
+}
+
+fn put_folder(put: &mut Put<'_>, path: &TreePath, half: Half<'_, '_>) -> Result<()> {
     let mode = |side: &Side| format!("{:04o}", side.mode);
     let what = match (half.old, half.new) {
         (Some((old, _)), Some((new, _))) => format!("# folder mode {} to {}: ", mode(old), mode(new)),
         (Some((old, _)), None) => format!("# deleted folder mode {}: ", mode(old)),
         (None, Some((new, _))) => format!("# new folder mode {}: ", mode(new)),
-        (None, None) => return,
+        (None, None) => return Ok(()),
     };
-    put_line(out, &[what.as_bytes(), &quoted("", path.as_bytes())]);
+    let mut out = Vec::new();
+    put_line(&mut out, &[what.as_bytes(), &quoted("", path.as_bytes())]);
+    put(&out)
 }
 
 fn put_line(out: &mut Vec<u8>, parts: &[&[u8]]) {
@@ -164,6 +250,16 @@ fn git_mode(side: &Side) -> String {
         Kind::File => format!("10{:04o}", side.mode),
         Kind::Symlink => "120000".to_owned(),
         Kind::Folder => format!("04{:04o}", side.mode),
+    }
+}
+
+/// The mode as git itself has it.
+fn plain_git_mode(side: &Side) -> &'static str {
+    match side.kind {
+        Kind::File if side.mode & 0o100 != 0 => "100755",
+        Kind::File => "100644",
+        Kind::Symlink => "120000",
+        Kind::Folder => "040000",
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::capture::{CaptureOptions, Captured, capture, open_root};
 use super::snap::expect;
+use crate::diff::patch::{self, Content, PatchOptions, Put};
 use crate::diff::rename::{self, RenameOptions};
 use crate::diff::{Change, Side, TreeDiffOptions, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::Kind;
-use crate::id::{Digest, SnapshotId, WorkspaceId};
-use crate::limits::TEXT_DIFF_MAX_BYTES;
+use crate::id::{BlobId, Digest, SnapshotId, WorkspaceId};
+use crate::limits::{CHUNK_LENGTH_MAX_BYTES, PATCH_DELTA_MAX_BYTES, TEXT_DIFF_MAX_BYTES};
 use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::beneath::Root;
@@ -62,6 +63,29 @@ impl Comparison<'_> {
         Ok((self.side(change.old)?, self.side(change.new)?))
     }
 
+    /// Writes a change as a patch that git can apply, see [`patch::render`]. Contents of any length are taken in, without
+    /// holding long ones in memory.
+    pub fn patch(&self, change: &Change, options: &PatchOptions, put: &mut Put<'_>) -> Result<()> {
+        let is_needed = patch::needs_contents(change);
+        let content =
+            |side: Option<Side>| side.filter(|_| is_needed).and_then(|side| self.patched(side, options).transpose());
+        let (old, new) = (content(change.old).transpose()?, content(change.new).transpose()?);
+        patch::render(change, old.as_ref(), new.as_ref(), options, put)
+    }
+
+    /// A side for a patch; none for folders.
+    fn patched(&self, side: Side, options: &PatchOptions) -> Result<Option<Content<'_>>> {
+        let whole_max = if options.binary { PATCH_DELTA_MAX_BYTES } else { TEXT_DIFF_MAX_BYTES };
+        if side.kind == Kind::Folder {
+            return Ok(None);
+        }
+        if side.size <= whole_max {
+            return self.content(&side).map(|bytes| Some(Content::Whole(bytes)));
+        }
+        let copy = move |put: &mut Put<'_>| self.copy(&side, put);
+        Ok(Some(Content::Long { length_bytes: side.size, copy: Box::new(copy) }))
+    }
+
     fn side(&self, side: Option<Side>) -> Result<Option<Vec<u8>>> {
         match side {
             Some(Side { kind: Kind::Folder, .. }) | None => Ok(None),
@@ -72,12 +96,28 @@ impl Comparison<'_> {
 
     /// From the store, or, if the content was never stored, from the live folder.
     fn content(&self, side: &Side) -> Result<Vec<u8>> {
-        let id = side.blob().expect("only folders have none");
-        match (&self.live, self.places.get(&side.id)) {
-            (Some(root), Some(path)) if !self.store.contains_blob(id) => read_live(root, path, side.kind),
-            _ => self.store.read_blob(id, TEXT_DIFF_MAX_BYTES),
+        match self.live_place(side) {
+            Some((root, path)) => read_live(root, path, side),
+            None => self.store.read_blob(blob(side), side.size),
         }
     }
+
+    fn copy(&self, side: &Side, put: &mut Put<'_>) -> Result<()> {
+        match self.live_place(side) {
+            Some((root, path)) => copy_live(root, path, side, put),
+            None => self.store.copy_blob(blob(side), put).map(drop),
+        }
+    }
+
+    /// Where in the live folder a content is that the store does not have.
+    fn live_place(&self, side: &Side) -> Option<(&Root, &TreePath)> {
+        let place = self.live.as_ref().zip(self.places.get(&side.id));
+        place.filter(|_| !self.store.contains_blob(blob(side)))
+    }
+}
+
+fn blob(side: &Side) -> BlobId {
+    side.blob().expect("only folders have none")
 }
 
 struct State {
@@ -100,22 +140,55 @@ fn state_of(store: &Store, other: &Other<'_>) -> Result<State> {
     }
 }
 
-fn read_live(root: &Root, path: &TreePath, kind: Kind) -> Result<Vec<u8>> {
-    let changed = || {
-        let shown = crate::error::shown(&root.display(path));
-        Error::new(ErrorKind::Conflict, "read", shown, "it changed while it was compared").with_hint("run it again")
+/// Reads a file or symlink of the live folder, which must still be what the comparison has seen.
+fn read_live(root: &Root, path: &TreePath, side: &Side) -> Result<Vec<u8>> {
+    let most = usize::try_from(side.size).map_err(|_| changed(root, path))?;
+    let (folder, name) = live_folder(root, path)?;
+    let bytes = if side.kind == Kind::Symlink {
+        match read_symlink(&folder, name)? {
+            Outcome::Read(target) => target,
+            Outcome::Omitted(_) => return Err(changed(root, path)),
+        }
+    } else {
+        match read_file(&folder, name, most)? {
+            Outcome::Read(OpenedFile::Whole(file)) => file.bytes,
+            Outcome::Read(OpenedFile::Large(_)) | Outcome::Omitted(_) => return Err(changed(root, path)),
+        }
     };
-    let (Some(parent), Some(name)) = (path.parent(), path.name()) else { return Err(changed()) };
-    let Outcome::Read(folder) = Folder::open(root, &parent)? else { return Err(changed()) };
-    if kind == Kind::Symlink {
-        return match read_symlink(&folder, name)? {
-            Outcome::Read(target) => Ok(target),
-            Outcome::Omitted(_) => Err(changed()),
-        };
+    if Digest::of(&bytes) == side.id { Ok(bytes) } else { Err(changed(root, path)) }
+}
+
+/// As [`read_live`], of a long file, in pieces. That it has changed shows at the end.
+fn copy_live(root: &Root, path: &TreePath, side: &Side, put: &mut Put<'_>) -> Result<()> {
+    let (folder, name) = live_folder(root, path)?;
+    let Outcome::Read(OpenedFile::Large(mut file)) = read_file(&folder, name, 0)? else {
+        return Err(changed(root, path));
+    };
+    let mut hasher = blake3::Hasher::new();
+    let mut piece = Vec::with_capacity(CHUNK_LENGTH_MAX_BYTES);
+    loop {
+        piece.clear();
+        match file.read_piece(&mut piece, CHUNK_LENGTH_MAX_BYTES)? {
+            Outcome::Read(0) => break,
+            Outcome::Read(_) => {
+                hasher.update(&piece);
+                put(&piece)?;
+            }
+            Outcome::Omitted(_) => return Err(changed(root, path)),
+        }
     }
-    let most = usize::try_from(TEXT_DIFF_MAX_BYTES).expect("4 MiB");
-    match read_file(&folder, name, most)? {
-        Outcome::Read(OpenedFile::Whole(file)) => Ok(file.bytes),
-        Outcome::Read(OpenedFile::Large(_)) | Outcome::Omitted(_) => Err(changed()),
+    if Digest(*hasher.finalize().as_bytes()) == side.id { Ok(()) } else { Err(changed(root, path)) }
+}
+
+fn live_folder<'r, 'p>(root: &'r Root, path: &'p TreePath) -> Result<(Folder<'r>, &'p [u8])> {
+    let (Some(parent), Some(name)) = (path.parent(), path.name()) else { return Err(changed(root, path)) };
+    match Folder::open(root, &parent)? {
+        Outcome::Read(folder) => Ok((folder, name)),
+        Outcome::Omitted(_) => Err(changed(root, path)),
     }
+}
+
+fn changed(root: &Root, path: &TreePath) -> Error {
+    let shown = crate::error::shown(&root.display(path));
+    Error::new(ErrorKind::Conflict, "read", shown, "it changed while it was compared").with_hint("run it again")
 }

@@ -18,6 +18,7 @@ mod fuzz;
 #[cfg(feature = "git")]
 mod gitignore;
 mod model;
+mod patches;
 mod permissions;
 mod places;
 mod processes;

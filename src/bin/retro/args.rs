@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use retrograde::diff::patch::PatchOptions;
+
 use crate::exit;
 
 /// A flight recorder for the folders that AI agents work in: snapshot every step, restore any of them, undo the restore.
@@ -237,14 +239,36 @@ pub(crate) struct Diff {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Detail {
     /// Show how many lines changed in each file
-    #[arg(long, conflicts_with_all = ["name_status", "patch"])]
+    #[arg(long, conflicts_with_all = ["name_status", "name_only", "patch", "unified", "binary"])]
     pub(crate) stat: bool,
     /// Show paths, each with the letter of what happened to it
-    #[arg(long, conflicts_with = "patch")]
+    #[arg(long, conflicts_with_all = ["name_only", "patch", "unified", "binary"])]
     pub(crate) name_status: bool,
+    /// Show paths only
+    #[arg(long, conflicts_with_all = ["patch", "unified", "binary"])]
+    pub(crate) name_only: bool,
     /// Show the lines that changed
     #[arg(short, long)]
     pub(crate) patch: bool,
+    /// Show N lines around each change, 3 when left out
+    #[arg(short = 'U', long, value_name = "N")]
+    pub(crate) unified: Option<usize>,
+    /// Write binary contents too, so that `git apply` can make them
+    #[arg(long)]
+    pub(crate) binary: bool,
+}
+
+impl Detail {
+    /// Whether a patch was asked for, also by an option that only patches have.
+    pub(crate) fn wants_patch(self) -> bool {
+        self.patch || self.binary || self.unified.is_some()
+    }
+
+    /// How to write it.
+    pub(crate) fn patch_options(self) -> PatchOptions {
+        let default = PatchOptions::default();
+        PatchOptions { context: self.unified.unwrap_or(default.context), binary: self.binary }
+    }
 }
 
 #[derive(Debug, Args)]

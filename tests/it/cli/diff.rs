@@ -13,6 +13,7 @@ fn two_steps_or_a_step_and_the_folder() {
         "diff s1 s2",
         "
         | diff --git a/a.txt b/a.txt
+        | index 4cb29ea38f..f04eb265eb 100644
         | --- a/a.txt
         | +++ b/a.txt
         | @@ -1,3 +1,3 @@
@@ -22,6 +23,7 @@ fn two_steps_or_a_step_and_the_folder() {
         |  three
         | diff --git a/c.txt b/c.txt
         | new file mode 100644
+        | index 0000000000..f2ad6c76f0
         | --- /dev/null
         | +++ b/c.txt
         | @@ -0,0 +1 @@
@@ -49,6 +51,7 @@ fn two_steps_or_a_step_and_the_folder() {
         "diff",
         "
         | diff --git a/a.txt b/a.txt
+        | index f04eb265eb..e23fe645b7 100644
         | --- a/a.txt
         | +++ b/a.txt
         | @@ -1,3 +1 @@
@@ -115,15 +118,18 @@ fn renames_modes_and_types_are_told_apart() {
         r#"
         | diff --git a/binary b/binary
         | new file mode 100644
+        | index 0000000000..bdc955b7b2
         | Binary files /dev/null and b/binary differ
         | diff --git a/c.txt b/c.txt
         | deleted file mode 100644
+        | index f2ad6c76f0..0000000000
         | --- a/c.txt
         | +++ /dev/null
         | @@ -1 +0,0 @@
         | -c
         | diff --git a/c.txt b/c.txt
         | new file mode 120000
+        | index 0000000000..8d14cbf983
         | --- /dev/null
         | +++ b/c.txt
         | @@ -0,0 +1 @@
@@ -161,4 +167,56 @@ fn patches_are_exact_without_colour_and_harmless_with_it() {
     assert!(plain.ends_with(b"-c\n+\x1b[2J\n"));
     let coloured = String::from_utf8(cli.run(&["diff", "--color", "always"]).stdout).unwrap();
     assert!(coloured.ends_with("\x1b[32m+\\u{1b}[2J\x1b[0m\n"), "{coloured:?}");
+}
+
+#[test]
+fn patches_have_as_much_context_as_is_wanted_and_binary_contents_on_request() {
+    let cli = Cli::with_two_steps();
+    cli.check(
+        "diff s1 s2 -U0 -- a.txt",
+        "
+        | diff --git a/a.txt b/a.txt
+        | index 4cb29ea38f..f04eb265eb 100644
+        | --- a/a.txt
+        | +++ b/a.txt
+        | @@ -2 +2 @@
+        | -two
+        | +2
+    ",
+    );
+    cli.check(
+        "diff s1 s2 --name-only",
+        "
+        | a.txt
+        | c.txt
+    ",
+    );
+    cli.write("binary", b"\0\x01");
+    cli.remove("c.txt");
+    cli.check(
+        "diff --name-only",
+        "
+        | binary
+        | c.txt
+    ",
+    );
+    cli.check(
+        "diff --binary -- binary",
+        "
+        | diff --git a/binary b/binary
+        | new file mode 100644
+        | index 0000000000000000000000000000000000000000..bdc955b7b2e610ad5a72302b139a2e6cb325519a
+        | GIT binary patch
+        | literal 2
+        | Jc${Nk1ONa700IC2
+        |
+        | literal 0
+        | Hc$@<O00001
+        |
+    ",
+    );
+    cli.run(&["snap"]).expect(0);
+    let of_step = cli.run(&["show", "-U1", "--binary", "s2", "--", "a.txt"]);
+    assert!(String::from_utf8(of_step.stdout).unwrap().contains("\n@@ -1,3 +1,3 @@\n one\n-two\n"));
+    assert_eq!(cli.run(&["diff", "--name-only", "-p"]).code, 2);
 }

@@ -47,7 +47,8 @@ impl Git {
         text
     }
 
-    fn try_run(&self, arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>) {
+    /// What git prints, and how it exits.
+    pub(crate) fn try_run(&self, arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>) {
         let mut child = Command::new("git")
             .args(arguments)
             .current_dir(&self.root)

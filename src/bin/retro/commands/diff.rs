@@ -33,8 +33,7 @@ pub(super) fn run(context: &mut Context, arguments: &Diff) -> Result<u8> {
     };
     let comparison = compare(&opened.store, &old, &new, opened.tree_paths(&arguments.paths)?)?;
     drop(progress);
-    let load = |change: &_| comparison.contents(change);
-    changes::print(&mut context.out, &comparison.changes, arguments.detail, changes::Default::Patch, &load)?;
+    changes::print(&mut context.out, &comparison, arguments.detail, changes::Default::Patch)?;
     let is_different = !comparison.changes.is_empty();
     Ok(if arguments.exit_code && is_different { exit::NO } else { exit::DONE })
 }

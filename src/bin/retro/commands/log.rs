@@ -63,9 +63,8 @@ fn print(context: &mut Context, opened: &Opened, rows: &[Row], arguments: &Log) 
         let mut lines = vec![columns.line(row, &palette)];
         if arguments.stat {
             let comparison = show::changes(&opened.store, row.id, &opened.tree_paths(&arguments.paths)?)?;
-            let load = |change: &_| comparison.contents(change);
             if !comparison.changes.is_empty() {
-                let stat = changes::stat(&comparison.changes, &palette, &load)?;
+                let stat = changes::stat(&comparison, &palette)?;
                 lines.extend(stat.into_iter().map(|line| format!("      {line}")));
             }
         }

@@ -34,8 +34,7 @@ pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<u8> {
     if !comparison.changes.is_empty() {
         context.out.line(format_args!(""))?;
     }
-    let load = |change: &_| comparison.contents(change);
-    changes::print(&mut context.out, &comparison.changes, arguments.detail, changes::Default::Names, &load)?;
+    changes::print(&mut context.out, &comparison, arguments.detail, changes::Default::Names)?;
     Ok(exit::DONE)
 }
 

@@ -5,17 +5,12 @@ use retrograde::diff::text::{counts, is_comparable};
 use retrograde::diff::{Change, ChangeKind, Side};
 use retrograde::error::Result;
 use retrograde::format::tree::Kind;
+use retrograde::ops::compare::Comparison;
 
 use super::color::Palette;
 use super::{human, json, patch};
 use crate::args::Detail;
 use crate::output::Output;
-
-/// Old and new content of a change; `None` where there is none, or it is too long to compare.
-type Contents = (Option<Vec<u8>>, Option<Vec<u8>>);
-
-/// Reads both contents of a change.
-pub(crate) type LoadContents<'a> = dyn Fn(&Change) -> Result<Contents> + 'a;
 
 /// One change on one line: the letter of what happened, the path, and what the letter does not say.
 pub(crate) fn name_status(change: &Change, palette: &Palette) -> String {
@@ -43,8 +38,8 @@ pub(crate) fn names(changes: &[Change], palette: &Palette, count_max: usize) -> 
 }
 
 /// Changes with the number of lines that each inserts and deletes, one a line, and their sums.
-pub(crate) fn stat(changes: &[Change], palette: &Palette, load: &LoadContents<'_>) -> Result<Vec<String>> {
-    let rows = changes.iter().map(|change| Ok((shown_path(change), amount(change, load)?)));
+pub(crate) fn stat(comparison: &Comparison<'_>, palette: &Palette) -> Result<Vec<String>> {
+    let rows = comparison.changes.iter().map(|change| Ok((shown_path(change), amount(change, comparison)?)));
     let rows: Vec<(String, Amount)> = rows.collect::<Result<_>>()?;
     let name_width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let most = rows.iter().map(|(_, amount)| amount.lines()).max().unwrap_or(0);
@@ -72,21 +67,18 @@ pub(crate) fn stat(changes: &[Change], palette: &Palette, load: &LoadContents<'_
 }
 
 /// Prints changes as asked for: patches, lines counted, or names where nothing was asked for and `default` says so.
-pub(crate) fn print(
-    out: &mut Output,
-    changes: &[Change],
-    detail: Detail,
-    default: Default,
-    load: &LoadContents<'_>,
-) -> Result<()> {
+pub(crate) fn print(out: &mut Output, comparison: &Comparison<'_>, detail: Detail, default: Default) -> Result<()> {
+    let changes = &comparison.changes;
     if out.is_json {
         return changes.iter().try_for_each(|change| out.line(format_args!("{}", json::change(change).finish())));
     }
     let palette = out.palette;
     let lines = if detail.stat {
-        if changes.is_empty() { Vec::new() } else { stat(changes, &palette, load)? }
-    } else if detail.patch || (default == Default::Patch && !detail.name_status) {
-        return patch::print(out, changes, load);
+        if changes.is_empty() { Vec::new() } else { stat(comparison, &palette)? }
+    } else if detail.name_only {
+        changes.iter().map(path_now).collect()
+    } else if detail.wants_patch() || (default == Default::Patch && !detail.name_status) {
+        return patch::print(out, comparison, &detail.patch_options());
     } else {
         names(changes, &palette, usize::MAX)
     };
@@ -129,7 +121,7 @@ impl Amount {
 /// Width of the longest row of plus and minus signs.
 const BAR_WIDTH: u64 = 40;
 
-fn amount(change: &Change, load: &LoadContents<'_>) -> Result<Amount> {
+fn amount(change: &Change, comparison: &Comparison<'_>) -> Result<Amount> {
     let is_folder = |side: &Option<Side>| side.is_some_and(|side| side.kind == Kind::Folder);
     if is_folder(&change.old) || is_folder(&change.new) {
         return Ok(Amount::Other("folder".to_owned()));
@@ -143,7 +135,7 @@ fn amount(change: &Change, load: &LoadContents<'_>) -> Result<Amount> {
             return Ok(Amount::Other(if old.mode == new.mode { "moved".to_owned() } else { mode }));
         }
     }
-    let (old, new) = load(change)?;
+    let (old, new) = comparison.contents(change)?;
     let as_text = |side: &Option<Side>, content: Option<Vec<u8>>| match side {
         None => Some(Vec::new()),
         Some(_) => content.filter(|content| is_comparable(content)),
@@ -172,12 +164,15 @@ fn bar(inserted: u64, deleted: u64, most: u64) -> (String, String) {
 }
 
 fn shown_path(change: &Change) -> String {
-    let is_folder = change.new.or(change.old).is_some_and(|side| side.kind == Kind::Folder);
-    let slash = if is_folder { "/" } else { "" };
     match &change.old_path {
         Some(old) => format!("{old} -> {}", change.path),
-        None => format!("{}{slash}", change.path),
+        None => path_now(change),
     }
+}
+
+fn path_now(change: &Change) -> String {
+    let is_folder = change.new.or(change.old).is_some_and(|side| side.kind == Kind::Folder);
+    format!("{}{}", change.path, if is_folder { "/" } else { "" })
 }
 
 fn kind_word(side: &Side) -> &'static str {

@@ -3,70 +3,83 @@
 //! Into a file or a pipe, without colour, the bytes are those that the library renders. With colour, and on a terminal, they
 //! are for eyes only, and control characters are escaped: a file that an agent wrote must not be able to move the cursor of whoever looks at it.
 
-use retrograde::diff::patch::render;
-use retrograde::diff::text::CONTEXT_DEFAULT;
-use retrograde::diff::{Change, ChangeKind};
+use retrograde::diff::patch::PatchOptions;
 use retrograde::error::Result;
-use retrograde::format::tree::Kind;
+use retrograde::ops::compare::Comparison;
 
-use super::changes::LoadContents;
 use super::color::Palette;
 use super::human::printable;
 use crate::output::Output;
 
 /// Prints the patch of each change.
-pub(crate) fn print(out: &mut Output, changes: &[Change], load: &LoadContents<'_>) -> Result<()> {
-    for change in changes {
-        let (old, new) = if has_lines(change) { load(change)? } else { (None, None) };
-        let patch = render(change, old.as_deref(), new.as_deref(), CONTEXT_DEFAULT);
-        if out.palette.is_on || out.is_terminal {
+pub(crate) fn print(out: &mut Output, comparison: &Comparison<'_>, options: &PatchOptions) -> Result<()> {
+    let is_for_eyes = out.palette.is_on || out.is_terminal;
+    for change in &comparison.changes {
+        if is_for_eyes {
             let palette = out.palette;
-            coloured(&patch, &palette, &mut |line| out.line(format_args!("{line}")))?;
+            let mut coloured = Coloured::new(&palette);
+            comparison.patch(change, options, &mut |bytes| {
+                coloured.push(bytes, &mut |line| out.line(format_args!("{line}")))
+            })?;
         } else {
-            out.bytes(&patch)?;
+            comparison.patch(change, options, &mut |bytes| out.bytes(bytes))?;
         }
     }
     Ok(())
 }
 
-/// Whether any content takes part in the change; a list of folders needs no reading.
-fn has_lines(change: &Change) -> bool {
-    let is_content = |side: &Option<retrograde::diff::Side>| side.is_some_and(|side| side.kind != Kind::Folder);
-    let is_equal = change.old.zip(change.new).is_some_and(|(old, new)| old.id == new.id);
-    change.kind != ChangeKind::Mode && !is_equal && (is_content(&change.old) || is_content(&change.new))
-}
-
 /// Gives each line of a patch its colour. Within a hunk the first character decides, and the numbers in the hunk's
 /// header say where it ends: a deleted line may well begin with `-- `.
-fn coloured(patch: &[u8], palette: &Palette, put: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-    let (mut old_left, mut new_left) = (0_u64, 0_u64);
-    for line in patch.split_inclusive(|&byte| byte == b'\n') {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let text = printable(&String::from_utf8_lossy(line));
-        let is_inside = old_left > 0 || new_left > 0;
-        let style = match line.first() {
+struct Coloured<'a> {
+    palette: &'a Palette,
+    /// The beginning of a line whose end has not come yet.
+    pending: Vec<u8>,
+    old_left: u64,
+    new_left: u64,
+}
+
+impl<'a> Coloured<'a> {
+    fn new(palette: &'a Palette) -> Self {
+        Self { palette, pending: Vec::new(), old_left: 0, new_left: 0 }
+    }
+
+    /// Takes the next bytes, and hands on the lines that are whole. Patches end with a newline.
+    fn push(&mut self, bytes: &[u8], put: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.pending.extend_from_slice(part);
+            if self.pending.ends_with(b"\n") {
+                self.pending.pop();
+                let line = std::mem::take(&mut self.pending);
+                let style = self.style(&line);
+                put(&format!("{style}{}{style:#}", printable(&String::from_utf8_lossy(&line))))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn style(&mut self, line: &[u8]) -> anstyle::Style {
+        let is_inside = self.old_left > 0 || self.new_left > 0;
+        match line.first() {
             Some(b'+') if is_inside => {
-                new_left = new_left.saturating_sub(1);
-                palette.added
+                self.new_left = self.new_left.saturating_sub(1);
+                self.palette.added
             }
             Some(b'-') if is_inside => {
-                old_left = old_left.saturating_sub(1);
-                palette.deleted
+                self.old_left = self.old_left.saturating_sub(1);
+                self.palette.deleted
             }
             Some(b' ') if is_inside => {
-                (old_left, new_left) = (old_left.saturating_sub(1), new_left.saturating_sub(1));
+                (self.old_left, self.new_left) = (self.old_left.saturating_sub(1), self.new_left.saturating_sub(1));
                 anstyle::Style::new()
             }
-            Some(b'\\') => palette.dim,
+            Some(b'\\') => self.palette.dim,
             Some(b'@') => {
-                (old_left, new_left) = hunk_counts(line).unwrap_or_default();
-                palette.place
+                (self.old_left, self.new_left) = hunk_counts(line).unwrap_or_default();
+                self.palette.place
             }
-            _ => palette.title,
-        };
-        put(&format!("{style}{text}{style:#}"))?;
+            _ => self.palette.title,
+        }
     }
-    Ok(())
 }
 
 /// Reads the counts of `@@ -1,3 +1,4 @@`.
@@ -82,7 +95,7 @@ fn hunk_counts(line: &[u8]) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Palette, coloured, hunk_counts};
+    use super::{Coloured, Palette, hunk_counts};
 
     #[test]
     fn hunk_headers_say_how_long_the_hunk_is() {
@@ -96,11 +109,14 @@ mod tests {
         let palette = Palette::new(true);
         let patch = b"--- a/x\n+++ b/x\n@@ -1,2 +1 @@\n--- gone\n a\x1b[2J\n";
         let mut lines = Vec::new();
-        coloured(patch, &palette, &mut |line| {
-            lines.push(line.to_owned());
-            Ok(())
-        })
-        .unwrap();
+        let mut coloured = Coloured::new(&palette);
+        for part in patch.chunks(5) {
+            let take = &mut |line: &str| {
+                lines.push(line.to_owned());
+                Ok(())
+            };
+            coloured.push(part, take).unwrap();
+        }
         let styled = |style: anstyle::Style, text: &str| format!("{style}{text}{style:#}");
         assert_eq!(lines[0], styled(palette.title, "--- a/x"));
         assert_eq!(lines[3], styled(palette.deleted, "--- gone"));
