@@ -71,6 +71,9 @@ pub const EVENT_LENGTH_MAX_BYTES: usize = 8 << 20;
 /// A wait for a lock that takes longer is reported, with the process that holds it. No lock is usually held so long.
 pub const LOCK_WAIT_SILENT: Duration = Duration::from_secs(1);
 
+/// Events kept of calls that followed one step and changed nothing. Where there are more, the newest are kept.
+pub const NOTED_EVENTS_MAX: usize = 1_000;
+
 /// Most parents of a snapshot.
 pub const PARENT_COUNT_MAX: usize = 16;
 

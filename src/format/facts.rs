@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Malformed, Reader, compact};
-use crate::id::{Digest, SnapshotId, WorkspaceId};
+use crate::id::{BlobId, Digest, SnapshotId, WorkspaceId};
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, LABEL_LENGTH_MAX_BYTES, PATH_LENGTH_MAX_BYTES};
 use crate::time::Timestamp;
 
@@ -102,6 +102,19 @@ pub enum Fact {
         /// When.
         time: Timestamp,
     },
+    /// A call followed a step and changed nothing: its event is kept with that step.
+    EventNoted {
+        /// Where.
+        workspace: WorkspaceId,
+        /// The step.
+        snapshot: SnapshotId,
+        /// The event.
+        event: BlobId,
+        /// The run of the call.
+        run: String,
+        /// When.
+        time: Timestamp,
+    },
 }
 
 /// A restore of a live workspace.
@@ -142,29 +155,48 @@ pub fn encode(facts: &[Fact]) -> Vec<u8> {
 
 /// Decodes the facts of one commit.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Fact>, Malformed> {
-    let facts: Vec<Fact> = match decode_taken(bytes) {
-        Some(taken) => vec![taken],
+    let facts: Vec<Fact> = match decode_one(bytes) {
+        Some(fact) => vec![fact],
         None => compact::decode(bytes, FACTS_LENGTH_MAX_BYTES)?,
     };
     facts.iter().try_for_each(check)?;
     Ok(facts)
 }
 
-/// The facts of nearly every commit, which are that one snapshot was taken. `None` for others and for what is malformed.
+/// The facts of nearly every commit, which are that one snapshot was taken, or one event noted. `None` for others and
+/// for what is malformed.
 ///
 /// Whoever opens a store reads all of its journal, and this takes a tenth of the time of [`compact::decode`], which goes
 /// through ids byte by byte, and encodes all of it again to compare.
-fn decode_taken(bytes: &[u8]) -> Option<Fact> {
-    let mut reader = Reader::new(bytes.strip_prefix(&ONE_SNAPSHOT_TAKEN)?);
-    let workspace = WorkspaceId(reader.array().ok()?);
+fn decode_one(bytes: &[u8]) -> Option<Fact> {
+    let (&[count, variant], rest) = bytes.split_first_chunk()?;
+    let mut reader = Reader::new(rest);
+    let text = |reader: &mut Reader<'_>| {
+        std::str::from_utf8(reader.bytes(LABEL_LENGTH_MAX_BYTES).ok()?).ok().map(ToOwned::to_owned)
+    };
+    let is_known = count == 1 && [SNAPSHOT_TAKEN, EVENT_NOTED].contains(&variant);
+    let workspace = WorkspaceId(is_known.then(|| reader.array().ok())??);
     let snapshot = SnapshotId(Digest(reader.array().ok()?));
-    let step = reader.uint().ok()?;
-    let run = std::str::from_utf8(reader.bytes(LABEL_LENGTH_MAX_BYTES).ok()?).ok()?.to_owned();
-    reader.rest().is_empty().then_some(Fact::SnapshotTaken { workspace, snapshot, step, run })
+    let fact = if variant == SNAPSHOT_TAKEN {
+        let step = reader.uint().ok()?;
+        Fact::SnapshotTaken { workspace, snapshot, step, run: text(&mut reader)? }
+    } else {
+        let event = BlobId(Digest(reader.array().ok()?));
+        let run = text(&mut reader)?;
+        let time = reader.uint().ok()?;
+        Fact::EventNoted { workspace, snapshot, event, run, time: Timestamp(from_zigzag(time)) }
+    };
+    reader.rest().is_empty().then_some(fact)
 }
 
-/// A list of one, of the variant 3.
-const ONE_SNAPSHOT_TAKEN: [u8; 2] = [1, 3];
+/// Numbers of variants.
+const SNAPSHOT_TAKEN: u8 = 3;
+const EVENT_NOTED: u8 = 11;
+
+/// 0, 1, 2, 3, .. to 0, -1, 1, -2, ..
+fn from_zigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
 
 fn check(fact: &Fact) -> Result<(), Malformed> {
     let label = |text: &str| !text.is_empty() && text.len() <= LABEL_LENGTH_MAX_BYTES;
@@ -173,6 +205,7 @@ fn check(fact: &Fact) -> Result<(), Malformed> {
             root.first() == Some(&b'/') && root.len() <= PATH_LENGTH_MAX_BYTES && !root.contains(&0)
         }
         Fact::SnapshotTaken { step, run, .. } => *step > 0 && label(run),
+        Fact::EventNoted { run, .. } => label(run),
         Fact::Tagged { name, .. } => label(name),
         Fact::RestoreBegun(restore) => restore.paths.iter().all(|path| crate::path::TreePath::new(path).is_ok()),
         Fact::WorkspaceForgotten { .. }
@@ -193,21 +226,26 @@ mod tests {
     /// whatever follows it.
     #[test]
     fn both_ways_to_decode_agree() {
-        for step in [1, 250, 251, 1 << 16, 1 << 32] {
-            let (workspace, snapshot) = (WorkspaceId([7; 16]), SnapshotId(Digest([9; 32])));
-            let fact = Fact::SnapshotTaken { workspace, snapshot, step, run: "größer".to_owned() };
+        let (workspace, snapshot, run) = (WorkspaceId([7; 16]), SnapshotId(Digest([9; 32])), "größer");
+        let taken = |step| Fact::SnapshotTaken { workspace, snapshot, step, run: run.to_owned() };
+        let event = BlobId(Digest([8; 32]));
+        let noted = |time| Fact::EventNoted { workspace, snapshot, event, run: run.to_owned(), time: Timestamp(time) };
+        let steps = [1, 250, 251, 1 << 16, 1 << 32].map(taken);
+        let times = [0, 1, -1, 200, -70_000, i64::MAX, i64::MIN].map(noted);
+        for fact in steps.into_iter().chain(times) {
             let encoded = encode(std::slice::from_ref(&fact));
-            assert_eq!(decode_taken(&encoded), Some(fact));
+            assert_eq!(decode_one(&encoded), Some(fact));
             let changed = (0..encoded.len()).flat_map(|at| {
                 let encoded = &encoded;
                 (0..=u8::MAX).map(move |byte| [&encoded[..at], &[byte], &encoded[at + 1..]].concat())
             });
             let cut = (0..encoded.len()).map(|length| encoded[..length].to_vec());
             for bytes in changed.chain(cut).chain([[&encoded[..], &[0]].concat()]) {
-                if let Some(taken) = decode_taken(&bytes) {
-                    assert_eq!(compact::decode(&bytes, FACTS_LENGTH_MAX_BYTES), Ok(vec![taken]), "{bytes:?}");
+                if let Some(one) = decode_one(&bytes) {
+                    assert_eq!(compact::decode(&bytes, FACTS_LENGTH_MAX_BYTES), Ok(vec![one]), "{bytes:?}");
                 } else if let Ok(facts) = compact::decode::<Vec<Fact>>(&bytes, FACTS_LENGTH_MAX_BYTES) {
-                    assert!(!matches!(facts[..], [Fact::SnapshotTaken { .. }]), "{bytes:?}");
+                    let is_common = matches!(facts[..], [Fact::SnapshotTaken { .. } | Fact::EventNoted { .. }]);
+                    assert!(!is_common, "{bytes:?}");
                 }
             }
         }

@@ -120,8 +120,13 @@ pub fn attached(store: &Store, attachment: &Attachment, length_max_bytes: u64) -
 
 /// Adds content in memory, whatever its length.
 pub fn any(batch: &mut Batch<'_>, bytes: Vec<u8>) -> Result<BlobId> {
+    any_like(batch, bytes, None)
+}
+
+/// The same, where it is probably most like `previous`.
+pub fn any_like(batch: &mut Batch<'_>, bytes: Vec<u8>, previous: Option<BlobId>) -> Result<BlobId> {
     if bytes.len() <= CHUNK_LENGTH_MAX_BYTES {
-        let ids = short(batch, vec![Short { bytes, previous: None }])?;
+        let ids = short(batch, vec![Short { bytes, previous }])?;
         return Ok(ids[0]);
     }
     let mut rest = &bytes[..];

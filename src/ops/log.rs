@@ -50,6 +50,8 @@ pub struct LogEntry {
     pub snapshot: Arc<Snapshot>,
     /// JSON facts of the step as they were given; empty when there are none.
     pub event: Vec<u8>,
+    /// How many calls followed it and changed nothing.
+    pub call_count: u64,
     /// Its names, in order.
     pub tags: Vec<String>,
     /// Whether gc must keep it.
@@ -94,7 +96,8 @@ pub fn log(store: &Store, options: &LogOptions, see: &mut dyn FnMut(LogEntry) ->
                 let tags = names.get(&id).cloned().unwrap_or_default();
                 let (is_pinned, is_head) = (state.pins.contains(&id), workspace.head == Some(id));
                 let is_incomplete = state.incomplete.contains(&id);
-                see(LogEntry { id, snapshot, event, tags, is_pinned, is_head, is_incomplete })?;
+                let call_count = state.noted.get(&id).map_or(0, |noted| noted.count);
+                see(LogEntry { id, snapshot, event, call_count, tags, is_pinned, is_head, is_incomplete })?;
             }
         }
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! register   which folder is meant                  log show ls cat stats   what was recorded
 //! capture    the live folder as a tree              tag                     names and keep-marks
-//! snap       capture -> snapshot                    export_tar export_git   for other tools
+//! snap said  capture, and words -> snapshot         export_tar export_git   for other tools
 //! restore    snapshot -> live folder, undo, redo    import_git              from other tools
 //! status     the live folder against its head       ingest                  content into a batch
 //! compare    any two states
@@ -28,6 +28,7 @@ pub mod ls;
 pub mod register;
 pub mod repair;
 pub mod restore;
+pub mod said;
 pub mod show;
 pub mod snap;
 pub mod stats;

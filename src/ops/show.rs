@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::compare::{Comparison, Other, compare};
 use super::ingest::attached;
 use crate::diff::{self, Change, TreeDiffOptions};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::snapshot::{Omission, Snapshot, decode_omitted};
 use crate::history::graph::first_parents;
 use crate::id::SnapshotId;
 use crate::limits::{EVENT_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
-use crate::store::Store;
+use crate::store::{NotedEvent, Store};
+use crate::time::Timestamp;
 
 /// A snapshot and all that is known about it.
 #[derive(Clone, Debug)]
@@ -22,6 +23,10 @@ pub struct Shown {
     pub snapshot: Arc<Snapshot>,
     /// JSON facts of the step as they were given; empty when there are none.
     pub event: Vec<u8>,
+    /// Calls that followed it and changed nothing: how many, and the events of the newest.
+    pub call_count: u64,
+    /// See [`Self::call_count`].
+    pub calls: Vec<Call>,
     /// What it does not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// The exclude list that was in force.
@@ -34,6 +39,17 @@ pub struct Shown {
     pub is_incomplete: bool,
 }
 
+/// A call that changed nothing.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// When its event was noted.
+    pub time: Timestamp,
+    /// Its run.
+    pub run: String,
+    /// Its event; empty where it cannot be read.
+    pub event: Vec<u8>,
+}
+
 /// Reads a snapshot.
 pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     let state = store.state();
@@ -41,8 +57,11 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     let omitted = attached(store, &snapshot.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
     let omitted = decode_omitted(&omitted).map_err(|e| e.during("read omitted paths of snapshot", id))?;
     let rules = store.read_blob(snapshot.rules, RULES_LENGTH_MAX_BYTES)?;
+    let noted = state.noted.get(&id).cloned().unwrap_or_default();
     Ok(Shown {
         id,
+        call_count: noted.count,
+        calls: noted.newest.iter().map(|noted| call(store, noted)).collect::<Result<_>>()?,
         event: event(store, &snapshot)?,
         omitted,
         rules: String::from_utf8_lossy(&rules).into_owned(),
@@ -71,6 +90,15 @@ pub(super) fn plain_changes(store: &Store, id: SnapshotId, paths: &[TreePath]) -
 /// JSON facts of a step; empty when there are none.
 pub fn event(store: &Store, snapshot: &Snapshot) -> Result<Vec<u8>> {
     attached(store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64)
+}
+
+/// A call with its event. One whose event is damaged is a call all the same.
+fn call(store: &Store, noted: &NotedEvent) -> Result<Call> {
+    let event = match store.read_blob(noted.event, EVENT_LENGTH_MAX_BYTES as u64) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Vec::new(),
+        event => event?,
+    };
+    Ok(Call { time: noted.time, run: noted.run.to_string(), event })
 }
 
 /// The first parent, if there is one and it was not forgotten and deleted.

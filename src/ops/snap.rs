@@ -3,12 +3,16 @@
 //! Capture into a batch, compare with the head, and commit if there is anything to record. The workspace's lock is held
 //! throughout, so that two agents in one folder take turns and each gets a step number of its own; the store's lock is
 //! held for the append only.
+//!
+//! Nothing that is said about a step keeps it from being recorded: broken words are repaired ([`super::said`]), and a tag
+//! that cannot be given is reported beside the outcome.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::capture::{CaptureOptions, Captured, capture, lock_workspace, open_root};
 use super::ingest;
+use super::said::{self, Repair};
 use crate::diff::{Change, ChangeKind, TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Fact, Restore};
@@ -18,8 +22,7 @@ use crate::format::snapshot::{
     paths_fit,
 };
 use crate::format::tree::Kind;
-use crate::id::{SnapshotId, TreeId, WorkspaceId};
-use crate::limits::{EVENT_LENGTH_MAX_BYTES, MESSAGE_LENGTH_MAX_BYTES};
+use crate::id::{BlobId, SnapshotId, TreeId, WorkspaceId};
 use crate::path::TreePath;
 use crate::progress::{Progress, Silent};
 use crate::store::{Batch, Final, NewObject, State, Store, Workspace};
@@ -33,13 +36,13 @@ pub const RUN_DEFAULT: &str = "main";
 /// What to record beside the files.
 #[derive(Clone)]
 pub struct SnapOptions<'a> {
-    /// What is said about the step; may be empty.
-    pub message: String,
-    /// The agent session.
-    pub run: String,
-    /// JSON facts of the step, as given.
+    /// What is said about the step, any bytes; may be empty.
+    pub message: Vec<u8>,
+    /// The agent session, any bytes. What is no name of a run is made one.
+    pub run: Vec<u8>,
+    /// Facts of the step, any bytes; meant to be one JSON object.
     pub event: Option<Vec<u8>>,
-    /// A name for the snapshot.
+    /// A name for the snapshot. It is not moved from another one.
     pub tag: Option<String>,
     /// Records a snapshot though nothing changed.
     pub allow_empty: bool,
@@ -59,8 +62,8 @@ impl<'a> SnapOptions<'a> {
     /// A step of the run `main` of which nothing is said, watched by nobody.
     pub fn new(config: &'a Config, now: Timestamp) -> Self {
         Self {
-            message: String::new(),
-            run: RUN_DEFAULT.to_owned(),
+            message: Vec::new(),
+            run: RUN_DEFAULT.into(),
             event: None,
             tag: None,
             allow_empty: false,
@@ -74,10 +77,12 @@ impl<'a> SnapOptions<'a> {
 }
 
 /// What was recorded.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SnapOutcome {
     /// Whether a snapshot was taken; if not, the rest tells of the head, from which nothing differs.
     pub recorded: bool,
+    /// Whether the event of a call that changed nothing was kept with the head.
+    pub noted: bool,
     /// The new snapshot, or the head.
     pub snapshot: SnapshotId,
     /// Its step.
@@ -98,6 +103,18 @@ pub struct SnapOutcome {
     pub stored_bytes: u64,
     /// A restore that was begun here and not ended.
     pub unfinished: Option<Restore>,
+    /// What was not recorded as it was given.
+    pub repairs: Vec<Repair>,
+    /// Why the snapshot did not get the tag that was asked for.
+    pub tag_refused: Option<Error>,
+}
+
+/// What is said about a step, as it is recorded.
+struct Words {
+    message: String,
+    run: String,
+    event: Option<Vec<u8>>,
+    repairs: Vec<Repair>,
 }
 
 /// A capture, and what it is compared with.
@@ -118,10 +135,10 @@ pub(super) struct About<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Takes a snapshot, if anything changed or it was asked for by a message, an event or `allow_empty`. A tag alone names
-/// the head when nothing changed.
+/// Takes a snapshot, if anything changed or it was asked for by a message or `allow_empty`. Else the event, if there is
+/// one, is kept with the head, and a tag names the head.
 pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) -> Result<SnapOutcome> {
-    check(options)?;
+    let mut words = options.words();
     let _lock = lock_workspace(store, workspace)?;
     store.refresh()?;
     let state = store.state();
@@ -129,22 +146,42 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
     let mut batch = store.batch();
     let root = open_root(store, found, options.home)?;
     let step = look(store, found, &root, &options.capture(), Some(&mut batch))?;
-    let wanted = options.allow_empty || !options.message.is_empty() || options.event.is_some();
-    let outcome = if step.differs() || wanted {
-        let about = options.about();
-        let tag = options.tag.clone();
-        record(&mut batch, found, &step, about, |snapshot| {
-            tag.map(|name| Fact::Tagged { name, snapshot: Some(snapshot), time: options.now }).into_iter().collect()
-        })?
-    } else {
-        let (id, head) = step.head.as_ref().expect("what differs from nothing has a head");
-        if let Some(name) = &options.tag {
-            super::tag::tag(store, name, *id, false, options.now)?;
+    let wanted = options.allow_empty || !words.message.is_empty();
+    let mut tag_refused = None;
+    let mut tagged =
+        |state: &State, snapshot| match super::tag::tagged(state, options.tag.as_deref()?, snapshot, options.now) {
+            Ok(fact) => fact,
+            Err(error) => {
+                tag_refused = Some(error);
+                None
+            }
+        };
+    let mut outcome = match &step.head {
+        Some((id, head)) if !step.differs() && !wanted => {
+            let mut outcome = unchanged(*id, head, &step, found);
+            if words.event.is_some() || options.tag.is_some() {
+                outcome.noted = words.event.is_some();
+                // Most calls are much like the one before.
+                let before = state.noted.get(id).and_then(|noted| noted.newest.back()).map(|last| last.event);
+                outcome.stored_bytes = note(&mut batch, found, before, &mut words, options.now, &mut tagged)?;
+            }
+            // The head may be the work of a process that died before it synced; from here on it is promised.
+            store.settle()?;
+            outcome
         }
-        // The head may be the work of a process that died before it synced; from here on it is promised.
-        store.settle()?;
-        unchanged(*id, head, &step, found)
+        _ => {
+            let about = About {
+                cause: Cause::Step,
+                message: &words.message,
+                run: &words.run,
+                event: words.event,
+                git: options.git.clone(),
+                now: options.now,
+            };
+            record(&mut batch, found, &step, about, |state, snapshot| tagged(state, snapshot).into_iter().collect())?
+        }
     };
+    (outcome.repairs, outcome.tag_refused) = (words.repairs, tag_refused);
     step.captured.remember(store);
     Ok(outcome)
 }
@@ -188,17 +225,12 @@ pub(super) fn record(
     workspace: &Workspace,
     step: &Step,
     about: About<'_>,
-    more: impl FnOnce(SnapshotId) -> Vec<Fact>,
+    more: impl FnOnce(&State, SnapshotId) -> Vec<Fact>,
 ) -> Result<SnapOutcome> {
     let mut snapshot = describe(batch, workspace, step, about)?;
     let mut id = None;
     let committed = batch.commit(|state| {
-        let now = expect(state, workspace.id)?;
-        if now.head != workspace.head {
-            return Err(Error::new(ErrorKind::Conflict, "record step in", workspace.id, "its head moved meanwhile")
-                .with_hint("run it again"));
-        }
-        snapshot.step = next_step(now)?;
+        snapshot.step = next_step(expect_head(state, workspace)?)?;
         let bytes = snapshot::encode(&snapshot);
         snapshot::decode(&bytes).map_err(|e| e.during("record step", snapshot.step))?;
         let taken = snapshot::snapshot_id(&bytes);
@@ -209,13 +241,14 @@ pub(super) fn record(
             step: snapshot.step,
             run: snapshot.run.clone(),
         }];
-        facts.extend(more(taken));
+        facts.extend(more(state, taken));
         let previous = snapshot.parents.first().map(|parent| parent.0);
         let object = NewObject { kind: ObjectKind::Snapshot, id: taken.0, bytes, previous };
         Ok(Final { objects: vec![object], facts })
     })?;
     Ok(SnapOutcome {
         recorded: true,
+        noted: false,
         snapshot: id.expect("a commit that succeeded has decided"),
         step: snapshot.step,
         tree: snapshot.root,
@@ -226,6 +259,8 @@ pub(super) fn record(
         omitted: step.captured.omitted.clone(),
         stored_bytes: committed.stored_bytes,
         unfinished: workspace.unfinished.clone(),
+        repairs: Vec::new(),
+        tag_refused: None,
     })
 }
 
@@ -235,6 +270,37 @@ pub(super) fn expect(state: &State, workspace: WorkspaceId) -> Result<&Workspace
         Error::new(ErrorKind::NotFound, "find workspace", workspace, "it is not recorded in this store")
             .with_hint("`retro workspace list` shows the recorded ones")
     })
+}
+
+/// Keeps the event of a call that changed nothing with the head that it followed, and gives the head a tag. Returns the
+/// bytes that this took.
+fn note(
+    batch: &mut Batch<'_>,
+    workspace: &Workspace,
+    like: Option<BlobId>,
+    words: &mut Words,
+    time: Timestamp,
+    tagged: &mut dyn FnMut(&State, SnapshotId) -> Option<Fact>,
+) -> Result<u64> {
+    let event = words.event.take().map(|event| ingest::any_like(batch, event, like)).transpose()?;
+    let head = workspace.head.expect("only where something was recorded can nothing have changed");
+    let run = words.run.clone();
+    let fact = |event| Fact::EventNoted { workspace: workspace.id, snapshot: head, event, run, time };
+    let committed = batch.commit(|state| {
+        expect_head(state, workspace)?;
+        Ok(Final { objects: Vec::new(), facts: event.map(fact).into_iter().chain(tagged(state, head)).collect() })
+    })?;
+    Ok(committed.stored_bytes)
+}
+
+/// The workspace, if its head is still the one that a capture was compared with.
+fn expect_head<'s>(state: &'s State, workspace: &Workspace) -> Result<&'s Workspace> {
+    let now = expect(state, workspace.id)?;
+    if now.head == workspace.head {
+        return Ok(now);
+    }
+    Err(Error::new(ErrorKind::Conflict, "record step in", workspace.id, "its head moved meanwhile")
+        .with_hint("run it again"))
 }
 
 impl Step {
@@ -265,36 +331,12 @@ impl<'a> SnapOptions<'a> {
         CaptureOptions { config: self.config, home: self.home, now: self.now, progress: self.progress }
     }
 
-    fn about(&self) -> About<'_> {
-        About {
-            cause: Cause::Step,
-            message: &self.message,
-            run: &self.run,
-            event: self.event.clone(),
-            git: self.git.clone(),
-            now: self.now,
-        }
-    }
-}
-
-fn check(options: &SnapOptions<'_>) -> Result<()> {
-    crate::history::revision::check_run_name(&options.run)?;
-    if let Some(tag) = &options.tag {
-        crate::history::revision::check_tag_name(tag)?;
-    }
-    let limit = |what: &str, max: usize| {
-        Err(Error::new(ErrorKind::Limit, "record step", what, format!("it is longer than {max} bytes")))
-    };
-    if options.message.len() > MESSAGE_LENGTH_MAX_BYTES {
-        return limit("message", MESSAGE_LENGTH_MAX_BYTES);
-    }
-    match &options.event {
-        Some(event) if event.len() > EVENT_LENGTH_MAX_BYTES => limit("event", EVENT_LENGTH_MAX_BYTES),
-        Some(event) if !serde_json::from_slice(event).is_ok_and(|value: serde_json::Value| value.is_object()) => {
-            Err(Error::new(ErrorKind::Invalid, "record step", "event", "it is not a JSON object")
-                .with_hint("for example: {\"agent\":\"name\",\"tool\":\"bash\",\"exit_code\":0}"))
-        }
-        _ => Ok(()),
+    fn words(&self) -> Words {
+        let mut repairs = Vec::new();
+        let message = said::message(&self.message, &mut repairs);
+        let run = said::run(&self.run, RUN_DEFAULT, &mut repairs);
+        let event = self.event.as_ref().and_then(|event| said::event(event, &mut repairs));
+        Words { message, run, event, repairs }
     }
 }
 
@@ -358,6 +400,7 @@ pub(super) fn next_step(workspace: &Workspace) -> Result<u64> {
 fn unchanged(id: SnapshotId, head: &Snapshot, step: &Step, workspace: &Workspace) -> SnapOutcome {
     SnapOutcome {
         recorded: false,
+        noted: false,
         snapshot: id,
         step: head.step,
         tree: head.root,
@@ -368,5 +411,7 @@ fn unchanged(id: SnapshotId, head: &Snapshot, step: &Step, workspace: &Workspace
         omitted: step.captured.omitted.clone(),
         stored_bytes: 0,
         unfinished: workspace.unfinished.clone(),
+        repairs: Vec::new(),
+        tag_refused: None,
     }
 }

@@ -5,22 +5,35 @@ use crate::format::facts::Fact;
 use crate::history::revision::check_tag_name;
 use crate::id::SnapshotId;
 use crate::path::escaped;
-use crate::store::Store;
+use crate::store::{State, Store};
 use crate::time::Timestamp;
 
 /// Gives a snapshot a name. A name that is taken by another snapshot is moved only with `force`.
 pub fn tag(store: &Store, name: &str, snapshot: SnapshotId, force: bool, now: Timestamp) -> Result<()> {
     check_tag_name(name)?;
     store.snapshot(snapshot)?;
-    store.record(|state| match state.tags.get(name) {
-        Some(taken) if *taken == snapshot => Ok(Vec::new()),
-        Some(taken) if !force => {
-            let detail = format!("it names snapshot {} already", taken.short());
-            Err(Error::new(ErrorKind::Exists, "tag", escaped(name.as_bytes()), detail).with_hint("--force moves it"))
+    store.record(|state| match tagged(state, name, snapshot, now) {
+        Err(error) if error.kind() == ErrorKind::Exists && force => {
+            Ok(vec![Fact::Tagged { name: name.to_owned(), snapshot: Some(snapshot), time: now }])
         }
-        _ => Ok(vec![Fact::Tagged { name: name.to_owned(), snapshot: Some(snapshot), time: now }]),
+        Err(error) if error.kind() == ErrorKind::Exists => Err(error.with_hint("--force moves it")),
+        fact => Ok(fact?.into_iter().collect()),
     })?;
     Ok(())
+}
+
+/// The fact that gives a snapshot a name; none where it has the name already. A name that is none is `Invalid`, one that
+/// another snapshot has is `Exists`.
+pub(super) fn tagged(state: &State, name: &str, snapshot: SnapshotId, now: Timestamp) -> Result<Option<Fact>> {
+    check_tag_name(name)?;
+    match state.tags.get(name) {
+        Some(taken) if *taken == snapshot => Ok(None),
+        Some(taken) => {
+            let detail = format!("it names snapshot {} already", taken.short());
+            Err(Error::new(ErrorKind::Exists, "tag", escaped(name.as_bytes()), detail))
+        }
+        None => Ok(Some(Fact::Tagged { name: name.to_owned(), snapshot: Some(snapshot), time: now })),
+    }
 }
 
 /// Takes a name away.

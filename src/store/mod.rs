@@ -44,7 +44,7 @@ pub use batch::{Batch, BatchTotals, NewObject};
 pub use commit::{Committed, Final};
 pub use folder::FolderRoom;
 pub use recover::{DoubtfulCommit, Stretch};
-pub use state::{State, Workspace};
+pub use state::{Noted, NotedEvent, State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};

@@ -4,10 +4,12 @@
 //! changed or removed by new ones; later facts win. A fact about something unknown (its pack was lost) is passed over,
 //! so that damage to one thing never hides another.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use crate::format::facts::{Fact, Restore, RestoreCause};
-use crate::id::{SnapshotId, WorkspaceId};
+use crate::id::{BlobId, SnapshotId, WorkspaceId};
+use crate::limits::NOTED_EVENTS_MAX;
 use crate::time::Timestamp;
 
 /// What is true after all facts so far.
@@ -25,6 +27,29 @@ pub struct State {
     pub incomplete: BTreeSet<SnapshotId>,
     /// Snapshots that a repair gave up without knowing whose they were, by the first half of their ids.
     pub lost: BTreeSet<[u8; 16]>,
+    /// Events of calls that changed nothing, by the snapshot that they followed. A state is copied at each transaction,
+    /// and most calls change nothing: copies share the lists.
+    pub noted: BTreeMap<SnapshotId, Arc<Noted>>,
+}
+
+/// Calls that followed a snapshot and changed nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// How many there were.
+    pub count: u64,
+    /// The newest of them, up to a limit, in order.
+    pub newest: VecDeque<NotedEvent>,
+}
+
+/// A call that changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotedEvent {
+    /// Its event.
+    pub event: BlobId,
+    /// Its run.
+    pub run: Arc<str>,
+    /// When it was noted.
+    pub time: Timestamp,
 }
 
 /// One recorded folder.
@@ -95,7 +120,7 @@ impl Fold {
     /// As [`State::forget`]. Another snapshot may have taken a place since.
     fn forget(&mut self, snapshot: SnapshotId) {
         let places = self.places.get_or_insert_with(|| self.state.places());
-        let State { workspaces, tags, pins, incomplete, .. } = &mut self.state;
+        let State { workspaces, tags, pins, incomplete, noted, .. } = &mut self.state;
         for place in places.remove(&snapshot).unwrap_or_default() {
             match place {
                 Place::Step(workspace, step) => {
@@ -113,6 +138,7 @@ impl Fold {
         }
         pins.remove(&snapshot);
         incomplete.remove(&snapshot);
+        noted.remove(&snapshot);
     }
 }
 
@@ -185,6 +211,11 @@ impl State {
                     self.incomplete.remove(&snapshot);
                 }
             }
+            Fact::EventNoted { workspace, snapshot, event, run, time } => {
+                if self.workspaces.contains_key(&workspace) {
+                    Arc::make_mut(self.noted.entry(snapshot).or_default()).add(event, &run, time);
+                }
+            }
             Fact::SnapshotLost { prefix, lost, .. } => {
                 if lost {
                     self.lost.insert(prefix);
@@ -220,6 +251,19 @@ impl State {
         self.tags.retain(|_, id| *id != snapshot);
         self.pins.remove(&snapshot);
         self.incomplete.remove(&snapshot);
+        self.noted.remove(&snapshot);
+    }
+}
+
+impl Noted {
+    fn add(&mut self, event: BlobId, run: &str, time: Timestamp) {
+        self.count += 1;
+        let same = self.newest.back().map(|last| &last.run).filter(|last| ***last == *run);
+        let run = same.map_or_else(|| run.into(), Arc::clone);
+        self.newest.push_back(NotedEvent { event, run, time });
+        if self.newest.len() > NOTED_EVENTS_MAX {
+            self.newest.pop_front();
+        }
     }
 }
 
@@ -281,9 +325,9 @@ impl Workspace {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fold, State};
+    use super::{Fold, NOTED_EVENTS_MAX, State};
     use crate::format::facts::{Fact, Restore, RestoreCause};
-    use crate::id::{Digest, SnapshotId, WorkspaceId};
+    use crate::id::{BlobId, Digest, SnapshotId, WorkspaceId};
     use crate::time::Timestamp;
 
     const WORKSPACE: WorkspaceId = WorkspaceId([1; 16]);
@@ -331,16 +375,40 @@ mod tests {
             let workspace = WorkspaceId([bytes[1] % 2; 16]);
             let snapshot = SnapshotId(Digest::of(&[bytes[2] % 5]));
             let name = (bytes[3] % 3).to_string();
-            match bytes[0] % 10 {
+            match bytes[0] % 11 {
                 0 => Fact::WorkspaceAdded { workspace, root: b"/w".to_vec(), time },
                 1 if bytes[3].is_multiple_of(8) => Fact::WorkspaceForgotten { workspace, time },
                 2 => Fact::Tagged { name, snapshot: (bytes[1] > 50).then_some(snapshot), time },
                 3 => Fact::Pinned { snapshot, pinned: bytes[1] > 50, time },
                 4 | 5 => Fact::SnapshotForgotten { snapshot, time },
+                6 => Fact::EventNoted { workspace, snapshot, event: BlobId(snapshot.0), run: name, time },
                 _ => Fact::SnapshotTaken { workspace, snapshot, step: u64::from(bytes[3] % 6), run: name },
             }
         };
         random.chunks_exact(4).map(fact).collect()
+    }
+
+    /// J8.
+    #[test]
+    fn of_calls_that_changed_nothing_the_newest_are_kept() {
+        let mut state = State::default();
+        let noted = |number: u64| Fact::EventNoted {
+            workspace: WORKSPACE,
+            snapshot: snapshot(1),
+            event: BlobId(Digest::of(&number.to_le_bytes())),
+            run: "main".to_owned(),
+            time: Timestamp(0),
+        };
+        state.apply(noted(0));
+        assert!(state.noted.is_empty(), "the workspace is unknown");
+        state.apply(Fact::WorkspaceAdded { workspace: WORKSPACE, root: b"/w".to_vec(), time: Timestamp(0) });
+        let most = NOTED_EVENTS_MAX as u64;
+        (0..=most).for_each(|number| state.apply(noted(number)));
+        let found = &state.noted[&snapshot(1)];
+        assert_eq!((found.count, found.newest.len()), (most + 1, NOTED_EVENTS_MAX));
+        assert_eq!(found.newest.front().map(|first| first.event), Some(BlobId(Digest::of(&1_u64.to_le_bytes()))));
+        state.apply(Fact::SnapshotForgotten { snapshot: snapshot(1), time: Timestamp(0) });
+        assert!(state.noted.is_empty());
     }
 
     #[test]

@@ -238,6 +238,7 @@ fn the_table_of_limits() {
         ("bytes in a message", limits::MESSAGE_LENGTH_MAX_BYTES as u64),
         ("bytes in the name of a run or tag", limits::LABEL_LENGTH_MAX_BYTES as u64),
         ("parents of a snapshot", limits::PARENT_COUNT_MAX as u64),
+        ("events noted with a snapshot", limits::NOTED_EVENTS_MAX as u64),
         ("bytes of facts in a commit", limits::FACTS_LENGTH_MAX_BYTES as u64),
         ("members of a record", limits::FRAME_MEMBER_COUNT_MAX as u64),
         ("bytes in a frame of several members", limits::FRAME_LENGTH_MAX_BYTES as u64),

@@ -167,15 +167,16 @@ pub(crate) enum Verb {
 #[derive(Debug, Args)]
 pub(crate) struct Snap {
     /// What the step did
-    #[arg(short, long, value_name = "MSG", default_value = "", hide_default_value = true)]
-    pub(crate) message: String,
+    #[arg(short, long, value_name = "MSG", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    pub(crate) message: OsString,
     /// The agent session it belongs to; `main` when neither this nor $RETRO_RUN says otherwise
-    #[arg(long, value_name = "NAME")]
-    pub(crate) run: Option<String>,
-    /// Name the snapshot
-    #[arg(long, value_name = "NAME")]
-    pub(crate) tag: Option<String>,
-    /// Facts of the step as one JSON object (agent, tool, input, exit code, ids); `-` reads standard input
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) run: Option<OsString>,
+    /// Name the snapshot; a name that is taken stays where it is
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) tag: Option<OsString>,
+    /// Facts of the step as one JSON object (agent, tool, input, exit code, ids); `-` reads standard input. Whatever it
+    /// is, the step is recorded. Where nothing has changed, the event is kept with the step before
     #[arg(long, value_name = "FILE")]
     pub(crate) event: Option<PathBuf>,
     /// Take a snapshot even if nothing changed

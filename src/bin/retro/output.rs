@@ -6,6 +6,7 @@
 //!
 //! [`BrokenPipe`]: std::io::ErrorKind::BrokenPipe
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
 
@@ -15,6 +16,7 @@ use retrograde::error::{Error, Result};
 use crate::args::{ColorWhen, Global};
 use crate::views::color::Palette;
 use crate::views::human::printable;
+use crate::views::json;
 
 /// Standard output and standard error, and how to write on them.
 pub(crate) struct Output {
@@ -29,6 +31,8 @@ pub(crate) struct Output {
     pub(crate) is_json: bool,
     /// Whether only results and errors are wanted.
     pub(crate) is_quiet: bool,
+    /// Warnings that no result has taken in yet; only with JSON.
+    warnings: RefCell<Vec<String>>,
 }
 
 impl Output {
@@ -47,6 +51,7 @@ impl Output {
             stdout: BufWriter::with_capacity(64 << 10, stdout.lock()),
             is_json: global.json,
             is_quiet: global.quiet,
+            warnings: RefCell::default(),
         }
     }
 
@@ -72,13 +77,20 @@ impl Output {
         }
     }
 
-    /// Warns on standard error, however quiet. With JSON, standard error is for one error object alone, and what there
-    /// is to warn of stands in the results of `status` and `stats`.
+    /// Warns on standard error, however quiet. With JSON, a warning is part of the result, or else an object of its own on
+    /// standard error.
     pub(crate) fn warning(&self, text: fmt::Arguments<'_>) {
-        if !self.is_json {
+        if self.is_json {
+            self.warnings.borrow_mut().push(text.to_string());
+        } else {
             let style = self.note_palette.warning;
             say(&format!("{style}warning:{style:#} {}\n", printable(&text.to_string())));
         }
+    }
+
+    /// The warnings so far, for a result in JSON.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
     }
 
     /// Standard output as a writer, for what is written piece by piece.
@@ -88,6 +100,9 @@ impl Output {
 
     /// Writes out what is still held back. What a full disk swallowed shows here.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        for warning in self.take_warnings() {
+            say(&format!("{}\n", json::warning(&warning)));
+        }
         self.stdout.flush().map_err(failed)
     }
 }

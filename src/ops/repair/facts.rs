@@ -146,9 +146,9 @@ fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
                 Some(before) => is_there(before)?,
                 None => true,
             }),
-        Fact::Tagged { snapshot: Some(snapshot), .. } | Fact::Pinned { snapshot, pinned: true, .. } => {
-            is_there(snapshot)
-        }
+        Fact::Tagged { snapshot: Some(snapshot), .. }
+        | Fact::Pinned { snapshot, pinned: true, .. }
+        | Fact::EventNoted { snapshot, .. } => is_there(snapshot),
         Fact::SnapshotIncomplete { incomplete: true, .. } => Ok(true),
         Fact::Tagged { .. }
         | Fact::Pinned { .. }

@@ -336,6 +336,6 @@ fn begin(
     let message = format!("before restoring s{}", target.step);
     let run = step.head.as_ref().map_or("main", |(_, head)| &head.run);
     let about = About { cause: Cause::BeforeRestore, message: &message, run, event: None, git: None, now: options.now };
-    let recorded = record(&mut batch, workspace, step, about, |before| vec![begun(Some(before))])?;
+    let recorded = record(&mut batch, workspace, step, about, |_, before| vec![begun(Some(before))])?;
     Ok(Some(recorded.snapshot))
 }

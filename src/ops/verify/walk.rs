@@ -223,6 +223,14 @@ impl Walk<'_> {
                 }
             }
         }
+        let noted = self.store.state().noted.get(&id).cloned().unwrap_or_default();
+        for noted in &noted.newest {
+            for key in self.blob(noted.event)? {
+                if !self.need(key, place, None, Part::Event) {
+                    return Ok(());
+                }
+            }
+        }
         if self.decodes_lists
             && let Some(detail) = self.decode_lists(&snapshot)?
         {

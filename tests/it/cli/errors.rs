@@ -50,7 +50,7 @@ fn errors_are_one_object_where_json_was_asked_for() {
         | exit 3
     "#);
     cli.check(
-        "snap --json --tag s1",
+        "tag --json s1",
         r#"
         | ! {"error":{"kind":"invalid","message":"name tag s1: it reads as a step","hint":null}}
         | exit 2

@@ -12,6 +12,7 @@ use crate::support::git::{Git, has_git};
 const LOOKS: &[&str] = &[
     "init",
     "snap -m first",
+    "snap --event - -m second",
     "snap --event -",
     "status",
     "log --stat",

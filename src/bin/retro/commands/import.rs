@@ -15,10 +15,10 @@ pub(super) fn run(_: &mut Context, _: &Path, _: Option<&str>, _: Option<String>)
 pub(super) fn run(context: &mut Context, dir: &Path, range: Option<&str>, run: Option<String>) -> Result<u8> {
     use retrograde::ops::import_git::{ImportGitOptions, import_git};
 
-    use super::snap::{Place, run_name};
+    use super::snap::{Place, said_run};
     use crate::views::progress;
 
-    let run = run_name(context, run)?;
+    let run = said_run(context, run.map(Into::into)).to_string_lossy().into_owned();
     let repository = context.at(dir)?;
     let opened = context.open_or_create()?;
     let (workspace, _) = Place::find(context, &opened)?.register(context, &opened, false)?;

@@ -1,10 +1,10 @@
 //! `retro snap`: take a snapshot, registering the folder first where it is unknown.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result};
-use retrograde::history::revision::{check_run_name, check_tag_name};
 use retrograde::id::WorkspaceId;
 use retrograde::ops::register::{Guard, register, resolve_folder, root_of};
 use retrograde::ops::snap::{RUN_DEFAULT, SnapOptions, SnapOutcome, snap};
@@ -15,18 +15,11 @@ use retrograde::workspace::rules::Rules;
 use crate::args::Snap;
 use crate::context::{Context, Opened};
 use crate::views::json::{self, Object};
-use crate::views::{event, human, progress, restored, steps};
+use crate::views::{event, human, progress, restored, steps, warnings};
 use crate::{exit, output::Output};
 
 pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
-    // Whatever is wrong with the arguments is found out before anything is registered.
-    let run = run_name(context, arguments.run)?;
-    arguments.tag.as_deref().map_or(Ok(()), check_tag_name)?;
-    let event = match &arguments.event {
-        Some(path) if path.as_os_str() == "-" => Some(event::read(path)?),
-        Some(path) => Some(event::read(&context.at(path)?)?),
-        None => None,
-    };
+    let event = arguments.event.as_deref().and_then(|path| read_event(context, path));
     let opened = context.open_or_create()?;
     let place = Place::find(context, &opened)?;
     let config = context.config(&place.root)?;
@@ -36,10 +29,11 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
         &opened.store,
         workspace,
         &SnapOptions {
-            message: arguments.message,
-            run,
+            message: arguments.message.into_vec(),
+            run: said_run(context, arguments.run).into_vec(),
             event,
-            tag: arguments.tag,
+            // What is not text is no name; what is shown of it is no name either.
+            tag: arguments.tag.map(|tag| tag.to_string_lossy().into_owned()),
             allow_empty: arguments.allow_empty,
             config: &config,
             home: opened.home.as_deref(),
@@ -49,13 +43,37 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
         },
     )?;
     drop(progress);
+    for repair in &outcome.repairs {
+        context.out.warning(format_args!("{}", warnings::repair(repair)));
+    }
     if is_new {
         introduce(&context.out, &opened, &place.root, workspace, &config)?;
     }
-    print(context, &outcome)?;
     // What was true before this process waited may not be any more.
     context.warn_of_unfinished(opened.store.disk(), &opened.store.state())?;
-    Ok(exit::DONE)
+    print(context, &outcome)?;
+    match outcome.tag_refused {
+        Some(error) => Err(tag_refused(error, outcome.step)),
+        None => Ok(exit::DONE),
+    }
+}
+
+/// The event that was asked for. One that cannot be read is no reason not to record the step.
+fn read_event(context: &Context, path: &Path) -> Option<Vec<u8>> {
+    let is_stdin = path.as_os_str() == "-";
+    let read = if is_stdin { event::read(path) } else { context.at(path).and_then(|path| event::read(&path)) };
+    let unread = |error| context.out.warning(format_args!("{error}; the step is recorded without an event"));
+    read.map_err(unread).ok()
+}
+
+/// Why a step that was recorded has no tag.
+fn tag_refused(error: Error, step: u64) -> Error {
+    let hint = format!("s{step} stands without the tag; `retro tag NAME s{step}` gives it one");
+    let hint = match error.kind() {
+        ErrorKind::Exists => format!("{hint}, and --force moves one that is taken"),
+        _ => hint,
+    };
+    error.with_hint(hint)
 }
 
 /// Width of the patterns named when a folder is recorded for the first time, in characters.
@@ -89,15 +107,8 @@ impl Place {
 }
 
 /// The run that a step belongs to: as said, else as the environment says, else `main`.
-pub(super) fn run_name(context: &Context, said: Option<String>) -> Result<String> {
-    let name = match said.map(OsString::from).or_else(|| context.environment.run.clone()) {
-        None => return Ok(RUN_DEFAULT.to_owned()),
-        Some(name) => name
-            .into_string()
-            .map_err(|name| Error::new(ErrorKind::Invalid, "name run", name.display(), "it is not UTF-8 text"))?,
-    };
-    check_run_name(&name)?;
-    Ok(name)
+pub(super) fn said_run(context: &Context, said: Option<OsString>) -> OsString {
+    said.or_else(|| context.environment.run.clone()).unwrap_or_else(|| RUN_DEFAULT.into())
 }
 
 /// Says once what is recorded from now on, where, and what is left out.
@@ -124,11 +135,16 @@ fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {
     let elapsed = human::duration(context.started.elapsed());
     let out = &mut context.out;
     if out.is_json {
-        return out.line(format_args!("{}", shape(outcome, millis).finish()));
+        let warnings = out.take_warnings();
+        return out.line(format_args!("{}", shape(outcome, millis).field("warnings", warnings).finish()));
     }
     let palette = out.palette;
     let name = steps::name(outcome.step, outcome.snapshot, &palette);
-    let what = if outcome.recorded { human::counts(&outcome.changes) } else { "no change".to_owned() };
+    let what = match (outcome.recorded, outcome.noted) {
+        (true, _) => human::counts(&outcome.changes),
+        (false, true) => "no change; the event is kept with this step".to_owned(),
+        (false, false) => "no change".to_owned(),
+    };
     let omitted = match outcome.omitted.len() {
         0 => String::new(),
         count => format!("({count} omitted)  "),
@@ -149,6 +165,7 @@ fn shape(outcome: &SnapOutcome, millis: u64) -> Object {
         .field("parents", parents)
         .field("run", &outcome.run)
         .field("recorded", outcome.recorded)
+        .field("event_kept", outcome.noted)
         .counts(&outcome.changes)
         .field("left_out", outcome.left_out)
         .list("omitted", outcome.omitted.iter().map(json::omission))

@@ -1,15 +1,15 @@
 //! The facts of a step: one JSON object, as an agent or its hook gave it.
 //!
-//! The object is kept as it was given but for the white space between its parts: numbers keep their digits and keys
-//! their order, and it fits on one line of NDJSON. Nothing is required to be in it; a few common names are understood
-//! when a step is listed.
+//! The library has made one JSON object of it, on one line, whatever was given. Nothing is required to be in it; a few
+//! common names are understood when a step is listed.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use retrograde::error::{Error, ErrorKind, Result, shown};
+use retrograde::error::{Error, Result};
 use retrograde::limits::EVENT_LENGTH_MAX_BYTES;
+use retrograde::ops::said::{UNPARSED_KEY, compact};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -19,38 +19,32 @@ use super::human::{one_line, size};
 /// Reads an event from a file, or from standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let is_stdin = path.as_os_str() == "-";
-    let name = if is_stdin { Path::new("standard input") } else { path };
-    let fail = |e| Error::io("read event from", name, e);
     let mut bytes = Vec::new();
-    // One byte more than is allowed tells a long event from one that just fits.
-    let most = EVENT_LENGTH_MAX_BYTES as u64 + 1;
-    if is_stdin {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(fail)?;
+    let read = if is_stdin {
+        std::io::stdin().lock().take(READ_LENGTH_MAX_BYTES).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(fail)?;
-    }
-    if bytes.len() > EVENT_LENGTH_MAX_BYTES {
-        let detail = format!("it is longer than {EVENT_LENGTH_MAX_BYTES} bytes");
-        return Err(Error::new(ErrorKind::Limit, "read event from", shown(name), detail));
-    }
-    compact(&bytes).map_err(|detail| {
-        Error::new(ErrorKind::Invalid, "read event from", shown(name), detail)
-            .with_hint("an event is one JSON object, such as {\"tool\":\"Bash\",\"input\":\"make\",\"exit_code\":2}")
-    })
+        std::fs::File::open(path).and_then(|file| file.take(READ_LENGTH_MAX_BYTES).read_to_end(&mut bytes))
+    };
+    let name = if is_stdin { Path::new("standard input") } else { path };
+    read.map(|_| bytes).map_err(|e| Error::io("read event from", name, e))
 }
+
+/// Bytes of an event that are read. Of a longer one the rest is lost; several times as much as is stored is read, because
+/// its long texts can be cut.
+const READ_LENGTH_MAX_BYTES: u64 = 8 * EVENT_LENGTH_MAX_BYTES as u64;
 
 /// An event on one line; what is no JSON object is printed as a text, for want of anything better.
 pub(crate) fn line(event: &[u8]) -> Option<String> {
     if event.is_empty() {
         return None;
     }
-    let text = compact(event).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = compact(event).and_then(|bytes| String::from_utf8(bytes).ok());
     Some(text.unwrap_or_else(|| Value::from(String::from_utf8_lossy(event)).to_string()))
 }
 
 /// An event as people read it: a fact a line, indented, in the order given; long texts are cut.
 pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
-    let Ok(compact) = compact(event) else {
+    let Some(compact) = compact(event) else {
         return vec![one_line(&String::from_utf8_lossy(event), FACT_WIDTH_MAX)];
     };
     let mut lines = vec![String::new()];
@@ -95,10 +89,11 @@ pub(crate) fn summary(event: &[u8], width_max: usize) -> Option<String> {
     let tool = text(&["tool", "tool_name", "name"]);
     let input = ["input", "tool_input", "command", "path"].iter().find_map(|name| said(values.get(*name)?));
     let exit = ["exit_code", "exit"].iter().find_map(|name| values.get(*name)?.as_i64()).filter(|code| *code != 0);
+    let unparsed = || Some(values.get(UNPARSED_KEY)?.as_str()?.trim().to_owned());
     let mut summary = match (tool, input) {
         (Some(tool), Some(input)) => format!("{tool}: {input}"),
         (Some(only), None) | (None, Some(only)) => only,
-        (None, None) => text(&["agent"])?,
+        (None, None) => text(&["agent"]).or_else(unparsed)?,
     };
     summary = one_line(&summary, width_max);
     if let Some(code) = exit {
@@ -121,8 +116,8 @@ const FACT_DEPTH_MAX: usize = 20;
 struct Named(BTreeMap<String, Value>);
 
 /// Their names.
-const NAMES: [&str; 10] =
-    ["tool", "tool_name", "name", "input", "tool_input", "command", "path", "exit_code", "exit", "agent"];
+const NAMES: [&str; 11] =
+    ["tool", "tool_name", "name", "input", "tool_input", "command", "path", "exit_code", "exit", "agent", UNPARSED_KEY];
 
 impl<'de> Deserialize<'de> for Named {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
@@ -166,26 +161,9 @@ fn said(input: &Value) -> Option<String> {
     text.map(ToOwned::to_owned)
 }
 
-/// Checks that the bytes are one JSON object, and takes out the white space between its parts.
-fn compact(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
-    serde_json::from_str::<IgnoredAny>(text).map_err(|error| format!("it is not JSON: {error}"))?;
-    let mut out = Vec::with_capacity(bytes.len());
-    let (mut is_string, mut is_escaped) = (false, false);
-    for &byte in bytes {
-        if is_string || !byte.is_ascii_whitespace() {
-            out.push(byte);
-        }
-        let ends_or_begins = byte == b'"' && !is_escaped;
-        is_escaped = is_string && byte == b'\\' && !is_escaped;
-        is_string ^= ends_or_begins;
-    }
-    if out.first() == Some(&b'{') { Ok(out) } else { Err("it is not a JSON object".to_owned()) }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{compact, line, pretty, summary};
+    use super::{line, pretty, summary};
 
     #[test]
     fn facts_keep_their_order_and_long_ones_are_cut() {
@@ -213,17 +191,6 @@ mod tests {
     }
 
     #[test]
-    fn white_space_goes_and_everything_else_stays() {
-        let given = b" {\n  \"b\" : 1.500e400,\t\"a\": \"x \\\" { y\\\\\" , \"n\":[ 1 , 2 ]\r\n}\n";
-        assert_eq!(compact(given).unwrap(), b"{\"b\":1.500e400,\"a\":\"x \\\" { y\\\\\",\"n\":[1,2]}");
-        for bad in [&b""[..], b"[1]", b"{} {}", b"{\"a\":}", b"\"text\"", b"{\"\xff\":1}"] {
-            assert!(compact(bad).is_err(), "{}", bad.escape_ascii());
-        }
-        let deep = [b"{\"a\":".repeat(10_000), b"1".to_vec(), b"}".repeat(10_000)].concat();
-        assert_eq!(compact(&deep).unwrap(), deep);
-    }
-
-    #[test]
     fn what_is_no_json_is_shown_as_text() {
         assert_eq!(line(b""), None);
         assert_eq!(line(b"{ }").as_deref(), Some("{}"));
@@ -240,6 +207,7 @@ mod tests {
         assert_eq!(short(r#"{"tool_name":"Edit","tool_input":{"file_path":"a.rs"}}"#).as_deref(), Some("Edit: a.rs"));
         assert_eq!(short(r#"{"input":"make","exit_code":0}"#).as_deref(), Some("make"));
         assert_eq!(short(r#"{"agent":"tester"}"#).as_deref(), Some("tester"));
+        assert_eq!(short(r#"{"retro:unparsed":"make all\n"}"#).as_deref(), Some("make all"));
         assert_eq!(short("{}"), None);
         assert_eq!(short("not json"), None);
     }

@@ -11,6 +11,7 @@ use retrograde::format::snapshot::{ChangeCounts, Omission};
 use retrograde::format::tree::Entry;
 use retrograde::ops::log::LogEntry;
 use retrograde::ops::ls::kind_word;
+use retrograde::ops::show::Call;
 use retrograde::path::TreePath;
 use serde::Serialize;
 
@@ -106,6 +107,11 @@ pub(crate) fn problem(kind: &str, message: &str, hint: Option<&str>) -> String {
     Object::new().object("error", Some(inner)).finish()
 }
 
+/// A warning that is part of no result.
+pub(crate) fn warning(text: &str) -> String {
+    Object::new().field("warning", text).finish()
+}
+
 /// Adds the facts of a step as `log` lists them.
 pub(crate) fn step(object: Object, entry: &LogEntry) -> Object {
     let snapshot = &entry.snapshot;
@@ -121,7 +127,16 @@ pub(crate) fn step(object: Object, entry: &LogEntry) -> Object {
         .field("tags", &entry.tags)
         .raw("event", event::line(&entry.event).as_deref().unwrap_or("null"))
         .counts(&snapshot.changes)
+        .field("call_count", entry.call_count)
         .field("incomplete", entry.is_incomplete)
+}
+
+/// A call that changed nothing.
+pub(crate) fn call(call: &Call) -> Object {
+    Object::new()
+        .field("time", call.time.rfc3339())
+        .field("run", &call.run)
+        .raw("event", event::line(&call.event).as_deref().unwrap_or("null"))
 }
 
 /// A path that differs.

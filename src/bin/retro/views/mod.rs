@@ -12,3 +12,4 @@ pub(crate) mod patch;
 pub(crate) mod progress;
 pub(crate) mod restored;
 pub(crate) mod steps;
+pub(crate) mod warnings;

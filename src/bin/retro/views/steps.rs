@@ -25,6 +25,7 @@ pub(crate) struct Row {
     counts: String,
     text: String,
     marks: Vec<String>,
+    call_count: u64,
 }
 
 impl Row {
@@ -42,6 +43,7 @@ impl Row {
             run: snapshot.run.clone(),
             counts: human::counts(&snapshot.changes),
             text: headline(snapshot, &entry.event),
+            call_count: entry.call_count,
             marks: tags.chain(own_marks.into_iter().flatten()).collect(),
         }
     }
@@ -86,6 +88,10 @@ impl Columns {
         if !row.text.is_empty() {
             line.push_str("  ");
             line.push_str(&row.text);
+        }
+        if row.call_count > 0 {
+            let calls = human::count(row.call_count, "call");
+            line.push_str(&format!("  {dim}({calls} changed nothing){dim:#}"));
         }
         if !row.marks.is_empty() {
             let style = palette.head;

@@ -1,0 +1,169 @@
+//! The event of a step: any bytes in, one JSON object on one line out.
+//!
+//! One pass takes out the white space between the parts of the JSON text and repairs what is inside its strings;
+//! numbers keep their digits and keys their order, because the text is never turned into values and back.
+
+use serde::de::IgnoredAny;
+
+use super::{Part, Repair, UNPARSED_KEY, cut_mark, start_of, text};
+use crate::limits::EVENT_LENGTH_MAX_BYTES;
+
+/// Longest text kept of an event that is no JSON, in bytes. Escaped it takes at most six times as much.
+const UNPARSED_LENGTH_MAX_BYTES: usize = EVENT_LENGTH_MAX_BYTES / 8;
+
+/// Longest strings that an event over its limit keeps, in bytes, tried one after another.
+const STRING_LENGTHS_BYTES: [usize; 4] = [256 << 10, 16 << 10, 1 << 10, 128];
+
+/// An event as it can be recorded; `None` where there is nothing to record.
+pub fn event(given: &[u8], repairs: &mut Vec<Repair>) -> Option<Vec<u8>> {
+    let given = given.strip_prefix(b"\xef\xbb\xbf").unwrap_or(given);
+    if given.trim_ascii().is_empty() {
+        repairs.push(Repair::EventEmpty);
+        return None;
+    }
+    let given = text(given, Part::Event, repairs);
+    let cleaned = clean(&given, usize::MAX);
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(&cleaned.text) {
+        repairs.push(Repair::EventUnparsed(error.to_string()));
+        return Some(unparsed(&given, repairs));
+    }
+    if cleaned.is_repaired && !repairs.contains(&Repair::Replaced(Part::Event)) {
+        repairs.push(Repair::Replaced(Part::Event));
+    }
+    let is_object = cleaned.text.starts_with('{');
+    let mut object = cleaned.text;
+    if !is_object {
+        repairs.push(Repair::EventNoObject);
+        object = wrapped(&object);
+    }
+    if object.len() <= EVENT_LENGTH_MAX_BYTES {
+        return Some(object.into_bytes());
+    }
+    repairs.push(Repair::Cut { part: Part::Event, length_bytes: given.len() as u64 });
+    let shorter = STRING_LENGTHS_BYTES.iter().map(|length| clean(&object, *length).text);
+    match shorter.into_iter().find(|shorter| shorter.len() <= EVENT_LENGTH_MAX_BYTES) {
+        Some(shorter) => Some(shorter.into_bytes()),
+        None => Some(unparsed(&given, &mut Vec::new())),
+    }
+}
+
+/// A JSON object without the white space between its parts; `None` for what is none.
+pub fn compact(event: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(event).ok()?;
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    let cleaned = clean(text, usize::MAX);
+    cleaned.text.starts_with('{').then(|| cleaned.text.into_bytes())
+}
+
+/// The text of an event that cannot be kept as it is.
+fn unparsed(given: &str, repairs: &mut Vec<Repair>) -> Vec<u8> {
+    let mut kept = start_of(given, UNPARSED_LENGTH_MAX_BYTES).to_owned();
+    if kept.len() < given.len() {
+        let length_bytes = given.len() as u64;
+        repairs.push(Repair::Cut { part: Part::Event, length_bytes });
+        kept.push_str(&cut_mark(length_bytes));
+    }
+    wrapped(&serde_json::Value::from(kept).to_string()).into_bytes()
+}
+
+fn wrapped(json: &str) -> String {
+    format!("{{\"{UNPARSED_KEY}\":{json}}}")
+}
+
+/// JSON text that was gone through.
+struct Cleaned {
+    text: String,
+    /// A string held something that no string may hold.
+    is_repaired: bool,
+}
+
+/// Takes out white space between the parts of JSON text, puts right what is inside its strings, and cuts strings above
+/// a length. What is no JSON before is none after.
+fn clean(json: &str, string_length_max_bytes: usize) -> Cleaned {
+    let mut cleaned =
+        Cleaned { text: String::with_capacity(json.len().min(EVENT_LENGTH_MAX_BYTES)), is_repaired: false };
+    let mut rest = json;
+    while let Some(quote) = rest.find('"') {
+        let (between, string) = rest.split_at(quote);
+        cleaned.put_between(between);
+        let length = string_length(string);
+        cleaned.put_string(&string[..length], string_length_max_bytes);
+        rest = &string[length..];
+    }
+    cleaned.put_between(rest);
+    cleaned
+}
+
+/// Bytes of a string literal from its first quote to its last, or to the end where it has none.
+fn string_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            b'"' if !is_escaped => return at + 1,
+            _ => is_escaped = byte == b'\\' && !is_escaped,
+        }
+    }
+    text.len()
+}
+
+impl Cleaned {
+    fn put_between(&mut self, text: &str) {
+        self.text.extend(text.chars().filter(|character| !matches!(character, ' ' | '\t' | '\n' | '\r')));
+    }
+
+    /// Adds a string literal: whole characters and whole escapes, up to a length.
+    fn put_string(&mut self, literal: &str, length_max_bytes: usize) {
+        let mut rest = literal;
+        while !rest.is_empty() {
+            let is_end = rest == "\"";
+            if !is_end && literal.len() - rest.len() >= length_max_bytes {
+                self.text.push_str(&format!("{}\"", cut_mark(literal.len() as u64)));
+                return;
+            }
+            rest = &rest[self.put_character(rest)..];
+        }
+    }
+
+    /// Adds the first character or escape of the inside of a string, and returns how many bytes it is long.
+    fn put_character(&mut self, rest: &str) -> usize {
+        let first = rest.chars().next().expect("there is something left");
+        let length = if first == '\\' { escape_length(rest) } else { first.len_utf8() };
+        if u32::from(first) < 0x20 {
+            self.is_repaired = true;
+            self.text.push_str(&format!("\\u{:04x}", u32::from(first)));
+        } else if unit(rest).is_some_and(is_surrogate) && length < PAIR_LENGTH {
+            self.is_repaired = true;
+            self.text.push_str("\\ufffd");
+        } else {
+            self.text.push_str(&rest[..length]);
+        }
+        length
+    }
+}
+
+/// Bytes of `\ud83d\ude00`.
+const PAIR_LENGTH: usize = 12;
+
+/// Bytes of the escape that a text begins with; a pair of surrogates is one.
+fn escape_length(text: &str) -> usize {
+    let is_pair = || {
+        let high = unit(text).is_some_and(|unit| (0xd800..0xdc00).contains(&unit));
+        high && text.get(6..).and_then(unit).is_some_and(|unit| (0xdc00..0xe000).contains(&unit))
+    };
+    match unit(text) {
+        Some(_) if is_pair() => PAIR_LENGTH,
+        Some(_) => 6,
+        None => 1 + text[1..].chars().next().map_or(0, char::len_utf8),
+    }
+}
+
+/// The number in `\u0041`.
+fn unit(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
+fn is_surrogate(unit: u32) -> bool {
+    (0xd800..0xe000).contains(&unit)
+}
