@@ -4,8 +4,11 @@
 //! again byte for byte as it was read, so that nothing has two encodings. Only payloads of records have many: there, what
 //! is written must be read again as it was.
 
+use retrograde::format::attributes::acl;
 use retrograde::format::pack::{Encoding, Link};
-use retrograde::format::{Reader, cache, chunk_list, facts, header, index, journal, pack, put_uint, snapshot, tree};
+use retrograde::format::{
+    Reader, attributes, cache, chunk_list, facts, header, index, journal, pack, put_uint, snapshot, tree,
+};
 use retrograde::id::{HexPrefix, StoreId};
 use retrograde::limits::CHUNK_LIST_LENGTH_MAX_BYTES;
 use retrograde::path::TreePath;
@@ -17,12 +20,13 @@ use retrograde::workspace::rules::Rules;
 pub(crate) type Body = fn(&[u8]);
 
 /// All bodies by name: the names of the targets.
-pub(crate) const BODIES: [(&str, Body); 14] = [
+pub(crate) const BODIES: [(&str, Body); 15] = [
     ("integer", integer),
     ("tree", tree_object),
     ("chunk_list", chunks),
     ("snapshot", snapshot_object),
     ("paths", path_lists),
+    ("attributes", attribute_lists),
     ("facts", fact_list),
     ("record", record),
     ("frame", frame),
@@ -75,6 +79,22 @@ pub(crate) fn path_lists(bytes: &[u8]) {
     }
     if let Ok(times) = snapshot::decode_times(bytes) {
         assert_eq!(snapshot::encode_times(&times), bytes);
+    }
+}
+
+/// Attributes in snapshots, of all paths and of one.
+pub(crate) fn attribute_lists(bytes: &[u8]) {
+    if let Ok(list) = attributes::decode_list(bytes) {
+        let sets = list.iter().map(|(path, set)| (path.clone(), attributes::encode_set(set).into()));
+        assert_eq!(attributes::encode_list(&sets.collect::<Vec<_>>()), bytes);
+    }
+    if let Ok(set) = attributes::decode_set(bytes) {
+        assert_eq!(attributes::encode_set(&set), bytes);
+        if let Some(acl) = set.access_acl() {
+            let (with, narrowest) = (acl::mode_with(0, acl), acl::narrowest_mode(0o777, acl));
+            assert!(with & 0o7000 == 0 && acl::mode_without(with, acl) & !0o777 == 0);
+            assert_eq!(narrowest & !acl::mode_without(0o777, acl), 0);
+        }
     }
 }
 

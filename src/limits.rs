@@ -212,6 +212,19 @@ pub const PATH_LIST_EXPANDED_MIN_BYTES: usize = 128 << 20;
 /// See [`PATH_LIST_EXPANDED_MIN_BYTES`].
 pub const PATH_LIST_EXPANSION_MAX: usize = 8;
 
+/// Longest value of an attribute that is recorded, in bytes: the longest that Linux has.
+pub const ATTRIBUTE_VALUE_LENGTH_MAX_BYTES: usize = 64 << 10;
+
+/// Longest name of a `user.` attribute that is recorded, in bytes, without `user.`: the longest that Linux has.
+pub const ATTRIBUTE_NAME_LENGTH_MAX_BYTES: usize = 250;
+
+/// Longest encoding of all that one path has (owner, ACLs, capability, `user.` attributes), in bytes. Both ACLs fit
+/// whatever they are; `user.` attributes that do not fit are left out and listed.
+pub const ATTRIBUTES_LENGTH_MAX_BYTES: usize = 256 << 10;
+
+/// Bytes of `user.` attributes that one snapshot records. The next path that has some is listed without them.
+pub const USER_ATTRIBUTES_LENGTH_MAX_BYTES: usize = 32 << 20;
+
 /// Longest exclude list read, in bytes: the most patterns there may be, each as long as a path may be on Linux.
 pub const RULES_LENGTH_MAX_BYTES: u64 = 16 << 20;
 

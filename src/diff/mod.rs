@@ -46,6 +46,8 @@ pub struct Change {
     pub new: Option<Side>,
     /// Where it was before a rename; `None` for everything else.
     pub old_path: Option<TreePath>,
+    /// Whether its owner, ACL or extended attributes differ. Trees do not have them: whoever compares snapshots says so.
+    pub attributes_changed: bool,
 }
 
 /// What happened to a path.
@@ -59,8 +61,10 @@ pub enum ChangeKind {
     Deleted,
     /// It became something else: file, folder or symlink. What is below the folder is listed on its own.
     Type,
-    /// Other permission bits and nothing else; for a folder, whatever happened below it.
+    /// Other permission bits, and no other content; for a folder, whatever happened below it.
     Mode,
+    /// Another owner, ACL or extended attribute, and nothing else.
+    Attributes,
     /// It was somewhere else; content and mode may differ too. Only [`rename::detect`] makes these.
     Renamed,
 }
@@ -86,7 +90,9 @@ pub fn counts(changes: &[Change]) -> ChangeCounts {
         match change.kind {
             ChangeKind::Added => counts.added += 1,
             ChangeKind::Deleted => counts.deleted += 1,
-            ChangeKind::Modified | ChangeKind::Type | ChangeKind::Mode => counts.modified += 1,
+            ChangeKind::Modified | ChangeKind::Type | ChangeKind::Mode | ChangeKind::Attributes => {
+                counts.modified += 1;
+            }
             ChangeKind::Renamed => {
                 counts.added += 1;
                 counts.deleted += 1;
@@ -105,15 +111,16 @@ impl ChangeKind {
             Self::Deleted => "deleted",
             Self::Type => "type",
             Self::Mode => "mode",
+            Self::Attributes => "attributes",
             Self::Renamed => "renamed",
         }
     }
 
-    /// The letter of git's `--name-status`, which does not tell a mode from content.
+    /// The letter of git's `--name-status`, which tells neither a mode nor an attribute from content.
     pub fn letter(self) -> char {
         match self {
             Self::Added => 'A',
-            Self::Modified | Self::Mode => 'M',
+            Self::Modified | Self::Mode | Self::Attributes => 'M',
             Self::Deleted => 'D',
             Self::Type => 'T',
             Self::Renamed => 'R',

@@ -14,8 +14,8 @@
 //! every file that its group may write.
 //!
 //! Contents that are not text follow in git's own form ([`binary`]) where [`PatchOptions::binary`] asks for it.
-//! Otherwise a line says that they differ, and `git apply` refuses the patch. Folders are comments, which both tools
-//! pass over.
+//! Otherwise a line says that they differ, and `git apply` refuses the patch. Folders and changed attributes are comments,
+//! which both tools pass over.
 
 mod binary;
 mod delta;
@@ -78,6 +78,14 @@ pub fn render(
     options: &PatchOptions,
     put: &mut Put<'_>,
 ) -> Result<()> {
+    if change.attributes_changed {
+        let mut out = Vec::new();
+        put_line(&mut out, &[b"# attributes changed: ", &quoted("", path_of(change))]);
+        put(&out)?;
+    }
+    if change.kind == ChangeKind::Attributes {
+        return Ok(());
+    }
     match (&change.old, &change.new) {
         // Git, too, takes a change of type for a deletion and an addition: a patch cannot turn a file into a symlink.
         (Some(was), Some(is)) if was.kind != is.kind => {
@@ -89,6 +97,11 @@ pub fn render(
             put_half(put, change, half, options)
         }
     }
+}
+
+/// The path as a person writes it: the root folder, which only its attributes bring into a list, is `.`.
+fn path_of(change: &Change) -> &[u8] {
+    if change.path.is_root() { b"." } else { change.path.as_bytes() }
 }
 
 /// Appends one hunk with its header.

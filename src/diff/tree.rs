@@ -175,7 +175,7 @@ impl<'a> Walk<'a> {
         })?;
         let old = pair.old.as_ref().map(Side::from);
         let new = pair.new.as_ref().map(Side::from);
-        self.changes.push(Change { path, kind, old, new, old_path: None });
+        self.changes.push(Change { path, kind, old, new, old_path: None, attributes_changed: false });
         Ok(())
     }
 

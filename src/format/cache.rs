@@ -18,6 +18,7 @@ mod block;
 
 pub use block::{Block, CachedEntry, Extent, FolderFacts, Line, block_length_bytes, decode_block, put_block};
 
+use super::attributes::Owner;
 use super::{Malformed, Reader, VERSION, checksum};
 use crate::id::{Digest, StoreId, WorkspaceId};
 
@@ -26,7 +27,7 @@ pub const CACHE_MAGIC: [u8; 8] = *b"\xd7RETSTAT";
 /// First bytes of a group.
 pub const CACHE_GROUP_MAGIC: [u8; 4] = *b"\xd7CHG";
 /// Length of the header, in bytes.
-pub const CACHE_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 8 + 8 + 8 + 8 + 4 + 4 + 4;
+pub const CACHE_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4 + 4 + 8 + 8 + 8 + 8 + 4 + 4 + 4;
 /// Length of one place in the table, in bytes.
 pub const PLACE_LENGTH_BYTES: usize = 8 + 8 + 4;
 const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 8;
@@ -38,6 +39,8 @@ pub struct CacheHeader {
     pub store: StoreId,
     /// The workspace it describes.
     pub workspace: WorkspaceId,
+    /// Owner of the root folder, and of every entry whose attributes say no other.
+    pub root_owner: Owner,
     /// The store's generation: objects named here were in the store then, and gc has deleted nothing since.
     pub generation: u64,
     /// Chosen at random when it was written whole, so that no two are ever taken for each other.
@@ -93,6 +96,8 @@ pub fn encode_header(header: &CacheHeader) -> Vec<u8> {
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&header.store.0);
     out.extend_from_slice(&header.workspace.0);
+    out.extend_from_slice(&header.root_owner.uid.to_le_bytes());
+    out.extend_from_slice(&header.root_owner.gid.to_le_bytes());
     out.extend_from_slice(&header.generation.to_le_bytes());
     out.extend_from_slice(&header.nonce.to_le_bytes());
     out.extend_from_slice(&header.file_count.to_le_bytes());
@@ -114,6 +119,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<(CacheHeader, u32), Malformed> {
     let header = CacheHeader {
         store: StoreId(reader.array()?),
         workspace: WorkspaceId(reader.array()?),
+        root_owner: Owner { uid: reader.u32()?, gid: reader.u32()? },
         generation: reader.u64()?,
         nonce: reader.u64()?,
         file_count: reader.u64()?,

@@ -16,6 +16,7 @@
 //! | snapshot | 5 | 3 MiB |
 //! | omitted paths | 12 | 129 MiB |
 //! | times | 12 | 129 MiB |
+//! | attributes | 14 | 129 MiB |
 //! | facts | 64 | 3 MiB |
 //! | record | 2 | 4 KiB |
 //! | commit | 1 | 4 KiB |
@@ -27,6 +28,7 @@
 //! Objects come out of frames and deltas, whose length is limited by the record and by kind, whatever a frame says (`P3`);
 //! `store::payload` holds to that.
 
+pub mod attributes;
 mod bytes;
 pub mod cache;
 pub mod chunk_list;
@@ -36,6 +38,7 @@ pub mod header;
 pub mod index;
 pub mod journal;
 pub mod pack;
+pub mod path_list;
 pub mod snapshot;
 pub mod tree;
 

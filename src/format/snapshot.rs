@@ -1,15 +1,17 @@
 //! Snapshot objects: a root tree, its parents, and the facts about the step (store-format.md, chapter 5).
 //!
 //! A snapshot stays small whatever happened in its step, because `log` reads all of them: facts that can be long (the
-//! event, the omitted paths, the modification times) are [`Attachment`]s, kept inside up to 2 KiB and in a blob beyond.
+//! event, the omitted paths, the modification times, the attributes) are [`Attachment`]s, kept inside up to 2 KiB and in
+//! a blob beyond.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Malformed, Reader, compact, put_bytes, put_uint};
+use super::attributes::Owner;
+use super::path_list::{decode_paths, encode_paths};
+use super::{Malformed, compact};
 use crate::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
 use crate::limits::{
     ATTACHMENT_INLINE_MAX_BYTES, LABEL_LENGTH_MAX_BYTES, MESSAGE_LENGTH_MAX_BYTES, PARENT_COUNT_MAX,
-    PATH_LENGTH_MAX_BYTES, PATH_LIST_EXPANDED_MIN_BYTES, PATH_LIST_EXPANSION_MAX, PATH_LIST_LENGTH_MAX_BYTES,
     SNAPSHOT_LENGTH_MAX_BYTES,
 };
 use crate::path::TreePath;
@@ -27,6 +29,9 @@ pub struct Snapshot {
     pub root: TreeId,
     /// Permission bits of the root folder itself, which no tree lists.
     pub root_mode: u16,
+    /// The owner of the root folder, and of every path that `attributes` does not give another; none where nothing is
+    /// known of owners, as in an imported history.
+    pub root_owner: Option<Owner>,
     /// The snapshots it follows; none for the first.
     pub parents: Vec<SnapshotId>,
     /// H(i) = BLAKE3(H(i-1), root(i)), along first parents; equal digests mean equal histories of states.
@@ -51,6 +56,8 @@ pub struct Snapshot {
     pub times: Attachment,
     /// What was not captured, or not exactly, see [`encode_omitted`].
     pub omitted: Attachment,
+    /// Owners, ACLs and other attributes of the paths that have any, see [`super::attributes::encode_list`].
+    pub attributes: Attachment,
     /// The exclude list that was in force, as text, one rule a line.
     pub rules: BlobId,
     /// Where the workspace's own git repository stood, if it has one.
@@ -125,6 +132,15 @@ pub enum Reason {
     TooLong,
     /// The operating system reported an error while reading it.
     ReadError,
+    /// Some of its attributes could not be read, or are over the limits; all else is recorded.
+    Attributes,
+}
+
+impl Snapshot {
+    /// All that is attached: event, times, omitted paths, attributes.
+    pub fn attachments(&self) -> [&Attachment; 4] {
+        [&self.event, &self.times, &self.omitted, &self.attributes]
+    }
 }
 
 impl Attachment {
@@ -146,7 +162,8 @@ impl Attachment {
 }
 
 impl Reason {
-    /// The word used in output: `unreadable`, `special`, `too-large`, `torn`, `vanished`, `too-long`, `read-error`.
+    /// The word used in output: `unreadable`, `special`, `too-large`, `torn`, `vanished`, `too-long`, `read-error`,
+    /// `attributes`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
@@ -156,12 +173,13 @@ impl Reason {
             Self::Vanished => "vanished",
             Self::TooLong => "too-long",
             Self::ReadError => "read-error",
+            Self::Attributes => "attributes",
         }
     }
 
     /// Whether the path is in the tree all the same.
     pub fn is_captured(self) -> bool {
-        self == Self::Torn
+        matches!(self, Self::Torn | Self::Attributes)
     }
 }
 
@@ -215,16 +233,10 @@ pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
     if snapshot.step == 0 || snapshot.root_mode & !super::tree::MODE_MASK != 0 {
         return Err(Malformed::new("a snapshot has step 0 or a mode of more than 12 bits"));
     }
-    if ![&snapshot.event, &snapshot.times, &snapshot.omitted].into_iter().all(inline_fits) {
+    if !snapshot.attachments().into_iter().all(inline_fits) {
         return Err(Malformed::new("an attachment is kept inside though it is empty or long"));
     }
     Ok(())
-}
-
-/// Whether a list of these paths with this encoding is one that can be read again.
-pub fn paths_fit<'a>(paths: impl IntoIterator<Item = &'a TreePath>, encoding: &[u8]) -> bool {
-    let length = paths.into_iter().fold(0_usize, |sum, path| sum.saturating_add(path.as_bytes().len()));
-    encoding.len() <= PATH_LIST_LENGTH_MAX_BYTES && length <= paths_length_max_bytes(encoding.len())
 }
 
 /// Encodes the omitted paths, in ascending order, each once.
@@ -241,6 +253,7 @@ pub fn encode_omitted(omitted: &[Omission]) -> Vec<u8> {
                 Reason::Vanished => 5,
                 Reason::TooLong => 6,
                 Reason::ReadError => 7,
+                Reason::Attributes => 8,
             });
         },
     )
@@ -257,6 +270,7 @@ pub fn decode_omitted(bytes: &[u8]) -> Result<Vec<Omission>, Malformed> {
             5 => Reason::Vanished,
             6 => Reason::TooLong,
             7 => Reason::ReadError,
+            8 => Reason::Attributes,
             _ => return Err(Malformed::new("a path is omitted for an unknown reason")),
         };
         Ok(Omission { path, reason })
@@ -271,57 +285,4 @@ pub fn encode_times(times: &[(TreePath, Timestamp)]) -> Vec<u8> {
 /// Decodes what [`encode_times`] wrote.
 pub fn decode_times(bytes: &[u8]) -> Result<Vec<(TreePath, Timestamp)>, Malformed> {
     decode_paths(bytes, |path, reader| Ok((path, Timestamp(reader.i64()?))))
-}
-
-/// Paths share their beginning with the one before: length shared, then the rest.
-fn encode_paths<T>(list: &[T], path: impl Fn(&T) -> &TreePath, rest: impl Fn(&mut Vec<u8>, &T)) -> Vec<u8> {
-    assert!(list.is_sorted_by(|a, b| path(a) < path(b)), "paths are sorted and unique");
-    let mut out = Vec::new();
-    let mut last: &[u8] = &[];
-    for item in list {
-        let bytes = path(item).as_bytes();
-        let shared = last.iter().zip(bytes).take_while(|(a, b)| a == b).count();
-        put_uint(&mut out, shared as u64);
-        put_bytes(&mut out, &bytes[shared..]);
-        rest(&mut out, item);
-        last = bytes;
-    }
-    out
-}
-
-fn decode_paths<T>(
-    bytes: &[u8],
-    mut item: impl FnMut(TreePath, &mut Reader<'_>) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let mut reader = Reader::new(bytes);
-    let mut list = Vec::new();
-    let mut last: Option<TreePath> = None;
-    if bytes.len() > PATH_LIST_LENGTH_MAX_BYTES {
-        return Err(Malformed::new("a list of paths is over its length limit"));
-    }
-    let mut budget = paths_length_max_bytes(bytes.len());
-    while !reader.rest().is_empty() {
-        let before = last.as_ref().map_or(&[][..], TreePath::as_bytes);
-        let shared = reader.length(PATH_LENGTH_MAX_BYTES)?;
-        let rest = reader.bytes(PATH_LENGTH_MAX_BYTES)?;
-        let start = before.get(..shared).ok_or_else(|| Malformed::new("a path shares more than there is"))?;
-        if before.get(shared).is_some_and(|byte| rest.first() == Some(byte)) {
-            return Err(Malformed::new("a path shares less than it could"));
-        }
-        budget = budget
-            .checked_sub(start.len() + rest.len())
-            .ok_or_else(|| Malformed::new("a list of paths expands beyond its bound"))?;
-        let path = TreePath::new(&[start, rest].concat()).map_err(|problem| Malformed::new(problem.to_string()))?;
-        if last.as_ref().is_some_and(|last| *last >= path) {
-            return Err(Malformed::new("paths are out of order or repeated"));
-        }
-        list.push(item(path.clone(), &mut reader)?);
-        last = Some(path);
-    }
-    Ok(list)
-}
-
-/// What the paths of a list of this length may take together.
-fn paths_length_max_bytes(length_bytes: usize) -> usize {
-    length_bytes.saturating_mul(PATH_LIST_EXPANSION_MAX).saturating_add(PATH_LIST_EXPANDED_MIN_BYTES)
 }

@@ -41,6 +41,7 @@ impl Past {
         let snapshot = Snapshot {
             root: TreeId(Digest::of(&step.to_le_bytes())),
             root_mode: 0o755,
+            root_owner: None,
             parents: parents.to_vec(),
             history: Digest::default(),
             workspace,
@@ -53,6 +54,7 @@ impl Past {
             event: Attachment::Empty,
             times: Attachment::Empty,
             omitted: Attachment::Empty,
+            attributes: Attachment::Empty,
             rules: BlobId(Digest::of(b"")),
             git: None,
         };

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::attributed::{Attributed, AttributedTree, add_changes};
 use super::capture::{CaptureOptions, Captured, capture, open_root};
 use super::snap::expect;
 use crate::diff::patch::{self, Content, PatchOptions, Put};
 use crate::diff::rename::{self, RenameOptions};
 use crate::diff::{Change, Side, TreeDiffOptions, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::snapshot::Snapshot;
 use crate::format::tree::Kind;
-use crate::id::{BlobId, Digest, SnapshotId, WorkspaceId};
+use crate::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
 use crate::limits::{CHUNK_LENGTH_MAX_BYTES, PATCH_DELTA_MAX_BYTES, TEXT_DIFF_MAX_BYTES};
 use crate::path::TreePath;
 use crate::store::Store;
@@ -47,7 +49,10 @@ pub fn compare<'a>(store: &'a Store, old: &Other<'_>, new: &Other<'_>, paths: Ve
     let captured = old.captured.as_ref().or(new.captured.as_ref());
     let load = |id| captured.map_or_else(|| store.tree(id), |captured| captured.load(store, id));
     let options = TreeDiffOptions { folders: false, paths };
-    let changes = trees_with(&load, old.root, new.root, &options)?;
+    let mut changes = trees_with(&load, old.root, new.root, &options)?;
+    if let (Some(old), Some(new)) = (old.attributed_tree(), new.attributed_tree()) {
+        add_changes(&mut changes, &load, &old, &new, &options.paths)?;
+    }
     let new_side = |change: &Change| Some((change.new?.id, change.path.clone()));
     let places = changes.iter().filter_map(new_side).collect();
     let mut comparison = Comparison { changes: Vec::new(), store, live: old.live.or(new.live), places };
@@ -120,22 +125,44 @@ fn blob(side: &Side) -> BlobId {
     side.blob().expect("only folders have none")
 }
 
+/// One side; nothing is known of one without a root.
+#[derive(Default)]
 struct State {
-    root: Option<crate::id::TreeId>,
+    root: Option<TreeId>,
+    root_mode: u16,
+    attributed: Attributed,
     captured: Option<Captured>,
     live: Option<Root>,
 }
 
+impl State {
+    fn attributed_tree(&self) -> Option<AttributedTree<'_>> {
+        let State { root, root_mode, attributed, .. } = self;
+        root.map(|root| AttributedTree { root, root_mode: *root_mode, attributed })
+    }
+}
+
 fn state_of(store: &Store, other: &Other<'_>) -> Result<State> {
     match other {
-        Other::Nothing => Ok(State { root: None, captured: None, live: None }),
-        Other::Snapshot(id) => Ok(State { root: Some(store.snapshot(*id)?.root), captured: None, live: None }),
+        Other::Nothing => Ok(State::default()),
+        Other::Snapshot(id) => {
+            let snapshot = store.snapshot(*id)?;
+            let attributed = Attributed::of(store, &snapshot)?;
+            let Snapshot { root, root_mode, .. } = *snapshot;
+            Ok(State { root: Some(root), root_mode, attributed, ..State::default() })
+        }
         Other::Live(workspace, options) => {
             let state = store.state();
             let found = expect(&state, *workspace)?;
             let live = open_root(store, found, options.home)?;
             let captured = capture(store, found.id, &live, options, None)?;
-            Ok(State { root: Some(captured.root), captured: Some(captured), live: Some(live) })
+            Ok(State {
+                root: Some(captured.root),
+                root_mode: captured.root_mode,
+                attributed: captured.attributed(),
+                captured: Some(captured),
+                live: Some(live),
+            })
         }
     }
 }

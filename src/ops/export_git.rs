@@ -223,7 +223,7 @@ impl Export<'_> {
             kept.keep(Section::Snapshots, commit.to_string(), blob);
         }
         self.mapper.keep_content(snapshot.rules)?;
-        for attachment in [&snapshot.event, &snapshot.times, &snapshot.omitted] {
+        for attachment in snapshot.attachments() {
             if let Some(blob) = attachment.blob() {
                 self.mapper.keep_content(blob)?;
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ingest;
 use crate::disk::local::LocalDisk;
+use crate::format::attributes::{Owner, encode_list};
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{self, Attachment, Cause, ChangeCounts, Snapshot, history_digest};
@@ -42,12 +43,25 @@ pub(super) struct About {
     pub(super) time: Timestamp,
     pub(super) times: Vec<(TreePath, Timestamp)>,
     pub(super) root_mode: u16,
+    pub(super) root_owner: Option<Owner>,
+    /// Sets, encoded.
+    pub(super) attributes: Vec<(TreePath, Box<[u8]>)>,
 }
 
 impl Default for About {
     fn default() -> Self {
         let time = Timestamp::from_seconds(1_700_000_000);
-        Self { parent: None, run: "main", message: "", event: b"", time, times: Vec::new(), root_mode: 0o755 }
+        Self {
+            parent: None,
+            run: "main",
+            message: "",
+            event: b"",
+            time,
+            times: Vec::new(),
+            root_mode: 0o755,
+            root_owner: None,
+            attributes: Vec::new(),
+        }
     }
 }
 
@@ -103,6 +117,7 @@ impl Bench {
         let snapshot = Snapshot {
             root,
             root_mode: about.root_mode,
+            root_owner: about.root_owner,
             parents: about.parent.into_iter().collect(),
             history: history_digest(parent, root),
             workspace: self.workspace,
@@ -115,6 +130,7 @@ impl Bench {
             event: ingest::attachment(batch, about.event.to_vec()).unwrap(),
             times,
             omitted: Attachment::Empty,
+            attributes: ingest::attachment(batch, encode_list(&about.attributes)).unwrap(),
             rules: ingest::any(batch, b".git/\n".to_vec()).unwrap(),
             git: None,
         };

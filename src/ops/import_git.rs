@@ -24,6 +24,7 @@ use super::ingest;
 use super::ingest::attached;
 use crate::diff::{TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result, shown};
+use crate::format::attributes::Owner;
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{
@@ -194,12 +195,14 @@ struct About {
     /// Paths in it, where they were counted.
     paths: Option<u64>,
     root_mode: u16,
+    root_owner: Option<Owner>,
     run: String,
     time: Timestamp,
     message: String,
     event: Vec<u8>,
     times: Attachment,
     omitted: Attachment,
+    attributes: Attachment,
     rules: BlobId,
     is_exact: bool,
 }
@@ -265,12 +268,14 @@ impl Import<'_> {
             paths: Some(loaded.paths),
             // Git does not know it; what the workspace's folder has is the likeliest.
             root_mode: self.head.as_ref().map_or(0o755, |(_, head)| head.root_mode),
+            root_owner: None,
             run,
             time: Timestamp::from_seconds(committer.seconds()),
             message,
             event: event(&commit, &[])?,
             times: Attachment::Empty,
             omitted: ingest::attachment(turn.batch, omitted)?,
+            attributes: Attachment::Empty,
             rules: ingest::any(turn.batch, Vec::new())?,
             is_exact: false,
         })
@@ -278,7 +283,7 @@ impl Import<'_> {
 
     fn about_kept(&mut self, turn: &mut Turn<'_, '_>, commit: &gix::Commit<'_>, kept: Snapshot) -> Result<About> {
         self.loader.content(turn, kept.rules)?;
-        for attachment in [&kept.times, &kept.omitted] {
+        for attachment in [&kept.times, &kept.omitted, &kept.attributes] {
             if let Some(blob) = attachment.blob() {
                 self.loader.content(turn, blob)?;
             }
@@ -291,12 +296,14 @@ impl Import<'_> {
             root: kept.root,
             paths: None,
             root_mode: kept.root_mode,
+            root_owner: kept.root_owner,
             run: kept.run,
             time: kept.time,
             message: kept.message,
             event: event(commit, &told)?,
             times: kept.times,
             omitted: kept.omitted,
+            attributes: kept.attributes,
             rules: kept.rules,
             is_exact: true,
         })
@@ -324,6 +331,7 @@ impl Import<'_> {
         Ok(Snapshot {
             root: about.root,
             root_mode: about.root_mode,
+            root_owner: about.root_owner,
             parents: self.head.iter().map(|(id, _)| *id).collect(),
             history: history_digest(before.map(|head| head.history), about.root),
             workspace: self.workspace,
@@ -336,6 +344,7 @@ impl Import<'_> {
             event: ingest::attachment(turn.batch, about.event)?,
             times: about.times,
             omitted: about.omitted,
+            attributes: about.attributes,
             rules: about.rules,
             git: Some(GitState { head: Some(id.to_string()), branch: self.branch.clone() }),
         })

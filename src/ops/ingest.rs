@@ -102,9 +102,18 @@ pub fn hash(read: &mut ReadPiece<'_>) -> Result<BlobId> {
 
 /// Adds bytes that belong to a snapshot: kept inside it when short.
 pub fn attachment(batch: &mut Batch<'_>, bytes: Vec<u8>) -> Result<Attachment> {
+    attachment_like(batch, bytes, None)
+}
+
+/// As [`attachment`]; long bytes are stored against a content that they are probably like.
+pub fn attachment_like(batch: &mut Batch<'_>, bytes: Vec<u8>, previous: Option<BlobId>) -> Result<Attachment> {
     match bytes.len() {
         0 => Ok(Attachment::Empty),
         1..=ATTACHMENT_INLINE_MAX_BYTES => Ok(Attachment::Inline(bytes)),
+        ..=CHUNK_LENGTH_MAX_BYTES => {
+            let ids = short(batch, vec![Short { bytes, previous }])?;
+            Ok(Attachment::Blob(ids[0]))
+        }
         _ => any(batch, bytes).map(Attachment::Blob),
     }
 }

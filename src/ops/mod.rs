@@ -6,12 +6,13 @@
 //! snap said  capture, and words -> snapshot         export_tar export_git   for other tools
 //! restore    snapshot -> live folder, undo, redo    import_git              from other tools
 //! status     the live folder against its head       ingest                  content into a batch
-//! compare    any two states
+//! compare    any two states                         attributed              owners, ACLs and the like of a state
 //! verify     what is damaged, and whom it hurts     repair                  what can be done about it
 //! ```
 //!
 //! Here meets what the floors below must not know of each other: the live folder, the store's history, and diffs.
 
+pub mod attributed;
 pub mod capture;
 pub mod cat;
 pub mod compare;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::attributed::{Attributed, AttributedTree, add_changes};
 use super::compare::{Comparison, Other, compare};
 use super::ingest::attached;
 use crate::diff::{self, Change, TreeDiffOptions};
@@ -82,9 +83,19 @@ pub fn changes<'a>(store: &'a Store, id: SnapshotId, paths: &[TreePath]) -> Resu
 
 /// As [`changes`], with a rename as one path deleted and another added: no content is read.
 pub(super) fn plain_changes(store: &Store, id: SnapshotId, paths: &[TreePath]) -> Result<Vec<Change>> {
-    let parent = parent_of(store, id)?.map(|(_, parent)| parent.root);
+    let parent = parent_of(store, id)?.map(|(_, parent)| parent);
+    let snapshot = store.snapshot(id)?;
     let options = TreeDiffOptions { folders: false, paths: paths.to_vec() };
-    diff::trees(store, parent, Some(store.snapshot(id)?.root), &options)
+    let mut changes = diff::trees(store, parent.as_ref().map(|parent| parent.root), Some(snapshot.root), &options)?;
+    let is_same =
+        |parent: &Snapshot| parent.root_owner == snapshot.root_owner && parent.attributes == snapshot.attributes;
+    if let Some(parent) = parent.filter(|parent| !is_same(parent)) {
+        let (before, now) = (Attributed::of(store, &parent)?, Attributed::of(store, &snapshot)?);
+        let old = AttributedTree { root: parent.root, root_mode: parent.root_mode, attributed: &before };
+        let new = AttributedTree { root: snapshot.root, root_mode: snapshot.root_mode, attributed: &now };
+        add_changes(&mut changes, &|id| store.tree(id), &old, &new, paths)?;
+    }
+    Ok(changes)
 }
 
 /// JSON facts of a step; empty when there are none.

@@ -10,19 +10,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::attributed::{Attributed, AttributedTree, add_changes, is_attached};
 use super::capture::{CaptureOptions, Captured, capture, lock_workspace, open_root};
 use super::ingest;
 use super::said::{self, Repair};
 use crate::diff::{Change, ChangeKind, TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::attributes::decode_list;
 use crate::format::facts::{Fact, Restore};
 use crate::format::pack::ObjectKind;
+use crate::format::path_list::paths_fit;
 use crate::format::snapshot::{
     self, Attachment, Cause, ChangeCounts, GitState, Omission, Snapshot, encode_omitted, encode_times, history_digest,
-    paths_fit,
 };
 use crate::format::tree::Kind;
 use crate::id::{BlobId, SnapshotId, TreeId, WorkspaceId};
+use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
 use crate::progress::{Progress, Silent};
 use crate::store::{Batch, Final, NewObject, State, Store, Workspace};
@@ -123,6 +126,8 @@ pub(super) struct Step {
     pub(super) captured: Captured,
     pub(super) head: Option<(SnapshotId, Arc<Snapshot>)>,
     changes: Vec<Change>,
+    /// Whether owners, ACLs or other attributes are not as the head has them.
+    has_other_attributes: bool,
 }
 
 /// What a new snapshot is made from, beside the capture.
@@ -212,11 +217,33 @@ pub(super) fn compared(store: &Store, workspace: &Workspace, captured: Captured)
         let load = |id| captured.load(store, id);
         trees_with(&load, before, Some(captured.root), &TreeDiffOptions::default())
     };
-    let changes = match compare(head.as_ref().map(|(_, head)| head.root)) {
+    let mut changes = match compare(head.as_ref().map(|(_, head)| head.root)) {
         Err(error) if is_lost(&error) => compare(None)?,
         changes => changes?,
     };
-    Ok(Step { captured, head, changes })
+    let has_other_attributes = match &head {
+        Some((_, head)) => match attribute_changes(store, head, &captured, &mut changes) {
+            // Those of the head are damaged, and recorded anew.
+            Err(error) if error.kind() == ErrorKind::Corrupt => true,
+            differ => differ?,
+        },
+        None => false,
+    };
+    Ok(Step { captured, head, changes, has_other_attributes })
+}
+
+/// Adds what differs in attributes from the head to the other changes, and says whether anything does. Where nothing is
+/// known of those of the head, as in an imported history, nothing does.
+fn attribute_changes(store: &Store, head: &Snapshot, captured: &Captured, changes: &mut Vec<Change>) -> Result<bool> {
+    let is_same = head.root_owner == Some(captured.root_owner) && is_attached(&head.attributes, &captured.attributes);
+    if head.root_owner.is_none() || is_same {
+        return Ok(false);
+    }
+    let (before, now) = (Attributed::of(store, head)?, captured.attributed());
+    let old = AttributedTree { root: head.root, root_mode: head.root_mode, attributed: &before };
+    let new = AttributedTree { root: captured.root, root_mode: captured.root_mode, attributed: &now };
+    add_changes(changes, &|id| captured.load(store, id), &old, &new, &[])?;
+    Ok(true)
 }
 
 /// Commits a snapshot of `step`, with whatever facts come with it.
@@ -307,7 +334,8 @@ impl Step {
     /// Whether the workspace is not as its head has it.
     pub(super) fn differs(&self) -> bool {
         let mode = self.captured.root_mode;
-        self.head.as_ref().is_none_or(|(_, head)| head.root != self.captured.root || head.root_mode != mode)
+        let is_other = |head: &Snapshot| head.root != self.captured.root || head.root_mode != mode;
+        self.has_other_attributes || self.head.as_ref().is_none_or(|(_, head)| is_other(head))
     }
 
     /// What differs from the head.
@@ -342,7 +370,7 @@ impl<'a> SnapOptions<'a> {
 
 /// Everything of a snapshot but its step.
 fn describe(batch: &mut Batch<'_>, workspace: &Workspace, step: &Step, about: About<'_>) -> Result<Snapshot> {
-    let Step { captured, head, changes } = step;
+    let Step { captured, head, changes, .. } = step;
     let times: Vec<(TreePath, Timestamp)> = changes
         .iter()
         .filter(|change| change.new.is_some_and(|side| side.kind != Kind::Folder))
@@ -350,12 +378,14 @@ fn describe(batch: &mut Batch<'_>, workspace: &Workspace, step: &Step, about: Ab
         .collect();
     let before = head.as_ref().map(|(_, head)| head.history);
     let mut change_counts = counts(changes);
-    if head.as_ref().is_some_and(|(_, head)| head.root_mode != captured.root_mode) {
+    let is_root_counted = changes.iter().any(|change| change.path.is_root());
+    if !is_root_counted && head.as_ref().is_some_and(|(_, head)| head.root_mode != captured.root_mode) {
         change_counts.modified += 1;
     }
     Ok(Snapshot {
         root: captured.root,
         root_mode: captured.root_mode,
+        root_owner: Some(captured.root_owner),
         parents: head.iter().map(|(id, _)| *id).collect(),
         history: history_digest(before, captured.root),
         workspace: workspace.id,
@@ -368,6 +398,7 @@ fn describe(batch: &mut Batch<'_>, workspace: &Workspace, step: &Step, about: Ab
         event: about.event.map_or(Ok(Attachment::Empty), |event| ingest::attachment(batch, event))?,
         times: ingest::attachment(batch, list_of_times(&times))?,
         omitted: ingest::attachment(batch, list_of_omitted(&captured.omitted)?)?,
+        attributes: attached_attributes(batch, captured, head.as_ref().map(|(_, head)| &**head))?,
         rules: ingest::any(batch, captured.rules.text().as_bytes().to_vec())?,
         git: about.git,
     })
@@ -377,6 +408,18 @@ fn describe(batch: &mut Batch<'_>, workspace: &Workspace, step: &Step, about: Ab
 fn list_of_times(times: &[(TreePath, Timestamp)]) -> Vec<u8> {
     let list = encode_times(times);
     if paths_fit(times.iter().map(|(path, _)| path), &list) { list } else { Vec::new() }
+}
+
+/// The attributes of all paths, stored as what differs from those of the head where they are long.
+fn attached_attributes(batch: &mut Batch<'_>, captured: &Captured, head: Option<&Snapshot>) -> Result<Attachment> {
+    let list = captured.attributes.clone();
+    if list.len() > PATH_LIST_LENGTH_MAX_BYTES || decode_list(&list).is_err() {
+        let detail =
+            "more than a snapshot can list: too many paths have owners, ACLs or extended attributes of their own";
+        return Err(Error::new(ErrorKind::Limit, "record step", "attributes", detail)
+            .with_hint("exclude the folders they are in, in retro.toml"));
+    }
+    ingest::attachment_like(batch, list, head.and_then(|head| head.attributes.blob()))
 }
 
 fn list_of_omitted(omitted: &[Omission]) -> Result<Vec<u8>> {

@@ -10,6 +10,7 @@
 //! - [`scan`] walks the folder and compares it with the stat [`cache`], so that only what may differ is read.
 //! - [`read`] takes the bytes of a file that other processes write at the same time.
 //! - [`materialize`] writes states of the past into folders.
+//! - [`attributes`] reads owners, ACLs and extended attributes.
 //! - [`places`] are folders that are left alone whatever path leads to them: the store first of all.
 //! - [`stat`] and `refusal` say what file times prove and what errors mean; [`beneath`] opens folders without ever
 //!   following a symlink.
@@ -18,6 +19,7 @@
 //! symlink. Nothing here knows the store's history, only [`materialize`] reads its objects, and only the stat cache is
 //! written into a store folder, through [`crate::disk::Disk`]. The clock is that of file systems, never the wall clock.
 
+pub mod attributes;
 pub mod beneath;
 pub mod cache;
 pub mod config;

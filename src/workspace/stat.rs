@@ -8,7 +8,9 @@
 
 use rustix::fs::{FileType, RawMode, Stat};
 
+use super::attributes::owner_of;
 use crate::disk::{FileClock, FolderId};
+use crate::format::attributes::Owner;
 use crate::format::cache::CachedEntry;
 use crate::format::tree::{Kind, MODE_MASK};
 use crate::limits::RACY_WINDOW_NS;
@@ -26,6 +28,8 @@ pub struct FileStat {
     pub inode: u64,
     /// Device number of its file system.
     pub device: u64,
+    /// Who owns it.
+    pub owner: Owner,
 }
 
 /// Tells racy stats from those that prove something.
@@ -60,6 +64,7 @@ impl FileStat {
             ctime_ns: nanoseconds(stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
             inode: stat.st_ino,
             device: FolderId::of(stat).device,
+            owner: owner_of(stat),
         }
     }
 
@@ -72,6 +77,14 @@ impl FileStat {
             && self.ctime_ns == cached.ctime_ns
             && self.inode == cached.inode
             && (self.device != folder_device) == cached.is_on_other_device
+    }
+}
+
+impl FileStat {
+    /// Whether the attributes of this folder are, to all appearance, those that the cache has. What is in it is for its
+    /// own list to say; a name added or removed there changes this stat, too.
+    pub fn has_attributes_of(&self, cached: &CachedEntry<'_>) -> bool {
+        !cached.is_racy && self.ctime_ns == cached.ctime_ns && self.inode == cached.inode
     }
 }
 

@@ -136,7 +136,12 @@ impl Bench {
         }
         let root = folders.get(&TreePath::root()).map(|folder| folder.facts.tree);
         let root = root.or_else(|| cache.root()).unwrap();
-        Captured { root, update: CacheUpdate { folders, file_count: scan.counts.files }, read, scan }
+        Captured {
+            root,
+            update: CacheUpdate { folders, file_count: scan.counts.files, root_owner: scan.root_owner },
+            read,
+            scan,
+        }
     }
 
     fn rebuild(
@@ -159,6 +164,8 @@ impl Bench {
                 stat: entry.stat,
                 is_racy: scan.racy.is_racy(&entry.stat),
                 id: Digest::default(),
+                attributes: Box::default(),
+                has_attributes_below: false,
             };
             match entry.state {
                 EntryState::Known(id) => line.id = id,
@@ -178,7 +185,7 @@ impl Bench {
         let (tree, size) =
             tree_of(entries.iter().map(|entry| (&*entry.name, entry.kind, entry.mode, entry.size, entry.id)));
         FolderUpdate {
-            facts: FolderFacts { tree, size, device: scanned.device },
+            facts: FolderFacts { tree, size, device: scanned.device, has_attributes: false },
             entries: EntriesUpdate::Whole(entries),
         }
     }
@@ -192,7 +199,8 @@ fn renew(cache: &StatCache, path: &TreePath, done: &BTreeMap<TreePath, FolderUpd
     for entry in cached.entries() {
         let changed = done.get(&path.join(entry.name)).map(|done| done.facts);
         if let Some(facts) = changed {
-            children.push(ChildUpdate { name: entry.name.into(), tree: facts.tree, size: facts.size });
+            let FolderFacts { tree, size, has_attributes, .. } = facts;
+            children.push(ChildUpdate { name: entry.name.into(), tree, size, has_attributes });
         }
         let (size, id) = changed.map_or((entry.size, entry.id), |facts| (facts.size, facts.tree.0));
         lines.push((entry.name, entry.kind, entry.mode, size, id));

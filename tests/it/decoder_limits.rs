@@ -10,9 +10,10 @@ use std::cell::Cell;
 use retrograde::format::facts::{self, Fact};
 use retrograde::format::pack::{Encoding, Member, ObjectKind, put_record};
 use retrograde::format::snapshot::{self, Attachment, Cause, ChangeCounts, Snapshot};
-use retrograde::format::{cache, chunk_list, header, index, journal, pack, put_uint, tree};
+use retrograde::format::{attributes, cache, chunk_list, header, index, journal, pack, put_uint, tree};
 use retrograde::id::{BlobId, Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
 use retrograde::limits::PATH_LIST_EXPANDED_MIN_BYTES;
+use retrograde::path::TreePath;
 use retrograde::store::payload;
 use retrograde::time::Timestamp;
 
@@ -90,7 +91,7 @@ struct Decoder {
     run: fn(&[u8]),
 }
 
-const DECODERS: [Decoder; 12] = [
+const DECODERS: [Decoder; 13] = [
     Decoder { name: "tree", multiple: 3, constant: LITTLE, run: |bytes| drop(tree::decode(bytes)) },
     Decoder { name: "chunk list", multiple: 2, constant: LITTLE, run: |bytes| drop(chunk_list::decode(bytes)) },
     Decoder { name: "snapshot", multiple: 5, constant: AHEAD, run: |bytes| drop(snapshot::decode(bytes)) },
@@ -101,6 +102,12 @@ const DECODERS: [Decoder; 12] = [
         run: |bytes| drop(snapshot::decode_omitted(bytes)),
     },
     Decoder { name: "times", multiple: 12, constant: PATHS, run: |bytes| drop(snapshot::decode_times(bytes)) },
+    Decoder {
+        name: "attributes",
+        multiple: 14,
+        constant: PATHS,
+        run: |bytes| drop((attributes::decode_list(bytes), attributes::decode_set(bytes))),
+    },
     Decoder { name: "facts", multiple: 64, constant: AHEAD, run: |bytes| drop(facts::decode(bytes)) },
     Decoder { name: "record", multiple: 2, constant: LITTLE, run: |bytes| drop(pack::decode_record(bytes)) },
     Decoder { name: "commit", multiple: 1, constant: LITTLE, run: |bytes| drop(pack::decode_commit(bytes)) },
@@ -294,6 +301,7 @@ fn worst() -> Vec<(&'static str, Vec<u8>)> {
         ("snapshot", snapshot::encode(&long_snapshot())),
         ("omitted paths", paths(&[1])),
         ("times", paths(&[0; 8])),
+        ("attributes", attribute_list()),
         ("facts", facts::encode(&(0..150_000).map(short_fact).collect::<Vec<_>>())),
         ("facts", facts::encode(&[restore])),
         ("record", record),
@@ -302,10 +310,23 @@ fn worst() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// As many of the shortest sets as there are, each with a path, and the shortest attributes.
+fn attribute_list() -> Vec<u8> {
+    let path = |number: u32| TreePath::new(format!("{number:06}").as_bytes()).unwrap();
+    let user = |number: u32| (attributes::Name::User(number.to_be_bytes()[2..].into()), Box::default());
+    let is_name = |number: &u32| number.to_be_bytes()[2..].iter().all(|byte| *byte > 0);
+    let owner = |uid| Some(attributes::Owner { uid, gid: 0 });
+    let one = |owner, values| attributes::encode_set(&attributes::Attributes { owner, values }).into();
+    let mut list: Vec<_> = (0..60_000).map(|uid| (path(uid), one(owner(uid), Vec::new()))).collect();
+    list.push((path(99_999), one(None, (0..40_000).filter(is_name).map(user).collect())));
+    attributes::encode_list(&list)
+}
+
 fn long_snapshot() -> Snapshot {
     Snapshot {
         root: TreeId(Digest::of(b"")),
         root_mode: 0o755,
+        root_owner: None,
         parents: vec![SnapshotId(Digest::of(b"")); 16],
         history: Digest::of(b""),
         workspace: WorkspaceId([1; 16]),
@@ -318,6 +339,7 @@ fn long_snapshot() -> Snapshot {
         event: Attachment::Inline(vec![1; 2_048]),
         times: Attachment::Inline(vec![1; 2_048]),
         omitted: Attachment::Empty,
+        attributes: Attachment::Empty,
         rules: BlobId(Digest::of(b"")),
         git: None,
     }

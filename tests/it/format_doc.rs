@@ -1,6 +1,7 @@
 //! store-format.md is normative, so it is run: every hex example is built again by the code, byte for byte, decoded, and
 //! encoded again; the table of limits is compared with `limits.rs`. (`format_ids` asks that its requirements have tests.)
 
+use retrograde::format::attributes::{Attributes, Name, Owner, decode_list, encode_list, encode_set};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::format::index::IndexEntry;
 use retrograde::format::journal::JournalGroup;
@@ -83,11 +84,41 @@ fn trees() {
     assert_eq!(tree::decode(&example("tree")), Ok(Tree::Leaf(list)));
 }
 
+/// A secret that one more user may read, a file and a program of root's.
+fn sample_attributes() -> Vec<(TreePath, Box<[u8]>)> {
+    let entry = |tag: u16, permissions: u16, id: u32| {
+        [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
+    };
+    let entries = [(1, 6, u32::MAX), (2, 4, 1_001), (4, 0, u32::MAX), (16, 4, u32::MAX), (32, 0, u32::MAX)];
+    let entries = entries.map(|(tag, permissions, id)| entry(tag, permissions, id)).concat();
+    let acl = [&2_u32.to_le_bytes()[..], &entries].concat();
+    let root = Some(Owner { uid: 0, gid: 0 });
+    let set = |owner, values| encode_set(&Attributes { owner, values }).into();
+    let note = (Name::User((*b"note").into()), (*b"hi").into());
+    vec![
+        (path("key"), set(None, vec![(Name::AccessAcl, acl.into())])),
+        (path("src"), set(root, Vec::new())),
+        (path("src/a"), set(root, vec![note])),
+        (path("src/b"), set(root, Vec::new())),
+    ]
+}
+
+/// S4.
+#[test]
+fn attributes() {
+    let built = encode_list(&sample_attributes());
+    assert_example("attributes", &built);
+    let read = decode_list(&example("attributes")).unwrap();
+    let again: Vec<_> = read.iter().map(|(path, set)| (path.clone(), encode_set(set).into())).collect();
+    assert_eq!(again, sample_attributes());
+}
+
 fn sample_snapshot() -> Snapshot {
     let root = TreeId(Digest::of(b"root"));
     Snapshot {
         root,
         root_mode: 0o755,
+        root_owner: Some(Owner { uid: 1_000, gid: 1_000 }),
         parents: vec![SnapshotId(Digest::of(b"parent"))],
         history: history_digest(Some(Digest::of(b"before")), root),
         workspace: WORKSPACE,
@@ -100,6 +131,7 @@ fn sample_snapshot() -> Snapshot {
         event: Attachment::Inline(br#"{"tool":"bash"}"#.to_vec()),
         times: Attachment::Inline(encode_times(&[(path("src"), TIME), (path("src/a.rs"), TIME)])),
         omitted: Attachment::Inline(encode_omitted(&[Omission { path: path("pipe"), reason: Reason::Special }])),
+        attributes: Attachment::Inline(encode_list(&sample_attributes())),
         rules: BlobId(Digest::of(b"rules")),
         git: Some(GitState { head: None, branch: Some("main".to_owned()) }),
     }
@@ -235,6 +267,9 @@ fn the_table_of_limits() {
         ("bytes in a snapshot", limits::SNAPSHOT_LENGTH_MAX_BYTES as u64),
         ("bytes in an attachment kept inside", limits::ATTACHMENT_INLINE_MAX_BYTES as u64),
         ("bytes in a list of paths", limits::PATH_LIST_LENGTH_MAX_BYTES as u64),
+        ("bytes in the value of an attribute", limits::ATTRIBUTE_VALUE_LENGTH_MAX_BYTES as u64),
+        ("bytes in the name of a `user.` attribute, without `user.`", limits::ATTRIBUTE_NAME_LENGTH_MAX_BYTES as u64),
+        ("bytes in a set of attributes", limits::ATTRIBUTES_LENGTH_MAX_BYTES as u64),
         ("bytes in a message", limits::MESSAGE_LENGTH_MAX_BYTES as u64),
         ("bytes in the name of a run or tag", limits::LABEL_LENGTH_MAX_BYTES as u64),
         ("parents of a snapshot", limits::PARENT_COUNT_MAX as u64),

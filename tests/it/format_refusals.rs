@@ -62,6 +62,7 @@ fn with_branch(length: usize) -> Vec<u8> {
     snapshot::encode(&Snapshot {
         root,
         root_mode: 0o755,
+        root_owner: None,
         parents: Vec::new(),
         history: Digest::of(b"history"),
         workspace: WorkspaceId([1; 16]),
@@ -74,6 +75,7 @@ fn with_branch(length: usize) -> Vec<u8> {
         event: Attachment::Empty,
         times: Attachment::Empty,
         omitted: Attachment::Empty,
+        attributes: Attachment::Empty,
         rules: BlobId(Digest::of(b"rules")),
         git: Some(GitState { head: None, branch: Some("b".repeat(length)) }),
     })
@@ -113,7 +115,7 @@ fn lists_of_paths_that_are_not_as_short_or_not_in_order() {
     for list in wrong {
         assert!(decode_omitted(&omitted(list)).is_err(), "{list:?}");
     }
-    for reason in [0, 8] {
+    for reason in [0, 9] {
         let mut bytes = omitted(&[(0, b"a")]);
         *bytes.last_mut().unwrap() = reason;
         assert!(decode_omitted(&bytes).is_err(), "reason {reason}");

@@ -7,6 +7,7 @@ pub(crate) mod bodies;
 use std::path::Path;
 
 use bodies::BODIES;
+use retrograde::format::attributes::Owner;
 use retrograde::format::cache::{self, CacheHeader, Extent, FolderFacts};
 use retrograde::format::{index, journal, tree};
 use retrograde::id::{Digest, StoreId, TreeId, WorkspaceId};
@@ -34,12 +35,14 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     seeds.push(b"[capture]\nexclude = [\"a/**\", \"*.log\"]\nmax_file_bytes = \"2 GiB\"\n".to_vec());
     seeds.push(b"2 hours 30 minutes ago".to_vec());
     seeds.push(b"\x00\x03src\x01\x03\x05/main\x04".to_vec());
+    seeds.push(b"\x01\x00\x00\x02\x03\x02\x01\x00\x04\x01a\x01b".to_vec());
     let mut block = Vec::new();
-    let facts = FolderFacts { tree: TreeId(Digest::of(b"t")), size: 7, device: 1 };
+    let facts = FolderFacts { tree: TreeId(Digest::of(b"t")), size: 7, device: 1, has_attributes: true };
     cache::put_block(&mut block, b"src", Extent::Whole, &facts, std::iter::empty()).expect("it is short");
     let header = CacheHeader {
         store: StoreId([1; 16]),
         workspace: WorkspaceId([2; 16]),
+        root_owner: Owner { uid: 1_000, gid: 1_000 },
         generation: 0,
         nonce: 3,
         file_count: 0,

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test does not expect is a failure")]
 
+mod attributes;
 mod capture;
 mod cli;
 mod crash;

@@ -11,7 +11,7 @@ fn file(mode: u16, content: &[u8]) -> Side {
 }
 
 fn change(kind: ChangeKind, path: &[u8], old: Option<Side>, new: Option<Side>) -> Change {
-    Change { path: TreePath::new(path).unwrap(), kind, old, new, old_path: None }
+    Change { path: TreePath::new(path).unwrap(), kind, old, new, old_path: None, attributes_changed: false }
 }
 
 fn patch(change: &Change, old: Option<&[u8]>, new: Option<&[u8]>) -> String {

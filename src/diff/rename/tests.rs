@@ -27,7 +27,7 @@ impl World {
     fn change(&mut self, kind: ChangeKind, path: &str, side: Side) {
         let path = TreePath::new(path.as_bytes()).unwrap();
         let (old, new) = if kind == ChangeKind::Deleted { (Some(side), None) } else { (None, Some(side)) };
-        self.changes.push(Change { path, kind, old, new, old_path: None });
+        self.changes.push(Change { path, kind, old, new, old_path: None, attributes_changed: false });
         self.changes.sort_by(|a, b| a.path.cmp(&b.path));
     }
 

@@ -17,6 +17,11 @@ const KIND_FOLDER: u8 = 2;
 const KIND_SYMLINK: u8 = 3;
 const FLAG_RACY: u8 = 1;
 const FLAG_OTHER_DEVICE: u8 = 2;
+const FLAG_ATTRIBUTES: u8 = 16;
+const FLAG_ATTRIBUTES_BELOW: u8 = 32;
+const FLAGS: u8 = FLAG_RACY | FLAG_OTHER_DEVICE | FLAG_ATTRIBUTES | FLAG_ATTRIBUTES_BELOW;
+const BIT_DIFFERENCE: u32 = 1;
+const BIT_ATTRIBUTES: u32 = 2;
 
 /// What a block holds of its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub struct FolderFacts {
     pub size: u64,
     /// Device number of its file system.
     pub device: u64,
+    /// Whether anything in it or below it has attributes.
+    pub has_attributes: bool,
 }
 
 /// One name in a folder as the stat cache has it.
@@ -45,7 +52,7 @@ pub struct CachedEntry<'a> {
     pub name: &'a [u8],
     /// What it is.
     pub kind: Kind,
-    /// Permission bits; 0 for symlinks.
+    /// Permission bits as the stat has them, where an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
     /// The stat may be equal though the content is not: never trusted.
     pub is_racy: bool,
@@ -53,7 +60,7 @@ pub struct CachedEntry<'a> {
     pub is_on_other_device: bool,
     /// Bytes of content or target; the sum below a folder.
     pub size: u64,
-    /// Modification time in nanoseconds since 1970; 0 for folders, as the two after it.
+    /// Modification time in nanoseconds since 1970; 0 for folders.
     pub mtime_ns: i64,
     /// Change time in nanoseconds since 1970.
     pub ctime_ns: i64,
@@ -61,6 +68,10 @@ pub struct CachedEntry<'a> {
     pub inode: u64,
     /// Content, target or tree.
     pub id: Digest,
+    /// Its own attributes, as [`crate::format::attributes::encode_set`] writes them; empty where it has none.
+    pub attributes: &'a [u8],
+    /// Whether anything in this folder or below it has attributes.
+    pub has_attributes_below: bool,
 }
 
 /// A line of a block: an entry, or the news that there is none of this name any more.
@@ -110,7 +121,7 @@ impl<'a> Block<'a> {
     pub fn line(&self, index: usize) -> Line<'a> {
         let start = index.checked_sub(1).map_or(0, |before| name_end(&self.entries[before]));
         let entry = &self.entries[index];
-        let name = &self.names[start..name_end(entry)];
+        let (name, attributes) = split_name(&self.names[start..name_end(entry)], entry);
         let kind = match entry[6] {
             KIND_FILE => Kind::File,
             KIND_FOLDER => Kind::Folder,
@@ -129,6 +140,8 @@ impl<'a> Block<'a> {
             ctime_ns: i64::from_le_bytes(word(24)),
             inode: u64::from_le_bytes(word(32)),
             id: Digest(entry[40..].first_chunk().copied().expect("an id ends the entry")),
+            attributes,
+            has_attributes_below: entry[7] & FLAG_ATTRIBUTES_BELOW != 0,
         })
     }
 
@@ -166,6 +179,12 @@ pub fn put_block<'a>(
     let (mut count, mut names) = (0_usize, Vec::new());
     for line in lines {
         names.extend_from_slice(line.name());
+        if let Line::Entry(CachedEntry { attributes, .. }) = line
+            && !attributes.is_empty()
+        {
+            names.push(0);
+            names.extend_from_slice(attributes);
+        }
         put_line(out, &line, short(names.len())?);
         count += 1;
     }
@@ -176,7 +195,9 @@ pub fn put_block<'a>(
     header.extend_from_slice(&short(path.len())?.to_le_bytes());
     header.extend_from_slice(&short(count)?.to_le_bytes());
     header.extend_from_slice(&short(names.len())?.to_le_bytes());
-    header.extend_from_slice(&u32::from(extent == Extent::Difference).to_le_bytes());
+    let difference = if extent == Extent::Difference { BIT_DIFFERENCE } else { 0 };
+    let attributes = if facts.has_attributes { BIT_ATTRIBUTES } else { 0 };
+    header.extend_from_slice(&(difference | attributes).to_le_bytes());
     header.extend_from_slice(&facts.tree.0.0);
     header.extend_from_slice(&facts.size.to_le_bytes());
     header.extend_from_slice(&facts.device.to_le_bytes());
@@ -195,12 +216,17 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     let path_length = reader.u32()? as usize;
     let count = reader.u32()? as usize;
     let names_length = reader.u32()? as usize;
-    let extent = match reader.u32()? {
-        0 => Extent::Whole,
-        1 => Extent::Difference,
-        _ => return Err(Malformed::new("a block is of an unknown extent")),
+    let bits = reader.u32()?;
+    if bits & !(BIT_DIFFERENCE | BIT_ATTRIBUTES) != 0 {
+        return Err(Malformed::new("a block is of an unknown extent"));
+    }
+    let extent = if bits & BIT_DIFFERENCE != 0 { Extent::Difference } else { Extent::Whole };
+    let facts = FolderFacts {
+        tree: TreeId(Digest(reader.array()?)),
+        size: reader.u64()?,
+        device: reader.u64()?,
+        has_attributes: bits & BIT_ATTRIBUTES != 0,
     };
-    let facts = FolderFacts { tree: TreeId(Digest(reader.array()?)), size: reader.u64()?, device: reader.u64()? };
     let path = reader.take(path_length)?;
     let entries = reader.take(count.saturating_mul(LINE_LENGTH_BYTES))?.as_chunks().0;
     let names = reader.take(names_length)?;
@@ -210,13 +236,16 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
         return Err(Malformed::new("the names of a block do not fill their place"));
     }
     let least = if extent == Extent::Whole { KIND_FILE } else { KIND_GONE };
-    if !entries.iter().all(|entry| (least..=KIND_SYMLINK).contains(&entry[6])) {
+    if !entries.iter().all(|entry| (least..=KIND_SYMLINK).contains(&entry[6]) && entry[7] & !FLAGS == 0) {
         return Err(Malformed::new("a line of a block is of an unknown kind"));
     }
     // Lines are looked up by halving: out of order, the same line could be there and not there.
     let (mut start, mut last) = (0, &[][..]);
     for entry in entries {
-        let name = &names[start..name_end(entry)];
+        let (name, attributes) = split_name(&names[start..name_end(entry)], entry);
+        if (entry[7] & FLAG_ATTRIBUTES != 0) == attributes.is_empty() {
+            return Err(Malformed::new("a line of a block lacks its attributes"));
+        }
         if last >= name {
             return Err(Malformed::new("the names of a block are empty, out of order or repeated"));
         }
@@ -251,12 +280,23 @@ fn put_line(out: &mut Vec<u8>, line: &Line<'_>, name_end: u32) {
     });
     let racy = if entry.is_racy { FLAG_RACY } else { 0 };
     let other = if entry.is_on_other_device { FLAG_OTHER_DEVICE } else { 0 };
-    out.push(racy | other);
+    let own = if entry.attributes.is_empty() { 0 } else { FLAG_ATTRIBUTES };
+    let below = if entry.has_attributes_below { FLAG_ATTRIBUTES_BELOW } else { 0 };
+    out.push(racy | other | own | below);
     out.extend_from_slice(&entry.size.to_le_bytes());
     out.extend_from_slice(&entry.mtime_ns.to_le_bytes());
     out.extend_from_slice(&entry.ctime_ns.to_le_bytes());
     out.extend_from_slice(&entry.inode.to_le_bytes());
     out.extend_from_slice(&entry.id.0);
+}
+
+/// A name, and the attributes that follow it after a NUL where the entry says that there are some.
+fn split_name<'a>(bytes: &'a [u8], entry: &[u8; LINE_LENGTH_BYTES]) -> (&'a [u8], &'a [u8]) {
+    if entry[7] & FLAG_ATTRIBUTES == 0 {
+        return (bytes, &[]);
+    }
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    (&bytes[..end], bytes.get(end + 1..).unwrap_or_default())
 }
 
 fn name_end(entry: &[u8; LINE_LENGTH_BYTES]) -> usize {

@@ -5,11 +5,13 @@ use super::{
     CACHE_HEADER_LENGTH_BYTES, CacheHeader, Place, block_length_bytes, decode_block, decode_group, decode_header,
     encode_group, encode_header, encode_table, path_hash, places_of, put_block, table,
 };
+use crate::format::attributes::Owner;
 use crate::format::tree::Kind;
 use crate::format::{Malformed, checksum};
 use crate::id::{Digest, StoreId, TreeId, WorkspaceId};
 
-const FACTS: FolderFacts = FolderFacts { tree: TreeId(Digest([7; 32])), size: 1 << 40, device: 66_306 };
+const FACTS: FolderFacts =
+    FolderFacts { tree: TreeId(Digest([7; 32])), size: 1 << 40, device: 66_306, has_attributes: true };
 
 fn lines() -> [Line<'static>; 4] {
     let entry = |name, kind, mode| CachedEntry {
@@ -23,6 +25,8 @@ fn lines() -> [Line<'static>; 4] {
         ctime_ns: i64::MAX,
         inode: 1 << 63,
         id: Digest::of(name),
+        attributes: if mode == 0o755 { b"\x01\x00\x00\x00" } else { b"" },
+        has_attributes_below: kind == Kind::Folder,
     };
     [
         Line::Entry(entry(b"\x01", Kind::File, 0o7777)),
@@ -65,15 +69,17 @@ fn a_block_that_no_writer_made_is_refused() {
     for length in 0..bytes.len() {
         assert!(decode_block(&bytes[..length]).is_err(), "cut at {length}");
     }
-    let entries_start = bytes.len() - 4 * 72 - b"\x01gonelinksub\xff".len();
+    let entries_start = bytes.len() - 4 * 72 - b"\x01gonelinksub\xff\0\x01\x00\x00\x00".len();
     assert!(with(&bytes, 4, 3).is_ok(), "the helper itself");
     assert!(with(&bytes, 4, 4).is_err(), "length of the path");
     assert!(with(&bytes, 8, 5).is_err(), "number of lines");
     assert!(with(&bytes, 12, 1).is_err(), "length of the names");
-    assert!(with(&bytes, 16, 2).is_err(), "extent");
+    assert!(with(&bytes, 16, 4).is_err(), "extent");
     assert!(with(&bytes, 16, 0).is_err(), "a whole folder has no lines about what is gone");
     assert!(with(&bytes, entries_start, 99).is_err(), "order of the ends of names");
     assert!(with(&bytes, entries_start + 6, 4).is_err(), "kind");
+    assert!(with(&bytes, entries_start + 7, 64).is_err(), "flags");
+    assert!(with(&bytes, entries_start + 7, 16).is_err(), "attributes that are not there");
 }
 
 #[test]
@@ -107,6 +113,7 @@ fn the_header_and_the_table_are_checked() {
     let header = CacheHeader {
         store: StoreId([1; 16]),
         workspace: WorkspaceId([2; 16]),
+        root_owner: Owner { uid: 1, gid: u32::MAX },
         generation: 3,
         nonce: 4,
         file_count: 5,

@@ -9,13 +9,15 @@ use super::bases::new_objects;
 use super::is_there;
 use super::take::{Taken, TakenEntry, TakenFolder};
 use crate::error::Result;
+use crate::format::attributes::{acl, decode_set};
 use crate::format::pack::ObjectKind;
 use crate::format::tree::{self, Entry, Kind};
-use crate::id::{Digest, TreeId};
+use crate::id::TreeId;
 use crate::path::TreePath;
 use crate::store::{Batch, NewObject, Store};
 use crate::workspace::cache::{
-    CacheEntry, CacheUpdate, CachedFolder, ChildUpdate, EntriesUpdate, FolderFacts, FolderUpdate, StatCache,
+    CacheEntry, CacheUpdate, CachedEntry, CachedFolder, ChildUpdate, EntriesUpdate, FolderFacts, FolderUpdate,
+    StatCache,
 };
 use crate::workspace::stat::RacyRule;
 
@@ -28,8 +30,16 @@ pub(super) struct Built {
     pub(super) update: CacheUpdate,
 }
 
-/// Trees and sizes of folders built so far.
-type Done = BTreeMap<TreePath, (TreeId, u64)>;
+/// Folders built so far.
+type Done = BTreeMap<TreePath, Below>;
+
+/// What a folder's list in its parent says of it.
+#[derive(Clone, Copy)]
+struct Below {
+    tree: TreeId,
+    size: u64,
+    has_attributes: bool,
+}
 
 /// `None` when the cache names something that the store does not have.
 pub(super) fn assemble(
@@ -39,7 +49,7 @@ pub(super) fn assemble(
     file_count: u64,
     mut batch: Option<&mut Batch<'_>>,
 ) -> Result<Option<Built>> {
-    let Taken { folders, racy, .. } = taken;
+    let Taken { folders, racy, root_owner, .. } = taken;
     let mut todo: BTreeMap<TreePath, Option<TakenFolder>> = BTreeMap::new();
     for (path, folder) in folders {
         let mut above = path.parent();
@@ -54,30 +64,29 @@ pub(super) fn assemble(
     }
     let mut done = Done::new();
     let mut trees = BTreeMap::new();
-    let mut update = CacheUpdate { file_count, ..CacheUpdate::default() };
+    let mut update = CacheUpdate { file_count, root_owner, folders: BTreeMap::new() };
     let mut objects: Vec<NewObject> = Vec::new();
     while let Some((path, folder)) = todo.pop_last() {
         let cached = cache.folder(&path);
         let listed = match (folder, &cached) {
             (Some(folder), _) => list_taken(store, batch.as_deref(), cache, &path, folder, &done, &racy),
-            (None, Some(cached)) => Some(list_cached(cached, &path, &done)),
+            (None, Some(cached)) => list_cached(cached, &path, &done),
             (None, None) => None,
         };
-        let Some(Listed { entries, device, update: entries_update }) = listed else { return Ok(None) };
+        let Some(Listed { entries, device, has_attributes, update: entries_update }) = listed else { return Ok(None) };
         let encoded = tree::encode(&entries);
         let (id, size) = (encoded.id(), encoded.size);
         let new = new_objects(store, encoded, cached.as_ref().map(CachedFolder::tree))?;
         trees.extend(new.iter().map(|object| (TreeId(object.id), object.bytes.clone())));
         objects.extend(new);
-        done.insert(path.clone(), (id, size));
-        update
-            .folders
-            .insert(path, FolderUpdate { facts: FolderFacts { tree: id, size, device }, entries: entries_update });
+        done.insert(path.clone(), Below { tree: id, size, has_attributes });
+        let facts = FolderFacts { tree: id, size, device, has_attributes };
+        update.folders.insert(path, FolderUpdate { facts, entries: entries_update });
     }
     if let Some(batch) = batch.as_deref_mut() {
         batch.add(objects)?;
     }
-    let root = done.get(&TreePath::root()).map(|(id, _)| *id).or_else(|| cache.root());
+    let root = done.get(&TreePath::root()).map(|below| below.tree).or_else(|| cache.root());
     let root = root.filter(|id| trees.contains_key(id) || is_there(store, batch.as_deref(), ObjectKind::Tree, &id.0));
     Ok(root.map(|root| Built { root, trees, update }))
 }
@@ -86,6 +95,8 @@ pub(super) fn assemble(
 struct Listed {
     entries: Vec<Entry>,
     device: u64,
+    /// Whether any of them has attributes, or anything below one.
+    has_attributes: bool,
     update: EntriesUpdate,
 }
 
@@ -100,16 +111,23 @@ fn list_taken(
 ) -> Option<Listed> {
     let mut entries = Vec::with_capacity(folder.entries.len());
     let mut remembered = Vec::with_capacity(folder.entries.len());
-    for TakenEntry { name, kind, mode, stat, size, id, is_torn } in folder.entries {
+    let mut has_attributes = false;
+    for TakenEntry { name, kind, mode, stat, size, id, attributes, is_torn } in folder.entries {
+        let mut has_attributes_below = false;
         let (id, size) = match id {
             Some(id) => (id, size),
-            None => folder_below(store, batch, cache, &path.join(&name), done)?,
+            None => {
+                let below = folder_below(store, batch, cache, &path.join(&name), done)?;
+                has_attributes_below = below.has_attributes;
+                (below.tree.0, below.size)
+            }
         };
-        entries.push(Entry { name: name.clone(), kind, mode, size, id });
+        has_attributes |= has_attributes_below || !attributes.is_empty();
+        entries.push(Entry { name: name.clone(), kind, mode: mode_in_tree(mode, &attributes)?, size, id });
         let is_racy = is_torn || racy.is_racy(&stat);
-        remembered.push(CacheEntry { name, kind, mode, size, stat, is_racy, id });
+        remembered.push(CacheEntry { name, kind, mode, size, stat, is_racy, id, attributes, has_attributes_below });
     }
-    Some(Listed { entries, device: folder.device, update: EntriesUpdate::Whole(remembered) })
+    Some(Listed { entries, device: folder.device, has_attributes, update: EntriesUpdate::Whole(remembered) })
 }
 
 /// The tree of a folder: built just now, or as cached, if the store has it.
@@ -119,24 +137,40 @@ fn folder_below(
     cache: &StatCache,
     path: &TreePath,
     done: &Done,
-) -> Option<(Digest, u64)> {
-    if let Some((id, size)) = done.get(path) {
-        return Some((id.0, *size));
+) -> Option<Below> {
+    if let Some(below) = done.get(path) {
+        return Some(*below);
     }
-    let facts = cache.folder(path)?.facts();
-    is_there(store, batch, ObjectKind::Tree, &facts.tree.0).then_some((facts.tree.0, facts.size))
+    let FolderFacts { tree, size, has_attributes, .. } = cache.folder(path)?.facts();
+    is_there(store, batch, ObjectKind::Tree, &tree.0).then_some(Below { tree, size, has_attributes })
 }
 
-fn list_cached(cached: &CachedFolder<'_>, path: &TreePath, done: &Done) -> Listed {
+/// The permission bits that a tree has: what is true without the ACL. `None` for attributes that no capture wrote.
+pub(super) fn mode_in_tree(mode: u16, attributes: &[u8]) -> Option<u16> {
+    if attributes.is_empty() {
+        return Some(mode);
+    }
+    let attributes = decode_set(attributes).ok()?;
+    Some(attributes.access_acl().map_or(mode, |acl| acl::mode_without(mode, acl)))
+}
+
+/// `None` for attributes that no capture wrote.
+fn list_cached(cached: &CachedFolder<'_>, path: &TreePath, done: &Done) -> Option<Listed> {
     let mut children = Vec::new();
-    let entry = |entry: crate::workspace::cache::CachedEntry<'_>| {
+    let mut has_attributes = false;
+    let entry = |entry: CachedEntry<'_>| {
+        let mut below = Below { tree: TreeId(entry.id), size: entry.size, has_attributes: entry.has_attributes_below };
         let built = (entry.kind == Kind::Folder).then(|| done.get(&path.join(entry.name))).flatten();
-        let (id, size) = built.map_or((entry.id, entry.size), |(id, size)| (id.0, *size));
-        if built.is_some() {
-            children.push(ChildUpdate { name: entry.name.into(), tree: TreeId(id), size });
+        if let Some(built) = built {
+            below = *built;
+            let Below { tree, size, has_attributes } = below;
+            children.push(ChildUpdate { name: entry.name.into(), tree, size, has_attributes });
         }
-        Entry { name: entry.name.into(), kind: entry.kind, mode: entry.mode, size, id }
+        has_attributes |= below.has_attributes || !entry.attributes.is_empty();
+        let mode = mode_in_tree(entry.mode, entry.attributes)?;
+        Some(Entry { name: entry.name.into(), kind: entry.kind, mode, size: below.size, id: below.tree.0 })
     };
-    let entries = cached.entries().map(entry).collect();
-    Listed { entries, device: cached.facts().device, update: EntriesUpdate::Children(children) }
+    let entries = cached.entries().map(entry).collect::<Option<_>>()?;
+    let device = cached.facts().device;
+    Some(Listed { entries, device, has_attributes, update: EntriesUpdate::Children(children) })
 }

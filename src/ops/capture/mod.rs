@@ -14,6 +14,7 @@
 //! dropped and everything is read.
 
 mod assemble;
+mod attributes;
 mod bases;
 mod take;
 
@@ -24,14 +25,16 @@ use assemble::Built;
 
 use crate::disk::{Disk, LockGuard, LockMode};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::attributes::{Owner, decode_list};
 use crate::format::pack::ObjectKind;
-use crate::format::snapshot::Omission;
+use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::{self, Tree};
 use crate::id::{TreeId, WorkspaceId};
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
 use crate::store::{Batch, Store, Workspace};
 use crate::time::Timestamp;
+use crate::workspace;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{self, CacheKey, CacheUpdate, EntriesUpdate, StatCache};
 use crate::workspace::config::Config;
@@ -39,6 +42,7 @@ use crate::workspace::places::{self, Places};
 use crate::workspace::rules::Rules;
 use crate::workspace::scan::{self, CaptureCounts, Protected, Scan, ScanOptions};
 
+use super::attributed::Attributed;
 use super::register::root_of;
 
 /// How to look at a live folder.
@@ -59,8 +63,12 @@ pub struct CaptureOptions<'a> {
 pub struct Captured {
     /// Its tree.
     pub root: TreeId,
-    /// Permission bits of the root folder.
+    /// Permission bits of the root folder, as they are true without its ACL.
     pub root_mode: u16,
+    /// Owner of the root folder.
+    pub root_owner: Owner,
+    /// Owners, ACLs and other attributes of the paths that have any, encoded.
+    pub attributes: Vec<u8>,
     /// What the tree does not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// What was left out.
@@ -123,7 +131,7 @@ fn capture_from(
     if found.is_none() && had_cache {
         found = capture_with(store, root, &rules, StatCache::empty(key), options, batch)?;
     }
-    let Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode }) = found else {
+    let Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode, attributes }) = found else {
         let path = crate::error::shown(root.path());
         let detail = "the store lost objects while the folder was read";
         return Err(Error::new(ErrorKind::Conflict, "capture", path, detail));
@@ -134,7 +142,20 @@ fn capture_from(
         rules = Rules::new(&options.config.capture.rule_options(paths))?;
     }
     let Built { root, trees, update } = built;
-    Ok(Captured { root, root_mode, omitted, excluded, protected, counts, rules, trees, cache, update })
+    Ok(Captured {
+        root,
+        root_mode,
+        root_owner: update.root_owner,
+        attributes,
+        omitted,
+        excluded,
+        protected,
+        counts,
+        rules,
+        trees,
+        cache,
+        update,
+    })
 }
 
 /// Opens the root folder of a workspace, and finds out which folders are left alone in it: the store's own, and where they
@@ -180,6 +201,12 @@ impl Captured {
         }
     }
 
+    /// Its attributes.
+    pub fn attributed(&self) -> Attributed {
+        let list = decode_list(&self.attributes).expect("a list reads back as it was written");
+        Attributed { root_owner: Some(self.root_owner), list }
+    }
+
     /// When a file or symlink was modified, as far as its stat said.
     pub fn modified(&self, path: &TreePath) -> Option<Timestamp> {
         let (folder, name) = (path.parent()?, path.name()?);
@@ -208,9 +235,10 @@ struct Seen {
     protected: Vec<Protected>,
     counts: CaptureCounts,
     root_mode: u16,
+    attributes: Vec<u8>,
 }
 
-/// `None` when the cache names something that the store does not have.
+/// `None` when the cache names something that the store does not have, or its root folder had another owner.
 fn capture_with(
     store: &Store,
     root: &Root,
@@ -230,12 +258,25 @@ fn capture_with(
     };
     let mut scan = scan::scan(root, &cache, &scan_options)?;
     options.progress.event(Event::Scanned(scan.counts.files));
-    let Scan { root_mode, counts, .. } = scan;
+    let Scan { root_mode, root_owner, counts, .. } = scan;
+    if cache.root_owner().is_some_and(|before| before != root_owner) {
+        return Ok(None);
+    }
+    let of_root = workspace::attributes::read(root.handle());
+    let is_cut_short = of_root.is_cut_short;
+    let of_root = of_root.encoded(root_owner, root_owner);
+    let root_mode = assemble::mode_in_tree(root_mode, &of_root).expect("a set reads back as it was written");
     let (excluded, protected) = (std::mem::take(&mut scan.excluded), std::mem::take(&mut scan.protected));
     let mut taken = take::take(store, root, &cache, scan, options.progress, batch.as_deref_mut())?;
-    let omitted = std::mem::take(&mut taken.omitted);
-    let built = assemble::assemble(store, &cache, taken, counts.files, batch)?;
-    Ok(built.map(|built| Seen { built, cache, omitted, excluded, protected, counts, root_mode }))
+    let mut omitted = std::mem::take(&mut taken.omitted);
+    if is_cut_short {
+        omitted.insert(0, Omission { path: TreePath::root(), reason: Reason::Attributes });
+    }
+    let Some(built) = assemble::assemble(store, &cache, taken, counts.files, batch)? else { return Ok(None) };
+    let Some(attributes) = attributes::collect(of_root, &cache, &built.update, &mut omitted) else { return Ok(None) };
+    omitted.sort_by(|one, other| one.path.cmp(&other.path));
+    omitted.dedup_by(|later, earlier| later.path == earlier.path);
+    Ok(Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode, attributes }))
 }
 
 /// Whether an object that a tree refers to is there, or about to be.

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::is_there;
 use crate::error::Result;
+use crate::format::attributes::Owner;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
@@ -15,9 +16,12 @@ use crate::ops::ingest::{self, Short};
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
 use crate::store::{Batch, Store};
+use crate::workspace::attributes::Values;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::StatCache;
-use crate::workspace::read::{Folder, LargeEnd, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_symlink};
+use crate::workspace::read::{
+    Folder, LargeEnd, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_folder_attributes, read_symlink,
+};
 use crate::workspace::scan::{EntryState, Scan, ScannedEntry, ScannedFolder, unchanged_folder};
 use crate::workspace::stat::{FileStat, RacyRule};
 
@@ -28,6 +32,7 @@ pub(super) struct Taken {
     pub(super) folders: BTreeMap<TreePath, TakenFolder>,
     pub(super) omitted: Vec<Omission>,
     pub(super) racy: RacyRule,
+    pub(super) root_owner: Owner,
 }
 
 /// The list of one folder.
@@ -48,6 +53,9 @@ pub(super) struct TakenEntry {
     pub(super) size: u64,
     /// Content. Folders have none, because their trees are still to be built, nor has what turned out to be omitted.
     pub(super) id: Option<Digest>,
+    /// What it has beside content and permission bits, encoded.
+    pub(super) attributes: Box<[u8]>,
+    /// What is recorded is not all that was there: it is read again next time, whatever its stat says.
     pub(super) is_torn: bool,
 }
 
@@ -57,9 +65,10 @@ struct Work<'a> {
     paths: Vec<TreePath>,
     folders: Vec<TakenFolder>,
     omitted: Vec<Omission>,
+    root_owner: Owner,
 }
 
-/// A file to be read.
+/// Something to be read: a file, the target of a symlink, the attributes of a folder.
 #[derive(Clone, Copy)]
 struct Job {
     folder: usize,
@@ -73,6 +82,7 @@ enum Got {
     Whole(WholeFile),
     Target(Vec<u8>),
     Large(LargeFile),
+    Folder(Values),
     Omitted(Reason),
 }
 
@@ -89,7 +99,7 @@ pub(super) fn take(
     mut batch: Option<&mut Batch<'_>>,
 ) -> Result<Taken> {
     rehash(root, cache, &mut scan)?;
-    let racy = scan.racy;
+    let (racy, root_owner) = (scan.racy, scan.root_owner);
     let (mut work, jobs) = plan(store, root, scan, batch.as_deref());
     progress.event(Event::Planned { files: jobs.len() as u64, bytes: jobs.iter().map(|job| job.size).sum() });
     for window in windows(&jobs) {
@@ -97,9 +107,14 @@ pub(super) fn take(
         for (job, got) in window.iter().zip(work.read(window)?) {
             match got {
                 Got::Omitted(reason) => work.omit(job, reason),
-                Got::Target(bytes) => contents.push((*job, bytes)),
+                Got::Target(bytes) => {
+                    work.note_attributes(job, Values::default());
+                    contents.push((*job, bytes));
+                }
+                Got::Folder(values) => work.note_attributes(job, values),
                 Got::Whole(file) => {
                     work.note(job, file.stat, file.mode, file.is_torn);
+                    work.note_attributes(job, file.attributes);
                     contents.push((*job, file.bytes));
                 }
                 Got::Large(file) => work.take_large(store, job, file, batch.as_deref_mut())?,
@@ -116,7 +131,7 @@ pub(super) fn take(
     for folder in folders.values_mut() {
         folder.entries.retain(|entry| entry.id.is_some() || entry.kind == Kind::Folder);
     }
-    Ok(Taken { folders, omitted, racy })
+    Ok(Taken { folders, omitted, racy, root_owner })
 }
 
 /// Hashes again what the scan picked. A file that differs though its stat is equal puts its folder on the list.
@@ -157,22 +172,24 @@ fn plan<'a>(store: &Store, root: &'a Root, scan: Scan, batch: Option<&Batch<'_>>
     };
     for (folder, (path, ScannedFolder { entries, device })) in scan.folders.into_iter().enumerate() {
         let mut taken = Vec::with_capacity(entries.len());
-        for (entry, ScannedEntry { name, kind, mode, stat, state }) in entries.into_iter().enumerate() {
+        for (entry, ScannedEntry { name, kind, mode, stat, attributes, state }) in entries.into_iter().enumerate() {
             let mut id = None;
             match state {
-                EntryState::Folder { .. } => {}
+                EntryState::Folder { .. } if attributes.is_some() => {}
+                EntryState::Folder { .. } => jobs.push(Job { folder, entry, size: 0, previous: None }),
                 EntryState::Known(known) if has(&known) => id = Some(known),
                 EntryState::Known(_) => jobs.push(Job { folder, entry, size: stat.size, previous: None }),
                 EntryState::Read { previous } => {
                     jobs.push(Job { folder, entry, size: stat.size, previous: previous.map(BlobId) });
                 }
             }
-            taken.push(TakenEntry { name, kind, mode, stat, size: stat.size, id, is_torn: false });
+            let attributes = attributes.unwrap_or_default();
+            taken.push(TakenEntry { name, kind, mode, stat, size: stat.size, id, attributes, is_torn: false });
         }
         paths.push(path);
         folders.push(TakenFolder { entries: taken, device });
     }
-    (Work { root, paths, folders, omitted: scan.omitted }, jobs)
+    (Work { root, paths, folders, omitted: scan.omitted, root_owner: scan.root_owner }, jobs)
 }
 
 /// Stretches of jobs whose files fit in memory together.
@@ -211,6 +228,10 @@ impl Work<'_> {
         };
         let one = |job: &Job| {
             let entry = &self.folders[job.folder].entries[job.entry];
+            if entry.kind == Kind::Folder {
+                // One that is gone is met again by the next capture; its list was read a moment ago.
+                return Ok(Got::Folder(read_folder_attributes(&folder, &entry.name).unwrap_or_default()));
+            }
             if entry.kind == Kind::Symlink {
                 return Ok(match read_symlink(&folder, &entry.name)? {
                     Outcome::Read(target) => Got::Target(target),
@@ -255,6 +276,7 @@ impl Work<'_> {
                 }
             }
             self.note(job, end.stat, end.mode, end.is_torn);
+            self.note_attributes(job, end.attributes);
             self.set(job, id, end.length_bytes);
         }
         Ok(())
@@ -283,6 +305,16 @@ impl Work<'_> {
             let path = self.paths[job.folder].join(&entry.name);
             self.omitted.push(Omission { path, reason: Reason::Torn });
         }
+    }
+
+    fn note_attributes(&mut self, job: &Job, values: Values) {
+        let entry = &mut self.folders[job.folder].entries[job.entry];
+        entry.is_torn |= values.is_cut_short;
+        if values.is_cut_short {
+            let path = self.paths[job.folder].join(&entry.name);
+            self.omitted.push(Omission { path, reason: Reason::Attributes });
+        }
+        entry.attributes = values.encoded(entry.stat.owner, self.root_owner);
     }
 
     fn set(&mut self, job: &Job, id: BlobId, size: u64) {

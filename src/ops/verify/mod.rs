@@ -147,6 +147,8 @@ pub enum Part {
     Times,
     /// The list of what was not captured.
     Omitted,
+    /// Owners, ACLs and extended attributes.
+    Attributes,
     /// The exclude list.
     Rules,
 }
@@ -227,6 +229,7 @@ impl Part {
             Self::Event => "event",
             Self::Times => "times",
             Self::Omitted => "omitted",
+            Self::Attributes => "attributes",
             Self::Rules => "rules",
         }
     }

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use super::{Affected, Part};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::attributes::decode_list;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Attachment, Snapshot, decode_omitted, decode_times};
 use crate::format::tree::{Entry, Tree};
@@ -212,9 +213,8 @@ impl Walk<'_> {
                 return Ok(());
             }
         }
-        let attachments =
-            [(&snapshot.event, Part::Event), (&snapshot.times, Part::Times), (&snapshot.omitted, Part::Omitted)];
-        for (attachment, part) in attachments {
+        let parts = [Part::Event, Part::Times, Part::Omitted, Part::Attributes];
+        for (attachment, part) in snapshot.attachments().into_iter().zip(parts) {
             if let Attachment::Blob(blob) = attachment {
                 for key in self.blob(*blob)? {
                     if !self.need(key, place, None, part.clone()) {
@@ -244,7 +244,9 @@ impl Walk<'_> {
     fn decode_lists(&mut self, snapshot: &Snapshot) -> Result<Option<String>> {
         let times = |bytes: &[u8]| decode_times(bytes).map(drop);
         let omitted = |bytes: &[u8]| decode_omitted(bytes).map(drop);
-        let lists: [(&Attachment, DecodeList); 2] = [(&snapshot.times, times), (&snapshot.omitted, omitted)];
+        let attributes = |bytes: &[u8]| decode_list(bytes).map(drop);
+        let lists: [(&Attachment, DecodeList); 3] =
+            [(&snapshot.times, times), (&snapshot.omitted, omitted), (&snapshot.attributes, attributes)];
         for (attachment, decode) in lists {
             let known = if let Attachment::Blob(id) = attachment { self.lists.get(id) } else { None };
             let trouble = match known {

@@ -27,7 +27,8 @@ pub use crate::format::cache::{CachedEntry, FolderFacts};
 pub use update::{CacheEntry, CacheUpdate, ChildUpdate, EntriesUpdate, FolderUpdate, Stored, store};
 
 use crate::disk::{Bytes, Disk};
-use crate::format::cache::{self as bytes, Block, Extent, Line, PLACE_LENGTH_BYTES};
+use crate::format::attributes::Owner;
+use crate::format::cache::{self as bytes, Block, CacheHeader, Extent, Line, PLACE_LENGTH_BYTES};
 use crate::id::{StoreId, TreeId, WorkspaceId};
 use crate::limits::CACHE_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
@@ -55,6 +56,7 @@ pub struct StatCache {
 #[derive(Debug)]
 struct State {
     file_count: u64,
+    root_owner: Owner,
     /// Place of the table.
     table: Range<usize>,
     /// Blocks of the groups, by hash and then in the order they were written.
@@ -116,6 +118,11 @@ impl StatCache {
     /// About how many files it knows.
     pub fn file_count(&self) -> u64 {
         self.state.as_ref().map_or(0, |state| state.file_count)
+    }
+
+    /// The owner that its root folder had; attributes name others only.
+    pub fn root_owner(&self) -> Option<Owner> {
+        self.state.as_ref().map(|state| state.root_owner)
     }
 
     /// The root tree of the last capture.
@@ -197,7 +204,8 @@ impl State {
             end += group.length_bytes;
         }
         changed.sort_unstable();
-        Some(Self { file_count: header.file_count, table: table_start..table_end, changed, end, checksum })
+        let CacheHeader { file_count, root_owner, .. } = header;
+        Some(Self { file_count, root_owner, table: table_start..table_end, changed, end, checksum })
     }
 }
 

@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 
 use super::{CacheEntry, CacheKey, CacheUpdate, EntriesUpdate, FolderFacts, FolderUpdate, StatCache, Stored, store};
 use crate::disk::{Disk, LockMode};
+use crate::format::attributes::Owner;
 use crate::format::tree::Kind;
 use crate::id::{Digest, StoreId, TreeId, WorkspaceId};
 use crate::path::TreePath;
 use crate::workspace::stat::FileStat;
 use crate::workspace::testing::{Bench, Numbers, tree_path};
+
+const OWNER: Owner = Owner { uid: 1_000, gid: 1_000 };
 
 /// A workspace with a cache that has a base and some groups, all of it settled.
 fn bench() -> Bench {
@@ -211,6 +214,7 @@ fn one_file_of_50_000_costs_a_few_hundred_bytes() {
     let update = |entries: &[CacheEntry], tree: u8| CacheUpdate {
         folders: BTreeMap::from([(TreePath::root(), folder(tree, EntriesUpdate::Whole(entries.to_vec())))]),
         file_count: 50_000,
+        root_owner: OWNER,
     };
     let length = || std::fs::metadata(bench.cache_path()).unwrap().len();
     assert_eq!(store(&bench.disk, &bench.load(), &update(&entries, 1)).unwrap(), Stored::Rewritten);
@@ -233,7 +237,8 @@ fn content_of_another_length_than_its_stat_proves_nothing() {
     let bench = Bench::new();
     let torn = CacheEntry { size: 7, ..entry(1) };
     let whole = EntriesUpdate::Whole(vec![torn, entry(2)]);
-    let update = CacheUpdate { folders: BTreeMap::from([(TreePath::root(), folder(1, whole))]), file_count: 2 };
+    let folders = BTreeMap::from([(TreePath::root(), folder(1, whole))]);
+    let update = CacheUpdate { folders, file_count: 2, root_owner: OWNER };
     store(&bench.disk, &bench.load(), &update).unwrap();
     let cache = bench.load();
     let racy: Vec<bool> = cache.folder(&TreePath::root()).unwrap().entries().map(|entry| entry.is_racy).collect();
@@ -247,6 +252,7 @@ fn lists_that_disagree_are_never_written() {
     let update = CacheUpdate {
         folders: BTreeMap::from([(tree_path("a"), folder(9, EntriesUpdate::Whole(Vec::new())))]),
         file_count: 0,
+        root_owner: OWNER,
     };
     drop(store(&bench.disk, &bench.load(), &update));
 }
@@ -306,12 +312,17 @@ fn entry(number: u64) -> CacheEntry {
         kind: Kind::File,
         mode: 0o644,
         size: number,
-        stat: FileStat { size: number, mtime_ns: -5, ctime_ns: 6, inode: number, device: 8 },
+        stat: FileStat { size: number, mtime_ns: -5, ctime_ns: 6, inode: number, device: 8, owner: OWNER },
         is_racy: false,
         id: Digest::of(&number.to_le_bytes()),
+        attributes: Box::default(),
+        has_attributes_below: false,
     }
 }
 
 fn folder(tree: u8, entries: EntriesUpdate) -> FolderUpdate {
-    FolderUpdate { facts: FolderFacts { tree: TreeId(Digest([tree; 32])), size: 5, device: 8 }, entries }
+    FolderUpdate {
+        facts: FolderFacts { tree: TreeId(Digest([tree; 32])), size: 5, device: 8, has_attributes: false },
+        entries,
+    }
 }

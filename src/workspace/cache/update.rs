@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use super::{CacheKey, CachedEntry, CachedFolder, FolderFacts, StatCache, file_name};
 use crate::disk::{Disk, LockMode};
 use crate::error::Result;
+use crate::format::attributes::Owner;
 use crate::format::cache::{self as bytes, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, Place};
 use crate::format::tree::Kind;
 use crate::id::{Digest, TreeId};
@@ -24,6 +25,8 @@ pub struct CacheUpdate {
     pub folders: BTreeMap<TreePath, FolderUpdate>,
     /// Number of files in the workspace.
     pub file_count: u64,
+    /// Owner of the root folder, which is that of the cache, if there was one.
+    pub root_owner: Owner,
 }
 
 /// One folder as it is now.
@@ -51,16 +54,21 @@ pub struct CacheEntry {
     pub name: Box<[u8]>,
     /// What it is.
     pub kind: Kind,
-    /// Permission bits; 0 for symlinks.
+    /// Permission bits as the stat has them, where an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
     /// Bytes that were read, or the sum below a folder: what the tree says.
     pub size: u64,
-    /// The stat of the very bytes that were read; ignored for folders, whose lists are their proof.
+    /// The stat of the very bytes that were read. Of a folder, change time and inode stand for its attributes; what is
+    /// in it is proved by its own list.
     pub stat: FileStat,
     /// Whether to read it again next time, see [`crate::workspace::stat::RacyRule`].
     pub is_racy: bool,
     /// Content, target or tree.
     pub id: Digest,
+    /// Its own attributes, encoded; empty where it has none.
+    pub attributes: Box<[u8]>,
+    /// Whether anything in this folder or below it has attributes.
+    pub has_attributes_below: bool,
 }
 
 /// A child folder of a folder that is otherwise unchanged.
@@ -72,6 +80,8 @@ pub struct ChildUpdate {
     pub tree: TreeId,
     /// Sum of the sizes below it, in bytes.
     pub size: u64,
+    /// Whether anything in it or below it has attributes.
+    pub has_attributes: bool,
 }
 
 /// What became of an update.
@@ -133,19 +143,23 @@ const END_LENGTH_BYTES: usize = 32;
 impl CacheEntry {
     fn view(&self, folder_device: u64) -> CachedEntry<'_> {
         let is_folder = self.kind == Kind::Folder;
-        let stat = if is_folder { FileStat { device: folder_device, ..FileStat::default() } } else { self.stat };
+        let FileStat { ctime_ns, inode, .. } = self.stat;
+        let of_folder = FileStat { device: folder_device, ctime_ns, inode, ..FileStat::default() };
+        let stat = if is_folder { of_folder } else { self.stat };
         CachedEntry {
             name: &self.name,
             kind: self.kind,
             mode: self.mode,
             // A file of another length than its stat says proves nothing: it was torn, or the file system lies.
-            is_racy: !is_folder && (self.is_racy || self.size != self.stat.size),
+            is_racy: self.is_racy || (!is_folder && self.size != self.stat.size),
             is_on_other_device: stat.device != folder_device,
             size: self.size,
             mtime_ns: stat.mtime_ns,
             ctime_ns: stat.ctime_ns,
             inode: stat.inode,
             id: self.id,
+            attributes: &self.attributes,
+            has_attributes_below: self.has_attributes_below,
         }
     }
 }
@@ -187,7 +201,8 @@ impl FolderUpdate {
 impl ChildUpdate {
     fn on<'a>(&self, entry: CachedEntry<'a>) -> CachedEntry<'a> {
         assert!(entry.kind == Kind::Folder, "only folders are child folders");
-        CachedEntry { id: self.tree.0, size: self.size, ..entry }
+        let has_attributes_below = self.has_attributes;
+        CachedEntry { id: self.tree.0, size: self.size, has_attributes_below, ..entry }
     }
 }
 
@@ -202,7 +217,10 @@ fn check_that_lists_agree(cache: &StatCache, update: &CacheUpdate) {
             Some(parent) => parent.find(cached.as_ref(), name),
             None => cached.as_ref().and_then(|parent| parent.find(name)),
         };
-        let agrees = in_parent.is_some_and(|entry| entry.kind == Kind::Folder && entry.id == folder.facts.tree.0);
+        let FolderFacts { tree, has_attributes, .. } = folder.facts;
+        let agrees = in_parent.is_some_and(|entry| {
+            entry.kind == Kind::Folder && entry.id == tree.0 && entry.has_attributes_below == has_attributes
+        });
         assert!(agrees, "the list of a folder has the tree of each child folder");
     }
 }
@@ -312,6 +330,7 @@ fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpd
     let header = CacheHeader {
         store,
         workspace,
+        root_owner: update.root_owner,
         generation,
         nonce: u64::from_le_bytes(random.first_chunk().copied().expect("sixteen bytes are more than eight")),
         file_count: update.file_count,

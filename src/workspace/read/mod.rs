@@ -1,7 +1,7 @@
 //! Reading files that other processes write at the same time.
 //!
 //! A file is opened by its name in a folder handle, never through a symlink and never waiting for a FIFO that took its
-//! place. It is read, never mapped: a mapped file that somebody cuts kills the reader. Its stat is taken before and
+//! place. It is read, never mapped: a mapped file that somebody cuts kills the reader. Its attributes are read with it. Its stat is taken before and
 //! after; if they are equal and as many bytes came as the stat says, the bytes are what the file held at that stat.
 //! Otherwise it is read again, and after some attempts the bytes last seen are handed over as torn.
 //!
@@ -16,6 +16,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::attributes::{self, Values};
 use super::beneath::Root;
 use super::refusal::Refusal;
 use super::stat::{FileStat, permissions};
@@ -60,6 +61,8 @@ pub struct WholeFile {
     pub stat: FileStat,
     /// Its permission bits.
     pub mode: u16,
+    /// Its ACLs and extended attributes.
+    pub attributes: Values,
     /// It kept changing: the bytes may never have been its content at any one moment. The stat proves nothing then.
     pub is_torn: bool,
 }
@@ -73,7 +76,7 @@ pub struct LargeFile {
 }
 
 /// What can be said of a long file once all of it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LargeEnd {
     /// Bytes that were read.
     pub length_bytes: u64,
@@ -81,6 +84,8 @@ pub struct LargeEnd {
     pub stat: FileStat,
     /// Its permission bits.
     pub mode: u16,
+    /// Its ACLs and extended attributes.
+    pub attributes: Values,
     /// It changed while it was read.
     pub is_torn: bool,
 }
@@ -122,6 +127,14 @@ pub fn read_file(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> Re
     }
 }
 
+/// Reads the ACLs and extended attributes of a folder in a folder; `None` where it cannot be opened, or is not one any
+/// more.
+pub fn read_folder_attributes(folder: &Folder<'_>, name: &[u8]) -> Option<Values> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::openat(&folder.handle, name, flags, Mode::empty()).ok()?;
+    Some(attributes::read(&handle))
+}
+
 /// Reads where a symlink points to. Its stat is the scan's: if the link was replaced since, that stat is gone for good.
 pub fn read_symlink(folder: &Folder<'_>, name: &[u8]) -> Result<Outcome<Vec<u8>>> {
     match rustix::fs::readlinkat(&folder.handle, name, Vec::new()) {
@@ -151,12 +164,14 @@ impl LargeFile {
 
     /// Tells whether the file stayed as it was. To be called when all of it has been read.
     pub fn finish(self) -> Result<Outcome<LargeEnd>> {
+        let attributes = attributes::read(&self.file);
         let Ok(after) = rustix::fs::fstat(&self.file) else {
             return Ok(Outcome::Omitted(Reason::ReadError));
         };
         let stat = FileStat::of(&after);
         let is_torn = stat != self.stat || self.length_bytes != stat.size;
-        Ok(Outcome::Read(LargeEnd { length_bytes: self.length_bytes, stat, mode: permissions(&after), is_torn }))
+        let (length_bytes, mode) = (self.length_bytes, permissions(&after));
+        Ok(Outcome::Read(LargeEnd { length_bytes, stat, mode, attributes, is_torn }))
     }
 }
 
@@ -188,6 +203,7 @@ fn read_once(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> std::r
     // One byte more than there should be, so that a file that has grown is noticed.
     let read = (&file).take(length as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let attributes = attributes::read(&file);
     let after = rustix::fs::fstat(&file)?;
     let mode = permissions(&after);
     let after = FileStat::of(&after);
@@ -196,7 +212,7 @@ fn read_once(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> std::r
         // The stat is a made-up one, as in /proc: no bytes read here can be believed to be all there is.
         return Err(Attempt::Omitted(Reason::ReadError));
     }
-    Ok(OpenedFile::Whole(WholeFile { bytes, stat: after, mode, is_torn }))
+    Ok(OpenedFile::Whole(WholeFile { bytes, stat: after, mode, attributes, is_torn }))
 }
 
 /// Opens for reading, without leaving a trace in the access time where the system allows that.

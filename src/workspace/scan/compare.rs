@@ -2,6 +2,7 @@
 
 use super::listing::{NamePlace, Names};
 use super::{EntryState, ScannedEntry, ScannedFolder};
+use crate::format::attributes::Owner;
 use crate::format::tree::Kind;
 use crate::limits::{REHASH_BYTES, REHASH_FILES};
 use crate::workspace::cache::{CachedEntry, CachedFolder};
@@ -70,6 +71,7 @@ pub fn unchanged_folder(cached: &CachedFolder<'_>) -> ScannedFolder {
             kind: entry.kind,
             mode: entry.mode,
             stat: stat_of(&entry, device),
+            attributes: Some(entry.attributes.into()),
             state,
         }
     };
@@ -111,6 +113,7 @@ impl Listing<'_> {
                 kind: found.kind,
                 mode: found.mode,
                 stat: found.stat,
+                attributes: entry.filter(|_| is_same).map(|entry| entry.attributes.into()),
                 state,
             });
         }
@@ -129,8 +132,14 @@ impl Listing<'_> {
         let pick = |(rank, found): (u64, &Found)| {
             let name = self.names.name(&found.place);
             let previous = cached.find(name).map(|entry| entry.id);
-            let state = EntryState::Read { previous };
-            let entry = ScannedEntry { name: name.into(), kind: Kind::File, mode: found.mode, stat: found.stat, state };
+            let entry = ScannedEntry {
+                name: name.into(),
+                kind: Kind::File,
+                mode: found.mode,
+                stat: found.stat,
+                attributes: None,
+                state: EntryState::Read { previous },
+            };
             Pick { rank, entry }
         };
         picked.map(pick).collect()
@@ -140,7 +149,10 @@ impl Listing<'_> {
         found.kind == entry.kind
             && found.mode == entry.mode
             && self.names.name(&found.place) == entry.name
-            && (found.kind == Kind::Folder || found.stat.is_that_of(entry, self.device))
+            && match found.kind {
+                Kind::Folder => found.stat.has_attributes_of(entry),
+                Kind::File | Kind::Symlink => found.stat.is_that_of(entry, self.device),
+            }
     }
 }
 
@@ -175,5 +187,7 @@ fn stat_of(entry: &CachedEntry<'_>, folder_device: u64) -> FileStat {
         ctime_ns: entry.ctime_ns,
         inode: entry.inode,
         device: if entry.is_on_other_device { !folder_device } else { folder_device },
+        // It is among the attributes.
+        owner: Owner::default(),
     }
 }

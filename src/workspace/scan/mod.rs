@@ -26,12 +26,14 @@ pub use compare::unchanged_folder;
 
 use crate::disk::{FileClock, FolderId};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::attributes::Owner;
 use crate::format::snapshot::Omission;
 use crate::format::tree::Kind;
 use crate::id::Digest;
 use crate::limits::{REHASH_BYTES, REHASH_FILES, WORKSPACE_BYTES_DEFAULT_MAX, WORKSPACE_FILES_DEFAULT_MAX};
 use crate::path::TreePath;
 use crate::progress::Progress;
+use crate::workspace::attributes::owner_of;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::StatCache;
 use crate::workspace::places::Place;
@@ -85,8 +87,10 @@ pub struct Scan {
     pub protected: Vec<Protected>,
     /// How much there is.
     pub counts: CaptureCounts,
-    /// Permission bits of the root folder.
+    /// Permission bits of the root folder, where an ACL shows its mask for the group.
     pub root_mode: u16,
+    /// Owner of the root folder. Attributes name owners only where they are others.
+    pub root_owner: Owner,
     /// Tells which stats prove nothing, when they are written into the cache.
     pub racy: RacyRule,
 }
@@ -127,10 +131,12 @@ pub struct ScannedEntry {
     pub name: Box<[u8]>,
     /// What it is.
     pub kind: Kind,
-    /// Permission bits; 0 for symlinks.
+    /// Permission bits as the stat has them, where an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
     /// Its stat, when it was listed.
     pub stat: FileStat,
+    /// What it has beside content and permission bits, encoded; `None` where that must be read.
+    pub attributes: Option<Box<[u8]>>,
     /// What is known about its content.
     pub state: EntryState,
 }
@@ -187,8 +193,8 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     excluded.sort_unstable();
     protected.sort_unstable();
     let racy = RacyRule { clock: options.clock, newest_elsewhere_ns: walked.newest_elsewhere_ns };
-    let root_mode = stat::permissions(&found);
-    Ok(Scan { folders, rehash, omitted, excluded, protected, counts: walked.counts, root_mode, racy })
+    let (root_mode, root_owner) = (stat::permissions(&found), owner_of(&found));
+    Ok(Scan { folders, rehash, omitted, excluded, protected, counts: walked.counts, root_mode, root_owner, racy })
 }
 
 /// The walk over everything goes on to this many times a cap, to find out what is big, before it gives up.

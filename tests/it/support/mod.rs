@@ -12,3 +12,4 @@ pub(crate) mod recorder;
 pub(crate) mod rng;
 pub(crate) mod scratch;
 pub(crate) mod walker;
+pub(crate) mod xattr;

@@ -5,6 +5,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use retrograde::format::attributes::Owner;
 use retrograde::format::cache::{
     CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, Place, decode_header, encode_group,
     encode_header, encode_table, path_hash, put_block,
@@ -136,6 +137,8 @@ fn line(name: &[u8], kind: Kind, mode: u16, id: Digest) -> Line<'_> {
         id,
         is_racy: false,
         is_on_other_device: false,
+        attributes: b"",
+        has_attributes_below: false,
     })
 }
 
@@ -155,6 +158,8 @@ fn true_line<'a>(folder: &Path, name: &'a str, id: Digest) -> Line<'a> {
         id,
         is_racy: false,
         is_on_other_device: false,
+        attributes: b"",
+        has_attributes_below: false,
     })
 }
 
@@ -163,12 +168,13 @@ type Folder<'a> = (&'a [u8], TreeId, Vec<Line<'a>>);
 
 /// A stat cache with these folders, and what differs of them since.
 fn stat_of(forge: &Forge, folders: &[Folder<'_>], differences: &[Folder<'_>]) {
-    let device = std::fs::metadata(forge.at("ws")).unwrap().dev();
+    let root = std::fs::metadata(forge.at("ws")).unwrap();
+    let device = root.dev();
     let mut blocks = Vec::new();
     let mut places = Vec::new();
     for (path, tree, lines) in folders {
         let start = blocks.len();
-        let facts = FolderFacts { tree: *tree, size: u64::MAX, device };
+        let facts = FolderFacts { tree: *tree, size: u64::MAX, device, has_attributes: false };
         put_block(&mut blocks, path, Extent::Whole, &facts, lines.iter().copied()).unwrap();
         let length = u32::try_from(blocks.len() - start).unwrap();
         places.push(Place { hash: path_hash(path), offset: (CACHE_HEADER_LENGTH_BYTES + start) as u64, length });
@@ -178,6 +184,7 @@ fn stat_of(forge: &Forge, folders: &[Folder<'_>], differences: &[Folder<'_>]) {
     let header = CacheHeader {
         store: forge.store_id,
         workspace: forge.workspace,
+        root_owner: Owner { uid: root.uid(), gid: root.gid() },
         generation: 0,
         nonce: 1,
         file_count: u64::MAX,
@@ -191,7 +198,7 @@ fn stat_of(forge: &Forge, folders: &[Folder<'_>], differences: &[Folder<'_>]) {
     let (_, sum) = decode_header(&header).unwrap();
     let mut later = Vec::new();
     for (path, tree, lines) in differences {
-        let facts = FolderFacts { tree: *tree, size: u64::MAX, device };
+        let facts = FolderFacts { tree: *tree, size: u64::MAX, device, has_attributes: false };
         put_block(&mut later, path, Extent::Difference, &facts, lines.iter().copied()).unwrap();
     }
     let group = if later.is_empty() { Vec::new() } else { encode_group(sum, &later) };

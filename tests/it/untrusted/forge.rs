@@ -305,6 +305,7 @@ fn plain_snapshot(workspace: WorkspaceId) -> Snapshot {
     Snapshot {
         root: TreeId(Digest([0; 32])),
         root_mode: 0o755,
+        root_owner: None,
         parents: Vec::new(),
         history: Digest::of(b"history"),
         workspace,
@@ -317,6 +318,7 @@ fn plain_snapshot(workspace: WorkspaceId) -> Snapshot {
         event: Attachment::Empty,
         times: Attachment::Empty,
         omitted: Attachment::Empty,
+        attributes: Attachment::Empty,
         rules: BlobId(Digest::of(b"")),
         git: None,
     }

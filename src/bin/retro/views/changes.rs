@@ -25,7 +25,8 @@ pub(crate) fn name_status(change: &Change, palette: &Palette) -> String {
         }
         _ => String::new(),
     };
-    format!("{style}{letter}{style:#}  {}{detail}", shown_path(change))
+    let attributes = if change.attributes_changed { "  attributes" } else { "" };
+    format!("{style}{letter}{style:#}  {}{detail}{attributes}", shown_path(change))
 }
 
 /// Changes one a line, at most `count_max` of them and then how many more there are.
@@ -99,7 +100,9 @@ pub(crate) fn style_of(kind: ChangeKind, palette: &Palette) -> Style {
     match kind {
         ChangeKind::Added => palette.added,
         ChangeKind::Deleted => palette.deleted,
-        ChangeKind::Modified | ChangeKind::Mode | ChangeKind::Type | ChangeKind::Renamed => palette.modified,
+        ChangeKind::Modified | ChangeKind::Mode | ChangeKind::Attributes | ChangeKind::Type | ChangeKind::Renamed => {
+            palette.modified
+        }
     }
 }
 
@@ -123,6 +126,9 @@ const BAR_WIDTH: u64 = 40;
 
 fn amount(change: &Change, comparison: &Comparison<'_>) -> Result<Amount> {
     let is_folder = |side: &Option<Side>| side.is_some_and(|side| side.kind == Kind::Folder);
+    if change.kind == ChangeKind::Attributes {
+        return Ok(Amount::Other("attributes".to_owned()));
+    }
     if is_folder(&change.old) || is_folder(&change.new) {
         return Ok(Amount::Other("folder".to_owned()));
     }

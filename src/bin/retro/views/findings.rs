@@ -116,6 +116,7 @@ fn part(part: &Part) -> String {
         Part::Event => "(its event)".to_owned(),
         Part::Times => "(its modification times)".to_owned(),
         Part::Omitted => "(its list of omitted paths)".to_owned(),
+        Part::Attributes => "(its owners, ACLs and extended attributes)".to_owned(),
         Part::Rules => "(its exclude list)".to_owned(),
     }
 }

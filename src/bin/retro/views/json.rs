@@ -145,6 +145,7 @@ pub(crate) fn change(change: &Change) -> Object {
     Object::new()
         .path(&change.path)
         .field("change", change.kind.word())
+        .field("attributes_changed", change.attributes_changed)
         .object("old", change.old.as_ref().map(|old| side(old, old_path)))
         .object("new", change.new.as_ref().map(|new| side(new, old_path.and(Some(&change.path)))))
 }
