@@ -99,6 +99,7 @@ fn the_binary_uses_the_public_library_only() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/retro");
     let mut files = Vec::new();
     source_files(&folder, &mut files);
+    assert!(files.len() > 10, "only {} files were looked at", files.len());
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         for import in imports(&text) {

@@ -87,8 +87,8 @@ fn collect(folder: &Path, each: &mut impl FnMut(&Path, &str)) {
             collect(&path, each);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let content = std::fs::read_to_string(&path).unwrap();
-            let is_all_tests =
-                path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")) || path.ends_with("tests.rs");
+            let is_all_tests = path.ends_with("tests.rs")
+                || path.parent().is_some_and(|folder| folder.iter().any(|name| name == "tests"));
             let tests = if is_all_tests {
                 Some(&content[..])
             } else {

@@ -67,6 +67,7 @@ fn the_session_prints_what_the_readme_says() {
     let store = top.join("the-store").display().to_string();
     let text = text.replace(&store, "$STORE").replace(&top.display().to_string(), "$WS");
     let printed: Vec<&str> = text.split("@@@\n").skip(1).collect();
+    assert_eq!(printed.len(), session.len());
     for ((command, wanted), found) in session.iter().zip(printed) {
         let found: Vec<String> = found.lines().map(normal).collect();
         let wanted: Vec<String> = wanted.iter().map(|line| normal(line)).collect();

@@ -70,7 +70,7 @@ fn a_long_sparse_file_comes_back_sparse() {
 #[test]
 fn one_file_more_in_a_vast_folder_costs_little() {
     let recorder = Recorder::new();
-    naughty(&recorder.root, Extras { crowd_count: pick(10_000, 50_000), ..Extras::default() });
+    naughty(&recorder.root, Extras { crowd_count: pick(10_000, 50_000) });
     recorder.snap();
     recorder.write("crowd/file-0123456", b"one more");
     let outcome = recorder.snap();

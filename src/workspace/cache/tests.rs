@@ -4,6 +4,10 @@
 
 use std::collections::BTreeMap;
 
+#[path = "../../../tests/it/support/depth.rs"]
+#[allow(dead_code, reason = "the integration tests need more of it")]
+mod depth;
+
 use super::{CacheEntry, CacheKey, CacheUpdate, EntriesUpdate, FolderFacts, FolderUpdate, StatCache, Stored, store};
 use crate::disk::{Disk, LockMode};
 use crate::format::attributes::Owner;
@@ -12,6 +16,7 @@ use crate::id::{Digest, StoreId, TreeId, WorkspaceId};
 use crate::path::TreePath;
 use crate::workspace::stat::FileStat;
 use crate::workspace::testing::{Bench, Numbers, tree_path};
+use depth::{AtLeast, sample};
 
 const OWNER: Owner = Owner { uid: 1_000, gid: 1_000 };
 
@@ -65,7 +70,7 @@ fn a_cache_cut_at_any_length_is_believed_as_far_as_it_goes() {
     let whole = std::fs::read(bench.cache_path()).unwrap();
     let truth = bench.truth();
     let mut roots = std::collections::BTreeSet::new();
-    for length in 0..whole.len() {
+    for length in sample(0..whole.len(), 3) {
         bench.replace_cache(&whole[..length]);
         let cache = bench.load();
         roots.extend(cache.root());
@@ -80,21 +85,21 @@ fn a_flipped_bit_anywhere_costs_a_reading_and_nothing_else() {
     let whole = std::fs::read(bench.cache_path()).unwrap();
     let truth = bench.truth();
     let mut mended = 0;
-    for at in 0..whole.len() {
+    for at in sample(0..whole.len(), 3) {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
         bench.replace_cache(&bytes);
         let captured = bench.compute(&bench.load());
         assert_eq!(captured.root, truth, "flipped in byte {at}");
         // Storing onto a damaged file must mend it, not build on it.
-        if at % 16 == 0 {
+        if at % 16 < 3 {
             bench.capture();
             assert_eq!(bench.load().root(), Some(truth), "stored after a flip in byte {at}");
             assert_eq!(bench.compute(&bench.load()).root, truth, "after a flip in byte {at}");
             mended += 1;
         }
     }
-    assert!(mended > 50);
+    AtLeast::new(50, 150).require("caches that were mended", mended);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{ON, listed, recorder, write};
+use crate::support::depth::AtLeast;
 use crate::support::git::{Git, has_git};
 use crate::support::recorder::Recorder;
 use crate::support::scratch::Scratch;
@@ -19,12 +20,13 @@ fn random_repositories_are_captured_as_git_lists_them() {
     if !has_git() {
         return;
     }
-    for seed in 0..ROUNDS {
-        compare_with_git(seed);
-    }
+    let files: Vec<usize> = (0..ROUNDS).filter_map(compare_with_git).collect();
+    AtLeast::always(50).require("random repositories", files.len());
+    AtLeast::always(150).require("files that git lists in them", files.iter().sum());
 }
 
-fn compare_with_git(seed: u64) {
+/// How many files git lists, and the recorder too; `None` where the recorded folder itself is ignored.
+fn compare_with_git(seed: u64) -> Option<usize> {
     let mut random = Random(seed);
     // Where case does not count, names that differ in nothing else are one to git, and two on disk.
     let is_folded = random.below(5) == 0;
@@ -75,7 +77,7 @@ fn compare_with_git(seed: u64) {
     let root = top.join(&start);
     let mut expected = oracle(&git, &top, &root);
     if expected.is_root_ignored {
-        return;
+        return None;
     }
     if let (Some(inner), Some(nested)) = (&inner, &nested) {
         let nested = nested.trim_end_matches('/');
@@ -90,6 +92,7 @@ fn compare_with_git(seed: u64) {
         }
     }
     compare(&recorder(scratch, &root, ON), &expected, &format!("seed {seed}, from `{start}`"));
+    Some(expected.files.len())
 }
 
 fn compare(recorder: &Recorder, expected: &Expected, what: &str) {

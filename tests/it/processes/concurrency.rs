@@ -18,8 +18,11 @@ use crate::support::walker::walk;
 /// Reads beside writers until they are done; every reading must succeed, and see a store without damage.
 fn read_until(done: &AtomicBool, program: &Program, workspaces: &[PathBuf]) -> usize {
     let mut count = 0;
-    while !done.load(Ordering::Relaxed) {
-        let folder = &workspaces[count % workspaces.len()];
+    for turn in 0.. {
+        if done.load(Ordering::Relaxed) {
+            break;
+        }
+        let folder = &workspaces[turn % workspaces.len()];
         let scratch = Scratch::new();
         let into = scratch.join("into");
         // A workspace that has no step yet has nothing to show.
@@ -29,8 +32,8 @@ fn read_until(done: &AtomicBool, program: &Program, workspaces: &[PathBuf]) -> u
             program.expect(folder, &["diff", "s1", "@"]);
             program.expect(folder, &["stats"]);
             program.expect(folder, &["verify"]);
+            count += 1;
         }
-        count += 1;
     }
     count
 }
@@ -54,7 +57,7 @@ fn race(
         let all = writers.into_iter().map(|writer| writer.join().is_ok()).collect::<Vec<_>>();
         done.store(true, Ordering::Relaxed);
         assert!(all.iter().all(|is_ok| *is_ok), "a writer failed");
-        assert!(reader.join().unwrap() > 0);
+        assert!(reader.join().unwrap() > 0, "the reader never met a workspace with a step");
     });
     program.expect(&folders[0], &["verify"]);
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::killer::Killer;
 use super::{Program, Ran, replace};
-use crate::support::depth::rounds;
+use crate::support::depth::{AtLeast, rounds};
 use crate::support::rng::Rng;
 use crate::support::walker::{Nodes, differences, walk};
 
@@ -223,5 +223,6 @@ fn killed_processes_lose_nothing() {
     eprintln!(
         "{done} rounds: {kills} processes killed, {cut_off} times with a restore unfinished, {cut_off_again} of them again"
     );
+    AtLeast::always(rounds / 16).require("restores that were cut off", cut_off);
     assert!(kills * 3 > rounds, "only {kills} of {rounds} processes were killed before they ended");
 }

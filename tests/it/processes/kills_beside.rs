@@ -143,8 +143,8 @@ impl Recording {
     fn repair(&mut self) {
         let store = self.beside("damaged");
         copy_folder(&self.program.store, &store);
-        for _ in 0..2 {
-            self.damage(&store);
+        for pack in ["000001.pack", "000002.pack"] {
+            self.damage(&store, pack);
         }
         let there = ["--store", text(&store)];
         let repair = [&there[..], &["repair"]].concat();
@@ -158,17 +158,17 @@ impl Recording {
         remove(&store);
     }
 
-    /// Something from which all comes back.
+    /// Something from which all comes back: single bits in one pack, a second one of which would be too much for it.
     #[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
-    fn damage(&mut self, store: &Path) {
+    fn damage(&mut self, store: &Path, pack: &str) {
         let packs = store.join("packs");
         match self.rng.below(5) {
-            0 => drop(std::fs::write(store.join("journal"), b"")),
+            0 => std::fs::write(store.join("journal"), b"").unwrap(),
             1 => remove_all(&packs, ".idx"),
-            2 => drop(std::fs::remove_dir_all(store.join("workspaces"))),
-            3 => drop(std::fs::write(store.join("FORMAT"), b"retrograde")),
+            2 => remove(&store.join("workspaces")),
+            3 => std::fs::write(existing(store.join("FORMAT")), b"retrograde").unwrap(),
             _ => {
-                let pack = packs.join(["000001.pack", "000002.pack"][self.rng.below(2)]);
+                let pack = packs.join(pack);
                 let mut bytes = std::fs::read(&pack).unwrap();
                 let at = self.rng.below(bytes.len());
                 bytes[at] ^= 1 << self.rng.below(8);
@@ -205,6 +205,12 @@ impl Recording {
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// A path at which there must be something: what stands nowhere cannot be damaged.
+fn existing(path: PathBuf) -> PathBuf {
+    assert!(path.exists(), "{} does not exist", path.display());
+    path
 }
 
 fn remove(folder: &Path) {

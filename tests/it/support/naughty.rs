@@ -3,16 +3,15 @@
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use super::depth::pick;
 use super::walker::handle_path;
 
 /// What is left out unless asked for, because it takes time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extras {
-    /// Length of a file that is one hole with a few bytes in it; 5 GB is what the issue asks for.
-    pub(crate) sparse_length_bytes: Option<u64>,
     /// Number of files in one folder; 50,000 is what the issue asks for.
     pub(crate) crowd_count: usize,
 }
@@ -26,9 +25,11 @@ pub(crate) struct Built {
     pub(crate) closed: Vec<Vec<u8>>,
 }
 
-/// Bytes in a path of folders with long names, and folders in a path with short ones.
-pub(crate) const LONG_PATH_BYTES: usize = 8_000;
-pub(crate) const DEEP_PATH_FOLDERS: usize = 3_000;
+/// Bytes in a path of folders with long names.
+const LONG_PATH_BYTES: usize = 8_000;
+
+/// Folders in a path with short names, at each depth of the tests: more than a process may usually hold open.
+const DEEP_PATH_FOLDERS: (usize, usize) = (1_200, 3_000);
 
 /// Fills `top`, an empty folder.
 pub(crate) fn naughty(top: &Path, extras: Extras) -> Built {
@@ -43,9 +44,6 @@ pub(crate) fn naughty(top: &Path, extras: Extras) -> Built {
     special(&top.join("special"), &mut built);
     hard_links(&top.join("hard"));
     repositories(top);
-    if let Some(length_bytes) = extras.sparse_length_bytes {
-        sparse(&top.join("sparse"), length_bytes);
-    }
     for number in 0..extras.crowd_count {
         put(&top.join(format!("crowd/file-{number:06}")), format!("{}", number % 100).as_bytes());
     }
@@ -106,7 +104,7 @@ fn names(folder: &Path) {
 fn deep(folder: &Path) {
     let long_names = LONG_PATH_BYTES.div_ceil(201);
     nest(folder, &[b'n'; 200], long_names);
-    nest(folder, b"d", DEEP_PATH_FOLDERS);
+    nest(folder, b"d", pick(DEEP_PATH_FOLDERS.0, DEEP_PATH_FOLDERS.1));
 }
 
 fn nest(folder: &Path, name: &[u8], count: usize) {
@@ -182,15 +180,6 @@ fn repositories(top: &Path) {
     put(&top.join("important.log"), b"what happened\n");
     std::fs::create_dir(top.join("secret")).expect("the folder is empty");
     put(&top.join("secret/database.sqlite"), &[0; 4_096]);
-}
-
-fn sparse(path: &Path, length_bytes: u64) {
-    put(path, b"first");
-    let file = File::options().write(true).open(path).expect("it was just written");
-    file.set_len(length_bytes).expect("the file system has holes");
-    for at in [length_bytes / 3, length_bytes / 2 + 1, length_bytes - 4] {
-        file.write_all_at(b"data", at).expect("there is space for a few bytes");
-    }
 }
 
 /// Every bit alone, none, all, and the usual ones; for files, and for folders with a file in them.

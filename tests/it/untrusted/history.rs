@@ -112,7 +112,7 @@ type Make = fn(&mut Forge) -> BlobId;
 #[test]
 fn attachments_that_are_missing_or_huge_are_refused() {
     let missing: Make = |_| BlobId(Digest::of(b"nowhere"));
-    let huge: Make = |forge| zeros(forge, 1_000_000);
+    let huge: Make = |forge| zeros(forge, pick(100_000, 1_000_000));
     let makes: [(Make, i32); 2] = [(missing, CORRUPT), (huge, LIMIT)];
     for (make, code) in makes {
         let with = |change: &dyn Fn(&mut Snapshot, BlobId)| {
@@ -155,7 +155,7 @@ fn lists_of_paths_that_expand_are_refused() {
         }
         bytes
     };
-    for (depth, count) in [(500, pick(100_000, 1_000_000)), (4_000, 20_000)] {
+    for (depth, count) in [(500, pick(30_000, 1_000_000)), (4_000, 20_000)] {
         let blob = |forge: &mut Forge, bytes: &[u8]| {
             let pieces: Vec<&[u8]> = bytes.chunks(1 << 20).collect();
             if let [only] = pieces[..] {
@@ -198,7 +198,7 @@ fn events_are_read_one_at_a_time_and_shown_in_part() {
     let whole = Digest::of(&event);
     forge.chunk_list(whole, &chunks);
     let mut last = None;
-    for _ in 0..200 {
+    for _ in 0..pick(40, 200) {
         let snapshot = Snapshot { event: Attachment::Blob(BlobId(whole)), ..forge.of(root) };
         last = Some(forge.head_with(snapshot));
     }

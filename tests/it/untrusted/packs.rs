@@ -91,7 +91,9 @@ fn deltas_as_long_as_they_may_be_cost_what_honest_ones_cost() {
             }
             last
         });
-        survey(&forge, "bad", "f").expect(&readers(CORRUPT));
+        // Each verb takes its time here.
+        let count = pick(1, READERS.len());
+        survey_of(&READERS[..count], &forge, "bad", "f").expect(&readers(CORRUPT)[..count]);
     }
 }
 
@@ -321,7 +323,8 @@ fn files_full_of_holes_are_not_read() {
             std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(forge.store(name)).unwrap();
         file.set_len(1 << 40).unwrap();
     };
-    for name in ["journal", "packs/000001.idx", "packs/000002.pack", "packs/000002.idx"] {
+    let names = ["journal", "packs/000001.idx", "packs/000002.pack", "packs/000002.idx"];
+    for name in &names[..pick(3, 4)] {
         let mut forge = Forge::new();
         forge.write();
         long(&forge, name);

@@ -8,6 +8,7 @@ use retrograde::path::TreePath;
 
 use super::forge::{FILE, FOLDER, Forge, NOON, SYMLINK};
 use super::run::{VERBS, run};
+use crate::support::depth::AtLeast;
 
 /// Clears the screen, sets the title, answers as if typed, ends the line, goes back, turns the text; in UTF-8 and not.
 const NASTY: &str = "x\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\r\u{8}\u{7f}\u{202e}gpj.exe\u{2066}\u{85}";
@@ -89,6 +90,7 @@ fn json(text: &str) -> String {
 
 #[test]
 fn no_view_passes_control_characters_on() {
+    let mut shown_count = 0;
     for colour in ["never", "always"] {
         let forge = nasty();
         let more =
@@ -107,9 +109,11 @@ fn no_view_passes_control_characters_on() {
             for text in [String::from_utf8_lossy(&stdout).into_owned(), stderr] {
                 let shown = without_colour(&text);
                 assert!(shown.chars().all(is_shown), "`{line}` in colour {colour}: {shown:?}");
+                shown_count += usize::from(shown.contains("gpj.exe"));
             }
         }
     }
+    AtLeast::always(30).require("views that show a nasty name", shown_count);
 }
 
 /// Tags are asked for by what they are called, whatever that is, and the answer shows it escaped.

@@ -47,7 +47,7 @@ fn every_kind_and_mode_comes_back() {
 #[test]
 fn a_hostile_workspace_comes_back() {
     let scratch = Scratch::new();
-    let built = naughty(scratch.path(), Extras { sparse_length_bytes: None, crowd_count: 1_500 });
+    let built = naughty(scratch.path(), Extras { crowd_count: 1_500 });
     let state = record(scratch.path());
     assert!(built.special.iter().all(|path| !state.contains_key(path)));
     fill_and_check(&Stock::new(), &state, 0o700);

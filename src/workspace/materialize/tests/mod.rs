@@ -6,6 +6,9 @@ mod apply;
 mod fill;
 mod model;
 
+#[path = "../../../../tests/it/support/depth.rs"]
+#[allow(dead_code, reason = "the integration tests need more of it")]
+mod depth;
 #[path = "../../../../tests/it/support/naughty.rs"]
 #[allow(dead_code, reason = "the integration tests need more of it")]
 mod naughty;
