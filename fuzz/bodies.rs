@@ -228,7 +228,7 @@ pub(crate) fn texts(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     _ = HexPrefix::parse(text);
     _ = Timestamp::parse(text, Timestamp(0));
-    drop(retrograde::workspace::config::parse(text, std::path::Path::new("retro.toml")));
+    drop(retrograde::workspace::config::parse(text, std::path::Path::new("retro.toml"), &mut Vec::new()));
     if let Ok(rules) = Rules::parse(text) {
         let again = Rules::parse(rules.text()).expect("the canonical text of rules reads back");
         assert_eq!(again.text(), rules.text());

@@ -7,6 +7,7 @@
 //! restore    snapshot -> live folder, undo, redo    import_git              from other tools
 //! status     the live folder against its head       ingest                  content into a batch
 //! compare    any two states                         attributed              owners, ACLs and the like of a state
+//! settings   what is in force in a folder
 //! verify     what is damaged, and whom it hurts     repair                  what can be done about it
 //! ```
 //!
@@ -30,6 +31,7 @@ pub mod register;
 pub mod repair;
 pub mod restore;
 pub mod said;
+pub mod settings;
 pub mod show;
 pub mod snap;
 pub mod stats;

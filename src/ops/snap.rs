@@ -7,6 +7,7 @@
 //! Nothing that is said about a step keeps it from being recorded: broken words are repaired ([`super::said`]), and a tag
 //! that cannot be given is reported beside the outcome.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ use crate::format::facts::{Fact, Restore};
 use crate::format::pack::ObjectKind;
 use crate::format::path_list::paths_fit;
 use crate::format::snapshot::{
-    self, Attachment, Cause, ChangeCounts, GitState, Omission, Snapshot, encode_omitted, encode_times, history_digest,
+    self, Attachment, Cause, ChangeCounts, GitState, Omission, Reason, Snapshot, encode_omitted, encode_times,
+    history_digest,
 };
 use crate::format::tree::Kind;
 use crate::id::{BlobId, SnapshotId, TreeId, WorkspaceId};
@@ -346,11 +348,15 @@ impl Step {
     /// Deleted paths that are still there, because a rule leaves them out that did not before.
     pub(super) fn left_out(&self) -> u64 {
         let excluded = &self.captured.excluded;
+        let capped: BTreeSet<&TreePath> =
+            self.captured.omitted.iter().filter(|one| one.reason == Reason::TooLarge).map(|one| &one.path).collect();
         let is_left_out = |change: &&Change| {
-            let above = std::iter::successors(Some(change.path.clone()), TreePath::parent);
-            change.kind == ChangeKind::Deleted && above.into_iter().any(|path| excluded.binary_search(&path).is_ok())
+            let mut above = std::iter::successors(Some(change.path.clone()), TreePath::parent);
+            let is_deleted = change.kind == ChangeKind::Deleted;
+            is_deleted && above.any(|path| excluded.binary_search(&path).is_ok() || capped.contains(&path))
         };
-        if excluded.is_empty() { 0 } else { self.changes.iter().filter(is_left_out).count() as u64 }
+        let is_none = excluded.is_empty() && capped.is_empty();
+        if is_none { 0 } else { self.changes.iter().filter(is_left_out).count() as u64 }
     }
 }
 

@@ -35,8 +35,6 @@ pub struct Status {
     pub counts: CaptureCounts,
     /// Bytes of all packs of the store.
     pub store_bytes: u64,
-    /// What `retro.toml` allows the store.
-    pub budget_bytes: Option<u64>,
     /// Damage met while opening the store.
     pub damage: Vec<String>,
 }
@@ -59,7 +57,6 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
         rules: step.captured.rules.text().to_owned(),
         counts: step.captured.counts,
         store_bytes: store.pack_bytes()?,
-        budget_bytes: options.config.retention.budget_bytes,
         damage: store.damage(),
     })
 }

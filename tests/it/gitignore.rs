@@ -16,14 +16,14 @@ const ON: &str = "[capture]\ngitignore = true\n";
 
 fn recorder(scratch: Scratch, root: &Path, config: &str) -> Recorder {
     let mut recorder = Recorder::of(scratch, root);
-    recorder.config = parse(config, Path::new("retro.toml")).unwrap();
+    recorder.config = parse(config, Path::new("retro.toml"), &mut Vec::new()).unwrap();
     recorder
 }
 
 /// A recorder of an empty folder that honours ignore files.
 fn honouring() -> Recorder {
     let mut recorder = Recorder::new();
-    recorder.config = parse(ON, Path::new("retro.toml")).unwrap();
+    recorder.config = parse(ON, Path::new("retro.toml"), &mut Vec::new()).unwrap();
     recorder
 }
 
@@ -57,7 +57,7 @@ fn an_include_wins_over_an_ignore_file() {
     let recorder = Recorder::new();
     let mut recorder = recorder;
     let text = format!("{ON}include = [\"*.env\", \"build/\"]\n");
-    recorder.config = parse(&text, Path::new("retro.toml")).unwrap();
+    recorder.config = parse(&text, Path::new("retro.toml"), &mut Vec::new()).unwrap();
     recorder.write(".gitignore", b"*.env\nbuild/\nother/\n");
     for path in ["local.env", "build/out", "build/x.tmp", "other/prod.env"] {
         recorder.write(path, b"x");
@@ -342,7 +342,7 @@ fn without_the_setting_ignore_files_spare_nothing() {
 #[test]
 fn an_include_of_the_target_is_no_reason_to_spare() {
     let mut recorder = Recorder::new();
-    recorder.config = parse(&format!("{ON}include = [\"*.env\"]\n"), Path::new("retro.toml")).unwrap();
+    recorder.config = parse(&format!("{ON}include = [\"*.env\"]\n"), Path::new("retro.toml"), &mut Vec::new()).unwrap();
     recorder.write(".gitignore", b"*.env\n*.log\n");
     let first = recorder.snap().snapshot;
     recorder.write("new.env", b"x");
@@ -360,7 +360,7 @@ fn switching_it_on_says_what_is_still_there() {
     recorder.write("a.log", b"x");
     recorder.write("gone", b"x");
     recorder.snap();
-    recorder.config = parse(ON, Path::new("retro.toml")).unwrap();
+    recorder.config = parse(ON, Path::new("retro.toml"), &mut Vec::new()).unwrap();
     #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
     std::fs::remove_file(recorder.root.join("gone")).unwrap();
     assert_eq!(recorder.status().left_out, 51);

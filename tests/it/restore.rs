@@ -159,11 +159,11 @@ fn a_folder_that_was_new_but_holds_something_excluded_is_kept_and_said_so() {
 #[test]
 fn what_the_target_never_looked_at_is_not_deleted() {
     let mut recorder = Recorder::new();
-    recorder.config = parse("[capture]\nexclude = [\"data/\"]\n", Path::new("retro.toml")).unwrap();
+    recorder.config = parse("[capture]\nexclude = [\"data/\"]\n", Path::new("retro.toml"), &mut Vec::new()).unwrap();
     recorder.write("f", b"1");
     recorder.write("data/rows", b"precious");
     let first = recorder.snap().snapshot;
-    recorder.config = parse("", Path::new("retro.toml")).unwrap();
+    recorder.config = parse("", Path::new("retro.toml"), &mut Vec::new()).unwrap();
     recorder.write("f", b"2");
     recorder.snap();
     recorder.restore(first);

@@ -15,17 +15,18 @@ use retrograde::history::revision;
 use retrograde::id::{SnapshotId, WorkspaceId};
 use retrograde::ops::capture::{CaptureOptions, is_in_use};
 use retrograde::ops::register::{expect_workspace, root_of, workspace_of};
+use retrograde::ops::settings::settings;
 use retrograde::path::TreePath;
 use retrograde::progress::Progress;
 use retrograde::store::{State, Store, Workspace};
 use retrograde::time::{Stopwatch, Timestamp};
-use retrograde::workspace::beneath::Root;
+use retrograde::workspace::config::store::StoreConfig;
 use retrograde::workspace::config::{self, Config};
 
 use crate::args::Global;
 use crate::env::Environment;
 use crate::output::{Output, say};
-use crate::views::{human, restored};
+use crate::views::{human, restored, warnings};
 
 /// One run of the program.
 pub(crate) struct Context {
@@ -115,16 +116,29 @@ impl Context {
         self.opened(Store::open_or_create(Arc::new(disk))?, &root)
     }
 
-    /// The settings for a workspace.
-    pub(crate) fn config(&self, root: &Path) -> Result<Config> {
+    /// The settings for a workspace, or for a folder that is to be one. What of them does not count is warned of; only a
+    /// file named on the command line must be right.
+    pub(crate) fn config(&self, opened: &Opened, workspace: Option<WorkspaceId>, root: &Path) -> Result<Config> {
         if let Some(file) = &self.global.config {
             return config::load_file(&self.at(file)?);
         }
-        match Root::open(root) {
-            Ok(root) => config::load(&root),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
-            Err(error) => Err(error),
-        }
+        let found = settings(&opened.store, workspace, root);
+        found.notices.iter().for_each(|notice| self.out.warning(format_args!("{}", warnings::notice(notice))));
+        Ok(found.config)
+    }
+
+    /// The settings of the current workspace.
+    pub(crate) fn workspace_config(&self, opened: &Opened) -> Result<Config> {
+        let workspace = opened.workspace()?;
+        self.config(opened, Some(workspace.id), &root_of(workspace))
+    }
+
+    /// The user's settings for the store.
+    pub(crate) fn store_config(&self, opened: &Opened) -> StoreConfig {
+        let mut notices = Vec::new();
+        let config = config::store::load(&opened.store_root, &mut notices);
+        notices.iter().for_each(|notice| self.out.warning(format_args!("{}", warnings::notice(notice))));
+        config
     }
 
     /// Says that a restore of the workspace was cut off, where one was and is not running still.

@@ -10,11 +10,11 @@ use crate::error::{ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::ops::capture::{CaptureOptions, capture_afresh, lock_workspace, open_root};
 use crate::ops::ingest;
+use crate::ops::settings::settings;
 use crate::ops::verify::Key;
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::time::Timestamp;
-use crate::workspace::config;
 
 /// How to look.
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ pub(super) fn search(store: &Store, search: &Search<'_>) -> Result<Searched> {
         }
         let _lock = lock_workspace(store, workspace.id)?;
         let captured = open_root(store, workspace, None).and_then(|root| {
-            let config = config::load(&root)?;
+            let config = settings(store, Some(workspace.id), root.path()).config;
             let Search { now, progress, .. } = *search;
             let options = CaptureOptions { config: &config, home: None, now, progress };
             let captured = capture_afresh(store, workspace.id, &root, &options, &mut batch)?;

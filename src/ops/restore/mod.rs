@@ -199,8 +199,8 @@ fn restore_locked(
     let found = expect(&state, workspace)?;
     let wanted = store.snapshot(target)?;
     let mut batch = store.batch();
-    let capture =
-        CaptureOptions { config: options.config, home: options.home, now: options.now, progress: options.progress };
+    let config = options.config.without_stops();
+    let capture = CaptureOptions { config: &config, home: options.home, now: options.now, progress: options.progress };
     let stores = options.safety && !options.dry_run;
     if !options.dry_run && !root_of(found).exists() {
         // The whole folder is gone: an empty one takes its place, and is what the safety snapshot records.

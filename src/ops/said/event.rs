@@ -120,7 +120,16 @@ impl Cleaned {
                 self.text.push_str(&format!("{}\"", cut_mark(literal.len() as u64)));
                 return;
             }
-            rest = &rest[self.put_character(rest)..];
+            // Nearly all of a string needs no look at each character.
+            let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'\\' && byte.is_ascii();
+            let most = length_max_bytes.saturating_sub(literal.len() - rest.len());
+            let inside = &rest.as_bytes()[..(rest.len() - 1).min(most)];
+            let plain = inside.iter().take_while(|byte| is_plain(byte)).count();
+            self.text.push_str(&rest[..plain]);
+            rest = &rest[plain..];
+            if plain == 0 {
+                rest = &rest[self.put_character(rest)..];
+            }
         }
     }
 

@@ -1,4 +1,7 @@
-//! `retro.toml`: what a person sets for a workspace.
+//! The settings of a workspace, in two files.
+//!
+//! `retro.toml` in the workspace root can be reached by the agent that is recorded, and comes with every cloned
+//! repository. So nothing in it switches the recorder off, blocks going back, runs, deletes, sends or spends anything:
 //!
 //! ```toml
 //! [capture]
@@ -10,39 +13,43 @@
 //! max_file_bytes = "2 GiB"
 //! max_files = 500_000
 //! max_bytes = "64 GiB"
-//!
-//! [retention]
-//! budget_bytes = "10 GiB"
 //! ```
 //!
-//! Invariants: a field that is not known is refused, because a misspelt `exlude` would otherwise capture what somebody
-//! wanted left out. Reading never blocks and never takes more than a limit, whatever lies at the path.
+//! `config.toml` in the store folder is the user's own, see [`store`]; it holds all the rest.
+//!
+//! Invariants: what is wrong in a file is a [`Notice`], never a reason not to record. A key that is not known is passed
+//! over by name, because a misspelt `exlude` would otherwise go unseen; where a file cannot be used at all, the caller
+//! takes the last rules that could. A cap that stops a capture can be raised, not lowered. Reading never blocks and
+//! never takes more than a limit, whatever lies at the path.
+
+mod size;
+pub mod store;
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use toml::{Table, Value};
 
 use super::beneath::Root;
-use super::rules::RuleOptions;
+use super::rules::{Caps, RuleOptions, Rules};
 use super::scan::ScanLimits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{CONFIG_LENGTH_MAX_BYTES, WORKSPACE_BYTES_DEFAULT_MAX, WORKSPACE_FILES_DEFAULT_MAX};
 use crate::path::TreePath;
+pub use size::parse_size;
+use size::{optional_size, size};
 
 /// Name of the file in a workspace root.
 pub const CONFIG_NAME: &str = "retro.toml";
 
-/// All settings.
+/// All settings of `retro.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// What is captured.
     pub capture: Capture,
-    /// What is kept.
-    pub retention: Retention,
 }
 
 /// The table `[capture]`.
@@ -55,7 +62,7 @@ pub struct Capture {
     pub include: Vec<String>,
     /// Whether the built-in excludes are in force.
     pub default_excludes: bool,
-    /// Whether what git would ignore is left out, see [`super::ignore`]. Refused by a build without git.
+    /// Whether what git would ignore is left out, see [`super::ignore`]. A build without git cannot tell.
     pub gitignore: bool,
     /// Whether folders on other file systems are left out.
     pub one_file_system: bool,
@@ -67,15 +74,52 @@ pub struct Capture {
     /// Capture stops above this many bytes.
     #[serde(deserialize_with = "size")]
     pub max_bytes: u64,
+    /// These two do not count now.
+    #[serde(skip)]
+    never_stops: bool,
 }
 
-/// The table `[retention]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Retention {
-    /// The store may grow to this many bytes before old snapshots are forgotten.
-    #[serde(deserialize_with = "optional_size")]
-    pub budget_bytes: Option<u64>,
+/// Something in a file of settings that does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The key is not known.
+    UnknownKey {
+        /// The file.
+        file: PathBuf,
+        /// The key, with its table: `capture.exlude`.
+        key: String,
+    },
+    /// The key counts only in the store's `config.toml`.
+    StoreKey {
+        /// The file.
+        file: PathBuf,
+        /// The key, with its table.
+        key: String,
+    },
+    /// The cap is lower than the built-in one, which stays in force.
+    LowCap {
+        /// The file.
+        file: PathBuf,
+        /// The key, with its table.
+        key: String,
+    },
+    /// This build knows nothing of git, so that what git ignores is captured.
+    NoGit {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file cannot be used.
+    Unusable {
+        /// Why.
+        reason: String,
+        /// The step whose rules are in force; the built-in ones where there is none.
+        step: Option<u64>,
+    },
+    /// The store's `config.toml` is not used.
+    StoreUnusable {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Default for Capture {
@@ -89,100 +133,182 @@ impl Default for Capture {
             max_file_bytes: None,
             max_files: WORKSPACE_FILES_DEFAULT_MAX,
             max_bytes: WORKSPACE_BYTES_DEFAULT_MAX,
+            never_stops: false,
         }
+    }
+}
+
+impl Config {
+    /// The settings that the rules of a snapshot were made of, as far as they still matter: the exact paths that were left
+    /// out then are not among them.
+    pub fn of_rules(text: &str) -> Result<Self> {
+        let RuleOptions { excludes, includes, without_defaults, gitignore, one_file_system, caps, .. } =
+            Rules::options_of(text)?;
+        let default = Capture::default();
+        let capture = Capture {
+            exclude: excludes,
+            include: includes,
+            default_excludes: !without_defaults,
+            gitignore,
+            one_file_system,
+            max_file_bytes: caps.file_bytes_max,
+            max_files: caps.files_max.unwrap_or(default.max_files),
+            max_bytes: caps.bytes_max.unwrap_or(default.max_bytes),
+            never_stops: false,
+        };
+        Ok(Self { capture })
+    }
+
+    /// The same, where no cap stops a capture: nothing may stop going back.
+    #[must_use]
+    pub fn without_stops(&self) -> Self {
+        let mut config = self.clone();
+        config.capture.never_stops = true;
+        config
     }
 }
 
 impl Capture {
     /// The exclude list; `paths` are left out whatever the patterns say.
     pub fn rule_options(&self, paths: Vec<TreePath>) -> RuleOptions {
+        let raised = |cap: u64, default: u64| Some(cap).filter(|cap| *cap != default);
         RuleOptions {
             excludes: self.exclude.clone(),
             includes: self.include.clone(),
             without_defaults: !self.default_excludes,
             paths,
             gitignore: self.gitignore,
+            one_file_system: self.one_file_system,
+            caps: Caps {
+                file_bytes_max: self.max_file_bytes,
+                files_max: raised(self.max_files, WORKSPACE_FILES_DEFAULT_MAX),
+                bytes_max: raised(self.max_bytes, WORKSPACE_BYTES_DEFAULT_MAX),
+            },
         }
     }
 
     /// The caps.
     pub fn limits(&self) -> ScanLimits {
-        ScanLimits { files_max: self.max_files, bytes_max: self.max_bytes, file_bytes_max: self.max_file_bytes }
+        let (files_max, bytes_max) =
+            if self.never_stops { (u64::MAX, u64::MAX) } else { (self.max_files, self.max_bytes) };
+        ScanLimits { files_max, bytes_max, file_bytes_max: self.max_file_bytes }
     }
 }
 
-/// Reads `retro.toml` in a workspace root; without one, everything has its default.
+/// Reads `retro.toml` in a workspace root; without one, everything has its default. What does not count is added to
+/// `notices`; a file that cannot be used is an error.
 ///
 /// A symlink in its place is refused: what is captured must not depend on a file elsewhere that nobody recorded.
-pub fn load(root: &Root) -> Result<Config> {
+pub fn load(root: &Root, notices: &mut Vec<Notice>) -> Result<Config> {
     let path = root.path().join(CONFIG_NAME);
     match open(root.handle(), Path::new(CONFIG_NAME), OFlags::NOFOLLOW) {
         Err(rustix::io::Errno::NOENT) => Ok(Config::default()),
         Err(rustix::io::Errno::LOOP) => Err(invalid(&path, "it is a symlink")),
-        opened => read(opened.map_err(|e| Error::io(OPERATION, &path, e))?, &path),
+        opened => parse(&read(opened.map_err(|e| Error::io(OPERATION, &path, e))?, &path)?, &path, notices),
     }
 }
 
-/// Reads a file somebody named, through symlinks; it must be there.
+/// Reads a file somebody named, through symlinks; it must be there. Its author is at the keyboard, so that a key that
+/// is not known, or that counts only in the store's settings, is an error.
 pub fn load_file(path: &Path) -> Result<Config> {
-    read(open(CWD, path, OFlags::empty()).map_err(|e| Error::io(OPERATION, path, e))?, path)
-}
-
-/// Reads settings from text; `path` is for messages.
-pub fn parse(text: &str, path: &Path) -> Result<Config> {
-    let config: Config = toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        let message = error.message().replace('\n', " ");
-        match line {
-            Some(line) => invalid(path, format_args!("line {line}: {message}")),
-            None => invalid(path, message),
+    let text = read(open(CWD, path, OFlags::empty()).map_err(|e| Error::io(OPERATION, path, e))?, path)?;
+    let mut notices = Vec::new();
+    let config = parse(&text, path, &mut notices)?;
+    for notice in &notices {
+        match notice {
+            Notice::UnknownKey { key, .. } => return Err(invalid(path, format_args!("`{key}` is no setting"))),
+            Notice::StoreKey { key, .. } => {
+                let detail = format_args!("`{key}` counts only in config.toml in the store folder");
+                return Err(invalid(path, detail));
+            }
+            _ => {}
         }
-    })?;
-    if config.capture.gitignore && !cfg!(feature = "git") {
-        let detail = "this build knows nothing of git, so it cannot tell what `gitignore = true` leaves out";
-        return Err(Error::new(ErrorKind::Unsupported, OPERATION, crate::error::shown(path), detail)
-            .with_hint("set `gitignore = false` and list what to leave out in `exclude`"));
     }
     Ok(config)
 }
 
-/// Reads a size as people write it: `4096`, `64 KiB`, `1.5 GB`. `K`, `M` and `G` alone could mean either and are refused.
-pub fn parse_size(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit: u128 = match unit.trim_start() {
-        "" | "B" => 1,
-        "kB" | "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        _ => return None,
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    if whole.is_empty() || whole.len() > DIGITS_MAX || fraction.is_empty() || fraction.len() > DIGITS_MAX {
-        return None;
+/// Reads settings from text; `path` is for messages.
+pub fn parse(text: &str, path: &Path, notices: &mut Vec<Notice>) -> Result<Config> {
+    let mut table: Table = toml::from_str(text).map_err(|error| refused(path, text, &error))?;
+    let file = || path.to_owned();
+    for key in unknown_keys(&mut table) {
+        let name = key.split('.').next().unwrap_or_default();
+        notices.push(match store::TABLES.contains(&name) {
+            true => Notice::StoreKey { file: file(), key },
+            false => Notice::UnknownKey { file: file(), key },
+        });
     }
-    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-    let scaled = whole.parse::<u128>().ok()? * scale + fraction.parse::<u128>().ok()?;
-    u64::try_from(scaled.checked_mul(unit)? / scale).ok()
+    // Only what is known is left; reading the text again tells the line of what is wrong.
+    let mut config: Config = match table.try_into() {
+        Ok(config) => config,
+        Err(error) => {
+            let error = toml::from_str::<Config>(text).err().filter(|error| error.span().is_some()).unwrap_or(error);
+            return Err(refused(path, text, &error));
+        }
+    };
+    let default = Capture::default();
+    let capture = &mut config.capture;
+    let caps = [
+        ("max_files", &mut capture.max_files, default.max_files),
+        ("max_bytes", &mut capture.max_bytes, default.max_bytes),
+    ];
+    for (key, cap, least) in caps {
+        if *cap < least {
+            *cap = least;
+            notices.push(Notice::LowCap { file: file(), key: format!("capture.{key}") });
+        }
+    }
+    if config.capture.gitignore && !cfg!(feature = "git") {
+        config.capture.gitignore = false;
+        notices.push(Notice::NoGit { file: file() });
+    }
+    Rules::new(&config.capture.rule_options(Vec::new())).map_err(|e| e.during(OPERATION, crate::error::shown(path)))?;
+    Ok(config)
 }
 
-const OPERATION: &str = "read configuration";
+/// Takes out of `table` what is no key of `retro.toml`, and returns the keys.
+fn unknown_keys(table: &mut Table) -> Vec<String> {
+    let mut unknown = Vec::new();
+    for (name, value) in &*table {
+        match value {
+            Value::Table(inner) if name == "capture" => {
+                let odd = inner.keys().filter(|key| !CAPTURE_KEYS.contains(&key.as_str()));
+                unknown.extend(odd.map(|key| format!("{name}.{key}")));
+            }
+            Value::Table(inner) if !inner.is_empty() && store::TABLES.contains(&name.as_str()) => {
+                unknown.extend(inner.keys().map(|key| format!("{name}.{key}")));
+            }
+            _ if name == "capture" => {}
+            _ => unknown.push(name.clone()),
+        }
+    }
+    table.retain(|name, _| name == "capture");
+    if let Some(Value::Table(inner)) = table.get_mut("capture") {
+        inner.retain(|key, _| CAPTURE_KEYS.contains(&key));
+    }
+    unknown
+}
 
-/// Enough for 2^64 before the point, and for any fraction that a person means.
-const DIGITS_MAX: usize = 20;
+/// The keys of the table `[capture]`.
+const CAPTURE_KEYS: [&str; 8] = [
+    "exclude",
+    "include",
+    "default_excludes",
+    "gitignore",
+    "one_file_system",
+    "max_file_bytes",
+    "max_files",
+    "max_bytes",
+];
+
+const OPERATION: &str = "read configuration";
 
 fn open(from: impl std::os::fd::AsFd, path: &Path, extra: OFlags) -> rustix::io::Result<std::fs::File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | extra;
     rustix::fs::openat(from, path, flags, Mode::empty()).map(std::fs::File::from)
 }
 
-fn read(file: std::fs::File, path: &Path) -> Result<Config> {
+fn read(file: std::fs::File, path: &Path) -> Result<String> {
     let found = rustix::fs::fstat(&file).map_err(|e| Error::io(OPERATION, path, e))?;
     if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
         return Err(invalid(path, "it is not a regular file"));
@@ -194,42 +320,21 @@ fn read(file: std::fs::File, path: &Path) -> Result<Config> {
         let detail = format_args!("it is longer than {CONFIG_LENGTH_MAX_BYTES} bytes");
         return Err(Error::new(ErrorKind::Limit, OPERATION, crate::error::shown(path), detail));
     }
-    let text = String::from_utf8(bytes).map_err(|_| invalid(path, "it is not UTF-8 text"))?;
-    parse(&text, path)
+    String::from_utf8(bytes).map_err(|_| invalid(path, "it is not UTF-8 text"))
+}
+
+/// The parser's words, on one line.
+fn refused(path: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+    let message = error.message().replace('\n', " ");
+    match line {
+        Some(line) => invalid(path, format_args!("line {line}: {message}")),
+        None => invalid(path, message),
+    }
 }
 
 fn invalid(path: &Path, detail: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Invalid, OPERATION, crate::error::shown(path), detail)
-}
-
-fn optional_size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<u64>, D::Error> {
-    size(deserializer).map(Some)
-}
-
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
-    deserializer.deserialize_any(SizeVisitor)
-}
-
-struct SizeVisitor;
-
-impl Visitor<'_> for SizeVisitor {
-    type Value = u64;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a number of bytes, or a text like \"2 GiB\"")
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> std::result::Result<u64, E> {
-        u64::try_from(value).map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(value), &self))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> std::result::Result<u64, E> {
-        Ok(value)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<u64, E> {
-        parse_size(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
-    }
 }
 
 #[cfg(test)]

@@ -61,6 +61,9 @@ pub const DEFAULT_EXCLUDES: [&str; 19] = [
 /// The rule, in text form, that what `.gitignore` files name is left out.
 pub const GITIGNORE_RULE: &str = "~ .gitignore";
 
+/// The rule, in text form, that folders on other file systems are left out.
+const FILE_SYSTEM_RULE: &str = "~ one-file-system";
+
 /// What to compile into [`Rules`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleOptions {
@@ -74,6 +77,22 @@ pub struct RuleOptions {
     pub paths: Vec<TreePath>,
     /// Leaves out what git would ignore.
     pub gitignore: bool,
+    /// Leaves out folders on other file systems.
+    pub one_file_system: bool,
+    /// Caps that are not the built-in ones.
+    pub caps: Caps,
+}
+
+/// Caps on a workspace, where they are not the built-in ones. They stand among the rules so that a snapshot tells all
+/// that decided what is in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// Larger files are omitted.
+    pub file_bytes_max: Option<u64>,
+    /// More files stop the capture.
+    pub files_max: Option<u64>,
+    /// More bytes stop the capture.
+    pub bytes_max: Option<u64>,
 }
 
 /// Compiled patterns.
@@ -102,32 +121,45 @@ impl Rules {
         paths.dedup();
         let gitignore = options.gitignore;
         let mut text = text_of(&excludes, &includes, &paths);
-        if gitignore {
-            text.extend([GITIGNORE_RULE, "\n"]);
+        for (is_set, rule) in [(gitignore, GITIGNORE_RULE), (options.one_file_system, FILE_SYSTEM_RULE)] {
+            if is_set {
+                text.extend([rule, "\n"]);
+            }
+        }
+        for (name, cap) in CAP_NAMES.iter().zip(options.caps.in_order()) {
+            text.extend(cap.map(|cap| format!("< {name} {cap}\n")));
         }
         Ok(Self { excludes: Patterns::new(&excludes)?, includes: Patterns::new(&includes)?, paths, gitignore, text })
     }
 
     /// Reads the text form, in any order of lines.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::new(&Self::options_of(text)?)
+    }
+
+    /// Reads the text form, in any order of lines, as options. The built-in excludes are among the patterns.
+    pub fn options_of(text: &str) -> Result<RuleOptions> {
         let mut options = RuleOptions { without_defaults: true, ..RuleOptions::default() };
         for line in text.lines() {
             let refuse = |detail: &str| Error::corrupt("read exclude list", format_args!("line `{line}`"), detail);
             match line.split_at_checked(2) {
                 _ if line == GITIGNORE_RULE => options.gitignore = true,
+                _ if line == FILE_SYSTEM_RULE => options.one_file_system = true,
                 Some(("- ", pattern)) => options.excludes.push(pattern.to_owned()),
                 Some(("+ ", pattern)) => options.includes.push(pattern.to_owned()),
                 Some(("= ", path)) => {
                     let path = unescape(path).and_then(|bytes| TreePath::new(&bytes).ok());
                     options.paths.push(path.ok_or_else(|| refuse("not a path"))?);
                 }
-                _ => return Err(refuse("neither exclude, include nor path")),
+                Some(("< ", cap)) => options.caps.set(cap).ok_or_else(|| refuse("not a cap"))?,
+                _ => return Err(refuse("neither exclude, include, path nor cap")),
             }
         }
-        Self::new(&options)
+        Ok(options)
     }
 
-    /// The canonical text form, one rule a line: `- ` exclude, `+ ` include, `= ` exact path, [`GITIGNORE_RULE`].
+    /// The canonical text form, one rule a line: `- ` exclude, `+ ` include, `= ` exact path, `~ ` what else is left out,
+    /// `< ` a cap.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -163,6 +195,24 @@ impl Rules {
             let start = bytes[..end].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
             end > start && self.is_excluded(&bytes[..end], &bytes[start..end], is_folder)
         })
+    }
+}
+
+/// Names of caps in the text form, in order.
+const CAP_NAMES: [&str; 3] = ["max_file_bytes", "max_files", "max_bytes"];
+
+impl Caps {
+    fn in_order(self) -> [Option<u64>; 3] {
+        [self.file_bytes_max, self.files_max, self.bytes_max]
+    }
+
+    /// Reads `max_files 1000000`.
+    fn set(&mut self, text: &str) -> Option<()> {
+        let (name, cap) = text.split_once(' ')?;
+        let places = [&mut self.file_bytes_max, &mut self.files_max, &mut self.bytes_max];
+        let at = CAP_NAMES.iter().position(|known| *known == name)?;
+        *places.into_iter().nth(at)? = Some(cap.parse().ok()?);
+        Some(())
     }
 }
 

@@ -19,6 +19,7 @@ mod ls;
 mod out_of_the_way;
 mod repair;
 mod restore;
+mod settings;
 mod show;
 mod snap;
 mod stats;

@@ -70,7 +70,6 @@ fn a_step_is_recorded_whatever_is_said_about_it() {
         assert_eq!((ran.code, shown.as_str()), (0, wanted), "{arguments:?}");
         assert!(String::from_utf8_lossy(&ran.stdout).contains(counts));
         let shown = &cli.json("show --json")[0];
-        assert_eq!(shown["step"], step);
         (shown["event"].clone(), shown["run"].clone(), shown["message"].as_str().unwrap_or_default().len())
     };
     let event: Vec<&OsStr> = ["--event", "-"].map(OsStr::new).into();
@@ -88,11 +87,11 @@ fn a_step_is_recorded_whatever_is_said_about_it() {
     assert_eq!(kept, serde_json::json!({"retro:unparsed": "{\"tool\":"}));
     let (kept, ..) = records(&event, b"", "warning: the event is empty; the step is recorded without one");
     assert_eq!(kept, serde_json::Value::Null);
-    let long = format!("{{\"tool\":\"{}\"}}", "x".repeat(9 << 20));
-    let (kept, ..) = records(&event, long.as_bytes(), "warning: the event is too long (9.4 MB); it is recorded cut");
-    assert!(kept["tool"].as_str().is_some_and(|text| text.ends_with("x[cut by retro: 9437186 bytes]")));
     let deep = ["[".repeat(100_000), "]".repeat(100_000)].concat();
-    records(&event, format!("{{\"tool\":{deep}}}").as_bytes(), "");
+    cli.write("deep.json", format!("{{\"tool\":{deep}}}").as_bytes());
+    for line in ["snap --event deep.json", "show", "log", "log --json"] {
+        cli.run(&line.split(' ').collect::<Vec<_>>()).expect(0);
+    }
     let nowhere = ["--event", "nowhere.json"].map(OsStr::new);
     let ws = cli.workspace.display();
     let missing = "no such file or directory; the step is recorded without an event";

@@ -74,7 +74,8 @@ fn without_a_store_or_workspace_it_says_what_to_do_and_creates_nothing() {
 #[test]
 fn settings_come_from_the_workspace_or_a_named_file() {
     let cli = Cli::with_two_steps();
-    cli.write("retro.toml", b"[capture]\nexclude = [\"*.log\"]\n[retention]\nbudget_bytes = \"1 GB\"\n");
+    cli.write("retro.toml", b"[capture]\nexclude = [\"*.log\"]\n");
+    cli.write("../store/config.toml", b"[retention]\nbudget_bytes = \"1 GB\"\n");
     cli.write("x.log", b"x");
     cli.check(
         "status",
@@ -82,18 +83,21 @@ fn settings_come_from_the_workspace_or_a_named_file() {
         | workspace  $WS  ([short])
         | store      $STORE  ([size] of 1.0 GB)
         | last step  s2 [short]  [age]  second
-        | content    4 files, 80 B
+        | content    4 files, 46 B
         | excludes   [built-in] *.log
         | left out   x.log
         | changed    1 path since s2
         |   A  retro.toml
     ",
     );
-    cli.write("retro.toml", b"[capture]\nexlude = []\n");
-    cli.check("status", "
-        | ! error: read configuration $WS/retro.toml: line 2: unknown field `exlude`, expected one of `exclude`, `include`, `default_excludes`, `gitignore`, `max_file_bytes`, `max_files`, `max_bytes`
+    cli.write("named.toml", b"[capture]\nexlude = []\n");
+    cli.check(
+        "status --config named.toml",
+        "
+        | ! error: read configuration $WS/named.toml: `capture.exlude` is no setting
         | exit 2
-    ");
+    ",
+    );
     cli.check(
         "status --config nowhere.toml",
         "

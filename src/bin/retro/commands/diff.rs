@@ -4,7 +4,6 @@ use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::history::revision::is_range;
 use retrograde::id::SnapshotId;
 use retrograde::ops::compare::{Other, compare};
-use retrograde::ops::register::root_of;
 use retrograde::workspace::config::Config;
 
 use crate::args::Diff;
@@ -23,7 +22,7 @@ pub(super) fn run(context: &mut Context, arguments: &Diff) -> Result<u8> {
     let sides = sides(&opened, arguments)?;
     let config = match sides.new {
         Some(_) => Config::default(),
-        None => context.config(&root_of(opened.workspace()?))?,
+        None => context.workspace_config(&opened)?,
     };
     let progress = progress::reporter(&context.out);
     let old = sides.old.map_or(Other::Nothing, Other::Snapshot);

@@ -35,7 +35,7 @@ pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
     let workspace = opened.workspace()?;
     let id = workspace.id;
     paths.iter().try_for_each(|path| expect_somewhere(&opened, target, path))?;
-    let config = context.config(&root_of(workspace))?;
+    let config = context.workspace_config(&opened)?;
     let progress = progress::reporter(&context.out);
     let options = options(context, &opened, arguments.how, &config, &*progress);
     let outcome = restore(&opened.store, id, target, &RestoreOptions { paths, ..options })?;
@@ -50,7 +50,7 @@ pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
 fn unfinished(context: &mut Context, mut opened: Opened, arguments: &Restore) -> Result<u8> {
     let workspace = opened.workspace()?;
     let id = workspace.id;
-    let config = context.config(&root_of(workspace))?;
+    let config = context.workspace_config(&opened)?;
     let progress = progress::reporter(&context.out);
     let options = options(context, &opened, arguments.how, &config, &*progress);
     let outcome = if arguments.abort { abort } else { resume }(&opened.store, id, &options)?;
@@ -86,7 +86,8 @@ pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOut
     let elapsed = human::duration(context.started.elapsed());
     let out = &mut context.out;
     if out.is_json {
-        return out.line(format_args!("{}", restored::shape(outcome, millis).finish()));
+        let warnings = out.take_warnings();
+        return out.line(format_args!("{}", restored::shape(outcome, millis).field("warnings", warnings).finish()));
     }
     let palette = out.palette;
     if how.dry_run || how.verbose {

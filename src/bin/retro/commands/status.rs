@@ -21,28 +21,39 @@ const RULES_WIDTH_MAX: usize = 80;
 
 pub(super) fn run(context: &mut Context) -> Result<u8> {
     let opened = context.open()?;
-    let config = context.config(&root_of(opened.workspace()?))?;
+    let config = context.workspace_config(&opened)?;
     let progress = progress::reporter(&context.out);
+    let budget_bytes = context.store_config(&opened).retention.budget_bytes;
     let found = status(&opened.store, opened.workspace()?.id, &opened.capture(&config, &*progress))?;
     drop(progress);
     if context.out.is_json {
-        context.out.line(format_args!("{}", shape(&found, &opened).finish()))?;
+        let warnings = context.out.take_warnings();
+        context.out.line(format_args!(
+            "{}",
+            shape(&found, &opened).field("budget_bytes", budget_bytes).field("warnings", warnings).finish()
+        ))?;
     } else {
         let palette = context.out.palette;
-        for line in lines(context, &found, &opened, &palette) {
+        for line in lines(context, &found, &opened, budget_bytes, &palette) {
             context.out.line(format_args!("{line}"))?;
         }
     }
     Ok(exit::DONE)
 }
 
-fn lines(context: &Context, status: &Status, opened: &Opened, palette: &Palette) -> Vec<String> {
+fn lines(
+    context: &Context,
+    status: &Status,
+    opened: &Opened,
+    budget_bytes: Option<u64>,
+    palette: &Palette,
+) -> Vec<String> {
     let mut lines = Vec::new();
     let title = palette.title;
     let mut fact = |name: &str, text: String| lines.push(format!("{title}{name:<9}{title:#}  {text}"));
     let workspace = &status.workspace;
     fact("workspace", format!("{}  ({})", human::path(&root_of(workspace)), workspace.id.short()));
-    let budget = match status.budget_bytes {
+    let budget = match budget_bytes {
         Some(budget) => format!("{} of {}", human::size(status.store_bytes), human::size(budget)),
         None => human::size(status.store_bytes),
     };
@@ -166,7 +177,6 @@ fn shape(status: &Status, opened: &Opened) -> Object {
         .field("folders", status.counts.folders)
         .field("bytes", status.counts.bytes)
         .field("store_bytes", status.store_bytes)
-        .field("budget_bytes", status.budget_bytes)
         .object("unfinished_restore", workspace.unfinished.as_ref().map(restored::unfinished))
         .field("damage", &status.damage)
 }

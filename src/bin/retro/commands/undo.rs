@@ -1,7 +1,6 @@
 //! `retro undo` and `retro redo`: back and forth between the states around restores.
 
 use retrograde::error::Result;
-use retrograde::ops::register::root_of;
 use retrograde::ops::restore;
 
 use super::restore::{options, print, way_back};
@@ -29,7 +28,7 @@ fn walk(context: &mut Context, count: u64, how: Rewriting, walk: Walk) -> Result
     let mut opened = context.open_quietly()?;
     let workspace = opened.workspace()?;
     let id = workspace.id;
-    let config = context.config(&root_of(workspace))?;
+    let config = context.workspace_config(&opened)?;
     let progress = progress::reporter(&context.out);
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let outcomes = walk(&opened.store, id, count, &options(context, &opened, how, &config, &*progress))?;

@@ -1,6 +1,9 @@
-//! What a person is warned of when a step is not recorded exactly as it was given.
+//! What a person is warned of: words that are not recorded as they were given, and settings that do not count.
 
+use retrograde::error::shown;
 use retrograde::ops::said::{Part, Repair, UNPARSED_KEY};
+use retrograde::workspace::config::Notice;
+use retrograde::workspace::config::store::STORE_CONFIG_NAME;
 
 use super::human;
 
@@ -25,6 +28,31 @@ pub(crate) fn repair(repair: &Repair) -> String {
         Repair::EventUnparsed(detail) => {
             format!("the event is not JSON ({detail}); it is recorded as text under {UNPARSED_KEY:?}")
         }
+    }
+}
+
+/// What of the settings does not count, in a sentence.
+pub(crate) fn notice(notice: &Notice) -> String {
+    match notice {
+        Notice::UnknownKey { file, key } => format!("{}: `{key}` is no setting, and is passed over", shown(file)),
+        Notice::StoreKey { file, key } => {
+            format!(
+                "{}: `{key}` counts only in {STORE_CONFIG_NAME} in the store folder, and is passed over",
+                shown(file)
+            )
+        }
+        Notice::LowCap { file, key } => {
+            format!("{}: `{key}` is below the built-in cap, which it can only raise; it is passed over", shown(file))
+        }
+        Notice::NoGit { file } => {
+            let file = shown(file);
+            format!("{file}: this build knows nothing of git, so that what `gitignore = true` leaves out is recorded")
+        }
+        Notice::Unusable { reason, step } => {
+            let rules = step.map_or_else(|| "the built-in rules".to_owned(), |step| format!("the rules of s{step}"));
+            format!("{reason}; {rules} are in force until it is put right")
+        }
+        Notice::StoreUnusable { reason } => format!("{reason}; it is passed over"),
     }
 }
 

@@ -1,0 +1,55 @@
+//! The settings in force in a workspace, whatever its `retro.toml` is.
+//!
+//! An agent can write that file. One that cannot be used (a merge conflict in it is enough) must stop neither the
+//! recording nor going back: the rules of the last step that was taken with any are in force until it is put right.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::WorkspaceId;
+use crate::limits::RULES_LENGTH_MAX_BYTES;
+use crate::store::Store;
+use crate::workspace::beneath::Root;
+use crate::workspace::config::{self, Config, Notice};
+
+/// Steps looked at for rules, the newest first; an imported one has none.
+const STEPS_MAX: usize = 64;
+
+/// Settings, and what is to be said about them.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What is in force.
+    pub config: Config,
+    /// What in the files does not count, and what is in force instead.
+    pub notices: Vec<Notice>,
+}
+
+/// The settings for the folder `root`, which is or will be the root of a workspace.
+pub fn settings(store: &Store, workspace: Option<WorkspaceId>, root: &Path) -> Settings {
+    let mut notices = Vec::new();
+    let loaded = Root::open(root).and_then(|root| config::load(&root, &mut notices));
+    let config = match loaded {
+        Ok(config) => config,
+        // That the folder is gone is for others to say.
+        Err(error) if error.kind() == ErrorKind::NotFound => Config::default(),
+        Err(error) => {
+            let last = workspace.and_then(|workspace| last_good(store, workspace));
+            let (step, config) = last.unzip();
+            notices = vec![Notice::Unusable { reason: error.to_string(), step }];
+            config.unwrap_or_default()
+        }
+    };
+    Settings { config, notices }
+}
+
+/// The rules of the newest step that has any, as settings.
+fn last_good(store: &Store, workspace: WorkspaceId) -> Option<(u64, Config)> {
+    let state = store.state();
+    let steps = state.workspaces.get(&workspace)?.steps.iter().rev().take(STEPS_MAX);
+    let read = |snapshot| -> Result<Option<Config>> {
+        let text = store.read_blob(store.snapshot(snapshot)?.rules, RULES_LENGTH_MAX_BYTES)?;
+        let text = String::from_utf8(text).map_err(|e| Error::corrupt("read rules of", snapshot, e))?;
+        if text.is_empty() { Ok(None) } else { Config::of_rules(&text).map(Some) }
+    };
+    steps.into_iter().find_map(|(step, id)| read(*id).ok().flatten().map(|config| (*step, config)))
+}
