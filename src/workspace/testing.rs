@@ -22,6 +22,10 @@ use crate::id::{Digest, StoreId, TreeId, WorkspaceId};
 use crate::path::TreePath;
 use crate::progress::Silent;
 
+#[path = "../../tests/it/support/depth.rs"]
+#[allow(dead_code, reason = "the integration tests need more of it")]
+pub(crate) mod depth;
+
 /// A workspace, and a store folder with nothing but a cache in it.
 pub(super) struct Bench {
     _home: tempfile::TempDir,

@@ -4,10 +4,6 @@
 
 use std::collections::BTreeMap;
 
-#[path = "../../../tests/it/support/depth.rs"]
-#[allow(dead_code, reason = "the integration tests need more of it")]
-mod depth;
-
 use super::{CacheEntry, CacheKey, CacheUpdate, EntriesUpdate, FolderFacts, FolderUpdate, StatCache, Stored, store};
 use crate::disk::{Disk, LockMode};
 use crate::format::attributes::Owner;
@@ -15,8 +11,8 @@ use crate::format::tree::Kind;
 use crate::id::{Digest, StoreId, TreeId, WorkspaceId};
 use crate::path::TreePath;
 use crate::workspace::stat::FileStat;
+use crate::workspace::testing::depth::{AtLeast, sample};
 use crate::workspace::testing::{Bench, Numbers, tree_path};
-use depth::{AtLeast, sample};
 
 const OWNER: Owner = Owner { uid: 1_000, gid: 1_000 };
 

@@ -6,9 +6,6 @@ mod apply;
 mod fill;
 mod model;
 
-#[path = "../../../../tests/it/support/depth.rs"]
-#[allow(dead_code, reason = "the integration tests need more of it")]
-mod depth;
 #[path = "../../../../tests/it/support/naughty.rs"]
 #[allow(dead_code, reason = "the integration tests need more of it")]
 mod naughty;
@@ -21,6 +18,7 @@ use super::temporary::TemporaryNames;
 use super::{is_temporary_name, pieces, remove_strays};
 use crate::path::TreePath;
 use crate::workspace::beneath::Root;
+use crate::workspace::testing::depth;
 use scratch::Scratch;
 use walker::walk;
 
