@@ -1,6 +1,8 @@
 //! A history as a git repository, for tools and people that know git.
 //!
-//! One commit for each snapshot, one branch for each run, HEAD on the branch of the newest. How states are mapped, and
+//! One commit for each snapshot, one branch for each run, HEAD on the branch of the newest. Where a line of steps ends
+//! that no branch or tag leads to, because somebody went back and on from there, `refs/retro/steps/sN` does: every step
+//! can be reached. How states are mapped, and
 //! where what git cannot hold is kept, is told in `ops::git`; [`import_git`](super::import_git) is the way
 //! back. The same snapshots give the same commits, whoever exports them.
 //!
@@ -15,7 +17,7 @@ mod part;
 
 pub use super::git::trees::LeftOut;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,10 +28,13 @@ use gix::refs::Target;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
 
 use super::git::kept::{Section, add_tree};
-use super::git::names::reference_name;
+use super::git::names::{Taken, reference_name};
 use super::git::pack::PackWriter;
 use super::git::trees::Mapper;
-use super::git::{META_REF, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, failed, isolated, signature};
+use super::git::{
+    META_REF, STEPS_REF, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, TRAILER_SUBJECT, TRAILER_TIME, failed, isolated,
+    signature, time_fits,
+};
 use super::ingest::attached;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
@@ -48,6 +53,8 @@ pub struct ExportGitOptions<'a> {
     /// Keeps what git cannot hold, and the facts of the steps with it, at `refs/retro/meta`. Pushes and clones leave it
     /// behind unless they mirror.
     pub keep_facts: bool,
+    /// What a commit is called whose step has no message, given the facts of the step; none for its number.
+    pub subject: &'a dyn Fn(&[u8]) -> Option<String>,
     /// Who watches.
     pub progress: &'a dyn Progress,
 }
@@ -63,6 +70,8 @@ pub struct ExportedGit {
     pub branches: Vec<(String, String)>,
     /// The git tag of each tag.
     pub tags: Vec<(String, String)>,
+    /// The references of steps that no branch or tag leads to.
+    pub steps: Vec<(u64, String)>,
     /// Objects of git.
     pub objects: u64,
     /// Bytes of the pack and its index.
@@ -85,6 +94,7 @@ pub fn export_git(
     let mut export = Export {
         store,
         mapper,
+        subject: options.subject,
         commits: HashMap::new(),
         line: Vec::new(),
         between: HashMap::new(),
@@ -105,6 +115,7 @@ pub fn export_git(
         head: line.last().map(|done| done.commit.to_string()),
         branches: references.branches.into_iter().map(|(run, name, _)| (run, name)).collect(),
         tags: references.tags.into_iter().map(|(tag, name, _)| (tag, name)).collect(),
+        steps: references.steps.into_iter().map(|(step, name, _)| (step, name)).collect(),
         objects,
         written_bytes,
         left_out: left_out.into_iter().collect(),
@@ -121,6 +132,7 @@ fn create(folder: &Path, bare: bool) -> Result<gix::Repository> {
 struct Export<'a> {
     store: &'a Store,
     mapper: Mapper<'a>,
+    subject: &'a dyn Fn(&[u8]) -> Option<String>,
     commits: HashMap<SnapshotId, ObjectId>,
     /// What was exported, in order.
     line: Vec<Done>,
@@ -134,8 +146,10 @@ struct Done {
     snapshot: SnapshotId,
     workspace: WorkspaceId,
     run: String,
+    step: u64,
     seconds: i64,
     commit: ObjectId,
+    parents: Vec<ObjectId>,
 }
 
 impl Export<'_> {
@@ -151,20 +165,22 @@ impl Export<'_> {
             None => add_tree(&mut self.mapper.pack, Vec::new())?,
         };
         let seconds = snapshot.time.seconds();
+        let parents = self.parents(&snapshot);
+        let event = attached(self.store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64).unwrap_or_default();
         let commit = Commit {
             tree,
-            parents: self.parents(&snapshot).into(),
-            author: signature(&author(self.store, &snapshot), seconds),
+            parents: parents.clone().into(),
+            author: signature(&author(&event), seconds),
             committer: signature("retro", seconds),
             encoding: None,
-            message: message(id, &snapshot).into(),
+            message: message(id, &snapshot, (self.subject)(&event)).into(),
             extra_headers: Vec::new(),
         };
         let commit = self.add_commit(&commit)?;
         self.keep_snapshot(id, &snapshot, commit)?;
         self.commits.insert(id, commit);
-        let (workspace, run) = (snapshot.workspace, snapshot.run.clone());
-        self.line.push(Done { snapshot: id, workspace, run, seconds, commit });
+        let (workspace, run, step) = (snapshot.workspace, snapshot.run.clone(), snapshot.step);
+        self.line.push(Done { snapshot: id, workspace, run, step, seconds, commit, parents });
         Ok(())
     }
 
@@ -249,9 +265,8 @@ impl Export<'_> {
 }
 
 /// Who did the step, if its event says so.
-fn author(store: &Store, snapshot: &Snapshot) -> String {
-    let event = attached(store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64).unwrap_or_default();
-    let event: serde_json::Value = serde_json::from_slice(&event).unwrap_or_default();
+fn author(event: &[u8]) -> String {
+    let event: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
     let agent = event.get("agent");
     let name = agent.and_then(|agent| agent.as_str().or_else(|| agent.get("name")?.as_str())).unwrap_or_default();
     // Git cuts names at these, and drops signs at their ends.
@@ -260,14 +275,24 @@ fn author(store: &Store, snapshot: &Snapshot) -> String {
     if name.is_empty() { "retro".to_owned() } else { name.to_owned() }
 }
 
-/// What the commit says. Nothing in it can end it early, or be taken for another trailer.
-fn message(id: SnapshotId, snapshot: &Snapshot) -> String {
+/// What the commit says. Nothing in it can end it early, or be taken for another trailer. A subject that nobody has said
+/// is there a second time as a trailer, so that an import can tell.
+fn message(id: SnapshotId, snapshot: &Snapshot, subject: Option<String>) -> String {
+    let plain = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     let step = snapshot.step;
     let said = snapshot.message.replace('\0', "\u{fffd}");
     let said = said.trim_end().trim_start_matches('\n');
-    let said = if said.trim().is_empty() { format!("step {step}") } else { said.to_owned() };
-    let run: String = snapshot.run.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!("{said}\n\n{TRAILER_SNAPSHOT}: {id}\n{TRAILER_STEP}: {step}\n{TRAILER_RUN}: {run}\n")
+    let run = plain(&snapshot.run);
+    let mut trailers = format!("{TRAILER_SNAPSHOT}: {id}\n{TRAILER_STEP}: {step}\n{TRAILER_RUN}: {run}\n");
+    if !time_fits(snapshot.time.seconds()) {
+        trailers.push_str(&format!("{TRAILER_TIME}: {}\n", snapshot.time.seconds()));
+    }
+    if !said.trim().is_empty() {
+        return format!("{said}\n\n{trailers}");
+    }
+    let subject = subject.map(|subject| plain(&subject).trim().to_owned()).filter(|subject| !subject.is_empty());
+    let subject = subject.unwrap_or_else(|| format!("step {step}"));
+    format!("{subject}\n\n{trailers}{TRAILER_SUBJECT}: {subject}\n")
 }
 
 /// The references of a repository.
@@ -276,6 +301,8 @@ struct References {
     branches: Vec<(String, String, ObjectId)>,
     /// Tag, git tag, commit.
     tags: Vec<(String, String, ObjectId)>,
+    /// Step, reference, commit: the ends of lines that neither of those leads to.
+    steps: Vec<(u64, String, ObjectId)>,
     meta: Option<ObjectId>,
     /// Branch of the newest.
     head: Option<String>,
@@ -305,7 +332,13 @@ impl References {
                 tags.push((tag.clone(), taken.unique(reference_name(tag)), *commit));
             }
         }
-        Self { branches, tags, meta, head, seconds: line.last().map_or(0, |newest| newest.seconds) }
+        let parents = line.iter().flat_map(|done| &done.parents);
+        let named = branches.iter().chain(&tags).map(|(_, _, commit)| commit);
+        let reached: HashSet<&ObjectId> = parents.chain(named).collect();
+        let mut taken = Taken::default();
+        let ended = line.iter().filter(|done| !reached.contains(&done.commit));
+        let steps = ended.map(|done| (done.step, taken.unique(format!("s{}", done.step)), done.commit)).collect();
+        Self { branches, tags, steps, meta, head, seconds: line.last().map_or(0, |newest| newest.seconds) }
     }
 
     fn write(&self, repository: &gix::Repository) -> Result<()> {
@@ -324,6 +357,9 @@ impl References {
         for (_, tag, commit) in &self.tags {
             edits.push(edit(&format!("refs/tags/{tag}"), Target::Object(*commit))?);
         }
+        for (_, step, commit) in &self.steps {
+            edits.push(edit(&format!("{STEPS_REF}{step}"), Target::Object(*commit))?);
+        }
         if let Some(meta) = self.meta {
             edits.push(edit(META_REF, Target::Object(meta))?);
         }
@@ -337,32 +373,6 @@ impl References {
         let head = edit("HEAD", Target::Symbolic(branch))?;
         repository.edit_references_as([head], Some(committer)).map_err(|e| fail(&e))?;
         Ok(())
-    }
-}
-
-/// Names that are taken, in lower case: some file systems do not tell the two apart.
-#[derive(Default)]
-struct Taken {
-    names: BTreeSet<String>,
-    /// The last number that was put behind a name. A million names that git takes for the same are not tried from 2 each.
-    numbers: HashMap<String, u64>,
-}
-
-impl Taken {
-    /// A name like `name` that is not taken yet.
-    fn unique(&mut self, name: String) -> String {
-        let low = name.to_lowercase();
-        if self.names.insert(low.clone()) {
-            return name;
-        }
-        let number = self.numbers.entry(low).or_insert(1);
-        loop {
-            *number += 1;
-            let numbered = format!("{name}-{number}");
-            if self.names.insert(numbered.to_lowercase()) {
-                return numbered;
-            }
-        }
     }
 }
 

@@ -123,16 +123,7 @@ pub(crate) enum Verb {
     /// Write a step as a tar file, or steps as a git repository
     Export(Export),
     /// Record the commits of a git repository as steps
-    Import {
-        /// The repository
-        #[arg(long, value_name = "DIR")]
-        git: PathBuf,
-        /// Commits as git names them: a branch, or A..B; HEAD when left out
-        range: Option<String>,
-        /// The run they belong to; `main` when neither this nor $RETRO_RUN says otherwise
-        #[arg(long, value_name = "NAME")]
-        run: Option<String>,
-    },
+    Import(Import),
     /// Say what the store holds and what it costs
     Stats,
     /// Check the store, and list what is damaged and which steps and paths need it
@@ -337,6 +328,21 @@ pub(crate) struct Export {
     /// Only these paths (tar)
     #[arg(last = true, value_name = "PATH", conflicts_with = "git")]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The repository
+    #[arg(long, value_name = "DIR")]
+    pub(crate) git: PathBuf,
+    /// Commits as git names them: a branch, or A..B; HEAD when left out
+    pub(crate) range: Option<String>,
+    /// Import every branch and tag; what each branch has of its own is a run of its name
+    #[arg(long, conflicts_with_all = ["range", "run"])]
+    pub(crate) all: bool,
+    /// The run they belong to; `main` when neither this nor $RETRO_RUN says otherwise
+    #[arg(long, value_name = "NAME")]
+    pub(crate) run: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -14,7 +14,8 @@ use crate::progress::Silent;
 use crate::store::Store;
 use crate::time::Timestamp;
 
-const OPTIONS: ExportGitOptions<'static> = ExportGitOptions { bare: true, keep_facts: true, progress: &Silent };
+const OPTIONS: ExportGitOptions<'static> =
+    ExportGitOptions { bare: true, keep_facts: true, subject: &|_| None, progress: &Silent };
 
 fn export(store: &Store, snapshots: &[SnapshotId]) -> (tempfile::TempDir, ExportedGit, gix::Repository) {
     let folder = tempfile::tempdir().unwrap();
@@ -97,10 +98,10 @@ fn runs_are_branches_and_parents_are_kept() {
     let other = bench.take(&files("3"), &about(Some(first), "feature/x: y", 30));
     crate::ops::tag::tag(&bench.store, "v1.0", second, false, Timestamp(0)).unwrap();
     let (_folder, exported, repository) = export(&bench.store, &[first, second, other]);
-    let branches = [("feature/x: y", "feature-x--y"), ("one", "one")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let branches = [("feature/x: y", "feature/x--y"), ("one", "one")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(exported.branches, branches);
     assert_eq!(exported.tags, [("v1.0".to_owned(), "v1.0".to_owned())]);
-    assert_eq!(repository.head_name().unwrap().unwrap().as_bstr(), "refs/heads/feature-x--y");
+    assert_eq!(repository.head_name().unwrap().unwrap().as_bstr(), "refs/heads/feature/x--y");
     let newest = repository.head_commit().unwrap();
     let one = repository.find_reference("refs/heads/one").unwrap().peel_to_commit().unwrap();
     let tagged = repository.find_reference("refs/tags/v1.0").unwrap().peel_to_commit().unwrap();
@@ -109,6 +110,39 @@ fn runs_are_branches_and_parents_are_kept() {
     assert_eq!((author.name.to_str().unwrap(), author.email.to_str().unwrap()), ("Claude", "retro@localhost"));
     assert_eq!((newest.time().unwrap().seconds, one.time().unwrap().seconds), (30, 0));
     assert_eq!(newest.message_raw().unwrap().lines().next().unwrap(), b"step 3");
+    // Git has no time before 1970; the message says when it was.
+    let told = one.message_raw().unwrap().to_string();
+    assert!(told.contains("\nRetro-Time: -20\n") && !newest.message_raw().unwrap().to_string().contains("Retro-Time"));
+}
+
+#[test]
+fn every_step_is_reached_and_called_as_the_log_calls_it() {
+    let bench = Bench::new();
+    let files = |text: &str| Files::from([(path("f"), file(0o644, text))]);
+    let about = |parent| About { parent, event: br#"{"tool":"bash","input":"make\n all"}"#, ..About::default() };
+    let first = bench.take(&files("1"), &about(None));
+    let lost = bench.take(&files("2"), &about(Some(first)));
+    let also = bench.take(&files("3"), &about(Some(first)));
+    let newest = bench.take(&files("4"), &About { message: "said", ..about(Some(first)) });
+    crate::ops::tag::tag(&bench.store, "release/1", also, false, Timestamp(0)).unwrap();
+    crate::ops::tag::tag(&bench.store, "release", first, false, Timestamp(0)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let subject = |event: &[u8]| Some(format!("log: {}", event.len()));
+    let options = ExportGitOptions { subject: &subject, ..OPTIONS };
+    let exported = export_git(&bench.store, &[first, lost, also, newest], folder.path(), &options).unwrap();
+    let named = |name: &str, reference: &str| (name.to_owned(), reference.to_owned());
+    assert_eq!(exported.tags, [named("release", "release"), named("release/1", "release-1")]);
+    assert_eq!(exported.steps, [(2, "s2".to_owned())]);
+    let repository = open(folder.path());
+    let commit = |name: &str| repository.find_reference(name).unwrap().peel_to_commit().unwrap();
+    let off_the_line = commit("refs/retro/steps/s2");
+    let told = off_the_line.message_raw().unwrap().to_string();
+    assert!(told.starts_with("log: 36\n\nRetro-Snapshot: ") && told.ends_with("\nRetro-Subject: log: 36\n"), "{told}");
+    assert!(commit("refs/heads/main").message_raw().unwrap().starts_with(b"said\n\nRetro"));
+    assert_eq!(
+        commit("refs/tags/release-1").parent_ids().collect::<Vec<_>>(),
+        off_the_line.parent_ids().collect::<Vec<_>>()
+    );
 }
 
 #[test]

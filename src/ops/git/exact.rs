@@ -11,7 +11,8 @@ use std::sync::Arc;
 use gix::ObjectId;
 use gix::objs::tree::EntryKind;
 
-use super::load::{Before, GitEntry, Loader, Turn, too_large, too_large_tree};
+use super::Stop;
+use super::load::{Before, GitEntry, Loader, Turn, no_blob, too_large_tree};
 use crate::error::{Error, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::tree::{Entry, Tree, decode, tree_id};
@@ -27,19 +28,19 @@ impl Loader<'_> {
         root: TreeId,
         git_root: ObjectId,
         previous: Option<TreeId>,
-    ) -> Result<()> {
-        let found = self.collect(root, git_root, previous)?;
+    ) -> std::result::Result<(), Stop> {
+        let found = self.collect(root, git_root, previous).map_err(Stop::Commit)?;
         for (git_tree, expected, previous) in found.plain {
             if self.plain(turn, git_tree, previous)?.id != expected {
-                return Err(mismatch(expected));
+                return Err(Stop::Commit(mismatch(expected)));
             }
         }
         self.add_blobs(turn, found.blobs.iter().map(|wanted| (wanted.git, wanted.previous)).collect())?;
         for wanted in found.blobs {
             match self.blobs[&wanted.git] {
-                None => return Err(too_large(wanted.git)),
-                Some(held) if held != (wanted.blob, wanted.size) => return Err(mismatch(wanted.blob)),
-                Some(_) => {}
+                Err(reason) => return Err(Stop::Commit(no_blob(wanted.git, reason))),
+                Ok(held) if held != (wanted.blob, wanted.size) => return Err(Stop::Commit(mismatch(wanted.blob))),
+                Ok(_) => {}
             }
         }
         for object in &found.lists {
@@ -47,7 +48,7 @@ impl Loader<'_> {
             turn.fresh.insert(id, object.bytes.clone());
             self.taken.insert(id);
         }
-        turn.batch.add(found.lists)
+        Ok(turn.batch.add(found.lists)?)
     }
 
     /// Reads content that was kept because no commit has it.
@@ -59,13 +60,13 @@ impl Loader<'_> {
     }
 
     /// Adds content that was kept because no commit has it.
-    pub(crate) fn content(&mut self, turn: &mut Turn<'_, '_>, id: BlobId) -> Result<()> {
-        let git = self.kept_content(id)?;
+    pub(crate) fn content(&mut self, turn: &mut Turn<'_, '_>, id: BlobId) -> std::result::Result<(), Stop> {
+        let git = self.kept_content(id).map_err(Stop::Commit)?;
         self.add_blobs(turn, vec![(git, None)])?;
         match self.blobs[&git] {
-            None => Err(too_large(git)),
-            Some((found, _)) if found != id => Err(mismatch(id)),
-            Some(_) => Ok(()),
+            Err(reason) => Err(Stop::Commit(no_blob(git, reason))),
+            Ok((found, _)) if found != id => Err(Stop::Commit(mismatch(id))),
+            Ok(_) => Ok(()),
         }
     }
 
@@ -95,7 +96,7 @@ impl Loader<'_> {
                 }
                 (None, _) => return Err(missing(id)),
                 (Some(bytes), Place::Folder(git, previous)) => {
-                    (bytes, Arc::new(self.surroundings(git, previous)?), previous)
+                    (bytes, Arc::new(self.surroundings(git, previous)), previous)
                 }
                 (Some(bytes), Place::List(around)) => (bytes, around, None),
             };
@@ -145,10 +146,11 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn surroundings(&self, git: Option<ObjectId>, previous: Option<TreeId>) -> Result<Surroundings> {
-        let entries = git.map(|id| self.git_folder(id)).transpose()?.unwrap_or_default();
+    fn surroundings(&self, git: Option<ObjectId>, previous: Option<TreeId>) -> Surroundings {
+        // What git has not, was kept, or is missed in its place.
+        let entries = git.and_then(|id| self.git_folder(id).ok()).unwrap_or_default().entries;
         let git = entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
-        Ok(Surroundings { git, before: Before::read(self.store, previous) })
+        Surroundings { git, before: Before::read(self.store, previous) }
     }
 }
 
@@ -190,13 +192,10 @@ struct Surroundings {
     before: Before,
 }
 
-const IGNORE_HINT: &str = "without the reference `refs/retro/meta` only what git itself holds is imported";
-
 fn missing(what: impl std::fmt::Display) -> Error {
-    Error::corrupt("import what was kept beside git", what, "it is not in the repository").with_hint(IGNORE_HINT)
+    Error::corrupt("import what was kept beside git", what, "it is not in the repository")
 }
 
 fn mismatch(what: impl std::fmt::Display) -> Error {
     Error::corrupt("import what was kept beside git", what, "the repository has something else in its place")
-        .with_hint(IGNORE_HINT)
 }

@@ -5,19 +5,22 @@
 //!
 //! Where an export kept the tree itself, [`exact`](super::exact) takes that instead.
 //!
-//! A repository is as hostile as whoever made it. Names must be names, and none that a file system could take for
-//! `.git`, because what is imported may be restored; the size and number of things are bounded.
+//! A repository is as hostile as whoever made it, and may be damaged or incomplete. Entries whose name is no name, is
+//! repeated, or is one that a file system could take for `.git`, because what is imported may be restored, are left out;
+//! so is what cannot be read. Each is listed: as omitted, or, where its path cannot be a path of a snapshot, as refused.
+//! The size and number of things are bounded; a tree beyond the bounds stops its commit.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use gix::ObjectId;
+use gix::bstr::ByteSlice;
 use gix::objs::tree::EntryKind;
 use rayon::prelude::*;
 
 use super::kept::Kept;
-use super::{failed, names};
+use super::{Stop, failed, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Omission, Reason};
@@ -25,7 +28,7 @@ use crate::format::tree::{self, Entry, Kind};
 use crate::id::{BlobId, TreeId};
 use crate::limits::{CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX};
 use crate::ops::ingest::{self, Short};
-use crate::path::{TreePath, check_name, escaped};
+use crate::path::{TreePath, check_name};
 use crate::progress::{Event, Progress};
 use crate::store::{Batch, NewObject, Store};
 
@@ -48,9 +51,10 @@ pub(crate) struct Loader<'a> {
     pub(super) repository: &'a gix::Repository,
     shared: gix::ThreadSafeRepository,
     pub(super) kept: Option<Kept<'a>>,
-    trees: HashMap<ObjectId, Loaded>,
-    /// Content and length; none where the blob is too large.
-    pub(super) blobs: HashMap<ObjectId, Option<(BlobId, u64)>>,
+    /// What became of each git tree, or why nothing did.
+    trees: HashMap<ObjectId, std::result::Result<Loaded, Reason>>,
+    /// Content and length, or why there is none.
+    pub(super) blobs: HashMap<ObjectId, std::result::Result<(BlobId, u64), Reason>>,
     /// Trees that were taken as they had been kept.
     pub(super) taken: HashSet<TreeId>,
     progress: &'a dyn Progress,
@@ -74,12 +78,23 @@ pub(crate) struct Loaded {
     height: usize,
     /// Paths below it that were not taken.
     pub(crate) omitted: Arc<[Omission]>,
+    /// Entries below it that no snapshot can have.
+    pub(crate) refused: Arc<[Refused]>,
+}
+
+/// An entry of a git tree that no snapshot can have, not even as omitted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refused {
+    /// Where, as git has it: names joined with slashes.
+    pub path: Vec<u8>,
+    /// Why.
+    pub reason: &'static str,
 }
 
 /// A folder whose tree is to be made.
 struct Planned {
     id: ObjectId,
-    entries: Vec<GitEntry>,
+    found: GitFolder,
     before: Before,
 }
 
@@ -90,6 +105,16 @@ pub(super) struct Before {
     entries: Vec<Entry>,
 }
 
+/// A git tree, sorted out.
+#[derive(Default)]
+pub(super) struct GitFolder {
+    /// What can be taken, in the store's order.
+    pub(super) entries: Vec<GitEntry>,
+    /// Names that are left out, with the reason.
+    omitted: Vec<(Box<[u8]>, Reason)>,
+    refused: Vec<Refused>,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct GitEntry {
     pub(super) name: Box<[u8]>,
@@ -98,17 +123,23 @@ pub(super) struct GitEntry {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(store: &'a Store, repository: &'a gix::Repository, progress: &'a dyn Progress) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(store: &'a Store, repository: &'a gix::Repository, progress: &'a dyn Progress) -> Self {
+        Self {
             store,
             repository,
             shared: repository.clone().into_sync(),
-            kept: Kept::open(repository)?,
+            kept: None,
             trees: HashMap::new(),
             blobs: HashMap::new(),
             taken: HashSet::new(),
             progress,
-        })
+        }
+    }
+
+    /// Takes what an export kept into account from now on, if it can be read.
+    pub(crate) fn open_kept(&mut self) -> Result<()> {
+        self.kept = Kept::open(self.repository)?;
+        Ok(())
     }
 
     /// What an export kept.
@@ -122,24 +153,36 @@ impl<'a> Loader<'a> {
         turn: &mut Turn<'_, '_>,
         root: ObjectId,
         previous: Option<TreeId>,
-    ) -> Result<Loaded> {
+    ) -> std::result::Result<Loaded, Stop> {
         let plan = self.plan(turn, root, previous)?;
         let blobs = plan.iter().flat_map(|folder| {
-            let held = folder.entries.iter().filter(|entry| !matches!(entry.kind, EntryKind::Tree | EntryKind::Commit));
+            let is_held = |entry: &&GitEntry| !matches!(entry.kind, EntryKind::Tree | EntryKind::Commit);
+            let held = folder.found.entries.iter().filter(is_held);
             held.map(|entry| (entry.id, folder.before.blob(&entry.name)))
         });
         self.add_blobs(turn, blobs.collect())?;
         let mut objects = Vec::new();
         for folder in plan {
             let loaded = self.map(turn, &folder, &mut objects)?;
-            self.trees.insert(folder.id, loaded);
+            self.trees.insert(folder.id, Ok(loaded));
         }
         turn.batch.add(objects)?;
-        Ok(self.trees[&root].clone())
+        match &self.trees[&root] {
+            Ok(loaded) => Ok(loaded.clone()),
+            Err(Reason::Vanished) => {
+                Err(Stop::Commit(Error::corrupt("read git tree", root, "it is not in the repository")))
+            }
+            Err(_) => Err(Stop::Commit(Error::corrupt("read git tree", root, "it cannot be read"))),
+        }
     }
 
-    /// New folders at and below `root`, each after those below it.
-    fn plan(&self, turn: &Turn<'_, '_>, root: ObjectId, previous: Option<TreeId>) -> Result<Vec<Planned>> {
+    /// New folders at and below `root`, each after those below it. What cannot be read is none.
+    fn plan(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        root: ObjectId,
+        previous: Option<TreeId>,
+    ) -> std::result::Result<Vec<Planned>, Stop> {
         let mut plan: Vec<Planned> = Vec::new();
         let mut planned: HashSet<ObjectId> = HashSet::new();
         let mut stack: Vec<(Planned, usize)> = Vec::new();
@@ -150,13 +193,15 @@ impl<'a> Loader<'a> {
                 && !planned.contains(&id)
             {
                 if stack.len() > FOLDER_DEPTH_MAX {
-                    return Err(too_large_tree(root));
+                    return Err(Stop::Commit(too_large_tree(root)));
                 }
-                let entries = self.git_folder(id)?;
-                stack.push((Planned { id, entries, before: Before::read(self.store, previous) }, 0));
+                match self.git_folder(id) {
+                    Ok(found) => stack.push((Planned { id, found, before: Before::read(self.store, previous) }, 0)),
+                    Err(reason) => drop(self.trees.insert(id, Err(reason))),
+                }
             }
             let Some((folder, at)) = stack.last_mut() else { return Ok(plan) };
-            match folder.entries.get(*at) {
+            match folder.found.entries.get(*at) {
                 Some(entry) => {
                     *at += 1;
                     next = (entry.kind == EntryKind::Tree).then(|| (entry.id, folder.before.folder(&entry.name)));
@@ -170,47 +215,60 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Whether a git tree was mapped, and what it became is still there.
+    /// Whether a git tree was mapped, and what it became is still there, or cannot be.
     fn is_loaded(&self, turn: &Turn<'_, '_>, id: ObjectId) -> bool {
         let is_there = |tree: TreeId| turn.fresh.contains_key(&tree) || self.store.contains(ObjectKind::Tree, &tree.0);
-        self.trees.get(&id).is_some_and(|loaded| is_there(loaded.id))
+        self.trees.get(&id).is_some_and(|loaded| loaded.as_ref().map_or(true, |loaded| is_there(loaded.id)))
     }
 
     /// Makes the tree of a folder; what is below it is there already.
-    fn map(&self, turn: &mut Turn<'_, '_>, folder: &Planned, objects: &mut Vec<NewObject>) -> Result<Loaded> {
-        let mut entries = Vec::with_capacity(folder.entries.len());
-        let mut omitted: Vec<Omission> = Vec::new();
+    fn map(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        folder: &Planned,
+        objects: &mut Vec<NewObject>,
+    ) -> std::result::Result<Loaded, Stop> {
+        let mut entries = Vec::with_capacity(folder.found.entries.len());
+        let omission =
+            |(name, reason): &(Box<[u8]>, Reason)| Omission { path: TreePath::root().join(name), reason: *reason };
+        let mut omitted: Vec<Omission> = folder.found.omitted.iter().map(omission).collect();
+        let mut refused = folder.found.refused.clone();
         let mut height = 0;
         let mut paths: u64 = 0;
-        for entry in &folder.entries {
-            let path = || TreePath::root().join(&entry.name);
+        for entry in &folder.found.entries {
             let name = entry.name.clone();
-            if entry.kind == EntryKind::Tree {
-                let below = &self.trees[&entry.id];
-                height = height.max(below.height);
-                paths += below.paths.max(1);
-                if paths + (omitted.len() + below.omitted.len()) as u64 > PATHS_MAX {
-                    return Err(too_large_tree(folder.id));
+            let held = if entry.kind == EntryKind::Tree {
+                match &self.trees[&entry.id] {
+                    Err(reason) => Err(*reason),
+                    Ok(below) => {
+                        height = height.max(below.height);
+                        paths += below.paths.max(1);
+                        let listed = omitted.len() + below.omitted.len() + refused.len() + below.refused.len();
+                        if paths + listed as u64 > PATHS_MAX {
+                            return Err(Stop::Commit(too_large_tree(folder.id)));
+                        }
+                        omitted.extend(below.omitted.iter().map(|omission| omission_below(&entry.name, omission)));
+                        refused.extend(below.refused.iter().map(|refused| refused.below(&entry.name)));
+                        Ok(Entry { name, kind: Kind::Folder, mode: 0o755, size: below.size, id: below.id.0 })
+                    }
                 }
-                omitted.extend(below.omitted.iter().map(|omission| omission_below(&entry.name, omission)));
-                entries.push(Entry { name, kind: Kind::Folder, mode: 0o755, size: below.size, id: below.id.0 });
-                continue;
-            }
-            match self.held(entry)? {
-                Ok((id, size)) => {
-                    let (kind, mode) = match entry.kind {
-                        EntryKind::Link => (Kind::Symlink, 0),
-                        EntryKind::BlobExecutable => (Kind::File, 0o755),
-                        _ => (Kind::File, 0o644),
-                    };
-                    paths += 1;
-                    entries.push(Entry { name, kind, mode, size, id: id.0 });
-                }
-                Err(reason) => omitted.push(Omission { path: path(), reason }),
+            } else {
+                let (kind, mode) = match entry.kind {
+                    EntryKind::Link => (Kind::Symlink, 0),
+                    EntryKind::BlobExecutable => (Kind::File, 0o755),
+                    _ => (Kind::File, 0o644),
+                };
+                let held = self.held(entry);
+                paths += u64::from(held.is_ok());
+                held.map(|(id, size)| Entry { name, kind, mode, size, id: id.0 })
+            };
+            match held {
+                Ok(entry) => entries.push(entry),
+                Err(reason) => omitted.push(Omission { path: TreePath::root().join(&entry.name), reason }),
             }
         }
         if paths > PATHS_MAX || height >= FOLDER_DEPTH_MAX {
-            return Err(too_large_tree(folder.id));
+            return Err(Stop::Commit(too_large_tree(folder.id)));
         }
         let encoded = tree::encode(&entries);
         let (id, size) = (encoded.id(), encoded.size);
@@ -220,50 +278,34 @@ impl<'a> Loader<'a> {
             turn.fresh.insert(list, bytes.clone());
             objects.push(NewObject { kind: ObjectKind::Tree, id: list.0, bytes, previous });
         }
-        Ok(Loaded { id, size, paths, height: height + 1, omitted: omitted.into() })
+        Ok(Loaded { id, size, paths, height: height + 1, omitted: omitted.into(), refused: refused.into() })
     }
 
     /// The content of a file or symlink, or why there is none.
-    fn held(&self, entry: &GitEntry) -> Result<std::result::Result<(BlobId, u64), Reason>> {
+    fn held(&self, entry: &GitEntry) -> std::result::Result<(BlobId, u64), Reason> {
         if entry.kind == EntryKind::Commit {
-            return Ok(Err(Reason::Special));
+            return Err(Reason::Special);
         }
-        let Some((id, size)) = self.blobs[&entry.id] else { return Ok(Err(Reason::TooLarge)) };
+        let (id, size) = self.blobs[&entry.id]?;
         if entry.kind == EntryKind::Link {
             if size > TARGET_LENGTH_MAX_BYTES {
-                return Ok(Err(Reason::TooLong));
+                return Err(Reason::TooLong);
             }
-            let target = self.repository.find_object(entry.id).map_err(|e| self.failed(entry.id, e))?;
+            let target = self.repository.find_object(entry.id).map_err(|_| Reason::ReadError)?;
             if target.data.is_empty() || target.data.contains(&0) {
-                return Ok(Err(Reason::Special));
+                return Err(Reason::Special);
             }
         }
-        Ok(Ok((id, size)))
+        Ok((id, size))
     }
 
-    /// Entries of a git tree, in the store's order.
-    pub(super) fn git_folder(&self, id: ObjectId) -> Result<Vec<GitEntry>> {
-        let tree = self.repository.find_tree(id).map_err(|e| self.failed(id, e))?;
-        let mut entries = Vec::new();
-        for entry in tree.iter() {
-            let entry = entry.map_err(|e| self.failed(id, e))?;
-            let name: &[u8] = entry.filename();
-            let refuse = |kind, detail: &dyn std::fmt::Display| {
-                Err(Error::new(kind, "import", format!("git tree {id}, entry {}", escaped(name)), detail))
-            };
-            if let Err(problem) = check_name(name) {
-                return refuse(ErrorKind::Corrupt, &problem);
-            }
-            if names::is_dot_git(name) {
-                return refuse(ErrorKind::Invalid, &"git itself refuses the name");
-            }
-            entries.push(GitEntry { name: name.into(), kind: entry.kind(), id: entry.object_id() });
+    /// Reads a git tree; where it is not there or is none, the reason.
+    pub(super) fn git_folder(&self, id: ObjectId) -> std::result::Result<GitFolder, Reason> {
+        match self.repository.try_find_object(id) {
+            Ok(Some(object)) if object.kind == gix::objs::Kind::Tree => sorted_out(&object.data, id.kind()),
+            Ok(None) => Err(Reason::Vanished),
+            Ok(Some(_)) | Err(_) => Err(Reason::ReadError),
         }
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        if entries.windows(2).any(|pair| pair[0].name == pair[1].name) {
-            return Err(Error::corrupt("import", format!("git tree {id}"), "a name is repeated"));
-        }
-        Ok(entries)
     }
 
     /// Reads blobs that were not read before, and adds their contents. Each comes with what it is probably most like.
@@ -274,13 +316,13 @@ impl<'a> Loader<'a> {
         let mut window = Window::default();
         for part in wanted.chunks(READ_COUNT) {
             let shared = &self.shared;
-            let read: Vec<Result<Content>> =
+            let read: Vec<Content> =
                 part.par_iter().map_init(|| shared.to_thread_local(), |own, (git, _)| read(own, *git)).collect();
             for ((git, previous), content) in part.iter().zip(read) {
-                match content? {
+                match content {
                     Content::Short(bytes) => window.push(*git, Short { bytes, previous: *previous }),
                     Content::Long => self.add_long(turn, *git, *previous)?,
-                    Content::TooLarge => drop(self.blobs.insert(*git, None)),
+                    Content::None(reason) => drop(self.blobs.insert(*git, Err(reason))),
                 }
             }
             if window.is_full() {
@@ -294,7 +336,7 @@ impl<'a> Loader<'a> {
         let is_there = |id: &BlobId| {
             [ObjectKind::Content, ObjectKind::ChunkList].into_iter().any(|kind| turn.batch.has(kind, &id.0))
         };
-        self.blobs.get(&git).is_some_and(|held| held.as_ref().is_none_or(|(id, _)| is_there(id)))
+        self.blobs.get(&git).is_some_and(|held| held.as_ref().map_or(true, |(id, _)| is_there(id)))
     }
 
     fn flush(&mut self, turn: &mut Turn<'_, '_>, window: &mut Window) -> Result<()> {
@@ -303,14 +345,17 @@ impl<'a> Loader<'a> {
         let files = contents.len() as u64;
         let ids = ingest::short(turn.batch, contents)?;
         for ((git, id), length) in git.into_iter().zip(ids).zip(lengths) {
-            self.blobs.insert(git, Some((id, length)));
+            self.blobs.insert(git, Ok((id, length)));
         }
         self.progress.event(Event::Done { files, bytes });
         Ok(())
     }
 
     fn add_long(&mut self, turn: &mut Turn<'_, '_>, git: ObjectId, previous: Option<BlobId>) -> Result<()> {
-        let object = self.repository.find_object(git).map_err(|e| self.failed(git, e))?;
+        let Ok(object) = self.repository.find_object(git) else {
+            self.blobs.insert(git, Err(Reason::ReadError));
+            return Ok(());
+        };
         let chunks = previous.and_then(|previous| self.store.chunks(previous).ok().flatten());
         let mut rest = &object.data[..];
         let length = rest.len() as u64;
@@ -320,7 +365,7 @@ impl<'a> Loader<'a> {
             rest = after;
             Ok(piece.len())
         })?;
-        self.blobs.insert(git, Some((id, length)));
+        self.blobs.insert(git, Ok((id, length)));
         self.progress.event(Event::Done { files: 1, bytes: length });
         Ok(())
     }
@@ -374,20 +419,79 @@ impl Window {
 enum Content {
     Short(Vec<u8>),
     Long,
-    TooLarge,
+    None(Reason),
 }
 
 /// Reads a blob if it is short. Its length is asked for first, so that none is decoded only to be turned down.
-fn read(repository: &gix::Repository, id: ObjectId) -> Result<Content> {
-    let fail = |e: gix::Error| object_failed(repository.git_dir(), id, e);
-    let header = repository.find_header(id).map_err(fail)?;
-    if header.kind() != gix::objs::Kind::Blob {
-        return Err(object_failed(repository.git_dir(), id, "it is no blob"));
-    }
+fn read(repository: &gix::Repository, id: ObjectId) -> Content {
+    let header = match repository.try_find_header(id) {
+        Ok(Some(header)) if header.kind() == gix::objs::Kind::Blob => header,
+        Ok(None) => return Content::None(Reason::Vanished),
+        Ok(Some(_)) | Err(_) => return Content::None(Reason::ReadError),
+    };
     match header.size() {
-        length if length > BLOB_LENGTH_MAX_BYTES => Ok(Content::TooLarge),
-        length if length > CHUNK_LENGTH_MAX_BYTES as u64 => Ok(Content::Long),
-        _ => Ok(Content::Short(repository.find_object(id).map_err(fail)?.detach().data)),
+        length if length > BLOB_LENGTH_MAX_BYTES => Content::None(Reason::TooLarge),
+        length if length > CHUNK_LENGTH_MAX_BYTES as u64 => Content::Long,
+        _ => match repository.find_object(id) {
+            Ok(object) => Content::Short(object.detach().data),
+            Err(_) => Content::None(Reason::ReadError),
+        },
+    }
+}
+
+/// Reads the bytes of a git tree: `MODE NAME`, a NUL and an id, again and again. What is out of order is put in order, and
+/// of a repeated name the first counts; bytes that end too early are no tree.
+fn sorted_out(mut bytes: &[u8], hash: gix::hash::Kind) -> std::result::Result<GitFolder, Reason> {
+    let mut found = GitFolder::default();
+    while !bytes.is_empty() {
+        let (mode, rest) = bytes.split_once_str(" ").ok_or(Reason::ReadError)?;
+        let (name, rest) = rest.split_once_str("\0").ok_or(Reason::ReadError)?;
+        let (id, rest) = rest.split_at_checked(hash.len_in_bytes()).ok_or(Reason::ReadError)?;
+        bytes = rest;
+        let id = ObjectId::try_from(id).map_err(|_| Reason::ReadError)?;
+        let kind = mode.to_str().ok().and_then(|mode| u32::from_str_radix(mode, 8).ok()).and_then(kind_of);
+        if check_name(name).is_err() {
+            found.refused.push(Refused { path: name.to_vec(), reason: "a folder cannot have this name" });
+        } else if names::is_dot_git(name) {
+            found.omitted.push((name.into(), Reason::Special));
+        } else if let Some(kind) = kind {
+            found.entries.push(GitEntry { name: name.into(), kind, id });
+        } else {
+            found.omitted.push((name.into(), Reason::Special));
+        }
+    }
+    found.entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut repeated = Vec::new();
+    found.entries.dedup_by(|later, earlier| {
+        let is_repeated = later.name == earlier.name;
+        if is_repeated {
+            repeated.push(Refused { path: later.name.to_vec(), reason: "the name is repeated; the first one counts" });
+        }
+        is_repeated
+    });
+    found.refused.extend(repeated);
+    let GitFolder { entries, omitted, .. } = &mut found;
+    omitted.retain(|(name, _)| entries.binary_search_by(|entry| entry.name.cmp(name)).is_err());
+    omitted.sort();
+    omitted.dedup_by(|later, earlier| later.0 == earlier.0);
+    Ok(found)
+}
+
+/// What git makes of a mode; none for what it could make nothing of but a submodule.
+fn kind_of(mode: u32) -> Option<EntryKind> {
+    match mode & 0o170_000 {
+        0o040_000 => Some(EntryKind::Tree),
+        0o100_000 if mode & 0o100 != 0 => Some(EntryKind::BlobExecutable),
+        0o100_000 => Some(EntryKind::Blob),
+        0o120_000 => Some(EntryKind::Link),
+        0o160_000 => Some(EntryKind::Commit),
+        _ => None,
+    }
+}
+
+impl Refused {
+    fn below(&self, name: &[u8]) -> Self {
+        Self { path: [name, b"/", &self.path].concat(), reason: self.reason }
     }
 }
 
@@ -399,7 +503,15 @@ fn object_failed(repository: &Path, id: ObjectId, error: impl std::fmt::Display)
     failed(ErrorKind::Corrupt, "read git object in", repository, format!("{id}: {error}"))
 }
 
-pub(super) fn too_large(git: ObjectId) -> Error {
+pub(super) fn no_blob(git: ObjectId, reason: Reason) -> Error {
+    match reason {
+        Reason::TooLarge => too_large(git),
+        Reason::Vanished => Error::corrupt("import git blob", git, "it is not in the repository"),
+        _ => Error::corrupt("import git blob", git, "it cannot be read"),
+    }
+}
+
+fn too_large(git: ObjectId) -> Error {
     let detail = format!("it is longer than {BLOB_LENGTH_MAX_BYTES} bytes");
     Error::new(ErrorKind::Limit, "import git blob", git, detail)
 }

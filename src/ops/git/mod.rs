@@ -24,9 +24,13 @@
 //! every commit, the modes of a workspace whose owner's umask is not git's; folders by tree id are written when they
 //! change. Trailers alone cannot hold contents.
 //!
+//! An import takes what git takes: what is odd about a commit is guessed ([`commit`]), what cannot be in a folder or is
+//! not in the repository is omitted path by path, and a commit without a readable tree is left out and named.
+//!
 //! Git is never run. What is written passes `git fsck --strict`: what it would refuse is left out of the trees and
 //! reported.
 
+pub(super) mod commit;
 mod exact;
 pub(super) mod kept;
 pub(super) mod load;
@@ -41,8 +45,26 @@ use gix::bstr::BString;
 
 use crate::error::{Error, ErrorKind, Result, shown};
 
+/// Why a commit gives no step.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It cannot be read, or is not what can be recorded: it is left out, and named.
+    Commit(Error),
+    /// The import cannot go on: the store fails.
+    Import(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Import(error)
+    }
+}
+
 /// Where an export keeps what git cannot hold.
 pub(super) const META_REF: &str = "refs/retro/meta";
+
+/// Where an export keeps the ends of lines that no branch or tag leads to.
+pub(super) const STEPS_REF: &str = "refs/retro/steps/";
 
 /// Most folders one in another. Git refuses trees deeper than its `core.maxTreeDepth`, 2,048 unless configured, and
 /// counts the root and the file in.
@@ -55,6 +77,11 @@ pub(super) const TRAILER_STEP: &str = "Retro-Step";
 /// The run.
 pub(super) const TRAILER_RUN: &str = "Retro-Run";
 
+/// The subject of a message that nobody has written.
+pub(super) const TRAILER_SUBJECT: &str = "Retro-Subject";
+/// Seconds since 1970, where git cannot have them as a time.
+pub(super) const TRAILER_TIME: &str = "Retro-Time";
+
 /// Options under which a repository is opened: its own configuration and nothing of its user's or its surroundings.
 pub(super) fn isolated() -> gix::open::Options {
     gix::open::Options::isolated().open_path_as_is(false)
@@ -65,10 +92,17 @@ pub(super) fn failed(kind: ErrorKind, operation: &str, repository: &Path, error:
     Error::new(kind, operation, shown(repository), error)
 }
 
-/// Who made a commit, as git writes it.
+/// The last second that git can have.
+const SECONDS_MAX: i64 = (u32::MAX as i64) << 8;
+
+/// Whether git can have a time. It counts seconds from 1970, and `git fsck` refuses any before, and any that do not fit.
+pub(super) fn time_fits(seconds: i64) -> bool {
+    (0..=SECONDS_MAX).contains(&seconds)
+}
+
+/// Who made a commit, as git writes it. A time that git cannot have is the nearest that it can.
 pub(super) fn signature(name: &str, seconds: i64) -> gix::actor::Signature {
-    // Git counts seconds from 1970, and `git fsck` refuses any before, and any that do not fit.
-    let seconds = seconds.clamp(0, i64::from(u32::MAX) << 8);
+    let seconds = seconds.clamp(0, SECONDS_MAX);
     let time = gix::date::Time { seconds, offset: 0 };
     gix::actor::Signature { name: BString::from(name), email: BString::from("retro@localhost"), time }
 }

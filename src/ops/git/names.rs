@@ -4,6 +4,8 @@
 //! `.git`, and files that git itself reads out of trees. Where git's rule needs a parser of its own, what is refused
 //! here is more, never less: a path that is left out is kept beside the history, an invalid tree is a broken export.
 
+use std::collections::{BTreeSet, HashMap};
+
 use gix::bstr::ByteSlice;
 use gix::validate::path::component;
 
@@ -122,30 +124,78 @@ fn is_plain(value: &[u8]) -> bool {
     !value.is_empty() && !value.starts_with(b"-") && value.iter().all(is_plain)
 }
 
-/// A name as one component of a reference's: a branch for a run, a tag for a tag. Slashes would make one reference the
-/// folder of another, which git cannot have.
+/// A name as that of a reference: a branch for a run, a tag for a tag. Slashes stay; each part between them is made one
+/// that git allows.
 pub(crate) fn reference_name(name: &str) -> String {
-    let flat = name.replace('/', "-");
-    let mut short = flat.as_str();
+    let parts: Vec<String> = name.split('/').filter(|part| !part.is_empty()).map(reference_part).collect();
+    let joined = match &parts[..] {
+        [] => "retro".to_owned(),
+        [head] if head == "HEAD" => "HEAD-retro".to_owned(),
+        _ => parts.join("/"),
+    };
+    // Whatever was made of it above: what git refuses here would leave a repository without any reference.
+    match gix::validate::reference::name(format!("refs/heads/{joined}").as_bytes().as_bstr()) {
+        Ok(_) => joined,
+        Err(_) => format!("name-{}", Digest::of(name.as_bytes()).short()),
+    }
+}
+
+fn reference_part(part: &str) -> String {
+    let mut short = part;
     // A reference is a file, and its lock a file with a longer name.
     while short.len() > REFERENCE_LENGTH_MAX_BYTES {
         short = short.strip_suffix(|_| true).expect("it is not empty");
     }
     let valid = gix::validate::reference::name_partial_or_sanitize(short.into());
     let valid = valid.to_str_lossy().trim_start_matches(['-', '.']).replace('/', "-");
-    let valid = match valid.as_str() {
-        "" => "retro".to_owned(),
-        "HEAD" => "HEAD-retro".to_owned(),
-        _ => valid,
-    };
-    // Whatever was made of it above: what git refuses here would leave a repository without any reference.
-    match gix::validate::reference::name(format!("refs/heads/{valid}").as_bytes().as_bstr()) {
-        Ok(_) => valid,
-        Err(_) => format!("name-{}", Digest::of(name.as_bytes()).short()),
-    }
+    if valid.is_empty() { "retro".to_owned() } else { valid }
 }
 
 const REFERENCE_LENGTH_MAX_BYTES: usize = 200;
+
+/// Names that are taken, in lower case: some file systems do not tell the two apart.
+#[derive(Default)]
+pub(crate) struct Taken {
+    names: BTreeSet<String>,
+    /// What some name has before one of its slashes: a reference cannot be the folder of another.
+    folders: BTreeSet<String>,
+    /// The last number that was put behind a name. A million names that git takes for the same are not tried from 2 each.
+    numbers: HashMap<String, u64>,
+}
+
+impl Taken {
+    /// A name like `name` that is not taken yet.
+    pub(crate) fn unique(&mut self, name: String) -> String {
+        if self.take(&name) {
+            return name;
+        }
+        let flat = name.replace('/', "-");
+        if flat != name && self.take(&flat) {
+            return flat;
+        }
+        loop {
+            let number = self.numbers.entry(flat.to_lowercase()).or_insert(1);
+            *number += 1;
+            let numbered = format!("{flat}-{number}");
+            if self.take(&numbered) {
+                return numbered;
+            }
+        }
+    }
+
+    /// Takes a name, if it and all before its slashes are free.
+    fn take(&mut self, name: &str) -> bool {
+        let low = name.to_lowercase();
+        let above = || low.match_indices('/').map(|(at, _)| &low[..at]);
+        if self.names.contains(&low) || self.folders.contains(&low) || above().any(|folder| self.names.contains(folder))
+        {
+            return false;
+        }
+        let folders: Vec<String> = above().map(str::to_owned).collect();
+        self.folders.extend(folders);
+        self.names.insert(low)
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -147,3 +147,47 @@ fn exports_take_over_only_what_exports_have_left() {
     cli.run(&["export", "--git", "../git"]).expect(0);
     assert!(!cli.home().join("git/.retro-part").exists() && !cli.read(cli.home().join("git/config")).is_empty());
 }
+
+/// Every step can be reached, is called what the log calls it, and what git cannot name like this is said.
+#[cfg(feature = "git")]
+#[test]
+fn git_reaches_every_step_by_a_name_that_it_allows() {
+    let cli = Cli::with_two_steps();
+    cli.run(&["restore", "s1"]).expect(0);
+    cli.write("c.txt", b"other\n");
+    cli.run_with(&["snap", "--event", "-"], br#"{"tool":"bash","input":"echo other > c.txt"}"#).expect(0);
+    for tag in ["release/1", "release", "odd?name"] {
+        cli.run(&["tag", tag, "s1"]).expect(0);
+    }
+    cli.check(
+        "export --git ../out.git",
+        "
+        | wrote $HOME/out.git  3 commits, [size]; a bare repository
+        | tag odd?name is odd-name in git
+        | tag release/1 is release-1 in git
+    ",
+    );
+    if !has_git() {
+        return;
+    }
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(cli.home().join("out.git")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    assert!(!git(&["fsck", "--strict", "--no-progress"]).contains("dangling"));
+    assert_eq!(git(&["log", "--format=%s", "main"]), "bash: echo other > c.txt\nfirst\n");
+    assert_eq!(git(&["log", "-1", "--format=%s", "retro/steps/s2"]), "second\n");
+    // All of it comes back, with what nobody has said.
+    std::fs::create_dir(cli.home().join("copy")).unwrap();
+    let other = cli.home().join("other-store");
+    let arguments = ["--store", other.to_str().unwrap(), "-C", "../copy"];
+    cli.run(&[&arguments[..], &["import", "--git", "../out.git", "--all"]].concat()).expect(0);
+    let steps = |line: &str| {
+        let mut steps: Vec<_> =
+            cli.json(line).iter().map(|step| (step["tree"].to_string(), step["message"].to_string())).collect();
+        steps.sort();
+        steps
+    };
+    assert_eq!(steps(&[&arguments[..], &["log", "--json"]].concat().join(" ")), steps("log --json"));
+}

@@ -16,7 +16,7 @@ use crate::context::{Context, Opened};
 use crate::exit;
 use crate::output::Output;
 use crate::views::json::Object;
-use crate::views::{human, progress};
+use crate::views::{event, human, progress};
 
 pub(super) fn run(context: &mut Context, arguments: &Export) -> Result<u8> {
     let opened = context.open()?;
@@ -143,6 +143,10 @@ fn print(out: &mut Output, path: &Path, exported: &Exported) -> Result<()> {
     out.summary(format_args!("wrote {}  {files}, {size}", human::path(path)))
 }
 
+/// Longest subject of a commit that is made of the facts of its step, in characters.
+#[cfg(feature = "git")]
+const SUBJECT_WIDTH_MAX: usize = 72;
+
 #[cfg(not(feature = "git"))]
 fn git(_: &mut Context, _: &Opened, _: &Export, _: &Path) -> Result<u8> {
     Err(super::import::no_git())
@@ -157,7 +161,8 @@ fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -
     };
     let folder = context.at(dir)?;
     let progress = progress::reporter(&context.out);
-    let options = ExportGitOptions { bare: true, keep_facts: true, progress: &*progress };
+    let subject = |facts: &[u8]| event::summary(facts, SUBJECT_WIDTH_MAX);
+    let options = ExportGitOptions { bare: true, keep_facts: true, subject: &subject, progress: &*progress };
     let exported = export_git(&opened.store, &snapshots, &folder, &options)?;
     drop(progress);
     let out = &mut context.out;
@@ -166,6 +171,7 @@ fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -
             let name = name.to_owned();
             move |(from, to): &(String, String)| Object::new().field(&name, from).field("reference", to)
         };
+        let step = |(step, to): &(u64, String)| Object::new().field("step", step).field("reference", to);
         let left_out = exported.left_out.iter().map(|left| Object::new().path(&left.path).field("reason", left.reason));
         let object = Object::versioned()
             .bytes("git", folder.as_os_str().as_encoded_bytes())
@@ -173,6 +179,7 @@ fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -
             .field("head", &exported.head)
             .list("branches", exported.branches.iter().map(reference("run")))
             .list("tags", exported.tags.iter().map(reference("tag")))
+            .list("steps", exported.steps.iter().map(step))
             .field("objects", exported.objects)
             .field("written_bytes", exported.written_bytes)
             .list("left_out", left_out);
@@ -181,6 +188,13 @@ fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -
     }
     let (commits, size) = (human::count(exported.commits, "commit"), human::size(exported.written_bytes));
     out.summary(format_args!("wrote {}  {commits}, {size}; a bare repository", human::path(&folder)))?;
+    let renamed = |kind: &'static str, names: &[(String, String)]| -> Vec<String> {
+        let other = names.iter().filter(|(name, reference)| name != reference);
+        other.map(|(name, reference)| format!("{kind} {name} is {reference} in git")).collect()
+    };
+    for line in [renamed("run", &exported.branches), renamed("tag", &exported.tags)].concat() {
+        out.summary(format_args!("{}", human::printable(&line)))?;
+    }
     for left in &exported.left_out {
         let warning = out.palette.warning;
         out.line(format_args!("{warning}left out{warning:#}  {}  {}", left.path, left.reason))?;

@@ -1,67 +1,143 @@
 //! `retro import`: the commits of a git repository as steps.
 
-use std::path::Path;
+#[cfg(feature = "git")]
+use std::fmt::Display;
 
 use retrograde::error::Result;
 
+use crate::args::Import;
 use crate::context::Context;
 
 #[cfg(not(feature = "git"))]
-pub(super) fn run(_: &mut Context, _: &Path, _: Option<&str>, _: Option<String>) -> Result<u8> {
+pub(super) fn run(_: &mut Context, _: Import) -> Result<u8> {
     Err(no_git())
 }
 
 #[cfg(feature = "git")]
-pub(super) fn run(context: &mut Context, dir: &Path, range: Option<&str>, run: Option<String>) -> Result<u8> {
-    use retrograde::ops::import_git::{ImportGitOptions, import_git};
+pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
+    use retrograde::ops::import_git::{Commits, ImportGitOptions, Source, import_git};
+    use retrograde::ops::register::forget_workspace;
 
     use super::snap::{Place, said_run};
     use crate::views::progress;
 
-    let run = said_run(context, run.map(Into::into)).to_string_lossy().into_owned();
-    let repository = context.at(dir)?;
+    let run = said_run(context, arguments.run.map(Into::into)).to_string_lossy().into_owned();
+    let commits = match &arguments.range {
+        Some(range) => Commits::Range(range),
+        None if arguments.all => Commits::All,
+        None => Commits::Head,
+    };
+    let source = Source::open(&context.at(&arguments.git)?, commits)?;
     let opened = context.open_or_create()?;
-    let (workspace, _) = Place::find(context, &opened)?.register(context, &opened, false)?;
+    let (workspace, is_new) = Place::find(context, &opened)?.register(context, &opened, false)?;
     let progress = progress::reporter(&context.out);
     let options = ImportGitOptions { run, now: context.now, progress: &*progress };
-    let imported = import_git(&opened.store, workspace, &repository, range, &options)?;
+    let imported = import_git(&opened.store, workspace, source, &options).and_then(expect_some);
     drop(progress);
-    print(context, &imported)?;
+    let is_empty = |found: &retrograde::store::Workspace| found.steps.is_empty();
+    if is_new && opened.store.state().workspaces.get(&workspace).is_some_and(is_empty) {
+        // Nothing came of it: the folder is not recorded, as before.
+        forget_workspace(&opened.store, workspace, context.now)?;
+    }
+    print(context, &imported?)?;
     Ok(crate::exit::DONE)
+}
+
+/// An import that could read none of the commits has failed.
+#[cfg(feature = "git")]
+fn expect_some(imported: retrograde::ops::import_git::Imported) -> Result<retrograde::ops::import_git::Imported> {
+    use retrograde::error::{Error, ErrorKind};
+    match imported.left_out.first().filter(|_| imported.snapshots + imported.known == 0) {
+        None => Ok(imported),
+        Some(first) => {
+            let detail = format!("{}, and no other commit could be read", first.reason);
+            Err(Error::new(ErrorKind::Corrupt, "import commit", &first.commit, detail)
+                .with_hint("`git fsck` says what the repository lacks; `git fetch --unshallow --refetch` may get it"))
+        }
+    }
 }
 
 #[cfg(feature = "git")]
 fn print(context: &mut Context, imported: &retrograde::ops::import_git::Imported) -> Result<()> {
-    use crate::views::json::{self, Object};
     use crate::views::{human, steps};
 
     let elapsed = human::duration(context.started.elapsed());
     let out = &mut context.out;
     if out.is_json {
-        let end = |end: Option<(retrograde::id::SnapshotId, u64)>| {
-            end.map(|(id, step)| Object::new().field("snapshot", id.to_string()).field("step", step))
-        };
-        let object = Object::versioned()
-            .field("snapshots", imported.snapshots)
-            .object("first", end(imported.first))
-            .object("last", end(imported.last))
-            .field("exact", imported.exact)
-            .list("omitted", imported.omitted.iter().map(json::omission))
-            .field("tags", &imported.tags)
-            .field("stored_bytes", imported.stored_bytes);
-        return out.line(format_args!("{}", object.finish()));
+        return out.line(format_args!("{}", shape(imported).finish()));
     }
     let palette = out.palette;
-    let steps = human::count(imported.snapshots, "step");
-    let Some(((first, first_step), (last, last_step))) = imported.first.zip(imported.last) else {
-        return out.summary(format_args!("nothing to import"));
+    let known = human::count(imported.known, "commit");
+    match imported.first.zip(imported.last) {
+        None if imported.known > 0 => out.summary(format_args!("nothing new: {known} recorded already"))?,
+        None => out.summary(format_args!("nothing to import"))?,
+        Some(((first, first_step), (last, last_step))) => {
+            let count = human::count(imported.snapshots, "step");
+            let (first, last) = (steps::name(first_step, first, &palette), steps::name(last_step, last, &palette));
+            let known = if imported.known > 0 { format!("({known} recorded already)  ") } else { String::new() };
+            out.summary(format_args!("imported {count}, {first} to {last}  {known}{elapsed}"))?;
+        }
+    }
+    if imported.omitting > 0 {
+        let steps = human::count(imported.omitting, "step");
+        out.summary(format_args!("{steps} with omitted paths; `retro show` lists them"))?;
+    }
+    let warning = palette.warning;
+    let mut list = |head: &str, lines: Vec<(String, String)>| -> Result<()> {
+        for (what, why) in lines.iter().take(LISTED_MAX) {
+            let (what, why) = (human::printable(what), human::printable(why));
+            out.line(format_args!("{warning}{head}{warning:#}  {what}  {why}"))?;
+        }
+        match lines.len().checked_sub(LISTED_MAX).filter(|more| *more > 0) {
+            Some(more) => out.line(format_args!("{warning}{head}{warning:#}  {more} more; --json lists them")),
+            None => Ok(()),
+        }
     };
-    let (first, last) = (steps::name(first_step, first, &palette), steps::name(last_step, last, &palette));
-    let omitted = match imported.omitted.len() {
-        0 => String::new(),
-        count => format!("({count} omitted)  "),
+    let pair = |what: &dyn Display, why: &dyn Display| (what.to_string(), why.to_string());
+    list("left out", imported.left_out.iter().map(|left| pair(&left.commit, &left.reason)).collect())?;
+    let path = |path: &[u8]| retrograde::path::escaped(path);
+    list("left out", imported.refused.iter().map(|left| pair(&path(&left.path), &left.reason)).collect())?;
+    list(
+        "left out",
+        imported.tags_left_out.iter().map(|left| pair(&format!("tag {}", left.tag), &left.reason)).collect(),
+    )?;
+    list("guessed", imported.guessed.iter().map(|(commit, what)| pair(commit, what)).collect())
+}
+
+/// Lines of one kind that are printed.
+#[cfg(feature = "git")]
+const LISTED_MAX: usize = 20;
+
+#[cfg(feature = "git")]
+fn shape(imported: &retrograde::ops::import_git::Imported) -> crate::views::json::Object {
+    use crate::views::json::{self, Object};
+    let end = |end: Option<(retrograde::id::SnapshotId, u64)>| {
+        end.map(|(id, step)| Object::new().field("snapshot", id.to_string()).field("step", step))
     };
-    out.summary(format_args!("imported {steps}, {first} to {last}  {omitted}{elapsed}"))
+    let left_out = |left: &retrograde::ops::import_git::LeftOutCommit| {
+        Object::new().field("commit", &left.commit).field("reason", &left.reason)
+    };
+    let refused = |left: &retrograde::ops::import_git::Refused| {
+        Object::new().bytes("path", &left.path).field("reason", left.reason)
+    };
+    let tag = |left: &retrograde::ops::import_git::LeftOutTag| {
+        Object::new().field("tag", &left.tag).field("reason", &left.reason)
+    };
+    let guessed = |(commit, what): &(String, String)| Object::new().field("commit", commit).field("reason", what);
+    Object::versioned()
+        .field("snapshots", imported.snapshots)
+        .field("known", imported.known)
+        .object("first", end(imported.first))
+        .object("last", end(imported.last))
+        .field("exact", imported.exact)
+        .list("omitted", imported.omitted.iter().map(json::omission))
+        .field("omitting", imported.omitting)
+        .list("refused", imported.refused.iter().map(refused))
+        .list("left_out", imported.left_out.iter().map(left_out))
+        .list("guessed", imported.guessed.iter().map(guessed))
+        .field("tags", &imported.tags)
+        .list("tags_left_out", imported.tags_left_out.iter().map(tag))
+        .field("stored_bytes", imported.stored_bytes)
 }
 
 /// This build was made without the feature `git`.

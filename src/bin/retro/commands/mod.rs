@@ -44,7 +44,7 @@ pub(crate) fn run(context: &mut Context, verb: Verb) -> Result<u8> {
         Verb::Tag(arguments) => tag::run(context, &arguments),
         Verb::Pin { rev, delete } => pin::run(context, &rev, !delete),
         Verb::Export(arguments) => export::run(context, &arguments),
-        Verb::Import { git, range, run } => import::run(context, &git, range.as_deref(), run),
+        Verb::Import(arguments) => import::run(context, arguments),
         Verb::Stats => stats::run(context),
         Verb::Repair { dry_run } => repair::run(context, dry_run),
         Verb::Verify(arguments) => verify::run(context, &arguments),
