@@ -120,7 +120,7 @@ fn long_contents_are_handed_through() {
     let old = &content[..1_999_000];
     let modified = change(ChangeKind::Modified, b"f", Some(file(0o644, old)), Some(file(0o644, &content)));
     let long = |content: &'static [u8]| {
-        let copy = |put: &mut Put<'_>| content.chunks(70_001).try_for_each(|piece| put(piece));
+        let copy = |put: &mut Put<'_>| content.chunks(70_001).try_for_each(&mut *put);
         Some(Content::Long { length_bytes: content.len() as u64, copy: Box::new(copy) })
     };
     let content: &'static [u8] = content.clone().leak();

@@ -340,7 +340,11 @@ impl Import<'_> {
             return Err(Stop::Commit(Error::new(ErrorKind::Limit, "import commit", id, detail)));
         }
         let before = self.before.as_ref().map(|(_, before)| before);
-        let time = seconds.or(commit.seconds).map(Timestamp::from_seconds);
+        let seconds = seconds.or(commit.seconds);
+        let time = seconds.map(Timestamp::from_seconds);
+        if time.map(Timestamp::seconds) != seconds {
+            guessed.push("its date is out of reach; the nearest that a step can have is taken".to_owned());
+        }
         let about = About {
             root: loaded.id,
             paths: Some(loaded.paths),

@@ -101,7 +101,7 @@ impl Source {
             }
             Commits::Head => vec![walk.range("HEAD")?],
             Commits::Range(range) => vec![walk.range(range)?],
-            Commits::All => walk.all(&mut tags_left_out)?,
+            Commits::All => walk.all(&tags_left_out)?,
         };
         let left_out = walk.left_out;
         Ok(Self { repository, lines, left_out, tags, tags_left_out })
@@ -160,7 +160,7 @@ impl Walk<'_> {
         Ok(self.line(commit_of(tip)?, branch.as_ref().and_then(|name| local_branch(name.as_bstr())), None))
     }
 
-    fn all(&mut self, tags_left_out: &mut Vec<LeftOutTag>) -> Result<Vec<Line>> {
+    fn all(&mut self, tags_left_out: &[LeftOutTag]) -> Result<Vec<Line>> {
         let repository = self.repository;
         let fail = |e: gix::Error| failed(ErrorKind::Corrupt, "read references of", repository.git_dir(), e);
         let mut lines = Vec::new();

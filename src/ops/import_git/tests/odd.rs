@@ -112,13 +112,14 @@ fn what_the_repository_has_lost_is_listed_and_the_rest_comes() {
 fn commits_that_git_would_not_write_become_steps() {
     let git = Repository::new();
     let tree = git.tree(&[(b"f", EntryKind::Blob, git.blob("1"))]);
-    let lines: [&[u8]; 6] = [
+    let lines: [&[u8]; 7] = [
         b"author a <a@b> 1000 +0000\ncommitter a <a@b> 1000 +0000\n\n",
         b"author a <a@b> -5000 +0000\ncommitter a <a@b> -5000 -9999\n\nbefore 1970",
         b"committer nobody\n\nno author, no date",
         b"author J\xf6rg <j> 7 +0000\ncommitter x <x> 7 +0000\nencoding latin-1\n\ncaf\xe9",
         b"author x <x> 8 +0000\ncommitter x <x> 8 +0000\nencoding no-such\n\ncaf\xe9",
         b"",
+        b"author x <x> 99999999999999 +0000\ncommitter x <x> 99999999999999 +0000\n\nlate",
     ];
     let mut commits: Vec<ObjectId> = Vec::new();
     for rest in lines {
@@ -126,7 +127,7 @@ fn commits_that_git_would_not_write_become_steps() {
     }
     let bench = Bench::new();
     let imported = import(&bench, &git, None);
-    assert_eq!((imported.snapshots, imported.left_out.len()), (6, 0));
+    assert_eq!((imported.snapshots, imported.left_out.len()), (7, 0));
     let told: Vec<(String, i64)> =
         snapshots(&bench).into_iter().map(|snapshot| (snapshot.message, snapshot.time.seconds())).collect();
     let expected = [
@@ -136,10 +137,14 @@ fn commits_that_git_would_not_write_become_steps() {
         ("caf\u{e9}", 7),
         ("caf\u{fffd}", 8),
         ("", 8),
+        ("late", i64::MAX / 1_000_000_000),
     ];
     assert_eq!(told, expected.map(|(message, seconds)| (message.to_owned(), seconds)));
-    let of = |commit: ObjectId| imported.guessed.iter().filter(|(id, _)| *id == commit.to_string()).count();
-    assert_eq!([0, 1, 2, 3, 4, 5].map(|at| of(commits[at])), [0, 0, 2, 0, 2, 2]);
+    let of = |commit: ObjectId| {
+        let hex = commit.to_string();
+        imported.guessed.iter().filter(|(id, _)| *id == hex).count()
+    };
+    assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|at| of(commits[at])), [0, 0, 2, 0, 2, 2, 1]);
 }
 
 #[test]
