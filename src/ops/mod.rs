@@ -1,7 +1,8 @@
 //! One file per operation: a function, its options and its outcome. Prints nothing.
 //!
 //! ```text
-//! register   which folder is meant                  log show ls cat stats   what was recorded
+//! register   which folder is meant                  log runs show ls cat stats
+//!                                                                           what was recorded
 //! capture    the live folder as a tree              tag                     names and keep-marks
 //! snap said  capture, and words -> snapshot         export_tar export_git   for other tools
 //! restore    snapshot -> live folder, undo, redo    import_git              from other tools
@@ -30,6 +31,7 @@ pub mod ls;
 pub mod register;
 pub mod repair;
 pub mod restore;
+pub mod runs;
 pub mod said;
 pub mod settings;
 pub mod show;

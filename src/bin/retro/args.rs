@@ -76,6 +76,8 @@ pub(crate) enum Verb {
     Log(Log),
     /// Show one step: its facts and what it changed
     Show(Show),
+    /// List the runs: which sessions recorded here, when, and how much they changed
+    Runs,
     /// Compare two steps, or a step with the folder as it is now
     Diff(Diff),
     /// List what is in a step
@@ -96,6 +98,7 @@ pub(crate) enum Verb {
         target: OsString,
     },
     /// Put the folder, or some paths of it, back to a step
+    #[command(visible_aliases = ["rewind", "rollback"])]
     Restore(Restore),
     /// Take back the last restore, or the last N
     Undo {
@@ -386,7 +389,7 @@ pub(crate) enum Workspace {
 /// The verbs by purpose, as `--help` groups them; a test holds that none is missing.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Record", &["snap", "status", "init"]),
-    ("Look back", &["log", "show", "diff", "ls", "cat"]),
+    ("Look back", &["log", "show", "diff", "ls", "cat", "runs"]),
     ("Go back", &["restore", "undo", "redo"]),
     ("Keep and share", &["tag", "pin", "export", "import"]),
     ("The store and the program", &["stats", "verify", "repair", "workspace", "completions", "help"]),

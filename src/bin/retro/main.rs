@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! args      the command line as data           context   store, workspace and paths it leads to
+//! usage     what is said when it does not parse
 //! env       the environment, read once         output    standard output and standard error
 //! exit      error kinds as exit codes          views     what results look like
 //! interrupt what a signal leaves half done
@@ -17,6 +18,7 @@ mod env;
 mod exit;
 mod interrupt;
 mod output;
+mod usage;
 mod views;
 
 use std::ffi::OsString;
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
     let raw: Vec<OsString> = std::env::args_os().collect();
     let arguments = match args::parse(&raw) {
         Ok(arguments) => arguments,
-        Err(error) => return ExitCode::from(refuse(&error, args::wants_json(&raw))),
+        Err(error) => return ExitCode::from(usage::refuse(&error, &raw)),
     };
     let is_json = arguments.global.json;
     let out = Output::new(&arguments.global);
@@ -73,20 +75,6 @@ fn fail(error: &Error, is_json: bool, palette: &Palette) -> u8 {
         say(&format!("{style}error:{style:#} {message}\n{}", hint.unwrap_or_default()));
     }
     exit::code(error.kind())
-}
-
-/// Reports arguments that do not parse, or prints the help that was asked for.
-fn refuse(error: &clap::Error, is_json: bool) -> u8 {
-    let code = u8::try_from(error.exit_code()).expect("exit codes of the parser are 0 and 2");
-    if is_json && error.use_stderr() {
-        let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        say(&format!("{}\n", json::problem("invalid", message, Some("`retro --help` lists the verbs"))));
-    } else {
-        // A help text that nobody reads to its end is no failure.
-        drop(error.print());
-    }
-    code
 }
 
 /// Leaves the owner all rights to what is made, whatever the umask: a folder that we make and may not use is of no use to

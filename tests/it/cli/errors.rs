@@ -19,7 +19,19 @@ fn usage_errors_exit_with_2_in_words_and_in_json() {
     ",
     );
     cli.check("--json bogus", r#"
-        | ! {"error":{"kind":"invalid","message":"unrecognized subcommand 'bogus'","hint":"`retro --help` lists the verbs"}}
+        | ! {"error":{"kind":"invalid","message":"unrecognized subcommand 'bogus'","hint":"`retro --help` lists the verbs","usage":"retro [OPTIONS] VERB [ARGUMENTS]"}}
+        | exit 2
+    "#);
+    cli.check("pin --json", r#"
+        | ! {"error":{"kind":"invalid","message":"the following required arguments were not provided:\n  <REV>","hint":"`retro help pin` explains the verb","usage":"retro pin --json <REV>"}}
+        | exit 2
+    "#);
+    cli.check("undo 0 --json", r#"
+        | ! {"error":{"kind":"invalid","message":"invalid value '0' for '[N]': 0 is not in 1..18446744073709551615","hint":"`retro help undo` explains the verb","usage":null}}
+        | exit 2
+    "#);
+    cli.check("--json", r#"
+        | ! {"error":{"kind":"invalid","message":"no verb is given","hint":"`retro --help` lists the verbs","usage":"retro [OPTIONS] VERB [ARGUMENTS]"}}
         | exit 2
     "#);
     cli.check(
@@ -36,6 +48,40 @@ fn usage_errors_exit_with_2_in_words_and_in_json() {
     let nothing = cli.run::<&str>(&[]);
     assert_eq!((nothing.code, &nothing.stdout[..]), (2, &b""[..]));
     assert!(nothing.stderr == cli.run(&["--help"]).stdout);
+}
+
+#[test]
+fn verbs_of_other_programs_are_answered_with_the_verb_that_is_meant() {
+    let cli = Cli::new();
+    cli.check(
+        "checkout s1",
+        "
+        | ! error: there is no verb `checkout`
+        | ! hint: `retro restore REV` puts the folder back to a step, `retro restore REV PATH` one path
+        | exit 2
+    ",
+    );
+    for (verb, meant) in [
+        ("revert", "retro undo"),
+        ("gc", "retro stats"),
+        ("snapshots", "retro log"),
+        ("commit", "retro snap"),
+        ("history", "retro log"),
+        ("list", "retro log"),
+        ("forget", "retro workspace forget"),
+        ("prune", "retro stats"),
+        ("branch", "retro runs"),
+        ("fsck", "retro verify"),
+    ] {
+        let said = String::from_utf8(cli.run(&[verb]).expect(2).stderr.clone()).unwrap();
+        assert!(said.contains(&format!("hint: `{meant}")) || said.contains(&format!("`{meant}")), "{verb}: {said}");
+        let said: serde_json::Value = serde_json::from_slice(&cli.run(&["--json", verb]).expect(2).stderr).unwrap();
+        assert!(said["error"]["hint"].as_str().unwrap().contains(meant), "{verb}: {said}");
+        let said = String::from_utf8(cli.run(&["help", verb]).expect(3).stderr.clone()).unwrap();
+        assert!(said.contains(meant), "help {verb}: {said}");
+    }
+    let said = String::from_utf8(cli.run(&["satus"]).expect(2).stderr.clone()).unwrap();
+    assert!(said.contains("status"), "a slip of the keyboard keeps the parser's suggestion: {said}");
 }
 
 #[test]

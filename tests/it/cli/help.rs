@@ -68,6 +68,7 @@ const HELP: &str = r#"
         |   diff         Compare two steps, or a step with the folder as it is now
         |   ls           List what is in a step
         |   cat          Print a file as it was
+        |   runs         List the runs: which sessions recorded here, when, and how much they changed
         |
         | Go back:
         |   restore      Put the folder, or some paths of it, back to a step
@@ -154,6 +155,7 @@ fn examples_of_json_have_the_keys_of_real_output() {
     compare("snap", "snap --json");
     compare("log", "log --json");
     compare("show", "show @- --json");
+    compare("runs", "runs --json");
     compare("ls", "ls --json");
     compare("restore, undo, redo", "restore s1 --json");
     compare("restore, undo, redo", "undo --json");
@@ -177,7 +179,9 @@ fn examples_of_json_have_the_keys_of_real_output() {
     compare("workspace forget", "workspace forget . --json");
     let error = cli.run(&["status", "--json"]).expect(3).stderr.clone();
     same_shape(&examples["errors"][0], &serde_json::from_slice(&error).unwrap(), "an error");
-    checked.push("errors".to_owned());
+    let usage = cli.run(&["log", "--json", "--frob"]).expect(2).stderr.clone();
+    same_shape(&examples["usage errors"][0], &serde_json::from_slice(&usage).unwrap(), "a usage error");
+    checked.extend(["errors", "usage errors"].map(str::to_owned));
     if cfg!(not(feature = "git")) {
         checked.extend(["export --git", "import"].map(str::to_owned));
     }

@@ -19,6 +19,7 @@ mod ls;
 mod out_of_the_way;
 mod repair;
 mod restore;
+mod runs;
 mod settings;
 mod show;
 mod snap;

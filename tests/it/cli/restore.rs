@@ -28,6 +28,21 @@ fn a_dry_run_shows_what_the_real_one_does() {
 }
 
 #[test]
+fn other_names_of_the_verb_are_understood() {
+    let cli = Cli::with_two_steps();
+    cli.check(
+        "rewind s1 -q --dry-run",
+        "
+        | write   a.txt  0644  14 B
+        | remove  c.txt
+    ",
+    );
+    cli.run(&["rollback", "s1"]).expect(0);
+    assert_eq!(cli.read("a.txt"), b"one\ntwo\nthree\n");
+    assert!(cli.run(&["help", "rewind"]).stdout == cli.run(&["help", "restore"]).stdout);
+}
+
+#[test]
 fn what_was_not_captured_is_captured_first() {
     let cli = Cli::with_two_steps();
     cli.write("a.txt", b"precious\n");

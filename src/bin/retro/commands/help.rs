@@ -4,7 +4,7 @@ use retrograde::error::{Error, ErrorKind, Result};
 
 use crate::context::Context;
 use crate::views::json;
-use crate::{args, exit};
+use crate::{args, exit, usage};
 
 pub(super) fn run(context: &mut Context, topic: Option<&str>) -> Result<u8> {
     let mut command = args::command();
@@ -18,8 +18,9 @@ pub(super) fn run(context: &mut Context, topic: Option<&str>) -> Result<u8> {
         Some(verb) => match command.find_subcommand_mut(verb) {
             Some(found) => found.render_help(),
             None => {
+                let lists = "`retro help` lists the verbs; `retro help json` explains the JSON output";
                 return Err(Error::new(ErrorKind::NotFound, "explain", verb, "there is no such verb")
-                    .with_hint("`retro help` lists the verbs; `retro help json` explains the JSON output"));
+                    .with_hint(usage::instead_of(verb).unwrap_or(lists)));
             }
         },
     };

@@ -13,6 +13,7 @@ mod man;
 mod pin;
 mod repair;
 mod restore;
+mod runs;
 mod show;
 mod snap;
 mod stats;
@@ -33,6 +34,7 @@ pub(crate) fn run(context: &mut Context, verb: Verb) -> Result<u8> {
         Verb::Init { dir, force } => init::run(context, dir, force),
         Verb::Snap(arguments) => snap::run(context, arguments),
         Verb::Status => status::run(context),
+        Verb::Runs => runs::run(context),
         Verb::Log(arguments) => log::run(context, arguments),
         Verb::Show(arguments) => show::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),

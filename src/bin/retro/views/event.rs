@@ -102,6 +102,15 @@ pub(crate) fn summary(event: &[u8], width_max: usize) -> Option<String> {
     Some(summary)
 }
 
+/// The agent that an event names.
+pub(crate) fn agent(event: &[u8]) -> Option<String> {
+    let Named(values) = serde_json::from_slice(event).ok()?;
+    Some(one_line(values.get("agent")?.as_str()?, AGENT_WIDTH_MAX)).filter(|agent| !agent.is_empty())
+}
+
+/// Longest name of an agent shown to people, in characters.
+const AGENT_WIDTH_MAX: usize = 32;
+
 /// Longest line of an event shown to people, in characters. Tools are given whole files; `--json` has all of it.
 const FACT_WIDTH_MAX: usize = 200;
 

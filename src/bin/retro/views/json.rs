@@ -112,6 +112,12 @@ pub(crate) fn warning(text: &str) -> String {
     Object::new().field("warning", text).finish()
 }
 
+/// Arguments that do not parse.
+pub(crate) fn usage_problem(message: &str, usage: Option<&str>, hint: &str) -> String {
+    let inner = Object::new().field("kind", "invalid").field("message", message).field("hint", hint);
+    Object::new().object("error", Some(inner.field("usage", usage))).finish()
+}
+
 /// Adds the facts of a step as `log` lists them.
 pub(crate) fn step(object: Object, entry: &LogEntry) -> Object {
     let snapshot = &entry.snapshot;

@@ -1,0 +1,159 @@
+//! Arguments that do not parse: what is said about them, in words and in JSON.
+//!
+//! Verbs that other programs have, and this one has not, are answered with the verb that does what was meant
+//! ([`HABITS`]); for a slip of the keyboard the parser's own suggestion is better, and stays.
+
+use std::ffi::OsString;
+
+use anstream::{AutoStream, ColorChoice};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::args;
+use crate::output::say;
+use crate::views::color::Palette;
+use crate::views::{human, json};
+
+/// Words that people type for verbs, and what to type instead. A test holds that the hints name verbs that there are,
+/// and that no word is a verb.
+const HABITS: &[(&[&str], &str)] = &[
+    (&["checkout", "switch", "reset", "rewind-to", "goto", "back", "load", "apply"], RESTORE),
+    (&["revert"], "`retro undo` takes back the last change; `retro restore REV -- PATH` puts paths back to a step"),
+    (
+        &["commit", "add", "save", "record", "snapshot", "checkpoint", "backup", "capture", "take", "create"],
+        "`retro snap` records the folder as it is; nothing needs to be added first",
+    ),
+    (&["stash"], "`retro snap` records the folder as it is; `retro restore REV` puts a step back"),
+    (
+        &["snapshots", "checkpoints", "history", "list", "steps", "commits", "reflog", "timeline", "backups"],
+        "`retro log` lists the steps, newest first",
+    ),
+    (
+        &["gc", "prune", "expire", "purge", "vacuum", "clean", "cleanup", "compact", "repack", "optimize"],
+        "nothing is deleted from a store yet: `retro stats` says what takes the room, `retro workspace forget` drops \
+         a folder's history",
+    ),
+    (
+        &["forget", "drop", "delete", "remove", "rm", "unregister", "uninstall", "deinit"],
+        "`retro workspace forget PATH` drops a folder's history, `retro tag -d NAME` a name; single steps stay",
+    ),
+    (
+        &["branch", "branches", "sessions", "session", "run", "threads"],
+        "`retro runs` lists the runs; `retro snap --run NAME` records a step of one",
+    ),
+    (&["fsck", "check", "scrub", "validate", "doctor"], "`retro verify` checks the store"),
+    (
+        &["fix", "heal", "salvage", "recover", "rebuild"],
+        "`retro repair` mends a damaged store; for files it is `retro restore`",
+    ),
+    (&["tree", "files", "dir", "ls-files", "ls-tree"], "`retro ls -r REV` lists what is in a step"),
+    (&["view", "print", "get", "read", "cat-file", "type", "head"], "`retro cat REV PATH` prints a file as it was"),
+    (
+        &["compare", "changes", "delta", "difftool", "whatchanged"],
+        "`retro diff` compares; `retro log --stat` lists changes step by step",
+    ),
+    (&["tags", "bookmark", "label", "name"], "`retro tag NAME REV` names a step; `retro tag` lists the names"),
+    (&["protect", "keep", "hold"], "`retro pin REV` marks a step to be kept"),
+    (
+        &["clone", "push", "pull", "fetch", "archive", "bundle", "dump"],
+        "`retro export` writes steps as a git repository or a tar file; `retro import` reads a git repository",
+    ),
+    (&["du", "size", "usage", "info", "disk", "df"], "`retro stats` says what the store holds and what it costs"),
+    (&["projects", "folders", "workspaces", "repos", "roots"], "`retro workspace list` lists the recorded folders"),
+    (&["move", "mv", "rename", "relocate"], "`retro workspace move` says where a folder is now"),
+    (&["register", "track", "enable"], "`retro init` registers a folder; `retro snap` does so too"),
+    (&["version"], "`retro --version` prints it"),
+    (
+        &["config", "settings", "configure", "options", "exclude", "ignore", "include"],
+        "settings are in retro.toml in the recorded folder; `retro status` shows the rules in force",
+    ),
+    (
+        &["hook", "hooks", "install", "setup", "watch", "daemon", "start", "auto"],
+        "an agent's hook records each step with `retro snap -q --run NAME --event -`",
+    ),
+    (
+        &["blame", "annotate", "grep", "search", "find", "when", "bisect"],
+        "`retro log -p -- PATH` shows every change of a path, newest first",
+    ),
+];
+
+const RESTORE: &str = "`retro restore REV` puts the folder back to a step, `retro restore REV PATH` one path";
+
+/// What to type instead of a verb that there is not.
+pub(crate) fn instead_of(verb: &str) -> Option<&'static str> {
+    HABITS.iter().find(|(words, _)| words.contains(&verb)).map(|(_, hint)| *hint)
+}
+
+/// Reports arguments that do not parse, or prints the help that was asked for. Returns how to exit.
+pub(crate) fn refuse(error: &clap::Error, raw: &[OsString]) -> u8 {
+    let code = u8::try_from(error.exit_code()).expect("exit codes of the parser are 0 and 2");
+    let habit = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(verb)) => instead_of(verb).map(|hint| (verb, hint)),
+        _ => None,
+    };
+    if args::wants_json(raw) && error.use_stderr() {
+        say(&format!("{}\n", in_json(error, habit.map(|(_, hint)| hint), raw)));
+    } else if let Some((verb, hint)) = habit {
+        let palette = Palette::new(AutoStream::choice(&std::io::stderr()) != ColorChoice::Never);
+        let (style, dim) = (palette.error, palette.dim);
+        let verb = human::label(verb);
+        say(&format!("{style}error:{style:#} there is no verb `{verb}`\n{dim}hint:{dim:#} {hint}\n"));
+    } else {
+        // A help text that nobody reads to its end is no failure.
+        drop(error.print());
+    }
+    code
+}
+
+/// All that the parser says, in one object.
+fn in_json(error: &clap::Error, habit: Option<&str>, raw: &[OsString]) -> String {
+    let text = error.render().to_string();
+    let usage = text.split_once("Usage: ").map(|(_, rest)| rest.split("\n\n").next().unwrap_or_default().trim());
+    let message = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no verb is given".to_owned(),
+        _ => {
+            let before = text.split("\n\nUsage: ").next().unwrap_or_default();
+            let before = before.split("\n\nFor more information").next().unwrap_or_default();
+            before.strip_prefix("error: ").unwrap_or(before).trim().to_owned()
+        }
+    };
+    let verbs = args::command();
+    let verb = raw.iter().skip(1).filter_map(|arg| arg.to_str()).find(|arg| verbs.find_subcommand(arg).is_some());
+    let general = match verb {
+        Some(verb) => format!("`retro help {verb}` explains the verb"),
+        None => "`retro --help` lists the verbs".to_owned(),
+    };
+    json::usage_problem(&message, usage, habit.unwrap_or(&general))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{HABITS, instead_of};
+    use crate::args::command;
+
+    #[test]
+    fn hints_name_verbs_that_there_are() {
+        let command = command();
+        for (words, hint) in HABITS {
+            let quoted: Vec<&str> = hint.split('`').skip(1).step_by(2).collect();
+            for line in &quoted {
+                let verb = line.split(' ').nth(1).unwrap();
+                assert!(line.starts_with("retro "), "{hint}");
+                assert!(verb.starts_with("--") || command.find_subcommand(verb).is_some(), "{hint}");
+            }
+            assert!(!quoted.is_empty() && !words.is_empty(), "{hint}");
+        }
+    }
+
+    #[test]
+    fn no_habit_is_a_verb_and_none_is_listed_twice() {
+        let mut seen = BTreeSet::new();
+        for word in HABITS.iter().flat_map(|(words, _)| words.iter()) {
+            assert!(command().find_subcommand(word).is_none(), "{word} is a verb");
+            assert!(seen.insert(word), "{word} is listed twice");
+        }
+        assert!(seen.len() >= 100, "{}", seen.len());
+        assert_eq!(instead_of("frobnicate"), None);
+    }
+}
