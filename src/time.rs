@@ -76,18 +76,23 @@ impl Timestamp {
         format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
     }
 
-    /// Reads what a person writes: `10 minutes ago`, `yesterday`, `2026-11-20`, `2026-11-20 10:30`, RFC 3339.
+    /// Reads what a person writes: `10 minutes ago`, `2h` (which is as long ago), `now`, `today` (when it began),
+    /// `yesterday`, `10:30` (the last one), `2026-11-20`, `2026-11-20 10:30`, RFC 3339.
     ///
     /// Dates without a zone are in the local one. Returns `None` for anything else.
     pub fn parse(text: &str, now: Self) -> Option<Self> {
         let text = text.trim();
         match text {
             "now" => return Some(now),
+            "today" => return Self::in_day(jiff::civil::Time::midnight(), now),
             "yesterday" => return Some(Self(now.0.checked_sub(86_400 * 1_000_000_000)?)),
             _ => {}
         }
-        if let Some(span) = text.strip_suffix("ago") {
-            let span: jiff::Span = span.trim().parse().ok()?;
+        let ago = text.strip_suffix("ago");
+        let span =
+            ago.unwrap_or(text).trim().parse::<jiff::Span>().ok().filter(|span| ago.is_some() || span.is_positive());
+        if ago.is_some() || span.is_some() {
+            let span = span?;
             let then = jiff::Timestamp::from_nanosecond(i128::from(now.0)).ok()?;
             let then = then.to_zoned(jiff::tz::TimeZone::system()).checked_sub(span).ok()?;
             return Self::from_jiff(then.timestamp());
@@ -95,8 +100,20 @@ impl Timestamp {
         if let Ok(time) = text.parse::<jiff::Timestamp>() {
             return Self::from_jiff(time);
         }
+        if let Ok(time) = text.parse::<jiff::civil::Time>() {
+            return Self::in_day(time, now);
+        }
         let local: jiff::civil::DateTime = text.parse().ok()?;
         Self::from_jiff(local.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp())
+    }
+
+    /// The last time before `now` when the local clock showed this.
+    fn in_day(time: jiff::civil::Time, now: Self) -> Option<Self> {
+        let zone = jiff::tz::TimeZone::system();
+        let today = jiff::Timestamp::from_nanosecond(i128::from(now.0)).ok()?.to_zoned(zone.clone()).date();
+        let at =
+            |date: jiff::civil::Date| Self::from_jiff(date.to_datetime(time).to_zoned(zone.clone()).ok()?.timestamp());
+        at(today).filter(|found| *found <= now).or_else(|| at(today.yesterday().ok()?))
     }
 
     fn from_jiff(time: jiff::Timestamp) -> Option<Self> {
@@ -115,7 +132,21 @@ mod tests {
         assert_eq!(Timestamp::parse("10 minutes ago", NOON), Some(Timestamp(NOON.0 - 600_000_000_000)));
         assert_eq!(Timestamp::parse("1 hour 30 minutes ago", NOON), Some(Timestamp(NOON.0 - 5_400_000_000_000)));
         assert_eq!(Timestamp::parse("2026-11-20T12:00:00Z", NOON), Some(Timestamp(NOON.0)));
-        assert_eq!(Timestamp::parse("soon", NOON), None);
+        assert_eq!(Timestamp::parse("2h", NOON), Some(Timestamp(NOON.0 - 7_200_000_000_000)));
+        assert_eq!(Timestamp::parse("2 hours", NOON), Timestamp::parse("2h", NOON));
+        for text in ["soon", "-2h", "2", "", "ago", "25:00"] {
+            assert_eq!(Timestamp::parse(text, NOON), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_day_is_the_last_one() {
+        for text in ["00:00", "10:30", "12:00", "23:59:59", "today"] {
+            let found = Timestamp::parse(text, NOON).unwrap();
+            assert!(found <= NOON && found > Timestamp(NOON.0 - 86_400_000_000_000), "{text} {found:?}");
+            let clock = if text == "today" { "00:00" } else { text };
+            assert!(found.local().contains(&format!(" {clock}")), "{text} {}", found.local());
+        }
     }
 
     #[test]

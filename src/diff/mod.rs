@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! tree    two tree ids    -> Change list, in order of paths; cost follows the change
+//! selection                which paths are meant
 //! rename  Change list     -> Change list with pairs of deleted and added files joined
 //! lines   two contents    -> ranges of lines that differ
 //! text    two contents    -> hunks with context, counts, hunks applied
@@ -19,6 +20,7 @@ pub mod git_id;
 pub mod lines;
 pub mod patch;
 pub mod rename;
+pub mod selection;
 pub mod text;
 pub mod tree;
 
@@ -80,6 +82,13 @@ pub struct Side {
     pub size: u64,
     /// Content of a file, target of a symlink, or tree of a folder.
     pub id: Digest,
+}
+
+impl Change {
+    /// Whether both sides have the same content: it only moved, or has another mode.
+    pub fn is_same_content(&self) -> bool {
+        self.old.zip(self.new).is_some_and(|(old, new)| old.kind == new.kind && old.id == new.id)
+    }
 }
 
 /// Counts changes the way a snapshot records them. A rename is one path more and one path less, so that the numbers do

@@ -7,6 +7,7 @@ use super::capture::{CaptureOptions, Captured, capture, open_root};
 use super::snap::expect;
 use crate::diff::patch::{self, Content, PatchOptions, Put};
 use crate::diff::rename::{self, RenameOptions};
+use crate::diff::selection::Selection;
 use crate::diff::{Change, Side, TreeDiffOptions, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::Snapshot;
@@ -43,15 +44,23 @@ pub struct Comparison<'a> {
     places: BTreeMap<Digest, TreePath>,
 }
 
-/// Compares `old` with `new`. `paths` limits it to these paths and what is below them.
-pub fn compare<'a>(store: &'a Store, old: &Other<'_>, new: &Other<'_>, paths: Vec<TreePath>) -> Result<Comparison<'a>> {
+/// Compares `old` with `new`, as far as the selection goes. Renames are looked for within it.
+pub fn compare<'a>(
+    store: &'a Store,
+    old: &Other<'_>,
+    new: &Other<'_>,
+    selection: &Selection,
+) -> Result<Comparison<'a>> {
     let (old, new) = (state_of(store, old)?, state_of(store, new)?);
     let captured = old.captured.as_ref().or(new.captured.as_ref());
     let load = |id| captured.map_or_else(|| store.tree(id), |captured| captured.load(store, id));
-    let options = TreeDiffOptions { folders: false, paths };
+    let options = TreeDiffOptions { folders: false, paths: selection.limits() };
     let mut changes = trees_with(&load, old.root, new.root, &options)?;
     if let (Some(old), Some(new)) = (old.attributed_tree(), new.attributed_tree()) {
         add_changes(&mut changes, &load, &old, &new, &options.paths)?;
+    }
+    if selection.has_patterns() {
+        changes.retain(|change| selection.concerns(change));
     }
     let new_side = |change: &Change| Some((change.new?.id, change.path.clone()));
     let places = changes.iter().filter_map(new_side).collect();

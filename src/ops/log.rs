@@ -1,7 +1,8 @@
 //! The history of a workspace, newest first.
 //!
 //! Without a range every step of the workspace is listed, also those that an undo or a restore has left aside: what
-//! happened stays visible. A snapshot that cannot be read does not hide the others; it is reported beside them.
+//! happened stays visible. Paths choose the steps that changed them, and then only changes of these paths are counted. A
+//! snapshot that cannot be read does not hide the others; it is reported beside them.
 //!
 //! Steps are handed over one by one, each with its event: a history may have any number of them, and events may be long.
 
@@ -9,11 +10,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::show::{event, plain_changes};
+use crate::diff::counts;
+use crate::diff::selection::Selection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::snapshot::Snapshot;
+use crate::format::snapshot::{ChangeCounts, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
-use crate::path::TreePath;
 use crate::store::Store;
+use crate::time::Timestamp;
 
 /// Which snapshots to list.
 #[derive(Clone, Debug)]
@@ -24,8 +27,12 @@ pub struct LogOptions {
     pub snapshots: Option<Vec<SnapshotId>>,
     /// Only those of this run.
     pub run: Option<String>,
-    /// Only those that changed one of these paths, or something below; empty means all.
-    pub paths: Vec<TreePath>,
+    /// Only those that changed one of these paths, or something below.
+    pub selection: Selection,
+    /// Only those taken then or later.
+    pub since: Option<Timestamp>,
+    /// Only those taken then or before.
+    pub until: Option<Timestamp>,
     /// At most this many.
     pub count_max: Option<u64>,
 }
@@ -37,8 +44,12 @@ pub struct Log {
     pub count: u64,
     /// Those that could not be read, newest first.
     pub unreadable: Vec<(SnapshotId, Error)>,
-    /// Whether there would have been more.
+    /// Whether there would have been more, or might have been: steps that were not looked at.
     pub is_cut: bool,
+    /// Steps that were not looked at, because as many as were asked for had been handed over.
+    pub older: u64,
+    /// Of each name and pattern of the selection, whether a step that was looked at changed anything that it means.
+    pub is_met: Vec<bool>,
 }
 
 /// One snapshot.
@@ -52,6 +63,8 @@ pub struct LogEntry {
     pub event: Vec<u8>,
     /// How many calls followed it and changed nothing.
     pub call_count: u64,
+    /// How many paths it changed; of the selected ones, where some were selected.
+    pub changes: ChangeCounts,
     /// Its names, in order.
     pub tags: Vec<String>,
     /// Whether gc must keep it.
@@ -75,10 +88,11 @@ pub fn log(store: &Store, options: &LogOptions, see: &mut dyn FnMut(LogEntry) ->
     for (name, id) in &state.tags {
         names.entry(*id).or_default().push(name.clone());
     }
-    let mut log = Log::default();
-    for id in candidates {
-        let snapshot = match select(store, id, options) {
-            Ok(Some(snapshot)) => snapshot,
+    let mut log = Log { is_met: vec![false; options.selection.count()], ..Log::default() };
+    let count = candidates.len();
+    for (index, id) in candidates.into_iter().enumerate() {
+        let (snapshot, changes) = match select(store, id, options, &mut log.is_met) {
+            Ok(Some(selected)) => selected,
             Ok(None) => continue,
             Err(error) => {
                 log.unreadable.push((id, error));
@@ -87,6 +101,7 @@ pub fn log(store: &Store, options: &LogOptions, see: &mut dyn FnMut(LogEntry) ->
         };
         if options.count_max.is_some_and(|most| log.count >= most) {
             log.is_cut = true;
+            log.older = (count - index) as u64;
             break;
         }
         match event(store, &snapshot) {
@@ -97,19 +112,34 @@ pub fn log(store: &Store, options: &LogOptions, see: &mut dyn FnMut(LogEntry) ->
                 let (is_pinned, is_head) = (state.pins.contains(&id), workspace.head == Some(id));
                 let is_incomplete = state.incomplete.contains(&id);
                 let call_count = state.noted.get(&id).map_or(0, |noted| noted.count);
-                see(LogEntry { id, snapshot, event, call_count, tags, is_pinned, is_head, is_incomplete })?;
+                see(LogEntry { id, snapshot, event, call_count, changes, tags, is_pinned, is_head, is_incomplete })?;
             }
         }
     }
     Ok(log)
 }
 
-/// Reads a snapshot, if it is one of those asked for.
-fn select(store: &Store, id: SnapshotId, options: &LogOptions) -> Result<Option<Arc<Snapshot>>> {
+/// Reads a snapshot and counts what it changed, if it is one of those asked for.
+fn select(
+    store: &Store,
+    id: SnapshotId,
+    options: &LogOptions,
+    is_met: &mut [bool],
+) -> Result<Option<(Arc<Snapshot>, ChangeCounts)>> {
     let snapshot = store.snapshot(id)?;
     let is_of_run = options.run.as_ref().is_none_or(|run| *run == snapshot.run);
-    let is_selected = is_of_run && (options.paths.is_empty() || !plain_changes(store, id, &options.paths)?.is_empty());
-    Ok(is_selected.then_some(snapshot))
+    let is_in_time = options.since.is_none_or(|since| snapshot.time >= since)
+        && options.until.is_none_or(|until| snapshot.time <= until);
+    if !is_of_run || !is_in_time {
+        return Ok(None);
+    }
+    if options.selection.is_everything() {
+        let changes = snapshot.changes;
+        return Ok(Some((snapshot, changes)));
+    }
+    let changes = plain_changes(store, id, &options.selection)?;
+    changes.iter().for_each(|change| options.selection.mark(&change.path, is_met));
+    Ok((!changes.is_empty()).then(|| (snapshot, counts(&changes))))
 }
 
 #[cfg(test)]

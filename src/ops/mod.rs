@@ -33,6 +33,7 @@ pub mod repair;
 pub mod restore;
 pub mod runs;
 pub mod said;
+pub mod select;
 pub mod settings;
 pub mod show;
 pub mod snap;

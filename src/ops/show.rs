@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::attributed::{Attributed, AttributedTree, add_changes};
 use super::compare::{Comparison, Other, compare};
 use super::ingest::attached;
+use crate::diff::selection::Selection;
 use crate::diff::{self, Change, TreeDiffOptions};
 use crate::error::{ErrorKind, Result};
-use crate::format::snapshot::{Omission, Snapshot, decode_omitted};
+use crate::format::snapshot::{ChangeCounts, Omission, Snapshot, decode_omitted};
 use crate::history::graph::first_parents;
 use crate::id::SnapshotId;
 use crate::limits::{EVENT_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
-use crate::path::TreePath;
 use crate::store::{NotedEvent, Store};
 use crate::time::Timestamp;
 
@@ -28,6 +28,8 @@ pub struct Shown {
     pub call_count: u64,
     /// See [`Self::call_count`].
     pub calls: Vec<Call>,
+    /// How many paths it changed, all of them.
+    pub changes: ChangeCounts,
     /// What it does not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// The exclude list that was in force.
@@ -64,6 +66,7 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
         call_count: noted.count,
         calls: noted.newest.iter().map(|noted| call(store, noted)).collect::<Result<_>>()?,
         event: event(store, &snapshot)?,
+        changes: snapshot.changes,
         omitted,
         rules: String::from_utf8_lossy(&rules).into_owned(),
         tags: state.tags_of(id).map(ToOwned::to_owned).collect(),
@@ -73,19 +76,18 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     })
 }
 
-/// How a snapshot differs from its first parent, or from nothing where history begins; renames are joined. `paths` limit
-/// it to these paths and what is below them; empty means everything.
-pub fn changes<'a>(store: &'a Store, id: SnapshotId, paths: &[TreePath]) -> Result<Comparison<'a>> {
+/// How a snapshot differs from its first parent, or from nothing where history begins; renames are joined.
+pub fn changes<'a>(store: &'a Store, id: SnapshotId, selection: &Selection) -> Result<Comparison<'a>> {
     let parent = parent_of(store, id)?;
     let old = parent.map_or(Other::Nothing, |(parent, _)| Other::Snapshot(parent));
-    compare(store, &old, &Other::Snapshot(id), paths.to_vec())
+    compare(store, &old, &Other::Snapshot(id), selection)
 }
 
 /// As [`changes`], with a rename as one path deleted and another added: no content is read.
-pub(super) fn plain_changes(store: &Store, id: SnapshotId, paths: &[TreePath]) -> Result<Vec<Change>> {
+pub(super) fn plain_changes(store: &Store, id: SnapshotId, selection: &Selection) -> Result<Vec<Change>> {
     let parent = parent_of(store, id)?.map(|(_, parent)| parent);
     let snapshot = store.snapshot(id)?;
-    let options = TreeDiffOptions { folders: false, paths: paths.to_vec() };
+    let options = TreeDiffOptions { folders: false, paths: selection.limits() };
     let mut changes = diff::trees(store, parent.as_ref().map(|parent| parent.root), Some(snapshot.root), &options)?;
     let is_same =
         |parent: &Snapshot| parent.root_owner == snapshot.root_owner && parent.attributes == snapshot.attributes;
@@ -93,7 +95,10 @@ pub(super) fn plain_changes(store: &Store, id: SnapshotId, paths: &[TreePath]) -
         let (before, now) = (Attributed::of(store, &parent)?, Attributed::of(store, &snapshot)?);
         let old = AttributedTree { root: parent.root, root_mode: parent.root_mode, attributed: &before };
         let new = AttributedTree { root: snapshot.root, root_mode: snapshot.root_mode, attributed: &now };
-        add_changes(&mut changes, &|id| store.tree(id), &old, &new, paths)?;
+        add_changes(&mut changes, &|id| store.tree(id), &old, &new, &options.paths)?;
+    }
+    if selection.has_patterns() {
+        changes.retain(|change| selection.concerns(change));
     }
     Ok(changes)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::show::plain_changes;
+use crate::diff::selection::Selection;
 use crate::error::{ErrorKind, Result};
 use crate::format::pack::{Encoding, ObjectKind};
 use crate::format::tree::Kind;
@@ -127,7 +128,7 @@ fn charge(
     uncharged: &mut Uncharged,
     paths: &mut BTreeMap<(WorkspaceId, TreePath), Totals>,
 ) -> Result<()> {
-    for change in plain_changes(store, snapshot, &[])? {
+    for change in plain_changes(store, snapshot, &Selection::default())? {
         let Some(side) = change.new.filter(|side| side.kind == Kind::File) else { continue };
         let whole = uncharged.remove(&(ObjectKind::Content, side.id.prefix()));
         let list = uncharged.remove(&(ObjectKind::ChunkList, side.id.prefix()));

@@ -231,6 +231,7 @@ fn look(given: &Given, case: &Case, fixture: &Fixture, is_changed: bool) {
         "status",
         "log --stat",
         "show s3",
+        "runs",
         "ls -r s4",
         "diff s1 s5",
         "stats",

@@ -10,6 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use retrograde::diff::patch::PatchOptions;
+use retrograde::diff::selection::Selection;
 use retrograde::diff::{Change, ChangeKind};
 use retrograde::ops::compare::{Comparison, Other, compare};
 
@@ -66,7 +67,8 @@ fn a_patch_that_only_says_that_files_differ_is_refused() {
     let script = recorder.root.join("b.sh");
     std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
     let new = recorder.snap().snapshot;
-    let comparison = compare(&recorder.store, &Other::Snapshot(old), &Other::Snapshot(new), Vec::new()).unwrap();
+    let comparison =
+        compare(&recorder.store, &Other::Snapshot(old), &Other::Snapshot(new), &Selection::default()).unwrap();
     let scratch = Scratch::new();
     let files = Files::from([
         (b"a.bin".to_vec(), Thing::File { content: b"\0one".to_vec(), is_executable: false }),
@@ -92,7 +94,8 @@ fn check(seed: u64, old: &Files, new: &Files, context: usize) -> Vec<Change> {
     clear(&recorder.root);
     write_tree(&recorder.root, new);
     let after = recorder.snap().snapshot;
-    let comparison = compare(&recorder.store, &Other::Snapshot(before), &Other::Snapshot(after), Vec::new()).unwrap();
+    let comparison =
+        compare(&recorder.store, &Other::Snapshot(before), &Other::Snapshot(after), &Selection::default()).unwrap();
     let patch = patch_of(&comparison, PatchOptions { context, binary: true });
     let scratch = Scratch::new();
     let tree = scratch.join("tree");

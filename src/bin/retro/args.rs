@@ -85,17 +85,21 @@ pub(crate) enum Verb {
         /// The step
         #[arg(default_value = "@")]
         rev: String,
-        /// A folder or file in it, relative to the current folder
-        path: Option<PathBuf>,
+        /// Folders or files in it, relative to the current folder, or patterns such as '*.rs'
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
         /// List what is in the folders too
         #[arg(short, long)]
         recursive: bool,
     },
     /// Print a file as it was
     Cat {
-        /// The step and a path from the workspace root; `REV:./PATH` is relative to the current folder
-        #[arg(value_name = "REV:PATH")]
+        /// The step, and after a colon a path from the workspace root; `REV:./PATH` is relative to the current folder
+        #[arg(value_name = "REV[:PATH]")]
         target: OsString,
+        /// Files, relative to the current folder, or patterns such as '*.md', where the step stands alone
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
     },
     /// Put the folder, or some paths of it, back to a step
     #[command(visible_aliases = ["rewind", "rollback"])]
@@ -145,6 +149,15 @@ pub(crate) enum Verb {
         /// For which shell
         shell: clap_complete::Shell,
     },
+    /// Print what a half-typed command line can go on with; the completion scripts call it
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// For which shell
+        shell: String,
+        /// The words so far
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
     /// Write manual pages into a folder, or print the main one
     #[command(hide = true)]
     Man {
@@ -185,19 +198,30 @@ pub(crate) struct Snap {
 pub(crate) struct Log {
     /// Steps A..B, or REV and those before it; every step of the workspace when left out
     pub(crate) range: Option<String>,
+    /// Only steps that changed these paths, or what patterns such as '*.rs' match; only that is counted and shown
+    #[arg(value_name = "PATH")]
+    pub(crate) more: Vec<PathBuf>,
     /// Only this run
     #[arg(long, value_name = "NAME")]
     pub(crate) run: Option<String>,
+    /// Only steps taken then or later: `2 hours ago`, `yesterday`, `2026-11-20 10:30`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only steps taken then or before
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
     /// At most N steps; 0 means all. On a terminal 30 when left out
     #[arg(short = 'n', long = "count", value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// Show which files changed, and by how many lines
+    /// Show less of each step: its name and what it did
     #[arg(long)]
-    pub(crate) stat: bool,
+    pub(crate) oneline: bool,
     /// Draw what follows what
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["patch", "unified", "binary"])]
     pub(crate) graph: bool,
-    /// Only steps that changed these paths
+    #[command(flatten)]
+    pub(crate) detail: Detail,
+    /// Paths, whatever they look like
     #[arg(last = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -207,9 +231,15 @@ pub(crate) struct Show {
     /// The step
     #[arg(default_value = "@")]
     pub(crate) rev: String,
+    /// Only changes of these paths, or of what patterns such as '*.rs' match
+    #[arg(value_name = "PATH")]
+    pub(crate) more: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) detail: Detail,
-    /// Only changes of these paths
+    /// Print the event of the step and those of the calls that followed it, JSON as the agent gave it, and nothing else
+    #[arg(long, conflicts_with_all = ["stat", "name_status", "name_only", "patch", "unified", "binary", "more", "paths"])]
+    pub(crate) event: bool,
+    /// Paths, whatever they look like
     #[arg(last = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -218,14 +248,17 @@ pub(crate) struct Show {
 pub(crate) struct Diff {
     /// The old step, or a range A..B; where the workspace stands when left out
     pub(crate) old: Option<String>,
-    /// The new step; the folder as it is now when left out
-    pub(crate) new: Option<String>,
+    /// The new step; the folder as it is now when left out, or when this is a path
+    pub(crate) new: Option<OsString>,
+    /// Only these paths, or what patterns such as '*.rs' match
+    #[arg(value_name = "PATH")]
+    pub(crate) more: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) detail: Detail,
     /// Exit with 1 if there are changes
     #[arg(long)]
     pub(crate) exit_code: bool,
-    /// Only these paths
+    /// Paths, whatever they look like
     #[arg(last = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -254,6 +287,11 @@ pub(crate) struct Detail {
 }
 
 impl Detail {
+    /// Whether any of it was asked for.
+    pub(crate) fn is_any(self) -> bool {
+        self.stat || self.name_status || self.name_only || self.wants_patch()
+    }
+
     /// Whether a patch was asked for, also by an option that only patches have.
     pub(crate) fn wants_patch(self) -> bool {
         self.patch || self.binary || self.unified.is_some()
@@ -271,18 +309,21 @@ pub(crate) struct Restore {
     /// The step
     #[arg(required_unless_present_any = ["resume", "abort"])]
     pub(crate) rev: Option<String>,
+    /// Only these paths, or what patterns such as '*.rs' match
+    #[arg(value_name = "PATH")]
+    pub(crate) more: Vec<PathBuf>,
     /// Finish a restore that was cut off
-    #[arg(long = "continue", conflicts_with_all = ["abort", "rev", "into", "paths"])]
+    #[arg(long = "continue", conflicts_with_all = ["abort", "rev", "into", "more", "paths"])]
     pub(crate) resume: bool,
     /// Go back from a restore that was cut off to the state before it
-    #[arg(long, conflicts_with_all = ["rev", "into", "paths"])]
+    #[arg(long, conflicts_with_all = ["rev", "into", "more", "paths"])]
     pub(crate) abort: bool,
     /// Write into DIR, which is empty or does not exist, instead of the workspace
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "no_safety_snapshot"])]
     pub(crate) into: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) how: Rewriting,
-    /// Only these paths
+    /// Paths, whatever they look like
     #[arg(last = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -322,13 +363,16 @@ pub(crate) struct Export {
     /// The step, `@` when left out; for git a range A..B, or REV and those before it, every step when left out
     #[arg(value_name = "REV")]
     pub(crate) rev: Option<String>,
+    /// Only these paths, or what patterns such as '*.rs' match (tar)
+    #[arg(value_name = "PATH", conflicts_with = "git")]
+    pub(crate) more: Vec<PathBuf>,
     /// Write one step to FILE, which does not exist and gets mode 0600; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) tar: Option<PathBuf>,
     /// Write steps as commits of a bare repository in DIR, which is empty or does not exist and gets mode 0700
     #[arg(long, value_name = "DIR")]
     pub(crate) git: Option<PathBuf>,
-    /// Only these paths (tar)
+    /// Paths, whatever they look like (tar)
     #[arg(last = true, value_name = "PATH", conflicts_with = "git")]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -339,6 +383,7 @@ pub(crate) struct Import {
     #[arg(long, value_name = "DIR")]
     pub(crate) git: PathBuf,
     /// Commits as git names them: a branch, or A..B; HEAD when left out
+    #[arg(value_name = "COMMITS")]
     pub(crate) range: Option<String>,
     /// Import every branch and tag; what each branch has of its own is a run of its name
     #[arg(long, conflicts_with_all = ["range", "run"])]
@@ -405,13 +450,20 @@ Steps (REV):
   A..B                   what follows A up to B
 ";
 
+const PATHS: &str = "\
+Paths (PATH):
+  A path is relative to the current folder. '*.rs' means every name like it at any depth, 'src/*.rs'
+  whole paths like it, 'src/**/*.rs' any folders between; a path of exactly that name comes first.
+  Paths follow the step (`retro restore s1 notes.txt`), or stand alone after `--`.
+";
+
 const EXAMPLES: &str = "\
 Examples:
   retro snap -m 'before the agent starts'
   retro diff                   what has changed since the last snapshot
   retro log --stat -- src      the steps that changed src
   retro restore s12            put everything back to step 12; `retro undo` takes it back
-  retro restore @-1 -- .env    put one file back
+  retro restore @-1 .env       put one file back
 ";
 
 /// The definition, with the help texts that are made from tables.
@@ -435,7 +487,7 @@ pub(crate) fn command() -> clap::Command {
         .override_usage("retro [OPTIONS] VERB [ARGUMENTS]")
         .help_template(template)
         .before_help(verbs.trim_end().to_owned())
-        .after_help(format!("{REVISIONS}\n{}\n{EXAMPLES}", exit::table()))
+        .after_help(format!("{REVISIONS}\n{PATHS}\n{}\n{EXAMPLES}", exit::table()))
         .mut_args(|arg| match arg.get_id().as_str() {
             "help" => arg.help("Print help; `retro help VERB` for a verb"),
             _ => arg,

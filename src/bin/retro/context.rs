@@ -51,7 +51,7 @@ pub(crate) struct Opened {
     /// Its folder, symlinks resolved.
     pub(crate) store_root: PathBuf,
     /// The current folder, symlinks resolved.
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// The user's home, symlinks resolved.
     pub(crate) home: Option<PathBuf>,
     now: Timestamp,
@@ -223,11 +223,6 @@ impl Opened {
         Ok((range.after, range.last))
     }
 
-    /// Paths given as arguments, as paths in the workspace.
-    pub(crate) fn tree_paths(&self, paths: &[PathBuf]) -> Result<Vec<TreePath>> {
-        paths.iter().map(|path| self.tree_path(path)).collect()
-    }
-
     /// A path given as an argument, as a path in the workspace. Outside of any workspace it is taken from the root of
     /// the snapshot, whichever that is.
     pub(crate) fn tree_path(&self, path: &Path) -> Result<TreePath> {
@@ -299,7 +294,7 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
 }
 
 /// A path without `.`, and with each `..` taken off what stands before it.
-fn normal(path: &Path) -> PathBuf {
+pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
         match component {

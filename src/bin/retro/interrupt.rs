@@ -87,6 +87,8 @@ impl Work {
             Verb::Init { .. } | Verb::Tag(_) | Verb::Pin { .. } | Verb::Workspace(_) => Self::Note,
             Verb::Status
             | Verb::Log(_)
+            | Verb::Runs
+            | Verb::Complete { .. }
             | Verb::Show(_)
             | Verb::Diff(_)
             | Verb::Ls { .. }

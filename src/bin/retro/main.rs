@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! args      the command line as data           context   store, workspace and paths it leads to
-//! usage     what is said when it does not parse
+//! complete  what a half-typed line can go on with
+//! usage     what is said when it does not parse           paths     paths given as arguments
 //! env       the environment, read once         output    standard output and standard error
 //! exit      error kinds as exit codes          views     what results look like
 //! interrupt what a signal leaves half done
@@ -13,11 +14,13 @@
 
 mod args;
 mod commands;
+mod complete;
 mod context;
 mod env;
 mod exit;
 mod interrupt;
 mod output;
+mod paths;
 mod usage;
 mod views;
 

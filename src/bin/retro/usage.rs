@@ -19,12 +19,33 @@ const HABITS: &[(&[&str], &str)] = &[
     (&["checkout", "switch", "reset", "rewind-to", "goto", "back", "load", "apply"], RESTORE),
     (&["revert"], "`retro undo` takes back the last change; `retro restore REV -- PATH` puts paths back to a step"),
     (
-        &["commit", "add", "save", "record", "snapshot", "checkpoint", "backup", "capture", "take", "create"],
+        &[
+            "commit",
+            "add",
+            "save",
+            "record",
+            "snapshot",
+            concat!("check", "point"),
+            "backup",
+            "capture",
+            "take",
+            "create",
+        ],
         "`retro snap` records the folder as it is; nothing needs to be added first",
     ),
     (&["stash"], "`retro snap` records the folder as it is; `retro restore REV` puts a step back"),
     (
-        &["snapshots", "checkpoints", "history", "list", "steps", "commits", "reflog", "timeline", "backups"],
+        &[
+            "snapshots",
+            concat!("check", "points"),
+            "history",
+            "list",
+            "steps",
+            "commits",
+            "reflog",
+            "timeline",
+            "backups",
+        ],
         "`retro log` lists the steps, newest first",
     ),
     (
@@ -90,13 +111,17 @@ pub(crate) fn refuse(error: &clap::Error, raw: &[OsString]) -> u8 {
         Some(ContextValue::String(verb)) => instead_of(verb).map(|hint| (verb, hint)),
         _ => None,
     };
+    let said = match (habit, error.kind()) {
+        (Some((verb, hint)), _) => Some((format!("there is no verb `{}`", human::label(verb)), hint)),
+        (None, ErrorKind::MissingSubcommand) => Some((NO_VERB.to_owned(), LISTS)),
+        _ => None,
+    };
     if args::wants_json(raw) && error.use_stderr() {
         say(&format!("{}\n", in_json(error, habit.map(|(_, hint)| hint), raw)));
-    } else if let Some((verb, hint)) = habit {
+    } else if let Some((message, hint)) = said {
         let palette = Palette::new(AutoStream::choice(&std::io::stderr()) != ColorChoice::Never);
         let (style, dim) = (palette.error, palette.dim);
-        let verb = human::label(verb);
-        say(&format!("{style}error:{style:#} there is no verb `{verb}`\n{dim}hint:{dim:#} {hint}\n"));
+        say(&format!("{style}error:{style:#} {message}\n{dim}hint:{dim:#} {hint}\n"));
     } else {
         // A help text that nobody reads to its end is no failure.
         drop(error.print());
@@ -104,12 +129,16 @@ pub(crate) fn refuse(error: &clap::Error, raw: &[OsString]) -> u8 {
     code
 }
 
+const NO_VERB: &str = "no verb is given";
+
+const LISTS: &str = "`retro --help` lists the verbs";
+
 /// All that the parser says, in one object.
 fn in_json(error: &clap::Error, habit: Option<&str>, raw: &[OsString]) -> String {
     let text = error.render().to_string();
     let usage = text.split_once("Usage: ").map(|(_, rest)| rest.split("\n\n").next().unwrap_or_default().trim());
     let message = match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no verb is given".to_owned(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => NO_VERB.to_owned(),
         _ => {
             let before = text.split("\n\nUsage: ").next().unwrap_or_default();
             let before = before.split("\n\nFor more information").next().unwrap_or_default();
@@ -120,7 +149,7 @@ fn in_json(error: &clap::Error, habit: Option<&str>, raw: &[OsString]) -> String
     let verb = raw.iter().skip(1).filter_map(|arg| arg.to_str()).find(|arg| verbs.find_subcommand(arg).is_some());
     let general = match verb {
         Some(verb) => format!("`retro help {verb}` explains the verb"),
-        None => "`retro --help` lists the verbs".to_owned(),
+        None => LISTS.to_owned(),
     };
     json::usage_problem(&message, usage, habit.unwrap_or(&general))
 }

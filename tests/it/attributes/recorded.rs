@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use retrograde::diff::ChangeKind;
+use retrograde::diff::selection::Selection;
 use retrograde::format::attributes::{Name, Owner};
 use retrograde::format::snapshot::{Attachment, Reason};
 use retrograde::id::SnapshotId;
@@ -29,7 +30,7 @@ fn attributed(recorder: &Recorder, id: SnapshotId) -> Attributed {
 
 /// Paths of a step that differ in attributes, and the kind of each change.
 fn told(recorder: &Recorder, id: SnapshotId) -> Vec<(String, ChangeKind)> {
-    let found = changes(&recorder.store, id, &[]).unwrap().changes;
+    let found = changes(&recorder.store, id, &Selection::default()).unwrap().changes;
     let changed = found.iter().filter(|change| change.attributes_changed);
     changed.map(|change| (change.path.to_string(), change.kind)).collect()
 }

@@ -24,8 +24,34 @@ fn files_are_printed_byte_by_byte() {
         "cat @",
         "
         | ! error: print @: there is no colon between step and path
-        | ! hint: write REV:PATH, such as @:src/main.rs or s12:notes.txt
+        | ! hint: write REV PATH or REV:PATH, such as @ main.rs or s12:src/main.rs
         | exit 2
+    ",
+    );
+    cli.check("cat s1 a.txt dir/*", "\n| one\n| two\n| three\n| b\n");
+    cli.check("-C dir cat HEAD~1 b.txt", "b");
+    cli.check(
+        "cat s1 dir/c.txt",
+        "
+        | ! error: print dir/c.txt: snapshot [short] has no such path
+        | ! hint: did you mean `dir/b.txt`?
+        | exit 3
+    ",
+    );
+    cli.check(
+        "cat a.txt",
+        "
+        | ! error: print a.txt: there is no colon between step and path
+        | ! hint: `a.txt` is a path: `retro cat @ a.txt`
+        | exit 2
+    ",
+    );
+    cli.check(
+        "cat @ *.zip",
+        "
+        | ! error: print *.zip: nothing in snapshot [short] matches
+        | ! hint: without a slash a pattern means names at any depth, with one it means whole paths
+        | exit 3
     ",
     );
     cli.check(

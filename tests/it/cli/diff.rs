@@ -33,8 +33,8 @@ fn two_steps_or_a_step_and_the_folder() {
     cli.check(
         "diff s1..s2 --stat",
         "
-        | a.txt |   2 +-
-        | c.txt |   1 +
+        | a.txt       |   2 +-
+        | c.txt (new) |   1 +
         | 2 paths changed, 2 lines inserted, 1 deleted
     ",
     );
@@ -79,6 +79,41 @@ fn two_steps_or_a_step_and_the_folder() {
 }
 
 #[test]
+fn paths_follow_the_steps_or_stand_alone() {
+    let cli = Cli::with_two_steps();
+    cli.check("diff --name-status s1 s2 c.txt", "A  c.txt");
+    cli.check("diff --name-status s1 c.txt", "A  c.txt");
+    cli.check("diff --name-status s1..s2 *.txt", "\n| M  a.txt\n| A  c.txt\n");
+    cli.check("diff --name-status s1..s2 -- ./c*", "A  c.txt");
+    cli.check(
+        "diff a.txt",
+        "
+        | ! error: find snapshot a.txt: no snapshot, step, tag or run has that name
+        | ! hint: `a.txt` is a path: `retro diff -- a.txt`
+        | exit 3
+    ",
+    );
+    cli.check(
+        "diff -- b.txt",
+        "
+        | ! error: compare b.txt: neither snapshot [short] nor the folder has it
+        | ! hint: did you mean `a.txt`?
+        | exit 3
+    ",
+    );
+    cli.write("s1", b"a file with the name of a step\n");
+    cli.check(
+        "diff s2 s1",
+        "
+        | ! error: compare s1: it is the name of a step, and of a path, too
+        | ! hint: a path stands after `--`; a step has an id, too, which `retro show REV` prints
+        | exit 2
+    ",
+    );
+    cli.check("diff --name-status s2 -- s1", "A  s1");
+}
+
+#[test]
 fn renames_modes_and_types_are_told_apart() {
     let cli = Cli::with_two_steps();
     let content: Vec<u8> = (0..200_u32).flat_map(|line| format!("line {line}\n").into_bytes()).collect();
@@ -105,9 +140,9 @@ fn renames_modes_and_types_are_told_apart() {
     cli.check(
         "diff --stat",
         "
-        | binary                |   - 0 B -> 2 B
+        | binary (new)          |   - 0 B -> 2 B
         | c.txt                 |   - file -> symlink
-        | empty/                |   - folder
+        | empty/ (new)          |   - folder
         | long.txt -> moved.txt |   - moved
         | run.sh                |   - mode 0644 -> 0755
         | 5 paths changed, 0 lines inserted, 0 deleted
@@ -147,6 +182,14 @@ fn renames_modes_and_types_are_told_apart() {
     );
     let objects = cli.json("diff --json");
     let renamed = objects.iter().find(|object| object["change"] == "renamed").unwrap();
+    let lines = |path: &str| {
+        let all = cli.json("diff --json --stat");
+        all.iter().find(|object| object["path"] == path).unwrap()["lines"].clone()
+    };
+    assert_eq!(
+        (lines("binary"), lines("moved.txt")),
+        (serde_json::Value::Null, serde_json::json!({"inserted": 0, "deleted": 0}))
+    );
     assert_eq!((&renamed["old"]["path"], &renamed["new"]["path"]), (&"long.txt".into(), &"moved.txt".into()));
 }
 

@@ -39,12 +39,13 @@ fn usage_errors_exit_with_2_in_words_and_in_json() {
         "
         | ! error: the argument '--stat' cannot be used with '--patch'
         | !
-        | ! Usage: retro show --stat [REV] [-- <PATH>...]
+        | ! Usage: retro show --stat [REV] [PATH]... [-- <PATH>...]
         | !
         | ! For more information, try '--help'.
         | exit 2
     ",
     );
+    cli.check("-q", "\n| ! error: no verb is given\n| ! hint: `retro --help` lists the verbs\n| exit 2\n");
     let nothing = cli.run::<&str>(&[]);
     assert_eq!((nothing.code, &nothing.stdout[..]), (2, &b""[..]));
     assert!(nothing.stderr == cli.run(&["--help"]).stdout);

@@ -26,10 +26,12 @@ fn a_step_becomes_a_tar_file() {
     let names: Vec<String> =
         archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
     assert_eq!(names, ["dir/", "dir/b.txt"]);
+    assert!(cli.run(&["export", "s1", "d*", "--tar", "-"]).stdout == part);
     cli.check(
         "export --tar ../y.tar -- no-such-path",
         "
         | ! error: export no-such-path: snapshot [short] has no such path
+        | ! hint: `retro ls -r [short]` lists what is in it, `retro log -- PATH` the steps that changed a path
         | exit 3
     ",
     );
@@ -40,7 +42,7 @@ fn a_step_becomes_a_tar_file() {
         | ! error: the following required arguments were not provided:
         | !   <--tar <FILE>|--git <DIR>>
         | !
-        | ! Usage: retro export <--tar <FILE>|--git <DIR>> <REV> [-- <PATH>...]
+        | ! Usage: retro export <--tar <FILE>|--git <DIR>> <REV> [PATH]... [-- <PATH>...]
         | !
         | ! For more information, try '--help'.
         | exit 2

@@ -108,6 +108,11 @@ const HELP: &str = r#"
         |   "@{[age]}"    the last step before then; also "@{2026-11-20 10:30}"
         |   A..B                   what follows A up to B
         |
+        | Paths (PATH):
+        |   A path is relative to the current folder. '*.rs' means every name like it at any depth, 'src/*.rs'
+        |   whole paths like it, 'src/**/*.rs' any folders between; a path of exactly that name comes first.
+        |   Paths follow the step (`retro restore s1 notes.txt`), or stand alone after `--`.
+        |
         | Exit codes:
         |   0    done
         |   1    the answer is no (diff --exit-code: changes, verify: damage, repair: not all of it)
@@ -129,7 +134,7 @@ const HELP: &str = r#"
         |   retro diff                   what has changed since the last snapshot
         |   retro log --stat -- src      the steps that changed src
         |   retro restore s12            put everything back to step 12; `retro undo` takes it back
-        |   retro restore @-1 -- .env    put one file back
+        |   retro restore @-1 .env       put one file back
     "#;
 
 #[test]

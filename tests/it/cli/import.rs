@@ -59,7 +59,7 @@ fn what_is_no_repository_is_refused() {
         | ! error: the following required arguments were not provided:
         | !   --git <DIR>
         | !
-        | ! Usage: retro import --git <DIR> [RANGE]
+        | ! Usage: retro import --git <DIR> [COMMITS]
         | !
         | ! For more information, try '--help'.
         | exit 2

@@ -27,8 +27,27 @@ fn folders_and_single_paths_are_listed() {
     cli.check(
         "ls s1 c.txt",
         "
-        | ! error: find c.txt: snapshot [short] has no such path
-        | ! hint: `retro ls -r REV` lists its paths, `retro log -- PATH` the steps that changed one
+        | ! error: list c.txt: snapshot [short] has no such path
+        | ! hint: `retro ls -r [short]` lists what is in it, `retro log -- PATH` the steps that changed a path
+        | exit 3
+    ",
+    );
+    cli.check(
+        "ls @ *.txt",
+        "
+        | -0644     12 B  a.txt
+        | -0644      2 B  c.txt
+        | -0644      2 B  dir/b.txt
+    ",
+    );
+    cli.check("ls @ d*", "d0755      2 B  dir/");
+    cli.check("ls HEAD~1 ./*.txt", "-0644     14 B  a.txt");
+    cli.check("ls @ a.txt dir", "\n| -0644     12 B  a.txt\n| -0644      2 B  dir/b.txt\n");
+    cli.check(
+        "ls dir",
+        "
+        | ! error: find snapshot dir: no snapshot, step, tag or run has that name
+        | ! hint: `dir` is a path: `retro ls @ dir`
         | exit 3
     ",
     );

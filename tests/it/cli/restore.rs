@@ -87,7 +87,7 @@ fn single_paths_go_back_alone() {
         "restore s1 -- no-such-file",
         "
         | ! error: restore no-such-file: neither snapshot [short] nor the folder has it
-        | ! hint: `retro ls -r [short]` lists what can be restored
+        | ! hint: `retro ls -r [short]` lists what is in it, `retro log -- PATH` the steps that changed a path
         | exit 3
     ",
     );
@@ -96,6 +96,44 @@ fn single_paths_go_back_alone() {
         "
         | ! error: find /etc/passwd: it is outside of the workspace $WS
         | exit 2
+    ",
+    );
+}
+
+#[test]
+fn paths_follow_the_step_and_may_be_patterns() {
+    let cli = Cli::with_two_steps();
+    cli.run(&["restore", "s1", "a.txt"]).expect(0);
+    assert_eq!((cli.read("a.txt"), cli.read("c.txt")), (b"one\ntwo\nthree\n".to_vec(), b"c\n".to_vec()));
+    cli.run(&["restore", "s2"]).expect(0);
+    cli.write("d.md", b"d\n");
+    cli.check(
+        "restore s1 *.txt --dry-run",
+        "
+        | write   a.txt  0644  14 B
+        | remove  c.txt
+        | s1 [short]  would change 2 paths
+    ",
+    );
+    cli.run(&["restore", "s1", "*.txt"]).expect(0);
+    assert_eq!((cli.read("a.txt"), cli.read("d.md")), (b"one\ntwo\nthree\n".to_vec(), b"d\n".to_vec()));
+    assert!(!cli.workspace.join("c.txt").exists());
+    cli.check("restore s1 *.txt", "restored s1 [short]  nothing to do  [span]");
+    cli.check(
+        "restore s1 *.zip",
+        "
+        | ! error: restore *.zip: nothing in snapshot [short] and in the folder matches
+        | ! hint: without a slash a pattern means names at any depth, with one it means whole paths
+        | exit 3
+    ",
+    );
+    cli.check("restore s1 d* --into ../out", "s1 [short] into $HOME/out  1 file, 2 B  [span]");
+    cli.check(
+        "restore a.txt",
+        "
+        | ! error: find snapshot a.txt: no snapshot, step, tag or run has that name
+        | ! hint: `a.txt` is a path: `retro restore @ a.txt`
+        | exit 3
     ",
     );
 }
@@ -117,7 +155,7 @@ fn another_folder_must_be_empty() {
         "
         | ! error: the argument '--into <DIR>' cannot be used with '--dry-run'
         | !
-        | ! Usage: retro restore --into <DIR> <REV> [-- <PATH>...]
+        | ! Usage: retro restore --into <DIR> <REV> [PATH]... [-- <PATH>...]
         | !
         | ! For more information, try '--help'.
         | exit 2

@@ -8,48 +8,35 @@ fn it_shows_the_facts_and_the_changes() {
     cli.check(
         "show",
         "
-        | s2 [id]
+        | s2 [short]  +1 ~1 -0  second
+        | M  a.txt
+        | A  c.txt
+        |
+        | id        [id]
         | time      [time]  ([age])
         | run       main
         | parent    s1 [short]
-        | tree      [id]
-        | changes   +1 ~1 -0
-        |
-        |     second
-        |
-        | M  a.txt
-        | A  c.txt
     ",
     );
     cli.check(
         "show s1 --stat",
         "
-        | s1 [id]
+        | s1 [short]  +2 ~0 -0  first
+        | a.txt (new)     |   3 +++
+        | dir/b.txt (new) |   1 +
+        | 2 paths changed, 4 lines inserted, 0 deleted
+        |
+        | id        [id]
         | time      [time]  ([age])
         | run       main
-        | tree      [id]
-        | changes   +2 ~0 -0
-        |
-        |     first
-        |
-        | a.txt     |   3 +++
-        | dir/b.txt |   1 +
-        | 2 paths changed, 4 lines inserted, 0 deleted
     ",
     );
     cli.check(
         "show --patch -- a.txt",
         "
-        | s2 [id]
-        | time      [time]  ([age])
-        | run       main
-        | parent    s1 [short]
-        | tree      [id]
-        | changes   +1 ~1 -0
-        |
-        |     second
-        |
+        | s2 [short]  +0 ~1 -0  second
         | diff --git a/a.txt b/a.txt
+        | index 4cb29ea38f..f04eb265eb 100644
         | --- a/a.txt
         | +++ b/a.txt
         | @@ -1,3 +1,3 @@
@@ -57,8 +44,32 @@ fn it_shows_the_facts_and_the_changes() {
         | -two
         | +2
         |  three
+        |
+        | id        [id]
+        | time      [time]  ([age])
+        | run       main
+        | parent    s1 [short]
     ",
     );
+    assert!(cli.run(&["show", "@", "a.txt"]).stdout == cli.run(&["show", "--", "a.txt"]).stdout);
+    cli.check(
+        "show a.txt",
+        "
+        | ! error: find snapshot a.txt: no snapshot, step, tag or run has that name
+        | ! hint: `a.txt` is a path: `retro show @ a.txt`
+        | exit 3
+    ",
+    );
+    cli.check(
+        "show @ a.tx",
+        "
+        | ! error: show a.tx: neither snapshot [short] nor snapshot [short] nor the folder has it
+        | ! hint: did you mean `a.txt`?
+        | exit 3
+    ",
+    );
+    let shown = &cli.json("show --json --stat s1")[0];
+    assert_eq!(shown["changes"][0]["lines"], serde_json::json!({"inserted": 3, "deleted": 0}));
     cli.check(
         "show s9",
         "
@@ -70,24 +81,35 @@ fn it_shows_the_facts_and_the_changes() {
 }
 
 #[test]
-fn events_are_shown_a_fact_a_line() {
+fn events_are_named_and_printed_on_request() {
     let cli = Cli::new();
     cli.run_with(&["snap", "--event", "-"], br#"{"tool":"Edit","input":{"path":"x"}}"#).expect(0);
     cli.check(
         "show",
         r#"
-        | s1 [id]
+        | s1 [short]  +0 ~0 -0  Edit: x
+        |
+        | id        [id]
         | time      [time]  ([age])
         | run       main
-        | tree      [id]
-        | changes   +0 ~0 -0
-        |
-        |     {
-        |       "tool": "Edit",
-        |       "input": {
-        |         "path": "x"
-        |       }
-        |     }
+        | event     Edit: x  (--event prints it)
     "#,
+    );
+    cli.check("show --event", r#"{"tool":"Edit","input":{"path":"x"}}"#);
+    cli.run(&["snap", "-m", "first line\nand more", "--allow-empty"]).expect(0);
+    cli.check("show --event", "! s2 has no event");
+    cli.check(
+        "show",
+        "
+        | s2 [short]  +0 ~0 -0  first line
+        |
+        | id        [id]
+        | time      [time]  ([age])
+        | run       main
+        | parent    s1 [short]
+        |
+        |     first line
+        |     and more
+    ",
     );
 }

@@ -11,5 +11,6 @@ pub(crate) mod naughty;
 pub(crate) mod recorder;
 pub(crate) mod rng;
 pub(crate) mod scratch;
+pub(crate) mod terminal;
 pub(crate) mod walker;
 pub(crate) mod xattr;

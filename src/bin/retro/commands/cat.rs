@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::history::revision::split_path;
@@ -12,10 +12,16 @@ use retrograde::path::{TreePath, escaped};
 use crate::context::Context;
 use crate::exit;
 
-pub(super) fn run(context: &mut Context, target: &OsStr) -> Result<u8> {
-    let (revision, path) = split(target)?;
+pub(super) fn run(context: &mut Context, target: &OsStr, paths: &[PathBuf]) -> Result<u8> {
+    if !paths.is_empty() {
+        return several(context, target, paths);
+    }
+    let (revision, path) = match split(target) {
+        Ok(both) => both,
+        Err(error) => return Err(whole(context, target, error)),
+    };
     let opened = context.open()?;
-    let snapshot = opened.resolve(&revision)?;
+    let snapshot = opened.resolve_step(&revision, "retro cat @")?;
     let invalid = |problem| {
         Error::new(ErrorKind::Invalid, "print", escaped(path.as_bytes()), problem).with_hint(
             "the path is from the workspace root, such as src/main.rs, or from the current folder as ./main.rs",
@@ -32,6 +38,29 @@ pub(super) fn run(context: &mut Context, target: &OsStr) -> Result<u8> {
     Ok(exit::DONE)
 }
 
+/// Prints files one after another.
+fn several(context: &mut Context, rev: &OsStr, paths: &[PathBuf]) -> Result<u8> {
+    let opened = context.open()?;
+    let snapshot = opened.resolve_step(&rev.to_string_lossy(), "retro cat @")?;
+    let found = opened.selected_paths(paths, snapshot, "print")?;
+    let out = &mut context.out;
+    found.iter().try_for_each(|path| cat(&opened.store, snapshot, path, &mut |piece| out.bytes(piece)).map(drop))?;
+    Ok(exit::DONE)
+}
+
+/// What to say of an argument without a colon, which may be a path alone.
+fn whole(context: &Context, target: &OsStr, error: Error) -> Error {
+    let Ok(opened) = context.open_quietly() else { return error };
+    let head: Vec<_> = opened.workspace_if_any().and_then(|workspace| workspace.head).into_iter().collect();
+    if opened.resolve(&target.to_string_lossy()).is_err()
+        && opened.names_path(Path::new(target), &head).unwrap_or(false)
+    {
+        let path = escaped(target.as_bytes());
+        return error.with_hint(format!("`{path}` is a path: `retro cat @ {path}`"));
+    }
+    error
+}
+
 /// Cuts `REV:PATH`. The path may be any bytes; what stands before it is text.
 fn split(target: &OsStr) -> Result<(String, OsString)> {
     let bytes = target.as_bytes();
@@ -41,7 +70,7 @@ fn split(target: &OsStr) -> Result<(String, OsString)> {
     };
     let (revision, _) = split_path(text).ok_or_else(|| {
         Error::new(ErrorKind::Invalid, "print", escaped(bytes), "there is no colon between step and path")
-            .with_hint("write REV:PATH, such as @:src/main.rs or s12:notes.txt")
+            .with_hint("write REV PATH or REV:PATH, such as @ main.rs or s12:src/main.rs")
     })?;
     Ok((revision.to_owned(), OsString::from_vec(bytes[revision.len() + 1..].to_vec())))
 }

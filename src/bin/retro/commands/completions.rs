@@ -1,12 +1,17 @@
-//! `retro completions`: a script for a shell, made from the definition of the command line.
+//! `retro completions`: a script for a shell, which asks the program ([`crate::complete`]) or is made from the definition
+//! of the command line.
 
 use clap_complete::{Shell, generate};
 use retrograde::error::Result;
 
 use crate::context::Context;
-use crate::{args, exit};
+use crate::{args, complete, exit};
 
 pub(super) fn run(context: &mut Context, shell: Shell) -> Result<u8> {
+    if let Some(script) = complete::script(shell) {
+        context.out.bytes(script.as_bytes())?;
+        return Ok(exit::DONE);
+    }
     let mut script = Vec::new();
     generate(shell, &mut args::command(), "retro", &mut script);
     context.out.bytes(&script)?;

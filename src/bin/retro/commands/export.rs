@@ -28,8 +28,9 @@ pub(super) fn run(context: &mut Context, arguments: &Export) -> Result<u8> {
 }
 
 fn tar(context: &mut Context, opened: &Opened, arguments: &Export, file: &Path) -> Result<u8> {
-    let snapshot = opened.resolve(arguments.rev.as_deref().unwrap_or("@"))?;
-    let paths = opened.tree_paths(&arguments.paths)?;
+    let snapshot = opened.resolve_step(arguments.rev.as_deref().unwrap_or("@"), "retro export --tar FILE --")?;
+    let named = [&arguments.more[..], &arguments.paths].concat();
+    let paths = opened.selected_paths(&named, snapshot, "export")?;
     let progress = progress::reporter(&context.out);
     let options = ExportTarOptions { prefix: TreePath::root(), progress: &*progress };
     if file.as_os_str() == "-" {

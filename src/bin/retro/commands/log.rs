@@ -1,49 +1,59 @@
 //! `retro log`: the steps, newest first.
 
-use retrograde::error::Result;
+use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::history::lanes::{self, Prefixes, Style};
-use retrograde::ops::log::{LogOptions, log};
+use retrograde::ops::log::{Log as Listed, LogEntry, LogOptions, log};
 use retrograde::ops::show;
+use retrograde::time::Timestamp;
 
 use crate::args::Log;
 use crate::context::{Context, Opened};
 use crate::exit;
-use crate::views::changes;
+use crate::paths::nearest;
 use crate::views::color::Palette;
 use crate::views::json::{self, Object};
 use crate::views::steps::{self, Columns, Row};
+use crate::views::{changes, human, patch};
 
 /// Steps shown on a terminal where nobody said how many: the newest stand at the top, and must not scroll away.
 const TERMINAL_COUNT: u64 = 30;
 
-pub(super) fn run(context: &mut Context, arguments: Log) -> Result<u8> {
+pub(super) fn run(context: &mut Context, arguments: &Log) -> Result<u8> {
     let opened = context.open()?;
-    let default = (context.out.is_terminal && !context.out.is_json).then_some(TERMINAL_COUNT);
-    let count_max = match arguments.count {
-        Some(0) => None,
-        Some(count) => Some(count),
-        None => default,
-    };
-    let snapshots = arguments.range.as_deref().map(|range| opened.resolve_range(range)).transpose()?;
-    let options = LogOptions {
-        workspace: opened.workspace()?.id,
-        snapshots,
-        run: arguments.run.clone(),
-        paths: opened.tree_paths(&arguments.paths)?,
-        count_max,
-    };
+    let options = options(context, &opened, arguments)?;
+    let detail = arguments.detail;
     let mut rows = Vec::new();
     let listed = log(&opened.store, &options, &mut |entry| {
         if context.out.is_json {
-            return context.out.line(format_args!("{}", json::step(Object::new(), &entry).finish()));
+            let object = shape(&opened, &options, arguments, &entry)?;
+            return context.out.line(format_args!("{}", object.finish()));
         }
         rows.push(Row::of(&entry));
         Ok(())
     })?;
-    print(context, &opened, &rows, &arguments)?;
-    if listed.is_cut && arguments.count.is_none() {
-        context.out.note(format_args!("the last {TERMINAL_COUNT} steps; -n 0 lists all"));
+    let columns = Columns::fitting(&rows);
+    let mut prefixes = prefixes(&rows, arguments.graph, &context.out.palette).into_iter();
+    for row in &rows {
+        let palette = context.out.palette;
+        let line = if arguments.oneline { columns.short_line(row, &palette) } else { columns.line(row, &palette) };
+        let mut lines = vec![line];
+        let comparison =
+            if detail.is_any() { Some(show::changes(&opened.store, row.id, &options.selection)?) } else { None };
+        if let Some(comparison) = comparison.as_ref().filter(|_| !detail.wants_patch()) {
+            let changed = changes::lines(comparison, detail, &palette)?;
+            lines.extend(changed.into_iter().map(|line| format!("      {line}")));
+        }
+        print(context, &lines, &prefixes.next().expect("every step has a prefix"))?;
+        if let Some(comparison) = comparison.filter(|comparison| detail.wants_patch() && !comparison.changes.is_empty())
+        {
+            context.out.line(format_args!(""))?;
+            patch::print(&mut context.out, &comparison, &detail.patch_options())?;
+            context.out.line(format_args!(""))?;
+        }
     }
+    // What is said about the list stands below it, where it is seen.
+    context.out.finish()?;
+    say_what_is_not_listed(context, &opened, arguments, &options, &listed)?;
     // Everything that could be read was printed; the first failure decides how to exit. What a repair has found to be lost
     // is known, and no failure any more.
     let is_known = |id: &_| opened.state.incomplete.contains(id);
@@ -55,31 +65,117 @@ pub(super) fn run(context: &mut Context, arguments: Log) -> Result<u8> {
     first.map_or(Ok(exit::DONE), Err)
 }
 
-fn print(context: &mut Context, opened: &Opened, rows: &[Row], arguments: &Log) -> Result<()> {
-    let palette = context.out.palette;
-    let columns = Columns::fitting(rows);
-    let mut prefixes = prefixes(rows, arguments.graph, &palette).into_iter();
-    for row in rows {
-        let mut lines = vec![columns.line(row, &palette)];
-        if arguments.stat {
-            let comparison = show::changes(&opened.store, row.id, &opened.tree_paths(&arguments.paths)?)?;
-            if !comparison.changes.is_empty() {
-                let stat = changes::stat(&comparison, &palette)?;
-                lines.extend(stat.into_iter().map(|line| format!("      {line}")));
+/// What was asked for. A run that is not there is an error: it is a name like a step or a tag.
+fn options(context: &Context, opened: &Opened, arguments: &Log) -> Result<LogOptions> {
+    let workspace = opened.workspace()?;
+    let range =
+        |range: &str| opened.resolve_range(range).map_err(|error| opened.explained(error, range, "retro log --"));
+    let snapshots = arguments.range.as_deref().map(range).transpose()?;
+    if let Some(run) = arguments.run.as_ref().filter(|run| !workspace.runs.contains_key(*run)) {
+        let detail = "the workspace has no run of that name";
+        let error = Error::new(ErrorKind::NotFound, "find run", human::label(run), detail);
+        return Err(match nearest(run, workspace.runs.keys().cloned()) {
+            Some(name) => {
+                error.with_hint(format!("did you mean `{}`? `retro runs` lists the runs", human::label(&name)))
             }
+            None => error.with_hint("`retro runs` lists the runs"),
+        });
+    }
+    let paths = [&arguments.more[..], &arguments.paths].concat();
+    let head: Vec<_> = workspace.head.into_iter().collect();
+    Ok(LogOptions {
+        workspace: workspace.id,
+        snapshots,
+        run: arguments.run.clone(),
+        selection: opened.selection(&paths, &head)?,
+        since: arguments.since.as_deref().map(|text| time(text, "since", context.now)).transpose()?,
+        until: arguments.until.as_deref().map(|text| time(text, "until", context.now)).transpose()?,
+        count_max: match arguments.count {
+            Some(0) => None,
+            Some(count) => Some(count),
+            None => (context.out.is_terminal && !context.out.is_json).then_some(TERMINAL_COUNT),
+        },
+    })
+}
+
+/// A time as `@{..}` takes it, with or without that around it.
+fn time(text: &str, option: &str, now: Timestamp) -> Result<Timestamp> {
+    let inner = text.strip_prefix("@{").and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    Timestamp::parse(inner, now).ok_or_else(|| {
+        Error::new(ErrorKind::Invalid, &format!("read --{option}"), human::label(text), "the time is not understood")
+            .with_hint("write '10 minutes ago', yesterday, '2026-11-20 10:30' or 2026-11-20T10:30:00Z")
+    })
+}
+
+/// A step in JSON, with its changes where any were asked for.
+fn shape(opened: &Opened, options: &LogOptions, arguments: &Log, entry: &LogEntry) -> Result<Object> {
+    let object = json::step(Object::new(), entry);
+    if !arguments.detail.is_any() {
+        return Ok(object);
+    }
+    let comparison = show::changes(&opened.store, entry.id, &options.selection)?;
+    Ok(object.list("changes", changes::shapes(&comparison, arguments.detail)?))
+}
+
+fn print(context: &mut Context, lines: &[String], prefix: &Prefixes) -> Result<()> {
+    for (at, line) in lines.iter().enumerate() {
+        let before = match (at, &prefix.link) {
+            (0, _) => &prefix.node,
+            (1, Some(link)) => link,
+            _ => &prefix.rest,
+        };
+        context.out.line(format_args!("{before}{line}"))?;
+    }
+    match prefix.link.as_ref().filter(|_| lines.len() == 1) {
+        Some(link) => context.out.line(format_args!("{}", link.trim_end())),
+        None => Ok(()),
+    }
+}
+
+/// Says how many steps are older than those listed, and which paths no step has changed. A path that is nowhere at all,
+/// with nothing listed, is an error: most likely it is mistyped.
+fn say_what_is_not_listed(
+    context: &Context,
+    opened: &Opened,
+    arguments: &Log,
+    options: &LogOptions,
+    listed: &Listed,
+) -> Result<()> {
+    if listed.is_cut {
+        if arguments.count.is_none() {
+            let is_filtered = options.run.is_some() || options.since.is_some() || !options.selection.is_everything();
+            let older = human::count(listed.older, "older step");
+            let more = if is_filtered { "there are older ones".to_owned() } else { older };
+            context.out.note(format_args!("{more}: -n 0 shows all"));
         }
-        let prefix = prefixes.next().expect("every step has a prefix");
-        for (at, line) in lines.iter().enumerate() {
-            let before = match (at, &prefix.link) {
-                (0, _) => &prefix.node,
-                (1, Some(link)) => link,
-                _ => &prefix.rest,
-            };
-            context.out.line(format_args!("{before}{line}"))?;
+        return Ok(());
+    }
+    let selection = &options.selection;
+    let unmet = || (0..selection.count()).filter(|&index| !listed.is_met[index]);
+    if listed.count == 0 && listed.unreadable.is_empty() {
+        let head: Vec<_> = opened.workspace()?.head.into_iter().collect();
+        for index in unmet() {
+            let path = selection.paths().get(index);
+            if path.is_none_or(|path| opened.has(path, &head).unwrap_or(true)) {
+                continue;
+            }
+            let detail = "none of these steps changed it, and the folder has no such path";
+            let error = Error::new(ErrorKind::NotFound, "list steps of", selection.shown(index), detail);
+            return Err(match path.and_then(|path| opened.like(path, &head)) {
+                Some(other) => error.with_hint(format!("did you mean `{other}`?")),
+                None => error.with_hint("`retro log --name-status` lists the paths that each step changed"),
+            });
         }
-        if let Some(link) = prefix.link.as_ref().filter(|_| lines.len() == 1) {
-            context.out.line(format_args!("{}", link.trim_end()))?;
-        }
+    }
+    unmet().for_each(|index| context.out.note(format_args!("no step changed {}", selection.shown(index))));
+    let has_filter = options.run.is_some() || options.since.is_some() || options.until.is_some();
+    if listed.count == 0 && listed.unreadable.is_empty() && selection.is_everything() {
+        let nothing = if has_filter || options.snapshots.is_some() {
+            "no step matches"
+        } else {
+            "no step is recorded yet; `retro snap` takes the first"
+        };
+        context.out.note(format_args!("{nothing}"));
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! `retro ls`: what is in a step.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use retrograde::error::Result;
 use retrograde::format::tree::{Entry, Kind};
-use retrograde::ops::ls::{LsOptions, ls};
+use retrograde::ops::ls::{LsOptions, expect, ls};
 use retrograde::path::TreePath;
 
 use crate::context::Context;
@@ -12,19 +12,33 @@ use crate::exit;
 use crate::views::color::Palette;
 use crate::views::{human, json};
 
-pub(super) fn run(context: &mut Context, rev: &str, path: Option<&Path>, is_recursive: bool) -> Result<u8> {
+pub(super) fn run(context: &mut Context, rev: &str, paths: &[PathBuf], is_recursive: bool) -> Result<u8> {
     let opened = context.open()?;
-    let snapshot = opened.resolve(rev)?;
-    let path = path.map_or_else(|| Ok(TreePath::root()), |path| opened.tree_path(path))?;
+    let snapshot = opened.resolve_step(rev, "retro ls @")?;
+    let selection = opened.selection(paths, &[snapshot])?;
+    let found = opened.selected_in(&selection, snapshot, "list")?;
     let out = &mut context.out;
     let palette = out.palette;
-    ls(&opened.store, snapshot, &LsOptions { path, is_recursive }, &mut |path, entry| {
+    let mut print = |path: &TreePath, entry: &Entry| {
         if out.is_json {
             out.line(format_args!("{}", json::entry(path, entry).finish()))
         } else {
             out.line(format_args!("{}", line(path, entry, &palette)))
         }
-    })?;
+    };
+    let found = if selection.is_everything() { vec![TreePath::root()] } else { found };
+    for path in found {
+        // A folder that a pattern matches is listed itself, one that is named is opened.
+        let is_named = selection.is_everything() || selection.paths().contains(&path);
+        if !is_named {
+            print(&path, &expect(&opened.store, snapshot, &path)?)?;
+        }
+        let is_folder =
+            || -> Result<bool> { Ok(path.is_root() || expect(&opened.store, snapshot, &path)?.kind == Kind::Folder) };
+        if is_named || (is_recursive && is_folder()?) {
+            ls(&opened.store, snapshot, &LsOptions { path, is_recursive }, &mut print)?;
+        }
+    }
     Ok(exit::DONE)
 }
 

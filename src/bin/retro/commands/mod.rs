@@ -1,6 +1,7 @@
 //! One thin file a verb: arguments in, one library call, a view out. Each returns the exit code of its answer.
 
 mod cat;
+mod complete;
 mod completions;
 mod diff;
 mod export;
@@ -35,11 +36,11 @@ pub(crate) fn run(context: &mut Context, verb: Verb) -> Result<u8> {
         Verb::Snap(arguments) => snap::run(context, arguments),
         Verb::Status => status::run(context),
         Verb::Runs => runs::run(context),
-        Verb::Log(arguments) => log::run(context, arguments),
+        Verb::Log(arguments) => log::run(context, &arguments),
         Verb::Show(arguments) => show::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
-        Verb::Ls { rev, path, recursive } => ls::run(context, &rev, path.as_deref(), recursive),
-        Verb::Cat { target } => cat::run(context, &target),
+        Verb::Ls { rev, paths, recursive } => ls::run(context, &rev, &paths, recursive),
+        Verb::Cat { target, paths } => cat::run(context, &target, &paths),
         Verb::Restore(arguments) => restore::run(context, &arguments),
         Verb::Undo { count, how } => undo::undo(context, count, how),
         Verb::Redo { how } => undo::redo(context, how),
@@ -52,6 +53,7 @@ pub(crate) fn run(context: &mut Context, verb: Verb) -> Result<u8> {
         Verb::Verify(arguments) => verify::run(context, &arguments),
         Verb::Workspace(action) => workspace::run(context, action),
         Verb::Completions { shell } => completions::run(context, shell),
+        Verb::Complete { shell, words } => complete::run(context, &shell, &words),
         Verb::Man { dir } => man::run(context, dir.as_deref()),
         Verb::Help { topic } => help::run(context, topic.as_deref()),
     }

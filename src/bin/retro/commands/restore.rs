@@ -1,13 +1,14 @@
 //! `retro restore`: put the folder, or some paths of it, back to a step; or write a step somewhere else.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::error::Result;
 use retrograde::format::facts::RestoreCause;
 use retrograde::id::SnapshotId;
-use retrograde::ops::ls::find;
-use retrograde::ops::register::root_of;
+use retrograde::ops::compare::{Other, compare};
 use retrograde::ops::restore::{RestoreOptions, RestoreOutcome, abort, restore, restore_into, resume};
+use retrograde::ops::select::selected;
 use retrograde::path::TreePath;
 use retrograde::progress::Progress;
 use retrograde::workspace::config::Config;
@@ -27,15 +28,16 @@ pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
     if arguments.into.is_some() || arguments.how.dry_run {
         context.warn_of_unfinished(opened.store.disk(), &opened.state)?;
     }
-    let target = opened.resolve(rev)?;
-    let paths = opened.tree_paths(&arguments.paths)?;
+    let target = opened.resolve_step(rev, "retro restore @")?;
+    let named = [&arguments.more[..], &arguments.paths].concat();
     if let Some(dir) = &arguments.into {
+        let paths = opened.selected_paths(&named, target, "restore")?;
         return into(context, &opened, target, &paths, dir);
     }
     let workspace = opened.workspace()?;
     let id = workspace.id;
-    paths.iter().try_for_each(|path| expect_somewhere(&opened, target, path))?;
     let config = context.workspace_config(&opened)?;
+    let paths = paths_to_restore(context, &opened, target, &named, &config)?;
     let progress = progress::reporter(&context.out);
     let options = options(context, &opened, arguments.how, &config, &*progress);
     let outcome = restore(&opened.store, id, target, &RestoreOptions { paths, ..options })?;
@@ -138,16 +140,33 @@ pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &Restore
     }
 }
 
-/// A path that is neither in the target nor in the folder is a slip of the keyboard, not a wish.
-fn expect_somewhere(opened: &Opened, target: SnapshotId, path: &TreePath) -> Result<()> {
-    let root = opened.store.snapshot(target)?.root;
-    let live = root_of(opened.workspace()?).join(path.to_os_path());
-    if path.is_root() || find(&opened.store, root, path)?.is_some() || live.symlink_metadata().is_ok() {
-        return Ok(());
+/// The paths that are named, and for patterns those that differ and match, in the step or in the folder. Where none of
+/// them differs one that matches stands for all: no path at all would mean everything.
+fn paths_to_restore(
+    context: &Context,
+    opened: &Opened,
+    target: SnapshotId,
+    named: &[PathBuf],
+    config: &Config,
+) -> Result<Vec<TreePath>> {
+    let selection = opened.selection(named, &[target])?;
+    opened.expect_somewhere(&selection, &[target], "restore")?;
+    if !selection.has_patterns() {
+        return Ok(selection.paths().to_vec());
     }
-    let detail = format!("neither snapshot {} nor the folder has it", target.short());
-    Err(Error::new(ErrorKind::NotFound, "restore", path, detail)
-        .with_hint(format!("`retro ls -r {}` lists what can be restored", target.short())))
+    let progress = progress::reporter(&context.out);
+    let live = Other::Live(opened.workspace()?.id, opened.capture(config, &*progress));
+    let comparison = compare(&opened.store, &Other::Snapshot(target), &live, &selection)?;
+    let changed = comparison.changes.iter().flat_map(|change| change.old_path.iter().chain([&change.path]));
+    let differing: BTreeSet<TreePath> = changed.filter_map(|path| selection.over(path)).collect();
+    let mut found = selected(&opened.store, target, &selection)?;
+    found.extend(differing.iter().cloned());
+    opened.expect_all(&selection, &found, &format!("snapshot {} and in the folder", target.short()), "restore")?;
+    let mut paths: Vec<TreePath> = differing.into_iter().chain(selection.paths().iter().cloned()).collect();
+    if paths.is_empty() {
+        paths.extend(found.into_iter().next());
+    }
+    Ok(paths)
 }
 
 fn into(context: &mut Context, opened: &Opened, target: SnapshotId, paths: &[TreePath], dir: &Path) -> Result<u8> {

@@ -1,5 +1,6 @@
-//! `retro show`: one step, its facts and what it changed.
+//! `retro show`: one step, what it changed and its facts.
 
+use retrograde::diff::counts;
 use retrograde::error::Result;
 use retrograde::ops::log::LogEntry;
 use retrograde::ops::show;
@@ -12,30 +13,59 @@ use crate::views::{changes, event, human, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<u8> {
     let opened = context.open()?;
-    let id = opened.resolve(&arguments.rev)?;
-    let shown = show::show(&opened.store, id)?;
-    let comparison = show::changes(&opened.store, id, &opened.tree_paths(&arguments.paths)?)?;
+    let id = opened.resolve_step(&arguments.rev, "retro show @")?;
+    if arguments.event {
+        return print_event(context, &show::show(&opened.store, id)?);
+    }
+    let paths = [&arguments.more[..], &arguments.paths].concat();
+    let around: Vec<_> = opened.store.snapshot(id)?.parents.first().copied().into_iter().chain([id]).collect();
+    let selection = opened.selection(&paths, &around)?;
+    opened.expect_somewhere(&selection, &around, "show")?;
+    let comparison = show::changes(&opened.store, id, &selection)?;
+    let mut shown = show::show(&opened.store, id)?;
+    if !selection.is_everything() {
+        shown.changes = counts(&comparison.changes);
+    }
     if context.out.is_json {
-        let object = shape(shown, &comparison.changes).finish();
+        let changes = changes::shapes(&comparison, arguments.detail)?;
+        let object = shape(shown, changes).finish();
         context.out.line(format_args!("{object}"))?;
         return Ok(exit::DONE);
     }
     let palette = context.out.palette;
+    context.out.line(format_args!("{}", steps::title(&shown, &palette)))?;
+    changes::print(&mut context.out, &comparison, arguments.detail, changes::Default::Names)?;
+    context.out.line(format_args!(""))?;
     for line in steps::facts(&shown, opened.workspace_if_any(), context.now, &palette) {
         context.out.line(format_args!("{line}"))?;
     }
     if !shown.omitted.is_empty() {
         let count = human::count(shown.omitted.len() as u64, "path");
-        context.out.line(format_args!("\nomitted   {count}"))?;
+        context.out.line(format_args!("omitted   {count}"))?;
         for omission in &shown.omitted {
             context.out.line(format_args!("  {:<10}  {}", omission.reason.word(), omission.path))?;
         }
     }
     calls(context, &shown)?;
-    if !comparison.changes.is_empty() {
-        context.out.line(format_args!(""))?;
+    Ok(exit::DONE)
+}
+
+/// Prints what the agent said about the step, and nothing else.
+fn print_event(context: &mut Context, shown: &show::Shown) -> Result<u8> {
+    let out = &mut context.out;
+    let of_calls = shown.calls.iter().map(|call| &call.event);
+    let events: Vec<&Vec<u8>> = [&shown.event].into_iter().chain(of_calls).filter(|event| !event.is_empty()).collect();
+    if events.is_empty() {
+        out.note(format_args!("s{} has no event", shown.snapshot.step));
     }
-    changes::print(&mut context.out, &comparison, arguments.detail, changes::Default::Names)?;
+    for event in events {
+        if out.is_json || !out.is_terminal {
+            out.line(format_args!("{}", event::line(event).unwrap_or_default()))?;
+        } else {
+            let lines = event::pretty(event);
+            lines.iter().try_for_each(|line| out.line(format_args!("{}", human::printable(line))))?;
+        }
+    }
     Ok(exit::DONE)
 }
 
@@ -45,7 +75,7 @@ fn calls(context: &mut Context, shown: &show::Shown) -> Result<()> {
         return Ok(());
     }
     let count = human::count(shown.call_count, "call");
-    context.out.line(format_args!("\ncalls     {count} followed, and changed nothing"))?;
+    context.out.line(format_args!("calls     {count} followed, and changed nothing"))?;
     let skipped = shown.calls.len().saturating_sub(CALLS_MAX);
     if shown.call_count > (shown.calls.len() - skipped) as u64 {
         context.out.line(format_args!("  ... the last {}:", human::count(CALLS_MAX as u64, "call")))?;
@@ -64,7 +94,7 @@ const CALLS_MAX: usize = 20;
 const CALL_WIDTH_MAX: usize = 72;
 
 /// A step as `log` lists it, and what only `show` knows.
-fn shape(shown: show::Shown, changes: &[retrograde::diff::Change]) -> Object {
+fn shape(shown: show::Shown, changes: Vec<Object>) -> Object {
     let git = shown.snapshot.git.as_ref();
     let git = git.map(|git| Object::new().field("head", &git.head).field("branch", &git.branch));
     let rules: Vec<String> = shown.rules.lines().map(ToOwned::to_owned).collect();
@@ -72,8 +102,9 @@ fn shape(shown: show::Shown, changes: &[retrograde::diff::Change]) -> Object {
     let calls: Vec<Object> = shown.calls.iter().map(json::call).collect();
     let call_count = shown.call_count;
     let (omitted, is_pinned, is_incomplete) = (shown.omitted, shown.is_pinned, shown.is_incomplete);
-    let (id, snapshot, event, tags) = (shown.id, shown.snapshot, shown.event, shown.tags);
-    let entry = LogEntry { id, snapshot, event, call_count, tags, is_pinned, is_head: false, is_incomplete };
+    let (id, snapshot, event, tags, changed) = (shown.id, shown.snapshot, shown.event, shown.tags, shown.changes);
+    let entry =
+        LogEntry { id, snapshot, event, call_count, changes: changed, tags, is_pinned, is_head: false, is_incomplete };
     json::step(Object::versioned(), &entry)
         .field("workspace", workspace.to_string())
         .field("pinned", is_pinned)
@@ -81,5 +112,5 @@ fn shape(shown: show::Shown, changes: &[retrograde::diff::Change]) -> Object {
         .field("rules", rules)
         .list("calls", calls)
         .list("omitted", omitted.iter().map(json::omission))
-        .list("changes", changes.iter().map(json::change))
+        .list("changes", changes)
 }

@@ -8,6 +8,7 @@ use retrograde::format::tree::Kind;
 use retrograde::ops::compare::Comparison;
 
 use super::color::Palette;
+use super::json::Object;
 use super::{human, json, patch};
 use crate::args::Detail;
 use crate::output::Output;
@@ -39,8 +40,8 @@ pub(crate) fn names(changes: &[Change], palette: &Palette, count_max: usize) -> 
 }
 
 /// Changes with the number of lines that each inserts and deletes, one a line, and their sums.
-pub(crate) fn stat(comparison: &Comparison<'_>, palette: &Palette) -> Result<Vec<String>> {
-    let rows = comparison.changes.iter().map(|change| Ok((shown_path(change), amount(change, comparison)?)));
+fn stat(comparison: &Comparison<'_>, palette: &Palette) -> Result<Vec<String>> {
+    let rows = comparison.changes.iter().map(|change| Ok((shown_with_fate(change), amount(change, comparison)?)));
     let rows: Vec<(String, Amount)> = rows.collect::<Result<_>>()?;
     let name_width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let most = rows.iter().map(|(_, amount)| amount.lines()).max().unwrap_or(0);
@@ -69,21 +70,43 @@ pub(crate) fn stat(comparison: &Comparison<'_>, palette: &Palette) -> Result<Vec
 
 /// Prints changes as asked for: patches, lines counted, or names where nothing was asked for and `default` says so.
 pub(crate) fn print(out: &mut Output, comparison: &Comparison<'_>, detail: Detail, default: Default) -> Result<()> {
-    let changes = &comparison.changes;
     if out.is_json {
-        return changes.iter().try_for_each(|change| out.line(format_args!("{}", json::change(change).finish())));
+        let shapes = shapes(comparison, detail)?;
+        return shapes.into_iter().try_for_each(|shape| out.line(format_args!("{}", shape.finish())));
     }
-    let palette = out.palette;
-    let lines = if detail.stat {
-        if changes.is_empty() { Vec::new() } else { stat(comparison, &palette)? }
-    } else if detail.name_only {
-        changes.iter().map(path_now).collect()
-    } else if detail.wants_patch() || (default == Default::Patch && !detail.name_status) {
+    if detail.wants_patch() || (default == Default::Patch && !detail.is_any()) {
         return patch::print(out, comparison, &detail.patch_options());
-    } else {
-        names(changes, &palette, usize::MAX)
-    };
+    }
+    let lines = lines(comparison, detail, &out.palette)?;
     lines.iter().try_for_each(|line| out.line(format_args!("{line}")))
+}
+
+/// Changes without their content: lines counted, paths, or paths and what happened to them.
+pub(crate) fn lines(comparison: &Comparison<'_>, detail: Detail, palette: &Palette) -> Result<Vec<String>> {
+    let changes = &comparison.changes;
+    if detail.stat {
+        return if changes.is_empty() { Ok(Vec::new()) } else { stat(comparison, palette) };
+    }
+    Ok(if detail.name_only { changes.iter().map(path_now).collect() } else { names(changes, palette, usize::MAX) })
+}
+
+/// Changes in JSON; with the lines of each where lines were asked for.
+pub(crate) fn shapes(comparison: &Comparison<'_>, detail: Detail) -> Result<Vec<Object>> {
+    let shape = |change: &Change| {
+        let object = json::change(change);
+        if !detail.stat {
+            return Ok(object);
+        }
+        let lines = match amount(change, comparison)? {
+            Amount::Lines { inserted, deleted } => Some((inserted, deleted)),
+            Amount::Other(_) if change.is_same_content() => Some((0, 0)),
+            Amount::Other(_) => None,
+        };
+        let lines =
+            lines.map(|(inserted, deleted)| Object::new().field("inserted", inserted).field("deleted", deleted));
+        Ok(object.object("lines", lines))
+    };
+    comparison.changes.iter().map(shape).collect()
 }
 
 /// What is printed where no option says.
@@ -167,6 +190,16 @@ fn bar(inserted: u64, deleted: u64, most: u64) -> (String, String) {
     };
     let signs = |sign: &str, lines| sign.repeat(usize::try_from(scaled(lines)).unwrap_or(0));
     (signs("+", inserted), signs("-", deleted))
+}
+
+/// A path, and whether it is new or gone: a deleted file has as many deleted lines as an emptied one.
+fn shown_with_fate(change: &Change) -> String {
+    let fate = match change.kind {
+        ChangeKind::Added => " (new)",
+        ChangeKind::Deleted => " (deleted)",
+        _ => "",
+    };
+    format!("{}{fate}", shown_path(change))
 }
 
 fn shown_path(change: &Change) -> String {

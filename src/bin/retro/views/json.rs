@@ -132,7 +132,7 @@ pub(crate) fn step(object: Object, entry: &LogEntry) -> Object {
         .field("message", &snapshot.message)
         .field("tags", &entry.tags)
         .raw("event", event::line(&entry.event).as_deref().unwrap_or("null"))
-        .counts(&snapshot.changes)
+        .counts(&entry.changes)
         .field("call_count", entry.call_count)
         .field("incomplete", entry.is_incomplete)
 }

@@ -41,7 +41,7 @@ impl Row {
             step: snapshot.step,
             time: snapshot.time,
             run: snapshot.run.clone(),
-            counts: human::counts(&snapshot.changes),
+            counts: human::counts(&entry.changes),
             text: headline(snapshot, &entry.event),
             call_count: entry.call_count,
             marks: tags.chain(own_marks.into_iter().flatten()).collect(),
@@ -85,20 +85,30 @@ impl Columns {
         if self.run > 0 {
             line.push_str(&format!("  {:<width$}", human::one_line(&row.run, self.run), width = self.run));
         }
-        if !row.text.is_empty() {
-            line.push_str("  ");
-            line.push_str(&row.text);
-        }
-        if row.call_count > 0 {
-            let calls = human::count(row.call_count, "call");
-            line.push_str(&format!("  {dim}({calls} changed nothing){dim:#}"));
-        }
-        if !row.marks.is_empty() {
-            let style = palette.head;
-            line.push_str(&format!("  {style}[{}]{style:#}", row.marks.join(", ")));
-        }
+        line.push_str(&said(row, palette));
         line.trim_end().to_owned()
     }
+
+    /// The same in short: what it is called, and what it did.
+    pub(crate) fn short_line(&self, row: &Row, palette: &Palette) -> String {
+        let id = palette.id;
+        let step = format!("s{}", row.step);
+        let name = format!("{id}{step:<width$}  {}{id:#}", row.id.short(), width = self.step + 1);
+        format!("{name}{}", said(row, palette)).trim_end().to_owned()
+    }
+}
+
+/// What a step did, and its marks.
+fn said(row: &Row, palette: &Palette) -> String {
+    let text = if row.text.is_empty() { String::new() } else { format!("  {}", row.text) };
+    let (style, dim) = (palette.head, palette.dim);
+    let calls = match row.call_count {
+        0 => String::new(),
+        count => format!("  {dim}({} changed nothing){dim:#}", human::count(count, "call")),
+    };
+    let marks = row.marks.join(", ");
+    let marks = if marks.is_empty() { marks } else { format!("  {style}[{marks}]{style:#}") };
+    format!("{text}{calls}{marks}")
 }
 
 /// What a step is called in a few words: its message, else what its event says, else why it was taken.
@@ -132,19 +142,24 @@ pub(crate) fn name_in(workspace: Option<&Workspace>, id: SnapshotId, palette: &P
     }
 }
 
-/// Everything about a step but its changes, a fact a line.
+/// What a step is called, on one line: step, id, and a few words.
+pub(crate) fn title(shown: &Shown, palette: &Palette) -> String {
+    let snapshot = &shown.snapshot;
+    let name = name(snapshot.step, shown.id, palette);
+    format!("{name}  {}  {}", human::counts(&shown.changes), headline(snapshot, &shown.event)).trim_end().to_owned()
+}
+
+/// The facts of a step that its title does not say, in brief, one a line.
 pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp, palette: &Palette) -> Vec<String> {
     let snapshot = &shown.snapshot;
-    let id = palette.id;
-    let mut lines = vec![format!("{id}s{} {}{id:#}", snapshot.step, shown.id)];
+    let mut lines = Vec::new();
     let mut fact = |name: &str, text: &str| lines.push(format!("{name:<8}  {text}"));
+    fact("id", &shown.id.to_string());
     fact("time", &format!("{}  ({})", snapshot.time.local(), snapshot.time.ago(now)));
     fact("run", &human::label(&snapshot.run));
     for parent in &snapshot.parents {
         fact("parent", &name_in(workspace, *parent, palette));
     }
-    fact("tree", &snapshot.root.to_string());
-    fact("changes", &human::counts(&snapshot.changes));
     if !shown.tags.is_empty() {
         fact("tags", &shown.tags.iter().map(|tag| human::label(tag)).collect::<Vec<_>>().join(", "));
     }
@@ -159,14 +174,14 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
         let branch = git.branch.as_deref().map_or_else(|| "detached".to_owned(), |branch| format!("on {branch}"));
         fact("git", &human::label(&format!("{head}  ({branch})")));
     }
-    let message = if snapshot.message.trim().is_empty() { headline(snapshot, b"") } else { snapshot.message.clone() };
-    let message = human::printable(message.trim_end());
-    let event = if shown.event.is_empty() { Vec::new() } else { event::pretty(&shown.event) };
-    for block in [message.lines().map(ToOwned::to_owned).collect(), event] {
-        if !block.is_empty() {
-            lines.push(String::new());
-            lines.extend(block.iter().map(|line| format!("    {}", human::printable(line))));
-        }
+    if !shown.event.is_empty() {
+        let said = event::summary(&shown.event, TEXT_WIDTH_MAX).unwrap_or_else(|| "one JSON object".to_owned());
+        fact("event", &format!("{said}  (--event prints it)"));
+    }
+    let message = human::printable(snapshot.message.trim_end());
+    if message.trim() != headline(snapshot, b"") {
+        lines.push(String::new());
+        lines.extend(message.lines().map(|line| format!("    {line}")));
     }
     lines
 }

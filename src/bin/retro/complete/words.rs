@@ -1,0 +1,277 @@
+//! What belongs at the end of a command line: a verb, an option, or a value of a known kind.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command};
+
+/// What the word that is being typed can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The word so far, without the part before a `=`.
+    pub(crate) word: String,
+    /// The part of the typed word before that, which candidates begin with: `--run=`.
+    pub(crate) before: String,
+    /// What may be there.
+    pub(crate) kinds: Vec<Kind>,
+    /// The first argument that names a step, if there is one: paths are looked for in it.
+    pub(crate) step: Option<String>,
+    /// The folder of `-C`.
+    pub(crate) directory: Option<PathBuf>,
+    /// The folder of `--store`.
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// A kind of word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One of these, with a few words about each.
+    Fixed(Vec<(String, String)>),
+    /// A step, tag or run, or a range of them.
+    Step,
+    /// A step, a colon, and a path in it.
+    StepAndPath,
+    /// The name of a run.
+    Run,
+    /// The name of a tag.
+    Tag,
+    /// A recorded folder.
+    Workspace,
+    /// A path in the workspace.
+    Path,
+    /// A file on disk.
+    File,
+    /// A folder on disk.
+    Folder,
+}
+
+/// Finds out what the last of the words can be; the first is the name of the program.
+pub(crate) fn wanted(command: &Command, words: &[String]) -> Wanted {
+    let mut line = Line::new(command);
+    let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+    before.iter().skip(1).for_each(|word| line.take(word));
+    line.wanted(last)
+}
+
+/// A command line as far as it has been read.
+struct Line<'a> {
+    root: &'a Command,
+    command: &'a Command,
+    /// The option whose value comes next.
+    option: Option<&'a Arg>,
+    /// Positional arguments so far.
+    count: usize,
+    /// Whether `--` came.
+    is_after_dashes: bool,
+    found: Wanted,
+}
+
+impl<'a> Line<'a> {
+    fn new(command: &'a Command) -> Self {
+        let found = Wanted {
+            word: String::new(),
+            before: String::new(),
+            kinds: Vec::new(),
+            step: None,
+            directory: None,
+            store: None,
+        };
+        Self { root: command, command, option: None, count: 0, is_after_dashes: false, found }
+    }
+
+    /// Reads a word that is whole.
+    fn take(&mut self, word: &str) {
+        if let Some(option) = self.option.take() {
+            return self.set(option, word);
+        }
+        if self.is_after_dashes {
+            return;
+        }
+        match word {
+            "--" => self.is_after_dashes = true,
+            _ if word.starts_with('-') && word.len() > 1 => {
+                let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+                match (self.option_named(name).filter(|option| takes_value(option)), value) {
+                    (Some(option), Some(value)) => self.set(option, value),
+                    (option, None) => self.option = option,
+                    (None, Some(_)) => {}
+                }
+            }
+            _ => match self.command.find_subcommand(word) {
+                Some(verb) if self.count == 0 && self.command.has_subcommands() => self.command = verb,
+                _ => {
+                    let is_step =
+                        self.positional(self.count).is_some_and(|arg| kinds_of(arg, self.root).contains(&Kind::Step));
+                    if is_step && self.found.step.is_none() {
+                        self.found.step = Some(word.to_owned());
+                    }
+                    self.count += 1;
+                }
+            },
+        }
+    }
+
+    /// Says what the word that is being typed can be.
+    fn wanted(mut self, word: &str) -> Wanted {
+        self.found.word = word.to_owned();
+        if let Some(option) = self.option {
+            self.found.kinds = kinds_of(option, self.root);
+            return self.found;
+        }
+        if let Some((name, value)) = word.split_once('=').filter(|_| word.starts_with("--") && !self.is_after_dashes) {
+            self.found.before = format!("{name}=");
+            self.found.word = value.to_owned();
+            self.found.kinds = self.option_named(name).map(|option| kinds_of(option, self.root)).unwrap_or_default();
+            return self.found;
+        }
+        if word.starts_with('-') && !self.is_after_dashes {
+            self.found.kinds = vec![Kind::Fixed(options_of(self.command))];
+            return self.found;
+        }
+        self.found.kinds = if self.is_after_dashes {
+            let last = self.command.get_positionals().find(|arg| arg.is_last_set());
+            last.map(|arg| kinds_of(arg, self.root)).unwrap_or_default()
+        } else if self.command.has_subcommands() {
+            vec![Kind::Fixed(verbs_of(self.command))]
+        } else {
+            self.positional(self.count).map(|arg| kinds_of(arg, self.root)).unwrap_or_default()
+        };
+        self.found
+    }
+
+    /// The positional argument with this index; the last one may be there any number of times.
+    fn positional(&self, index: usize) -> Option<&'a Arg> {
+        let positionals: Vec<&Arg> = self.command.get_positionals().filter(|arg| !arg.is_last_set()).collect();
+        let last = positionals.last().filter(|arg| matches!(arg.get_action(), ArgAction::Append));
+        positionals.get(index).or(last).copied()
+    }
+
+    fn option_named(&self, name: &str) -> Option<&'a Arg> {
+        let is_it = |arg: &&Arg| match name.strip_prefix("--") {
+            Some(long) => arg.get_long() == Some(long),
+            None => arg.get_short().is_some_and(|short| name.strip_prefix('-') == Some(&*short.to_string())),
+        };
+        self.command.get_arguments().find(is_it)
+    }
+
+    fn set(&mut self, option: &Arg, value: &str) {
+        match option.get_id().as_str() {
+            "directory" => self.found.directory = Some(PathBuf::from(value)),
+            "store" => self.found.store = Some(PathBuf::from(value)),
+            _ => {}
+        }
+    }
+}
+
+fn takes_value(option: &Arg) -> bool {
+    matches!(option.get_action(), ArgAction::Set | ArgAction::Append)
+}
+
+/// The kinds of value of an argument, by its name and by what `--help` calls the value.
+fn kinds_of(arg: &Arg, root: &Command) -> Vec<Kind> {
+    let values = arg.get_possible_values();
+    if !values.is_empty() {
+        let about =
+            |value: &clap::builder::PossibleValue| value.get_help().map(ToString::to_string).unwrap_or_default();
+        return vec![Kind::Fixed(values.iter().map(|value| (value.get_name().to_owned(), about(value))).collect())];
+    }
+    let shown = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()).unwrap_or_default();
+    match (arg.get_id().as_str(), shown) {
+        ("run", _) => vec![Kind::Run],
+        ("tag" | "delete" | "name", "NAME") => vec![Kind::Tag],
+        ("topic", _) => {
+            let mut topics = verbs_of(root);
+            topics.push(("json".to_owned(), "the shapes of the JSON output".to_owned()));
+            vec![Kind::Fixed(topics)]
+        }
+        (_, "REV[:PATH]") => vec![Kind::Step, Kind::StepAndPath],
+        ("new", "NEW") => vec![Kind::Step, Kind::Path],
+        (_, "REV" | "RANGE" | "OLD") => vec![Kind::Step],
+        (_, "PATH") => vec![Kind::Path],
+        (_, "PATH|ID") => vec![Kind::Workspace],
+        (_, "DIR") => vec![Kind::Folder],
+        (_, "FILE") => vec![Kind::File],
+        _ => Vec::new(),
+    }
+}
+
+fn verbs_of(command: &Command) -> Vec<(String, String)> {
+    let shown = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+    let about = |verb: &Command| verb.get_about().map(ToString::to_string).unwrap_or_default();
+    shown.map(|verb| (verb.get_name().to_owned(), about(verb))).collect()
+}
+
+fn options_of(command: &Command) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for arg in command.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set()) {
+        let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let names = arg.get_short().map(|short| format!("-{short}")).into_iter();
+        let names = arg.get_long().map(|long| format!("--{long}")).into_iter().chain(names);
+        found.extend(names.map(|name| (name, about.clone())));
+    }
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{Kind, Wanted, wanted};
+    use crate::args::command;
+
+    fn at(line: &str) -> Wanted {
+        let mut command = command();
+        command.build();
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        wanted(&command, &words)
+    }
+
+    fn has(wanted: &Wanted, word: &str) -> bool {
+        wanted.kinds.iter().any(|kind| matches!(kind, Kind::Fixed(words) if words.iter().any(|(name, _)| name == word)))
+    }
+
+    #[test]
+    fn verbs_options_and_values_have_their_places() {
+        assert!(has(&at("retro "), "snap") && !has(&at("retro "), "__complete") && has(&at("retro -q "), "log"));
+        assert!(has(&at("retro log --s"), "--stat") && has(&at("retro log -"), "--json"));
+        assert!(has(&at("retro workspace "), "move") && has(&at("retro help "), "json"));
+        assert!(has(&at("retro --color "), "always") && has(&at("retro --color=a"), "auto"));
+        assert_eq!(at("retro --color=a").before, "--color=");
+        assert_eq!(at("retro log --run ").kinds, [Kind::Run]);
+        assert_eq!(at("retro tag -d ").kinds, [Kind::Tag]);
+        assert_eq!(at("retro restore ").kinds, [Kind::Step]);
+        assert_eq!(at("retro restore s1 ").kinds, [Kind::Path]);
+        assert_eq!(at("retro restore s1 a b ").kinds, [Kind::Path]);
+        assert_eq!(at("retro restore s1 -- a ").kinds, [Kind::Path]);
+        assert_eq!(at("retro rollback s1 ").step.as_deref(), Some("s1"));
+        assert_eq!(at("retro cat ").kinds, [Kind::Step, Kind::StepAndPath]);
+        assert_eq!(at("retro cat s1 ").kinds, [Kind::Path]);
+        assert_eq!(at("retro cat s1 ").step.as_deref(), Some("s1"));
+        assert_eq!(at("retro diff s1 ").kinds, [Kind::Step, Kind::Path]);
+        assert_eq!(at("retro pin s1 ").kinds, []);
+        assert_eq!(at("retro restore --into ").kinds, [Kind::Folder]);
+        assert_eq!(at("retro workspace forget ").kinds, [Kind::Workspace]);
+    }
+
+    #[test]
+    fn options_with_values_are_passed_over() {
+        let found = at("retro -C /x --store=/y log -n 3 s1 ");
+        assert_eq!((found.directory, found.store), (Some(PathBuf::from("/x")), Some(PathBuf::from("/y"))));
+        assert_eq!((found.kinds, found.step.as_deref()), (vec![Kind::Path], Some("s1")));
+    }
+
+    #[test]
+    fn every_argument_of_every_verb_has_a_kind_or_is_free_text() {
+        let mut command = command();
+        command.build();
+        let free =
+            ["message", "count", "seed", "sample", "since", "until", "range", "event", "unified", "words", "shell"];
+        for verb in command.get_subcommands() {
+            for arg in verb.get_arguments().filter(|arg| super::takes_value(arg)) {
+                let id = arg.get_id().as_str();
+                let is_known = !super::kinds_of(arg, &command).is_empty();
+                assert!(is_known || free.contains(&id), "{} {id}", verb.get_name());
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Paths given as arguments: which ones are meant, and what to say of a name that is nowhere.
+//!
+//! A path is relative to the current folder. One with `*`, `?` or `[..]` in it is a pattern, unless something has exactly
+//! that name: without a slash it means names at any depth below the current folder, with one it means whole paths.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use retrograde::diff::selection::{Pattern, Selection};
+use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::id::SnapshotId;
+use retrograde::ops::ls::find;
+use retrograde::ops::register::root_of;
+use retrograde::ops::select::selected;
+use retrograde::path::TreePath;
+
+use crate::context::{Opened, normal};
+
+impl Opened {
+    /// The paths that arguments name. Names are looked for in `snapshots` and in the folder before they are patterns.
+    pub(crate) fn selection(&self, arguments: &[PathBuf], snapshots: &[SnapshotId]) -> Result<Selection> {
+        let (mut paths, mut patterns) = (Vec::new(), Vec::new());
+        for argument in arguments {
+            let literal = self.tree_path(argument)?;
+            match self.pattern(argument) {
+                Some(pattern) if !self.has(&literal, snapshots)? => patterns.push(pattern),
+                _ => paths.push(literal),
+            }
+        }
+        Ok(Selection::new(paths, patterns))
+    }
+
+    /// The paths that arguments name in a snapshot; all of it where there are none.
+    pub(crate) fn selected_paths(
+        &self,
+        arguments: &[PathBuf],
+        snapshot: SnapshotId,
+        operation: &str,
+    ) -> Result<Vec<TreePath>> {
+        let selection = self.selection(arguments, &[snapshot])?;
+        self.selected_in(&selection, snapshot, operation)
+    }
+
+    /// The selected paths of a snapshot, all of which are there.
+    pub(crate) fn selected_in(
+        &self,
+        selection: &Selection,
+        snapshot: SnapshotId,
+        operation: &str,
+    ) -> Result<Vec<TreePath>> {
+        let root = self.store.snapshot(snapshot)?.root;
+        for path in selection.paths().iter().filter(|path| !path.is_root()) {
+            if find(&self.store, root, path)?.is_none() {
+                let detail = format!("snapshot {} has no such path", snapshot.short());
+                let error = Error::new(ErrorKind::NotFound, operation, path, detail);
+                return Err(self.with_like(error, path, &[snapshot]));
+            }
+        }
+        let found = selected(&self.store, snapshot, selection)?;
+        self.expect_all(selection, &found, &format!("snapshot {}", snapshot.short()), operation)?;
+        Ok(found)
+    }
+
+    /// Fails where a pattern matches none of `found`.
+    pub(crate) fn expect_all(
+        &self,
+        selection: &Selection,
+        found: &[TreePath],
+        place: &str,
+        operation: &str,
+    ) -> Result<()> {
+        let mut is_met = vec![false; selection.count()];
+        found.iter().for_each(|path| selection.mark(path, &mut is_met));
+        match (selection.paths().len()..selection.count()).find(|&index| !is_met[index]) {
+            None => Ok(()),
+            Some(index) => {
+                let detail = format!("nothing in {place} matches");
+                Err(Error::new(ErrorKind::NotFound, operation, selection.shown(index), detail)
+                    .with_hint("without a slash a pattern means names at any depth, with one it means whole paths"))
+            }
+        }
+    }
+
+    /// Fails where a named path is in none of the snapshots and not in the folder: a slip of the keyboard, not a wish.
+    pub(crate) fn expect_somewhere(
+        &self,
+        selection: &Selection,
+        snapshots: &[SnapshotId],
+        operation: &str,
+    ) -> Result<()> {
+        for path in selection.paths() {
+            if !self.has(path, snapshots)? {
+                return Err(self.nowhere(path, snapshots, operation));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a path is in the folder or in one of the snapshots.
+    pub(crate) fn has(&self, path: &TreePath, snapshots: &[SnapshotId]) -> Result<bool> {
+        if path.is_root() {
+            return Ok(true);
+        }
+        let live = self.workspace_if_any().map(|workspace| root_of(workspace).join(path.to_os_path()));
+        if live.is_some_and(|live| live.symlink_metadata().is_ok()) {
+            return Ok(true);
+        }
+        for snapshot in snapshots {
+            if find(&self.store, self.store.snapshot(*snapshot)?.root, path)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether an argument names a path, or is a pattern of paths.
+    pub(crate) fn names_path(&self, argument: &Path, snapshots: &[SnapshotId]) -> Result<bool> {
+        let Ok(path) = self.tree_path(argument) else { return Ok(false) };
+        Ok(self.pattern(argument).is_some() || self.has(&path, snapshots)?)
+    }
+
+    /// The snapshot that a revision names. Where none does, and the text is a path or nearly a name, that is said;
+    /// `before_paths` is the command as it takes paths.
+    pub(crate) fn resolve_step(&self, text: &str, before_paths: &str) -> Result<SnapshotId> {
+        self.resolve(text).map_err(|error| self.explained(error, text, before_paths))
+    }
+
+    /// An error about a revision, with the hint that helps most.
+    pub(crate) fn explained(&self, error: Error, text: &str, before_paths: &str) -> Error {
+        if error.kind() != ErrorKind::NotFound {
+            return error;
+        }
+        let heads: Vec<SnapshotId> = self.workspace_if_any().and_then(|workspace| workspace.head).into_iter().collect();
+        if self.names_path(Path::new(text), &heads).unwrap_or(false) {
+            return error.with_hint(format!("`{text}` is a path: `{before_paths} {text}`"));
+        }
+        let tags = self.state.tags.keys().cloned();
+        let runs = self.workspace_if_any().into_iter().flat_map(|workspace| workspace.runs.keys());
+        match nearest(text, tags.chain(runs.map(|run| format!("run:{run}")))) {
+            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            None => error,
+        }
+    }
+
+    /// That a path is nowhere, and which one may have been meant.
+    fn nowhere(&self, path: &TreePath, snapshots: &[SnapshotId], operation: &str) -> Error {
+        let places: Vec<String> = snapshots.iter().map(|id| format!("snapshot {}", id.short())).collect();
+        let detail = format!("neither {} nor the folder has it", places.join(" nor "));
+        self.with_like(Error::new(ErrorKind::NotFound, operation, path, detail), path, snapshots)
+    }
+
+    /// An error about a missing path, with a hint at the one that may have been meant, or where to look for it.
+    fn with_like(&self, error: Error, path: &TreePath, snapshots: &[SnapshotId]) -> Error {
+        let is_elsewhere = self.has(path, &[]).unwrap_or(false);
+        match (self.like(path, snapshots).filter(|_| !is_elsewhere), snapshots.last()) {
+            (Some(other), _) => error.with_hint(format!("did you mean `{other}`?")),
+            (None, Some(snapshot)) => error.with_hint(format!(
+                "`retro ls -r {}` lists what is in it, `retro log -- PATH` the steps that changed a path",
+                snapshot.short()
+            )),
+            (None, None) => error,
+        }
+    }
+
+    /// The path beside a missing one whose name is most like it.
+    pub(crate) fn like(&self, path: &TreePath, snapshots: &[SnapshotId]) -> Option<TreePath> {
+        let name = String::from_utf8(path.name()?.to_vec()).ok()?;
+        let folder = path.parent()?;
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        for snapshot in snapshots {
+            let root = self.store.snapshot(*snapshot).ok()?.root;
+            let tree = if folder.is_root() { Some(root) } else { find(&self.store, root, &folder).ok()??.tree() };
+            names.extend(self.store.folder(tree?).ok()?.into_iter().map(|entry| entry.name.to_vec()));
+        }
+        let live = self.workspace_if_any().map(|workspace| root_of(workspace).join(folder.to_os_path()));
+        let entries = live.and_then(|live| std::fs::read_dir(live).ok()).into_iter().flatten().flatten();
+        names.extend(entries.map(|entry| entry.file_name().as_bytes().to_vec()));
+        let found = nearest(&name, names.into_iter().filter_map(|name| String::from_utf8(name).ok()))?;
+        Some(folder.join(found.as_bytes()))
+    }
+
+    /// An argument as a pattern of whole paths from the root of the workspace, if it is one.
+    fn pattern(&self, argument: &Path) -> Option<Pattern> {
+        let text = argument.to_str().filter(|text| text.contains(['*', '?', '[']))?;
+        let root = self.workspace_if_any().map(root_of);
+        if let (Some(root), true) = (&root, argument.is_absolute()) {
+            let whole = Pattern::parse(normal(argument).strip_prefix(root).ok()?.to_str()?);
+            return whole.map(|whole| whole.given_as(text));
+        }
+        let base = match &root {
+            Some(root) => self.folder.strip_prefix(root).ok()?.to_str()?.to_owned(),
+            None => String::new(),
+        };
+        let depth = if text.contains('/') { "" } else { "**/" };
+        let whole = normal(&PathBuf::from(format!("/{}/{depth}{text}", Pattern::quoted(&base))));
+        Pattern::parse(whole.strip_prefix("/").ok()?.to_str()?).map(|whole| whole.given_as(text))
+    }
+}
+
+/// The candidate that a mistyped word is most like, if any is like it.
+pub(crate) fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+    let most = (word.chars().count() / 3).max(1);
+    let distance = |candidate: &String| strsim::damerau_levenshtein(word, candidate);
+    let near = candidates.filter(|candidate| candidate.len() > 1 && distance(candidate) <= most);
+    near.min_by_key(|candidate| (distance(candidate), candidate.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_slip_of_the_keyboard_is_near_and_another_word_is_not() {
+        let names = || ["main.rs", "lib.rs", "README.md"].map(str::to_owned).into_iter();
+        assert_eq!(nearest("mian.rs", names()).as_deref(), Some("main.rs"));
+        assert_eq!(nearest("readme.md", names()), None);
+        assert_eq!(nearest("README", names()), None);
+        assert_eq!(nearest("READMe.md", names()).as_deref(), Some("README.md"));
+        assert_eq!(nearest("x", names()), None);
+    }
+}
