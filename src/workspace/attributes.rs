@@ -27,6 +27,11 @@ pub fn owner_of(stat: &Stat) -> Owner {
     Owner { uid: stat.st_uid, gid: stat.st_gid }
 }
 
+/// Whether this process may give files to other users.
+pub fn may_give_away() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// Reads the attributes of an open file or folder.
 pub fn read(handle: impl AsFd) -> Values {
     let mut names = Vec::new();

@@ -4,3 +4,4 @@
 //! where only root may set one, what needs it is passed over.
 
 mod recorded;
+mod restored;

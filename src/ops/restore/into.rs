@@ -5,9 +5,11 @@ use std::path::Path;
 
 use super::intact::expect_whole;
 use super::plan::actions_of;
+use super::wanted;
 use crate::diff::{TreeDiffOptions, tree::trees_with};
 use crate::error::Result;
-use crate::id::SnapshotId;
+use crate::format::tree::Kind;
+use crate::id::{BlobId, SnapshotId};
 use crate::ops::ls;
 use crate::path::TreePath;
 use crate::store::Store;
@@ -23,6 +25,8 @@ pub fn restore_into(
 ) -> Result<Filled> {
     let found = store.snapshot(snapshot)?;
     expect_whole(store, snapshot, paths)?;
+    let wanted = wanted::elsewhere(store, &found)?;
+    let options = &Options { attributes: Some(&wanted), ..*options };
     if paths.is_empty() {
         return materialize::fill(store, found.root, found.root_mode, folder, options);
     }
@@ -34,7 +38,13 @@ pub fn restore_into(
     )?;
     let mut actions = folders_above(store, snapshot, paths)?;
     actions.extend(changes.iter().flat_map(actions_of));
-    actions.push(Action::SetFolderMode { path: TreePath::root(), mode: found.root_mode });
+    actions.push(Action::SetAttributes {
+        path: TreePath::root(),
+        kind: Kind::Folder,
+        mode: found.root_mode,
+        size: 0,
+        id: BlobId(found.root.0),
+    });
     let applied = apply(store, &materialize::open_empty(store, folder)?, &actions, options)?;
     Ok(Filled {
         files: applied.written,

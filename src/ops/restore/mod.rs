@@ -19,6 +19,7 @@ mod into;
 mod plan;
 mod spared;
 mod unfinished;
+mod wanted;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -257,8 +258,9 @@ fn restore_locked(
     options.progress.event(Event::Changing);
     step.captured.remember(store);
     outcome.before_step = outcome.before.map(|id| store.snapshot(id).map(|before| before.step)).transpose()?;
-    let applied = apply(store, &root, &outcome.plan, &Options { durable: false, progress: options.progress })
-        .map_err(|e| e.with_hint(unfinished::WAYS_OUT))?;
+    let attributes = wanted::in_place(store, &wanted, step.captured.root_owner)?;
+    let how = Options { attributes: Some(&attributes), progress: options.progress, ..Options::default() };
+    let applied = apply(store, &root, &outcome.plan, &how).map_err(|e| e.with_hint(unfinished::WAYS_OUT))?;
     expect_in_place(&root)?;
     store.record(|_| Ok(vec![Fact::RestoreEnded { workspace, time: options.now }]))?;
     outcome.applied = Some(applied);

@@ -1,16 +1,21 @@
 //! What has to be done to turn the live folder into a past state, decided before anything is.
 
+use std::collections::BTreeMap;
+
 use super::RestoreOptions;
 use super::above::plan_above;
 use super::spared::Spared;
-use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions, tree::trees_with};
+use crate::diff::tree::{LoadTree, trees_with};
+use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions};
 use crate::error::Result;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::Kind;
 use crate::id::BlobId;
+use crate::ops::attributed::{Attributed, AttributedTree, add_changes};
 use crate::ops::capture::Captured;
 use crate::path::TreePath;
 use crate::store::Store;
+use crate::workspace::attributes::may_give_away;
 use crate::workspace::beneath::Root;
 use crate::workspace::materialize::Action;
 
@@ -34,7 +39,14 @@ pub(super) fn plan(
 ) -> Result<Plan> {
     let load = |id| now.load(store, id);
     let diff_options = TreeDiffOptions { folders: true, paths: options.paths.clone() };
-    let changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
+    let mut changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
+    let (live, known) = (now.attributed(), Attributed::of(store, target)?);
+    let old = AttributedTree { root: now.root, root_mode: now.root_mode, attributed: &live };
+    let new = AttributedTree { root: target.root, root_mode: target.root_mode, attributed: &known };
+    add_changes(&mut changes, &load, &old, &new, &options.paths)?;
+    if may_give_away() {
+        changes = with_all_of_the_root_owner(changes, &load, &old, &new, &options.paths)?;
+    }
     let mut spared = Spared::of(store, target, root)?;
     let mut plan = Plan::default();
     for change in &changes {
@@ -47,15 +59,52 @@ pub(super) fn plan(
     plan.actions.extend(above);
     // In order of path, as they were but for those above.
     plan.actions.sort_by(|one, other| one.path().cmp(other.path()));
-    if options.paths.is_empty() && now.root_mode != target.root_mode {
+    let is_root_set = plan.actions.first().is_some_and(|action| action.path().is_root());
+    if options.paths.is_empty() && now.root_mode != target.root_mode && !is_root_set {
         plan.actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
     }
     Ok(plan)
 }
 
+/// Adds what changed hands with the root folder: in a snapshot it belongs to whom the root folder belongs to, so none of
+/// it differs by itself.
+fn with_all_of_the_root_owner(
+    changes: Vec<Change>,
+    load: &LoadTree<'_>,
+    old: &AttributedTree<'_>,
+    new: &AttributedTree<'_>,
+    paths: &[TreePath],
+) -> Result<Vec<Change>> {
+    let owners = (old.attributed.root_owner, new.attributed.root_owner);
+    if !matches!(owners, (Some(before), Some(after)) if before != after) {
+        return Ok(changes);
+    }
+    let is_relative = |tree: &AttributedTree<'_>, path: &TreePath| {
+        tree.attributed.get(path).is_none_or(|found| found.owner.is_none())
+    };
+    let all = TreeDiffOptions { folders: true, paths: paths.to_vec() };
+    let mut known: BTreeMap<TreePath, Change> =
+        changes.into_iter().map(|change| (change.path.clone(), change)).collect();
+    for change in trees_with(load, None, Some(new.root), &all)? {
+        if !is_relative(old, &change.path) || !is_relative(new, &change.path) {
+            continue;
+        }
+        match known.get_mut(&change.path) {
+            Some(found) => found.attributes_changed |= found.old.is_some() && found.new.is_some(),
+            None => {
+                let change =
+                    Change { kind: ChangeKind::Attributes, old: change.new, attributes_changed: true, ..change };
+                known.insert(change.path.clone(), change);
+            }
+        }
+    }
+    Ok(known.into_values().collect())
+}
+
 /// The content that one change takes away.
 fn doomed(change: &Change) -> Option<(TreePath, BlobId)> {
-    let old = change.old.as_ref().filter(|old| old.kind != Kind::Folder && change.kind != ChangeKind::Mode)?;
+    let stays = matches!(change.kind, ChangeKind::Mode | ChangeKind::Attributes);
+    let old = change.old.as_ref().filter(|old| old.kind != Kind::Folder && !stays)?;
     Some((change.path.clone(), BlobId(old.id)))
 }
 
@@ -64,6 +113,8 @@ pub(super) fn actions_of(change: &Change) -> Vec<Action> {
     let path = || change.path.clone();
     let remove = |old: &Side| Action::Remove { path: path(), kind: old.kind };
     match (change.kind, &change.old, &change.new) {
+        (ChangeKind::Attributes, _, Some(new)) => vec![set_attributes(path(), new)],
+        (ChangeKind::Mode, _, Some(new)) if change.attributes_changed => vec![set_attributes(path(), new)],
         (ChangeKind::Mode, _, Some(new)) if new.kind == Kind::Folder => {
             vec![Action::SetFolderMode { path: path(), mode: new.mode }]
         }
@@ -76,6 +127,10 @@ pub(super) fn actions_of(change: &Change) -> Vec<Action> {
         (_, None, Some(new)) => vec![create(path(), new, false)],
         (_, None, None) => Vec::new(),
     }
+}
+
+fn set_attributes(path: TreePath, new: &Side) -> Action {
+    Action::SetAttributes { path, kind: new.kind, mode: new.mode, size: new.size, id: BlobId(new.id) }
 }
 
 fn create(path: TreePath, new: &Side, replaces: bool) -> Action {

@@ -15,22 +15,25 @@
 use std::os::fd::OwnedFd;
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Mode, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::at::{Found, change_mode_at, found, found_at, open_to_owner, set_mode};
+use super::attributes::{Given, Want, complete, complete_symlink, of, strip};
 use super::content::{self, Content};
 use super::folders::{Folders, Refused};
 use super::temporary::{Temporary, TemporaryNames};
 use super::{Action, Applied, KeptReason, Options, kept_because, pieces};
 use crate::disk::FolderId;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::attributes::Attributes;
 use crate::format::tree::Kind;
 use crate::id::BlobId;
 use crate::path::TreePath;
 use crate::progress::Event;
 use crate::store::Store;
-use crate::workspace::beneath::Root;
+use crate::workspace::attributes::owner_of;
+use crate::workspace::beneath::{Root, open_folder};
 use crate::workspace::places::Place;
 
 /// Changes the workspace at `root` as `actions` say; their order does not matter.
@@ -40,7 +43,7 @@ use crate::workspace::places::Place;
 pub fn apply(store: &Store, root: &Root, actions: &[Action], options: &Options<'_>) -> Result<Applied> {
     refuse_root(actions)?;
     let names = TemporaryNames::new(store.disk().random());
-    let applying = Applying { store, folders: Folders::new(root), options, names };
+    let applying = Applying { store, folders: Folders::new(root, options.attributes), options, names };
     let mut applied = Applied::default();
     let outcome = applying.run(actions, &mut applied);
     let settled = applying.folders.settle(&mut applied);
@@ -63,6 +66,8 @@ struct Applying<'a> {
 struct Folder {
     path: TreePath,
     handle: OwnedFd,
+    /// What a new file in it has by itself.
+    given: Given,
 }
 
 /// What is written at one path.
@@ -78,14 +83,17 @@ impl Applying<'_> {
         let mut created = Vec::new();
         let mut changed = Vec::new();
         let mut modes = Vec::new();
+        let mut attributes = Vec::new();
         for action in actions {
             match action {
                 Action::Remove { path, kind } => removals.push((path, *kind)),
                 Action::CreateFolder { path, mode } => created.push((path, *mode)),
                 Action::SetFolderMode { path, mode } => modes.push((path, *mode)),
-                Action::WriteFile { .. } | Action::WriteSymlink { .. } | Action::SetFileMode { .. } => {
-                    changed.push(action);
-                }
+                Action::SetAttributes { path, kind: Kind::Folder, mode, .. } => attributes.push((path, *mode)),
+                Action::WriteFile { .. }
+                | Action::WriteSymlink { .. }
+                | Action::SetFileMode { .. }
+                | Action::SetAttributes { .. } => changed.push(action),
             }
         }
         removals.sort_unstable_by(|one, other| other.0.cmp(one.0));
@@ -96,6 +104,7 @@ impl Applying<'_> {
         let written = self.change(&changed)?;
         *applied = std::mem::take(applied).and(written);
         modes.iter().for_each(|(path, mode)| self.folders.ask(path, *mode));
+        attributes.iter().for_each(|(path, mode)| self.folders.ask_attributes(path, *mode));
         Ok(())
     }
 
@@ -110,7 +119,7 @@ impl Applying<'_> {
                     siblings.iter().for_each(|(path, _)| applied.keep(path, reason));
                     continue;
                 }
-                Ok(handle) => Folder { path, handle },
+                Ok(handle) => self.folder(path, handle)?,
             };
             for (path, kind) in siblings {
                 self.remove_one(&folder, path, *kind, applied)?;
@@ -158,12 +167,16 @@ impl Applying<'_> {
                     siblings.iter().for_each(|(path, _)| applied.keep(path, reason));
                     continue;
                 }
-                Ok(handle) => Folder { path, handle },
+                Ok(handle) => self.folder(path, handle)?,
             };
             for (path, mode) in siblings {
                 match rustix::fs::mkdirat(&folder.handle, name_of(path), Mode::RWXU) {
                     Ok(()) => {
                         open_to_owner(&folder.handle, name_of(path))
+                            .and_then(|()| match folder.given.inherits {
+                                true => strip(open_folder(&folder.handle, name_of(path))?),
+                                false => Ok(()),
+                            })
                             .map_err(|e| self.failed("set mode of", path, e))?;
                         applied.created += 1;
                         self.folders.created(path, *mode);
@@ -205,7 +218,7 @@ impl Applying<'_> {
     fn change_piece(&self, actions: &[&Action]) -> Result<Applied> {
         let mut applied = Applied::default();
         let path = actions[0].path().parent().expect("the root was refused");
-        let is_write = |action: &&Action| !matches!(action, Action::SetFileMode { .. });
+        let is_write = |action: &&Action| !matches!(action, Action::SetFileMode { .. } | Action::SetAttributes { .. });
         let opened = match actions.iter().any(is_write) {
             true => self.folders.reach_writable(&path),
             false => self.folders.reach(&path),
@@ -216,7 +229,7 @@ impl Applying<'_> {
                 actions.iter().for_each(|action| applied.keep(action.path(), reason));
                 return Ok(applied);
             }
-            Ok(handle) => Folder { path, handle },
+            Ok(handle) => self.folder(path, handle)?,
         };
         let mut bytes = 0_u64;
         for action in actions {
@@ -231,6 +244,10 @@ impl Applying<'_> {
                 }
                 Action::SetFileMode { path, mode, size, id } => {
                     self.set_file_mode(&folder, path, *mode, Content { id: *id, size: *size }, &mut applied)?;
+                }
+                Action::SetAttributes { path, kind, mode, size, id } => {
+                    let target = Target { path, kind: *kind, replaces: true };
+                    self.set_attributes(&folder, &target, *mode, Content { id: *id, size: *size }, &mut applied)?;
                 }
                 _ => unreachable!("only what is written in a folder is put into pieces"),
             }
@@ -256,21 +273,28 @@ impl Applying<'_> {
         }
         let fail = |e: Errno| self.failed("write", target.path, e);
         let display = || self.folders.root().display(target.path);
-        let (temporary, is_exact) = loop {
+        let want = self.want(folder, target);
+        let (temporary, inexact) = loop {
             let draft = self.names.draft(&folder.handle).map_err(fail)?;
+            if folder.given.inherits {
+                strip(&draft.file).map_err(fail)?;
+            }
             content::write(self.store, content, &draft.file, &display)?;
-            let is_exact = set_mode(&draft.file, mode).map_err(fail)?;
+            let inexact = match want.is_plain(folder.given.owner) {
+                true => (!set_mode(&draft.file, mode).map_err(fail)?).then_some(KeptReason::ModeRefused),
+                false => complete(&draft.file, mode, &want).map_err(fail)?,
+            };
             if self.options.durable {
                 draft.file.sync_data().map_err(|e| Error::io("sync", display(), e))?;
             }
             if let Some(temporary) = self.names.name(draft).map_err(fail)? {
-                break (temporary, is_exact);
+                break (temporary, inexact);
             }
         };
         if self.place(folder, target, temporary, applied)? {
             applied.bytes += content.size;
-            if !is_exact {
-                applied.keep(target.path, KeptReason::ModeRefused);
+            if let Some(reason) = inexact {
+                applied.keep(target.path, reason);
             }
         }
         Ok(())
@@ -285,8 +309,84 @@ impl Applying<'_> {
         let create = |name: &str| rustix::fs::symlinkat(&*leads_to, &folder.handle, name);
         let temporary = self.names.make(&folder.handle, create);
         let (temporary, ()) = temporary.map_err(|e| self.failed("write symlink", target.path, e))?;
-        self.place(folder, target, temporary, applied)?;
+        let owner = self.want(folder, target).owner.filter(|owner| *owner != folder.given.owner);
+        let is_given = match owner {
+            Some(owner) => complete_symlink(&folder.handle, temporary.name(), owner)
+                .map_err(|e| self.failed("set owner of", target.path, e))?,
+            None => true,
+        };
+        if self.place(folder, target, temporary, applied)? && !is_given {
+            applied.keep(target.path, KeptReason::OwnerRefused);
+        }
         Ok(())
+    }
+
+    /// Gives what stays its owner, its attributes and its mode.
+    fn set_attributes(
+        &self,
+        folder: &Folder,
+        target: &Target<'_>,
+        mode: u16,
+        content: Content,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let (path, name) = (target.path, name_of(target.path));
+        let fail = |e: Errno| self.failed("set attributes of", path, e);
+        if found_at(&folder.handle, name).map_err(fail)? != Found::Entry(target.kind) {
+            applied.keep(path, KeptReason::Changed);
+            return Ok(());
+        }
+        let want = self.options.attributes.map(|wanted| wanted.here(path)).unwrap_or_default();
+        let inexact = if target.kind == Kind::Symlink {
+            let given = want.owner.map_or(Ok(true), |owner| complete_symlink(&folder.handle, name, owner));
+            (!given.map_err(fail)?).then_some(KeptReason::OwnerRefused)
+        } else {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let file = match rustix::fs::openat(&folder.handle, name, flags, Mode::empty()) {
+                Err(Errno::ACCESS) => {
+                    applied.keep(path, KeptReason::AttributesRefused);
+                    return Ok(());
+                }
+                opened => opened.map_err(fail)?,
+            };
+            let stat = rustix::fs::fstat(&file).map_err(fail)?;
+            if found(&stat) != Found::Entry(Kind::File) {
+                applied.keep(path, KeptReason::Changed);
+                return Ok(());
+            }
+            if stat.st_nlink > 1 {
+                self.folders
+                    .loosen(&folder.handle, &folder.path)
+                    .map_err(|e| self.failed("write in", &folder.path, e))?;
+                return self.write_file(folder, target, mode, content, applied);
+            }
+            complete(&file, mode, &want).map_err(fail)?
+        };
+        applied.attributes_changed += 1;
+        if let Some(reason) = inexact {
+            applied.keep(path, reason);
+        }
+        Ok(())
+    }
+
+    /// What is to be at a path that is written. Where the snapshot does not know, what is in its place says it.
+    fn want(&self, folder: &Folder, target: &Target<'_>) -> Want {
+        let in_place = || {
+            let name = name_of(target.path);
+            if target.kind == Kind::Symlink {
+                let stat = rustix::fs::statat(&folder.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+                return Some(Attributes { owner: Some(owner_of(&stat)), values: Vec::new() });
+            }
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            of(rustix::fs::openat(&folder.handle, name, flags, Mode::empty()).ok()?)
+        };
+        let wanted = self.options.attributes;
+        wanted.map(|wanted| wanted.at(target.path, || in_place().filter(|_| target.replaces))).unwrap_or_default()
+    }
+
+    fn folder(&self, path: TreePath, handle: OwnedFd) -> Result<Folder> {
+        let given = Given::in_folder(&handle).map_err(|e| self.failed("look at", &path, e))?;
+        Ok(Folder { path, handle, given })
     }
 
     fn set_file_mode(
@@ -391,9 +491,17 @@ impl Applying<'_> {
 
 /// The root folder is neither made nor removed by a restore; only its mode is part of a state.
 fn refuse_root(actions: &[Action]) -> Result<()> {
-    let is_refused = |action: &Action| action.path().is_root() && !matches!(action, Action::SetFolderMode { .. });
+    let is_refused = |action: &Action| {
+        action.path().is_root()
+            && !matches!(action, Action::SetFolderMode { .. } | Action::SetAttributes { kind: Kind::Folder, .. })
+    };
     match actions.iter().any(is_refused) {
-        true => Err(Error::new(ErrorKind::Invalid, "restore", "the root folder", "only its mode can be set")),
+        true => Err(Error::new(
+            ErrorKind::Invalid,
+            "restore",
+            "the root folder",
+            "only its mode and its attributes can be set",
+        )),
         false => Ok(()),
     }
 }

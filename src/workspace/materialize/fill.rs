@@ -10,7 +10,7 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,12 +18,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::Scope;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid};
 
 use super::at::{open_to_owner, set_mode};
+use super::attributes::{Want, complete, complete_symlink, strip};
 use super::content::{self, Content};
 use super::{Filled, Kept, KeptReason, OWNER_RIGHTS, Options, pieces};
 use crate::disk::local::create_folders;
 use crate::error::{Error, ErrorKind, Result, shown};
+use crate::format::attributes::Owner;
 use crate::format::tree::{Entry, Kind};
 use crate::id::{BlobId, TreeId};
 use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
@@ -61,6 +64,8 @@ struct Filling<'a> {
     folders: AtomicU64,
     symlinks: AtomicU64,
     bytes: AtomicU64,
+    /// Whose a new file is.
+    given: Owner,
 }
 
 /// A folder that was created and is still empty.
@@ -94,6 +99,7 @@ impl<'a> Filling<'a> {
             folders: AtomicU64::new(0),
             symlinks: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            given: Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() },
         }
     }
 
@@ -166,16 +172,38 @@ impl<'a> Filling<'a> {
         let file = File::from(file);
         let content = Content { id: BlobId(entry.id), size: entry.size };
         content::write(self.store, content, &file, &|| self.root.display(&folder.path.join(&entry.name)))?;
-        if !set_mode(&file, entry.mode).map_err(fail)? {
-            self.note_refused(folder.path.join(&entry.name));
+        let path = folder.path.join(&entry.name);
+        self.finish_one(&file, &path, entry.mode).map_err(fail)
+    }
+
+    /// Gives something new its owner, its attributes and its mode.
+    fn finish_one(&self, handle: impl AsFd, path: &TreePath, mode: u16) -> rustix::io::Result<()> {
+        let want = self.want(path);
+        let inexact = match want.is_plain(self.given) {
+            true => (!set_mode(&handle, mode)?).then_some(KeptReason::ModeRefused),
+            false => complete(&handle, mode, &want)?,
+        };
+        if let Some(reason) = inexact {
+            lock(&self.kept).push(Kept { path: path.clone(), reason });
         }
         Ok(())
+    }
+
+    fn want(&self, path: &TreePath) -> Want {
+        self.options.attributes.map(|wanted| wanted.at(path, || None)).unwrap_or_default()
     }
 
     fn write_symlink(&self, folder: &Folder, entry: &Entry) -> Result<()> {
         let target = content::target(self.store, BlobId(entry.id))?;
         let made = rustix::fs::symlinkat(&*target, &folder.handle, &*entry.name);
-        made.map_err(|e| self.failed("write symlink", &folder.path.join(&entry.name), e))
+        let path = folder.path.join(&entry.name);
+        made.map_err(|e| self.failed("write symlink", &path, e))?;
+        let Some(owner) = self.want(&path).owner.filter(|owner| *owner != self.given) else { return Ok(()) };
+        let given = complete_symlink(&folder.handle, &entry.name, owner);
+        if !given.map_err(|e| self.failed("set owner of", &path, e))? {
+            lock(&self.kept).push(Kept { path, reason: KeptReason::OwnerRefused });
+        }
+        Ok(())
     }
 
     /// Gives a folder whose files are all written its mode, or leaves that for the end.
@@ -188,10 +216,7 @@ impl<'a> Filling<'a> {
     }
 
     fn set_folder_mode(&self, handle: &OwnedFd, path: &TreePath, mode: u16) -> Result<()> {
-        if !set_mode(handle, mode).map_err(|e| self.failed("set mode of", path, e))? {
-            self.note_refused(path.clone());
-        }
-        Ok(())
+        self.finish_one(handle, path, mode).map_err(|e| self.failed("set mode of", path, e))
     }
 
     /// Sets the modes that had to wait, deepest first, and counts up.
@@ -227,10 +252,6 @@ impl<'a> Filling<'a> {
             self.is_stopped.store(true, Ordering::Relaxed);
             lock(&self.first_error).get_or_insert(error);
         }
-    }
-
-    fn note_refused(&self, path: TreePath) {
-        lock(&self.kept).push(Kept { path, reason: KeptReason::ModeRefused });
     }
 
     fn failed(&self, operation: &str, path: &TreePath, e: Errno) -> Error {
@@ -274,6 +295,8 @@ pub fn open_empty(store: &Store, target: &Path) -> Result<Root> {
             return Err(refuse("the folder is not empty"));
         }
     }
+    // Nothing that is made in it inherits an ACL then, nor anything below.
+    strip(root.handle()).map_err(|e| Error::io("remove ACL of", target, e))?;
     set_mode(root.handle(), OWNER_RIGHTS).map_err(|e| Error::io("set mode of", target, e))?;
     Ok(root)
 }

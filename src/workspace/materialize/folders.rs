@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::io::Errno;
 
 use super::at::{Found, change_mode_at, found, mode_of, set_mode};
+use super::attributes::{Wanted, complete, with_mask};
 use super::{Applied, KeptReason, OWNER_RIGHTS, kept_because};
 use crate::disk::FolderId;
 use crate::error::Error;
@@ -32,6 +33,7 @@ pub(super) struct Folders<'a> {
     at_end: Mutex<BTreeMap<TreePath, AtEnd>>,
     /// Folders that were looked at, and are none of those that are left alone.
     free: Mutex<BTreeSet<TreePath>>,
+    attributes: Option<&'a Wanted>,
 }
 
 /// A folder that is not opened.
@@ -55,6 +57,7 @@ enum Reason {
     Loosened,
     Created,
     Asked,
+    AskedAttributes,
 }
 
 impl From<Errno> for Refused {
@@ -64,8 +67,8 @@ impl From<Errno> for Refused {
 }
 
 impl<'a> Folders<'a> {
-    pub(super) fn new(root: &'a Root) -> Self {
-        Self { root, at_end: Mutex::default(), free: Mutex::default() }
+    pub(super) fn new(root: &'a Root, attributes: Option<&'a Wanted>) -> Self {
+        Self { root, at_end: Mutex::default(), free: Mutex::default(), attributes }
     }
 
     pub(super) fn root(&self) -> &'a Root {
@@ -162,6 +165,25 @@ impl<'a> Folders<'a> {
         self.table().insert(path.clone(), AtEnd { mode, reason: Reason::Asked });
     }
 
+    /// Notes that a folder is to have other attributes, and the mode it gets with them.
+    pub(super) fn ask_attributes(&self, path: &TreePath, mode: u16) {
+        self.table().insert(path.clone(), AtEnd { mode, reason: Reason::AskedAttributes });
+    }
+
+    /// Gives a folder its mode, and what else it is to have; what could not be set is returned.
+    fn finish(&self, path: &TreePath, at_end: AtEnd) -> Result<Option<KeptReason>, Refused> {
+        let handle = self.reach(path)?;
+        let mode = match at_end.reason {
+            Reason::Created | Reason::AskedAttributes => {
+                let want = self.attributes.map(|wanted| wanted.here(path)).unwrap_or_default();
+                return Ok(complete(&handle, at_end.mode, &want)?);
+            }
+            Reason::Loosened => at_end.mode,
+            Reason::Asked => with_mask(&handle, at_end.mode)?,
+        };
+        Ok((!set_mode(&handle, mode)?).then_some(KeptReason::ModeRefused))
+    }
+
     /// Notes that a folder was removed.
     pub(super) fn removed(&self, path: &TreePath) {
         self.table().remove(path);
@@ -175,13 +197,14 @@ impl<'a> Folders<'a> {
             let Some((path, at_end)) = self.table().pop_last() else {
                 break;
             };
-            let is_exact = self.reach(&path).and_then(|handle| Ok(set_mode(&handle, at_end.mode)?));
+            let finished = self.finish(&path, at_end);
             self.table().remove(&path);
-            match is_exact {
-                Ok(is_exact) => {
+            match finished {
+                Ok(reason) => {
                     applied.mode_changed += u64::from(at_end.reason == Reason::Asked);
-                    if !is_exact {
-                        applied.keep(&path, KeptReason::ModeRefused);
+                    applied.attributes_changed += u64::from(at_end.reason == Reason::AskedAttributes);
+                    if let Some(reason) = reason {
+                        applied.keep(&path, reason);
                     }
                 }
                 Err(refused) => match kept_because(refused) {

@@ -10,6 +10,7 @@
 //! - Nothing is overwritten or removed unless it is of the kind the plan saw. What is in the way is kept and reported.
 //! - Folders that are left alone (see [`super::places`]) are never entered, changed or removed, by whatever path they are
 //!   met: which folder it is, is asked of the handle that is worked with.
+//! - Nothing new has an ACL that it inherited, and what cannot be set never lets more people in, see `attributes`.
 //! - What no action names is not touched, and so keeps its modification time.
 //! - Stopped at any point, the same restore planned anew finishes the work. All a killed process leaves behind is one
 //!   temporary file at most, with a name of its own pattern ([`is_temporary_name`]), and a read-only folder that can be
@@ -20,6 +21,7 @@
 
 mod apply;
 mod at;
+mod attributes;
 mod content;
 mod fill;
 mod folders;
@@ -29,6 +31,7 @@ mod temporary;
 mod tests;
 
 pub use apply::apply;
+pub use attributes::Wanted;
 pub use fill::{fill, open_empty};
 pub use temporary::{TEMPORARY_PREFIX, is_temporary_name, remove_strays};
 
@@ -56,6 +59,8 @@ pub struct Options<'a> {
     /// Off by default: power loss soon after can leave a file that was written empty or cut short. A caller that says
     /// that the restore is over, or notes the times of files so as not to read them again, wants it on.
     pub durable: bool,
+    /// Owners, ACLs and other attributes of what is written. Without, files belong to whoever writes them and have none.
+    pub attributes: Option<&'a Wanted>,
     /// Who wants to know about files and bytes as they are done.
     pub progress: &'a dyn Progress,
 }
@@ -111,6 +116,20 @@ pub enum Action {
         /// The content it has.
         id: BlobId,
     },
+    /// Sets owner, ACL, extended attributes and mode of something whose content stays. A file that has other names is
+    /// written anew, as above.
+    SetAttributes {
+        /// Where; the root too.
+        path: TreePath,
+        /// What the plan saw there.
+        kind: Kind,
+        /// Its permission bits, as they are without the ACL.
+        mode: u16,
+        /// Length of the content it has, in bytes.
+        size: u64,
+        /// The content it has; without meaning for a folder.
+        id: BlobId,
+    },
     /// Sets the mode of a folder that stays.
     SetFolderMode {
         /// Where; the root too.
@@ -133,6 +152,8 @@ pub struct Applied {
     pub created: u64,
     /// Files and folders whose mode was set and that were not written or created.
     pub mode_changed: u64,
+    /// Paths whose owner, ACL or extended attributes were set, and that were not written or created.
+    pub attributes_changed: u64,
     /// What is not as the actions wanted it, in order of path.
     pub kept: Vec<Kept>,
 }
@@ -148,7 +169,7 @@ pub struct Filled {
     pub symlinks: u64,
     /// Bytes of the files.
     pub bytes: u64,
-    /// What could not be made exact, in order of path; only [`KeptReason::ModeRefused`].
+    /// What could not be made exact, in order of path; their mode, owner or attributes.
     pub kept: Vec<Kept>,
 }
 
@@ -176,6 +197,10 @@ pub enum KeptReason {
     Protected(Place),
     /// The system dropped the setuid, setgid or sticky bit of its mode; the rest is as wanted.
     ModeRefused,
+    /// Its owner could not be set; the rest is as wanted, but for what only that owner may be trusted with.
+    OwnerRefused,
+    /// Its ACL, or one of its extended attributes, could not be set. Nobody has more of it than with them.
+    AttributesRefused,
 }
 
 /// Most files written by one task. Enough to make opening the folder cheap, few enough to keep every core busy.
@@ -186,7 +211,7 @@ const PIECE_BYTES: u64 = 1 << 20;
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { durable: false, progress: &Silent }
+        Self { durable: false, attributes: None, progress: &Silent }
     }
 }
 
@@ -205,6 +230,7 @@ impl Action {
             | Self::WriteFile { path, .. }
             | Self::WriteSymlink { path, .. }
             | Self::SetFileMode { path, .. }
+            | Self::SetAttributes { path, .. }
             | Self::SetFolderMode { path, .. } => path,
         }
     }
@@ -227,6 +253,8 @@ impl fmt::Display for KeptReason {
             Self::Busy => "it is a mount point or in use",
             Self::Protected(place) => return write!(f, "it is, or lies in, {}", place.text()),
             Self::ModeRefused => "the system did not accept its setuid, setgid or sticky bit",
+            Self::OwnerRefused => "its owner could not be set: only root may give files away",
+            Self::AttributesRefused => "its ACL or extended attributes could not be set here",
         })
     }
 }
@@ -242,6 +270,7 @@ impl Applied {
         self.removed += other.removed;
         self.created += other.created;
         self.mode_changed += other.mode_changed;
+        self.attributes_changed += other.attributes_changed;
         self.kept.extend(other.kept);
         self
     }

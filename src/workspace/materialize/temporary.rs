@@ -162,6 +162,11 @@ impl TemporaryNames {
 }
 
 impl Temporary<'_> {
+    /// The name it has meanwhile.
+    pub(super) fn name(&self) -> &[u8] {
+        self.name.as_bytes()
+    }
+
     /// Gives it its name in the same folder. A file system without exclusive renames gets a plain one.
     pub(super) fn rename(mut self, name: &[u8], flags: RenameFlags) -> rustix::io::Result<()> {
         match rustix::fs::renameat_with(self.folder, &*self.name, self.folder, name, flags) {

@@ -172,7 +172,7 @@ fn paths_to_restore(
 fn into(context: &mut Context, opened: &Opened, target: SnapshotId, paths: &[TreePath], dir: &Path) -> Result<u8> {
     let folder = context.at(dir)?;
     let progress = progress::reporter(&context.out);
-    let options = Options { durable: false, progress: &*progress };
+    let options = Options { progress: &*progress, ..Options::default() };
     let filled = restore_into(&opened.store, target, paths, &folder, &options)?;
     drop(progress);
     let (millis, elapsed) = (context.millis(), human::duration(context.started.elapsed()));

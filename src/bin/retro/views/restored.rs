@@ -19,6 +19,7 @@ pub(crate) fn action(action: &Action, palette: &Palette) -> String {
             (palette.added, "write", format!("  {mode:04o}  {}", human::size(*size)))
         }
         Action::WriteSymlink { .. } => (palette.added, "link", String::new()),
+        Action::SetAttributes { .. } => (palette.modified, "attributes", String::new()),
         Action::SetFileMode { mode, .. } | Action::SetFolderMode { mode, .. } => {
             (palette.modified, "mode", format!("  {mode:04o}"))
         }
@@ -70,6 +71,7 @@ pub(crate) fn counts(applied: &Applied) -> String {
         (applied.created, "created"),
         (applied.removed, "removed"),
         (applied.mode_changed, "modes set"),
+        (applied.attributes_changed, "attributes set"),
     ];
     let parts: Vec<String> = parts
         .iter()
@@ -95,6 +97,7 @@ pub(crate) fn shape(outcome: &RestoreOutcome, millis: u64) -> Object {
         .field("created", applied.created)
         .field("removed", applied.removed)
         .field("mode_changed", applied.mode_changed)
+        .field("attributes_changed", applied.attributes_changed)
         .list("kept", applied.kept.iter().map(kept))
         .field("millis", millis)
 }
@@ -110,6 +113,7 @@ fn action_shape(action: &Action) -> Object {
         Action::CreateFolder { mode, .. } => ("create", Some(*mode), None),
         Action::WriteFile { mode, size, .. } => ("write", Some(*mode), Some(*size)),
         Action::WriteSymlink { .. } => ("link", None, None),
+        Action::SetAttributes { .. } => ("attributes", None, None),
         Action::SetFileMode { mode, .. } | Action::SetFolderMode { mode, .. } => ("mode", Some(*mode), None),
     };
     Object::new()
@@ -123,6 +127,9 @@ fn is_folder(action: &Action) -> bool {
     use retrograde::format::tree::Kind;
     matches!(
         action,
-        Action::CreateFolder { .. } | Action::SetFolderMode { .. } | Action::Remove { kind: Kind::Folder, .. }
+        Action::CreateFolder { .. }
+            | Action::SetFolderMode { .. }
+            | Action::SetAttributes { kind: Kind::Folder, .. }
+            | Action::Remove { kind: Kind::Folder, .. }
     )
 }
