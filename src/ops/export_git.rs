@@ -170,7 +170,7 @@ impl Export<'_> {
         let commit = Commit {
             tree,
             parents: parents.clone().into(),
-            author: signature(&author(&event), seconds),
+            author: author(&event, seconds),
             committer: signature("retro", seconds),
             encoding: None,
             message: message(id, &snapshot, (self.subject)(&event)).into(),
@@ -264,15 +264,21 @@ impl Export<'_> {
     }
 }
 
-/// Who did the step, if its event says so.
-fn author(event: &[u8]) -> String {
+/// Who did the step, if its event says so: the author of the commit that it was imported from, or the agent.
+fn author(event: &[u8], seconds: i64) -> gix::actor::Signature {
     let event: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
+    let imported = event.get("git").and_then(|git| git.get("author")?.as_str()?.strip_suffix('>')?.rsplit_once('<'));
     let agent = event.get("agent");
-    let name = agent.and_then(|agent| agent.as_str().or_else(|| agent.get("name")?.as_str())).unwrap_or_default();
+    let agent = agent.and_then(|agent| agent.as_str().or_else(|| agent.get("name")?.as_str())).unwrap_or_default();
+    let (name, address) = imported.unwrap_or((agent, ""));
     // Git cuts names at these, and drops signs at their ends.
-    let name: String = name.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect();
-    let name = name.trim_matches(|c: char| c.is_whitespace() || ".,:;\"'\\".contains(c));
-    if name.is_empty() { "retro".to_owned() } else { name.to_owned() }
+    let plain = |text: &str| {
+        let text: String = text.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect();
+        text.trim_matches(|c: char| c.is_whitespace() || ".,:;\"'\\".contains(c)).to_owned()
+    };
+    let (name, address) = (plain(name), plain(address));
+    let signature = signature(if name.is_empty() { "retro" } else { &name }, seconds);
+    if address.is_empty() { signature } else { gix::actor::Signature { email: BString::from(address), ..signature } }
 }
 
 /// What the commit says. Nothing in it can end it early, or be taken for another trailer. A subject that nobody has said

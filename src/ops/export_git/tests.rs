@@ -116,6 +116,17 @@ fn runs_are_branches_and_parents_are_kept() {
 }
 
 #[test]
+fn the_author_of_an_imported_commit_stays() {
+    let bench = Bench::new();
+    let event = br#"{"git":{"author":"J\u00f6rg <B> <j@x.org>"},"agent":"a"}"#;
+    let id = bench.take(&Files::new(), &About { event, ..About::default() });
+    let (_folder, _, repository) = export(&bench.store, &[id]);
+    let commit = repository.head_commit().unwrap();
+    let author = commit.author().unwrap();
+    assert_eq!((author.name.to_str().unwrap(), author.email.to_str().unwrap()), ("J\u{f6}rg B", "j@x.org"));
+}
+
+#[test]
 fn every_step_is_reached_and_called_as_the_log_calls_it() {
     let bench = Bench::new();
     let files = |text: &str| Files::from([(path("f"), file(0o644, text))]);

@@ -269,6 +269,13 @@ fn facts_of_steps_come_back_with_where_git_has_them() {
     assert_eq!((event(one)["agent"].as_str(), event(one)["input"].as_str().map(str::len)), (Some("x"), Some(5_000)));
     assert_eq!(event(two)["tool"], "bash");
     assert_eq!(event(one)["git"]["author"], "x <retro@localhost>");
+    // And once more, now as steps that were imported: git's author stays.
+    let third = Bench::new();
+    import(&third, &Repository::exported(&to, &all_ids(&to)), None);
+    let [again, _] = &snapshots(&third)[..] else { panic!("two snapshots") };
+    let facts = attached(&third.store, &again.event, u64::MAX).unwrap();
+    let facts: serde_json::Value = serde_json::from_slice(&facts).unwrap();
+    assert_eq!((&facts["git"]["author"], &facts["agent"]), (&"x <retro@localhost>".into(), &"x".into()));
     assert_eq!(event(two)["git"]["commit"].as_str(), two.git.as_ref().unwrap().head.as_deref());
     assert_eq!(two.git.as_ref().unwrap().branch.as_deref(), Some("other"));
 }
