@@ -180,7 +180,8 @@ fn steps(criterion: &mut Criterion) {
                     limits,
                     one_file_system: false,
                     clock,
-                    rehash_seed: 1,
+                    turns: Default::default(),
+                    due: None,
                     progress: &Silent,
                 };
                 scan(&root, &cache, &options).expect("the workspace can be read")

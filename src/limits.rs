@@ -160,19 +160,46 @@ pub const CAPTURE_WINDOW_FILES: usize = 2_048;
 /// Times a file that changes while it is read is read again before it is recorded as torn.
 pub const CAPTURE_RETRIES_MAX: usize = 2;
 
-/// Unchanged files hashed again at each snapshot, against stores through a dirty memory map that leave no trace in `stat`.
-pub const REHASH_FILES: usize = 16;
+/// Every unchanged file is read again within this many steps, whatever its stat says, and one step more for each
+/// [`REREAD_BYTES_MIN`] of all such files: the bound on changes that leave no trace in a stat, such as those through a
+/// shared memory map.
+pub const REREAD_STEPS: u64 = 64;
 
-/// Bytes of unchanged files hashed again at each snapshot.
-pub const REHASH_BYTES: u64 = 1 << 20;
+/// As [`REREAD_STEPS`], for files that somebody may have had open for writing when they were last read, less than
+/// [`SETTLED_AFTER_NS`] after their change.
+pub const REREAD_STEPS_RECENT: u64 = 32;
+
+/// As [`REREAD_STEPS`], where the file system does not promise that a change leaves a trace, and for four times the bytes.
+pub const REREAD_STEPS_WEAK: u64 = 16;
+
+/// Fewest unchanged files read again at each step, if there are as many: small folders are read again at every step.
+pub const REREAD_FILES_MIN: u64 = 64;
+
+/// Bytes of unchanged files read again at each step, at most: some two milliseconds. A longer file takes several steps.
+pub const REREAD_BYTES_MIN: u64 = 4 << 20;
+
+/// And so many bytes more for each file in the workspace: a small part of what looking at the file takes.
+pub const REREAD_BYTES_PER_FILE: u64 = 256;
+
+/// A file that is read again counts at least so many bytes: what opening it takes.
+pub const REREAD_COST_MIN_BYTES: u64 = 4 << 10;
+
+/// A file read this long after its last change is proven by its stat against memory maps too, in nanoseconds. A write
+/// through a map leaves its time only when it is the first since the kernel wrote the page out, which it does within 35
+/// seconds unless configured otherwise.
+pub const SETTLED_AFTER_NS: i64 = 120_000_000_000;
+
+/// A step that read fewer bytes than this was not slow for that reason, and nothing is noted about it.
+pub const READ_NOTABLE_BYTES: u64 = 64 << 20;
 
 /// Times within this of the newest time seen count as racy where no probe file is possible, in nanoseconds.
 pub const RACY_WINDOW_NS: i64 = 2_000_000_000;
 
-/// Files in a workspace before capture stops and asks, unless configured otherwise.
-pub const WORKSPACE_FILES_DEFAULT_MAX: u64 = 500_000;
+/// Files in a workspace before capture stops and asks, unless configured otherwise. Some 8 seconds
+/// a million for the first snapshot, and 0.5 GiB of memory.
+pub const WORKSPACE_FILES_DEFAULT_MAX: u64 = 4_000_000;
 
-/// Bytes in a workspace before capture stops and asks, unless configured otherwise.
+/// Bytes that the files of a workspace take on disk before capture stops and asks, unless configured otherwise.
 pub const WORKSPACE_BYTES_DEFAULT_MAX: u64 = 64 << 30;
 
 /// Changes kept in the overlay of a stat cache before the cache is written anew, in bytes, when the cache is small.

@@ -6,6 +6,7 @@
 //! are the business of whoever opens it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::limits::{NAME_LENGTH_MAX_BYTES, PATH_LENGTH_MAX_BYTES};
 
@@ -16,9 +17,9 @@ pub struct Name(Box<[u8]>);
 /// A path relative to a workspace root; empty for the root itself.
 ///
 /// Ordered by bytes with `/` before every other byte, so that a folder is followed by all that is in it: the order in
-/// which trees are walked and paths are listed.
+/// which trees are walked and paths are listed. Copies share their bytes: in a deep tree they are long.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct TreePath(Box<[u8]>);
+pub struct TreePath(Arc<[u8]>);
 
 /// Why bytes are no name or path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,8 +143,20 @@ impl PartialOrd for TreePath {
 
 impl Ord for TreePath {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.names().cmp(other.names())
+        let (a, b) = (&*self.0, &*other.0);
+        let equal = equal_length(a, b);
+        // A name that ends is less than one that goes on.
+        let key = |byte: u8| if byte == b'/' { 0 } else { u16::from(byte) + 1 };
+        a.get(equal).copied().map(key).cmp(&b.get(equal).copied().map(key))
     }
+}
+
+/// Bytes that two paths have in common at their start; many at a time, because deep paths differ late.
+fn equal_length(a: &[u8], b: &[u8]) -> usize {
+    const STRIDE: usize = 64;
+    let strides = a.chunks_exact(STRIDE).zip(b.chunks_exact(STRIDE)).take_while(|(a, b)| a == b).count();
+    let start = strides * STRIDE;
+    start + a[start..].iter().zip(&b[start..]).take_while(|(a, b)| a == b).count()
 }
 
 /// Prints bytes for a person: UTF-8 as it is; control characters, characters that turn the direction of text, and bytes
@@ -225,6 +238,18 @@ mod tests {
         let mut paths = [path("a.b"), path("a/z"), path("a"), path("a/b/c"), path("a-"), path("")];
         paths.sort();
         assert_eq!(paths, [path(""), path("a"), path("a/b/c"), path("a/z"), path("a-"), path("a.b")]);
+    }
+
+    #[test]
+    fn paths_are_ordered_like_their_names() {
+        let parts = [&b"a"[..], b"b", b"a/", b"ab", b"-", b".", b"\xff", &[b'x'; 63], &[b'x'; 64], &[b'y'; 65]];
+        let joined = parts.iter().flat_map(|one| parts.iter().map(move |other| [*one, b"/", *other].concat()));
+        let long = parts.iter().map(|part| [&vec![b'z'; 100], &b"/"[..], *part].concat());
+        let paths: Vec<TreePath> = joined.chain(long).filter_map(|bytes| TreePath::new(&bytes).ok()).collect();
+        assert!(paths.len() > 50);
+        for (one, other) in paths.iter().flat_map(|one| paths.iter().map(move |other| (one, other))) {
+            assert_eq!(one.cmp(other), one.names().cmp(other.names()), "{one} {other}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@
 
 mod block;
 
-pub use block::{Block, CachedEntry, Extent, FolderFacts, Line, block_length_bytes, decode_block, put_block};
+pub use block::{Block, CachedEntry, Extent, FolderFacts, Line, Proof, block_length_bytes, decode_block, put_block};
 
 use super::attributes::Owner;
 use super::{Malformed, Reader, VERSION, checksum};

@@ -23,6 +23,7 @@
 //! | index | 4 | 4 KiB |
 //! | journal | 10 | 4 KiB |
 //! | stat cache | 1 | 4 KiB |
+//! | turn | 2 | 4 KiB |
 //! | FORMAT | 2 | 4 KiB |
 //!
 //! Objects come out of frames and deltas, whose length is limited by the record and by kind, whatever a frame says (`P3`);
@@ -41,6 +42,7 @@ pub mod pack;
 pub mod path_list;
 pub mod snapshot;
 pub mod tree;
+pub mod turn;
 
 pub use bytes::{Reader, put_bytes, put_uint};
 

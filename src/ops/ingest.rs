@@ -62,11 +62,12 @@ pub fn long(
     let mut whole = blake3::Hasher::new();
     let mut list = Vec::new();
     let mut window = Vec::with_capacity(WINDOW_BYTES);
+    let mut zeros = None;
     loop {
         let kept = window.len();
         let is_last = fill(&mut window, read)?;
         whole.update_rayon(&window[kept..]);
-        let taken = add_chunks(batch, &window, sizes, is_last, &mut places, &mut list)?;
+        let taken = add_chunks(batch, &window, sizes, is_last, &mut zeros, &mut places, &mut list)?;
         window.drain(..taken);
         if is_last {
             break;
@@ -164,18 +165,27 @@ fn add_chunks(
     window: &[u8],
     sizes: Sizes,
     is_last: bool,
+    zeros: &mut Option<Cut>,
     places: &mut Places,
     list: &mut Vec<ChunkRef>,
 ) -> Result<usize> {
-    let mut pieces = Vec::new();
-    let mut taken = 0;
-    for length in cuts(window, sizes, is_last) {
-        pieces.push(&window[taken..taken + length]);
-        taken += length;
-    }
-    let ids: Vec<Digest> = pieces.par_iter().map(|piece| Digest::of(piece)).collect();
+    // A window that is full of zeros is cut like the one before it: a hole of many gigabytes is cut and hashed once.
+    let Cut { lengths, ids } = match zeros {
+        Some(zeros) if !is_last && window.len() == WINDOW_BYTES && is_zero(window) => zeros.clone(),
+        _ => {
+            let cut = Cut::of(window, sizes, is_last);
+            if !is_last && window.len() == WINDOW_BYTES && is_zero(window) {
+                *zeros = Some(cut.clone());
+            }
+            cut
+        }
+    };
+    let taken = lengths.iter().sum();
+    let mut rest = window;
     let mut objects = Vec::new();
-    for (piece, id) in pieces.into_iter().zip(ids) {
+    for (length, id) in lengths.into_iter().zip(ids) {
+        let (piece, after) = rest.split_at(length);
+        rest = after;
         let previous = places.before(BlobId(id));
         let length_bytes = u32::try_from(piece.len()).expect("a chunk is at most 1 MiB long");
         list.push(ChunkRef { id: BlobId(id), length_bytes });
@@ -186,6 +196,35 @@ fn add_chunks(
     }
     batch.add(objects)?;
     Ok(taken)
+}
+
+/// How a window is cut, and the ids of the chunks.
+#[derive(Clone, Debug)]
+struct Cut {
+    lengths: Vec<usize>,
+    ids: Vec<Digest>,
+}
+
+impl Cut {
+    fn of(window: &[u8], sizes: Sizes, is_last: bool) -> Self {
+        let lengths = cuts(window, sizes, is_last);
+        let mut rest = window;
+        let mut pieces = Vec::with_capacity(lengths.len());
+        for length in &lengths {
+            let (piece, after) = rest.split_at(*length);
+            pieces.push(piece);
+            rest = after;
+        }
+        let ids = pieces.par_iter().map(|piece| Digest::of(piece)).collect();
+        Self { lengths, ids }
+    }
+}
+
+/// Most content fails at once, and zeros are compared at the speed of memory.
+fn is_zero(bytes: &[u8]) -> bool {
+    let mut strides = bytes.chunks_exact(64);
+    let all_zero = |stride: &[u8]| stride.iter().fold(0, |bits, byte| bits | byte) == 0;
+    strides.all(all_zero) && all_zero(strides.remainder())
 }
 
 /// Pairs the chunks of the new content with those before it: equal ones keep the two in step, and what lies between

@@ -26,6 +26,7 @@ use crate::format::snapshot::{
     history_digest,
 };
 use crate::format::tree::Kind;
+use crate::format::turn::ReadSummary;
 use crate::id::{BlobId, SnapshotId, TreeId, WorkspaceId};
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
@@ -104,6 +105,8 @@ pub struct SnapOutcome {
     pub left_out: u64,
     /// What the tree does not hold, or not exactly.
     pub omitted: Vec<Omission>,
+    /// What was read, and why.
+    pub read: ReadSummary,
     /// Bytes the store's packs grew by.
     pub stored_bytes: u64,
     /// A restore that was begun here and not ended.
@@ -286,6 +289,7 @@ pub(super) fn record(
         changes: snapshot.changes,
         left_out: step.left_out(),
         omitted: step.captured.omitted.clone(),
+        read: step.captured.read.clone(),
         stored_bytes: committed.stored_bytes,
         unfinished: workspace.unfinished.clone(),
         repairs: Vec::new(),
@@ -458,6 +462,7 @@ fn unchanged(id: SnapshotId, head: &Snapshot, step: &Step, workspace: &Workspace
         changes: ChangeCounts::default(),
         left_out: 0,
         omitted: step.captured.omitted.clone(),
+        read: step.captured.read.clone(),
         stored_bytes: 0,
         unfinished: workspace.unfinished.clone(),
         repairs: Vec::new(),

@@ -7,10 +7,12 @@ use super::snap::{expect, look};
 use crate::diff::Change;
 use crate::error::Result;
 use crate::format::snapshot::{Omission, Snapshot};
+use crate::format::turn::ReadSummary;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::path::TreePath;
 use crate::store::{Store, Workspace};
-use crate::workspace::scan::{CaptureCounts, Protected};
+use crate::workspace::scan::{CaptureCounts, Class, Protected, WeakPlace};
+use crate::workspace::turn;
 
 /// What there is to know.
 #[derive(Clone, Debug)]
@@ -33,6 +35,14 @@ pub struct Status {
     pub rules: String,
     /// How much there is.
     pub counts: CaptureCounts,
+    /// What was read to find this out, and why.
+    pub read: ReadSummary,
+    /// What the last step read, if that was much.
+    pub read_last: ReadSummary,
+    /// Where file systems begin on which changes may leave no trace in the times of a file.
+    pub weak: Vec<WeakPlace>,
+    /// Every file is read again within so many steps.
+    pub reread_steps: u64,
     /// Bytes of all packs of the store.
     pub store_bytes: u64,
     /// Damage met while opening the store.
@@ -45,6 +55,8 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
     let found = expect(&state, workspace)?;
     let root = open_root(store, found, options.home)?;
     let step = look(store, found, &root, options, None)?;
+    let class = if step.captured.weak.iter().any(|place| place.path.is_root()) { Class::Weak } else { Class::Settled };
+    let reread_steps = class.steps_for(step.captured.counts.files, step.captured.counts.bytes);
     let (changes, left_out) = (step.changes().to_vec(), step.left_out());
     Ok(Status {
         workspace: found.clone(),
@@ -56,6 +68,10 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
         protected: step.captured.protected,
         rules: step.captured.rules.text().to_owned(),
         counts: step.captured.counts,
+        read: step.captured.read,
+        read_last: turn::load(store.disk(), workspace).read,
+        weak: step.captured.weak,
+        reread_steps,
         store_bytes: store.pack_bytes()?,
         damage: store.damage(),
     })

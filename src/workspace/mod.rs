@@ -12,7 +12,8 @@
 //! - [`materialize`] writes states of the past into folders.
 //! - [`attributes`] reads owners, ACLs and extended attributes.
 //! - [`places`] are folders that are left alone whatever path leads to them: the store first of all.
-//! - [`stat`] and `refusal` say what file times prove and what errors mean; [`beneath`] opens folders without ever
+//! - [`stat`], [`filesystem`] and `refusal` say what file times prove and what errors mean; [`turn`] remembers how far the
+//!   rolling re-read has come; [`beneath`] opens folders without ever
 //!   following a symlink.
 //!
 //! Invariants: a path in a workspace is opened by single names relative to a folder handle, never followed through a
@@ -23,6 +24,7 @@ pub mod attributes;
 pub mod beneath;
 pub mod cache;
 pub mod config;
+pub mod filesystem;
 pub mod git_head;
 #[cfg_attr(not(feature = "git"), path = "git_index_absent.rs")]
 mod git_index;
@@ -36,3 +38,4 @@ pub mod scan;
 pub mod stat;
 #[cfg(test)]
 mod testing;
+pub mod turn;

@@ -2,18 +2,24 @@
 //!
 //! An equal stat stands for equal content only if the content could not have changed since without changing the stat.
 //! File times advance in ticks of a few milliseconds: a file written twice within one tick, with the same size, looks
-//! the same before and after. So a stat is kept as proof only when both of its times are strictly older than a moment
-//! on the *same clock* that had passed before the file was read; anything else is racy, and is read again next time.
-//! The wall clock is never asked, because it runs ahead of file times by up to a tick.
+//! the same before and after. So a stat is kept as proof only when each of its times was either strictly older than a
+//! moment on the *same clock* that had passed before the file was read, or strictly newer than one after it was read
+//! ([`Proof::Ahead`]: until the clock has come there, every change gets an earlier time). Anything else is racy, and is read
+//! again next time. The wall clock is never asked, because it runs ahead of file times by up to a tick.
+//!
+//! A program that writes through a shared memory map changes the times with the first write to a page after the kernel
+//! wrote that page out, and with no other. A file that was read soon after its change time, while somebody had it open for
+//! writing, may therefore still change without a trace ([`Proof::Recent`]); any other cannot ([`Proof::Settled`]). That holds where the
+//! file system is sound, see [`super::filesystem`].
 
 use rustix::fs::{FileType, RawMode, Stat};
 
 use super::attributes::owner_of;
 use crate::disk::{FileClock, FolderId};
 use crate::format::attributes::Owner;
-use crate::format::cache::CachedEntry;
+use crate::format::cache::{CachedEntry, Proof};
 use crate::format::tree::{Kind, MODE_MASK};
-use crate::limits::RACY_WINDOW_NS;
+use crate::limits::{RACY_WINDOW_NS, SETTLED_AFTER_NS};
 
 /// The part of a stat that changes when content may have changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,26 +38,70 @@ pub struct FileStat {
     pub owner: Owner,
 }
 
-/// Tells racy stats from those that prove something.
+/// Says what stats prove that were read after a moment and before another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RacyRule {
     /// A moment on the clock of the store's file system, before anything was looked at.
     pub clock: FileClock,
+    /// A moment on the same clock after everything was read; the end of time where nobody looked.
+    pub end_ns: i64,
     /// The newest change time seen on any other file system.
     pub newest_elsewhere_ns: i64,
 }
 
+/// How a stat compares with that of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likeness {
+    /// It is, to all appearance, the very file that the cache has, unchanged.
+    Same,
+    /// As [`Self::Same`], but for inode or device number.
+    Renumbered,
+    /// The stat is equal, and proves nothing.
+    Racy,
+    /// It is another one.
+    Changed,
+}
+
+impl Likeness {
+    /// Whether what the cache has of it may be taken for what it is.
+    pub fn is_believed(self) -> bool {
+        matches!(self, Self::Same | Self::Renumbered)
+    }
+}
+
 impl RacyRule {
-    /// Whether content may have changed, or may still change, without changing this stat.
-    pub fn is_racy(&self, stat: &FileStat) -> bool {
-        let bound_ns = if stat.device == self.clock.device {
+    /// As [`Self::proof`], of a file that nobody had open for writing when its reading began, if it is quiet: whoever maps
+    /// it later leaves a trace.
+    pub fn proof_when(&self, is_quiet: bool, stat: &FileStat) -> Proof {
+        match self.proof(stat) {
+            Proof::Recent if is_quiet => Proof::Settled,
+            proof => proof,
+        }
+    }
+
+    /// What a stat proves of content that was read under it.
+    pub fn proof(&self, stat: &FileStat) -> Proof {
+        let is_ours = stat.device == self.clock.device;
+        let bound_ns = if is_ours {
             self.clock.time_ns
         } else {
             // No probe is possible there. A change time in the future (somebody's clock was wrong) must not make
             // everything look old, hence the smaller of the two.
             self.newest_elsewhere_ns.min(self.clock.time_ns).saturating_sub(RACY_WINDOW_NS)
         };
-        stat.mtime_ns >= bound_ns || stat.ctime_ns >= bound_ns
+        let times = [stat.mtime_ns, stat.ctime_ns];
+        if times.iter().all(|time_ns| *time_ns < bound_ns) {
+            let age_ns = self.clock.time_ns.saturating_sub(stat.ctime_ns);
+            return if age_ns < SETTLED_AFTER_NS { Proof::Recent } else { Proof::Settled };
+        }
+        let is_ahead = is_ours && times.iter().all(|time_ns| *time_ns < bound_ns || *time_ns > self.end_ns);
+        if is_ahead { Proof::Ahead } else { Proof::Racy }
+    }
+
+    /// Whether a stat has times so far ahead that it is worth knowing when the reading ended.
+    pub fn is_far_ahead(&self, stat: &FileStat) -> bool {
+        let newest_ns = stat.mtime_ns.max(stat.ctime_ns);
+        stat.device == self.clock.device && newest_ns > self.clock.time_ns.saturating_add(RACY_WINDOW_NS)
     }
 }
 
@@ -68,15 +118,21 @@ impl FileStat {
         }
     }
 
-    /// Whether this is, to all appearance, the very file that the cache has, unchanged. `folder_device` is where the
-    /// folder is now.
-    pub fn is_that_of(&self, cached: &CachedEntry<'_>, folder_device: u64) -> bool {
-        !cached.is_racy
-            && self.size == cached.size
+    /// Compares it with what the cache has of the same name. `folder_device` is where the folder is now, `clock` what time
+    /// it is.
+    pub fn likeness(&self, cached: &CachedEntry<'_>, folder_device: u64, clock: FileClock) -> Likeness {
+        let is_equal = self.size == cached.size
             && self.mtime_ns == cached.mtime_ns
             && self.ctime_ns == cached.ctime_ns
-            && self.inode == cached.inode
-            && (self.device != folder_device) == cached.is_on_other_device
+            && (self.device != folder_device) == cached.is_on_other_device;
+        let is_ahead = || self.device == clock.device && self.mtime_ns.max(self.ctime_ns) > clock.time_ns;
+        match cached.proof {
+            _ if !is_equal => Likeness::Changed,
+            Proof::Racy => Likeness::Racy,
+            Proof::Ahead if !is_ahead() => Likeness::Racy,
+            _ if self.inode != cached.inode => Likeness::Renumbered,
+            _ => Likeness::Same,
+        }
     }
 }
 
@@ -84,7 +140,8 @@ impl FileStat {
     /// Whether the attributes of this folder are, to all appearance, those that the cache has. What is in it is for its
     /// own list to say; a name added or removed there changes this stat, too.
     pub fn has_attributes_of(&self, cached: &CachedEntry<'_>) -> bool {
-        !cached.is_racy && self.ctime_ns == cached.ctime_ns && self.inode == cached.inode
+        let is_proof = matches!(cached.proof, Proof::Recent | Proof::Settled);
+        is_proof && self.ctime_ns == cached.ctime_ns && self.inode == cached.inode
     }
 }
 
@@ -104,43 +161,87 @@ pub fn permissions(stat: &Stat) -> u16 {
     u16::try_from(stat.st_mode & RawMode::from(MODE_MASK)).expect("twelve bits fit")
 }
 
+/// Bytes of a file that are on disk: holes are not.
+pub fn allocated_bytes(stat: &Stat) -> u64 {
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    size.min(u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512))
+}
+
 fn nanoseconds(seconds: i64, rest: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(rest)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FileStat, RacyRule};
+    use super::{FileStat, Likeness, Proof, RacyRule};
     use crate::disk::FileClock;
-    use crate::limits::RACY_WINDOW_NS;
+    use crate::format::cache::CachedEntry;
+    use crate::format::tree::Kind;
+    use crate::id::Digest;
+    use crate::limits::{RACY_WINDOW_NS, SETTLED_AFTER_NS};
 
     const PROBE_NS: i64 = 1_000_000_000_000;
+    const END_NS: i64 = PROBE_NS + 5_000;
 
     fn stat(device: u64, mtime_ns: i64, ctime_ns: i64) -> FileStat {
         FileStat { device, mtime_ns, ctime_ns, ..FileStat::default() }
     }
 
     fn rule(newest_elsewhere_ns: i64) -> RacyRule {
-        RacyRule { clock: FileClock { device: 1, time_ns: PROBE_NS }, newest_elsewhere_ns }
+        RacyRule { clock: FileClock { device: 1, time_ns: PROBE_NS }, end_ns: END_NS, newest_elsewhere_ns }
     }
 
     #[test]
     fn both_times_must_be_strictly_older_than_the_probe() {
-        let rule = rule(0);
-        assert!(!rule.is_racy(&stat(1, PROBE_NS - 1, PROBE_NS - 1)));
-        assert!(rule.is_racy(&stat(1, PROBE_NS, PROBE_NS - 1)));
-        assert!(rule.is_racy(&stat(1, PROBE_NS - 1, PROBE_NS)));
-        assert!(rule.is_racy(&stat(1, PROBE_NS - 1, PROBE_NS + 3_600_000_000_000)), "the clock went backwards");
+        let proof = |mtime_ns, ctime_ns| rule(0).proof(&stat(1, mtime_ns, ctime_ns));
+        assert_eq!(proof(PROBE_NS - 1, PROBE_NS - 1), Proof::Recent);
+        assert_eq!(proof(PROBE_NS, PROBE_NS - 1), Proof::Racy);
+        assert_eq!(proof(PROBE_NS - 1, PROBE_NS), Proof::Racy);
+        assert_eq!(proof(PROBE_NS - 1, END_NS), Proof::Racy);
+    }
+
+    /// W11.
+    #[test]
+    fn what_was_read_long_after_its_change_is_proven_against_memory_maps() {
+        let old_ns = PROBE_NS - SETTLED_AFTER_NS;
+        assert_eq!(rule(0).proof(&stat(1, 0, old_ns)), Proof::Settled);
+        assert_eq!(rule(0).proof(&stat(1, 0, old_ns + 1)), Proof::Recent);
+        assert_eq!(rule(0).proof(&stat(1, PROBE_NS - 1, old_ns)), Proof::Settled, "the modification time can be set");
+    }
+
+    #[test]
+    fn times_ahead_of_the_clock_are_proof_until_the_clock_has_come_there() {
+        let ahead = stat(1, END_NS + 1, PROBE_NS - 1);
+        assert_eq!(rule(0).proof(&ahead), Proof::Ahead);
+        assert_eq!(rule(0).proof(&stat(1, PROBE_NS - 1, END_NS + 1)), Proof::Ahead);
+        assert_eq!(rule(0).proof(&stat(1, END_NS + 1, PROBE_NS)), Proof::Racy, "the other time is of this tick");
+        assert_eq!(rule(0).proof(&stat(2, PROBE_NS * 2, 0)), Proof::Racy, "the clock there is not known");
+        let cached = CachedEntry {
+            name: b"f",
+            kind: Kind::File,
+            mode: 0,
+            proof: Proof::Ahead,
+            is_on_other_device: false,
+            size: 0,
+            mtime_ns: ahead.mtime_ns,
+            ctime_ns: ahead.ctime_ns,
+            inode: 0,
+            id: Digest::default(),
+            attributes: &[],
+            has_attributes_below: false,
+        };
+        let at = |time_ns| ahead.likeness(&cached, 1, FileClock { device: 1, time_ns });
+        assert_eq!([END_NS, END_NS + 1, END_NS + 2].map(at), [Likeness::Same, Likeness::Racy, Likeness::Racy]);
     }
 
     #[test]
     fn elsewhere_the_newest_time_seen_takes_the_place_of_the_probe() {
         let newest = PROBE_NS - 10 * RACY_WINDOW_NS;
         let old = newest - RACY_WINDOW_NS;
-        assert!(!rule(newest).is_racy(&stat(2, old - 1, old - 1)));
-        assert!(rule(newest).is_racy(&stat(2, old, old - 1)));
-        assert!(rule(newest).is_racy(&stat(2, newest, newest)));
-        let future = PROBE_NS * 2;
-        assert!(rule(future).is_racy(&stat(2, PROBE_NS - 1, PROBE_NS - 1)), "one bogus time makes nothing look old");
+        let is_racy = |newest, mtime_ns, ctime_ns| rule(newest).proof(&stat(2, mtime_ns, ctime_ns)) == Proof::Racy;
+        assert!(!is_racy(newest, old - 1, old - 1));
+        assert!(is_racy(newest, old, old - 1));
+        assert!(is_racy(newest, newest, newest));
+        assert!(is_racy(PROBE_NS * 2, PROBE_NS - 1, PROBE_NS - 1), "one bogus time makes nothing look old");
     }
 }

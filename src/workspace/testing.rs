@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::beneath::Root;
 use super::cache::{
-    self, CacheEntry, CacheKey, CacheUpdate, ChildUpdate, EntriesUpdate, FolderFacts, FolderUpdate, StatCache, Stored,
+    self, CacheEntry, CacheKey, CacheUpdate, ChildUpdate, EntriesUpdate, FolderFacts, FolderUpdate, Proof, StatCache,
+    Stored,
 };
 use super::read::{self, Folder, OpenedFile, Outcome};
 use super::rules::{RuleOptions, Rules};
@@ -83,16 +84,24 @@ impl Bench {
         StatCache::load(&self.disk, self.key)
     }
 
-    pub(super) fn scan_with(&self, cache: &StatCache, clock: FileClock, rehash_seed: u64) -> Scan {
+    pub(super) fn scan_with(&self, cache: &StatCache, clock: FileClock) -> Scan {
         let limits = ScanLimits::default();
-        let options =
-            ScanOptions { rules: &self.rules, limits, one_file_system: false, clock, rehash_seed, progress: &Silent };
+        let turns = Default::default();
+        let options = ScanOptions {
+            rules: &self.rules,
+            limits,
+            one_file_system: false,
+            clock,
+            turns,
+            due: None,
+            progress: &Silent,
+        };
         scan::scan(&self.root, cache, &options).unwrap()
     }
 
     /// Scans as the next capture would, changing nothing.
     pub(super) fn scan(&self) -> Scan {
-        self.scan_with(&self.load(), self.disk.file_clock().unwrap(), 0)
+        self.scan_with(&self.load(), self.disk.file_clock().unwrap())
     }
 
     /// Captures by way of the cache, and writes the cache.
@@ -122,7 +131,7 @@ impl Bench {
     }
 
     pub(super) fn compute_with(&self, cache: &StatCache, clock: FileClock) -> Captured {
-        let scan = self.scan_with(cache, clock, 0);
+        let scan = self.scan_with(cache, clock);
         let mut read = BTreeSet::new();
         let mut folders: BTreeMap<TreePath, FolderUpdate> = BTreeMap::new();
         let mut waiting: BTreeSet<TreePath> = scan.folders.keys().cloned().collect();
@@ -142,7 +151,12 @@ impl Bench {
         let root = root.or_else(|| cache.root()).unwrap();
         Captured {
             root,
-            update: CacheUpdate { folders, file_count: scan.counts.files, root_owner: scan.root_owner },
+            update: CacheUpdate {
+                folders,
+                settled: BTreeMap::new(),
+                file_count: scan.counts.files,
+                root_owner: scan.root_owner,
+            },
             read,
             scan,
         }
@@ -166,13 +180,14 @@ impl Bench {
                 mode: entry.mode,
                 size: entry.stat.size,
                 stat: entry.stat,
-                is_racy: scan.racy.is_racy(&entry.stat),
+                proof: scan.racy.proof(&entry.stat),
                 id: Digest::default(),
                 attributes: Box::default(),
                 has_attributes_below: false,
             };
             match entry.state {
-                EntryState::Known(id) => line.id = id,
+                EntryState::Known { id, proof } => (line.id, line.proof) = (id, proof),
+                EntryState::Renumbered { .. } => panic!("no scan ends with one"),
                 EntryState::Folder { .. } => {
                     let facts = done.get(&child).map(|done| done.facts);
                     let facts = facts.or_else(|| cache.folder(&child).map(|cached| cached.facts())).unwrap();
@@ -224,7 +239,7 @@ fn take_content(folder: &Folder<'_>, line: &mut CacheEntry, scan: &Scan) {
     let Outcome::Read(OpenedFile::Whole(file)) = opened else { panic!("a file is gone") };
     line.size = file.bytes.len() as u64;
     line.id = Digest::of(&file.bytes);
-    line.is_racy = file.is_torn || scan.racy.is_racy(&file.stat);
+    line.proof = if file.is_torn { Proof::Racy } else { scan.racy.proof(&file.stat) };
     line.stat = file.stat;
     line.mode = file.mode;
 }

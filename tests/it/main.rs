@@ -25,6 +25,7 @@ mod places;
 mod processes;
 mod readme;
 mod requirements;
+mod reread;
 mod restore;
 mod round_trip;
 mod support;

@@ -17,9 +17,11 @@ const KIND_FOLDER: u8 = 2;
 const KIND_SYMLINK: u8 = 3;
 const FLAG_RACY: u8 = 1;
 const FLAG_OTHER_DEVICE: u8 = 2;
+const FLAG_AHEAD: u8 = 4;
+const FLAG_RECENT: u8 = 8;
 const FLAG_ATTRIBUTES: u8 = 16;
 const FLAG_ATTRIBUTES_BELOW: u8 = 32;
-const FLAGS: u8 = FLAG_RACY | FLAG_OTHER_DEVICE | FLAG_ATTRIBUTES | FLAG_ATTRIBUTES_BELOW;
+const FLAGS: u8 = FLAG_RACY | FLAG_AHEAD | FLAG_RECENT | FLAG_OTHER_DEVICE | FLAG_ATTRIBUTES | FLAG_ATTRIBUTES_BELOW;
 const BIT_DIFFERENCE: u32 = 1;
 const BIT_ATTRIBUTES: u32 = 2;
 
@@ -54,8 +56,8 @@ pub struct CachedEntry<'a> {
     pub kind: Kind,
     /// Permission bits as the stat has them, where an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
-    /// The stat may be equal though the content is not: never trusted.
-    pub is_racy: bool,
+    /// How far an equal stat proves that the content is this.
+    pub proof: Proof,
     /// It is on another file system than its folder, as a file that is a mount point is.
     pub is_on_other_device: bool,
     /// Bytes of content or target; the sum below a folder.
@@ -72,6 +74,20 @@ pub struct CachedEntry<'a> {
     pub attributes: &'a [u8],
     /// Whether anything in this folder or below it has attributes.
     pub has_attributes_below: bool,
+}
+
+/// How far an equal stat proves equal content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Proof {
+    /// Not at all: the content may have changed within one tick of the clock.
+    Racy,
+    /// As long as its times lie ahead of the clock, which would give a change an earlier time.
+    Ahead,
+    /// Against all changes but those through a memory map: the file was read soon after it had changed, and somebody may have
+    /// had it open for writing.
+    Recent,
+    /// As far as the file system can be believed.
+    Settled,
 }
 
 /// A line of a block: an entry, or the news that there is none of this name any more.
@@ -133,7 +149,7 @@ impl<'a> Block<'a> {
             name,
             kind,
             mode: u16::from_le_bytes([entry[4], entry[5]]) & MODE_MASK,
-            is_racy: entry[7] & FLAG_RACY != 0,
+            proof: proof_of(entry[7]),
             is_on_other_device: entry[7] & FLAG_OTHER_DEVICE != 0,
             size: u64::from_le_bytes(word(8)),
             mtime_ns: i64::from_le_bytes(word(16)),
@@ -278,11 +294,16 @@ fn put_line(out: &mut Vec<u8>, line: &Line<'_>, name_end: u32) {
         Kind::Folder => KIND_FOLDER,
         Kind::Symlink => KIND_SYMLINK,
     });
-    let racy = if entry.is_racy { FLAG_RACY } else { 0 };
+    let proof = match entry.proof {
+        Proof::Racy => FLAG_RACY,
+        Proof::Ahead => FLAG_AHEAD,
+        Proof::Recent => FLAG_RECENT,
+        Proof::Settled => 0,
+    };
     let other = if entry.is_on_other_device { FLAG_OTHER_DEVICE } else { 0 };
     let own = if entry.attributes.is_empty() { 0 } else { FLAG_ATTRIBUTES };
     let below = if entry.has_attributes_below { FLAG_ATTRIBUTES_BELOW } else { 0 };
-    out.push(racy | other | own | below);
+    out.push(proof | other | own | below);
     out.extend_from_slice(&entry.size.to_le_bytes());
     out.extend_from_slice(&entry.mtime_ns.to_le_bytes());
     out.extend_from_slice(&entry.ctime_ns.to_le_bytes());
@@ -297,6 +318,13 @@ fn split_name<'a>(bytes: &'a [u8], entry: &[u8; LINE_LENGTH_BYTES]) -> (&'a [u8]
     }
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     (&bytes[..end], bytes.get(end + 1..).unwrap_or_default())
+}
+
+/// Where flags contradict each other, the one that proves least counts.
+fn proof_of(flags: u8) -> Proof {
+    let flagged = [(FLAG_RACY, Proof::Racy), (FLAG_AHEAD, Proof::Ahead), (FLAG_RECENT, Proof::Recent)];
+    let least = flagged.into_iter().find(|(flag, _)| flags & flag != 0);
+    least.map_or(Proof::Settled, |(_, proof)| proof)
 }
 
 fn name_end(entry: &[u8; LINE_LENGTH_BYTES]) -> usize {

@@ -1,6 +1,6 @@
 //! Tests of the bytes of the stat cache: what is written reads back, and nothing else does.
 
-use super::block::{Block, CachedEntry, Extent, FolderFacts, Line};
+use super::block::{Block, CachedEntry, Extent, FolderFacts, Line, Proof};
 use super::{
     CACHE_HEADER_LENGTH_BYTES, CacheHeader, Place, block_length_bytes, decode_block, decode_group, decode_header,
     encode_group, encode_header, encode_table, path_hash, places_of, put_block, table,
@@ -18,7 +18,7 @@ fn lines() -> [Line<'static>; 4] {
         name,
         kind,
         mode,
-        is_racy: mode == 0,
+        proof: if mode == 0 { Proof::Racy } else { Proof::Recent },
         is_on_other_device: kind == Kind::File,
         size: u64::MAX,
         mtime_ns: -1,

@@ -16,7 +16,7 @@ use crate::id::TreeId;
 use crate::path::TreePath;
 use crate::store::{Batch, NewObject, Store};
 use crate::workspace::cache::{
-    CacheEntry, CacheUpdate, CachedEntry, CachedFolder, ChildUpdate, EntriesUpdate, FolderFacts, FolderUpdate,
+    CacheEntry, CacheUpdate, CachedEntry, CachedFolder, ChildUpdate, EntriesUpdate, FolderFacts, FolderUpdate, Proof,
     StatCache,
 };
 use crate::workspace::stat::RacyRule;
@@ -49,7 +49,7 @@ pub(super) fn assemble(
     file_count: u64,
     mut batch: Option<&mut Batch<'_>>,
 ) -> Result<Option<Built>> {
-    let Taken { folders, racy, root_owner, .. } = taken;
+    let Taken { folders, racy, root_owner, reread, .. } = taken;
     let mut todo: BTreeMap<TreePath, Option<TakenFolder>> = BTreeMap::new();
     for (path, folder) in folders {
         let mut above = path.parent();
@@ -64,7 +64,7 @@ pub(super) fn assemble(
     }
     let mut done = Done::new();
     let mut trees = BTreeMap::new();
-    let mut update = CacheUpdate { file_count, root_owner, folders: BTreeMap::new() };
+    let mut update = CacheUpdate { file_count, root_owner, settled: reread.settled, folders: BTreeMap::new() };
     let mut objects: Vec<NewObject> = Vec::new();
     while let Some((path, folder)) = todo.pop_last() {
         let cached = cache.folder(&path);
@@ -112,7 +112,7 @@ fn list_taken(
     let mut entries = Vec::with_capacity(folder.entries.len());
     let mut remembered = Vec::with_capacity(folder.entries.len());
     let mut has_attributes = false;
-    for TakenEntry { name, kind, mode, stat, size, id, attributes, is_torn } in folder.entries {
+    for TakenEntry { name, kind, mode, stat, size, id, attributes, proof, is_torn, is_quiet } in folder.entries {
         let mut has_attributes_below = false;
         let (id, size) = match id {
             Some(id) => (id, size),
@@ -124,8 +124,9 @@ fn list_taken(
         };
         has_attributes |= has_attributes_below || !attributes.is_empty();
         entries.push(Entry { name: name.clone(), kind, mode: mode_in_tree(mode, &attributes)?, size, id });
-        let is_racy = is_torn || racy.is_racy(&stat);
-        remembered.push(CacheEntry { name, kind, mode, size, stat, is_racy, id, attributes, has_attributes_below });
+        let seen = || if is_torn { Proof::Racy } else { racy.proof_when(is_quiet, &stat) };
+        let proof = proof.unwrap_or_else(seen);
+        remembered.push(CacheEntry { name, kind, mode, size, stat, proof, id, attributes, has_attributes_below });
     }
     Some(Listed { entries, device: folder.device, has_attributes, update: EntriesUpdate::Whole(remembered) })
 }

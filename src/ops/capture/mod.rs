@@ -16,6 +16,7 @@
 mod assemble;
 mod attributes;
 mod bases;
+mod reread;
 mod take;
 
 use std::collections::BTreeMap;
@@ -23,13 +24,15 @@ use std::path::Path;
 
 use assemble::Built;
 
-use crate::disk::{Disk, LockGuard, LockMode};
+use crate::disk::{Disk, FileClock, LockGuard, LockMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::{Owner, decode_list};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::{self, Tree};
+use crate::format::turn::{ReadSummary, Turn, TurnFile};
 use crate::id::{TreeId, WorkspaceId};
+use crate::limits::READ_NOTABLE_BYTES;
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
 use crate::store::{Batch, Store, Workspace};
@@ -40,7 +43,8 @@ use crate::workspace::cache::{self, CacheKey, CacheUpdate, EntriesUpdate, StatCa
 use crate::workspace::config::Config;
 use crate::workspace::places::{self, Places};
 use crate::workspace::rules::Rules;
-use crate::workspace::scan::{self, CaptureCounts, Protected, Scan, ScanOptions};
+use crate::workspace::scan::{self, CaptureCounts, Protected, Scan, ScanOptions, WeakPlace};
+use crate::workspace::turn;
 
 use super::attributed::Attributed;
 use super::register::root_of;
@@ -52,7 +56,7 @@ pub struct CaptureOptions<'a> {
     pub config: &'a Config,
     /// The user's home folder, which is not captured where it is met inside by another path.
     pub home: Option<&'a Path>,
-    /// Now; also chooses the files that are hashed again although nothing says that they changed.
+    /// Now.
     pub now: Timestamp,
     /// Who watches.
     pub progress: &'a dyn Progress,
@@ -77,12 +81,17 @@ pub struct Captured {
     pub protected: Vec<Protected>,
     /// How much there is.
     pub counts: CaptureCounts,
+    /// What was read, and why.
+    pub read: ReadSummary,
+    /// Where file systems begin on which changes may leave no trace.
+    pub weak: Vec<WeakPlace>,
     /// What was left out, and why.
     pub rules: Rules,
     /// Trees that the store did not have.
     trees: BTreeMap<TreeId, Vec<u8>>,
     cache: StatCache,
     update: CacheUpdate,
+    turns: [Turn; 3],
 }
 
 /// Generation of the caches; raised when objects are deleted.
@@ -97,8 +106,21 @@ pub fn capture(
     options: &CaptureOptions<'_>,
     batch: Option<&mut Batch<'_>>,
 ) -> Result<Captured> {
+    capture_due(store, workspace, root, options, batch, None)
+}
+
+/// As [`capture`], but of these paths (of everything, if there are none) all is read that its stat does not prove
+/// unchanged against memory maps, too.
+pub(super) fn capture_due(
+    store: &Store,
+    workspace: WorkspaceId,
+    root: &Root,
+    options: &CaptureOptions<'_>,
+    batch: Option<&mut Batch<'_>>,
+    due: Option<&[TreePath]>,
+) -> Result<Captured> {
     let key = CacheKey { store: store.id(), workspace, generation: GENERATION };
-    capture_from(store, root, options, batch, StatCache::load(store.disk(), key))
+    capture_from(store, root, options, batch, due, StatCache::load(store.disk(), key))
 }
 
 /// As [`capture`], but nothing is believed of what was seen before: every file is read.
@@ -110,7 +132,7 @@ pub(super) fn capture_afresh(
     batch: &mut Batch<'_>,
 ) -> Result<Captured> {
     let key = CacheKey { store: store.id(), workspace, generation: GENERATION };
-    capture_from(store, root, options, Some(batch), StatCache::empty(key))
+    capture_from(store, root, options, Some(batch), None, StatCache::empty(key))
 }
 
 fn capture_from(
@@ -118,6 +140,7 @@ fn capture_from(
     root: &Root,
     options: &CaptureOptions<'_>,
     mut batch: Option<&mut Batch<'_>>,
+    due: Option<&[TreePath]>,
     cache: StatCache,
 ) -> Result<Captured> {
     let mut rules = Rules::new(&options.config.capture.rule_options(Vec::new()))?;
@@ -127,11 +150,15 @@ fn capture_from(
     let is_known = |root: TreeId| is_there(store, batch.as_deref(), ObjectKind::Tree, &root.0);
     let cache = if cache.root().is_none_or(is_known) { cache } else { StatCache::empty(key) };
     let had_cache = !cache.is_empty();
-    let mut found = capture_with(store, root, &rules, cache, options, batch.as_deref_mut())?;
+    let turns = turn::load(store.disk(), key.workspace).turns;
+    let look = Look { store, root, rules: &rules, options, turns, due };
+    let mut found = look.with(cache, batch.as_deref_mut())?;
     if found.is_none() && had_cache {
-        found = capture_with(store, root, &rules, StatCache::empty(key), options, batch)?;
+        found = look.with(StatCache::empty(key), batch)?;
     }
-    let Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode, attributes }) = found else {
+    let Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode, attributes, read, weak, turns }) =
+        found
+    else {
         let path = crate::error::shown(root.path());
         let detail = "the store lost objects while the folder was read";
         return Err(Error::new(ErrorKind::Conflict, "capture", path, detail));
@@ -151,10 +178,13 @@ fn capture_from(
         excluded,
         protected,
         counts,
+        read,
+        weak,
         rules,
         trees,
         cache,
         update,
+        turns,
     })
 }
 
@@ -219,10 +249,14 @@ impl Captured {
         self.cache.folder(&folder)?.find(name).map(|entry| Timestamp(entry.mtime_ns))
     }
 
-    /// Writes the stat cache, once everything it names is durable. A cache that cannot be written costs the next
-    /// capture a reading, and nothing else: the snapshot stands, so there is no error to report.
+    /// Writes the stat cache, once everything it names is durable, and where the rolling re-read goes on. What cannot be
+    /// written costs the next capture a reading, and nothing else: the snapshot stands, so there is no error to report.
     pub fn remember(&self, store: &Store) {
+        let read =
+            if self.read.total().bytes < READ_NOTABLE_BYTES { ReadSummary::default() } else { self.read.clone() };
+        let file = TurnFile { turns: self.turns, read };
         drop(cache::store(store.disk(), &self.cache, &self.update));
+        drop(turn::store(store.disk(), self.cache.key().workspace, &file));
     }
 }
 
@@ -236,47 +270,67 @@ struct Seen {
     counts: CaptureCounts,
     root_mode: u16,
     attributes: Vec<u8>,
+    read: ReadSummary,
+    weak: Vec<WeakPlace>,
+    turns: [Turn; 3],
 }
 
-/// `None` when the cache names something that the store does not have, or its root folder had another owner.
-fn capture_with(
-    store: &Store,
-    root: &Root,
-    rules: &Rules,
-    cache: StatCache,
-    options: &CaptureOptions<'_>,
-    mut batch: Option<&mut Batch<'_>>,
-) -> Result<Option<Seen>> {
-    let scan_options = ScanOptions {
-        rules,
-        limits: options.config.capture.limits(),
-        one_file_system: options.config.capture.one_file_system,
-        // A store that cannot be written has no clock; then every stat counts as racy, and no cache is written either.
-        clock: store.disk().file_clock().unwrap_or(crate::disk::FileClock { device: u64::MAX, time_ns: 0 }),
-        rehash_seed: options.now.0.unsigned_abs(),
-        progress: options.progress,
-    };
-    let mut scan = scan::scan(root, &cache, &scan_options)?;
-    options.progress.event(Event::Scanned(scan.counts.files));
-    let Scan { root_mode, root_owner, counts, .. } = scan;
-    if cache.root_owner().is_some_and(|before| before != root_owner) {
-        return Ok(None);
+/// What all attempts have in common.
+struct Look<'a> {
+    store: &'a Store,
+    root: &'a Root,
+    rules: &'a Rules,
+    options: &'a CaptureOptions<'a>,
+    turns: [Turn; 3],
+    due: Option<&'a [TreePath]>,
+}
+
+impl Look<'_> {
+    /// `None` when the cache names something that the store does not have, or its root folder had another owner.
+    fn with(&self, cache: StatCache, mut batch: Option<&mut Batch<'_>>) -> Result<Option<Seen>> {
+        let Self { store, root, rules, options, turns, due } = *self;
+        let progress = options.progress;
+        let scan_options = ScanOptions {
+            rules,
+            limits: options.config.capture.limits(),
+            one_file_system: options.config.capture.one_file_system,
+            // A store that cannot be written has no clock; then every stat counts as racy, and no cache is written either.
+            clock: store.disk().file_clock().unwrap_or(FileClock { device: u64::MAX, time_ns: 0 }),
+            turns,
+            due,
+            progress,
+        };
+        let mut scan = scan::scan(root, &cache, &scan_options)?;
+        progress.event(Event::Scanned(scan.counts.files));
+        let Scan { root_mode, root_owner, counts, .. } = scan;
+        if cache.root_owner().is_some_and(|before| before != root_owner) {
+            return Ok(None);
+        }
+        let of_root = workspace::attributes::read(root.handle());
+        let is_cut_short = of_root.is_cut_short;
+        let of_root = of_root.encoded(root_owner, root_owner);
+        let root_mode = assemble::mode_in_tree(root_mode, &of_root).expect("a set reads back as it was written");
+        let (excluded, protected) = (std::mem::take(&mut scan.excluded), std::mem::take(&mut scan.protected));
+        let weak = std::mem::take(&mut scan.weak);
+        let mut taken = take::take(store, root, &cache, scan, turns, progress, batch.as_deref_mut())?;
+        let (mut omitted, read) = (std::mem::take(&mut taken.omitted), std::mem::take(&mut taken.read));
+        if is_cut_short {
+            omitted.insert(0, Omission { path: TreePath::root(), reason: Reason::Attributes });
+        }
+        let turns = taken.reread.turns;
+        if taken.has_times_ahead()
+            && let Ok(end) = store.disk().file_clock()
+        {
+            taken.racy.end_ns = end.time_ns;
+        }
+        let Some(built) = assemble::assemble(store, &cache, taken, counts.files, batch)? else { return Ok(None) };
+        let Some(attributes) = attributes::collect(of_root, &cache, &built.update, &mut omitted) else {
+            return Ok(None);
+        };
+        omitted.sort_by(|one, other| one.path.cmp(&other.path));
+        omitted.dedup_by(|later, earlier| later.path == earlier.path);
+        Ok(Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode, attributes, read, weak, turns }))
     }
-    let of_root = workspace::attributes::read(root.handle());
-    let is_cut_short = of_root.is_cut_short;
-    let of_root = of_root.encoded(root_owner, root_owner);
-    let root_mode = assemble::mode_in_tree(root_mode, &of_root).expect("a set reads back as it was written");
-    let (excluded, protected) = (std::mem::take(&mut scan.excluded), std::mem::take(&mut scan.protected));
-    let mut taken = take::take(store, root, &cache, scan, options.progress, batch.as_deref_mut())?;
-    let mut omitted = std::mem::take(&mut taken.omitted);
-    if is_cut_short {
-        omitted.insert(0, Omission { path: TreePath::root(), reason: Reason::Attributes });
-    }
-    let Some(built) = assemble::assemble(store, &cache, taken, counts.files, batch)? else { return Ok(None) };
-    let Some(attributes) = attributes::collect(of_root, &cache, &built.update, &mut omitted) else { return Ok(None) };
-    omitted.sort_by(|one, other| one.path.cmp(&other.path));
-    omitted.dedup_by(|later, earlier| later.path == earlier.path);
-    Ok(Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode, attributes }))
 }
 
 /// Whether an object that a tree refers to is there, or about to be.

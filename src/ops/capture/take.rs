@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::is_there;
+use super::{is_there, reread};
 use crate::error::Result;
 use crate::format::attributes::Owner;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
+use crate::format::turn::{ReadReason, ReadSummary, Turn};
 use crate::id::{BlobId, Digest};
 use crate::limits::{CAPTURE_RETRIES_MAX, CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES};
 use crate::ops::ingest::{self, Short};
@@ -18,11 +19,11 @@ use crate::progress::{Event, Progress};
 use crate::store::{Batch, Store};
 use crate::workspace::attributes::Values;
 use crate::workspace::beneath::Root;
-use crate::workspace::cache::StatCache;
+use crate::workspace::cache::{Proof, StatCache};
 use crate::workspace::read::{
     Folder, LargeEnd, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_folder_attributes, read_symlink,
 };
-use crate::workspace::scan::{EntryState, Scan, ScannedEntry, ScannedFolder, unchanged_folder};
+use crate::workspace::scan::{EntryState, Scan, ScannedEntry, ScannedFolder};
 use crate::workspace::stat::{FileStat, RacyRule};
 
 /// A scan whose files all have an id.
@@ -33,6 +34,10 @@ pub(super) struct Taken {
     pub(super) omitted: Vec<Omission>,
     pub(super) racy: RacyRule,
     pub(super) root_owner: Owner,
+    /// What became of the files that were read again.
+    pub(super) reread: reread::Done,
+    /// What was read, and why.
+    pub(super) read: ReadSummary,
 }
 
 /// The list of one folder.
@@ -55,8 +60,12 @@ pub(super) struct TakenEntry {
     pub(super) id: Option<Digest>,
     /// What it has beside content and permission bits, encoded.
     pub(super) attributes: Box<[u8]>,
+    /// How far the stat proves the content, where it was not read now.
+    pub(super) proof: Option<Proof>,
     /// What is recorded is not all that was there: it is read again next time, whatever its stat says.
     pub(super) is_torn: bool,
+    /// Nobody had it open for writing when it was read.
+    pub(super) is_quiet: bool,
 }
 
 /// Everything while it is being read.
@@ -75,6 +84,7 @@ struct Job {
     entry: usize,
     size: u64,
     previous: Option<BlobId>,
+    reason: ReadReason,
 }
 
 /// What reading a file gave.
@@ -89,18 +99,31 @@ enum Got {
 /// Files read by one task from one handle of their folder.
 const TASK_FILES: usize = 64;
 
+impl Taken {
+    /// Whether there are files whose times lie so far ahead that it matters when the reading ended.
+    pub(super) fn has_times_ahead(&self) -> bool {
+        let mut entries = self.folders.values().flat_map(|folder| &folder.entries);
+        entries.any(|entry| self.racy.is_far_ahead(&entry.stat))
+    }
+}
+
 /// Reads, and stores or only hashes.
 pub(super) fn take(
     store: &Store,
     root: &Root,
     cache: &StatCache,
     mut scan: Scan,
+    turns: [Turn; 3],
     progress: &dyn Progress,
     mut batch: Option<&mut Batch<'_>>,
 ) -> Result<Taken> {
-    rehash(root, cache, &mut scan)?;
+    let mut read = ReadSummary::default();
+    let reread = reread::reread(store, root, cache, &mut scan, turns, &mut read)?;
     let (racy, root_owner) = (scan.racy, scan.root_owner);
     let (mut work, jobs) = plan(store, root, scan, batch.as_deref());
+    for job in jobs.iter().filter(|job| work.entry(job).kind != Kind::Folder) {
+        read.add(job.reason, job.size, || work.path(job).as_bytes().to_vec());
+    }
     progress.event(Event::Planned { files: jobs.len() as u64, bytes: jobs.iter().map(|job| job.size).sum() });
     for window in windows(&jobs) {
         let mut contents = Vec::new();
@@ -113,7 +136,7 @@ pub(super) fn take(
                 }
                 Got::Folder(values) => work.note_attributes(job, values),
                 Got::Whole(file) => {
-                    work.note(job, file.stat, file.mode, file.is_torn);
+                    work.note(job, file.stat, file.mode, file.is_torn, file.is_quiet);
                     work.note_attributes(job, file.attributes);
                     contents.push((*job, file.bytes));
                 }
@@ -131,35 +154,7 @@ pub(super) fn take(
     for folder in folders.values_mut() {
         folder.entries.retain(|entry| entry.id.is_some() || entry.kind == Kind::Folder);
     }
-    Ok(Taken { folders, omitted, racy, root_owner })
-}
-
-/// Hashes again what the scan picked. A file that differs though its stat is equal puts its folder on the list.
-fn rehash(root: &Root, cache: &StatCache, scan: &mut Scan) -> Result<()> {
-    for picked in std::mem::take(&mut scan.rehash) {
-        let EntryState::Read { previous } = picked.entry.state else { continue };
-        let Outcome::Read(folder) = Folder::open(root, &picked.folder)? else { continue };
-        let id = match read_file(&folder, &picked.entry.name, CHUNK_LENGTH_MAX_BYTES)? {
-            Outcome::Read(OpenedFile::Whole(file)) => Digest::of(&file.bytes),
-            Outcome::Read(OpenedFile::Large(mut file)) => {
-                let mut read = |window: &mut Vec<u8>, most: usize| match file.read_piece(window, most)? {
-                    Outcome::Read(count) => Ok(count),
-                    Outcome::Omitted(_) => Ok(0),
-                };
-                ingest::hash(&mut read)?.0
-            }
-            Outcome::Omitted(_) => continue,
-        };
-        if Some(id) == previous {
-            continue;
-        }
-        let Some(cached) = cache.folder(&picked.folder) else { continue };
-        let list = scan.folders.entry(picked.folder.clone()).or_insert_with(|| unchanged_folder(&cached));
-        if let Ok(at) = list.entries.binary_search_by(|entry| entry.name.cmp(&picked.entry.name)) {
-            list.entries[at].state = EntryState::Read { previous };
-        }
-    }
-    Ok(())
+    Ok(Taken { folders, omitted, racy, root_owner, reread, read })
 }
 
 /// Sorts out what is to be read. Content that the cache has, and the store has not, is read again.
@@ -173,18 +168,20 @@ fn plan<'a>(store: &Store, root: &'a Root, scan: Scan, batch: Option<&Batch<'_>>
     for (folder, (path, ScannedFolder { entries, device })) in scan.folders.into_iter().enumerate() {
         let mut taken = Vec::with_capacity(entries.len());
         for (entry, ScannedEntry { name, kind, mode, stat, attributes, state }) in entries.into_iter().enumerate() {
-            let mut id = None;
+            let (mut id, mut proven) = (None, None);
+            let size = if kind == Kind::Folder { 0 } else { stat.size };
+            let mut read = |previous, reason| jobs.push(Job { folder, entry, size, previous, reason });
             match state {
                 EntryState::Folder { .. } if attributes.is_some() => {}
-                EntryState::Folder { .. } => jobs.push(Job { folder, entry, size: 0, previous: None }),
-                EntryState::Known(known) if has(&known) => id = Some(known),
-                EntryState::Known(_) => jobs.push(Job { folder, entry, size: stat.size, previous: None }),
-                EntryState::Read { previous } => {
-                    jobs.push(Job { folder, entry, size: stat.size, previous: previous.map(BlobId) });
-                }
+                EntryState::Folder { .. } => read(None, ReadReason::Changed),
+                EntryState::Known { id: known, proof } if has(&known) => (id, proven) = (Some(known), Some(proof)),
+                EntryState::Known { .. } => read(None, ReadReason::New),
+                EntryState::Renumbered { id } => read(Some(BlobId(id)), ReadReason::Changed),
+                EntryState::Read { previous, reason } => read(previous.map(BlobId), reason),
             }
             let attributes = attributes.unwrap_or_default();
-            taken.push(TakenEntry { name, kind, mode, stat, size: stat.size, id, attributes, is_torn: false });
+            let (is_torn, is_quiet, size) = (false, false, stat.size);
+            taken.push(TakenEntry { name, kind, mode, stat, size, id, attributes, proof: proven, is_torn, is_quiet });
         }
         paths.push(path);
         folders.push(TakenFolder { entries: taken, device });
@@ -275,7 +272,7 @@ impl Work<'_> {
                     continue;
                 }
             }
-            self.note(job, end.stat, end.mode, end.is_torn);
+            self.note(job, end.stat, end.mode, end.is_torn, end.is_quiet);
             self.note_attributes(job, end.attributes);
             self.set(job, id, end.length_bytes);
         }
@@ -298,9 +295,9 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn note(&mut self, job: &Job, stat: FileStat, mode: u16, is_torn: bool) {
+    fn note(&mut self, job: &Job, stat: FileStat, mode: u16, is_torn: bool, is_quiet: bool) {
         let entry = &mut self.folders[job.folder].entries[job.entry];
-        (entry.stat, entry.mode, entry.is_torn) = (stat, mode, is_torn);
+        (entry.stat, entry.mode, entry.is_torn, entry.is_quiet) = (stat, mode, is_torn, is_quiet);
         if is_torn {
             let path = self.paths[job.folder].join(&entry.name);
             self.omitted.push(Omission { path, reason: Reason::Torn });
@@ -323,8 +320,16 @@ impl Work<'_> {
     }
 
     fn omit(&mut self, job: &Job, reason: Reason) {
-        let path = self.paths[job.folder].join(&self.folders[job.folder].entries[job.entry].name);
+        let path = self.path(job);
         self.omitted.push(Omission { path, reason });
+    }
+
+    fn entry(&self, job: &Job) -> &TakenEntry {
+        &self.folders[job.folder].entries[job.entry]
+    }
+
+    fn path(&self, job: &Job) -> TreePath {
+        self.paths[job.folder].join(&self.entry(job).name)
     }
 }
 

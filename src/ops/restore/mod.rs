@@ -24,9 +24,9 @@ mod wanted;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::capture::{CaptureOptions, Captured, capture_afresh, lock_workspace, open_root};
+use super::capture::{CaptureOptions, Captured, capture_afresh, capture_due, lock_workspace, open_root};
 use super::register::root_of;
-use super::snap::{About, Step, compared, expect, look, record};
+use super::snap::{About, Step, compared, expect, record};
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::facts::{Fact, Restore, RestoreCause};
 use crate::format::snapshot::{Cause, Snapshot};
@@ -279,7 +279,9 @@ fn look_and_plan(
 ) -> Result<(Step, Plan)> {
     // Where it is damaged, nothing is known of what the interrupted restore found.
     let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());
-    let step = look(store, workspace, root, capture, batch.as_deref_mut())?;
+    // What a restore leaves as it is, it says is as the step has it: so what a stat does not quite prove is read.
+    let captured = capture_due(store, workspace.id, root, capture, batch.as_deref_mut(), Some(&options.paths))?;
+    let step = compared(store, workspace, captured)?;
     let decide = |now: &Captured| plan(store, root, now, wanted, interrupted.as_deref(), options);
     let decided = decide(&step.captured)?;
     match batch {

@@ -23,7 +23,7 @@ mod update;
 
 use std::ops::Range;
 
-pub use crate::format::cache::{CachedEntry, FolderFacts};
+pub use crate::format::cache::{CachedEntry, FolderFacts, Proof};
 pub use update::{CacheEntry, CacheUpdate, ChildUpdate, EntriesUpdate, FolderUpdate, Stored, store};
 
 use crate::disk::{Bytes, Disk};

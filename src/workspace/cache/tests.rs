@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{CacheEntry, CacheKey, CacheUpdate, EntriesUpdate, FolderFacts, FolderUpdate, StatCache, Stored, store};
+use super::{
+    CacheEntry, CacheKey, CacheUpdate, EntriesUpdate, FolderFacts, FolderUpdate, Proof, StatCache, Stored, store,
+};
 use crate::disk::{Disk, LockMode};
 use crate::format::attributes::Owner;
 use crate::format::tree::Kind;
@@ -216,6 +218,7 @@ fn one_file_of_50_000_costs_a_few_hundred_bytes() {
         folders: BTreeMap::from([(TreePath::root(), folder(tree, EntriesUpdate::Whole(entries.to_vec())))]),
         file_count: 50_000,
         root_owner: OWNER,
+        settled: BTreeMap::new(),
     };
     let length = || std::fs::metadata(bench.cache_path()).unwrap().len();
     assert_eq!(store(&bench.disk, &bench.load(), &update(&entries, 1)).unwrap(), Stored::Rewritten);
@@ -239,11 +242,11 @@ fn content_of_another_length_than_its_stat_proves_nothing() {
     let torn = CacheEntry { size: 7, ..entry(1) };
     let whole = EntriesUpdate::Whole(vec![torn, entry(2)]);
     let folders = BTreeMap::from([(TreePath::root(), folder(1, whole))]);
-    let update = CacheUpdate { folders, file_count: 2, root_owner: OWNER };
+    let update = CacheUpdate { folders, file_count: 2, root_owner: OWNER, settled: BTreeMap::new() };
     store(&bench.disk, &bench.load(), &update).unwrap();
     let cache = bench.load();
-    let racy: Vec<bool> = cache.folder(&TreePath::root()).unwrap().entries().map(|entry| entry.is_racy).collect();
-    assert_eq!(racy, [true, false]);
+    let proofs: Vec<Proof> = cache.folder(&TreePath::root()).unwrap().entries().map(|entry| entry.proof).collect();
+    assert_eq!(proofs, [Proof::Racy, Proof::Settled]);
 }
 
 #[test]
@@ -254,6 +257,7 @@ fn lists_that_disagree_are_never_written() {
         folders: BTreeMap::from([(tree_path("a"), folder(9, EntriesUpdate::Whole(Vec::new())))]),
         file_count: 0,
         root_owner: OWNER,
+        settled: BTreeMap::new(),
     };
     drop(store(&bench.disk, &bench.load(), &update));
 }
@@ -314,7 +318,7 @@ fn entry(number: u64) -> CacheEntry {
         mode: 0o644,
         size: number,
         stat: FileStat { size: number, mtime_ns: -5, ctime_ns: 6, inode: number, device: 8, owner: OWNER },
-        is_racy: false,
+        proof: Proof::Settled,
         id: Digest::of(&number.to_le_bytes()),
         attributes: Box::default(),
         has_attributes_below: false,

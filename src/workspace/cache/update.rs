@@ -5,13 +5,13 @@
 //! another process has written meanwhile, leaves the file alone: the other's cache is as true as this one.
 //! A file that others may have mapped is only ever appended to, never written in place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CacheKey, CachedEntry, CachedFolder, FolderFacts, StatCache, file_name};
 use crate::disk::{Disk, LockMode};
 use crate::error::Result;
 use crate::format::attributes::Owner;
-use crate::format::cache::{self as bytes, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, Place};
+use crate::format::cache::{self as bytes, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, Place, Proof};
 use crate::format::tree::Kind;
 use crate::id::{Digest, TreeId};
 use crate::limits::CACHE_OVERLAY_MIN_BYTES;
@@ -23,6 +23,8 @@ use crate::workspace::stat::FileStat;
 pub struct CacheUpdate {
     /// Folders whose list or tree id is not what the cache has. A folder whose tree id changed comes with all above it.
     pub folders: BTreeMap<TreePath, FolderUpdate>,
+    /// Files that were read again and are settled now, by folder, of folders that are not in `folders`.
+    pub settled: BTreeMap<TreePath, BTreeSet<Box<[u8]>>>,
     /// Number of files in the workspace.
     pub file_count: u64,
     /// Owner of the root folder, which is that of the cache, if there was one.
@@ -61,8 +63,8 @@ pub struct CacheEntry {
     /// The stat of the very bytes that were read. Of a folder, change time and inode stand for its attributes; what is
     /// in it is proved by its own list.
     pub stat: FileStat,
-    /// Whether to read it again next time, see [`crate::workspace::stat::RacyRule`].
-    pub is_racy: bool,
+    /// What the stat proves, see [`crate::workspace::stat::RacyRule`]; of a folder, of its attributes.
+    pub proof: Proof,
     /// Content, target or tree.
     pub id: Digest,
     /// Its own attributes, encoded; empty where it has none.
@@ -146,12 +148,13 @@ impl CacheEntry {
         let FileStat { ctime_ns, inode, .. } = self.stat;
         let of_folder = FileStat { device: folder_device, ctime_ns, inode, ..FileStat::default() };
         let stat = if is_folder { of_folder } else { self.stat };
+        // A file of another length than its stat says proves nothing: it was torn, or the file system lies.
+        let proof = if is_folder || self.size == self.stat.size { self.proof } else { Proof::Racy };
         CachedEntry {
             name: &self.name,
             kind: self.kind,
             mode: self.mode,
-            // A file of another length than its stat says proves nothing: it was torn, or the file system lies.
-            is_racy: self.is_racy || (!is_folder && self.size != self.stat.size),
+            proof,
             is_on_other_device: stat.device != folder_device,
             size: self.size,
             mtime_ns: stat.mtime_ns,
@@ -243,13 +246,28 @@ fn changed_blocks(cache: &StatCache, update: &CacheUpdate) -> Option<Vec<u8>> {
                 continue;
             }
         }
-        put_whole(&mut blocks, cache, path, Some(folder))?;
+        put_whole(&mut blocks, cache, path, update)?;
+    }
+    for (path, names) in &update.settled {
+        let Some(cached) = cache.folder(path).filter(|_| !update.folders.contains_key(path)) else { continue };
+        let lines: Vec<Line<'_>> = names.iter().filter_map(|name| cached.find(name)).filter_map(settled).collect();
+        if !lines.is_empty() {
+            let lines = lines.into_iter();
+            let put = bytes::put_block(&mut blocks, path.as_bytes(), Extent::Difference, &cached.facts, lines);
+            put.expect("a difference is no longer than the folder it is of");
+        }
     }
     Some(blocks)
 }
 
+/// The line of a file that was read again, if that says something new.
+fn settled(entry: CachedEntry<'_>) -> Option<Line<'_>> {
+    (entry.proof == Proof::Recent).then_some(Line::Entry(CachedEntry { proof: Proof::Settled, ..entry }))
+}
+
 /// Appends the block of a whole folder; `None` for one that is too large or not known.
-fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: Option<&FolderUpdate>) -> Option<()> {
+fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: &CacheUpdate) -> Option<()> {
+    let (update, settled_names) = (update.folders.get(path), update.settled.get(path));
     let cached = cache.folder(path);
     let facts = update.map(|update| update.facts).or_else(|| cached.as_ref().map(CachedFolder::facts))?;
     let put = |out: &mut Vec<u8>, lines: &mut dyn Iterator<Item = Line<'_>>| {
@@ -270,7 +288,16 @@ fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: Opti
                 }),
             )
         }
-        None => put(out, &mut cached?.entries().map(Line::Entry)),
+        None => {
+            let names = settled_names;
+            put(
+                out,
+                &mut cached?.entries().map(|entry| match names.is_some_and(|names| names.contains(entry.name)) {
+                    true => settled(entry).unwrap_or(Line::Entry(entry)),
+                    false => Line::Entry(entry),
+                }),
+            )
+        }
     }
 }
 
@@ -299,9 +326,8 @@ fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpd
     let mut places: Vec<Place> = Vec::new();
     let mut waiting = vec![TreePath::root()];
     while let Some(path) = waiting.pop() {
-        let changed = update.folders.get(&path);
         let start = buffer.len();
-        if put_whole(&mut buffer, cache, &path, changed).is_none() {
+        if put_whole(&mut buffer, cache, &path, update).is_none() {
             // Not known: it is read again next time, and so is all below it that nobody asks for.
             buffer.truncate(start);
             continue;

@@ -11,7 +11,7 @@
 //! gitignore = false
 //! one_file_system = false
 //! max_file_bytes = "2 GiB"
-//! max_files = 500_000
+//! max_files = 4_000_000
 //! max_bytes = "64 GiB"
 //! ```
 //!

@@ -25,13 +25,13 @@ fn all_fields_are_read_and_missing_ones_have_defaults() {
         include = ["vendor/"]
         default_excludes = false
         max_file_bytes = "2 GiB"
-        max_files = 1_000_000
+        max_files = 8_000_000
         max_bytes = "1 TiB"
     "#;
     let config = parsed(text).unwrap();
     assert_eq!(config.capture.exclude, ["*.iso"]);
     assert_eq!(config.capture.limits().file_bytes_max, Some(2 << 30));
-    assert_eq!((config.capture.max_files, config.capture.max_bytes), (1_000_000, 1 << 40));
+    assert_eq!((config.capture.max_files, config.capture.max_bytes), (8_000_000, 1 << 40));
     assert!(config.capture.rule_options(Vec::new()).without_defaults);
     assert_eq!(parsed("").unwrap(), Config::default());
     assert!(Config::default().capture.default_excludes);
@@ -119,7 +119,7 @@ fn a_build_without_git_says_that_it_cannot_tell_what_git_ignores() {
 
 #[test]
 fn settings_come_back_from_the_rules_that_they_make() {
-    let text = "[capture]\nexclude = [\"*.iso\"]\ninclude = [\"target/\"]\nmax_file_bytes = 10\nmax_files = 1_000_000\n\
+    let text = "[capture]\nexclude = [\"*.iso\"]\ninclude = [\"target/\"]\nmax_file_bytes = 10\nmax_files = 8_000_000\n\
                 one_file_system = true\n";
     let rules =
         |config: &Config| crate::workspace::rules::Rules::new(&config.capture.rule_options(Vec::new())).unwrap();
@@ -131,7 +131,7 @@ fn settings_come_back_from_the_rules_that_they_make() {
     }
     let unstoppable = parsed(text).unwrap().without_stops();
     assert_eq!(unstoppable.capture.limits().files_max, u64::MAX);
-    assert!(rules(&unstoppable).text().contains("< max_files 1000000\n"));
+    assert!(rules(&unstoppable).text().contains("< max_files 8000000\n"));
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests make their own stores")]

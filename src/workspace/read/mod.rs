@@ -9,6 +9,8 @@
 //! changed since the scan is thereby recorded as it is now, and the cache never pairs bytes with a stat of others.
 //! Whether that stat proves anything later is for [`super::stat::RacyRule`] to say.
 
+mod quiet;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -18,8 +20,9 @@ use rustix::io::Errno;
 
 use super::attributes::{self, Values};
 use super::beneath::Root;
+use super::filesystem::FileSystem;
 use super::refusal::Refusal;
-use super::stat::{FileStat, permissions};
+use super::stat::{FileStat, allocated_bytes, permissions};
 use crate::error::{Error, Result};
 use crate::format::snapshot::Reason;
 use crate::limits::CAPTURE_RETRIES_MAX;
@@ -65,6 +68,8 @@ pub struct WholeFile {
     pub attributes: Values,
     /// It kept changing: the bytes may never have been its content at any one moment. The stat proves nothing then.
     pub is_torn: bool,
+    /// Nobody had it open for writing when its reading began.
+    pub is_quiet: bool,
 }
 
 /// A long file, read piece by piece from the start.
@@ -73,6 +78,11 @@ pub struct LargeFile {
     file: File,
     stat: FileStat,
     length_bytes: u64,
+    is_quiet: bool,
+    /// Fewer bytes are on disk than it is long, and the file system says where.
+    may_have_holes: bool,
+    /// The last answer of [`Self::next_data`], and from where it was asked.
+    data: (u64, u64),
 }
 
 /// What can be said of a long file once all of it was read.
@@ -88,6 +98,8 @@ pub struct LargeEnd {
     pub attributes: Values,
     /// It changed while it was read.
     pub is_torn: bool,
+    /// Nobody had it open for writing when its reading began.
+    pub is_quiet: bool,
 }
 
 impl<'r> Folder<'r> {
@@ -151,15 +163,63 @@ impl LargeFile {
         self.stat.size
     }
 
-    /// Appends up to `length_max_bytes` to `buffer`, and says how many; fewer only at the end of the file.
+    /// Appends up to `length_max_bytes` to `buffer`, and says how many; fewer only at the end of the file, of a hole, or
+    /// where the system gives fewer. Holes are not read.
     pub fn read_piece(&mut self, buffer: &mut Vec<u8>, length_max_bytes: usize) -> Result<Outcome<usize>> {
-        match (&mut self.file).take(length_max_bytes as u64).read_to_end(buffer) {
-            Ok(count) => {
-                self.length_bytes += count as u64;
-                Ok(Outcome::Read(count))
+        let at = self.length_bytes;
+        let length = buffer.len();
+        let hole_end = if at < self.stat.size { self.next_data(at).min(self.stat.size) } else { at };
+        let count = match usize::try_from(hole_end - at).unwrap_or(usize::MAX).min(length_max_bytes) {
+            0 => {
+                buffer.resize(length + length_max_bytes, 0);
+                let read = read_some(&self.file, &mut buffer[length..], at);
+                buffer.truncate(length + read.unwrap_or(0));
+                match read {
+                    Some(count) => count,
+                    None => return Ok(Outcome::Omitted(Reason::ReadError)),
+                }
             }
-            Err(_) => Ok(Outcome::Omitted(Reason::ReadError)),
+            zeros => {
+                buffer.resize(length + zeros, 0);
+                zeros
+            }
+        };
+        self.length_bytes += count as u64;
+        Ok(Outcome::Read(count))
+    }
+
+    /// Where the next bytes are that do not lie in a hole, at `offset` or after it; the end of time where there are none.
+    /// Where the file system cannot say, all bytes count.
+    pub fn next_data(&mut self, offset: u64) -> u64 {
+        if !self.may_have_holes {
+            return offset;
         }
+        let (asked, answer) = self.data;
+        if !(asked..=answer).contains(&offset) {
+            let answer = match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
+                Ok(data) => data,
+                Err(Errno::NXIO) => u64::MAX,
+                Err(_) => offset,
+            };
+            self.data = (offset, answer);
+        }
+        self.data.1.max(offset)
+    }
+
+    /// Fills the buffer from a place in the file; `None` where the file ends before, or cannot be read.
+    pub fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> Option<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset).ok()
+    }
+
+    /// Whether nobody had it open for writing when it was opened.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
+    /// Its stat now, if it is the one that it had when it was opened.
+    pub fn stat_now(&self) -> Option<FileStat> {
+        let now = rustix::fs::fstat(&self.file).ok().map(|stat| FileStat::of(&stat));
+        now.filter(|stat| *stat == self.stat)
     }
 
     /// Tells whether the file stayed as it was. To be called when all of it has been read.
@@ -170,8 +230,8 @@ impl LargeFile {
         };
         let stat = FileStat::of(&after);
         let is_torn = stat != self.stat || self.length_bytes != stat.size;
-        let (length_bytes, mode) = (self.length_bytes, permissions(&after));
-        Ok(Outcome::Read(LargeEnd { length_bytes, stat, mode, attributes, is_torn }))
+        let (length_bytes, mode, is_quiet) = (self.length_bytes, permissions(&after), self.is_quiet);
+        Ok(Outcome::Read(LargeEnd { length_bytes, stat, mode, attributes, is_torn, is_quiet }))
     }
 }
 
@@ -196,8 +256,17 @@ fn read_once(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> std::r
         _ => return Err(Attempt::Omitted(Reason::Special)),
     }
     let stat = FileStat::of(&before);
+    let is_quiet = quiet::is_quiet(&file);
     let Some(length) = usize::try_from(stat.size).ok().filter(|length| *length <= whole_max_bytes) else {
-        return Ok(OpenedFile::Large(LargeFile { file, stat, length_bytes: 0 }));
+        let may_have_holes = allocated_bytes(&before) < stat.size && FileSystem::of(&file).tells_holes();
+        return Ok(OpenedFile::Large(LargeFile {
+            file,
+            stat,
+            length_bytes: 0,
+            is_quiet,
+            may_have_holes,
+            data: (u64::MAX, 0),
+        }));
     };
     let mut bytes = Vec::with_capacity(length + 1);
     // One byte more than there should be, so that a file that has grown is noticed.
@@ -212,7 +281,7 @@ fn read_once(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> std::r
         // The stat is a made-up one, as in /proc: no bytes read here can be believed to be all there is.
         return Err(Attempt::Omitted(Reason::ReadError));
     }
-    Ok(OpenedFile::Whole(WholeFile { bytes, stat: after, mode, attributes, is_torn }))
+    Ok(OpenedFile::Whole(WholeFile { bytes, stat: after, mode, attributes, is_torn, is_quiet }))
 }
 
 /// Opens for reading, without leaving a trace in the access time where the system allows that.
@@ -229,6 +298,16 @@ fn open(folder: &Folder<'_>, name: &[u8]) -> rustix::io::Result<File> {
         opened => return opened.map(File::from),
     }
     open(flags).map(File::from)
+}
+
+/// Reads what one call gives at a place in a file; `None` where it fails.
+fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> Option<usize> {
+    loop {
+        match std::os::unix::fs::FileExt::read_at(file, buffer, offset) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            read => return read.ok(),
+        }
+    }
 }
 
 fn omit_or_fail<T>(errno: Errno, error: impl FnOnce() -> Error) -> Result<Outcome<T>> {

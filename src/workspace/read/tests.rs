@@ -9,6 +9,7 @@ use rustix::fs::Mode;
 use super::{Folder, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_symlink};
 use crate::format::snapshot::Reason;
 use crate::path::TreePath;
+use crate::workspace::cache::Proof;
 use crate::workspace::testing::Bench;
 
 const WHOLE_MAX_BYTES: usize = 1 << 20;
@@ -145,12 +146,12 @@ fn bytes_that_never_were_the_content_are_handed_over_as_torn_only() {
             }
         });
         let clock = crate::disk::Disk::file_clock(&bench.disk).unwrap();
-        let rule = crate::workspace::stat::RacyRule { clock, newest_elsewhere_ns: 0 };
+        let rule = crate::workspace::stat::RacyRule { clock, end_ns: i64::MAX, newest_elsewhere_ns: 0 };
         for _ in 0..300 {
             let file = whole(&bench, b"file");
             let is_mixed = file.bytes.iter().any(|byte| *byte != file.bytes[0]);
             // Within one tick the stat cannot tell; that is what the racy rule is there for.
-            assert!(!is_mixed || file.is_torn || rule.is_racy(&file.stat));
+            assert!(!is_mixed || file.is_torn || rule.proof(&file.stat) == Proof::Racy);
         }
         is_over.store(true, Ordering::Relaxed);
     });

@@ -1,12 +1,14 @@
 //! Comparing the list of a folder with the one in the stat cache.
 
 use super::listing::{NamePlace, Names};
-use super::{EntryState, ScannedEntry, ScannedFolder};
+use super::turn::{Class, Picker};
+use super::{EntryState, ReadReason, ScannedEntry, ScannedFolder};
+use crate::disk::FileClock;
 use crate::format::attributes::Owner;
 use crate::format::tree::Kind;
-use crate::limits::{REHASH_BYTES, REHASH_FILES};
 use crate::workspace::cache::{CachedEntry, CachedFolder};
-use crate::workspace::stat::FileStat;
+use crate::workspace::filesystem::FileSystem;
+use crate::workspace::stat::{FileStat, Likeness};
 
 /// A name that is captured, as the file system has it now.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +17,8 @@ pub(super) struct Found {
     pub(super) kind: Kind,
     pub(super) mode: u16,
     pub(super) stat: FileStat,
+    /// Bytes on disk.
+    pub(super) allocated_bytes: u64,
 }
 
 /// The list of one folder, sorted by name.
@@ -23,6 +27,10 @@ pub(super) struct Listing<'a> {
     pub(super) names: &'a Names,
     pub(super) found: &'a [Found],
     pub(super) device: u64,
+    pub(super) file_system: FileSystem,
+    pub(super) clock: FileClock,
+    /// Where the files in the folder rank, see [`super::turn::rank_of`].
+    pub(super) rank: u64,
 }
 
 /// A folder whose list differs from the cached one.
@@ -35,20 +43,25 @@ pub(super) struct Differing {
     pub(super) cached_count: Option<usize>,
 }
 
-/// A file hashed again though its stat is equal.
+/// A file that may be read again though its stat is equal.
 #[derive(Debug)]
 pub(super) struct Pick {
-    /// Orders the picks, so that which are taken does not depend on the order of the walk.
+    pub(super) class: Class,
     pub(super) rank: u64,
     pub(super) entry: ScannedEntry,
+    pub(super) allocated_bytes: u64,
+    /// A restore has to be sure of it.
+    pub(super) is_due: bool,
 }
 
-/// Chooses files to hash again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Picker {
-    seed: u64,
-    /// Files that rank below this are picked.
-    bound: u64,
+/// What comparing a folder tells beside the outcome.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    pub(super) picks: Vec<Pick>,
+    /// Files whose stat is believed, by class.
+    pub(super) believed: [u64; 3],
+    /// Files on a file system that may renumber them, and that have the numbers they had.
+    pub(super) kept_numbers: u64,
 }
 
 impl Differing {
@@ -64,7 +77,7 @@ pub fn unchanged_folder(cached: &CachedFolder<'_>) -> ScannedFolder {
     let entry = |entry: CachedEntry<'_>| {
         let state = match entry.kind {
             Kind::Folder => EntryState::Folder { previous: Some(entry.id) },
-            Kind::File | Kind::Symlink => EntryState::Known(entry.id),
+            Kind::File | Kind::Symlink => EntryState::Known { id: entry.id, proof: entry.proof },
         };
         ScannedEntry {
             name: entry.name.into(),
@@ -79,16 +92,27 @@ pub fn unchanged_folder(cached: &CachedFolder<'_>) -> ScannedFolder {
 }
 
 impl Listing<'_> {
-    /// Whether every name, kind, mode and stat is as the cache has it.
-    pub(super) fn is_same(&self, cached: &CachedFolder<'_>) -> bool {
+    /// Whether every name, kind, mode and stat is as the cache has it. `compared` is of use only if so.
+    pub(super) fn is_same(&self, cached: &CachedFolder<'_>, picker: &Picker<'_>, compared: &mut Compared) -> bool {
         let mut before = cached.entries();
-        cached.facts().device == self.device
-            && self.found.iter().all(|found| before.next().is_some_and(|entry| self.is_same_entry(found, &entry)))
-            && before.next().is_none()
+        let is_same = |found: &Found| {
+            let Some(entry) = before.next() else { return false };
+            let likeness = self.likeness(found, &entry, true);
+            if likeness == Likeness::Same {
+                self.pick(found, &entry, picker, compared);
+            }
+            likeness == Likeness::Same
+        };
+        cached.facts().device == self.device && self.found.iter().all(is_same) && before.next().is_none()
     }
 
     /// The entries, each with what is known about its content.
-    pub(super) fn against(&self, cached: Option<&CachedFolder<'_>>) -> Differing {
+    pub(super) fn against(
+        &self,
+        cached: Option<&CachedFolder<'_>>,
+        picker: &Picker<'_>,
+        compared: &mut Compared,
+    ) -> Differing {
         let mut before = cached.into_iter().flat_map(CachedFolder::entries).peekable();
         let is_same_device = cached.is_some_and(|cached| cached.facts().device == self.device);
         let (mut same_count, mut cached_count) = (0, 0);
@@ -99,84 +123,90 @@ impl Listing<'_> {
                 cached_count += 1;
             }
             let entry = before.next_if(|entry| entry.name == name);
-            let is_same = is_same_device && entry.is_some_and(|entry| self.is_same_entry(found, &entry));
+            let likeness = entry.map_or(Likeness::Changed, |entry| self.likeness(found, &entry, is_same_device));
             cached_count += usize::from(entry.is_some());
-            same_count += usize::from(is_same);
-            let previous = entry.filter(|entry| entry.kind == found.kind).map(|entry| entry.id);
-            let state = match (found.kind, previous) {
-                (Kind::Folder, previous) => EntryState::Folder { previous },
-                (_, Some(id)) if is_same => EntryState::Known(id),
-                (_, previous) => EntryState::Read { previous },
-            };
+            same_count += usize::from(likeness == Likeness::Same);
+            if let Some(entry) = entry.filter(|_| likeness.is_believed()) {
+                self.pick(found, &entry, picker, compared);
+            }
             entries.push(ScannedEntry {
                 name: name.into(),
                 kind: found.kind,
                 mode: found.mode,
                 stat: found.stat,
-                attributes: entry.filter(|_| is_same).map(|entry| entry.attributes.into()),
-                state,
+                attributes: entry.filter(|_| likeness.is_believed()).map(|entry| entry.attributes.into()),
+                state: state_of(found, entry, likeness),
             });
         }
         cached_count += before.count();
         Differing {
             folder: ScannedFolder { entries, device: self.device },
             same_count,
-            cached_count: cached.map(|_| cached_count),
+            cached_count: cached.filter(|_| is_same_device).map(|_| cached_count),
         }
     }
 
-    /// Files of an unchanged folder to be hashed again.
-    pub(super) fn picks(&self, cached: &CachedFolder<'_>, picker: Picker) -> Vec<Pick> {
-        let files = self.found.iter().filter(|found| found.kind == Kind::File);
-        let picked = files.filter_map(|found| Some((picker.rank(&found.stat)?, found)));
-        let pick = |(rank, found): (u64, &Found)| {
-            let name = self.names.name(&found.place);
-            let previous = cached.find(name).map(|entry| entry.id);
-            let entry = ScannedEntry {
-                name: name.into(),
-                kind: Kind::File,
-                mode: found.mode,
-                stat: found.stat,
-                attributes: None,
-                state: EntryState::Read { previous },
-            };
-            Pick { rank, entry }
+    fn likeness(&self, found: &Found, entry: &CachedEntry<'_>, is_same_device: bool) -> Likeness {
+        if found.kind != entry.kind || found.mode != entry.mode || self.names.name(&found.place) != entry.name {
+            return Likeness::Changed;
+        }
+        let may_renumber = !self.file_system.keeps_inodes;
+        if found.kind == Kind::Folder {
+            // What is in a folder is proved by its own list, and only its attributes by its stat.
+            let is_same = (is_same_device || may_renumber) && found.stat.has_attributes_of(entry);
+            return if is_same { Likeness::Same } else { Likeness::Changed };
+        }
+        match found.stat.likeness(entry, self.device, self.clock) {
+            Likeness::Same if is_same_device => Likeness::Same,
+            Likeness::Same | Likeness::Renumbered if may_renumber => Likeness::Renumbered,
+            Likeness::Racy => Likeness::Racy,
+            _ => Likeness::Changed,
+        }
+    }
+
+    /// Counts a file whose stat is believed, and picks it if it is to be read again. Empty files cannot change unseen.
+    fn pick(&self, found: &Found, entry: &CachedEntry<'_>, picker: &Picker<'_>, compared: &mut Compared) {
+        if found.kind != Kind::File || found.stat.size == 0 {
+            return;
+        }
+        if !self.file_system.keeps_inodes && found.stat.inode == entry.inode {
+            compared.kept_numbers += 1;
+        }
+        let is_weak = !self.file_system.is_sound || found.stat.device != self.device;
+        let class = Class::of(entry.proof, is_weak);
+        compared.believed[class.index()] += 1;
+        let rank = super::turn::rank_of(self.rank, entry.name);
+        let is_due = picker.is_due(class, entry.name);
+        if !is_due && !picker.is_in_turn(class, rank) {
+            return;
+        }
+        let state = EntryState::Read { previous: Some(entry.id), reason: ReadReason::Turn };
+        let scanned = ScannedEntry {
+            name: entry.name.into(),
+            kind: found.kind,
+            mode: found.mode,
+            stat: found.stat,
+            attributes: None,
+            state,
         };
-        picked.map(pick).collect()
-    }
-
-    fn is_same_entry(&self, found: &Found, entry: &CachedEntry<'_>) -> bool {
-        found.kind == entry.kind
-            && found.mode == entry.mode
-            && self.names.name(&found.place) == entry.name
-            && match found.kind {
-                Kind::Folder => found.stat.has_attributes_of(entry),
-                Kind::File | Kind::Symlink => found.stat.is_that_of(entry, self.device),
-            }
+        let allocated_bytes = self.file_system.allocated_bytes(found.stat.size, found.allocated_bytes);
+        compared.picks.push(Pick { class, rank, entry: scanned, allocated_bytes, is_due });
     }
 }
 
-impl Picker {
-    /// Picks about twice [`REHASH_FILES`] of `file_count` files, so that after sorting there are enough to take.
-    pub(super) fn new(seed: u64, file_count: u64) -> Self {
-        Self { seed, bound: (u64::MAX / file_count.max(1)).saturating_mul(2 * REHASH_FILES as u64) }
+/// What is known about the content of an entry that is, or is not, like the cached one.
+fn state_of(found: &Found, entry: Option<CachedEntry<'_>>, likeness: Likeness) -> EntryState {
+    let before = entry.filter(|entry| entry.kind == found.kind);
+    let previous = before.map(|entry| entry.id);
+    let read = |reason| EntryState::Read { previous, reason };
+    match (found.kind, before, likeness) {
+        (Kind::Folder, ..) => EntryState::Folder { previous },
+        (_, Some(entry), Likeness::Same) => EntryState::Known { id: entry.id, proof: entry.proof },
+        (_, Some(entry), Likeness::Renumbered) => EntryState::Renumbered { id: entry.id },
+        (_, Some(_), Likeness::Racy) => read(ReadReason::Racy),
+        (_, Some(_), Likeness::Changed) => read(ReadReason::Changed),
+        (_, None, _) => read(ReadReason::New),
     }
-
-    /// The rank of a file that is picked. A file above [`REHASH_BYTES`] is picked as much more rarely as it is larger,
-    /// so that large files are looked at too, and the mean number of bytes stays bounded.
-    pub(super) fn rank(&self, stat: &FileStat) -> Option<u64> {
-        let rank = scramble(self.seed ^ scramble(stat.inode));
-        let bound = if stat.size <= REHASH_BYTES { self.bound } else { self.bound / stat.size.div_ceil(REHASH_BYTES) };
-        (rank <= bound && stat.size > 0).then_some(rank)
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): spreads nearby inode numbers over all of 64 bits.
-fn scramble(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 /// The stat that an entry was cached with. A device that is not the folder's is only known to be another one.

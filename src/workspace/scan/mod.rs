@@ -18,30 +18,34 @@ mod compare;
 mod listing;
 mod sift;
 mod tally;
+mod turn;
 mod walk;
 
 use std::collections::BTreeMap;
 
+pub use crate::format::turn::ReadReason;
 pub use compare::unchanged_folder;
+pub use turn::Class;
 
 use crate::disk::{FileClock, FolderId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::Owner;
 use crate::format::snapshot::Omission;
 use crate::format::tree::Kind;
+use crate::format::turn::Turn;
 use crate::id::Digest;
-use crate::limits::{REHASH_BYTES, REHASH_FILES, WORKSPACE_BYTES_DEFAULT_MAX, WORKSPACE_FILES_DEFAULT_MAX};
+use crate::limits::{WORKSPACE_BYTES_DEFAULT_MAX, WORKSPACE_FILES_DEFAULT_MAX};
 use crate::path::TreePath;
 use crate::progress::Progress;
 use crate::workspace::attributes::owner_of;
 use crate::workspace::beneath::Root;
-use crate::workspace::cache::StatCache;
+use crate::workspace::cache::{Proof, StatCache};
 use crate::workspace::places::Place;
 use crate::workspace::rules::Rules;
 use crate::workspace::stat::{self, FileStat, RacyRule};
 use compare::{Differing, Pick};
 use tally::{Tally, human_bytes};
-use walk::{Collected, Walk};
+use walk::{Collected, Walk, Walked};
 
 /// How to scan.
 #[derive(Clone, Copy)]
@@ -54,8 +58,10 @@ pub struct ScanOptions<'a> {
     pub one_file_system: bool,
     /// The clock of the store's file system, read just before.
     pub clock: FileClock,
-    /// Chooses the files that are hashed again although their stat is equal. Another one for each scan.
-    pub rehash_seed: u64,
+    /// How far the rolling re-read has come, by class.
+    pub turns: [Turn; 3],
+    /// A restore has to be sure of these paths, and of everything if there are none: what is not settled is read.
+    pub due: Option<&'a [TreePath]>,
     /// Who watches.
     pub progress: &'a dyn Progress,
 }
@@ -65,9 +71,9 @@ pub struct ScanOptions<'a> {
 pub struct ScanLimits {
     /// Most files, and most folders; more is an error.
     pub files_max: u64,
-    /// Most bytes in all files; more is an error.
+    /// Most bytes that all files take on disk; more is an error.
     pub bytes_max: u64,
-    /// Larger files are omitted.
+    /// Files that take more on disk are omitted.
     pub file_bytes_max: Option<u64>,
 }
 
@@ -77,8 +83,13 @@ pub struct Scan {
     /// Folders whose list differs from the cached one in any way, or is not cached. A deleted folder is missing from
     /// its parent's list.
     pub folders: BTreeMap<TreePath, ScannedFolder>,
-    /// Files to be hashed again although nothing says that they changed. Their folders are not in `folders`.
-    pub rehash: Vec<Rehash>,
+    /// Files that may be read again although nothing says that they changed, by class in the order of their turn, those
+    /// first that must be.
+    pub rereads: Vec<Reread>,
+    /// Files whose stat is believed, by class.
+    pub believed: [u64; 3],
+    /// Where file systems begin that promise little: on those, only reading finds every change.
+    pub weak: Vec<WeakPlace>,
     /// What is not captured though no rule leaves it out, by path.
     pub omitted: Vec<Omission>,
     /// What is left out, by path; not what is below it.
@@ -113,6 +124,8 @@ pub struct CaptureCounts {
     pub folders: u64,
     /// Bytes of all files.
     pub bytes: u64,
+    /// Bytes of them that are on disk: holes are not.
+    pub allocated_bytes: u64,
 }
 
 /// The list of one folder.
@@ -145,11 +158,23 @@ pub struct ScannedEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryState {
     /// The cache proves that the content, or the symlink's target, is this.
-    Known(Digest),
+    Known {
+        /// What it is.
+        id: Digest,
+        /// How far it is proven.
+        proof: Proof,
+    },
+    /// As [`Self::Known`], but that the file system gave it another number. No scan ends with one.
+    Renumbered {
+        /// What it is, if all files were given other numbers.
+        id: Digest,
+    },
     /// It must be read.
     Read {
         /// What it was when last seen, if it was of the same kind.
         previous: Option<Digest>,
+        /// Why.
+        reason: ReadReason,
     },
     /// A folder: its tree follows from its own list, which is in [`Scan::folders`] or else as cached.
     Folder {
@@ -158,13 +183,30 @@ pub enum EntryState {
     },
 }
 
-/// A file to be hashed again.
+/// A file that may be read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rehash {
+pub struct Reread {
     /// The folder it is in; see [`unchanged_folder`] for when its content is another after all.
     pub folder: TreePath,
     /// The file, in state [`EntryState::Read`].
     pub entry: ScannedEntry,
+    /// What reading it costs, in bytes, apart from opening it: its holes cost nothing.
+    pub cost_bytes: u64,
+    /// Its class.
+    pub class: Class,
+    /// Its place in the order of turns.
+    pub rank: u64,
+    /// It must be read at this step.
+    pub is_due: bool,
+}
+
+/// A folder where a file system begins on which changes may leave no trace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WeakPlace {
+    /// The folder; the root where the whole workspace is on it.
+    pub path: TreePath,
+    /// The name of the file system; empty where it is not known.
+    pub file_system: &'static str,
 }
 
 impl Default for ScanLimits {
@@ -180,21 +222,25 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     let fail = |e| Error::io("look at folder", root.path(), e);
     let found = rustix::fs::fstat(root.handle()).map_err(fail)?;
     let device = FolderId::of(&found).device;
-    let walked = Walk::new(root, cache, options, None).run(device)?;
+    let mut walked = Walk::new(root, cache, options, None).run(device)?;
     if walked.is_over {
         return Err(over_limit(root, cache, options, device, &walked.counts));
     }
-    let Collected { differing, picks, mut omitted, mut excluded, mut protected, unlisted, .. } = walked.collected;
-    let folders = without_unlisted(cache, differing, &unlisted);
-    let rehash = choose(picks, &folders);
+    let Collected { differing, picks, mut weak, mut omitted, mut excluded, mut protected, unlisted, .. } =
+        std::mem::take(&mut walked.collected);
+    let mut folders = without_unlisted(cache, differing, &unlisted);
+    decide_on_numbers(&mut folders, walked.kept_numbers == 0);
+    let rereads = in_turn(picks, &options.turns);
+    weak.sort_unstable();
     omitted.extend(unlisted);
     omitted.sort_unstable_by(|a, b| (&a.path, a.reason).cmp(&(&b.path, b.reason)));
     omitted.dedup_by(|later, earlier| later.path == earlier.path);
     excluded.sort_unstable();
     protected.sort_unstable();
-    let racy = RacyRule { clock: options.clock, newest_elsewhere_ns: walked.newest_elsewhere_ns };
+    let racy = RacyRule { clock: options.clock, end_ns: i64::MAX, newest_elsewhere_ns: walked.newest_elsewhere_ns };
     let (root_mode, root_owner) = (stat::permissions(&found), owner_of(&found));
-    Ok(Scan { folders, rehash, omitted, excluded, protected, counts: walked.counts, root_mode, root_owner, racy })
+    let Walked { counts, believed, .. } = walked;
+    Ok(Scan { folders, rereads, believed, weak, omitted, excluded, protected, counts, root_mode, root_owner, racy })
 }
 
 /// The walk over everything goes on to this many times a cap, to find out what is big, before it gives up.
@@ -202,7 +248,7 @@ const TALLY_FACTOR: u64 = 4;
 
 impl ScanLimits {
     fn are_passed_by(&self, counts: &CaptureCounts) -> bool {
-        counts.files.max(counts.folders) > self.files_max || counts.bytes > self.bytes_max
+        counts.files.max(counts.folders) > self.files_max || counts.allocated_bytes > self.bytes_max
     }
 }
 
@@ -240,16 +286,32 @@ fn without_unlisted(
     differing.into_iter().map(|(path, differing)| (path, differing.folder)).collect()
 }
 
-/// Of the files picked to be hashed again, takes as many as one scan may cost.
-fn choose(mut picks: Vec<(TreePath, Pick)>, folders: &BTreeMap<TreePath, ScannedFolder>) -> Vec<Rehash> {
-    picks.retain(|(path, _)| !folders.contains_key(path));
-    picks.sort_unstable_by(|a, b| (a.1.rank, &a.0, &a.1.entry.name).cmp(&(b.1.rank, &b.0, &b.1.entry.name)));
-    let mut bytes = 0_u64;
-    let affordable = picks.into_iter().take(REHASH_FILES).enumerate().take_while(|(index, (_, pick))| {
-        bytes = bytes.saturating_add(pick.entry.stat.size);
-        *index == 0 || bytes <= REHASH_BYTES
+/// Whether files that only have other numbers are what they were. A mount gives other numbers to all files at once; where
+/// some files kept theirs, the others may have been replaced.
+fn decide_on_numbers(folders: &mut BTreeMap<TreePath, ScannedFolder>, is_new_mount: bool) {
+    for entry in folders.values_mut().flat_map(|folder| &mut folder.entries) {
+        if let EntryState::Renumbered { id } = entry.state {
+            entry.state = match is_new_mount {
+                true => EntryState::Known { id, proof: Proof::Recent },
+                false => EntryState::Read { previous: Some(id), reason: ReadReason::Changed },
+            };
+        }
+    }
+}
+
+/// The files that may be read again, in the order of their turn.
+fn in_turn(picks: Vec<(TreePath, Pick)>, turns: &[Turn; 3]) -> Vec<Reread> {
+    let reread = |(folder, pick): (TreePath, Pick)| {
+        let Pick { class, rank, entry, allocated_bytes, is_due } = pick;
+        Reread { folder, entry, cost_bytes: allocated_bytes, class, rank, is_due }
+    };
+    let mut rereads: Vec<Reread> = picks.into_iter().map(reread).collect();
+    let distance = |one: &Reread| one.rank.wrapping_sub(turns[one.class.index()].rank);
+    rereads.sort_unstable_by(|a, b| {
+        let key = |one: &Reread| (one.class, !one.is_due, distance(one));
+        key(a).cmp(&key(b)).then_with(|| (&a.folder, &a.entry.name).cmp(&(&b.folder, &b.entry.name)))
     });
-    affordable.map(|(_, (folder, pick))| Rehash { folder, entry: pick.entry }).collect()
+    rereads
 }
 
 /// Walks once more to say what is big.
@@ -270,7 +332,7 @@ fn over_limit(root: &Root, cache: &StatCache, options: &ScanOptions<'_>, device:
     } else if seen.folders > files_max {
         (format!("more than {files_max} folders"), tally.largest(|c| c.folders, |count| format!("{count} folders")))
     } else {
-        (format!("more than {}", human_bytes(bytes_max)), tally.largest(|counts| counts.bytes, human_bytes))
+        (format!("more than {}", human_bytes(bytes_max)), tally.largest(|counts| counts.allocated_bytes, human_bytes))
     };
     let path = crate::error::shown(root.path());
     Error::new(ErrorKind::Limit, "scan", path, format_args!("{what}; the most are in {largest}"))

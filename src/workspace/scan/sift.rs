@@ -28,6 +28,7 @@ pub(super) struct Look {
     /// `None` for what cannot be captured.
     kind_and_mode: Option<(Kind, u16)>,
     stat: FileStat,
+    allocated_bytes: u64,
 }
 
 /// Where a folder is.
@@ -66,7 +67,7 @@ pub(super) struct Sifted {
 impl FolderPlace<'_> {
     /// Why a folder in it is left alone, whatever the rules say.
     fn place_of(&self, options: &ScanOptions<'_>, look: &rustix::io::Result<Look>) -> Option<Place> {
-        let Ok(Look { kind_and_mode: Some((Kind::Folder, _)), stat }) = look else { return None };
+        let Ok(Look { kind_and_mode: Some((Kind::Folder, _)), stat, .. }) = look else { return None };
         let is_elsewhere = options.one_file_system && stat.device != self.device;
         let place = self.places.at(FolderId { device: stat.device, inode: stat.inode });
         place.or(is_elsewhere.then_some(Place::OtherFileSystem))
@@ -86,7 +87,12 @@ impl Below {
 /// Looks at one name.
 pub(super) fn look(handle: &OwnedFd, names: &Names, place: &NamePlace) -> Looked {
     let look = names.stat(handle, place);
-    (*place, look.map(|found| Look { kind_and_mode: stat::kind_and_mode(&found), stat: FileStat::of(&found) }))
+    let look = look.map(|found| Look {
+        kind_and_mode: stat::kind_and_mode(&found),
+        stat: FileStat::of(&found),
+        allocated_bytes: stat::allocated_bytes(&found),
+    });
+    (*place, look)
 }
 
 /// What among the names of a folder changes which ignore lists are in force in it.
@@ -200,8 +206,8 @@ fn found_or_refusal(
     if kind == Kind::Folder && folder_depth >= FOLDER_DEPTH_MAX {
         return Err(Refusal::Omit(Reason::TooLong));
     }
-    if kind == Kind::File && options.limits.file_bytes_max.is_some_and(|max| look.stat.size > max) {
+    if kind == Kind::File && options.limits.file_bytes_max.is_some_and(|max| look.allocated_bytes > max) {
         return Err(Refusal::Omit(Reason::TooLarge));
     }
-    Ok(Found { place, kind, mode, stat: look.stat })
+    Ok(Found { place, kind, mode, stat: look.stat, allocated_bytes: look.allocated_bytes })
 }

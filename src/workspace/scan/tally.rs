@@ -11,32 +11,62 @@ use crate::path::TreePath;
 const NAMED_FOLDERS: usize = 5;
 
 /// Folders are told apart down to this depth: deep enough to name what can be excluded, and to read.
-const NAMED_DEPTH: usize = 2;
+const NAMED_DEPTH: usize = 6;
 
-/// Counts by folder.
+/// A folder is named only if it has at least one part in so many of everything.
+const NAMED_PART: u64 = 20;
+
+/// Counts by folder, each with all that is below it.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<BTreeMap<TreePath, CaptureCounts>>);
 
 impl Tally {
-    /// Adds what is in one folder to that folder, or to the one above it that is still named.
+    /// Adds what is in one folder to that folder and to those above it.
     pub(super) fn add(&self, path: &TreePath, counts: &CaptureCounts) {
-        let named = path.names().take(NAMED_DEPTH).fold(TreePath::root(), |named, name| named.join(name));
         let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = folders.entry(named).or_default();
-        sum.files += counts.files;
-        sum.folders += counts.folders;
-        sum.bytes = sum.bytes.saturating_add(counts.bytes);
+        let mut names = path.names().take(NAMED_DEPTH);
+        let mut named = TreePath::root();
+        loop {
+            let sum = folders.entry(named.clone()).or_default();
+            sum.files += counts.files;
+            sum.folders += counts.folders;
+            sum.bytes = sum.bytes.saturating_add(counts.bytes);
+            sum.allocated_bytes = sum.allocated_bytes.saturating_add(counts.allocated_bytes);
+            let Some(name) = names.next() else { return };
+            named = named.join(name);
+        }
     }
 
     /// The folders with the most of what `measure` tells, largest first, and how much each has.
     pub(super) fn largest(self, measure: impl Fn(&CaptureCounts) -> u64, unit: impl Fn(u64) -> String) -> String {
         let folders = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut ranked: Vec<_> = folders.iter().map(|(path, counts)| (measure(counts), path)).collect();
+        let amount = |path: &TreePath| folders.get(path).map_or(0, &measure);
+        let mut children: BTreeMap<TreePath, Vec<&TreePath>> = BTreeMap::new();
+        for path in folders.keys() {
+            if let Some(parent) = path.parent() {
+                children.entry(parent).or_default().push(path);
+            }
+        }
+        let root = TreePath::root();
+        let below = |path: &TreePath| children.get(path).map(Vec::as_slice).unwrap_or_default().iter().copied();
+        let mut ranked: Vec<(u64, &TreePath)> = below(&root).map(|path| (amount(path), path)).collect();
+        // What lies in the root folder itself.
+        let loose = amount(&root).saturating_sub(ranked.iter().map(|(amount, _)| amount).sum());
+        ranked.push((loose, &root));
         ranked.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+        let least = amount(&root) / NAMED_PART;
         let mut text = String::new();
-        for (amount, path) in ranked.into_iter().take(NAMED_FOLDERS).filter(|(amount, _)| *amount > 0) {
+        for (index, (share, path)) in ranked.into_iter().take(NAMED_FOLDERS).enumerate() {
+            if share == 0 || (index > 0 && share < least) {
+                break;
+            }
+            // Where nearly all of a folder is in one folder in it, that one is named.
+            let mut named = path;
+            while let Some(inner) = below(named).find(|inner| !path.is_root() && amount(inner) >= share - share / 10) {
+                named = inner;
+            }
             let separator = if text.is_empty() { "" } else { ", " };
-            write!(text, "{separator}{path} ({})", unit(amount)).expect("writing to a string");
+            write!(text, "{separator}{named} ({})", unit(share)).expect("writing to a string");
         }
         text
     }
@@ -51,4 +81,25 @@ pub(super) fn human_bytes(bytes: u64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{bytes} B") } else { format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CaptureCounts, Tally};
+    use crate::workspace::testing::tree_path;
+
+    #[test]
+    fn big_subtrees_are_named_and_not_their_leaves() {
+        let tally = Tally::default();
+        let add = |path: &str, files| {
+            tally.add(&tree_path(path), &CaptureCounts { files, folders: 1, ..CaptureCounts::default() });
+        };
+        add("", 60);
+        (0..100).for_each(|number| add(&format!("vendor/{number}/src"), 9));
+        add("data/raw/deep", 95);
+        add("data/raw", 5);
+        add("small", 10);
+        let text = tally.largest(|counts| counts.files, |count| format!("{count}"));
+        assert_eq!(text, "vendor (900), data/raw/deep (100), . (60)");
+    }
 }

@@ -9,18 +9,20 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use rustix::fs::{AtFlags, Mode};
 
-use super::compare::Picker;
 use super::tally::human_bytes;
-use super::{EntryState, Scan, ScanLimits, ScanOptions, scan, without_unlisted};
+use super::{Class, EntryState, ReadReason, Scan, ScanLimits, ScanOptions, scan, without_unlisted};
 use crate::disk::{Disk, FileClock};
 use crate::error::{ErrorKind, Result};
 use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
-use crate::limits::{FOLDER_DEPTH_MAX, REHASH_BYTES, REHASH_FILES};
+use crate::format::turn::Turn;
+use crate::limits::FOLDER_DEPTH_MAX;
 use crate::path::TreePath;
 use crate::progress::Silent;
 use crate::workspace::beneath::open_folder;
+use crate::workspace::cache::Proof;
 use crate::workspace::rules::{RuleOptions, Rules};
+
 use crate::workspace::testing::{Bench, set_mtime, tree_path};
 
 /// Three files, captured and settled.
@@ -87,8 +89,8 @@ fn what_is_known_and_what_was_before_is_told() {
     assert_eq!(
         states,
         [
-            (&b"new"[..], EntryState::Read { previous: None }),
-            (b"one", EntryState::Read { previous: Some(before) }),
+            (&b"new"[..], EntryState::Read { previous: None, reason: ReadReason::New }),
+            (b"one", EntryState::Read { previous: Some(before), reason: ReadReason::Changed }),
             (b"two", EntryState::Folder { previous: None }),
         ]
     );
@@ -123,8 +125,13 @@ fn files_that_are_newer_than_the_probe_are_read_again() {
     let far = std::time::UNIX_EPOCH + std::time::Duration::from_secs(4_000_000_000);
     set_mtime(&bench.path.join("three"), far);
     bench.settle();
-    bench.capture();
-    assert_eq!(to_read(&bench.scan()), ["three"], "a time in the future proves nothing");
+    let cache = bench.load();
+    let mut captured = bench.compute(&cache);
+    assert_eq!(captured.read.into_iter().collect::<Vec<_>>(), ["three"]);
+    // As the operation does it: a moment after everything was read.
+    captured.scan.racy.end_ns = bench.disk.file_clock().unwrap().time_ns;
+    let stat = captured.scan.folders[&TreePath::root()].entries.last().unwrap().stat;
+    assert_eq!(captured.scan.racy.proof(&stat), Proof::Ahead, "every change would have an earlier time");
 }
 
 #[test]
@@ -132,7 +139,7 @@ fn where_no_probe_is_possible_a_window_below_the_newest_time_is_racy() {
     let bench = settled();
     let clock = bench.disk.file_clock().unwrap();
     let elsewhere = FileClock { device: clock.device + 1, ..clock };
-    let scan = bench.scan_with(&bench.load(), elsewhere, 0);
+    let scan = bench.scan_with(&bench.load(), elsewhere);
     let newest = std::fs::metadata(bench.path.join("a/two")).unwrap();
     assert!(scan.racy.newest_elsewhere_ns <= newest.ctime() * 1_000_000_000 + newest.ctime_nsec() + 1_000_000_000);
     assert!(scan.folders.is_empty(), "what was proven stays proven");
@@ -205,7 +212,8 @@ fn a_folder_that_cannot_be_listed_has_no_place_in_its_parents_list() {
             limits: ScanLimits::default(),
             one_file_system: false,
             clock,
-            rehash_seed: 0,
+            turns: Default::default(),
+            due: None,
             progress: &Silent,
         };
         let walk = super::Walk::new(&bench.root, &cache, &options, None);
@@ -246,12 +254,16 @@ fn caps_hold_at_the_limit_and_say_what_is_big_one_past_it() {
     let error = limited(&bench, limits(11, 60)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
     assert!(
-        error.to_string().ends_with("more than 11 files; the most are in data/raw (6 files), src (6 files)"),
+        error.to_string().ends_with("more than 11 files; the most are in data/raw/deep (6 files), src (6 files)"),
         "{error}"
     );
     let error = limited(&bench, limits(12, 59)).unwrap_err();
-    assert!(error.to_string().ends_with("more than 59 B; the most are in data/raw (60 B)"), "{error}");
+    assert!(error.to_string().ends_with("more than 59 B; the most are in data/raw/deep (60 B)"), "{error}");
     assert!(error.hint().is_some());
+    bench.write("sparse", b"x");
+    std::fs::File::options().write(true).open(bench.path.join("sparse")).unwrap().set_len(1 << 40).unwrap();
+    assert!(limited(&bench, limits(13, 1 << 20)).is_ok(), "holes are not on disk");
+    bench.remove("sparse");
     for number in 0..10 {
         std::fs::create_dir(bench.path.join(format!("empty-{number}"))).unwrap();
     }
@@ -273,8 +285,8 @@ fn the_outcome_does_not_depend_on_the_number_of_threads() {
         let cache = bench.load();
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let scan = pool.install(|| bench.scan_with(&cache, clock, 5));
-            (scan.folders, scan.rehash, scan.omitted, scan.excluded, scan.counts)
+            let scan = pool.install(|| bench.scan_with(&cache, clock));
+            (scan.folders, scan.rereads, scan.omitted, scan.excluded, scan.counts)
         };
         let one = on(1);
         assert!(on(2) == one && on(8) == one);
@@ -282,8 +294,8 @@ fn the_outcome_does_not_depend_on_the_number_of_threads() {
     };
     assert_eq!(compare().4.files, 5_600);
     bench.capture();
-    let (folders, rehash, ..) = compare();
-    assert!(folders.is_empty() && rehash.len() <= REHASH_FILES);
+    let (folders, rereads, ..) = compare();
+    assert!(folders.is_empty() && rereads.len() == 600, "files of one byte");
     bench.write("wide/17", b"changed");
     let (folders, ..) = compare();
     assert_eq!(folders.keys().map(ToString::to_string).collect::<Vec<_>>(), ["wide"]);
@@ -292,38 +304,50 @@ fn the_outcome_does_not_depend_on_the_number_of_threads() {
     assert!(read.map(|entry| &*entry.name).eq([b"17"]));
 }
 
-#[test]
-fn every_file_is_hashed_again_sooner_or_later() {
-    let bench = Bench::new();
-    (0..100).for_each(|number| bench.write(&format!("{}/{number}", number % 3), b"x"));
-    bench.write("empty", b"");
-    bench.settle();
-    bench.capture();
-    let (cache, clock) = (bench.load(), bench.disk.file_clock().unwrap());
-    let mut seen = BTreeSet::new();
-    for seed in 0..200 {
-        let scan = bench.scan_with(&cache, clock, seed);
-        assert!(scan.folders.is_empty() && scan.rehash.len() <= REHASH_FILES);
-        for rehash in scan.rehash {
-            assert_eq!(rehash.entry.state, EntryState::Read { previous: Some(crate::id::Digest::of(b"x")) });
-            seen.insert(rehash.folder.join(&rehash.entry.name));
-        }
-    }
-    assert_eq!(seen.len(), 100);
+/// The files that are picked with these turns, and the options that say so.
+fn picked(bench: &Bench, turns: [Turn; 3], due: Option<&[TreePath]>) -> Vec<super::Reread> {
+    let clock = bench.disk.file_clock().unwrap();
+    let limits = ScanLimits::default();
+    let options =
+        ScanOptions { rules: &bench.rules, limits, one_file_system: false, clock, turns, due, progress: &Silent };
+    scan(&bench.root, &bench.load(), &options).unwrap().rereads
 }
 
 #[test]
-fn large_files_are_hashed_again_in_proportion() {
+fn every_file_comes_round_within_so_many_steps_beside_files_that_change() {
     let bench = Bench::new();
-    let large = 64 * REHASH_BYTES;
-    std::fs::File::create(bench.path.join("large")).unwrap().set_len(large).unwrap();
-    (0..100).for_each(|number| bench.write(&format!("{number}"), b"x"));
-    let scan = bench.scan();
-    let entries = &scan.folders[&TreePath::root()].entries;
-    let stat = entries.iter().find(|entry| &*entry.name == b"large").unwrap().stat;
-    let picked = (0..20_000).filter(|seed| Picker::new(*seed, 101).rank(&stat).is_some()).count();
-    let expected = 20_000 * 2 * REHASH_FILES / 101 / 64;
-    assert!((expected / 2..expected * 2).contains(&picked), "{picked} of about {expected}");
+    (0..2_000).for_each(|number| bench.write(&format!("{}/{number}", number % 3), b"x"));
+    bench.write("empty", b"");
+    bench.settle();
+    bench.capture();
+    let is_weak = !bench.scan().weak.is_empty();
+    let class = if is_weak { Class::Weak } else { Class::Recent };
+    let mut turn = Turn { files: 1_000_000, ..Turn::default() };
+    let mut seen = BTreeSet::new();
+    for step in 0..class.steps() {
+        bench.write(&format!("{}/log", step % 3), format!("{step}").as_bytes());
+        let mut turns = [Turn { files: 1_000_000, ..Turn::default() }; 3];
+        turns[class.index()] = turn;
+        let rereads = picked(&bench, turns, None);
+        assert!(rereads.iter().all(|one| one.class == class && !one.is_due), "{rereads:?}");
+        assert!((20..400).contains(&rereads.len()), "{} of 2,000", rereads.len());
+        seen.extend(rereads.iter().map(|one| one.folder.join(&one.entry.name)));
+        turn.rank = class.window(&turn).next();
+    }
+    assert_eq!(seen.len(), 2_000, "all but the empty one, and what changes at every step");
+}
+
+#[test]
+fn a_restore_has_all_read_that_is_not_settled() {
+    let bench = settled();
+    let names = |due: Option<&[TreePath]>| {
+        let nobodys_turn = [Turn { rank: 1, files: u64::MAX, ..Turn::default() }; 3];
+        let rereads = picked(&bench, nobodys_turn, due);
+        rereads.iter().filter(|one| one.is_due).map(|one| one.folder.join(&one.entry.name)).collect::<Vec<_>>()
+    };
+    assert_eq!(names(Some(&[])).len(), 3);
+    assert_eq!(names(Some(&[tree_path("a/two")])), [tree_path("a/two")]);
+    assert!(names(None).is_empty());
 }
 
 /// Runs itself again where only 320 files may be open, which is 64 more than the scan allows itself.
@@ -397,8 +421,9 @@ fn symlinks_are_captured_and_never_followed() {
 
 fn limited(bench: &Bench, limits: ScanLimits) -> Result<Scan> {
     let clock = bench.disk.file_clock().unwrap();
+    let turns = Default::default();
     let options =
-        ScanOptions { rules: &bench.rules, limits, one_file_system: false, clock, rehash_seed: 0, progress: &Silent };
+        ScanOptions { rules: &bench.rules, limits, one_file_system: false, clock, turns, due: None, progress: &Silent };
     scan(&bench.root, &bench.load(), &options)
 }
 

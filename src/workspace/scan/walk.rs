@@ -14,11 +14,12 @@ use rayon::Scope;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::compare::{Differing, Found, Listing, Pick, Picker};
+use super::compare::{Compared, Differing, Found, Listing, Pick};
 use super::listing::Names;
 use super::sift::{Below, FolderPlace, Looked, look, marks, sift};
 use super::tally::Tally;
-use super::{CaptureCounts, Protected, ScanOptions};
+use super::turn::{Picker, rank_of};
+use super::{CaptureCounts, Protected, ScanOptions, WeakPlace};
 use crate::error::{Error, Result};
 use crate::format::snapshot::Omission;
 use crate::format::tree::Kind;
@@ -26,6 +27,7 @@ use crate::path::TreePath;
 use crate::progress::Event;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::StatCache;
+use crate::workspace::filesystem::FileSystem;
 use crate::workspace::ignore::Lists;
 use crate::workspace::refusal::Refusal;
 
@@ -46,11 +48,14 @@ pub(super) struct Walk<'a> {
     root: &'a Root,
     cache: &'a StatCache,
     options: &'a ScanOptions<'a>,
-    picker: Picker,
+    picker: Picker<'a>,
+    believed: [AtomicU64; 3],
+    kept_numbers: AtomicU64,
     open_count: AtomicUsize,
     file_count: AtomicU64,
     folder_count: AtomicU64,
     byte_count: AtomicU64,
+    allocated_count: AtomicU64,
     newest_elsewhere_ns: AtomicI64,
     is_stopped: AtomicBool,
     spare: Mutex<Vec<Scratch>>,
@@ -63,6 +68,7 @@ pub(super) struct Walk<'a> {
 pub(super) struct Collected {
     pub(super) differing: Vec<(TreePath, Differing)>,
     pub(super) picks: Vec<(TreePath, Pick)>,
+    pub(super) weak: Vec<WeakPlace>,
     pub(super) omitted: Vec<Omission>,
     pub(super) excluded: Vec<TreePath>,
     pub(super) protected: Vec<Protected>,
@@ -76,6 +82,10 @@ pub(super) struct Walked {
     pub(super) collected: Collected,
     pub(super) counts: CaptureCounts,
     pub(super) newest_elsewhere_ns: i64,
+    /// Files whose stat is believed, by class.
+    pub(super) believed: [u64; 3],
+    /// Files that have the numbers they had, where file systems may renumber them.
+    pub(super) kept_numbers: u64,
     /// It was stopped by a cap, so that nothing but the counts means anything.
     pub(super) is_over: bool,
 }
@@ -85,6 +95,10 @@ struct Task<'s> {
     path: TreePath,
     depth: usize,
     device: u64,
+    /// What it is on, if that is what the folder around it is on.
+    file_system: Option<FileSystem>,
+    /// See [`rank_of`].
+    rank: u64,
     /// The folder it is in, if that is kept open.
     parent: Option<Arc<OpenFolder<'s>>>,
     /// The ignore lists in force around it; none where none count.
@@ -127,11 +141,14 @@ impl<'a> Walk<'a> {
             root,
             cache,
             options,
-            picker: Picker::new(options.rehash_seed, cache.file_count()),
+            picker: Picker::new(&options.turns),
+            believed: Default::default(),
+            kept_numbers: AtomicU64::new(0),
             open_count: AtomicUsize::new(0),
             file_count: AtomicU64::new(0),
             folder_count: AtomicU64::new(0),
             byte_count: AtomicU64::new(0),
+            allocated_count: AtomicU64::new(0),
             newest_elsewhere_ns: AtomicI64::new(i64::MIN),
             is_stopped: AtomicBool::new(false),
             spare: Mutex::default(),
@@ -143,7 +160,8 @@ impl<'a> Walk<'a> {
     /// Walks everything below the root, whose device is given.
     pub(super) fn run(self, device: u64) -> Result<Walked> {
         let lists = self.options.rules.has_gitignore().then(|| Lists::around(self.root.path()));
-        let task = Task { path: TreePath::root(), depth: 0, device, parent: None, lists };
+        let path = TreePath::root();
+        let task = Task { path, depth: 0, device, file_system: None, rank: 0, parent: None, lists };
         rayon::scope(|scope| visit(&self, scope, task));
         let mut collected = self.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = collected.error.take() {
@@ -153,9 +171,12 @@ impl<'a> Walk<'a> {
             files: self.file_count.into_inner(),
             folders: self.folder_count.into_inner(),
             bytes: self.byte_count.into_inner(),
+            allocated_bytes: self.allocated_count.into_inner(),
         };
         let newest_elsewhere_ns = self.newest_elsewhere_ns.into_inner();
-        Ok(Walked { collected, counts, newest_elsewhere_ns, is_over: self.is_stopped.into_inner() })
+        let (believed, kept_numbers) = (self.believed.map(AtomicU64::into_inner), self.kept_numbers.into_inner());
+        let is_over = self.is_stopped.into_inner();
+        Ok(Walked { collected, counts, newest_elsewhere_ns, believed, kept_numbers, is_over })
     }
 
     fn is_stopped(&self) -> bool {
@@ -165,6 +186,20 @@ impl<'a> Walk<'a> {
     fn collect(&self, add: impl FnOnce(&mut Collected)) {
         // A task that panicked takes the whole walk down with it; what others collected is not used then.
         add(&mut self.collected.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn note(&self, path: &TreePath, compared: Compared) {
+        let Compared { picks, believed, kept_numbers } = compared;
+        for (sum, count) in self.believed.iter().zip(believed).filter(|(_, count)| *count > 0) {
+            sum.fetch_add(count, Ordering::Relaxed);
+        }
+        if kept_numbers > 0 {
+            self.kept_numbers.fetch_add(kept_numbers, Ordering::Relaxed);
+        }
+        if !picks.is_empty() {
+            let picks = picks.into_iter().map(|pick| (path.clone(), pick));
+            self.collect(|collected| collected.picks.extend(picks));
+        }
     }
 
     fn take_scratch(&self) -> Scratch {
@@ -202,7 +237,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Counts what one folder holds, and stops the walk at a cap.
-    fn count(&self, path: &TreePath, found: &[Found]) {
+    fn count(&self, path: &TreePath, file_system: FileSystem, found: &[Found]) {
         let mut counts = CaptureCounts { folders: 1, ..CaptureCounts::default() };
         let mut newest_elsewhere_ns = i64::MIN;
         for found in found {
@@ -211,6 +246,8 @@ impl<'a> Walk<'a> {
             }
             if found.kind == Kind::File {
                 counts.bytes = counts.bytes.saturating_add(found.stat.size);
+                let allocated = file_system.allocated_bytes(found.stat.size, found.allocated_bytes);
+                counts.allocated_bytes = counts.allocated_bytes.saturating_add(allocated);
             }
             if found.stat.device != self.options.clock.device {
                 newest_elsewhere_ns = newest_elsewhere_ns.max(found.stat.ctime_ns);
@@ -224,6 +261,8 @@ impl<'a> Walk<'a> {
             files: self.file_count.fetch_add(counts.files, Ordering::Relaxed) + counts.files,
             folders: self.folder_count.fetch_add(counts.folders, Ordering::Relaxed) + counts.folders,
             bytes: self.byte_count.fetch_add(counts.bytes, Ordering::Relaxed).saturating_add(counts.bytes),
+            allocated_bytes: self.allocated_count.fetch_add(counts.allocated_bytes, Ordering::Relaxed)
+                + counts.allocated_bytes,
         };
         if self.options.limits.are_passed_by(&total) {
             self.is_stopped.store(true, Ordering::Relaxed);
@@ -249,6 +288,14 @@ fn visit<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, mut task: Task<'s>) {
         Err(errno) => return walk.refuse(task.path, errno),
     };
     task.parent = None;
+    if task.file_system.is_none() {
+        let file_system = FileSystem::of(&folder.handle);
+        task.file_system = Some(file_system);
+        if !file_system.is_sound {
+            let weak = WeakPlace { path: task.path.clone(), file_system: file_system.name };
+            walk.collect(|collected| collected.weak.push(weak));
+        }
+    }
     let mut scratch = walk.take_scratch();
     let mut names = std::mem::take(&mut scratch.names);
     let mut looked = std::mem::take(&mut scratch.looked);
@@ -320,7 +367,8 @@ fn finish<'s>(
             collected.protected.extend(sifted.protected);
         });
     }
-    walk.count(&task.path, found);
+    let file_system = task.file_system.expect("it was found out when the folder was opened");
+    walk.count(&task.path, file_system, found);
     if walk.is_stopped() {
         return;
     }
@@ -328,21 +376,21 @@ fn finish<'s>(
     if walk.tally.is_some() {
         return;
     }
-    let listing = Listing { names, found, device: task.device };
+    let clock = walk.options.clock;
+    let listing = Listing { names, found, device: task.device, file_system, clock, rank: task.rank };
+    let picker = match walk.options.due {
+        Some(paths) => walk.picker.due_in(&task.path, paths),
+        None => walk.picker,
+    };
     let cached = walk.cache.folder(&task.path);
-    match &cached {
-        Some(cached) if listing.is_same(cached) => {
-            let picks = listing.picks(cached, walk.picker);
-            if !picks.is_empty() {
-                let picks = picks.into_iter().map(|pick| (task.path.clone(), pick));
-                walk.collect(|collected| collected.picks.extend(picks));
-            }
-        }
-        _ => {
-            let differing = listing.against(cached.as_ref());
-            walk.collect(|collected| collected.differing.push((task.path.clone(), differing)));
-        }
+    let mut compared = Compared::default();
+    let is_same = cached.as_ref().is_some_and(|cached| listing.is_same(cached, &picker, &mut compared));
+    if !is_same {
+        compared = Compared::default();
+        let differing = listing.against(cached.as_ref(), &picker, &mut compared);
+        walk.collect(|collected| collected.differing.push((task.path.clone(), differing)));
     }
+    walk.note(&task.path, compared);
 }
 
 fn spawn_children<'s>(
@@ -356,10 +404,13 @@ fn spawn_children<'s>(
 ) {
     let is_kept = walk.open_count.load(Ordering::Relaxed) < OPEN_FOLDERS_MAX;
     for (index, child) in found.iter().enumerate().filter(|(_, found)| found.kind == Kind::Folder) {
-        let path = task.path.join(names.name(&child.place));
+        let name = names.name(&child.place);
+        let (path, rank) = (task.path.join(name), rank_of(task.rank, name));
+        let file_system = task.file_system.filter(|_| child.stat.device == task.device);
         let parent = is_kept.then(|| Arc::clone(folder));
         let lists = below.lists(index);
-        let child = Task { path, depth: task.depth + 1, device: child.stat.device, parent, lists };
+        let (depth, device) = (task.depth + 1, child.stat.device);
+        let child = Task { path, depth, device, file_system, rank, parent, lists };
         scope.spawn(move |scope| visit(walk, scope, child));
     }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use retrograde::format::attributes::Owner;
 use retrograde::format::cache::{
-    CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, Place, decode_header, encode_group,
-    encode_header, encode_table, path_hash, put_block,
+    CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, Place, Proof, decode_header,
+    encode_group, encode_header, encode_table, path_hash, put_block,
 };
 use retrograde::format::checksum;
 use retrograde::format::facts::{self, Fact};
@@ -135,7 +135,7 @@ fn line(name: &[u8], kind: Kind, mode: u16, id: Digest) -> Line<'_> {
         ctime_ns: i64::MAX,
         inode: 1,
         id,
-        is_racy: false,
+        proof: Proof::Settled,
         is_on_other_device: false,
         attributes: b"",
         has_attributes_below: false,
@@ -156,7 +156,7 @@ fn true_line<'a>(folder: &Path, name: &'a str, id: Digest) -> Line<'a> {
         ctime_ns: time(stat.ctime(), stat.ctime_nsec()),
         inode: stat.ino(),
         id,
-        is_racy: false,
+        proof: Proof::Settled,
         is_on_other_device: false,
         attributes: b"",
         has_attributes_below: false,

@@ -15,7 +15,7 @@ use retrograde::workspace::rules::Rules;
 use crate::args::Snap;
 use crate::context::{Context, Opened};
 use crate::views::json::{self, Object};
-use crate::views::{event, human, progress, restored, steps, warnings};
+use crate::views::{event, human, progress, read, restored, steps, warnings};
 use crate::{exit, output::Output};
 
 pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
@@ -150,6 +150,9 @@ fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {
         count => format!("({count} omitted)  "),
     };
     out.summary(format_args!("{name}  {what}  {omitted}{elapsed}"))?;
+    if let Some(read) = read::sentence(&outcome.read) {
+        out.note(format_args!("note: read {read}"));
+    }
     if let Some(still_there) = human::still_there(outcome.left_out) {
         out.note(format_args!("note: {still_there}"));
     }
@@ -169,6 +172,7 @@ fn shape(outcome: &SnapOutcome, millis: u64) -> Object {
         .counts(&outcome.changes)
         .field("left_out", outcome.left_out)
         .list("omitted", outcome.omitted.iter().map(json::omission))
+        .object("read", Some(read::shape(&outcome.read)))
         .field("stored_bytes", outcome.stored_bytes)
         .object("unfinished_restore", outcome.unfinished.as_ref().map(restored::unfinished))
         .field("millis", millis)

@@ -11,7 +11,7 @@ use crate::context::{Context, Opened};
 use crate::exit;
 use crate::views::color::Palette;
 use crate::views::json::{self, Object};
-use crate::views::{changes, human, progress, restored, steps};
+use crate::views::{changes, human, progress, read, restored, steps};
 
 /// Lines of each list; a step touches a few files, and a list of hundreds hides what stands above it.
 const LINES_MAX: usize = 20;
@@ -69,6 +69,12 @@ fn lines(
     if !status.excluded.is_empty() {
         fact("left out", shortened(left_out(status), ", "));
     }
+    if let Some(read) = read::sentence(&status.read_last) {
+        fact("read", format!("the last step read {read}"));
+    }
+    if !status.weak.is_empty() {
+        fact("times", format!("{}: every file is read again within {} steps", weak(status), status.reread_steps));
+    }
     lines.extend(omitted(&status.omitted, palette));
     lines.extend(changed(status, palette));
     lines
@@ -98,6 +104,13 @@ fn last_step(context: &Context, status: &Status, opened: &Opened, palette: &Pale
         text.push_str(&format!("  (restored; s{} was taken last)", status.workspace.last_step));
     }
     text
+}
+
+/// The file systems on which an unchanged size and time do not mean unchanged content.
+fn weak(status: &Status) -> String {
+    let name = |name: &'static str| if name.is_empty() { "an unknown file system" } else { name };
+    let places = status.weak.iter().map(|place| format!("{} ({})", name(place.file_system), place.path));
+    format!("do not show every change on {}", shortened(places.collect(), ", "))
 }
 
 fn omitted(omitted: &[Omission], palette: &Palette) -> Vec<String> {
@@ -176,6 +189,13 @@ fn shape(status: &Status, opened: &Opened) -> Object {
         .field("files", status.counts.files)
         .field("folders", status.counts.folders)
         .field("bytes", status.counts.bytes)
+        .object("read", Some(read::shape(&status.read)))
+        .object("read_last", Some(read::shape(&status.read_last)))
+        .list(
+            "weak_times",
+            status.weak.iter().map(|at| Object::new().path(&at.path).field("file_system", at.file_system)),
+        )
+        .field("reread_steps", status.reread_steps)
         .field("store_bytes", status.store_bytes)
         .object("unfinished_restore", workspace.unfinished.as_ref().map(restored::unfinished))
         .field("damage", &status.damage)

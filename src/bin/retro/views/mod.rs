@@ -10,6 +10,7 @@ pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod patch;
 pub(crate) mod progress;
+pub(crate) mod read;
 pub(crate) mod restored;
 pub(crate) mod steps;
 pub(crate) mod warnings;

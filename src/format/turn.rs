@@ -1,0 +1,220 @@
+//! The file `turn` of a workspace: how far the rolling re-read has come, and what made the last step slow
+//! (store-format.md, chapter 10).
+//!
+//! ```text
+//! file = magic  version  workspace  3 turns  4 counts  largest  padding  checksum        512 bytes
+//! turn = rank  offset  files                             count = files  bytes
+//! ```
+//!
+//! One sector, written in place: a torn write fails its checksum, and the re-read begins again at its first file.
+
+use super::{Malformed, Reader, VERSION, checksum};
+use crate::id::WorkspaceId;
+
+/// First bytes of the file.
+pub const TURN_MAGIC: [u8; 8] = *b"\xd7RETTURN";
+/// Length of the file, in bytes.
+pub const TURN_LENGTH_BYTES: usize = 512;
+/// Longest path kept in it, in bytes.
+const PATH_ROOM_BYTES: usize = TURN_LENGTH_BYTES - 8 - 4 - 16 - 3 * 24 - 4 * 16 - 1 - 8 - 2 - 4;
+
+/// Why the content of a file was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReadReason {
+    /// The stat cache does not have it, or the store has lost its content.
+    New,
+    /// Its stat is another one than before.
+    Changed,
+    /// Its stat proves nothing: it changed just before it was looked at the last time, or its times are ahead of the clock.
+    Racy,
+    /// It was its turn to be read again, or a restore had to be sure of it.
+    Turn,
+}
+
+/// Files and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadCount {
+    /// Number of files.
+    pub files: u64,
+    /// Bytes read.
+    pub bytes: u64,
+}
+
+/// The largest file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LargestRead {
+    /// Why.
+    pub reason: ReadReason,
+    /// Bytes read of it.
+    pub bytes: u64,
+    /// Its path in the workspace; a long one is cut.
+    pub path: Vec<u8>,
+}
+
+/// What was read of a workspace while it was captured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadSummary {
+    counts: [ReadCount; 4],
+    /// The largest of the files.
+    pub largest: Option<LargestRead>,
+}
+
+/// How far the rolling re-read of one class of files has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// The file to be read next has this rank, or the next one above it.
+    pub rank: u64,
+    /// Bytes at the start of that file that have been read already.
+    pub offset: u64,
+    /// Number of files in the class when they were last counted.
+    pub files: u64,
+}
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TurnFile {
+    /// By class: settled files, files read soon after a change, files on file systems that promise little.
+    pub turns: [Turn; 3],
+    /// What the last step read, if that was much.
+    pub read: ReadSummary,
+}
+
+impl ReadReason {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::New, Self::Changed, Self::Racy, Self::Turn];
+
+    fn index(self) -> usize {
+        match self {
+            Self::New => 0,
+            Self::Changed => 1,
+            Self::Racy => 2,
+            Self::Turn => 3,
+        }
+    }
+}
+
+impl ReadSummary {
+    /// Files and bytes read for one reason.
+    pub fn count(&self, reason: ReadReason) -> ReadCount {
+        self.counts[reason.index()]
+    }
+
+    /// All files and bytes.
+    pub fn total(&self) -> ReadCount {
+        self.counts.iter().fold(ReadCount::default(), |sum, count| ReadCount {
+            files: sum.files.saturating_add(count.files),
+            bytes: sum.bytes.saturating_add(count.bytes),
+        })
+    }
+
+    /// Adds one file. `path` is asked for when it is the largest so far.
+    pub fn add(&mut self, reason: ReadReason, bytes: u64, path: impl FnOnce() -> Vec<u8>) {
+        let count = &mut self.counts[reason.index()];
+        count.files = count.files.saturating_add(1);
+        count.bytes = count.bytes.saturating_add(bytes);
+        if self.largest.as_ref().is_none_or(|largest| largest.bytes < bytes) {
+            self.largest = Some(LargestRead { reason, bytes, path: path() });
+        }
+    }
+}
+
+/// Encodes the file of a workspace.
+pub fn encode(workspace: WorkspaceId, file: &TurnFile) -> Vec<u8> {
+    let mut out = Vec::with_capacity(TURN_LENGTH_BYTES);
+    out.extend_from_slice(&TURN_MAGIC);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&workspace.0);
+    let turns = file.turns.iter().flat_map(|turn| [turn.rank, turn.offset, turn.files]);
+    let counts = file.read.counts.iter().flat_map(|count| [count.files, count.bytes]);
+    turns.chain(counts).for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+    let none = LargestRead { reason: ReadReason::New, bytes: 0, path: Vec::new() };
+    let largest = file.read.largest.as_ref().unwrap_or(&none);
+    out.push(u8::try_from(largest.reason.index()).expect("a small number"));
+    out.extend_from_slice(&largest.bytes.to_le_bytes());
+    let path = &largest.path[..largest.path.len().min(PATH_ROOM_BYTES)];
+    out.extend_from_slice(&u16::try_from(path.len()).expect("the room is small").to_le_bytes());
+    out.extend_from_slice(path);
+    out.resize(TURN_LENGTH_BYTES - 4, 0);
+    let sum = checksum(&[&out]);
+    out.extend_from_slice(&sum.to_le_bytes());
+    out
+}
+
+/// Decodes the file of a workspace.
+pub fn decode(workspace: WorkspaceId, bytes: &[u8]) -> Result<TurnFile, Malformed> {
+    if bytes.len() != TURN_LENGTH_BYTES {
+        return Err(Malformed::new("it is of another length"));
+    }
+    let (body, sum) = bytes.split_at(TURN_LENGTH_BYTES - 4);
+    if sum != checksum(&[body]).to_le_bytes() {
+        return Err(Malformed::new("it does not match its checksum"));
+    }
+    let mut reader = Reader::new(body);
+    if reader.array()? != TURN_MAGIC {
+        return Err(Malformed::new("it does not begin like one"));
+    }
+    let version = reader.u32()?;
+    if version != VERSION {
+        return Err(Malformed::newer(u64::from(version)));
+    }
+    if reader.array()? != workspace.0 {
+        return Err(Malformed::new("it is of another workspace"));
+    }
+    let mut file = TurnFile::default();
+    for turn in &mut file.turns {
+        *turn = Turn { rank: reader.u64()?, offset: reader.u64()?, files: reader.u64()? };
+    }
+    for count in &mut file.read.counts {
+        *count = ReadCount { files: reader.u64()?, bytes: reader.u64()? };
+    }
+    let reason = ReadReason::ALL.get(usize::from(reader.u8()?)).copied();
+    let reason = reason.ok_or_else(|| Malformed::new("a file was read for an unknown reason"))?;
+    let bytes = reader.u64()?;
+    let length = usize::from(reader.u16()?);
+    let path = reader.take(length)?.to_vec();
+    if reader.rest().iter().any(|byte| *byte != 0) {
+        return Err(Malformed::new("its padding is not empty"));
+    }
+    let is_any = file.read.total().files > 0;
+    file.read.largest = is_any.then_some(LargestRead { reason, bytes, path });
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PATH_ROOM_BYTES, ReadReason, Turn, TurnFile, decode, encode};
+    use crate::id::WorkspaceId;
+
+    const WORKSPACE: WorkspaceId = WorkspaceId([3; 16]);
+
+    fn file(path: &[u8]) -> TurnFile {
+        let mut file = TurnFile::default();
+        file.turns[1] = Turn { rank: u64::MAX, offset: 7, files: 9 };
+        file.read.add(ReadReason::Racy, 5, || b"small".to_vec());
+        file.read.add(ReadReason::Turn, u64::MAX, || path.to_vec());
+        file.read.add(ReadReason::New, 6, || b"later".to_vec());
+        file
+    }
+
+    #[test]
+    fn what_is_written_reads_back_and_long_paths_are_cut() {
+        for written in [TurnFile::default(), file(b"a/b"), file(&[b'x'; PATH_ROOM_BYTES])] {
+            assert_eq!(decode(WORKSPACE, &encode(WORKSPACE, &written)), Ok(written));
+        }
+        let cut = decode(WORKSPACE, &encode(WORKSPACE, &file(&[b'x'; PATH_ROOM_BYTES + 1]))).unwrap();
+        assert_eq!(cut.read.largest.unwrap().path.len(), PATH_ROOM_BYTES);
+    }
+
+    /// W12.
+    #[test]
+    fn damage_and_other_workspaces_are_refused() {
+        let bytes = encode(WORKSPACE, &file(b"a"));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(decode(WORKSPACE, &damaged).is_err(), "byte {at}");
+        }
+        assert!(decode(WORKSPACE, &bytes[..bytes.len() - 1]).is_err());
+        assert!(decode(WorkspaceId([4; 16]), &bytes).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! What the file system that a folder is on promises about times and inode numbers.
+//!
+//! A change time that no program can set is what makes an equal stat prove equal content. Local disk file systems keep
+//! one, write it for every change through a system call, and for the first change through a memory map after the kernel
+//! wrote the page out. Others keep none (FAT), show what a server remembers (network file systems, FUSE), or never
+//! write a page out (tmpfs, so that a map leaves one time at most). Those are *weak*: everything on them is read again
+//! four times as often. What is not known to be sound is weak.
+
+use std::os::fd::AsFd;
+
+/// What a file system promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSystem {
+    /// What it is called; empty where it is not known.
+    pub name: &'static str,
+    /// Every change leaves a change time, sooner or later.
+    pub is_sound: bool,
+    /// An inode number stays with its file for as long as the file is there, whether it is mounted again or not.
+    pub keeps_inodes: bool,
+}
+
+impl FileSystem {
+    /// One of which nothing is known.
+    pub const UNKNOWN: Self = Self { name: "", is_sound: false, keeps_inodes: false };
+
+    /// Whether it can be asked where the holes of a file are.
+    pub fn tells_holes(&self) -> bool {
+        self.is_sound || self.name == "tmpfs"
+    }
+
+    /// Bytes on disk of a file of this length for which it says `counted`: some do not count.
+    pub fn allocated_bytes(&self, size: u64, counted: u64) -> u64 {
+        if counted == 0 && !self.keeps_inodes { size } else { counted }
+    }
+
+    /// The one that an open file or folder is on. What cannot be found out is as good as unknown.
+    #[cfg(target_os = "linux")]
+    pub fn of(handle: impl AsFd) -> Self {
+        let Ok(found) = rustix::fs::fstatfs(handle) else { return Self::UNKNOWN };
+        // The kernel fills 32 bits, which some platforms read as a negative number.
+        let bytes = found.f_type.to_le_bytes();
+        let magic = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        Self::of_magic(magic)
+    }
+
+    /// The one that an open file or folder is on. Types are not told apart here.
+    #[cfg(not(target_os = "linux"))]
+    pub fn of(_: impl AsFd) -> Self {
+        Self::UNKNOWN
+    }
+
+    /// The one with this number (`statfs(2)`, and the kernel's `magic.h`).
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "types are not told apart elsewhere"))]
+    fn of_magic(magic: u32) -> Self {
+        let sound = |name| Self { name, is_sound: true, keeps_inodes: true };
+        let weak = |name| Self { name, is_sound: false, keeps_inodes: true };
+        let renumbering = |name| Self { name, is_sound: false, keeps_inodes: false };
+        match magic {
+            0xef53 => sound("ext4"),
+            0x5846_5342 => sound("xfs"),
+            0x9123_683e => sound("btrfs"),
+            0x794c_7630 => sound("overlay"),
+            0x2fc1_2fc1 => sound("zfs"),
+            0xca45_1a4e => sound("bcachefs"),
+            0xf2f5_2010 => sound("f2fs"),
+            0x3153_464a => sound("jfs"),
+            0x5265_4973 => sound("reiserfs"),
+            0x3434 => sound("nilfs"),
+            0x2405_1905 => sound("ubifs"),
+            0x7461_636f => sound("ocfs2"),
+            0x0116_1970 => sound("gfs2"),
+            0xf15f => sound("ecryptfs"),
+            0x7371_7368 => sound("squashfs"),
+            0xe0f5_e1e2 => sound("erofs"),
+            0x0102_1994 => weak("tmpfs"),
+            0x8584_58f6 => weak("ramfs"),
+            0x7366_746e => weak("ntfs3"),
+            0x482b => weak("hfsplus"),
+            0x4244 => weak("hfs"),
+            0x6969 => weak("nfs"),
+            0x00c3_6400 => weak("ceph"),
+            0x4d44 => renumbering("vfat"),
+            0x2011_bab0 => renumbering("exfat"),
+            0x6573_5546 => renumbering("fuse"),
+            0xff53_4d42 | 0xfe53_4d42 | 0x517b => renumbering("cifs"),
+            0x0102_1997 => renumbering("9p"),
+            0x786f_4256 => renumbering("vboxsf"),
+            0x5346_544e => renumbering("ntfs"),
+            _ => Self::UNKNOWN,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FileSystem;
+
+    #[test]
+    fn what_keeps_no_change_time_is_told_from_what_does() {
+        for (magic, name) in [(0xef53, "ext4"), (0x5846_5342, "xfs"), (0x9123_683e, "btrfs"), (0x794c_7630, "overlay")]
+        {
+            assert_eq!(FileSystem::of_magic(magic), FileSystem { name, is_sound: true, keeps_inodes: true });
+        }
+        for magic in [0x4d44, 0x2011_bab0, 0x6573_5546, 0xfe53_4d42, 0x0102_1997] {
+            let found = FileSystem::of_magic(magic);
+            assert!(!found.is_sound && !found.keeps_inodes && !found.name.is_empty(), "{magic:x}");
+        }
+        assert!(!FileSystem::of_magic(0x0102_1994).is_sound, "a map in memory that is never written out");
+        assert_eq!(FileSystem::of_magic(1), FileSystem::UNKNOWN);
+    }
+}
