@@ -111,8 +111,8 @@ impl World {
             7 => self.change_mode(choices),
             8..=11 => self.snap(),
             12..=13 => self.restore(choices),
-            14 => self.undo(),
-            15 => self.redo(),
+            14 => self.undo(1),
+            15 => self.redo(1),
             16 => self.tag(choices),
             17 => self.lose_power(choices),
             18 => self.lose_caches(choices),
@@ -122,6 +122,7 @@ impl World {
             21 => self.delete_tag(choices),
             22 => self.resume(),
             23 => self.abort(),
+            24 => self.go_far(choices),
             _ => self.crash(choices),
         }
         if self.model.workspace.is_none() {
@@ -208,10 +209,18 @@ fn difference_of_workspace(workspace: &Workspace, model: &Model) -> Option<Strin
         (found.before, found.target) == (Some(model.steps[past.before].id), model.steps[past.target].id)
             && found.paths == path
     };
-    for (what, found, wanted) in [("undone", &workspace.undo, &model.undo), ("redone", &workspace.redo, &model.redo)] {
-        if found.len() != wanted.len() || !found.iter().zip(wanted).all(|(found, past)| is_same(found, past)) {
-            return Some(format!("what can be {what} is {found:?}, not {wanted:?}"));
-        }
+    let id = |step: &usize| model.steps[*step].id;
+    let (past, undone) = (&model.past, &model.undone);
+    let wanted: Vec<Option<SnapshotId>> =
+        model.stands.iter().chain(past.iter().rev()).map(|step| Some(id(step))).collect();
+    let found: Vec<Option<SnapshotId>> = workspace.timeline.backwards().collect();
+    if found != wanted {
+        return Some(format!("undo leads back over {found:?}, not {wanted:?}"));
+    }
+    let wanted: Vec<SnapshotId> = undone.iter().rev().map(|undone| id(&undone.left)).collect();
+    let found: Vec<SnapshotId> = workspace.timeline.undone().collect();
+    if found != wanted {
+        return Some(format!("redo leads to {found:?}, not {wanted:?}"));
     }
     match (&workspace.unfinished, &model.unfinished) {
         (None, None) => None,

@@ -96,8 +96,8 @@ impl World {
         match choices.below(16) {
             0..=4 => self.snap(),
             5..=8 => self.restore(choices),
-            9 => self.undo(),
-            10 => self.redo(),
+            9 => self.go_far(choices),
+            10 => self.redo(1),
             11 => self.tag(choices),
             12 => self.delete_tag(choices),
             13 => self.pin(choices),

@@ -17,8 +17,12 @@ pub(super) struct Model {
     /// Snapshots in order, with what each holds and the number of the one before it.
     pub(super) steps: Vec<Step>,
     pub(super) head: Option<usize>,
-    pub(super) undo: Vec<Past>,
-    pub(super) redo: Vec<Past>,
+    /// The step that the folder is, as far as it is recorded.
+    pub(super) stands: Option<usize>,
+    /// The steps that it was before, oldest first.
+    pub(super) past: Vec<usize>,
+    /// Undos that can be taken back, oldest first.
+    pub(super) undone: Vec<Undone>,
     /// A restore that was cut off.
     pub(super) unfinished: Option<Begun>,
     pub(super) tags: BTreeMap<String, SnapshotId>,
@@ -32,6 +36,14 @@ pub(super) struct Step {
     pub(super) id: SnapshotId,
     pub(super) tree: Tree,
     pub(super) parent: Option<usize>,
+}
+
+/// What an undo left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Undone {
+    pub(super) left: usize,
+    /// What the folder was before that; none once something new was recorded after the undo.
+    pub(super) past: Option<Vec<usize>>,
 }
 
 /// A restore: the numbers of the steps before and after it.
@@ -54,10 +66,52 @@ impl Model {
         self.head.is_none_or(|head| self.steps[head].tree != self.now)
     }
 
-    /// The folder as it is has become a step.
+    /// The folder as it is has become a step of somebody's.
     pub(super) fn record(&mut self, id: SnapshotId) {
+        self.record_around(id);
+        if self.unfinished.is_none() {
+            self.undone.clear();
+        }
+    }
+
+    /// The folder as it is has become a step because of a restore.
+    pub(super) fn record_around(&mut self, id: SnapshotId) {
         self.steps.push(Step { id, tree: self.now.clone(), parent: self.head });
-        self.head = Some(self.steps.len() - 1);
+        let step = self.steps.len() - 1;
+        self.head = Some(step);
+        if self.unfinished.is_none() {
+            self.come_to(step);
+        }
+    }
+
+    /// The folder is something new.
+    fn come_to(&mut self, step: usize) {
+        if self.stands != Some(step) {
+            self.past.extend(self.stands.replace(step));
+            self.undone.iter_mut().for_each(|undone| undone.past = None);
+        }
+    }
+
+    /// Edits that are in no step.
+    pub(super) fn edits(&self) -> bool {
+        self.unfinished.is_none() && self.differs()
+    }
+
+    /// The state before the last `count` changes, and how many states back it is; none where there are fewer.
+    pub(super) fn earlier(&self, count: u64) -> Option<(u64, usize)> {
+        let mut newer = self.stands?;
+        if count == 0 {
+            return Some((0, newer));
+        }
+        let mut changes = 0;
+        for (states, step) in (1..).zip(self.past.iter().rev().copied()) {
+            changes += u64::from(self.steps[step].tree != self.steps[newer].tree);
+            newer = step;
+            if changes == count {
+                return Some((states, step));
+            }
+        }
+        None
     }
 
     /// The folder after a restore of all, or of one path.
@@ -80,25 +134,37 @@ impl Model {
         }
     }
 
-    /// A restore has ended, and the folder is as it wanted.
-    pub(super) fn finish(&mut self, begun: Begun, wanted: Tree) {
-        let Begun { past, cause } = begun;
-        self.now = wanted;
+    /// A restore has ended, and the folder is as it wanted, which is this step.
+    pub(super) fn finish(&mut self, begun: Begun, state: usize) {
+        let Begun { past: Past { before, path, .. }, cause } = begun;
+        self.now = self.steps[state].tree.clone();
         self.unfinished = None;
-        if past.path.is_none() {
-            self.head = Some(past.target);
-        }
+        self.head = Some(state);
         match cause {
             RestoreCause::Restore => {
-                self.redo.clear();
-                self.undo.push(past);
+                self.undone.clear();
+                self.come_to(before);
+                self.come_to(state);
             }
-            RestoreCause::Undo => self.redo.extend(self.undo.pop()),
-            RestoreCause::Redo => {
-                self.redo.pop();
-                self.undo.push(past);
+            RestoreCause::Undo { count } => {
+                self.undone.push(Undone { left: before, past: Some(self.past.clone()) });
+                let kept = self.past.len() + 1 - usize::try_from(count).expect("few were asked for");
+                self.past.truncate(kept - 1);
+                self.stands = Some(state);
             }
-            RestoreCause::Abort => {}
+            RestoreCause::Redo { count } => {
+                let kept = self.undone.len() - usize::try_from(count).expect("few were asked for");
+                match self.undone[kept].past.take() {
+                    Some(past) => (self.past, self.stands) = (past, Some(state)),
+                    None => {
+                        self.come_to(before);
+                        self.come_to(state);
+                    }
+                }
+                self.undone.truncate(kept);
+            }
+            RestoreCause::Abort if path.is_none() => self.stands = Some(state),
+            RestoreCause::Abort => self.come_to(state),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is done to the store, each with what the model says must come of it.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
 use retrograde::error::Result;
 use retrograde::format::facts::RestoreCause;
@@ -12,7 +13,7 @@ use retrograde::ops::tag::{delete_tag, pin, tag};
 use retrograde::path::TreePath;
 use retrograde::progress::Silent;
 
-use super::expected::{Begun, Model, Past};
+use super::expected::{Begun, Past};
 use super::folder::TOP;
 use super::{Choices, World};
 
@@ -115,34 +116,48 @@ impl World {
         self.arrive(target, path, RestoreCause::Restore, earlier);
     }
 
-    /// Undoes the last restore, or takes back the one that was cut off.
-    pub(super) fn undo(&mut self) {
-        if self.model.unfinished.is_some() {
-            return self.take_back(|world, options| undo(&world.store, world.workspace(), 1, options).map(drop));
-        }
-        let outcome = self.with_options(Vec::new(), |world, options| undo(&world.store, world.workspace(), 1, options));
-        let Some(Past { before, path, .. }) = self.model.undo.last().cloned() else {
-            assert!(outcome.is_err(), "there is nothing to undo");
-            return;
-        };
-        drop(outcome.expect("nothing is in the way"));
-        self.promise();
-        self.arrive(before, path, RestoreCause::Undo, None);
+    /// Undo or redo, several at once.
+    pub(super) fn go_far(&mut self, choices: &mut Choices<'_>) {
+        let count = 1 + choices.below(4) as u64;
+        if choices.below(3) == 0 { self.redo(count) } else { self.undo(count) }
     }
 
-    pub(super) fn redo(&mut self) {
-        let outcome = self.with_options(Vec::new(), |world, options| redo(&world.store, world.workspace(), 1, options));
-        let Some(Past { target, path, .. }) = self.model.redo.last().cloned() else {
-            assert!(outcome.is_err(), "there is nothing to redo");
+    /// Takes back the last changes, the first of which may be a restore that was cut off.
+    pub(super) fn undo(&mut self, count: u64) {
+        let number = NonZeroU64::new(count).expect("it is not 0");
+        let walk = |world: &Self, options: &RestoreOptions<'_>| {
+            undo(&world.store, world.workspace(), number, options).map(drop)
+        };
+        let is_cut_off = self.model.unfinished.is_some();
+        if is_cut_off && count == 1 {
+            return self.take_back(walk);
+        }
+        let outcome = self.with_options(Vec::new(), walk);
+        let edits = self.model.edits();
+        let Some((states, target)) = self.model.earlier(count - u64::from(edits || is_cut_off)) else {
+            assert!(outcome.is_err(), "there is less to undo");
             return;
         };
-        let Ok(earlier) = self.model.superseded(path.as_deref()) else {
-            assert!(outcome.is_err(), "what was cut off is not forgotten half-way");
+        outcome.expect("nothing is in the way");
+        self.promise();
+        let earlier = self.model.superseded(None).expect("all is covered");
+        let cause = RestoreCause::Undo { count: states + u64::from(edits) };
+        self.arrive(target, None, cause, earlier);
+    }
+
+    pub(super) fn redo(&mut self, count: u64) {
+        let number = NonZeroU64::new(count).expect("it is not 0");
+        let outcome =
+            self.with_options(Vec::new(), |world, options| redo(&world.store, world.workspace(), number, options));
+        let last = self.model.undone.iter().rev().nth(usize::try_from(count).expect("it is small") - 1);
+        let Some(target) = last.map(|undone| undone.left) else {
+            assert!(outcome.is_err(), "there is less to redo");
             return;
         };
         drop(outcome.expect("nothing is in the way"));
         self.promise();
-        self.arrive(target, path, RestoreCause::Redo, earlier);
+        let earlier = self.model.superseded(None).expect("all is covered");
+        self.arrive(target, None, RestoreCause::Redo { count }, earlier);
     }
 
     /// Finishes the restore that was cut off.
@@ -184,22 +199,25 @@ impl World {
     /// before it.
     fn arrive(&mut self, target: usize, path: Option<String>, cause: RestoreCause, earlier: Option<usize>) {
         let wanted = self.model.after(target, path.as_deref());
-        let here = self.before();
+        let here = self.here();
         let begun = Begun { past: Past { before: earlier.unwrap_or(here), target, path }, cause };
-        self.begun = Some(Model { unfinished: Some(begun.clone()), ..self.model.clone() });
-        self.model.finish(begun, wanted);
+        self.model.unfinished = Some(begun.clone());
+        self.begun = Some(self.model.clone());
+        self.model.now = wanted;
+        let state = if self.model.steps[target].tree == self.model.now { target } else { self.here() };
+        self.model.finish(begun, state);
         for stray in self.strays.drain(..) {
             assert!(stray.symlink_metadata().is_err(), "a restore removes what a killed one left");
         }
     }
 
-    /// The state before a restore, which becomes a step if it is none yet.
-    fn before(&mut self) -> usize {
+    /// The folder as a step, which a restore has recorded if it was none.
+    fn here(&mut self) -> usize {
         if self.model.differs() {
             let state = self.store.state();
             let found = &state.workspaces[&self.workspace()];
             let step = self.model.steps.len() as u64 + 1;
-            self.model.record(found.steps[&step]);
+            self.model.record_around(found.steps[&step]);
         }
         self.model.head.expect("it was recorded")
     }

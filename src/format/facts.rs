@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::Cause;
 use super::{Malformed, Reader, compact};
 use crate::id::{BlobId, Digest, SnapshotId, WorkspaceId};
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, LABEL_LENGTH_MAX_BYTES, PATH_LENGTH_MAX_BYTES};
@@ -38,7 +39,7 @@ pub enum Fact {
         /// When.
         time: Timestamp,
     },
-    /// A snapshot was taken, and is the head of its workspace and run.
+    /// A snapshot was taken, and is the head of its workspace and of its run.
     SnapshotTaken {
         /// Where.
         workspace: WorkspaceId,
@@ -46,15 +47,20 @@ pub enum Fact {
         snapshot: SnapshotId,
         /// Its number in the workspace.
         step: u64,
-        /// Its run.
-        run: String,
+        /// The agent session it belongs to; none for the snapshots around a restore.
+        run: Option<String>,
+        /// The reason why it was taken, which decides what an undo makes of it.
+        cause: Cause,
     },
     /// The workspace is being changed to a past state.
     RestoreBegun(Restore),
-    /// The restore that was begun last in this workspace is over, and the head is where it leads.
+    /// The restore that was begun last in this workspace is over.
     RestoreEnded {
         /// Where.
         workspace: WorkspaceId,
+        /// The state the folder is in now, which becomes the head: the target, or a snapshot of what came of it. None
+        /// where some paths were restored and nobody wanted a snapshot: then the head stays.
+        state: Option<SnapshotId>,
         /// When.
         time: Timestamp,
     },
@@ -141,9 +147,15 @@ pub enum RestoreCause {
     /// `restore`.
     Restore,
     /// `undo`.
-    Undo,
+    Undo {
+        /// How many states of the folder it goes back, counted from the one right before it.
+        count: u64,
+    },
     /// `redo`.
-    Redo,
+    Redo {
+        /// How many undos it takes back.
+        count: u64,
+    },
     /// Going back from a restore that was cut off: what can be undone and redone stays as it was.
     Abort,
 }
@@ -163,8 +175,8 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Fact>, Malformed> {
     Ok(facts)
 }
 
-/// The facts of nearly every commit, which are that one snapshot was taken, or one event noted. `None` for others and
-/// for what is malformed.
+/// The facts of nearly every commit, which are that one step of a run was taken, or one event noted. `None` for others
+/// and for what is malformed.
 ///
 /// Whoever opens a store reads all of its journal, and this takes a tenth of the time of [`compact::decode`], which goes
 /// through ids byte by byte, and encodes all of it again to compare.
@@ -179,7 +191,10 @@ fn decode_one(bytes: &[u8]) -> Option<Fact> {
     let snapshot = SnapshotId(Digest(reader.array().ok()?));
     let fact = if variant == SNAPSHOT_TAKEN {
         let step = reader.uint().ok()?;
-        Fact::SnapshotTaken { workspace, snapshot, step, run: text(&mut reader)? }
+        let [HAS_RUN] = reader.array().ok()? else { return None };
+        let run = Some(text(&mut reader)?);
+        let [CAUSE_STEP] = reader.array().ok()? else { return None };
+        Fact::SnapshotTaken { workspace, snapshot, step, run, cause: Cause::Step }
     } else {
         let event = BlobId(Digest(reader.array().ok()?));
         let run = text(&mut reader)?;
@@ -198,13 +213,19 @@ fn from_zigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
+/// An optional value that is there.
+const HAS_RUN: u8 = 1;
+
+/// The variant [`Cause::Step`].
+const CAUSE_STEP: u8 = 0;
+
 fn check(fact: &Fact) -> Result<(), Malformed> {
     let label = |text: &str| !text.is_empty() && text.len() <= LABEL_LENGTH_MAX_BYTES;
     let fits = match fact {
         Fact::WorkspaceAdded { root, .. } | Fact::WorkspaceMoved { root, .. } => {
             root.first() == Some(&b'/') && root.len() <= PATH_LENGTH_MAX_BYTES && !root.contains(&0)
         }
-        Fact::SnapshotTaken { step, run, .. } => *step > 0 && label(run),
+        Fact::SnapshotTaken { step, run, .. } => *step > 0 && run.as_deref().is_none_or(label),
         Fact::EventNoted { run, .. } => label(run),
         Fact::Tagged { name, .. } => label(name),
         Fact::RestoreBegun(restore) => restore.paths.iter().all(|path| crate::path::TreePath::new(path).is_ok()),
@@ -227,7 +248,8 @@ mod tests {
     #[test]
     fn both_ways_to_decode_agree() {
         let (workspace, snapshot, run) = (WorkspaceId([7; 16]), SnapshotId(Digest([9; 32])), "größer");
-        let taken = |step| Fact::SnapshotTaken { workspace, snapshot, step, run: run.to_owned() };
+        let (of_run, cause) = (|| Some(run.to_owned()), Cause::Step);
+        let taken = |step| Fact::SnapshotTaken { workspace, snapshot, step, run: of_run(), cause };
         let event = BlobId(Digest([8; 32]));
         let noted = |time| Fact::EventNoted { workspace, snapshot, event, run: run.to_owned(), time: Timestamp(time) };
         let steps = [1, 250, 251, 1 << 16, 1 << 32].map(taken);
@@ -244,7 +266,8 @@ mod tests {
                 if let Some(one) = decode_one(&bytes) {
                     assert_eq!(compact::decode(&bytes, FACTS_LENGTH_MAX_BYTES), Ok(vec![one]), "{bytes:?}");
                 } else if let Ok(facts) = compact::decode::<Vec<Fact>>(&bytes, FACTS_LENGTH_MAX_BYTES) {
-                    let is_common = matches!(facts[..], [Fact::SnapshotTaken { .. } | Fact::EventNoted { .. }]);
+                    let is_step = matches!(facts[..], [Fact::SnapshotTaken { run: Some(_), cause: Cause::Step, .. }]);
+                    let is_common = is_step || matches!(facts[..], [Fact::EventNoted { .. }]);
                     assert!(!is_common, "{bytes:?}");
                 }
             }

@@ -38,8 +38,8 @@ pub struct Snapshot {
     pub history: Digest,
     /// The workspace it was taken in.
     pub workspace: WorkspaceId,
-    /// The agent session it belongs to.
-    pub run: String,
+    /// The agent session it belongs to; none for the snapshots around a restore, which are no agent's work.
+    pub run: Option<String>,
     /// Its number in the workspace, from 1.
     pub step: u64,
     /// When it was taken.
@@ -73,6 +73,9 @@ pub enum Cause {
     BeforeRestore,
     /// An existing history was imported.
     Import,
+    /// The state after a restore that did not make the folder exactly a recorded state: of some paths, or of all but
+    /// those that were kept.
+    AfterRestore,
 }
 
 /// How many paths differ from the first parent.
@@ -224,7 +227,8 @@ pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
     if snapshot.parents.len() > PARENT_COUNT_MAX {
         return Err(Malformed::new("a snapshot has too many parents"));
     }
-    if snapshot.run.is_empty() || snapshot.run.len() > LABEL_LENGTH_MAX_BYTES {
+    let is_named = |run: &String| !run.is_empty() && run.len() <= LABEL_LENGTH_MAX_BYTES;
+    if !snapshot.run.as_ref().is_none_or(is_named) {
         return Err(Malformed::new("a run has no name or too long a one"));
     }
     if snapshot.message.len() > MESSAGE_LENGTH_MAX_BYTES {

@@ -45,7 +45,7 @@ impl Past {
             parents: parents.to_vec(),
             history: Digest::default(),
             workspace,
-            run: run.to_owned(),
+            run: Some(run.to_owned()),
             step,
             time: Timestamp::from_seconds(seconds),
             cause: Cause::Step,
@@ -60,7 +60,8 @@ impl Past {
         };
         let id = snapshot::snapshot_id(&snapshot::encode(&snapshot));
         self.snapshots.insert(id, Arc::new(snapshot));
-        self.apply(Fact::SnapshotTaken { workspace, snapshot: id, step, run: run.to_owned() });
+        let (run, cause) = (Some(run.to_owned()), Cause::Step);
+        self.apply(Fact::SnapshotTaken { workspace, snapshot: id, step, run, cause });
         id
     }
 

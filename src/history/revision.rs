@@ -284,9 +284,13 @@ impl Resolver<'_> {
 /// Every snapshot that the state names in any way.
 fn known(state: &State) -> impl Iterator<Item = SnapshotId> {
     let of_workspace = |workspace: &'_ Workspace| {
-        let restores = workspace.undo.iter().chain(&workspace.redo).chain(&workspace.unfinished);
-        let around = restores.flat_map(|restore| restore.before.into_iter().chain([restore.target]));
-        around.chain(workspace.head).chain(workspace.runs.values().copied()).collect::<Vec<_>>()
+        let unfinished = workspace.unfinished.iter();
+        let around = unfinished.flat_map(|restore| restore.before.into_iter().chain([restore.target]));
+        around
+            .chain(workspace.timeline.recorded())
+            .chain(workspace.head)
+            .chain(workspace.runs.values().copied())
+            .collect::<Vec<_>>()
     };
     let steps = state.snapshots().map(|(_, _, id)| id);
     let named = state.tags.values().chain(&state.pins).copied();

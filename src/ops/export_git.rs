@@ -67,7 +67,7 @@ pub struct ExportedGit {
     /// The newest, in hex; none when there was nothing to export.
     pub head: Option<String>,
     /// The branch of each run.
-    pub branches: Vec<(String, String)>,
+    pub branches: Vec<(Option<String>, String)>,
     /// The git tag of each tag.
     pub tags: Vec<(String, String)>,
     /// The references of steps that no branch or tag leads to.
@@ -145,7 +145,7 @@ struct Export<'a> {
 struct Done {
     snapshot: SnapshotId,
     workspace: WorkspaceId,
-    run: String,
+    run: Option<String>,
     step: u64,
     seconds: i64,
     commit: ObjectId,
@@ -288,8 +288,10 @@ fn message(id: SnapshotId, snapshot: &Snapshot, subject: Option<String>) -> Stri
     let step = snapshot.step;
     let said = snapshot.message.replace('\0', "\u{fffd}");
     let said = said.trim_end().trim_start_matches('\n');
-    let run = plain(&snapshot.run);
-    let mut trailers = format!("{TRAILER_SNAPSHOT}: {id}\n{TRAILER_STEP}: {step}\n{TRAILER_RUN}: {run}\n");
+    let mut trailers = format!("{TRAILER_SNAPSHOT}: {id}\n{TRAILER_STEP}: {step}\n");
+    if let Some(run) = &snapshot.run {
+        trailers.push_str(&format!("{TRAILER_RUN}: {}\n", plain(run)));
+    }
     if !time_fits(snapshot.time.seconds()) {
         trailers.push_str(&format!("{TRAILER_TIME}: {}\n", snapshot.time.seconds()));
     }
@@ -301,10 +303,13 @@ fn message(id: SnapshotId, snapshot: &Snapshot, subject: Option<String>) -> Stri
     format!("{subject}\n\n{trailers}{TRAILER_SUBJECT}: {subject}\n")
 }
 
+/// The branch of snapshots that are of no run.
+const BRANCH_OF_NO_RUN: &str = "restores";
+
 /// The references of a repository.
 struct References {
-    /// Run, branch, commit.
-    branches: Vec<(String, String, ObjectId)>,
+    /// Run, branch, commit; snapshots around restores are of no run, and have a branch of their own.
+    branches: Vec<(Option<String>, String, ObjectId)>,
     /// Tag, git tag, commit.
     tags: Vec<(String, String, ObjectId)>,
     /// Step, reference, commit: the ends of lines that neither of those leads to.
@@ -317,15 +322,15 @@ struct References {
 
 impl References {
     fn of(store: &Store, line: &[Done], commits: &HashMap<SnapshotId, ObjectId>, meta: Option<ObjectId>) -> Self {
-        let mut last: BTreeMap<(&str, WorkspaceId), &Done> = BTreeMap::new();
+        let mut last: BTreeMap<(Option<&str>, WorkspaceId), &Done> = BTreeMap::new();
         for done in line {
-            last.insert((&done.run, done.workspace), done);
+            last.insert((done.run.as_deref(), done.workspace), done);
         }
         let mut taken = Taken::default();
         let mut head = None;
         let mut branches = Vec::new();
         for done in last.values() {
-            let name = taken.unique(reference_name(&done.run));
+            let name = taken.unique(reference_name(done.run.as_deref().unwrap_or(BRANCH_OF_NO_RUN)));
             if line.last().is_some_and(|newest| newest.snapshot == done.snapshot) {
                 head = Some(name.clone());
             }
@@ -339,7 +344,7 @@ impl References {
             }
         }
         let parents = line.iter().flat_map(|done| &done.parents);
-        let named = branches.iter().chain(&tags).map(|(_, _, commit)| commit);
+        let named = branches.iter().map(|(_, _, commit)| commit).chain(tags.iter().map(|(_, _, commit)| commit));
         let reached: HashSet<&ObjectId> = parents.chain(named).collect();
         let mut taken = Taken::default();
         let ended = line.iter().filter(|done| !reached.contains(&done.commit));

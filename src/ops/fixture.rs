@@ -121,7 +121,7 @@ impl Bench {
             parents: about.parent.into_iter().collect(),
             history: history_digest(parent, root),
             workspace: self.workspace,
-            run: about.run.to_owned(),
+            run: Some(about.run.to_owned()),
             step,
             time: about.time,
             cause: Cause::Step,
@@ -136,7 +136,8 @@ impl Bench {
         };
         let bytes = snapshot::encode(&snapshot);
         let id = snapshot::snapshot_id(&bytes);
-        let taken = Fact::SnapshotTaken { workspace: self.workspace, snapshot: id, step, run: about.run.to_owned() };
+        let (run, cause) = (Some(about.run.to_owned()), Cause::Step);
+        let taken = Fact::SnapshotTaken { workspace: self.workspace, snapshot: id, step, run, cause };
         let object = NewObject { kind: ObjectKind::Snapshot, id: id.0, bytes, previous: None };
         batch.commit(|_| Ok(Final { objects: vec![object], facts: vec![taken] })).unwrap();
         id

@@ -127,7 +127,7 @@ fn select(
     is_met: &mut [bool],
 ) -> Result<Option<(Arc<Snapshot>, ChangeCounts)>> {
     let snapshot = store.snapshot(id)?;
-    let is_of_run = options.run.as_ref().is_none_or(|run| *run == snapshot.run);
+    let is_of_run = options.run.as_ref().is_none_or(|run| snapshot.run.as_ref() == Some(run));
     let is_in_time = options.since.is_none_or(|since| snapshot.time >= since)
         && options.until.is_none_or(|until| snapshot.time <= until);
     if !is_of_run || !is_in_time {

@@ -95,5 +95,5 @@ impl Run {
 
 /// The run that a step belongs to, if it belongs to one.
 fn run_of(snapshot: &Snapshot) -> Option<&str> {
-    Some(&*snapshot.run)
+    snapshot.run.as_deref()
 }

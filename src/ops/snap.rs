@@ -97,8 +97,8 @@ pub struct SnapOutcome {
     pub tree: TreeId,
     /// What it follows.
     pub parents: Vec<SnapshotId>,
-    /// Its run.
-    pub run: String,
+    /// Its run; none where nothing was recorded and the head is a snapshot around a restore.
+    pub run: Option<String>,
     /// Paths that differ from the head before.
     pub changes: ChangeCounts,
     /// Of the deleted paths, those that are still there: the rules leave them out now.
@@ -139,10 +139,17 @@ pub(super) struct Step {
 pub(super) struct About<'a> {
     pub(super) cause: Cause,
     pub(super) message: &'a str,
-    pub(super) run: &'a str,
+    pub(super) run: Option<&'a str>,
     pub(super) event: Option<Vec<u8>>,
     pub(super) git: Option<GitState>,
     pub(super) now: Timestamp,
+}
+
+impl<'a> About<'a> {
+    /// For a snapshot around a restore, which is of no run: what it holds is nobody's step.
+    pub(super) fn of_restore(cause: Cause, message: &'a str, now: Timestamp) -> Self {
+        Self { cause, message, run: None, event: None, git: None, now }
+    }
 }
 
 /// Takes a snapshot, if anything changed or it was asked for by a message or `allow_empty`. Else the event, if there is
@@ -183,7 +190,7 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
             let about = About {
                 cause: Cause::Step,
                 message: &words.message,
-                run: &words.run,
+                run: Some(&words.run),
                 event: words.event,
                 git: options.git.clone(),
                 now: options.now,
@@ -272,6 +279,7 @@ pub(super) fn record(
             snapshot: taken,
             step: snapshot.step,
             run: snapshot.run.clone(),
+            cause: snapshot.cause,
         }];
         facts.extend(more(state, taken));
         let previous = snapshot.parents.first().map(|parent| parent.0);
@@ -344,6 +352,15 @@ impl Step {
         self.has_other_attributes || self.head.as_ref().is_none_or(|(_, head)| is_other(head))
     }
 
+    /// Whether the workspace is as a snapshot has it. What nobody knows of its owners and attributes makes no difference.
+    pub(super) fn is_at(&self, snapshot: &Snapshot) -> bool {
+        let captured = &self.captured;
+        let has_same_attributes = snapshot.root_owner.is_none()
+            || (snapshot.root_owner == Some(captured.root_owner)
+                && is_attached(&snapshot.attributes, &captured.attributes));
+        (snapshot.root, snapshot.root_mode) == (captured.root, captured.root_mode) && has_same_attributes
+    }
+
     /// What differs from the head.
     pub(super) fn changes(&self) -> &[Change] {
         &self.changes
@@ -399,7 +416,7 @@ fn describe(batch: &mut Batch<'_>, workspace: &Workspace, step: &Step, about: Ab
         parents: head.iter().map(|(id, _)| *id).collect(),
         history: history_digest(before, captured.root),
         workspace: workspace.id,
-        run: about.run.to_owned(),
+        run: about.run.map(str::to_owned),
         step: next_step(workspace)?,
         time: about.now,
         cause: about.cause,

@@ -35,6 +35,7 @@ pub mod repair;
 mod splice;
 pub mod state;
 mod stats;
+pub mod timeline;
 mod view;
 
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use folder::FolderRoom;
 pub use recover::{DoubtfulCommit, Stretch};
 pub use state::{Noted, NotedEvent, State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
+pub use timeline::Timeline;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::timeline::Timeline;
 use crate::format::facts::{Fact, Restore, RestoreCause};
+use crate::format::snapshot::Cause;
 use crate::id::{BlobId, SnapshotId, WorkspaceId};
 use crate::limits::NOTED_EVENTS_MAX;
 use crate::time::Timestamp;
@@ -71,10 +73,8 @@ pub struct Workspace {
     pub last_step: u64,
     /// The last snapshot of each run.
     pub runs: BTreeMap<String, SnapshotId>,
-    /// Restores that can be undone, oldest first.
-    pub undo: Vec<Restore>,
-    /// Restores that were undone and can be redone, oldest first.
-    pub redo: Vec<Restore>,
+    /// The states of the folder that undo and redo lead to.
+    pub timeline: Timeline,
     /// A restore that was begun and not ended.
     pub unfinished: Option<Restore>,
 }
@@ -104,10 +104,11 @@ impl Fold {
         }
         if let Some(places) = &mut self.places {
             match &fact {
-                Fact::SnapshotTaken { workspace, snapshot, step, run } => places
-                    .entry(*snapshot)
-                    .or_default()
-                    .extend([Place::Step(*workspace, *step), Place::Run(*workspace, run.clone())]),
+                Fact::SnapshotTaken { workspace, snapshot, step, run, .. } => {
+                    let known = places.entry(*snapshot).or_default();
+                    known.push(Place::Step(*workspace, *step));
+                    known.extend(run.clone().map(|run| Place::Run(*workspace, run)));
+                }
                 Fact::Tagged { name, snapshot: Some(snapshot), .. } => {
                     places.entry(*snapshot).or_default().push(Place::Tag(name.clone()));
                 }
@@ -182,14 +183,18 @@ impl State {
             Fact::WorkspaceForgotten { workspace, .. } => {
                 self.workspaces.remove(&workspace);
             }
-            Fact::SnapshotTaken { workspace, snapshot, step, run } => self.update(workspace, |found| {
+            Fact::SnapshotTaken { workspace, snapshot, step, run, cause } => self.update(workspace, |found| {
                 found.steps.insert(step, snapshot);
                 found.last_step = found.last_step.max(step);
-                found.runs.insert(run, snapshot);
-                found.head = Some(snapshot);
+                if let Some(run) = run {
+                    found.runs.insert(run, snapshot);
+                }
+                found.take(snapshot, cause);
             }),
             Fact::RestoreBegun(restore) => self.update(restore.workspace, |found| found.unfinished = Some(restore)),
-            Fact::RestoreEnded { workspace, .. } => self.update(workspace, Workspace::end_restore),
+            Fact::RestoreEnded { workspace, state, .. } => {
+                self.update(workspace, |found| found.end_restore(state));
+            }
             Fact::Tagged { name, snapshot: Some(snapshot), .. } => {
                 self.tags.insert(name, snapshot);
             }
@@ -278,8 +283,7 @@ impl Workspace {
             steps: BTreeMap::new(),
             last_step: 0,
             runs: BTreeMap::new(),
-            undo: Vec::new(),
-            redo: Vec::new(),
+            timeline: Timeline::default(),
             unfinished: None,
         }
     }
@@ -294,31 +298,53 @@ impl Workspace {
         let unfinished = self.unfinished.as_ref()?;
         match unfinished.cause {
             RestoreCause::Abort => Some(unfinished.target),
-            RestoreCause::Restore | RestoreCause::Undo | RestoreCause::Redo => unfinished.before,
+            RestoreCause::Restore | RestoreCause::Undo { .. } | RestoreCause::Redo { .. } => unfinished.before,
         }
     }
 
-    /// Ends the unfinished restore. A restore of some paths leaves the head where it was: the next snapshot follows it.
-    fn end_restore(&mut self) {
-        let Some(restore) = self.unfinished.take() else { return };
-        if restore.paths.is_empty() {
-            self.head = Some(restore.target);
+    /// The state that the folder is in as far as it is recorded. An import moves the head, and leaves the folder.
+    pub fn stands(&self) -> Option<SnapshotId> {
+        self.timeline.current().or(self.head)
+    }
+
+    /// A snapshot was taken: it is the head. What is taken while a restore is unfinished is a step, and no state to go
+    /// back to: the folder is half-way between two.
+    fn take(&mut self, snapshot: SnapshotId, cause: Cause) {
+        let before = self.head.replace(snapshot);
+        if self.unfinished.is_some() {
+            return;
         }
+        match cause {
+            Cause::Import => return,
+            Cause::Step => self.timeline.forget_undone(),
+            Cause::BeforeRestore | Cause::AfterRestore => {}
+        }
+        if self.timeline.current().is_none()
+            && let Some(before) = before
+        {
+            self.timeline.push(Some(before));
+        }
+        self.timeline.push(Some(snapshot));
+    }
+
+    /// Ends the unfinished restore, which left the folder in `state`.
+    fn end_restore(&mut self, state: Option<SnapshotId>) {
+        let Some(restore) = self.unfinished.take() else { return };
+        self.head = state.or(self.head);
         match restore.cause {
             RestoreCause::Restore => {
-                self.redo.clear();
-                self.undo.push(restore);
-            }
-            RestoreCause::Undo => {
-                if let Some(undone) = self.undo.pop() {
-                    self.redo.push(undone);
+                self.timeline.forget_undone();
+                if state.is_some() {
+                    self.timeline.push(restore.before);
+                    self.timeline.push(state);
                 }
             }
-            RestoreCause::Redo => {
-                self.redo.pop();
-                self.undo.push(restore);
+            RestoreCause::Undo { count } => self.timeline.go_back(count, restore.before, state),
+            RestoreCause::Redo { count } => self.timeline.go_again(count, restore.before, state),
+            RestoreCause::Abort if restore.paths.is_empty() => {
+                state.into_iter().for_each(|state| self.timeline.correct(state));
             }
-            RestoreCause::Abort => {}
+            RestoreCause::Abort => self.timeline.push(state.or(self.timeline.current())),
         }
     }
 }
@@ -327,6 +353,7 @@ impl Workspace {
 mod tests {
     use super::{Fold, NOTED_EVENTS_MAX, State};
     use crate::format::facts::{Fact, Restore, RestoreCause};
+    use crate::format::snapshot::Cause;
     use crate::id::{BlobId, Digest, SnapshotId, WorkspaceId};
     use crate::time::Timestamp;
 
@@ -339,33 +366,149 @@ mod tests {
     fn restore(state: &mut State, cause: RestoreCause, target: u8) {
         let (workspace, time) = (WORKSPACE, Timestamp(0));
         let before = state.workspaces[&WORKSPACE].head;
-        let begun = Restore { workspace, before, target: snapshot(target), paths: Vec::new(), cause, time };
+        let target = snapshot(target);
+        let begun = Restore { workspace, before, target, paths: Vec::new(), cause, time };
         state.apply(Fact::RestoreBegun(begun));
-        state.apply(Fact::RestoreEnded { workspace, time });
+        state.apply(Fact::RestoreEnded { workspace, state: Some(target), time });
+    }
+
+    fn added() -> State {
+        let mut state = State::default();
+        state.apply(Fact::WorkspaceAdded { workspace: WORKSPACE, root: b"/w".to_vec(), time: Timestamp(0) });
+        state
+    }
+
+    fn take(state: &mut State, number: u8, cause: Cause) {
+        let step = state.workspaces[&WORKSPACE].last_step + 1;
+        let (workspace, snapshot) = (WORKSPACE, snapshot(number));
+        state.apply(Fact::SnapshotTaken { workspace, snapshot, step, run: None, cause });
+    }
+
+    /// The states that undo leads back over, the current one first, and those that redo leads to.
+    fn around(state: &State) -> (Vec<Option<u8>>, Vec<u8>) {
+        let number = |id: SnapshotId| (0..=u8::MAX).find(|number| snapshot(*number) == id).unwrap();
+        let timeline = &state.workspaces[&WORKSPACE].timeline;
+        (timeline.backwards().map(|state| state.map(number)).collect(), timeline.undone().map(number).collect())
+    }
+
+    #[track_caller]
+    fn expect(state: &State, back: &[u8], again: &[u8]) {
+        let back: Vec<Option<u8>> = back.iter().map(|number| Some(*number)).collect();
+        assert_eq!(around(state), (back, again.to_vec()));
+        let found = &state.workspaces[&WORKSPACE];
+        assert_eq!((&found.unfinished, found.before_unfinished()), (&None, None));
+        assert_eq!(found.stands(), found.head);
+    }
+
+    const fn undo(count: u64) -> RestoreCause {
+        RestoreCause::Undo { count }
+    }
+
+    const fn redo(count: u64) -> RestoreCause {
+        RestoreCause::Redo { count }
     }
 
     /// J5.
     #[test]
     fn what_can_be_undone_and_redone_follows_from_causes() {
-        let mut state = State::default();
-        state.apply(Fact::WorkspaceAdded { workspace: WORKSPACE, root: b"/w".to_vec(), time: Timestamp(0) });
-        let steps = [
-            (RestoreCause::Restore, 1, 1, 0),
-            (RestoreCause::Restore, 2, 2, 0),
-            (RestoreCause::Abort, 3, 2, 0),
-            (RestoreCause::Undo, 1, 1, 1),
-            (RestoreCause::Abort, 3, 1, 1),
-            (RestoreCause::Redo, 2, 2, 0),
-            (RestoreCause::Undo, 1, 1, 1),
-            (RestoreCause::Restore, 4, 2, 0),
-        ];
-        for (at, (cause, target, undo, redo)) in steps.into_iter().enumerate() {
-            restore(&mut state, cause, target);
-            let found = &state.workspaces[&WORKSPACE];
-            assert_eq!((found.undo.len(), found.redo.len(), found.head), (undo, redo, Some(snapshot(target))), "{at}");
-            assert_eq!((&found.unfinished, found.before_unfinished()), (&None, None));
+        let mut state = added();
+        (1..=3).for_each(|number| take(&mut state, number, Cause::Step));
+        expect(&state, &[3, 2, 1], &[]);
+        restore(&mut state, RestoreCause::Restore, 1);
+        expect(&state, &[1, 3, 2, 1], &[]);
+        restore(&mut state, RestoreCause::Abort, 1);
+        expect(&state, &[1, 3, 2, 1], &[]);
+        restore(&mut state, undo(1), 3);
+        restore(&mut state, undo(2), 1);
+        expect(&state, &[1], &[3, 1]);
+        restore(&mut state, redo(1), 3);
+        expect(&state, &[3, 2, 1], &[1]);
+        restore(&mut state, undo(2), 1);
+        restore(&mut state, redo(2), 1);
+        expect(&state, &[1, 3, 2, 1], &[]);
+        restore(&mut state, undo(1), 3);
+        take(&mut state, 4, Cause::Step);
+        expect(&state, &[4, 3, 2, 1], &[]);
+    }
+
+    /// J5: edits that an undo or a redo finds do not take the redos away.
+    #[test]
+    fn edits_found_by_an_undo_or_redo_are_one_more_state() {
+        let mut state = added();
+        (1..=3).for_each(|number| take(&mut state, number, Cause::Step));
+        restore(&mut state, undo(1), 2);
+        take(&mut state, 4, Cause::BeforeRestore);
+        restore(&mut state, undo(1), 2);
+        expect(&state, &[2, 1], &[4, 3]);
+        take(&mut state, 5, Cause::BeforeRestore);
+        restore(&mut state, redo(1), 4);
+        expect(&state, &[4, 5, 2, 1], &[3]);
+        restore(&mut state, redo(1), 3);
+        expect(&state, &[3, 4, 5, 2, 1], &[]);
+    }
+
+    /// J5: a state that was not recorded has its place, and what is taken while a restore is unfinished has none.
+    #[test]
+    fn unrecorded_and_half_way_states() {
+        let mut state = added();
+        (1..=2).for_each(|number| take(&mut state, number, Cause::Step));
+        let (workspace, time) = (WORKSPACE, Timestamp(0));
+        let begin = |before: Option<u8>, target: u8| {
+            let (before, target) = (before.map(snapshot), snapshot(target));
+            let cause = RestoreCause::Restore;
+            Fact::RestoreBegun(Restore { workspace, before, target, paths: Vec::new(), cause, time })
+        };
+        state.apply(begin(None, 1));
+        state.apply(Fact::RestoreEnded { workspace, state: Some(snapshot(1)), time });
+        assert_eq!(around(&state), (vec![Some(1), None, Some(2), Some(1)], vec![]));
+        state.apply(begin(Some(1), 2));
+        take(&mut state, 5, Cause::Step);
+        assert_eq!(state.workspaces[&WORKSPACE].head, Some(snapshot(5)));
+        restore(&mut state, RestoreCause::Abort, 1);
+        assert_eq!(around(&state), (vec![Some(1), None, Some(2), Some(1)], vec![]));
+        state.apply(begin(None, 2));
+        state.apply(Fact::RestoreEnded { workspace, state: None, time });
+        assert_eq!(around(&state).0[0], Some(1), "some paths were restored, which nobody recorded");
+    }
+
+    /// An import moves the head and not the folder; the next step comes after what the folder was.
+    #[test]
+    fn imports_are_no_states_of_the_folder() {
+        let mut state = added();
+        take(&mut state, 1, Cause::Import);
+        take(&mut state, 2, Cause::Import);
+        let stands = |state: &State| state.workspaces[&WORKSPACE].stands();
+        assert_eq!((around(&state), stands(&state)), ((vec![], vec![]), Some(snapshot(2))));
+        take(&mut state, 3, Cause::Step);
+        expect(&state, &[3, 2], &[]);
+        take(&mut state, 4, Cause::Import);
+        assert_eq!((around(&state).0, stands(&state)), (vec![Some(3), Some(2)], Some(snapshot(3))));
+    }
+
+    /// Any history of facts keeps the fold in bounds.
+    #[test]
+    fn senseless_histories_do_no_harm() {
+        let mut state = added();
+        for round in 0..200_u8 {
+            let cause = match round % 5 {
+                0 => undo(u64::MAX),
+                1 => redo(u64::MAX),
+                2 => redo(0),
+                3 => undo(0),
+                _ => RestoreCause::Restore,
+            };
+            if round % 3 == 0 {
+                take(
+                    &mut state,
+                    round,
+                    [Cause::Step, Cause::BeforeRestore, Cause::AfterRestore][usize::from(round % 7) % 3],
+                );
+            }
+            restore(&mut state, cause, round.wrapping_mul(7));
+            assert!(around(&state).0.len() <= 2 * usize::from(round) + 3);
         }
     }
+
     /// Facts about few things, so that they meet: the same ones for the same seed.
     fn facts(seed: u64) -> Vec<Fact> {
         let mut random = vec![0; 4_000];
@@ -382,7 +525,10 @@ mod tests {
                 3 => Fact::Pinned { snapshot, pinned: bytes[1] > 50, time },
                 4 | 5 => Fact::SnapshotForgotten { snapshot, time },
                 6 => Fact::EventNoted { workspace, snapshot, event: BlobId(snapshot.0), run: name, time },
-                _ => Fact::SnapshotTaken { workspace, snapshot, step: u64::from(bytes[3] % 6), run: name },
+                _ => {
+                    let (step, run, cause) = (u64::from(bytes[3] % 6), Some(name), Cause::Step);
+                    Fact::SnapshotTaken { workspace, snapshot, step, run, cause }
+                }
             }
         };
         random.chunks_exact(4).map(fact).collect()

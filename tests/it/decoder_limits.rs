@@ -330,7 +330,7 @@ fn long_snapshot() -> Snapshot {
         parents: vec![SnapshotId(Digest::of(b"")); 16],
         history: Digest::of(b""),
         workspace: WorkspaceId([1; 16]),
-        run: "r".repeat(255),
+        run: Some("r".repeat(255)),
         step: 1,
         time: Timestamp(0),
         cause: Cause::Step,

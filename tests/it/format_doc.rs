@@ -122,7 +122,7 @@ fn sample_snapshot() -> Snapshot {
         parents: vec![SnapshotId(Digest::of(b"parent"))],
         history: history_digest(Some(Digest::of(b"before")), root),
         workspace: WORKSPACE,
-        run: "main".to_owned(),
+        run: Some("main".to_owned()),
         step: 7,
         time: TIME,
         cause: Cause::Step,
@@ -154,7 +154,7 @@ fn sample_facts() -> Vec<Fact> {
         before: None,
         target: SnapshotId(Digest::of(b"target")),
         paths: vec![b"src".to_vec()],
-        cause: RestoreCause::Undo,
+        cause: RestoreCause::Undo { count: 2 },
         time: TIME,
     };
     vec![
@@ -206,11 +206,14 @@ fn facts_of_an_abort() {
         cause: RestoreCause::Abort,
         time: TIME,
     };
-    let list = vec![Fact::RestoreBegun(begun), Fact::RestoreEnded { workspace: WORKSPACE, time: TIME }];
+    let list = vec![
+        Fact::RestoreBegun(begun.clone()),
+        Fact::RestoreEnded { workspace: WORKSPACE, state: Some(begun.target), time: TIME },
+    ];
     assert_example("facts", &facts::encode(&list));
     assert_eq!(facts::decode(&example("facts")), Ok(list));
     let mut unknown = example("facts");
-    let cause = unknown.len() - (1 + 16 + 9) - 9 - 1;
+    let cause = unknown.len() - (1 + 16 + 33 + 9) - 9 - 1;
     assert_eq!(unknown[cause], 3);
     unknown[cause] = 4;
     assert!(facts::decode(&unknown).is_err(), "a cause that is not known is corrupt");

@@ -66,7 +66,7 @@ fn with_branch(length: usize) -> Vec<u8> {
         parents: Vec::new(),
         history: Digest::of(b"history"),
         workspace: WorkspaceId([1; 16]),
-        run: "main".to_owned(),
+        run: Some("main".to_owned()),
         step: 1,
         time: Timestamp(0),
         cause: Cause::Step,

@@ -43,7 +43,7 @@ fn what_a_killed_process_wrote_stays_once_another_relies_on_it() {
     let restore_the_second = [12, 1, 1];
     for next in [&snap[..], &restore_the_second] {
         for (moment, lost) in sample((0..16).flat_map(|moment| (0..6).map(move |lost| (moment, lost))), 5) {
-            let killed_snap = [24, 0, moment, 0, 0];
+            let killed_snap = [25, 0, moment, 0, 0];
             let lose_power = [17, 0, lost];
             run(&[&write(1)[..], &snap, &write(2), &killed_snap, next, &lose_power].concat());
         }
@@ -56,7 +56,7 @@ fn what_a_killed_process_forgot_is_recorded_anew() {
     let write = [0, 0, 4, 7, 0, 1];
     let snap = [8];
     for (moment, lost) in sample((0..16).flat_map(|moment| (0..6).map(move |lost| (moment, lost))), 5) {
-        let killed_forget_and_more = [24, 15, 0, moment, 0, 3];
+        let killed_forget_and_more = [25, 15, 0, moment, 0, 3];
         run(&[&write[..], &snap, &killed_forget_and_more, &[0, lost], &write, &snap].concat());
     }
 }

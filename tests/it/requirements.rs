@@ -361,7 +361,8 @@ fn j1_facts_about_nobody_have_no_effect() {
     let store = open_store(&scratch.join("store"));
     let workspace = WorkspaceId([9; 16]);
     let snapshot = retrograde::id::SnapshotId(Digest::of(b""));
-    let taken = Fact::SnapshotTaken { workspace, snapshot, step: 1, run: "main".to_owned() };
+    let cause = retrograde::format::snapshot::Cause::Step;
+    let taken = Fact::SnapshotTaken { workspace, snapshot, step: 1, run: Some("main".to_owned()), cause };
     store.record(|_| Ok(vec![taken, Fact::WorkspaceForgotten { workspace, time: Timestamp(0) }])).unwrap();
     assert_eq!(open_store(&scratch.join("store")).state().workspaces.len(), 0);
 }

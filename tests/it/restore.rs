@@ -216,14 +216,14 @@ fn single_paths_go_into_another_folder_too() {
 }
 
 #[test]
-fn without_a_restore_there_is_nothing_to_undo() {
+fn without_a_change_there_is_nothing_to_undo() {
     let recorder = Recorder::new();
     recorder.write("f", b"1");
     recorder.snap();
     let error = retrograde::ops::restore::undo(
         &recorder.store,
         recorder.workspace,
-        1,
+        std::num::NonZeroU64::MIN,
         &retrograde::ops::restore::RestoreOptions {
             paths: Vec::new(),
             safety: true,
@@ -378,11 +378,15 @@ fn a_path_comes_with_the_folders_above_it() {
     assert_same(&recorder, &without);
     recorder.redo();
     assert_same(&recorder, &with);
-    // What somebody has put beside it stays, and so does the folder.
+    // What somebody has put beside it is a change of its own.
     recorder.write("src/new", b"of somebody");
     recorder.undo();
+    assert_same(&recorder, &with);
+    recorder.undo();
+    assert_same(&recorder, &without);
+    recorder.redo();
+    recorder.redo();
     assert_eq!(recorder.read("src/new"), b"of somebody");
-    assert!(!recorder.root.join("src/deep").exists());
 
     std::fs::remove_dir_all(recorder.root.join("src")).unwrap();
     recorder.write("src", b"a file now");

@@ -91,6 +91,11 @@ impl Killed {
 
 type Run = fn(&retrograde::store::Store, retrograde::id::WorkspaceId, &RestoreOptions<'_>) -> Result<RestoreOutcome>;
 
+/// How many states of the folder undo leads back over, with the current one, and how many undos can be redone.
+fn around(workspace: &Workspace) -> (usize, usize) {
+    (workspace.timeline.backwards().count(), workspace.timeline.undone().len())
+}
+
 #[test]
 fn it_is_finished_and_undoing_leads_to_the_state_before_the_first_begin() {
     let killed = Killed::new(RestoreCause::Restore, &[], true);
@@ -128,7 +133,7 @@ fn it_is_taken_back_as_if_it_had_never_begun() {
     assert_eq!(killed.contents(), "new new new");
     let workspace = killed.workspace();
     assert_eq!((workspace.unfinished.clone(), workspace.head), (None, Some(killed.before)));
-    assert!(workspace.undo.is_empty() && workspace.redo.is_empty());
+    assert_eq!(around(&workspace), (2, 0), "only the steps can be undone");
     assert_eq!(outcome.before, Some(workspace.steps[&3]), "what was there is a step");
     assert!(!killed.recorder.snap().recorded, "the workspace is exactly what it was before");
 }
@@ -139,13 +144,13 @@ fn after_an_abort_what_can_be_undone_and_redone_is_as_before() {
     killed.resume();
     killed.recorder.undo();
     let calm = killed.workspace();
-    assert_eq!((calm.undo.len(), calm.redo.len()), (0, 1));
-    for cause in [RestoreCause::Restore, RestoreCause::Redo] {
+    assert_eq!(around(&calm), (2, 1));
+    for cause in [RestoreCause::Restore, RestoreCause::Redo { count: 1 }] {
         killed.begin(cause, &[], calm.head);
         killed.recorder.write("a", b"old");
         killed.abort();
         let workspace = killed.workspace();
-        assert_eq!((workspace.undo, workspace.redo, workspace.head), (calm.undo.clone(), calm.redo.clone(), calm.head));
+        assert_eq!((workspace.timeline, workspace.head), (calm.timeline.clone(), calm.head));
         assert_eq!(killed.contents(), "new new new");
     }
     killed.recorder.redo();
@@ -157,11 +162,11 @@ fn a_redo_that_was_cut_off_is_finished_as_a_redo() {
     let killed = Killed::new(RestoreCause::Restore, &[], true);
     killed.resume();
     killed.recorder.undo();
-    killed.begin(RestoreCause::Redo, &[], Some(killed.before));
+    killed.begin(RestoreCause::Redo { count: 1 }, &[], Some(killed.before));
     let outcome = killed.resume();
-    assert_eq!((outcome.cause, killed.contents()), (RestoreCause::Redo, "old old old".to_owned()));
+    assert_eq!((outcome.cause, killed.contents()), (RestoreCause::Redo { count: 1 }, "old old old".to_owned()));
     let workspace = killed.workspace();
-    assert_eq!((workspace.undo.len(), workspace.redo.len()), (1, 0));
+    assert_eq!(around(&workspace), (3, 0));
 }
 
 #[test]
@@ -182,7 +187,8 @@ fn an_abort_that_was_cut_off_is_finished_by_either() {
         killed.run(what, false, true).unwrap();
         let workspace = killed.workspace();
         assert_eq!((killed.contents(), workspace.head), ("new new new".to_owned(), Some(killed.before)));
-        assert!(workspace.unfinished.is_none() && workspace.undo.is_empty());
+        assert!(workspace.unfinished.is_none());
+        assert_eq!(around(&workspace), (2, 0));
     }
 }
 
@@ -200,8 +206,11 @@ fn a_restore_of_some_paths_is_finished_and_taken_back_for_those_alone() {
         assert_eq!(killed.contents(), expected);
         assert!(killed.workspace().unfinished.is_none());
         if is_finished {
+            // Undoing leads to the state before the first begin, and redoing to all that came of it.
             killed.recorder.undo();
-            assert_eq!(killed.contents(), "new new meanwhile");
+            assert_eq!(killed.contents(), "new new new");
+            killed.recorder.redo();
+            assert_eq!(killed.contents(), expected);
         }
     }
 }
@@ -301,7 +310,8 @@ fn undo_takes_back_what_was_cut_off_first() {
     assert_eq!(killed.recorder.undo().cause, RestoreCause::Abort);
     assert_eq!(killed.contents(), "new new new");
     let workspace = killed.workspace();
-    assert!(workspace.unfinished.is_none() && workspace.undo.is_empty() && workspace.redo.is_empty());
+    assert!(workspace.unfinished.is_none());
+    assert_eq!(around(&workspace), (2, 0));
 }
 
 /// A restore of a path makes the folders above writable for as long as it takes. Killed, it leaves them so; whatever ends it

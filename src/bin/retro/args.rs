@@ -104,16 +104,17 @@ pub(crate) enum Verb {
     /// Put the folder, or some paths of it, back to a step
     #[command(visible_aliases = ["rewind", "rollback"])]
     Restore(Restore),
-    /// Take back the last restore, or the last N
+    /// Take back the last change of the folder: edits, a step or a restore
     Undo {
-        /// How many
-        #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-        count: u64,
+        #[command(flatten)]
+        count: Repeated,
         #[command(flatten)]
         how: Rewriting,
     },
-    /// Do again what the last undo took back
+    /// Go to the state that the last undo left
     Redo {
+        #[command(flatten)]
+        count: Repeated,
         #[command(flatten)]
         how: Rewriting,
     },
@@ -326,6 +327,14 @@ pub(crate) struct Restore {
     /// Paths, whatever they look like
     #[arg(last = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+/// How often something is done.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Repeated {
+    /// How many, all or none
+    #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: u64,
 }
 
 /// How the workspace is changed.

@@ -74,7 +74,7 @@ impl Work {
         match verb {
             Verb::Snap(_) => Self::Record,
             Verb::Restore(Restore { into: Some(_), .. }) => Self::Fill,
-            Verb::Restore(Restore { how, .. }) | Verb::Undo { how, .. } | Verb::Redo { how } => {
+            Verb::Restore(Restore { how, .. }) | Verb::Undo { how, .. } | Verb::Redo { how, .. } => {
                 if how.dry_run {
                     Self::Look
                 } else {

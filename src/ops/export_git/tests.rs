@@ -98,7 +98,7 @@ fn runs_are_branches_and_parents_are_kept() {
     let other = bench.take(&files("3"), &about(Some(first), "feature/x: y", 30));
     crate::ops::tag::tag(&bench.store, "v1.0", second, false, Timestamp(0)).unwrap();
     let (_folder, exported, repository) = export(&bench.store, &[first, second, other]);
-    let branches = [("feature/x: y", "feature/x--y"), ("one", "one")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let branches = [("feature/x: y", "feature/x--y"), ("one", "one")].map(|(a, b)| (Some(a.to_owned()), b.to_owned()));
     assert_eq!(exported.branches, branches);
     assert_eq!(exported.tags, [("v1.0".to_owned(), "v1.0".to_owned())]);
     assert_eq!(repository.head_name().unwrap().unwrap().as_bstr(), "refs/heads/feature/x--y");

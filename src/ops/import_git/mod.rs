@@ -209,7 +209,7 @@ struct About {
     paths: Option<u64>,
     root_mode: u16,
     root_owner: Option<Owner>,
-    run: String,
+    run: Option<String>,
     time: Timestamp,
     message: String,
     event: Vec<u8>,
@@ -276,8 +276,8 @@ impl Import<'_> {
             snapshot::decode(&bytes).map_err(|e| e.during("record step", snapshot.step))?;
             let id = snapshot::snapshot_id(&bytes);
             taken = Some(id);
-            let facts =
-                vec![Fact::SnapshotTaken { workspace, snapshot: id, step: snapshot.step, run: snapshot.run.clone() }];
+            let (step, run, cause) = (snapshot.step, snapshot.run.clone(), snapshot.cause);
+            let facts = vec![Fact::SnapshotTaken { workspace, snapshot: id, step, run, cause }];
             let object = NewObject { kind: ObjectKind::Snapshot, id: id.0, bytes, previous };
             Ok(Final { objects: vec![object], facts })
         })?;
@@ -299,11 +299,11 @@ impl Import<'_> {
         }
         let snapshot = self.store.snapshot(id)?;
         let workspace = self.workspace;
-        let (step, run) = (snapshot.step, snapshot.run.clone());
+        let (step, run, cause) = (snapshot.step, snapshot.run.clone(), snapshot.cause);
         self.store.record(|state| {
             let is_there = super::snap::expect(state, workspace)?.steps.get(&step) == Some(&id);
             // The same fact once more: taken as that step, and the head.
-            let fact = Fact::SnapshotTaken { workspace, snapshot: id, step, run: run.clone() };
+            let fact = Fact::SnapshotTaken { workspace, snapshot: id, step, run: run.clone(), cause };
             Ok(if is_there { vec![fact] } else { Vec::new() })
         })?;
         self.head = Some(id);
@@ -351,7 +351,7 @@ impl Import<'_> {
             // Git does not know it; what the workspace's folder has is the likeliest.
             root_mode: before.map_or(0o755, |before| before.root_mode),
             root_owner: None,
-            run,
+            run: Some(run),
             time: time.or(before.map(|before| before.time)).unwrap_or(Timestamp(0)),
             message,
             event: event(id, &commit, &[], &guessed, &loaded.refused),
@@ -488,7 +488,7 @@ fn without_trailers(message: &str) -> Said {
         let mut lines = trailers.lines();
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     };
-    let (Some(_), Some(_), Some(run)) = (value(TRAILER_SNAPSHOT), value(TRAILER_STEP), value(TRAILER_RUN)) else {
+    let (Some(_), Some(_)) = (value(TRAILER_SNAPSHOT), value(TRAILER_STEP)) else {
         return Said { message: said::message(message.as_bytes(), &mut Vec::new()), ..Said::default() };
     };
     let ours = [TRAILER_SNAPSHOT, TRAILER_STEP, TRAILER_RUN, TRAILER_SUBJECT, TRAILER_TIME];
@@ -498,7 +498,7 @@ fn without_trailers(message: &str) -> Said {
     let body = if value(TRAILER_SUBJECT) == Some(body) { "" } else { body };
     let message = if others.is_empty() { body.to_owned() } else { format!("{body}\n\n{}", others.join("\n")) };
     let seconds = value(TRAILER_TIME).and_then(|seconds| seconds.parse().ok());
-    Said { message: said::message(message.as_bytes(), &mut Vec::new()), run: Some(run.to_owned()), seconds }
+    Said { message: said::message(message.as_bytes(), &mut Vec::new()), run: value(TRAILER_RUN).map(str::to_owned), seconds }
 }
 
 fn sorted(mut omitted: Vec<Omission>) -> Vec<Omission> {

@@ -85,7 +85,13 @@ fn a_lost_snapshot_hides_no_other() {
     let (bench, ids) = three_steps();
     let lost = SnapshotId(Digest::of(b"lost"));
     let workspace = bench.workspace;
-    let taken = Fact::SnapshotTaken { workspace, snapshot: lost, step: 4, run: "main".to_owned() };
+    let taken = Fact::SnapshotTaken {
+        workspace,
+        snapshot: lost,
+        step: 4,
+        run: None,
+        cause: crate::format::snapshot::Cause::Step,
+    };
     bench.store.record(|_| Ok(vec![taken])).unwrap();
     let (entries, found) = all(&bench, &options(&bench));
     assert_eq!(entries.iter().map(|entry| entry.id).rev().collect::<Vec<_>>(), ids);

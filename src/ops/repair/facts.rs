@@ -13,9 +13,9 @@ use super::late;
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::pack::ObjectKind;
-use crate::format::snapshot::{self, Snapshot};
+use crate::format::snapshot::{self, Cause, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
-use crate::store::inspect::{Checked, Inspection};
+use crate::store::inspect::{Checked, Inspection, Taken};
 use crate::store::{Store, for_each_object};
 use crate::time::Timestamp;
 
@@ -43,7 +43,8 @@ pub(super) struct Orphan {
     pub(super) id: SnapshotId,
     pub(super) workspace: WorkspaceId,
     pub(super) step: u64,
-    pub(super) run: String,
+    pub(super) run: Option<String>,
+    pub(super) cause: Cause,
 }
 
 /// Finds facts that no intact commit has.
@@ -59,7 +60,13 @@ pub(super) fn recover(inspection: &Inspection, checked: &Checked, now: Timestamp
     let mut line = Line::new(&known, &found.facts);
     let mut nameless: Vec<Orphan> = orphans.into_iter().filter_map(|orphan| line.put(orphan, &mut found)).collect();
     let shadowed = inspection.shadowed().into_iter();
-    nameless.extend(shadowed.map(|(workspace, step, run, id)| Orphan { id, workspace, step, run }));
+    nameless.extend(shadowed.map(|(workspace, step, Taken { snapshot: id, run, cause })| Orphan {
+        id,
+        workspace,
+        step,
+        run,
+        cause,
+    }));
     add_workspaces(&known, now, &mut found);
     let unknown_commits = close_gaps(inspection, &mut found).saturating_add(found.told.len() as u64);
     late::add(inspection, checked, nameless, unknown_commits, now, &mut found)?;
@@ -137,8 +144,10 @@ fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
     let is_there = |id: &SnapshotId| read(store, *id).map(|found| found.is_some());
     match fact {
         Fact::WorkspaceAdded { .. } | Fact::WorkspaceMoved { .. } | Fact::RestoreEnded { .. } => Ok(true),
-        Fact::SnapshotTaken { workspace, snapshot, step, run } => {
-            let agrees = |found: &Snapshot| (found.workspace, found.step, &found.run) == (*workspace, *step, run);
+        Fact::SnapshotTaken { workspace, snapshot, step, run, cause } => {
+            let agrees = |found: &Snapshot| {
+                (found.workspace, found.step, &found.run, found.cause) == (*workspace, *step, run, *cause)
+            };
             Ok(read(store, *snapshot)?.is_some_and(|found| agrees(&found)))
         }
         Fact::RestoreBegun(restore) => Ok(is_there(&restore.target)?
@@ -188,18 +197,18 @@ fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Re
         }
         let (id, bytes) = store.object_with(ObjectKind::Snapshot, *prefix)?;
         if let Ok(snapshot) = snapshot::decode(&bytes) {
-            let (workspace, step, run) = (snapshot.workspace, snapshot.step, snapshot.run);
-            orphans.push(Orphan { id: SnapshotId(id), workspace, step, run });
+            let Snapshot { workspace, step, run, cause, .. } = snapshot;
+            orphans.push(Orphan { id: SnapshotId(id), workspace, step, run, cause });
         }
     }
     // What an overruled commit names and cannot be read is lost, and known to be.
     let mut seen: BTreeSet<SnapshotId> = orphans.iter().map(|orphan| orphan.id).collect();
     for fact in inspection.overruled_facts() {
-        if let Fact::SnapshotTaken { workspace, snapshot: id, step, run } = fact
+        if let Fact::SnapshotTaken { workspace, snapshot: id, step, run, cause } = fact
             && !named.contains(&id)
             && seen.insert(id)
         {
-            orphans.push(Orphan { id, workspace, step, run });
+            orphans.push(Orphan { id, workspace, step, run, cause });
         }
     }
     orphans.sort_by_key(|orphan| (orphan.workspace, orphan.step, orphan.id));
@@ -237,9 +246,10 @@ impl Line {
         };
         steps.insert(orphan.step, sequence);
         self.used.insert(sequence);
-        let Orphan { id, workspace, step, run } = orphan;
+        let Orphan { id, workspace, step, run, cause } = orphan;
         found.sources.push(format!("s{step} of workspace {} from the snapshot itself", workspace.short()));
-        found.facts.entry(sequence).or_default().push(Fact::SnapshotTaken { workspace, snapshot: id, step, run });
+        let taken = Fact::SnapshotTaken { workspace, snapshot: id, step, run, cause };
+        found.facts.entry(sequence).or_default().push(taken);
         None
     }
 }

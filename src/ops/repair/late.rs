@@ -16,7 +16,7 @@ use crate::format::pack::ObjectKind;
 use crate::id::{SnapshotId, WorkspaceId, to_hex};
 use crate::limits::FACTS_LENGTH_MAX_BYTES;
 use crate::store::State;
-use crate::store::inspect::{Checked, Inspection, RECOVERED};
+use crate::store::inspect::{Checked, Inspection, RECOVERED, Taken};
 use crate::time::Timestamp;
 
 /// Some 45 bytes each: far below what a commit may hold.
@@ -83,7 +83,8 @@ fn add_workspaces(
     }
     nameless.retain(|orphan| match unknown.get_mut(&orphan.workspace) {
         Some(taken) if !taken.contains_key(&orphan.step) => {
-            taken.insert(orphan.step, (orphan.run.clone(), orphan.id));
+            let Orphan { id: snapshot, step, run, cause, .. } = orphan;
+            taken.insert(*step, Taken { snapshot: *snapshot, run: run.clone(), cause: *cause });
             false
         }
         _ => true,
@@ -103,11 +104,12 @@ fn add_workspaces(
         found.sources.push(format!("workspace {} with its {count} snapshots", workspace.short()));
         let root = root.unwrap_or_else(|| unknown_root(workspace));
         late.push(Fact::WorkspaceAdded { workspace, root, time: now });
-        late.extend(taken.into_iter().map(|(step, (run, snapshot))| Fact::SnapshotTaken {
+        late.extend(taken.into_iter().map(|(step, Taken { snapshot, run, cause })| Fact::SnapshotTaken {
             workspace,
             snapshot,
             step,
             run,
+            cause,
         }));
     }
     for (workspace, _) in inspection.displaced(&found.facts) {
@@ -128,7 +130,8 @@ fn keep_heads(inspection: &Inspection, state: &State, found: &mut Recovered, lat
             && one.time > other.time
         {
             found.sources.push(format!("s{step} of workspace {} as its head", before.id.short()));
-            late.push(Fact::SnapshotTaken { workspace: before.id, snapshot: head, step, run: one.run.clone() });
+            let (workspace, run, cause) = (before.id, one.run.clone(), one.cause);
+            late.push(Fact::SnapshotTaken { workspace, snapshot: head, step, run, cause });
         }
     }
     Ok(())

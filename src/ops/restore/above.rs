@@ -8,7 +8,6 @@
 
 use std::collections::BTreeSet;
 
-use super::RestoreOptions;
 use crate::diff::{TreeDiffOptions, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::Snapshot;
@@ -28,11 +27,11 @@ pub(super) fn plan_above(
     target: &Snapshot,
     before: Option<&Snapshot>,
     actions: &[Action],
-    options: &RestoreOptions<'_>,
+    paths: &[TreePath],
 ) -> Result<Vec<Action>> {
-    let above = options.paths.iter().flat_map(|path| std::iter::successors(path.parent(), TreePath::parent));
+    let above = paths.iter().flat_map(|path| std::iter::successors(path.parent(), TreePath::parent));
     let above: BTreeSet<TreePath> = above.filter(|path| !path.is_root()).collect();
-    let is_asked_for = |folder: &TreePath| options.paths.iter().any(|path| folder.is_within(path));
+    let is_asked_for = |folder: &TreePath| paths.iter().any(|path| folder.is_within(path));
     let is_write = |action: &&Action| !matches!(action, Action::Remove { .. });
     let mut removed: BTreeSet<TreePath> =
         actions.iter().filter(|action| !is_write(action)).map(|action| action.path().clone()).collect();
@@ -63,7 +62,7 @@ pub(super) fn plan_above(
             _ => {}
         }
     }
-    if !options.paths.is_empty() {
+    if !paths.is_empty() {
         found.extend(before.and_then(|before| tightened(&TreePath::root(), now.root_mode, before.root_mode)));
     }
     Ok(found)

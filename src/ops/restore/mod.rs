@@ -9,11 +9,15 @@
 //!   undone. That snapshot and the word that a restore has begun are one commit.
 //! - The plan removes only what that capture saw and the target does not have. What the target's exclude list named,
 //!   what git ignored then, or what it omitted, was there then as far as anybody knows, and is left alone.
+//! - What the folder is when it is over is recorded: it is the target, or, where some paths were restored or something was
+//!   left as it is, a snapshot of what came of it. So every state of the folder around a restore can be gone back to.
 //! - A restore that was cut off is finished by the same restore, or taken back by an abort (see [`resume`] and [`abort`]); a new one
 //!   takes its place if it covers the same paths. Whichever it is, undoing leads to the state before the first.
 //! - A dry run makes the same plan from the same code, and stops before the first commit.
 
 mod above;
+mod arrive;
+mod back;
 mod intact;
 mod into;
 mod plan;
@@ -23,6 +27,7 @@ mod wanted;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::capture::{CaptureOptions, Captured, capture_afresh, capture_due, lock_workspace, open_root};
 use super::register::root_of;
@@ -38,6 +43,8 @@ use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Options, apply};
+use arrive::arrive;
+pub use back::{redo, undo};
 use intact::{expect_contents, expect_kept, is_as_seen};
 pub use into::restore_into;
 use plan::{Plan, plan};
@@ -77,6 +84,11 @@ pub struct RestoreOutcome {
     pub target: SnapshotId,
     /// Its step.
     pub target_step: u64,
+    /// The state the folder is in now: the target, or a snapshot of what came of it. `None` for a dry run, and where
+    /// some paths were restored without a safety snapshot.
+    pub state: Option<SnapshotId>,
+    /// Its step.
+    pub state_step: Option<u64>,
     /// What kind of restore it was.
     pub cause: RestoreCause,
     /// Whether it can be undone: one that had nothing to do is not noted.
@@ -84,19 +96,34 @@ pub struct RestoreOutcome {
 }
 
 /// What is to be restored.
+#[derive(Clone)]
 struct Wish {
     target: SnapshotId,
     cause: RestoreCause,
     before: Before,
+    /// Only these paths; everything when empty.
+    paths: Vec<TreePath>,
 }
 
 /// What undoing a restore leads to.
+#[derive(Clone, Copy)]
 enum Before {
     /// The state right before it.
     Now,
     /// What undoing the restore that it continues would have led to.
     As(Option<SnapshotId>),
 }
+
+/// The live folder as it was just captured, from which it may depend what is wished for.
+struct Seen<'a> {
+    store: &'a Store,
+    workspace: &'a Workspace,
+    root: &'a Root,
+    step: &'a Step,
+}
+
+/// Decides what to restore.
+type Choose<'a> = dyn Fn(&Seen<'_>) -> Result<Wish> + 'a;
 
 /// Puts the workspace back to `target`. Nothing is written when nothing differs.
 pub fn restore(
@@ -108,80 +135,10 @@ pub fn restore(
     let _lock = lock_workspace(store, workspace)?;
     store.refresh()?;
     let state = store.state();
-    let before = unfinished::superseded(expect(&state, workspace)?, &options.paths)?;
-    restore_locked(store, workspace, Wish { target, cause: RestoreCause::Restore, before }, options)
-}
-
-/// Undoes the last `count` restores of a workspace, one after another, and returns what each undoing did.
-pub fn undo(
-    store: &Store,
-    workspace: WorkspaceId,
-    count: usize,
-    options: &RestoreOptions<'_>,
-) -> Result<Vec<RestoreOutcome>> {
-    walk_back(store, workspace, count, options, RestoreCause::Undo)
-}
-
-/// Does again the last `count` restores that were undone.
-pub fn redo(
-    store: &Store,
-    workspace: WorkspaceId,
-    count: usize,
-    options: &RestoreOptions<'_>,
-) -> Result<Vec<RestoreOutcome>> {
-    walk_back(store, workspace, count, options, RestoreCause::Redo)
-}
-
-fn walk_back(
-    store: &Store,
-    workspace: WorkspaceId,
-    count: usize,
-    options: &RestoreOptions<'_>,
-    cause: RestoreCause,
-) -> Result<Vec<RestoreOutcome>> {
-    let _lock = lock_workspace(store, workspace)?;
-    let mut outcomes = Vec::new();
-    for _ in 0..count {
-        store.refresh()?;
-        let state = store.state();
-        let found = expect(&state, workspace)?;
-        let outcome = match (cause, &found.unfinished) {
-            // A restore that was cut off is the last one, and not yet among those that can be undone.
-            (RestoreCause::Undo, Some(_)) => unfinished::abort_locked(store, workspace, options)?,
-            _ => {
-                let (past, target) = past_of(found, cause)?;
-                let paths = paths_of(past);
-                let before = unfinished::superseded(found, &paths)?;
-                let options = RestoreOptions { paths, ..options.clone() };
-                restore_locked(store, workspace, Wish { target, cause, before }, &options)?
-            }
-        };
-        outcomes.push(outcome);
-        if options.dry_run {
-            break;
-        }
-    }
-    Ok(outcomes)
-}
-
-/// The restore to be undone or redone, and the state that this leads to.
-fn past_of(workspace: &Workspace, cause: RestoreCause) -> Result<(&Restore, SnapshotId)> {
-    let (past, word) = match cause {
-        RestoreCause::Redo => (workspace.redo.last(), "redo"),
-        _ => (workspace.undo.last(), "undo"),
-    };
-    let nothing = || {
-        Error::new(ErrorKind::NotFound, word, format!("restore in {}", workspace.id.short()), "there is none left")
-            .with_hint("`retro log` lists the steps; `retro restore REV` goes to any of them")
-    };
-    let past = past.ok_or_else(nothing)?;
-    let target = match cause {
-        RestoreCause::Redo => past.target,
-        _ => past.before.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "undo", "restore", "it was made without a safety snapshot")
-        })?,
-    };
-    Ok((past, target))
+    let paths = options.paths.clone();
+    let before = unfinished::superseded(expect(&state, workspace)?, &paths)?;
+    let wish = Wish { target, cause: RestoreCause::Restore, before, paths };
+    restore_locked(store, workspace, &|_| Ok(wish.clone()), options)
 }
 
 /// The paths of a restore, as options have them.
@@ -192,69 +149,54 @@ fn paths_of(restore: &Restore) -> Vec<TreePath> {
 fn restore_locked(
     store: &Store,
     workspace: WorkspaceId,
-    wish: Wish,
+    choose: &Choose<'_>,
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
-    let Wish { target, cause, before } = wish;
     let state = store.state();
     let found = expect(&state, workspace)?;
-    let wanted = store.snapshot(target)?;
     let mut batch = store.batch();
-    let config = options.config.without_stops();
-    let capture = CaptureOptions { config: &config, home: options.home, now: options.now, progress: options.progress };
     let stores = options.safety && !options.dry_run;
     if !options.dry_run && !root_of(found).exists() {
         // The whole folder is gone: an empty one takes its place, and is what the safety snapshot records.
         materialize::open_empty(store, &root_of(found))?;
     }
     let root = open_root(store, found, options.home)?;
-    let (step, decided) = look_and_plan(store, found, &root, &capture, stores.then_some(&mut batch), &wanted, options)?;
-    let Plan { actions: plan, doomed } = decided;
-    expect_contents(store, target, &plan)?;
+    let Decided { step, wish, wanted, plan } =
+        look_and_plan(store, found, &root, stores.then_some(&mut batch), choose, options)?;
+    expect_contents(store, wish.target, &plan.actions)?;
     if options.safety {
-        expect_kept(store, &batch, &doomed)?;
+        expect_kept(store, &batch, &plan.doomed)?;
     }
     let mut outcome = RestoreOutcome {
-        plan,
+        plan: plan.actions,
         applied: None,
         before: None,
         before_step: None,
-        target,
+        target: wish.target,
         target_step: wanted.step,
-        cause,
+        state: None,
+        state_step: None,
+        cause: wish.cause,
         is_noted: !options.dry_run,
     };
     if options.dry_run {
         return Ok(outcome);
     }
     let head = step.head.as_ref().map(|(id, _)| *id);
-    let stays = head == Some(target) || !options.paths.is_empty();
-    // Going back over a restore is noted though nothing is left to be done: else it could never be passed.
-    if outcome.plan.is_empty() && stays && found.unfinished.is_none() && cause == RestoreCause::Restore {
+    let stays = head == Some(wish.target) || !wish.paths.is_empty();
+    // Going back is noted though nothing is left to be done: else that change could never be passed.
+    if outcome.plan.is_empty() && stays && found.unfinished.is_none() && wish.cause == RestoreCause::Restore {
         // The state may be the work of a process that died before it synced; from here on it is promised.
         store.settle()?;
         outcome.applied = Some(Applied::default());
-        outcome.before = head;
+        (outcome.before, outcome.state) = (head, head);
         outcome.before_step = step.head.as_ref().map(|(_, head)| head.step);
+        outcome.state_step = outcome.before_step;
         outcome.is_noted = false;
         return Ok(outcome);
     }
     remove_strays_of(&step.captured, &root)?;
-    let as_recorded = |now: Option<SnapshotId>| match before {
-        Before::Now => now,
-        Before::As(earlier) => earlier,
-    };
-    let begun = |now| {
-        Fact::RestoreBegun(Restore {
-            workspace,
-            before: as_recorded(now),
-            target,
-            paths: options.paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
-            cause,
-            time: options.now,
-        })
-    };
-    outcome.before = as_recorded(begin(store, batch, found, &step, &wanted, options, begun)?);
+    outcome.before = begin(store, batch, found, &step, &wish, &wanted, options)?;
     options.progress.event(Event::Changing);
     step.captured.remember(store);
     outcome.before_step = outcome.before.map(|id| store.snapshot(id).map(|before| before.step)).transpose()?;
@@ -262,9 +204,19 @@ fn restore_locked(
     let how = Options { attributes: Some(&attributes), progress: options.progress, ..Options::default() };
     let applied = apply(store, &root, &outcome.plan, &how).map_err(|e| e.with_hint(unfinished::WAYS_OUT))?;
     expect_in_place(&root)?;
-    store.record(|_| Ok(vec![Fact::RestoreEnded { workspace, time: options.now }]))?;
+    let is_whole = wish.paths.is_empty() && !plan.spares && applied.kept.is_empty();
+    outcome.state = arrive(store, workspace, (&wish, &wanted), is_whole, &root, options)?;
+    outcome.state_step = outcome.state.map(|id| store.snapshot(id).map(|state| state.step)).transpose()?;
     outcome.applied = Some(applied);
     Ok(outcome)
+}
+
+/// A folder, and what there is to do in it.
+struct Decided {
+    step: Step,
+    wish: Wish,
+    wanted: Arc<Snapshot>,
+    plan: Plan,
 }
 
 /// Looks at the folder, into `batch` where the state before is to be kept, and decides what there is to do.
@@ -272,26 +224,30 @@ fn look_and_plan(
     store: &Store,
     workspace: &Workspace,
     root: &Root,
-    capture: &CaptureOptions<'_>,
     mut batch: Option<&mut Batch<'_>>,
-    wanted: &Snapshot,
+    choose: &Choose<'_>,
     options: &RestoreOptions<'_>,
-) -> Result<(Step, Plan)> {
+) -> Result<Decided> {
     // Where it is damaged, nothing is known of what the interrupted restore found.
     let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());
+    let config = options.config.without_stops();
+    let capture = options.capture(&config);
     // What a restore leaves as it is, it says is as the step has it: so what a stat does not quite prove is read.
-    let captured = capture_due(store, workspace.id, root, capture, batch.as_deref_mut(), Some(&options.paths))?;
+    let captured = capture_due(store, workspace.id, root, &capture, batch.as_deref_mut(), Some(&options.paths))?;
     let step = compared(store, workspace, captured)?;
-    let decide = |now: &Captured| plan(store, root, now, wanted, interrupted.as_deref(), options);
-    let decided = decide(&step.captured)?;
+    let decide = |step: Step| -> Result<Decided> {
+        let wish = choose(&Seen { store, workspace, root, step: &step })?;
+        let wanted = store.snapshot(wish.target)?;
+        let plan = plan(store, root, &step.captured, &wanted, interrupted.as_deref(), &wish.paths)?;
+        Ok(Decided { step, wish, wanted, plan })
+    };
+    let decided = decide(step)?;
     match batch {
-        Some(batch) if !is_as_seen(root, &decided.doomed)? => {
-            // What changed behind the stat cache's back is read before it is lost.
-            let step = compared(store, workspace, capture_afresh(store, workspace.id, root, capture, batch)?)?;
-            let decided = decide(&step.captured)?;
-            Ok((step, decided))
+        // What changed behind the stat cache's back is read before it is lost.
+        Some(batch) if !is_as_seen(root, &decided.plan.doomed)? => {
+            decide(compared(store, workspace, capture_afresh(store, workspace.id, root, &capture, batch)?)?)
         }
-        _ => Ok((step, decided)),
+        _ => Ok(decided),
     }
 }
 
@@ -318,28 +274,52 @@ fn remove_strays_of(now: &Captured, root: &Root) -> Result<()> {
     Ok(())
 }
 
-/// Commits the safety snapshot, if one is needed, together with the word that the restore has begun.
+/// Commits the safety snapshot, if one is needed, together with the word that the restore has begun. Returns the state
+/// that undoing it leads to.
 fn begin(
     store: &Store,
     mut batch: Batch<'_>,
     workspace: &Workspace,
     step: &Step,
-    target: &Snapshot,
+    wish: &Wish,
+    wanted: &Snapshot,
     options: &RestoreOptions<'_>,
-    begun: impl Fn(Option<SnapshotId>) -> Fact,
 ) -> Result<Option<SnapshotId>> {
-    let head = step.head.as_ref().map(|(id, _)| *id);
+    let as_recorded = |now: Option<SnapshotId>| match wish.before {
+        Before::Now => now,
+        Before::As(earlier) => earlier,
+    };
+    let begun = |now| {
+        Fact::RestoreBegun(Restore {
+            workspace: workspace.id,
+            before: as_recorded(now),
+            target: wish.target,
+            paths: wish.paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
+            cause: wish.cause,
+            time: options.now,
+        })
+    };
     if !step.differs() {
+        let head = step.head.as_ref().map(|(id, _)| *id);
         store.record(|_| Ok(vec![begun(head)]))?;
-        return Ok(head);
+        return Ok(as_recorded(head));
     }
     if !options.safety {
         store.record(|_| Ok(vec![begun(None)]))?;
-        return Ok(None);
+        return Ok(as_recorded(None));
     }
-    let message = format!("before restoring s{}", target.step);
-    let run = step.head.as_ref().map_or("main", |(_, head)| &head.run);
-    let about = About { cause: Cause::BeforeRestore, message: &message, run, event: None, git: None, now: options.now };
+    let message = format!("before restoring s{}", wanted.step);
+    let about = About::of_restore(Cause::BeforeRestore, &message, options.now);
     let recorded = record(&mut batch, workspace, step, about, |_, before| vec![begun(Some(before))])?;
-    Ok(Some(recorded.snapshot))
+    Ok(as_recorded(Some(recorded.snapshot)))
+}
+
+impl<'a> RestoreOptions<'a> {
+    /// How to look at the live folder, with these settings.
+    fn capture<'c>(&self, config: &'c Config) -> CaptureOptions<'c>
+    where
+        'a: 'c,
+    {
+        CaptureOptions { config, home: self.home, now: self.now, progress: self.progress }
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::RestoreOptions;
 use super::above::plan_above;
 use super::spared::Spared;
 use crate::diff::tree::{LoadTree, trees_with};
@@ -26,41 +25,46 @@ pub(super) struct Plan {
     pub(super) actions: Vec<Action>,
     /// Contents that are there now and are not any more when it is done.
     pub(super) doomed: Vec<(TreePath, BlobId)>,
+    /// Some of what the target does not have is left alone: the folder will not be exactly the target.
+    pub(super) spares: bool,
 }
 
-/// Decides on it. `before` is the state before a restore that was cut off, where this one ends that.
+/// Decides on it, for `paths` and what is below them, or for everything where there are none. `before` is the state
+/// before a restore that was cut off, where this one ends that.
 pub(super) fn plan(
     store: &Store,
     root: &Root,
     now: &Captured,
     target: &Snapshot,
     before: Option<&Snapshot>,
-    options: &RestoreOptions<'_>,
+    paths: &[TreePath],
 ) -> Result<Plan> {
     let load = |id| now.load(store, id);
-    let diff_options = TreeDiffOptions { folders: true, paths: options.paths.clone() };
+    let diff_options = TreeDiffOptions { folders: true, paths: paths.to_vec() };
     let mut changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
     let (live, known) = (now.attributed(), Attributed::of(store, target)?);
     let old = AttributedTree { root: now.root, root_mode: now.root_mode, attributed: &live };
     let new = AttributedTree { root: target.root, root_mode: target.root_mode, attributed: &known };
-    add_changes(&mut changes, &load, &old, &new, &options.paths)?;
+    add_changes(&mut changes, &load, &old, &new, paths)?;
     if may_give_away() {
-        changes = with_all_of_the_root_owner(changes, &load, &old, &new, &options.paths)?;
+        changes = with_all_of_the_root_owner(changes, &load, &old, &new, paths)?;
     }
     let mut spared = Spared::of(store, target, root)?;
     let mut plan = Plan::default();
     for change in &changes {
-        if !spared.holds(change)? {
+        if spared.holds(change)? {
+            plan.spares = true;
+        } else {
             plan.actions.extend(actions_of(change));
             plan.doomed.extend(doomed(change));
         }
     }
-    let above = plan_above(store, now, target, before, &plan.actions, options)?;
+    let above = plan_above(store, now, target, before, &plan.actions, paths)?;
     plan.actions.extend(above);
     // In order of path, as they were but for those above.
     plan.actions.sort_by(|one, other| one.path().cmp(other.path()));
     let is_root_set = plan.actions.first().is_some_and(|action| action.path().is_root());
-    if options.paths.is_empty() && now.root_mode != target.root_mode && !is_root_set {
+    if paths.is_empty() && now.root_mode != target.root_mode && !is_root_set {
         plan.actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
     }
     Ok(plan)

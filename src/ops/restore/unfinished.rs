@@ -30,8 +30,9 @@ pub fn resume(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_
     store.refresh()?;
     let state = store.state();
     let past = unfinished_in(expect(&state, workspace)?, "continue")?;
-    let wish = Wish { target: past.target, cause: past.cause, before: Before::As(past.before) };
-    restore_locked(store, workspace, wish, &RestoreOptions { paths: paths_of(past), ..options.clone() })
+    let before = Before::As(past.before);
+    let wish = Wish { target: past.target, cause: past.cause, before, paths: paths_of(past) };
+    restore_locked(store, workspace, &|_| Ok(wish.clone()), options)
 }
 
 /// Puts the workspace back to the state before a restore that was cut off, and ends that restore as if it had never
@@ -39,25 +40,20 @@ pub fn resume(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_
 pub fn abort(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<RestoreOutcome> {
     let _lock = lock_workspace(store, workspace)?;
     store.refresh()?;
-    abort_locked(store, workspace, options)
+    let state = store.state();
+    let wish = aborting(expect(&state, workspace)?)?;
+    restore_locked(store, workspace, &|_| Ok(wish.clone()), options)
 }
 
-/// The same, where the workspace is locked.
-pub(super) fn abort_locked(
-    store: &Store,
-    workspace: WorkspaceId,
-    options: &RestoreOptions<'_>,
-) -> Result<RestoreOutcome> {
-    let state = store.state();
-    let found = expect(&state, workspace)?;
-    let past = unfinished_in(found, "abort")?;
-    let target = found.before_unfinished().ok_or_else(|| {
+/// The way back from a restore that was cut off.
+pub(super) fn aborting(workspace: &Workspace) -> Result<Wish> {
+    let past = unfinished_in(workspace, "abort")?;
+    let target = workspace.before_unfinished().ok_or_else(|| {
         let detail = "it was made without a safety snapshot, so that nobody knows the state before it";
-        Error::new(ErrorKind::NotFound, "abort restore in", workspace.short(), detail)
+        Error::new(ErrorKind::NotFound, "abort restore in", workspace.id.short(), detail)
             .with_hint("`retro restore --continue` finishes it; `retro restore REV` goes to another step")
     })?;
-    let wish = Wish { target, cause: RestoreCause::Abort, before: Before::Now };
-    restore_locked(store, workspace, wish, &RestoreOptions { paths: paths_of(past), ..options.clone() })
+    Ok(Wish { target, cause: RestoreCause::Abort, before: Before::Now, paths: paths_of(past) })
 }
 
 /// What undoing a new restore of `paths` leads to. A restore that was cut off is superseded by one that covers it;

@@ -10,7 +10,7 @@ use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
 use crate::id::to_hex;
 use crate::store::State;
-use crate::store::inspect::{InspectedPack, Inspection};
+use crate::store::inspect::{InspectedPack, Inspection, Taken};
 use crate::workspace::cache::{CacheKey, StatCache};
 
 /// Everything that is wrong.
@@ -113,7 +113,7 @@ fn of_facts(inspection: &Inspection) -> Vec<Finding> {
         let detail = format!("workspace {} is not known: its {count} snapshots have no name", workspace.short());
         found.push(Finding { file: None, ..of_file(FindingKind::Facts, "", detail) });
     }
-    for (workspace, step, _, id) in inspection.shadowed() {
+    for (workspace, step, Taken { snapshot: id, .. }) in inspection.shadowed() {
         let short = workspace.short();
         let detail = format!("s{step} of workspace {short} was taken twice: snapshot {id} has no name any more");
         found.push(Finding { file: None, ..of_file(FindingKind::Facts, "", detail) });

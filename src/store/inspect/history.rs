@@ -6,38 +6,48 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{InspectedPack, Inspection};
 use crate::format::facts::Fact;
+use crate::format::snapshot::Cause;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::store::{State, Workspace};
 
 /// How the tags begin that a repair gives.
 pub const RECOVERED: &str = "recovered-";
 
-/// Steps and what was taken as them: the run and the snapshot.
-pub type Taken = BTreeMap<u64, (String, SnapshotId)>;
+/// What was taken as a step.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// Its run.
+    pub run: Option<String>,
+    /// The reason why it was taken.
+    pub cause: Cause,
+}
 
 impl Inspection {
-    /// Snapshots that have no name any more because another one was taken as the same step: workspace, step, run
-    /// and snapshot. Whether they can be read is not asked.
-    pub fn shadowed(&self) -> Vec<(WorkspaceId, u64, String, SnapshotId)> {
+    /// Snapshots that have no name any more because another one was taken as the same step of the workspace. Some of
+    /// them may be lost.
+    pub fn shadowed(&self) -> Vec<(WorkspaceId, u64, Taken)> {
         let facts = self.facts();
-        let mut last: BTreeMap<(WorkspaceId, u64), (&String, SnapshotId)> = BTreeMap::new();
+        let mut last: BTreeMap<(WorkspaceId, u64), Taken> = BTreeMap::new();
         let mut shadowed = Vec::new();
         let mut named = BTreeSet::new();
         for fact in facts.values().flatten() {
             match fact {
-                Fact::SnapshotTaken { workspace, step, snapshot, run } => {
-                    if let Some((run, before)) = last.insert((*workspace, *step), (run, *snapshot)) {
-                        shadowed.push((*workspace, *step, run.clone(), before));
+                Fact::SnapshotTaken { workspace, step, snapshot, run, cause } => {
+                    let taken = Taken { snapshot: *snapshot, run: run.clone(), cause: *cause };
+                    if let Some(before) = last.insert((*workspace, *step), taken) {
+                        shadowed.push((*workspace, *step, before));
                     }
                 }
                 Fact::SnapshotForgotten { snapshot, .. } => drop(named.insert(*snapshot)),
                 _ => {}
             }
         }
-        named.extend(last.into_values().map(|(_, snapshot)| snapshot));
+        named.extend(last.into_values().map(|taken| taken.snapshot));
         named.extend(self.tagged(&BTreeMap::new()));
         let workspaces = &self.store.state().workspaces;
-        shadowed.retain(|(workspace, _, _, id)| workspaces.contains_key(workspace) && named.insert(*id));
+        shadowed.retain(|(workspace, _, taken)| workspaces.contains_key(workspace) && named.insert(taken.snapshot));
         shadowed
     }
 
@@ -62,16 +72,16 @@ impl Inspection {
 
     /// Workspaces of which snapshots were taken, and that were neither added before nor forgotten: facts about them have no
     /// effect. With `more` facts than there are.
-    pub fn unknown_workspaces(&self, more: &BTreeMap<u64, Vec<Fact>>) -> BTreeMap<WorkspaceId, Taken> {
+    pub fn unknown_workspaces(&self, more: &BTreeMap<u64, Vec<Fact>>) -> BTreeMap<WorkspaceId, BTreeMap<u64, Taken>> {
         let mut all = self.facts();
         all.extend(more.clone());
-        let mut unknown: BTreeMap<WorkspaceId, Taken> = BTreeMap::new();
+        let mut unknown: BTreeMap<WorkspaceId, BTreeMap<u64, Taken>> = BTreeMap::new();
         let mut forgotten: BTreeSet<SnapshotId> = BTreeSet::new();
         let mut gone: BTreeSet<WorkspaceId> = self.state_with(more).workspaces.into_keys().collect();
         for fact in all.into_values().flatten() {
             match fact {
-                Fact::SnapshotTaken { workspace, snapshot, step, run } => {
-                    unknown.entry(workspace).or_default().insert(step, (run, snapshot));
+                Fact::SnapshotTaken { workspace, snapshot, step, run, cause } => {
+                    unknown.entry(workspace).or_default().insert(step, Taken { snapshot, run, cause });
                 }
                 Fact::SnapshotForgotten { snapshot, .. } => drop(forgotten.insert(snapshot)),
                 Fact::WorkspaceForgotten { workspace, .. } => drop(gone.insert(workspace)),
@@ -79,7 +89,7 @@ impl Inspection {
             }
         }
         unknown.retain(|workspace, taken| {
-            taken.retain(|_, (_, snapshot)| !forgotten.contains(snapshot));
+            taken.retain(|_, taken| !forgotten.contains(&taken.snapshot));
             !gone.contains(workspace) && !taken.is_empty()
         });
         unknown

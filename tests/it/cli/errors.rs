@@ -143,8 +143,8 @@ fn damage_is_reported_and_hides_nothing_else() {
     let store = retrograde::store::Store::open(std::sync::Arc::new(disk)).unwrap();
     let workspace = store.state().workspaces.values().next().unwrap().id;
     let snapshot = retrograde::id::SnapshotId(retrograde::id::Digest::of(b"lost"));
-    let run = "main".to_owned();
-    let lost = retrograde::format::facts::Fact::SnapshotTaken { workspace, snapshot, step: 3, run };
+    let (run, cause) = (Some("main".to_owned()), retrograde::format::snapshot::Cause::Step);
+    let lost = retrograde::format::facts::Fact::SnapshotTaken { workspace, snapshot, step: 3, run, cause };
     store.record(|_| Ok(vec![lost])).unwrap();
     let ran = cli.run(&["log"]);
     assert_eq!(String::from_utf8_lossy(&ran.stdout).lines().count(), 2);

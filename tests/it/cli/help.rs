@@ -13,12 +13,12 @@ fn help_lists_the_verbs_by_purpose() {
     cli.check(
         "undo --help",
         "
-        | Take back the last restore, or the last N
+        | Take back the last change of the folder: edits, a step or a restore
         |
         | Usage: retro undo [OPTIONS] [N]
         |
         | Arguments:
-        |   [N]  How many [default: 1]
+        |   [N]  How many, all or none [default: 1]
         |
         | Options:
         |       --dry-run             Show what would be done, and do nothing
@@ -72,8 +72,8 @@ const HELP: &str = r#"
         |
         | Go back:
         |   restore      Put the folder, or some paths of it, back to a step
-        |   undo         Take back the last restore, or the last N
-        |   redo         Do again what the last undo took back
+        |   undo         Take back the last change of the folder: edits, a step or a restore
+        |   redo         Go to the state that the last undo left
         |
         | Keep and share:
         |   tag          Name a step, or list the names

@@ -138,7 +138,6 @@ fn a_killed_restore_is_taken_back() {
     killed.expect(&half_way);
     let done = &cli.json("restore --abort --json")[0];
     killed.expect(&killed.before);
-    cli.run(&["undo"]).expect(3);
     cli.run(&["redo"]).expect(3);
     assert_eq!(cli.json("snap --json")[0]["recorded"], false);
     // The half-way state, with what was done meanwhile, is a step.

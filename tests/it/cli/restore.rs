@@ -79,6 +79,7 @@ fn single_paths_go_back_alone() {
         "restore s1 -- a.txt",
         "
         | restored s1 [short]  1 written  [span]
+        | the folder is now s3 [short]
         | before it was s2 [short]; `retro undo` goes back there
     ",
     );

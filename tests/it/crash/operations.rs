@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -88,7 +89,7 @@ fn registering_a_workspace() {
 fn restoring_and_undoing() {
     try_operation("restore and undo", AtLeast::new(890, 9_200), |run| {
         run.act(|bench, store| restore(store, bench.workspace, bench.first, &bench.restore_options()))?;
-        run.act(|bench, store| undo(store, bench.workspace, 1, &bench.restore_options()))
+        run.act(|bench, store| undo(store, bench.workspace, NonZeroU64::MIN, &bench.restore_options()))
     });
 }
 
@@ -98,10 +99,10 @@ fn doing_a_restore_again() {
     bench.change_folder();
     let store = open(&bench.prepared);
     restore(&store, bench.workspace, bench.first, &bench.restore_options()).expect("nothing fails");
-    undo(&store, bench.workspace, 1, &bench.restore_options()).expect("nothing fails");
+    undo(&store, bench.workspace, NonZeroU64::MIN, &bench.restore_options()).expect("nothing fails");
     bench.prepared.settle();
     try_on(bench, "redo", AtLeast::new(440, 4_000), |run| {
-        run.act(|bench, store| redo(store, bench.workspace, 1, &bench.restore_options()))
+        run.act(|bench, store| redo(store, bench.workspace, NonZeroU64::MIN, &bench.restore_options()))
     });
 }
 

@@ -9,6 +9,7 @@ use retrograde::disk::{Disk, read_all};
 use retrograde::error::Result;
 use retrograde::format::facts::Fact;
 use retrograde::format::pack::ObjectKind;
+use retrograde::format::snapshot::Cause;
 use retrograde::id::{Digest, SnapshotId, WorkspaceId};
 use retrograde::limits::INDEX_BEHIND_MAX_BYTES;
 use retrograde::ops::repair::{RepairOptions, RepairOutcome, repair};
@@ -103,8 +104,9 @@ fn naming_shadowed_snapshots_that_are_lost() {
         let added = Fact::WorkspaceAdded { workspace, root: b"/w".to_vec(), time };
         commit(&store, Vec::new(), vec![added]).unwrap();
         for number in 1..=2_u8 {
-            let (snapshot, run) = (SnapshotId(Digest::of(&[number])), "main".to_owned());
-            commit(&store, Vec::new(), vec![Fact::SnapshotTaken { workspace, snapshot, step: 1, run }]).unwrap();
+            let (snapshot, run) = (SnapshotId(Digest::of(&[number])), Some("main".to_owned()));
+            let taken = Fact::SnapshotTaken { workspace, snapshot, step: 1, run, cause: Cause::Step };
+            commit(&store, Vec::new(), vec![taken]).unwrap();
         }
     });
 }

@@ -19,8 +19,8 @@ pub(super) fn shape(store: &Store) -> State {
     for workspace in state.workspaces.values_mut() {
         workspace.head = workspace.head.map(&mut plain);
         workspace.steps.values_mut().chain(workspace.runs.values_mut()).for_each(|id| *id = plain(*id));
-        let restores = workspace.undo.iter_mut().chain(&mut workspace.redo).chain(&mut workspace.unfinished);
-        restores.for_each(|Restore { before, target, .. }| {
+        workspace.timeline.recorded_mut().for_each(|id| *id = plain(*id));
+        workspace.unfinished.iter_mut().for_each(|Restore { before, target, .. }| {
             *before = before.map(&mut plain);
             *target = plain(*target);
         });

@@ -1,5 +1,6 @@
 //! A store and a workspace to record, through the library.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -75,11 +76,11 @@ impl Recorder {
     }
 
     pub(crate) fn undo(&self) -> RestoreOutcome {
-        undo(&self.store, self.workspace, 1, &self.restore_options()).unwrap().remove(0)
+        undo(&self.store, self.workspace, NonZeroU64::MIN, &self.restore_options()).unwrap()
     }
 
     pub(crate) fn redo(&self) -> RestoreOutcome {
-        redo(&self.store, self.workspace, 1, &self.restore_options()).unwrap().remove(0)
+        redo(&self.store, self.workspace, NonZeroU64::MIN, &self.restore_options()).unwrap()
     }
 
     pub(crate) fn status(&self) -> Status {

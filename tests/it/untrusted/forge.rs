@@ -167,13 +167,14 @@ impl Forge {
         let id = self.snapshot(&snapshot);
         let step = self.next_step;
         self.next_step = step.saturating_add(1);
-        self.taken(id, step, &snapshot.run);
+        self.taken(id, step, snapshot.run.as_deref().unwrap_or_default());
         id
     }
 
     pub(super) fn taken(&mut self, snapshot: SnapshotId, step: u64, run: &str) {
         let workspace = self.workspace;
-        self.fact(Fact::SnapshotTaken { workspace, snapshot, step, run: run.to_owned() });
+        let (run, cause) = (Some(run.to_owned()), Cause::Step);
+        self.fact(Fact::SnapshotTaken { workspace, snapshot, step, run, cause });
     }
 
     pub(super) fn tag(&mut self, name: &str, snapshot: SnapshotId) {
@@ -309,7 +310,7 @@ fn plain_snapshot(workspace: WorkspaceId) -> Snapshot {
         parents: Vec::new(),
         history: Digest::of(b"history"),
         workspace,
-        run: "main".to_owned(),
+        run: Some("main".to_owned()),
         step: 1,
         time: NOON,
         cause: Cause::Step,

@@ -56,7 +56,7 @@ fn nasty() -> Forge {
         let omitted = Omission { path: TreePath::new(&name).unwrap(), reason: Reason::Special };
         let event = format!("{{\"tool\":{0},\"input\":{{\"command\":{0}}},{0}:1}}", json(NASTY));
         let snapshot = Snapshot {
-            run: NASTY.to_owned(),
+            run: Some(NASTY.to_owned()),
             message: format!("{NASTY}\n{NASTY}"),
             event: Attachment::Inline(event.into_bytes()),
             omitted: Attachment::Inline(encode_omitted(&[omitted])),

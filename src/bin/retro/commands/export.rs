@@ -168,18 +168,16 @@ fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -
     drop(progress);
     let out = &mut context.out;
     if out.is_json {
-        let reference = |name: &str| {
-            let name = name.to_owned();
-            move |(from, to): &(String, String)| Object::new().field(&name, from).field("reference", to)
-        };
+        let branch = |(run, to): &(Option<String>, String)| Object::new().field("run", run).field("reference", to);
+        let tag = |(tag, to): &(String, String)| Object::new().field("tag", tag).field("reference", to);
         let step = |(step, to): &(u64, String)| Object::new().field("step", step).field("reference", to);
         let left_out = exported.left_out.iter().map(|left| Object::new().path(&left.path).field("reason", left.reason));
         let object = Object::versioned()
             .bytes("git", folder.as_os_str().as_encoded_bytes())
             .field("commits", exported.commits)
             .field("head", &exported.head)
-            .list("branches", exported.branches.iter().map(reference("run")))
-            .list("tags", exported.tags.iter().map(reference("tag")))
+            .list("branches", exported.branches.iter().map(branch))
+            .list("tags", exported.tags.iter().map(tag))
             .list("steps", exported.steps.iter().map(step))
             .field("objects", exported.objects)
             .field("written_bytes", exported.written_bytes)

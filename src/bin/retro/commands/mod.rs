@@ -43,7 +43,7 @@ pub(crate) fn run(context: &mut Context, verb: Verb) -> Result<u8> {
         Verb::Cat { target, paths } => cat::run(context, &target, &paths),
         Verb::Restore(arguments) => restore::run(context, &arguments),
         Verb::Undo { count, how } => undo::undo(context, count, how),
-        Verb::Redo { how } => undo::redo(context, how),
+        Verb::Redo { count, how } => undo::redo(context, count, how),
         Verb::Tag(arguments) => tag::run(context, &arguments),
         Verb::Pin { rev, delete } => pin::run(context, &rev, !delete),
         Verb::Export(arguments) => export::run(context, &arguments),

@@ -106,8 +106,8 @@ pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOut
     };
     let word = match outcome.cause {
         RestoreCause::Restore => "restored",
-        RestoreCause::Undo | RestoreCause::Abort => "back at",
-        RestoreCause::Redo => "again at",
+        RestoreCause::Undo { .. } | RestoreCause::Abort => "back at",
+        RestoreCause::Redo { .. } => "again at",
     };
     out.summary(format_args!("{word} {target}  {}  {elapsed}", restored::counts(applied)))?;
     for kept in &applied.kept {
@@ -117,26 +117,39 @@ pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOut
     Ok(())
 }
 
-/// Says where the workspace was before, and how to get there again.
+/// Says where the workspace was before, how to get there again, and where it is now if that is not the target.
 pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome) -> Result<()> {
     let out = &mut context.out;
-    if out.is_json || !outcome.is_noted || outcome.before == Some(outcome.target) {
+    if out.is_json || !outcome.is_noted {
         return Ok(());
     }
-    match outcome.before {
-        Some(before) => {
-            let before = steps::name_in(opened.workspace_if_any(), before, &out.palette);
-            match outcome.cause {
-                RestoreCause::Restore | RestoreCause::Redo => {
-                    out.summary(format_args!("before it was {before}; `retro undo` goes back there"))
-                }
-                RestoreCause::Undo => {
-                    out.summary(format_args!("before it was {before}; `retro redo` goes there again"))
-                }
-                RestoreCause::Abort => out.summary(format_args!("what was there is kept as {before}")),
-            }
+    let workspace = opened.workspace_if_any();
+    let palette = out.palette;
+    let name = |id| steps::name_in(workspace, id, &palette);
+    if let Some(state) = outcome.state.filter(|state| *state != outcome.target) {
+        let state = name(state);
+        out.summary(format_args!("the folder is now {state}"))?;
+    }
+    let Some(before) = outcome.before else {
+        return out.summary(format_args!("the state before was not recorded: there is no way back to it"));
+    };
+    if before == outcome.target || outcome.state == Some(before) {
+        return Ok(());
+    }
+    let timeline = workspace.map(|workspace| &workspace.timeline);
+    let before_is = |state: Option<Option<SnapshotId>>| state.flatten() == Some(before);
+    let undo_leads_there = timeline.is_some_and(|timeline| before_is(timeline.backwards().nth(1)));
+    let redo_leads_there = timeline.is_some_and(|timeline| before_is(timeline.undone().next().map(Some)));
+    let before = name(before);
+    match outcome.cause {
+        RestoreCause::Abort => out.summary(format_args!("what was there is kept as {before}")),
+        RestoreCause::Undo { .. } if redo_leads_there => {
+            out.summary(format_args!("before it was {before}; `retro redo` goes there again"))
         }
-        None => out.summary(format_args!("the state before was not recorded: there is no way back to it")),
+        RestoreCause::Restore | RestoreCause::Redo { .. } if undo_leads_there => {
+            out.summary(format_args!("before it was {before}; `retro undo` goes back there"))
+        }
+        _ => out.summary(format_args!("before it was {before}")),
     }
 }
 

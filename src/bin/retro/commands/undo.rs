@@ -1,40 +1,39 @@
-//! `retro undo` and `retro redo`: back and forth between the states around restores.
+//! `retro undo` and `retro redo`: back and forth between the states that the folder went through.
+
+use std::num::NonZeroU64;
 
 use retrograde::error::Result;
-use retrograde::ops::restore;
+use retrograde::id::WorkspaceId;
+use retrograde::ops::restore::{self, RestoreOptions, RestoreOutcome};
+use retrograde::store::Store;
 
 use super::restore::{options, print, way_back};
-use crate::args::Rewriting;
+use crate::args::{Repeated, Rewriting};
 use crate::context::Context;
 use crate::exit;
 use crate::views::progress;
 
-pub(super) fn undo(context: &mut Context, count: u64, how: Rewriting) -> Result<u8> {
+pub(super) fn undo(context: &mut Context, count: Repeated, how: Rewriting) -> Result<u8> {
     walk(context, count, how, restore::undo)
 }
 
-pub(super) fn redo(context: &mut Context, how: Rewriting) -> Result<u8> {
-    walk(context, 1, how, restore::redo)
+pub(super) fn redo(context: &mut Context, count: Repeated, how: Rewriting) -> Result<u8> {
+    walk(context, count, how, restore::redo)
 }
 
-type Walk = fn(
-    &retrograde::store::Store,
-    retrograde::id::WorkspaceId,
-    usize,
-    &restore::RestoreOptions<'_>,
-) -> Result<Vec<restore::RestoreOutcome>>;
+type Walk = fn(&Store, WorkspaceId, NonZeroU64, &RestoreOptions<'_>) -> Result<RestoreOutcome>;
 
-fn walk(context: &mut Context, count: u64, how: Rewriting, walk: Walk) -> Result<u8> {
+fn walk(context: &mut Context, count: Repeated, how: Rewriting, walk: Walk) -> Result<u8> {
     let mut opened = context.open_quietly()?;
     let workspace = opened.workspace()?;
     let id = workspace.id;
     let config = context.workspace_config(&opened)?;
     let progress = progress::reporter(&context.out);
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let outcomes = walk(&opened.store, id, count, &options(context, &opened, how, &config, &*progress))?;
+    let count = NonZeroU64::new(count.count).expect("the arguments take no 0");
+    let outcome = walk(&opened.store, id, count, &options(context, &opened, how, &config, &*progress))?;
     drop(progress);
     opened.refresh();
-    outcomes.iter().try_for_each(|outcome| print(context, &opened, outcome, how))?;
-    outcomes.last().map_or(Ok(()), |last| way_back(context, &opened, last))?;
+    print(context, &opened, &outcome, how)?;
+    way_back(context, &opened, &outcome)?;
     Ok(exit::DONE)
 }

@@ -33,7 +33,9 @@ pub(crate) fn cut_off(unfinished: &Restore, workspace: &Workspace) -> String {
     let target = steps::name_in(Some(workspace), unfinished.target, &Palette::new(false));
     let what = match unfinished.cause {
         RestoreCause::Abort => "going back to",
-        RestoreCause::Restore | RestoreCause::Undo | RestoreCause::Redo => "the restore of",
+        RestoreCause::Restore => "the restore of",
+        RestoreCause::Undo { .. } => "the undo to",
+        RestoreCause::Redo { .. } => "the redo to",
     };
     let back = match workspace.before_unfinished() {
         None => "`retro restore REV` goes to another step",
@@ -58,8 +60,8 @@ pub(crate) fn unfinished(unfinished: &Restore) -> Object {
 fn cause(cause: RestoreCause) -> &'static str {
     match cause {
         RestoreCause::Restore => "restore",
-        RestoreCause::Undo => "undo",
-        RestoreCause::Redo => "redo",
+        RestoreCause::Undo { .. } => "undo",
+        RestoreCause::Redo { .. } => "redo",
         RestoreCause::Abort => "abort",
     }
 }
@@ -89,6 +91,8 @@ pub(crate) fn shape(outcome: &RestoreOutcome, millis: u64) -> Object {
         .field("target_step", outcome.target_step)
         .field("before", outcome.before.map(|id| id.to_string()))
         .field("before_step", outcome.before_step)
+        .field("state", outcome.state.map(|id| id.to_string()))
+        .field("state_step", outcome.state_step)
         .field("cause", cause(outcome.cause))
         .field("applied", outcome.applied.is_some())
         .list("actions", outcome.plan.iter().map(action_shape))

@@ -21,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) is_head: bool,
     step: u64,
     time: Timestamp,
-    run: String,
+    run: Option<String>,
     counts: String,
     text: String,
     marks: Vec<String>,
@@ -61,10 +61,17 @@ impl Columns {
     /// Fits the columns to what will be listed.
     pub(crate) fn fitting(rows: &[Row]) -> Self {
         let widest = |width: &dyn Fn(&Row) -> usize| rows.iter().map(width).max().unwrap_or(0);
-        let is_one_run = rows.windows(2).all(|pair| pair[0].run == pair[1].run);
+        // Snapshots around restores, which are of no run, do not make the runs more than one.
+        let mut runs = rows.iter().filter_map(|row| row.run.as_ref());
+        let first = runs.next();
+        let is_one_run = runs.all(|run| Some(run) == first);
         Self {
             step: widest(&|row| row.step.to_string().len()),
-            run: if is_one_run { 0 } else { widest(&|row| row.run.chars().count()).min(16) },
+            run: if is_one_run {
+                0
+            } else {
+                widest(&|row| row.run.as_ref().map_or(0, |run| run.chars().count())).min(16)
+            },
             counts: widest(&|row| row.counts.len()),
         }
     }
@@ -83,7 +90,11 @@ impl Columns {
             counts_width = self.counts,
         );
         if self.run > 0 {
-            line.push_str(&format!("  {:<width$}", human::one_line(&row.run, self.run), width = self.run));
+            line.push_str(&format!(
+                "  {:<width$}",
+                human::one_line(row.run.as_deref().unwrap_or_default(), self.run),
+                width = self.run
+            ));
         }
         line.push_str(&said(row, palette));
         line.trim_end().to_owned()
@@ -122,6 +133,7 @@ pub(crate) fn headline(snapshot: &Snapshot, event: &[u8]) -> String {
         Cause::Step => String::new(),
         Cause::BeforeRestore => "before a restore".to_owned(),
         Cause::Import => "imported".to_owned(),
+        Cause::AfterRestore => "after a restore".to_owned(),
     })
 }
 
@@ -156,7 +168,9 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
     let mut fact = |name: &str, text: &str| lines.push(format!("{name:<8}  {text}"));
     fact("id", &shown.id.to_string());
     fact("time", &format!("{}  ({})", snapshot.time.local(), snapshot.time.ago(now)));
-    fact("run", &human::label(&snapshot.run));
+    if let Some(run) = &snapshot.run {
+        fact("run", &human::label(run));
+    }
     for parent in &snapshot.parents {
         fact("parent", &name_in(workspace, *parent, palette));
     }

@@ -196,7 +196,7 @@ fn all_branches_and_tags_are_imported_as_runs() {
     let bench = Bench::new();
     let imported = import_all(&bench, &git);
     let told: Vec<(String, String)> =
-        snapshots(&bench).into_iter().map(|snapshot| (snapshot.run, snapshot.message)).collect();
+        snapshots(&bench).into_iter().map(|snapshot| (snapshot.run.unwrap(), snapshot.message)).collect();
     let expected = [
         ("main", "first"),
         ("main", "second"),

@@ -1,0 +1,153 @@
+//! Undo and redo: back and forth between the states that the folder went through (see `store::timeline`).
+//!
+//! ```text
+//! s1 -- s2 -- s3 .. edits      undo   -> s3, and the edits are s4
+//!                              undo   -> s2
+//!                              redo   -> s3, redo -> s4: each to the state that the undo left
+//!                              undo 3 from the edits -> s1; one redo leads back to them
+//! ```
+//!
+//! A change is what makes the folder differ from the state before: edits that are not recorded yet, a step, a restore, the
+//! undoing of one. Snapshots that changed nothing are passed over. Several changes are one restore, to the state before
+//! the first of them; where there are fewer, nothing is done. A restore that was cut off is the last change, and undoing
+//! it is aborting it.
+
+use std::num::NonZeroU64;
+
+use super::plan::plan;
+use super::{Before, RestoreOptions, RestoreOutcome, Seen, Wish, restore_locked, unfinished};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::attributes::Owner;
+use crate::format::facts::RestoreCause;
+use crate::format::snapshot::Attachment;
+use crate::id::{SnapshotId, TreeId, WorkspaceId};
+use crate::ops::capture::lock_workspace;
+use crate::store::{Store, Workspace};
+
+/// Takes the last `count` changes of a workspace back. `NotFound` where there are fewer; then nothing is done.
+pub fn undo(
+    store: &Store,
+    workspace: WorkspaceId,
+    count: NonZeroU64,
+    options: &RestoreOptions<'_>,
+) -> Result<RestoreOutcome> {
+    let count = count.get();
+    let _lock = lock_workspace(store, workspace)?;
+    store.refresh()?;
+    let choose = |seen: &Seen<'_>| match (&seen.workspace.unfinished, count) {
+        (Some(_), 1) => unfinished::aborting(seen.workspace),
+        (Some(_), _) => undo_beyond_unfinished(seen, count - 1),
+        (None, _) => undo_changes(seen, count, options.safety),
+    };
+    restore_locked(store, workspace, &choose, options)
+}
+
+/// Goes back to the state that the last undo left, or the last but `count`. `NotFound` where there are fewer; then nothing
+/// is done.
+pub fn redo(
+    store: &Store,
+    workspace: WorkspaceId,
+    count: NonZeroU64,
+    options: &RestoreOptions<'_>,
+) -> Result<RestoreOutcome> {
+    let count = count.get();
+    let _lock = lock_workspace(store, workspace)?;
+    store.refresh()?;
+    let choose = |seen: &Seen<'_>| {
+        let mut undone = seen.workspace.timeline.undone();
+        let available = undone.len() as u64;
+        let last = usize::try_from(count - 1).ok().and_then(|last| undone.nth(last));
+        let target = last.ok_or_else(|| too_few("redo", available, count))?;
+        let before = unfinished::superseded(seen.workspace, &[])?;
+        Ok(Wish { target, cause: RestoreCause::Redo { count }, before, paths: Vec::new() })
+    };
+    restore_locked(store, workspace, &choose, options)
+}
+
+fn undo_changes(seen: &Seen<'_>, count: u64, safety: bool) -> Result<Wish> {
+    let Seen { store, workspace, root, step } = seen;
+    let Some(stands) = workspace.stands() else {
+        let detail = "nothing of it is recorded yet";
+        return Err(Error::new(ErrorKind::NotFound, "nothing to undo in", "this folder", detail)
+            .with_hint("`retro snap` records it"));
+    };
+    // What a restore would leave alone is no edit that could be taken back. A state that is lost counts as left.
+    let has_edits = match store.snapshot(stands) {
+        Ok(stands) => !plan(store, root, &step.captured, &stands, None, &[])?.actions.is_empty(),
+        Err(error) if error.kind() == ErrorKind::Corrupt => step.differs(),
+        Err(error) => return Err(error),
+    };
+    let edits = u64::from(has_edits);
+    let (states, target) = earlier(store, workspace, stands, count - edits)
+        .map_err(|available| too_few("undo", available + edits, count))?;
+    // The snapshot of what is there is one more state to go back over.
+    let states = states + u64::from(step.differs() && safety);
+    let target = target.ok_or_else(unrecorded)?;
+    Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before: Before::Now, paths: Vec::new() })
+}
+
+/// Takes back the restore that was cut off, and `count` changes before it.
+fn undo_beyond_unfinished(seen: &Seen<'_>, count: u64) -> Result<Wish> {
+    let Seen { store, workspace, .. } = seen;
+    let before = unfinished::superseded(workspace, &[])?;
+    let stands = workspace.stands().ok_or_else(|| too_few("undo", 1, count + 1))?;
+    let (states, target) =
+        earlier(store, workspace, stands, count).map_err(|available| too_few("undo", available + 1, count + 1))?;
+    let target = target.ok_or_else(unrecorded)?;
+    Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before, paths: Vec::new() })
+}
+
+/// The state before the last `count` changes, and how many states back it is. `None` where it was not recorded. Where
+/// there are fewer changes, the error is how many there are.
+fn earlier(
+    store: &Store,
+    workspace: &Workspace,
+    stands: SnapshotId,
+    count: u64,
+) -> std::result::Result<(u64, Option<SnapshotId>), u64> {
+    // What cannot be read differs from everything: going there fails, going past it need not.
+    let content = |state: Option<SnapshotId>| -> Option<(TreeId, u16, Option<Owner>, Attachment)> {
+        let snapshot = store.snapshot(state?).ok()?;
+        Some((snapshot.root, snapshot.root_mode, snapshot.root_owner, snapshot.attributes.clone()))
+    };
+    if count == 0 {
+        return Ok((0, Some(stands)));
+    }
+    let mut newer = content(Some(stands));
+    let mut changes = 0;
+    for (states, state) in (1..).zip(workspace.timeline.backwards().skip(1)) {
+        let here = content(state);
+        changes += u64::from(here.is_none() || here != newer);
+        newer = here;
+        if changes == count {
+            return Ok((states, state));
+        }
+    }
+    Err(changes)
+}
+
+fn unrecorded() -> Error {
+    let detail = "the state before the last restore was not recorded";
+    Error::new(ErrorKind::NotFound, "undo in", "this folder", detail)
+        .with_hint("`retro log` lists the steps; `retro restore REV` goes to any of them")
+}
+
+fn too_few(word: &str, available: u64, wanted: u64) -> Error {
+    let error = match (available, word) {
+        (0, "undo") => {
+            let detail = "it is as it was when it was first recorded";
+            Error::new(ErrorKind::NotFound, "nothing to undo in", "this folder", detail)
+        }
+        (0, _) => {
+            let detail = "nothing was undone since it last changed";
+            Error::new(ErrorKind::NotFound, "nothing to redo in", "this folder", detail)
+        }
+        _ => {
+            let things = if word == "undo" { "change" } else { "undo" };
+            let plural = if available == 1 { "" } else { "s" };
+            let detail = format!("only {available} {things}{plural} can be taken back; nothing was done");
+            Error::new(ErrorKind::NotFound, &format!("{word} {wanted} in"), "this folder", detail)
+        }
+    };
+    error.with_hint("`retro log` lists the steps; `retro restore REV` goes to any of them")
+}
