@@ -117,6 +117,7 @@ impl World {
             17 => self.lose_power(choices),
             18 => self.lose_caches(choices),
             19 if choices.below(8) == 0 => self.forget(),
+            19 if choices.below(4) == 0 => self.forget_and_recall(),
             19 => self.reopen(),
             20 => self.pin(choices),
             21 => self.delete_tag(choices),
@@ -167,8 +168,7 @@ impl World {
     /// All steps and what has a name, and that nothing is damaged.
     fn compare_all(&self) {
         self.model.steps.iter().for_each(|step| self.compare_step(step));
-        let named = self.model.tags.values().chain(&self.model.pins);
-        let kept = named.filter_map(|id| self.model.kept.get_key_value(id));
+        let kept = self.model.pins.iter().filter_map(|id| self.model.kept.get_key_value(id));
         kept.for_each(|(id, tree)| self.compare_tree(*id, tree));
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let options = VerifyOptions { level: Level::Full, progress: &Silent };
@@ -180,9 +180,6 @@ impl World {
 /// The first thing in which a store's state is not what the model says.
 fn difference(state: &State, model: &Model) -> Option<String> {
     let unlike = |what: &str| Some(what.to_owned());
-    if state.tags != model.tags {
-        return unlike("the tags");
-    }
     if state.pins != model.pins {
         return unlike("the pins");
     }
@@ -209,6 +206,9 @@ fn difference_of_workspace(workspace: &Workspace, model: &Model) -> Option<Strin
         (found.before, found.target) == (Some(model.steps[past.before].id), model.steps[past.target].id)
             && found.paths == path
     };
+    if workspace.tags != model.tags {
+        return Some("the tags".to_owned());
+    }
     let id = |step: &usize| model.steps[*step].id;
     let (past, undone) = (&model.past, &model.undone);
     let wanted: Vec<Option<SnapshotId>> =

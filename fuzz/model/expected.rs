@@ -27,7 +27,7 @@ pub(super) struct Model {
     pub(super) unfinished: Option<Begun>,
     pub(super) tags: BTreeMap<String, SnapshotId>,
     pub(super) pins: BTreeSet<SnapshotId>,
-    /// What snapshots of forgotten workspaces hold that a tag or a pin keeps.
+    /// What snapshots of forgotten workspaces hold that a pin keeps.
     pub(super) kept: BTreeMap<SnapshotId, Tree>,
 }
 
@@ -170,11 +170,10 @@ impl Model {
 
     /// The workspace is forgotten: what has no name any more is owed to nobody.
     pub(super) fn forget(&mut self) {
-        let Self { now, steps, tags, pins, mut kept, .. } = std::mem::take(self);
+        let Self { now, steps, pins, mut kept, .. } = std::mem::take(self);
         kept.extend(steps.into_iter().map(|step| (step.id, step.tree)));
-        let named: BTreeSet<SnapshotId> = tags.values().chain(&pins).copied().collect();
-        kept.retain(|id, _| named.contains(id));
-        *self = Self { now, tags, pins, kept, ..Self::default() };
+        kept.retain(|id, _| pins.contains(id));
+        *self = Self { now, pins, kept, ..Self::default() };
     }
 }
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use retrograde::error::Result;
 use retrograde::format::facts::RestoreCause;
 use retrograde::id::{SnapshotId, WorkspaceId};
-use retrograde::ops::register::{Guard, forget_workspace, register};
+use retrograde::ops::register::{Guard, forget_workspace, recall_workspace, register};
 use retrograde::ops::restore::{RestoreOptions, abort, redo, restore, resume, undo};
 use retrograde::ops::snap::{SnapOptions, snap};
 use retrograde::ops::tag::{delete_tag, pin, tag};
@@ -42,6 +42,14 @@ impl World {
         self.model.forget();
     }
 
+    /// Forgets the folder and takes that back: it is as it was.
+    pub(super) fn forget_and_recall(&mut self) {
+        let (now, workspace) = (self.tick(), self.workspace());
+        forget_workspace(&self.store, workspace, now).expect("it is recorded");
+        recall_workspace(&self.store, workspace, now).expect("it was forgotten");
+        self.promise();
+    }
+
     pub(super) fn snap(&mut self) {
         let now = self.tick();
         let options = SnapOptions::new(&self.config, now);
@@ -65,7 +73,7 @@ impl World {
         let id = self.model.steps[step].id;
         let name = format!("tag{}", choices.below(3));
         let now = self.tick();
-        let given = tag(&self.store, &name, id, false, now);
+        let given = tag(&self.store, self.workspace(), &name, id, false, now);
         let is_same = self.model.tags.get(&name).is_none_or(|tagged| *tagged == id);
         assert_eq!(given.is_ok(), is_same, "a tag is not moved without being told to");
         if given.is_ok() {
@@ -77,7 +85,7 @@ impl World {
     pub(super) fn delete_tag(&mut self, choices: &mut Choices<'_>) {
         let name = format!("tag{}", choices.below(3));
         let now = self.tick();
-        let taken = delete_tag(&self.store, &name, now);
+        let taken = delete_tag(&self.store, self.workspace(), &name, now);
         assert_eq!(taken.is_ok(), self.model.tags.remove(&name).is_some(), "only a tag that is there goes");
         if taken.is_ok() {
             self.promise();
@@ -192,7 +200,10 @@ impl World {
         let now = self.tick();
         let config = self.config.clone();
         let (config, progress) = (&config, &Silent);
-        walk(self, &RestoreOptions { paths, safety: true, dry_run: false, config, home: None, now, progress })
+        walk(
+            self,
+            &RestoreOptions { paths, safety: true, dry_run: false, foreign: false, config, home: None, now, progress },
+        )
     }
 
     /// A restore was run to its end. `earlier` is the step that undoing it leads to, where that is not the state right

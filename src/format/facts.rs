@@ -64,8 +64,10 @@ pub enum Fact {
         /// When.
         time: Timestamp,
     },
-    /// A name was given to a snapshot, or taken away.
+    /// A name was given to a snapshot in a workspace, or taken away. Another workspace may have a tag of the same name.
     Tagged {
+        /// The workspace that the name belongs to; the snapshot may be of another one.
+        workspace: WorkspaceId,
         /// The name.
         name: String,
         /// What it names now; none when it was deleted.
@@ -118,6 +120,13 @@ pub enum Fact {
         event: BlobId,
         /// The run of the call.
         run: String,
+        /// When.
+        time: Timestamp,
+    },
+    /// A workspace that was forgotten is recorded again, with its history as it was.
+    WorkspaceRecalled {
+        /// Which.
+        workspace: WorkspaceId,
         /// When.
         time: Timestamp,
     },
@@ -230,6 +239,7 @@ fn check(fact: &Fact) -> Result<(), Malformed> {
         Fact::Tagged { name, .. } => label(name),
         Fact::RestoreBegun(restore) => restore.paths.iter().all(|path| crate::path::TreePath::new(path).is_ok()),
         Fact::WorkspaceForgotten { .. }
+        | Fact::WorkspaceRecalled { .. }
         | Fact::RestoreEnded { .. }
         | Fact::Pinned { .. }
         | Fact::SnapshotIncomplete { .. }

@@ -1,7 +1,8 @@
 //! Revisions: the ways to name a snapshot, and ranges of snapshots.
 //!
 //! ```text
-//! TAG             the snapshot with that tag
+//! TAG             the snapshot with that tag in the workspace; outside of any, in the only one that has it
+//! ID/REV          REV in the workspace whose id begins with these digits, four or more
 //! @  HEAD         where the workspace stands: the last one taken or restored
 //! @{TIME}         the last one of the workspace at or before TIME: `@{10 minutes ago}`, `@{2026-11-20 10:30}`
 //! s12  12         step 12 of the workspace; a bare number that is no step may still begin an id
@@ -64,6 +65,13 @@ pub fn resolve(context: &Context<'_>, text: &str) -> Result<SnapshotId> {
 /// Finds the snapshots that a range names. `Invalid` also where `A` does not come before `B`.
 pub fn resolve_range(context: &Context<'_>, text: &str) -> Result<Range> {
     Resolver::with(context, |resolver| resolver.resolve_range(text))
+}
+
+/// Whether a revision says by itself which snapshot it is, whatever folder it is used in: all digits of an id, or a
+/// workspace's digits before a slash.
+pub fn is_in_full(text: &str) -> bool {
+    let is_qualified = || text.split_once('/').is_some_and(|(digits, _)| HexPrefix::parse(digits).is_some());
+    Digest::parse(text).is_some() || is_qualified()
 }
 
 /// Whether the text is a range rather than one revision.
@@ -163,8 +171,11 @@ impl Resolver<'_> {
 
     /// Finds what has exactly this name, without an offset.
     fn exact(&self, text: &str) -> Result<Option<SnapshotId>> {
-        if let Some(id) = self.state.tags.get(text) {
-            return Ok(Some(*id));
+        if let Some(id) = self.tagged(text)? {
+            return Ok(Some(id));
+        }
+        if let Some((workspace, rest)) = self.qualified(text)? {
+            return Resolver { workspace: Some(workspace), ..*self }.exact(rest);
         }
         if text == "@" || text == HEAD {
             let head = self.workspace(text)?.head;
@@ -189,6 +200,37 @@ impl Resolver<'_> {
             (Some(id), _) => Ok(Some(*id)),
             (None, Some(prefix)) => self.by_digits(text, &prefix),
             (None, None) => Ok(None),
+        }
+    }
+
+    fn tagged(&self, text: &str) -> Result<Option<SnapshotId>> {
+        if let Some(own) = self.workspace.and_then(|id| self.state.workspaces.get(&id)) {
+            return Ok(own.tags.get(text).copied());
+        }
+        let mut found = self.state.tags().filter(|(_, name, _)| *name == text);
+        let (first, second) = (found.next(), found.next());
+        match (first, second) {
+            (Some((one, ..)), Some((other, ..))) => {
+                let roots = [escaped(&one.root), escaped(&other.root)];
+                let detail = format!("several workspaces have a tag of that name: {}", shown(&roots));
+                Err(invalid(text, &detail).with_hint("choose the workspace with -C"))
+            }
+            (first, _) => Ok(first.map(|(_, _, id)| id)),
+        }
+    }
+
+    /// Cuts `ID/REV`, where the digits begin the id of one workspace.
+    fn qualified<'t>(&self, text: &'t str) -> Result<Option<(WorkspaceId, &'t str)>> {
+        let Some((digits, rest)) = text.split_once('/').filter(|(digits, _)| HexPrefix::parse(digits).is_some()) else {
+            return Ok(None);
+        };
+        let digits = digits.to_lowercase();
+        let mut found = self.state.workspaces.keys().filter(|id| id.to_string().starts_with(&digits));
+        match (found.next(), found.next()) {
+            (Some(_), Some(_)) => {
+                Err(invalid(text, "several workspaces have ids that begin like this").with_hint("type more digits"))
+            }
+            (found, _) => Ok(found.map(|id| (*id, rest))),
         }
     }
 
@@ -293,7 +335,7 @@ fn known(state: &State) -> impl Iterator<Item = SnapshotId> {
             .collect::<Vec<_>>()
     };
     let steps = state.snapshots().map(|(_, _, id)| id);
-    let named = state.tags.values().chain(&state.pins).copied();
+    let named = state.tags().map(|(_, _, id)| id).chain(state.pins.iter().copied());
     steps.chain(named).chain(state.workspaces.values().flat_map(of_workspace))
 }
 

@@ -15,7 +15,8 @@
 
 mod part;
 
-pub use super::git::trees::LeftOut;
+pub use super::elsewhere::expect_no_store;
+use super::git::trees::LeftOut;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -87,6 +88,7 @@ pub fn export_git(
     folder: &Path,
     options: &ExportGitOptions<'_>,
 ) -> Result<ExportedGit> {
+    expect_no_store(store, "export to", folder)?;
     let part = Part::begin(folder)?;
     let repository = create(part.repository(), options.bare)?;
     let packs = repository.objects.store_ref().path().join("pack");
@@ -338,9 +340,9 @@ impl References {
         }
         let mut taken = Taken::default();
         let mut tags = Vec::new();
-        for (tag, snapshot) in &store.state().tags {
-            if let Some(commit) = commits.get(snapshot) {
-                tags.push((tag.clone(), taken.unique(reference_name(tag)), *commit));
+        for (_, tag, snapshot) in store.state().tags() {
+            if let Some(commit) = commits.get(&snapshot) {
+                tags.push((tag.to_owned(), taken.unique(reference_name(tag)), *commit));
             }
         }
         let parents = line.iter().flat_map(|done| &done.parents);

@@ -85,7 +85,7 @@ pub fn log(store: &Store, options: &LogOptions, see: &mut dyn FnMut(LogEntry) ->
         None => workspace.steps.values().rev().copied().collect(),
     };
     let mut names: HashMap<SnapshotId, Vec<String>> = HashMap::new();
-    for (name, id) in &state.tags {
+    for (name, id) in &workspace.tags {
         names.entry(*id).or_default().push(name.clone());
     }
     let mut log = Log { is_met: vec![false; options.selection.count()], ..Log::default() };

@@ -8,7 +8,7 @@
 //! restore    snapshot -> live folder, undo, redo    import_git              from other tools
 //! status     the live folder against its head       ingest                  content into a batch
 //! compare    any two states                         attributed              owners, ACLs and the like of a state
-//! settings   what is in force in a folder
+//! settings   what is in force in a folder           elsewhere               where nothing is written
 //! verify     what is damaged, and whom it hurts     repair                  what can be done about it
 //! ```
 //!
@@ -18,6 +18,7 @@ pub mod attributed;
 pub mod capture;
 pub mod cat;
 pub mod compare;
+pub mod elsewhere;
 #[cfg(feature = "git")]
 pub mod export_git;
 pub mod export_tar;

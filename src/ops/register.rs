@@ -1,11 +1,15 @@
 //! Which folder is meant, and which store belongs to it: registering, finding, listing, moving and forgetting workspaces.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::snap::expect;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::facts::Fact;
-use crate::id::{Digest, WorkspaceId};
+use crate::id::{Digest, SnapshotId, WorkspaceId};
+use crate::path::escaped;
+use crate::store::state::Forgotten;
 use crate::store::{State, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::places;
@@ -87,10 +91,95 @@ pub fn move_workspace(store: &Store, workspace: WorkspaceId, folder: &Path, now:
     Ok(())
 }
 
-/// Forgets a workspace: its snapshots lose their place in history. Nothing in its folder is touched.
-pub fn forget_workspace(store: &Store, workspace: WorkspaceId, now: Timestamp) -> Result<()> {
-    store.record(|_| Ok(vec![Fact::WorkspaceForgotten { workspace, time: now }]))?;
+/// What forgetting a workspace takes away, and what still leads to its snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgetting {
+    /// Its steps.
+    pub steps: u64,
+    /// Its runs.
+    pub runs: u64,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The last snapshot, which its full id still opens; so do those of the others.
+    pub last: Option<SnapshotId>,
+    /// Its snapshots that are pinned.
+    pub pinned: Vec<SnapshotId>,
+    /// Tags of other workspaces that name one of its snapshots, as revisions.
+    pub tagged_elsewhere: Vec<String>,
+}
+
+/// Says what [`forget_workspace`] would do.
+pub fn forgetting(state: &State, workspace: WorkspaceId) -> Result<Forgetting> {
+    let found = expect(state, workspace)?;
+    let steps: BTreeSet<SnapshotId> = found.steps.values().copied().collect();
+    let elsewhere = state.tags().filter(|(other, _, id)| other.id != workspace && steps.contains(id));
+    Ok(Forgetting {
+        steps: steps.len() as u64,
+        runs: found.runs.len() as u64,
+        tags: found.tags.keys().cloned().collect(),
+        last: found.steps.values().next_back().copied(),
+        pinned: steps.intersection(&state.pins).copied().collect(),
+        tagged_elsewhere: elsewhere.map(|(other, name, _)| format!("{}/{name}", other.id.short())).collect(),
+    })
+}
+
+/// Forgets a workspace: its snapshots lose their place in history, and its tags go with it. Nothing in its folder is
+/// touched, and nothing in the store: [`recall_workspace`] undoes it.
+pub fn forget_workspace(store: &Store, workspace: WorkspaceId, now: Timestamp) -> Result<Forgetting> {
+    let mut forgotten = Forgetting::default();
+    store.record(|state| {
+        forgotten = forgetting(state, workspace)?;
+        Ok(vec![Fact::WorkspaceForgotten { workspace, time: now }])
+    })?;
+    Ok(forgotten)
+}
+
+/// Records a forgotten workspace again, with its history as it was. `Exists` where its folder was recorded anew since.
+pub fn recall_workspace(store: &Store, workspace: WorkspaceId, now: Timestamp) -> Result<()> {
+    store.record(|state| {
+        let Some(Forgotten { workspace: found, .. }) = state.forgotten.get(&workspace) else {
+            let detail = "it was not forgotten";
+            return Err(Error::new(ErrorKind::NotFound, "recall workspace", workspace, detail));
+        };
+        if let Some(other) = state.workspace_at(&found.root) {
+            let (folder, other) = (escaped(&found.root), other.id.short());
+            let detail = format!("{folder} was recorded again since, as workspace {other}");
+            return Err(Error::new(ErrorKind::Exists, "recall workspace", workspace.short(), detail)
+                .with_hint(format!("`retro workspace forget {other}` first; that can be undone too")));
+        }
+        Ok(vec![Fact::WorkspaceRecalled { workspace, time: now }])
+    })?;
     Ok(())
+}
+
+/// The forgotten workspace a person means: by the digits of its id, or by its path, resolved already; of several at one
+/// path the one that was forgotten last.
+pub fn named_forgotten(state: &State, name: &str, path: &Path) -> Result<WorkspaceId> {
+    let root = path.as_os_str().as_bytes();
+    let at_path = state.forgotten.values().filter(|forgotten| forgotten.workspace.root == root);
+    if let Some(found) = at_path.max_by_key(|forgotten| (forgotten.time, forgotten.workspace.id)) {
+        return Ok(found.workspace.id);
+    }
+    let is_meant = |id: &&WorkspaceId| name.len() >= 4 && id.to_string().starts_with(&name.to_lowercase());
+    let found: Vec<&WorkspaceId> = state.forgotten.keys().filter(is_meant).collect();
+    match found[..] {
+        [id] => Ok(*id),
+        [] => {
+            let forgotten =
+                state.forgotten.values().rev().take(8).map(|forgotten| {
+                    format!("{} {}", forgotten.workspace.id.short(), escaped(&forgotten.workspace.root))
+                });
+            let known: Vec<String> = forgotten.collect();
+            let hint = if known.is_empty() {
+                "no workspace of this store is forgotten".to_owned()
+            } else {
+                format!("forgotten are: {}", known.join(", "))
+            };
+            let detail = "no forgotten folder has this path or id";
+            Err(Error::new(ErrorKind::NotFound, "find workspace", escaped(name.as_bytes()), detail).with_hint(hint))
+        }
+        _ => Err(Error::new(ErrorKind::Invalid, "find workspace", name, "several ids begin like this")),
+    }
 }
 
 /// The workspace a person means: by the digits of its id, or by its path.

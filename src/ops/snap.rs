@@ -165,14 +165,16 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
     let step = look(store, found, &root, &options.capture(), Some(&mut batch))?;
     let wanted = options.allow_empty || !words.message.is_empty();
     let mut tag_refused = None;
-    let mut tagged =
-        |state: &State, snapshot| match super::tag::tagged(state, options.tag.as_deref()?, snapshot, options.now) {
+    let mut tagged = |state: &State, snapshot| {
+        let found = state.workspaces.get(&workspace)?;
+        match super::tag::tagged(found, options.tag.as_deref()?, snapshot, options.now) {
             Ok(fact) => fact,
             Err(error) => {
                 tag_refused = Some(error);
                 None
             }
-        };
+        }
+    };
     let mut outcome = match &step.head {
         Some((id, head)) if !step.differs() && !wanted => {
             let mut outcome = unchanged(*id, head, &step, found);

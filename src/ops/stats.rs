@@ -73,7 +73,7 @@ pub fn stats(store: &Store) -> Result<Stats> {
     let state = store.state();
     let mut stats = Stats {
         workspaces: state.workspaces.len() as u64,
-        tags: state.tags.len() as u64,
+        tags: state.tags().count() as u64,
         pins: state.pins.len() as u64,
         store_bytes: store_bytes(store)?,
         encodings: [("raw", Totals::default()), ("zstd", Totals::default()), ("delta", Totals::default())],

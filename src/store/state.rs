@@ -21,8 +21,8 @@ pub struct State {
     pub sequence: u64,
     /// Workspaces by id, without forgotten ones.
     pub workspaces: BTreeMap<WorkspaceId, Workspace>,
-    /// Snapshots by name.
-    pub tags: BTreeMap<String, SnapshotId>,
+    /// Workspaces that were forgotten and can be recalled.
+    pub forgotten: BTreeMap<WorkspaceId, Forgotten>,
     /// Snapshots that gc must keep.
     pub pins: BTreeSet<SnapshotId>,
     /// Snapshots that a repair found to lack something.
@@ -73,10 +73,21 @@ pub struct Workspace {
     pub last_step: u64,
     /// The last snapshot of each run.
     pub runs: BTreeMap<String, SnapshotId>,
+    /// Its tags: snapshots by name.
+    pub tags: BTreeMap<String, SnapshotId>,
     /// The states of the folder that undo and redo lead to.
     pub timeline: Timeline,
     /// A restore that was begun and not ended.
     pub unfinished: Option<Restore>,
+}
+
+/// A workspace that was forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The workspace as it was.
+    pub workspace: Workspace,
+    /// When it was forgotten.
+    pub time: Timestamp,
 }
 
 /// A state in the making, of all facts there are. From the first fact on that forgets a snapshot it remembers where each
@@ -93,7 +104,7 @@ pub(super) struct Fold {
 enum Place {
     Step(WorkspaceId, u64),
     Run(WorkspaceId, String),
-    Tag(String),
+    Tag(WorkspaceId, String),
 }
 
 impl Fold {
@@ -109,8 +120,8 @@ impl Fold {
                     known.push(Place::Step(*workspace, *step));
                     known.extend(run.clone().map(|run| Place::Run(*workspace, run)));
                 }
-                Fact::Tagged { name, snapshot: Some(snapshot), .. } => {
-                    places.entry(*snapshot).or_default().push(Place::Tag(name.clone()));
+                Fact::Tagged { workspace, name, snapshot: Some(snapshot), .. } => {
+                    places.entry(*snapshot).or_default().push(Place::Tag(*workspace, name.clone()));
                 }
                 _ => {}
             }
@@ -121,25 +132,31 @@ impl Fold {
     /// As [`State::forget`]. Another snapshot may have taken a place since.
     fn forget(&mut self, snapshot: SnapshotId) {
         let places = self.places.get_or_insert_with(|| self.state.places());
-        let State { workspaces, tags, pins, incomplete, noted, .. } = &mut self.state;
+        let State { workspaces, forgotten, pins, incomplete, noted, .. } = &mut self.state;
         for place in places.remove(&snapshot).unwrap_or_default() {
+            let (Place::Step(workspace, _) | Place::Run(workspace, _) | Place::Tag(workspace, _)) = &place;
+            let Some(found) = live_or_forgotten(workspaces, forgotten, *workspace) else { continue };
             match place {
-                Place::Step(workspace, step) => {
-                    if let Some(found) = workspaces.get_mut(&workspace) {
-                        take_place(&mut found.steps, &step, snapshot);
-                    }
-                }
-                Place::Run(workspace, run) => {
-                    if let Some(found) = workspaces.get_mut(&workspace) {
-                        take_place(&mut found.runs, &run, snapshot);
-                    }
-                }
-                Place::Tag(tag) => take_place(tags, &tag, snapshot),
+                Place::Step(_, step) => take_place(&mut found.steps, &step, snapshot),
+                Place::Run(_, run) => take_place(&mut found.runs, &run, snapshot),
+                Place::Tag(_, tag) => take_place(&mut found.tags, &tag, snapshot),
             }
         }
         pins.remove(&snapshot);
         incomplete.remove(&snapshot);
         noted.remove(&snapshot);
+    }
+}
+
+/// A workspace, also one that was forgotten.
+fn live_or_forgotten<'s>(
+    workspaces: &'s mut BTreeMap<WorkspaceId, Workspace>,
+    forgotten: &'s mut BTreeMap<WorkspaceId, Forgotten>,
+    id: WorkspaceId,
+) -> Option<&'s mut Workspace> {
+    match workspaces.get_mut(&id) {
+        Some(found) => Some(found),
+        None => forgotten.get_mut(&id).map(|forgotten| &mut forgotten.workspace),
     }
 }
 
@@ -163,9 +180,16 @@ impl State {
             .flat_map(|workspace| workspace.steps.iter().map(move |(step, id)| (workspace, *step, *id)))
     }
 
-    /// Names of a snapshot.
+    /// All tags: the workspace that each belongs to, its name, the snapshot.
+    pub fn tags(&self) -> impl Iterator<Item = (&Workspace, &str, SnapshotId)> {
+        self.workspaces
+            .values()
+            .flat_map(|workspace| workspace.tags.iter().map(move |(name, id)| (workspace, name.as_str(), *id)))
+    }
+
+    /// Names of a snapshot, in whatever workspaces.
     pub fn tags_of(&self, snapshot: SnapshotId) -> impl Iterator<Item = &str> {
-        self.tags.iter().filter(move |(_, id)| **id == snapshot).map(|(name, _)| name.as_str())
+        self.tags().filter(move |(_, _, id)| *id == snapshot).map(|(_, name, _)| name)
     }
 
     /// Takes in one more fact.
@@ -180,8 +204,16 @@ impl State {
                 let placed_after = self.sequence;
                 self.update(workspace, |found| (found.root, found.placed_after) = (root, placed_after));
             }
-            Fact::WorkspaceForgotten { workspace, .. } => {
-                self.workspaces.remove(&workspace);
+            Fact::WorkspaceForgotten { workspace, time } => {
+                if let Some(workspace) = self.workspaces.remove(&workspace) {
+                    self.forgotten.insert(workspace.id, Forgotten { workspace, time });
+                }
+            }
+            Fact::WorkspaceRecalled { workspace, .. } => {
+                if let Some(Forgotten { workspace, .. }) = self.forgotten.remove(&workspace) {
+                    let placed_after = self.sequence;
+                    self.workspaces.entry(workspace.id).or_insert(Workspace { placed_after, ..workspace });
+                }
             }
             Fact::SnapshotTaken { workspace, snapshot, step, run, cause } => self.update(workspace, |found| {
                 found.steps.insert(step, snapshot);
@@ -195,11 +227,13 @@ impl State {
             Fact::RestoreEnded { workspace, state, .. } => {
                 self.update(workspace, |found| found.end_restore(state));
             }
-            Fact::Tagged { name, snapshot: Some(snapshot), .. } => {
-                self.tags.insert(name, snapshot);
-            }
-            Fact::Tagged { name, snapshot: None, .. } => {
-                self.tags.remove(&name);
+            Fact::Tagged { workspace, name, snapshot, .. } => {
+                if let Some(found) = live_or_forgotten(&mut self.workspaces, &mut self.forgotten, workspace) {
+                    match snapshot {
+                        Some(snapshot) => drop(found.tags.insert(name, snapshot)),
+                        None => drop(found.tags.remove(&name)),
+                    }
+                }
             }
             Fact::Pinned { snapshot, pinned, .. } => {
                 if pinned {
@@ -234,11 +268,13 @@ impl State {
     fn places(&self) -> HashMap<SnapshotId, Vec<Place>> {
         let mut places: HashMap<SnapshotId, Vec<Place>> = HashMap::new();
         let mut put = |snapshot: SnapshotId, place| places.entry(snapshot).or_default().push(place);
-        for (id, workspace) in &self.workspaces {
+        let aside = self.forgotten.values().map(|forgotten| &forgotten.workspace);
+        for workspace in self.workspaces.values().chain(aside) {
+            let id = &workspace.id;
             workspace.steps.iter().for_each(|(step, snapshot)| put(*snapshot, Place::Step(*id, *step)));
             workspace.runs.iter().for_each(|(run, snapshot)| put(*snapshot, Place::Run(*id, run.clone())));
+            workspace.tags.iter().for_each(|(tag, snapshot)| put(*snapshot, Place::Tag(*id, tag.clone())));
         }
-        self.tags.iter().for_each(|(name, snapshot)| put(*snapshot, Place::Tag(name.clone())));
         places
     }
 
@@ -249,11 +285,12 @@ impl State {
     }
 
     fn forget(&mut self, snapshot: SnapshotId) {
-        for workspace in self.workspaces.values_mut() {
+        let aside = self.forgotten.values_mut().map(|forgotten| &mut forgotten.workspace);
+        for workspace in self.workspaces.values_mut().chain(aside) {
             workspace.steps.retain(|_, id| *id != snapshot);
             workspace.runs.retain(|_, id| *id != snapshot);
+            workspace.tags.retain(|_, id| *id != snapshot);
         }
-        self.tags.retain(|_, id| *id != snapshot);
         self.pins.remove(&snapshot);
         self.incomplete.remove(&snapshot);
         self.noted.remove(&snapshot);
@@ -283,6 +320,7 @@ impl Workspace {
             steps: BTreeMap::new(),
             last_step: 0,
             runs: BTreeMap::new(),
+            tags: BTreeMap::new(),
             timeline: Timeline::default(),
             unfinished: None,
         }
@@ -485,6 +523,34 @@ mod tests {
         assert_eq!((around(&state).0, stands(&state)), (vec![Some(3), Some(2)], Some(snapshot(3))));
     }
 
+    /// J9: what is put aside keeps all it has, takes in tags, and comes back as it was.
+    #[test]
+    fn a_forgotten_workspace_comes_back_as_it_was() {
+        let mut state = added();
+        let (workspace, time) = (WORKSPACE, Timestamp(0));
+        (1..=3).for_each(|number| take(&mut state, number, Cause::Step));
+        restore(&mut state, undo(1), 2);
+        let tagged = |name: &str, number| {
+            let (name, snapshot) = (name.to_owned(), Some(snapshot(number)));
+            Fact::Tagged { workspace, name, snapshot, time }
+        };
+        state.apply(tagged("one", 1));
+        let before = state.workspaces[&WORKSPACE].clone();
+        state.apply(Fact::WorkspaceForgotten { workspace, time });
+        assert!(state.workspaces.is_empty() && state.tags().next().is_none());
+        let (run, cause) = (None, Cause::Step);
+        state.apply(Fact::SnapshotTaken { workspace, snapshot: snapshot(4), step: 4, run, cause });
+        state.apply(tagged("two", 2));
+        state.apply(Fact::SnapshotForgotten { snapshot: snapshot(1), time });
+        state.sequence = 7;
+        state.apply(Fact::WorkspaceRecalled { workspace, time });
+        let found = &state.workspaces[&WORKSPACE];
+        assert_eq!((found.head, &found.timeline, found.placed_after), (before.head, &before.timeline, 7));
+        assert_eq!(found.steps.keys().copied().collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(found.tags.keys().map(String::as_str).collect::<Vec<_>>(), ["two"]);
+        assert!(state.forgotten.is_empty());
+    }
+
     /// Any history of facts keeps the fold in bounds.
     #[test]
     fn senseless_histories_do_no_harm() {
@@ -521,7 +587,8 @@ mod tests {
             match bytes[0] % 11 {
                 0 => Fact::WorkspaceAdded { workspace, root: b"/w".to_vec(), time },
                 1 if bytes[3].is_multiple_of(8) => Fact::WorkspaceForgotten { workspace, time },
-                2 => Fact::Tagged { name, snapshot: (bytes[1] > 50).then_some(snapshot), time },
+                1 => Fact::WorkspaceRecalled { workspace, time },
+                2 => Fact::Tagged { workspace, name, snapshot: (bytes[1] > 50).then_some(snapshot), time },
                 3 => Fact::Pinned { snapshot, pinned: bytes[1] > 50, time },
                 4 | 5 => Fact::SnapshotForgotten { snapshot, time },
                 6 => Fact::EventNoted { workspace, snapshot, event: BlobId(snapshot.0), run: name, time },

@@ -26,15 +26,15 @@ fn content(bytes: &[u8], previous: Option<Digest>) -> NewObject {
     NewObject { kind: ObjectKind::Content, id: Digest::of(bytes), bytes: bytes.to_vec(), previous }
 }
 
-fn tag(number: u64) -> Fact {
+fn fact(number: u64) -> Fact {
     let snapshot = crate::id::SnapshotId(Digest::of(&number.to_le_bytes()));
-    Fact::Tagged { name: format!("t{number}"), snapshot: Some(snapshot), time: Timestamp(0) }
+    Fact::Pinned { snapshot, pinned: true, time: Timestamp(0) }
 }
 
 fn commit(store: &Store, objects: Vec<NewObject>, number: u64) -> u64 {
     let mut batch = store.batch();
     batch.add(objects).unwrap();
-    let committed = batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![tag(number)] })).unwrap();
+    let committed = batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(number)] })).unwrap();
     committed.stored_bytes
 }
 
@@ -49,7 +49,7 @@ fn what_is_committed_is_read_back_by_others() {
             assert_eq!(*reader.object(ObjectKind::Content, &Digest::of(bytes)).unwrap(), bytes[..]);
         }
     }
-    assert_eq!(open(folder.path()).state().tags.len(), 1);
+    assert_eq!(open(folder.path()).state().pins.len(), 1);
     assert!(store.object(ObjectKind::Content, &Digest::of(b"never")).is_err());
 }
 
@@ -119,7 +119,7 @@ fn a_batch_larger_than_memory_allows_goes_into_packs_of_its_own() {
             let ids: Vec<Digest> = objects.iter().map(|object| object.id).collect();
             batch.add(objects).unwrap();
             if seeds.contains(&89) {
-                batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![tag(1)] })).unwrap();
+                batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(1)] })).unwrap();
             }
             Some(ids)
         })
@@ -147,14 +147,14 @@ fn journal_and_indexes_are_only_caches() {
         }
         let reader = open(folder.path());
         assert_eq!(
-            (&reader.state().tags, reader.state().sequence >= before.sequence),
-            (&before.tags, true),
+            (&reader.state().pins, reader.state().sequence >= before.sequence),
+            (&before.pins, true),
             "{lost:?}"
         );
         assert!(reader.object(ObjectKind::Content, &Digest::of(&noise(3, 500))).is_ok());
-        reader.record(|_| Ok(vec![tag(0)])).unwrap();
+        reader.record(|_| Ok(vec![fact(0)])).unwrap();
         assert!(lost.iter().all(|name| folder.path().join(name).exists()), "{lost:?}");
-        assert_eq!(open(folder.path()).state().tags, before.tags);
+        assert_eq!(open(folder.path()).state().pins, before.pins);
     }
 }
 
@@ -193,7 +193,7 @@ fn many_threads_commit_at_once_and_nothing_is_lost() {
         }
     });
     let store = open(folder.path());
-    assert_eq!((store.state().sequence, store.state().tags.len()), (160, 160));
+    assert_eq!((store.state().sequence, store.state().pins.len()), (160, 160));
     assert!((0..20).all(|number| store.contains(ObjectKind::Content, &Digest::of(&noise(number, 300)))));
 }
 

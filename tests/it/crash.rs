@@ -280,9 +280,9 @@ fn a_batch_that_lost_objects_is_never_committed() {
         if !struck {
             break;
         }
-        assert!(added.is_err() && store.state().tags.is_empty(), "call {at_call}");
+        assert!(added.is_err() && store.state().pins.is_empty(), "call {at_call}");
     }
-    assert_eq!(store.state().tags.len(), 1);
+    assert_eq!(store.state().pins.len(), 1);
 }
 
 /// Interrupts a scenario in enough ways.

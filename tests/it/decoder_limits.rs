@@ -280,6 +280,7 @@ fn worst() -> Vec<(&'static str, Vec<u8>)> {
         out
     };
     let short_fact = |number: u32| Fact::Tagged {
+        workspace: WorkspaceId([1; 16]),
         name: char::from(33 + u8::try_from(number % 90).unwrap()).to_string(),
         snapshot: None,
         time: Timestamp(0),

@@ -160,7 +160,7 @@ fn sample_facts() -> Vec<Fact> {
     vec![
         Fact::WorkspaceAdded { workspace: WORKSPACE, root: b"/w".to_vec(), time: TIME },
         Fact::RestoreBegun(restore),
-        Fact::Tagged { name: "ok".to_owned(), snapshot: None, time: TIME },
+        Fact::Tagged { workspace: WORKSPACE, name: "ok".to_owned(), snapshot: None, time: TIME },
     ]
 }
 

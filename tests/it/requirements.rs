@@ -34,7 +34,7 @@ fn content(bytes: &[u8]) -> NewObject {
 
 fn fact(number: u64) -> Fact {
     let snapshot = retrograde::id::SnapshotId(Digest::of(&number.to_le_bytes()));
-    Fact::Tagged { name: format!("t{number}"), snapshot: Some(snapshot), time: Timestamp(0) }
+    Fact::Pinned { snapshot, pinned: true, time: Timestamp(0) }
 }
 
 fn commit(store: &Store, objects: Vec<NewObject>, number: u64) {
@@ -270,7 +270,7 @@ fn p8_what_was_committed_is_never_cut() {
     // The journal knows where the last commit ends.
     let reader = open_store(&scratch.join("store"));
     assert!(reader.object(ObjectKind::Content, &Digest::of(b"two")).is_ok());
-    assert_eq!(reader.state().tags.len(), 2);
+    assert_eq!(reader.state().pins.len(), 2);
     commit(&reader, vec![content(b"three")], 3);
     assert!(std::fs::read(pack(&scratch)).unwrap().starts_with(&hurt));
     // Without journal, nothing but a later pack tells.
@@ -406,7 +406,7 @@ fn j3_a_short_journal_is_completed() {
     forge(&journal, &whole[..whole.len() / 2]);
     assert!(sequences().len() < 5);
     let reader = open_store(&scratch.join("store"));
-    assert_eq!(reader.state().tags.len(), 5);
+    assert_eq!(reader.state().pins.len(), 5);
     commit(&reader, Vec::new(), 6);
     commit(&reader, long(7), 7);
     assert_eq!(sequences(), [1, 2, 3, 4, 5, 6, 7]);

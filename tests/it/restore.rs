@@ -228,6 +228,7 @@ fn without_a_change_there_is_nothing_to_undo() {
             paths: Vec::new(),
             safety: true,
             dry_run: false,
+            foreign: false,
             config: &recorder.config,
             home: None,
             now: retrograde::time::now(),

@@ -64,6 +64,7 @@ impl Killed {
             paths: Vec::new(),
             safety,
             dry_run,
+            foreign: false,
             config: &self.recorder.config,
             home: None,
             now: now(),

@@ -307,8 +307,8 @@ impl Detail {
 
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// The step
-    #[arg(required_unless_present_any = ["resume", "abort"])]
+    /// The step; the newest when left out before `-- PATH`
+    #[arg(required_unless_present_any = ["resume", "abort", "paths"])]
     pub(crate) rev: Option<String>,
     /// Only these paths, or what patterns such as '*.rs' match
     #[arg(value_name = "PATH")]
@@ -322,6 +322,9 @@ pub(crate) struct Restore {
     /// Write into DIR, which is empty or does not exist, instead of the workspace
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "no_safety_snapshot"])]
     pub(crate) into: Option<PathBuf>,
+    /// Restore a step of another workspace, named by its full id or as ID/REV
+    #[arg(long, conflicts_with_all = ["resume", "abort", "into"])]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) how: Rewriting,
     /// Paths, whatever they look like
@@ -420,11 +423,14 @@ pub(crate) struct Verify {
 pub(crate) enum Workspace {
     /// List the recorded folders
     List,
-    /// Forget a folder and its history; nothing in the folder is touched
+    /// Forget a folder and its history, or take that back; nothing in the folder is touched
     Forget {
         /// Its path or id
         #[arg(value_name = "PATH|ID")]
         workspace: OsString,
+        /// Take it back: the folder is recorded again, with its history as it was
+        #[arg(long)]
+        undo: bool,
         /// Show what would be forgotten, and do nothing
         #[arg(long)]
         dry_run: bool,

@@ -3,7 +3,6 @@
 //! Relative paths are relative to `-C`, as if the program had been started there. The folder may be gone: an agent may
 //! have removed it, and then its history is wanted most. Symlinks are resolved as far as folders are still there.
 
-use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use retrograde::disk::local::LocalDisk;
 use retrograde::disk::wait::{LockHolder, LockWait};
 use retrograde::error::{Error, ErrorKind, Result, shown};
 use retrograde::history::revision;
-use retrograde::id::{SnapshotId, WorkspaceId};
+use retrograde::id::SnapshotId;
 use retrograde::ops::capture::{CaptureOptions, is_in_use};
 use retrograde::ops::register::{expect_workspace, root_of, workspace_of};
 use retrograde::ops::settings::settings;
@@ -109,9 +108,13 @@ impl Context {
         Ok((Arc::new(disk.watched(self.lock_watch())), root))
     }
 
-    /// Opens the store, creating it where there is none.
-    pub(crate) fn open_or_create(&self) -> Result<Opened> {
+    /// Opens the store to record `folder`, creating it where there is none. A new store inside what it is to record is
+    /// hardly meant: the agent could reach it.
+    pub(crate) fn open_or_create(&self, folder: &Path, force: bool) -> Result<Opened> {
         let root = self.store_path()?;
+        if !force && !root.join("FORMAT").exists() {
+            refuse_inside(&resolved(&root), folder)?;
+        }
         let disk = LocalDisk::create(&root)?.watched(self.lock_watch());
         self.opened(Store::open_or_create(Arc::new(disk))?, &root)
     }
@@ -169,7 +172,7 @@ impl Context {
 
     fn store_path(&self) -> Result<PathBuf> {
         match &self.global.store {
-            Some(store) => self.at(store),
+            Some(store) => self.at(&self.environment.expanded(store)?),
             None => self.environment.absolute(&self.environment.default_store()?),
         }
     }
@@ -250,15 +253,6 @@ impl Opened {
         CaptureOptions { config, home: self.home.as_deref(), now: self.now, progress }
     }
 
-    /// Where every snapshot has its places: the workspaces, and its steps in them.
-    pub(crate) fn owners(&self) -> HashMap<SnapshotId, Vec<(WorkspaceId, u64)>> {
-        let mut owners: HashMap<SnapshotId, Vec<(WorkspaceId, u64)>> = HashMap::new();
-        for (workspace, step, id) in self.state.snapshots() {
-            owners.entry(id).or_default().push((workspace.id, step));
-        }
-        owners
-    }
-
     fn revisions(&self) -> revision::Context<'_> {
         revision::Context {
             store: &self.store,
@@ -279,6 +273,16 @@ fn waited_for(wait: &LockWait) -> String {
         true => format!("for process {pid}{name}, which is stopped: `kill -CONT {pid}` lets it go on"),
         false => format!("for process {pid}{name}, which works in this store"),
     }
+}
+
+/// Refuses a store that lies in the folder it is to record.
+pub(crate) fn refuse_inside(store: &Path, folder: &Path) -> Result<()> {
+    if !store.starts_with(folder) {
+        return Ok(());
+    }
+    let detail = format!("the store {} would lie in it, where an agent can reach it", shown(store));
+    Err(Error::new(ErrorKind::Invalid, "record", shown(folder), detail)
+        .with_hint("name a folder outside with --store or RETRO_STORE, or insist with --force"))
 }
 
 /// A path with the symlinks in it resolved as far as there is anything; what is not there has no symlinks, and its `..`

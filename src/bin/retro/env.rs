@@ -38,7 +38,12 @@ impl Environment {
     /// Where the store is unless an argument says otherwise.
     pub(crate) fn default_store(&self) -> Result<PathBuf> {
         if let Some(store) = &self.store {
-            return Ok(store.clone());
+            let store = self.expanded(store)?;
+            return match &self.home {
+                // A setting that is the same everywhere means one folder, wherever it is used.
+                Some(home) if store.is_relative() => Ok(home.join(store)),
+                _ => Ok(store),
+            };
         }
         if let Some(data) = &self.data_home {
             return Ok(data.join("retrograde"));
@@ -49,6 +54,15 @@ impl Environment {
                 .with_hint("name a folder for it with --store")
         })?;
         Ok(home.join(in_home).join("retrograde"))
+    }
+
+    /// A path with `~` for the home folder, which no shell has expanded: it came out of quotes or a settings file.
+    pub(crate) fn expanded(&self, path: &Path) -> Result<PathBuf> {
+        let Ok(rest) = path.strip_prefix("~") else { return Ok(path.to_owned()) };
+        match &self.home {
+            Some(home) => Ok(home.join(rest)),
+            None => Err(Error::new(ErrorKind::Invalid, "find", shown(path), "HOME is not set, so that `~` is nowhere")),
+        }
     }
 
     /// The current folder. One that was removed under the shell has no path any more; the shell still knows which it was.

@@ -29,7 +29,8 @@ fn kind<T>(result: Result<T>) -> ErrorKind {
 }
 
 fn tag(past: &mut Past, name: &str, snapshot: SnapshotId) {
-    past.apply(Fact::Tagged { name: name.to_owned(), snapshot: Some(snapshot), time: NOW });
+    let workspace = past.snapshots[&snapshot].workspace;
+    past.apply(Fact::Tagged { workspace, name: name.to_owned(), snapshot: Some(snapshot), time: NOW });
 }
 
 /// Five snapshots at 60, 120, .. 300 seconds.

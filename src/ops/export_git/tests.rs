@@ -96,7 +96,7 @@ fn runs_are_branches_and_parents_are_kept() {
     let first = bench.take(&files("1"), &about(None, "one", 10));
     let second = bench.take(&files("2"), &about(Some(first), "one", -20));
     let other = bench.take(&files("3"), &about(Some(first), "feature/x: y", 30));
-    crate::ops::tag::tag(&bench.store, "v1.0", second, false, Timestamp(0)).unwrap();
+    crate::ops::tag::tag(&bench.store, bench.workspace, "v1.0", second, false, Timestamp(0)).unwrap();
     let (_folder, exported, repository) = export(&bench.store, &[first, second, other]);
     let branches = [("feature/x: y", "feature/x--y"), ("one", "one")].map(|(a, b)| (Some(a.to_owned()), b.to_owned()));
     assert_eq!(exported.branches, branches);

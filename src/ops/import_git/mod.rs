@@ -134,7 +134,7 @@ pub fn import_git(
     let named = known.into_iter().filter_map(|(commit, snapshot)| Some((tags.remove(&commit)?, snapshot)));
     let named: BTreeMap<String, SnapshotId> =
         named.flat_map(|(names, snapshot)| names.into_iter().map(move |name| (name, snapshot))).collect();
-    give_tags(store, named, options.now, &mut outcome)?;
+    give_tags(store, workspace, named, options.now, &mut outcome)?;
     Ok(outcome)
 }
 
@@ -142,7 +142,13 @@ pub fn import_git(
 const TAGS_AT_ONCE: usize = 500;
 
 /// Names the snapshots of commits that have tags. A name that is given to something else stays there.
-fn give_tags(store: &Store, named: BTreeMap<String, SnapshotId>, now: Timestamp, outcome: &mut Imported) -> Result<()> {
+fn give_tags(
+    store: &Store,
+    workspace: WorkspaceId,
+    named: BTreeMap<String, SnapshotId>,
+    now: Timestamp,
+    outcome: &mut Imported,
+) -> Result<()> {
     let named: Vec<(String, SnapshotId)> = named.into_iter().collect();
     for part in named.chunks(TAGS_AT_ONCE) {
         let (mut given, mut left_out) = (Vec::new(), Vec::new());
@@ -150,7 +156,7 @@ fn give_tags(store: &Store, named: BTreeMap<String, SnapshotId>, now: Timestamp,
             let mut facts = Vec::new();
             (given, left_out) = (Vec::new(), Vec::new());
             for (name, snapshot) in part {
-                match tagged(state, name, *snapshot, now) {
+                match tagged(super::snap::expect(state, workspace)?, name, *snapshot, now) {
                     Ok(None) => {}
                     Ok(Some(fact)) => {
                         given.push(name.clone());

@@ -253,11 +253,11 @@ fn facts_of_steps_come_back_with_where_git_has_them() {
     let first = from.take(&Files::from([(path("f"), file(0o644, "1"))]), &about);
     let about = About { parent: Some(first), run: "other", event: br#"{"tool":"bash"}"#, ..About::default() };
     let second = from.take(&Files::new(), &about);
-    crate::ops::tag::tag(&from.store, "good", first, false, Timestamp(0)).unwrap();
+    crate::ops::tag::tag(&from.store, from.workspace, "good", first, false, Timestamp(0)).unwrap();
     let to = Bench::new();
     let imported = import(&to, &Repository::exported(&from, &[first, second]), None);
     assert_eq!(imported.tags, ["good"]);
-    assert_eq!(to.store.state().tags["good"], imported.first.unwrap().0);
+    assert_eq!(to.store.state().workspaces[&to.workspace].tags["good"], imported.first.unwrap().0);
     let [one, two] = &snapshots(&to)[..] else { panic!("two snapshots") };
     assert_eq!((&*one.message, one.root_mode, two.run.as_deref()), ("with\n\nparagraphs", 0o700, Some("other")));
     assert_eq!(
@@ -338,7 +338,7 @@ fn any_history_is_imported_along_first_parents() {
     let omitted: Vec<(String, Reason)> = imported.omitted.iter().map(|o| (o.path.to_string(), o.reason)).collect();
     let expected = [("e/s", Reason::Special), ("l", Reason::Special), ("z", Reason::TooLong)];
     assert_eq!(omitted, expected.map(|(path, reason)| (path.to_owned(), reason)));
-    assert_eq!(bench.store.state().tags["v1"], imported.first.unwrap().0);
+    assert_eq!(bench.store.state().workspaces[&bench.workspace].tags["v1"], imported.first.unwrap().0);
     assert_eq!(bench.store.state().workspaces[&bench.workspace].head, imported.last.map(|last| last.0));
 }
 

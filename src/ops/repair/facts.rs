@@ -164,6 +164,7 @@ fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
         | Fact::SnapshotLost { .. }
         | Fact::SnapshotIncomplete { .. }
         | Fact::WorkspaceForgotten { .. }
+        | Fact::WorkspaceRecalled { .. }
         | Fact::SnapshotForgotten { .. } => Ok(false),
     }
 }

@@ -146,7 +146,8 @@ fn name(
     found: &mut Recovered,
     late: &mut Vec<Fact>,
 ) {
-    let mut tags: BTreeMap<String, SnapshotId> = state.tags.clone();
+    let of_state = state.tags().map(|(workspace, name, id)| ((workspace.id, name.to_owned()), id));
+    let mut tags: BTreeMap<(WorkspaceId, String), SnapshotId> = of_state.collect();
     let facts = inspection.facts();
     let mut last: BTreeMap<Label, Timestamp> = BTreeMap::new();
     last.extend(facts.values().chain(found.facts.values()).flatten().filter_map(label));
@@ -159,8 +160,8 @@ fn name(
         if last.get(&label).is_some_and(|last| *last >= time) {
             continue;
         }
-        if let Fact::Tagged { name, snapshot: Some(snapshot), .. } = &fact {
-            tags.insert(name.clone(), *snapshot);
+        if let Fact::Tagged { workspace, name, snapshot: Some(snapshot), .. } = &fact {
+            tags.insert((*workspace, name.clone()), *snapshot);
         }
         last.insert(label, time);
         late.push(fact);
@@ -175,24 +176,29 @@ fn name(
             continue;
         }
         let short = format!("{RECOVERED}s{step}-{}", id.short());
-        let name = if tags.contains_key(&short) { format!("{RECOVERED}{id}") } else { short };
+        let is_taken = tags.contains_key(&(*workspace, short.clone()));
+        let name = if is_taken { format!("{RECOVERED}{id}") } else { short };
         found.sources.push(format!(
             "s{step} of workspace {}, whose place another snapshot has: it is tagged {name}",
             workspace.short()
         ));
-        late.push(Fact::Tagged { name: name.clone(), snapshot: Some(*id), time: now });
-        tags.insert(name, *id);
+        late.push(Fact::Tagged { workspace: *workspace, name: name.clone(), snapshot: Some(*id), time: now });
+        tags.insert((*workspace, name), *id);
     }
 }
 
-/// A tag, or the mark of a snapshot that is to be kept.
-type Label = (String, Option<SnapshotId>);
+/// A tag of a workspace, or the mark of a snapshot that is to be kept.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Label {
+    Tag(WorkspaceId, String),
+    Pin(SnapshotId),
+}
 
 /// What a fact says something about, and when it was said.
 fn label(fact: &Fact) -> Option<(Label, Timestamp)> {
     match fact {
-        Fact::Tagged { name, time, .. } => Some(((name.clone(), None), *time)),
-        Fact::Pinned { snapshot, time, .. } => Some(((String::new(), Some(*snapshot)), *time)),
+        Fact::Tagged { workspace, name, time, .. } => Some((Label::Tag(*workspace, name.clone()), *time)),
+        Fact::Pinned { snapshot, time, .. } => Some((Label::Pin(*snapshot), *time)),
         _ => None,
     }
 }

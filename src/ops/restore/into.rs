@@ -10,6 +10,7 @@ use crate::diff::{TreeDiffOptions, tree::trees_with};
 use crate::error::Result;
 use crate::format::tree::Kind;
 use crate::id::{BlobId, SnapshotId};
+use crate::ops::elsewhere::expect_no_store;
 use crate::ops::ls;
 use crate::path::TreePath;
 use crate::store::Store;
@@ -23,6 +24,7 @@ pub fn restore_into(
     folder: &Path,
     options: &Options<'_>,
 ) -> Result<Filled> {
+    expect_no_store(store, "restore into", folder)?;
     let found = store.snapshot(snapshot)?;
     expect_whole(store, snapshot, paths)?;
     let wanted = wanted::elsewhere(store, &found)?;

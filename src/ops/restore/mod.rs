@@ -59,6 +59,8 @@ pub struct RestoreOptions<'a> {
     pub safety: bool,
     /// Only plans.
     pub dry_run: bool,
+    /// Restores a snapshot of another workspace too.
+    pub foreign: bool,
     /// What `retro.toml` says.
     pub config: &'a Config,
     /// The user's home folder, see [`CaptureOptions`].
@@ -135,10 +137,34 @@ pub fn restore(
     let _lock = lock_workspace(store, workspace)?;
     store.refresh()?;
     let state = store.state();
+    let found = expect(&state, workspace)?;
+    if !options.foreign {
+        refuse_foreign(store, found, target)?;
+    }
     let paths = options.paths.clone();
-    let before = unfinished::superseded(expect(&state, workspace)?, &paths)?;
+    let before = unfinished::superseded(found, &paths)?;
     let wish = Wish { target, cause: RestoreCause::Restore, before, paths };
     restore_locked(store, workspace, &|_| Ok(wish.clone()), options)
+}
+
+/// A snapshot of another workspace replaces the whole folder by another project.
+fn refuse_foreign(store: &Store, workspace: &Workspace, target: SnapshotId) -> Result<()> {
+    let owner = store.snapshot(target)?.workspace;
+    if owner == workspace.id
+        || workspace.step_of(target).is_some()
+        || workspace.timeline.recorded().any(|id| id == target)
+    {
+        return Ok(());
+    }
+    let state = store.state();
+    let whose = match state.workspaces.get(&owner) {
+        Some(owner) => format!("it is of the folder {}", shown(&root_of(owner))),
+        None => format!("it is of workspace {}, which is not recorded here any more", owner.short()),
+    };
+    let (short, full) = (target.short(), target);
+    Err(Error::new(ErrorKind::Conflict, &format!("restore {short} in"), shown(&root_of(workspace)), whose).with_hint(
+        format!("`retro restore --into DIR {short}` writes it elsewhere; `retro restore --force {full}` insists"),
+    ))
 }
 
 /// The paths of a restore, as options have them.

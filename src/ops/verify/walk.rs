@@ -71,7 +71,10 @@ pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bo
     };
     let state = store.state();
     let mut seen = BTreeSet::new();
-    for workspace in state.workspaces.values() {
+    // What was forgotten can be recalled.
+    let aside = state.forgotten.values().map(|forgotten| &forgotten.workspace);
+    let all = || state.workspaces.values().chain(aside.clone());
+    for workspace in all() {
         let mut before = None;
         for (step, id) in &workspace.steps {
             let place = Place { workspace: Some(workspace.id), step: *step, before, snapshot: None };
@@ -80,8 +83,8 @@ pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bo
             before = Some(*step);
         }
     }
-    let heads = state.workspaces.values().filter_map(|workspace| workspace.head);
-    let named: BTreeSet<SnapshotId> = state.tags.values().chain(&state.pins).copied().chain(heads).collect();
+    let named = all().flat_map(|workspace| workspace.tags.values().copied().chain(workspace.head));
+    let named: BTreeSet<SnapshotId> = named.chain(state.pins.iter().copied()).collect();
     for id in named.difference(&seen) {
         walk.snapshot(*id, &Place { workspace: None, step: 0, before: None, snapshot: Some(*id) })?;
     }

@@ -59,7 +59,7 @@ impl Inspection {
             _ => None,
         };
         let tagged = facts.values().chain(more.values()).flatten().filter_map(by_repair);
-        tagged.chain(self.state_with(more).tags.into_values()).collect()
+        tagged.chain(self.state_with(more).tags().map(|(_, _, id)| id)).collect()
     }
 
     /// The state at the last commit that overrules another one; none where there is no such commit.

@@ -182,6 +182,8 @@ fn examples_of_json_have_the_keys_of_real_output() {
         compare("import", "import --git ../x.git --json");
     }
     compare("workspace forget", "workspace forget . --json");
+    compare("workspace forget --undo", "workspace forget --undo . --json");
+    cli.run(&["workspace", "forget", "."]).expect(0);
     let error = cli.run(&["status", "--json"]).expect(3).stderr.clone();
     same_shape(&examples["errors"][0], &serde_json::from_slice(&error).unwrap(), "an error");
     let usage = cli.run(&["log", "--json", "--frob"]).expect(2).stderr.clone();

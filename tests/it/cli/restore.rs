@@ -338,3 +338,30 @@ fn finishing_and_taking_back_have_no_arguments_of_their_own() {
     }
     cli.run(&["restore"]).expect(2);
 }
+
+#[test]
+fn paths_without_a_step_are_those_of_the_newest() {
+    let cli = Cli::with_two_steps();
+    cli.write("a.txt", b"broken\n");
+    cli.run(&["restore", "--", "a.txt"]).expect(0);
+    assert_eq!(cli.read("a.txt"), b"one\n2\nthree\n");
+    cli.run(&["restore"]).expect(2);
+}
+
+/// Nothing is written into a store, whichever it is.
+#[test]
+fn nothing_is_written_into_a_store() {
+    let cli = Cli::with_two_steps();
+    cli.run(&["snap", "--store", "../second"]).expect(0);
+    for store in ["../store", "../second"] {
+        for inside in [store.to_owned(), format!("{store}/packs/out"), format!("{store}/new/out")] {
+            cli.run(&["restore", "s1", "--into", &inside]).expect(2);
+            cli.run(&["restore", "s1", "--into", &inside, "--", "a.txt"]).expect(2);
+            cli.run(&["export", "s1", "--tar", &format!("{inside}.tar")]).expect(2);
+            #[cfg(feature = "git")]
+            cli.run(&["export", "--git", &inside]).expect(2);
+        }
+        assert!(!cli.home().join(store.trim_start_matches("../")).join("new").exists());
+        cli.run(&["verify", "--store", store]).expect(0);
+    }
+}

@@ -43,7 +43,9 @@ const ACTS: [(&str, Act); 5] = [
             pair.snap_other(disk);
         }
     }),
-    ("a name", |pair, disk| tag(&open(disk), "good", pair.other.first, false, Timestamp(6)).expect("it is new")),
+    ("a name", |pair, disk| {
+        tag(&open(disk), pair.other.workspace, "good", pair.other.first, false, Timestamp(6)).expect("it is new")
+    }),
     ("a store opened, and what is left of a dead writer tidied up", |_, disk| open(disk).settle().expect("it can")),
 ];
 

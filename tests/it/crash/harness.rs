@@ -536,5 +536,5 @@ pub(crate) fn content(bytes: &[u8], previous: Option<Digest>) -> NewObject {
 /// A fact like no other.
 pub(crate) fn tag(number: u64) -> Fact {
     let snapshot = SnapshotId(Digest::of(&number.to_le_bytes()));
-    Fact::Tagged { name: format!("t{number}"), snapshot: Some(snapshot), time: Timestamp(0) }
+    Fact::Pinned { snapshot, pinned: true, time: Timestamp(0) }
 }

@@ -15,7 +15,7 @@ use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
 use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::id::{Digest, SnapshotId, TreeId, WorkspaceId};
-use retrograde::ops::register::{Guard, forget_workspace, move_workspace, register, resolve_folder};
+use retrograde::ops::register::{Guard, forget_workspace, move_workspace, recall_workspace, register, resolve_folder};
 use retrograde::ops::restore::{RestoreOptions, abort, redo, restore, resume, undo};
 use retrograde::ops::snap::{SnapOptions, snap};
 use retrograde::ops::tag::{delete_tag, pin, tag};
@@ -125,11 +125,11 @@ fn going_back_from_a_restore_that_was_cut_off() {
 #[test]
 fn naming_and_keeping_a_snapshot() {
     try_operation("tag, tag --force, pin, pin off", AtLeast::new(340, 3_400), |run| {
-        run.act(|bench, store| tag(store, "good", bench.first, false, Timestamp(6)))?;
+        run.act(|bench, store| tag(store, bench.workspace, "good", bench.first, false, Timestamp(6)))?;
         run.act(|bench, store| pin(store, bench.first, true, Timestamp(7)))?;
         run.act(|bench, store| {
             let head = store.state().workspaces[&bench.workspace].head.expect("there are snapshots");
-            tag(store, "good", head, true, Timestamp(8))
+            tag(store, bench.workspace, "good", head, true, Timestamp(8))
         })?;
         run.act(|bench, store| pin(store, bench.first, false, Timestamp(9)))
     });
@@ -139,14 +139,15 @@ fn naming_and_keeping_a_snapshot() {
 fn moving_and_forgetting_a_workspace() {
     let bench = Bench::new();
     let other = Bench::on(bench.prepared.clone());
-    tag(&open(&bench.prepared), "bad", other.first, false, Timestamp(5)).expect("nothing fails");
+    tag(&open(&bench.prepared), bench.workspace, "bad", other.first, false, Timestamp(5)).expect("nothing fails");
     bench.prepared.settle();
-    try_on(bench, "workspace move, workspace forget, tag -d", AtLeast::new(240, 2_300), |run| {
+    try_on(bench, "workspace move, workspace forget and back, tag -d", AtLeast::new(240, 2_300), |run| {
         let state = run.store.state();
         let other = state.workspaces.keys().copied().find(|id| *id != run.bench.workspace).expect("there are two");
         run.act(|bench, store| move_workspace(store, other, &bench.root.join("deep"), Timestamp(6)))?;
         run.act(|_, store| forget_workspace(store, other, Timestamp(7)))?;
-        run.act(|_, store| delete_tag(store, "bad", Timestamp(8)))
+        run.act(|_, store| recall_workspace(store, other, Timestamp(7)))?;
+        run.act(|bench, store| delete_tag(store, bench.workspace, "bad", Timestamp(8)))
     });
 }
 
@@ -352,6 +353,7 @@ impl Bench {
             paths: Vec::new(),
             safety: true,
             dry_run: false,
+            foreign: false,
             config: &self.config,
             home: None,
             now: Timestamp(4),
@@ -413,7 +415,7 @@ fn expect_one_of(disk: &MemoryDisk, states: &[State], owed: u64, what: &str) -> 
 pub(super) fn check_all(store: &Store, what: &str) {
     let state = store.state();
     let mut names: BTreeSet<SnapshotId> = state.snapshots().map(|(_, _, id)| id).collect();
-    names.extend(state.tags.values().chain(&state.pins));
+    names.extend(state.tags().map(|(_, _, id)| id).chain(state.pins.iter().copied()));
     names.extend(state.workspaces.values().filter_map(|workspace| workspace.head));
     for id in names {
         files_of(store, id, what);

@@ -13,12 +13,13 @@ pub(super) fn shape(store: &Store) -> State {
     let mut known = BTreeMap::new();
     let mut plain = |id: SnapshotId| plain(store, id, &mut known);
     let mut state = (*store.state()).clone();
-    state.tags.values_mut().for_each(|id| *id = plain(*id));
     state.pins = state.pins.iter().map(|id| plain(*id)).collect();
     state.incomplete = state.incomplete.iter().map(|id| plain(*id)).collect();
-    for workspace in state.workspaces.values_mut() {
+    let aside = state.forgotten.values_mut().map(|forgotten| &mut forgotten.workspace);
+    for workspace in state.workspaces.values_mut().chain(aside) {
         workspace.head = workspace.head.map(&mut plain);
         workspace.steps.values_mut().chain(workspace.runs.values_mut()).for_each(|id| *id = plain(*id));
+        workspace.tags.values_mut().for_each(|id| *id = plain(*id));
         workspace.timeline.recorded_mut().for_each(|id| *id = plain(*id));
         workspace.unfinished.iter_mut().for_each(|Restore { before, target, .. }| {
             *before = before.map(&mut plain);

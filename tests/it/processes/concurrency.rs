@@ -119,8 +119,7 @@ fn go_back_and_forth(folder: &Path, program: &Program, count: usize, is_shared: 
 fn expect_went_back_and_forth(store: &Store, workspace: &Workspace, count: usize, is_shared: bool) {
     assert!(workspace.unfinished.is_none());
     assert_eq!(workspace.timeline.undone().len(), usize::from(count > 1 && !is_shared), "the last could be redone");
-    let state = store.state();
-    let tagged = workspace.steps.iter().find(|(_, id)| **id == state.tags[TAG]);
+    let tagged = workspace.steps.iter().find(|(_, id)| **id == workspace.tags[TAG]);
     let (step, _) = tagged.expect("the tag names a step of the workspace");
     assert_eq!(content(store, workspace, *step, MINE.as_bytes()), Some(count.to_string()));
 }

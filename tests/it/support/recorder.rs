@@ -93,6 +93,7 @@ impl Recorder {
             paths: Vec::new(),
             safety: true,
             dry_run: false,
+            foreign: false,
             config: &self.config,
             home: None,
             now: now(),

@@ -37,6 +37,7 @@ fn journal_of(forge: &Forge, groups: &[JournalGroup<'_>]) {
 #[test]
 fn journals_that_run_ahead_neither_panic_nor_take_anything_outside() {
     let tagged = facts::encode(&[Fact::Tagged {
+        workspace: Forge::new().workspace,
         name: "from the journal".to_owned(),
         snapshot: Some(SnapshotId(Digest::of(b"nothing"))),
         time: NOON,

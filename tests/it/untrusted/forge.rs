@@ -178,7 +178,8 @@ impl Forge {
     }
 
     pub(super) fn tag(&mut self, name: &str, snapshot: SnapshotId) {
-        self.fact(Fact::Tagged { name: name.to_owned(), snapshot: Some(snapshot), time: NOON });
+        let (workspace, name) = (self.workspace, name.to_owned());
+        self.fact(Fact::Tagged { workspace, name, snapshot: Some(snapshot), time: NOON });
     }
 
     /// Adds a fact, in a batch that stays within its limit.

@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result, shown};
+use retrograde::ops::elsewhere::expect_no_store;
 use retrograde::ops::export_tar::{ExportTarOptions, Exported, export_tar};
 use retrograde::path::TreePath;
 
@@ -42,6 +43,7 @@ fn tar(context: &mut Context, opened: &Opened, arguments: &Export, file: &Path) 
         return Ok(exit::DONE);
     }
     let path = context.at(file)?;
+    expect_no_store(&opened.store, "export to", &path)?;
     let write = |out: &mut dyn Write| export_tar(&opened.store, snapshot, &paths, out, &options);
     let exported = to_new_file(&path, write)?;
     drop(progress);

@@ -28,7 +28,7 @@ pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
         None => Commits::Head,
     };
     let source = Source::open(&context.at(&arguments.git)?, commits)?;
-    let opened = context.open_or_create()?;
+    let opened = context.open_or_create(&context.folder()?, false)?;
     let (workspace, is_new) = Place::find(context, &opened)?.register(context, &opened, false)?;
     let progress = progress::reporter(&context.out);
     let options = ImportGitOptions { run, now: context.now, progress: &*progress };

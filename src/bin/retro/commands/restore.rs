@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use retrograde::error::Result;
 use retrograde::format::facts::RestoreCause;
+use retrograde::history::revision::is_in_full;
 use retrograde::id::SnapshotId;
 use retrograde::ops::compare::{Other, compare};
 use retrograde::ops::restore::{RestoreOptions, RestoreOutcome, abort, restore, restore_into, resume};
@@ -22,9 +23,15 @@ use crate::views::{human, progress, restored, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
     let mut opened = context.open_quietly()?;
-    let Some(rev) = &arguments.rev else {
+    if arguments.resume || arguments.abort {
         return unfinished(context, opened, arguments);
+    }
+    let rev = match &arguments.rev {
+        Some(rev) => rev.clone(),
+        // Paths without a step are those of the newest one.
+        None => opened.workspace()?.steps.keys().next_back().map_or("@".to_owned(), |step| format!("s{step}")),
     };
+    let rev = rev.as_str();
     if arguments.into.is_some() || arguments.how.dry_run {
         context.warn_of_unfinished(opened.store.disk(), &opened.state)?;
     }
@@ -40,7 +47,8 @@ pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
     let paths = paths_to_restore(context, &opened, target, &named, &config)?;
     let progress = progress::reporter(&context.out);
     let options = options(context, &opened, arguments.how, &config, &*progress);
-    let outcome = restore(&opened.store, id, target, &RestoreOptions { paths, ..options })?;
+    let foreign = arguments.force && is_in_full(rev);
+    let outcome = restore(&opened.store, id, target, &RestoreOptions { paths, foreign, ..options })?;
     drop(progress);
     opened.refresh();
     print(context, &opened, &outcome, arguments.how)?;
@@ -75,6 +83,7 @@ pub(super) fn options<'a>(
         paths: Vec::new(),
         safety: !how.no_safety_snapshot,
         dry_run: how.dry_run,
+        foreign: false,
         config,
         home: opened.home.as_deref(),
         now: context.now,

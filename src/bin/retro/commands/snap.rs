@@ -20,7 +20,7 @@ use crate::{exit, output::Output};
 
 pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     let event = arguments.event.as_deref().and_then(|path| read_event(context, path));
-    let opened = context.open_or_create()?;
+    let opened = context.open_or_create(&context.folder()?, arguments.force)?;
     let place = Place::find(context, &opened)?;
     let config = context.config(&opened, place.known, &place.root)?;
     let (workspace, is_new) = place.register(context, &opened, arguments.force)?;

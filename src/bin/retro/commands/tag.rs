@@ -2,6 +2,7 @@
 
 use retrograde::error::Result;
 use retrograde::ops::tag::{delete_tag, tag};
+use retrograde::store::Workspace;
 
 use crate::args::Tag;
 use crate::context::{Context, Opened};
@@ -13,7 +14,7 @@ pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
     let opened = context.open()?;
     match (&arguments.name, &arguments.delete) {
         (_, Some(name)) => {
-            delete_tag(&opened.store, name, context.now)?;
+            delete_tag(&opened.store, opened.workspace()?.id, name, context.now)?;
             if context.out.is_json {
                 let object = Object::versioned().field("tag", name).field("snapshot", None::<String>);
                 context.out.line(format_args!("{}", object.finish()))?;
@@ -23,7 +24,12 @@ pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
         }
         (Some(name), None) => {
             let snapshot = opened.resolve(&arguments.rev)?;
-            tag(&opened.store, name, snapshot, arguments.force, context.now)?;
+            // Outside of any workspace the tag belongs to the one of the snapshot.
+            let workspace = match opened.workspace_if_any() {
+                Some(workspace) => workspace.id,
+                None => opened.store.snapshot(snapshot)?.workspace,
+            };
+            tag(&opened.store, workspace, name, snapshot, arguments.force, context.now)?;
             if context.out.is_json {
                 let object = Object::versioned().field("tag", name).field("snapshot", snapshot.to_string());
                 context.out.line(format_args!("{}", object.finish()))?;
@@ -37,34 +43,34 @@ pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-/// Lists all tags of the store, in order of name; those of other workspaces say so by having no step.
+/// Lists the tags of the workspace, in order of name; outside of any workspace those of all, named in full.
 fn list(context: &mut Context, opened: &Opened) -> Result<()> {
-    let tags = &opened.state.tags;
-    let name_width = tags.keys().map(|name| human::label(name).chars().count()).max().unwrap_or(0);
-    let own = opened.workspace_if_any().map(|workspace| workspace.id);
-    let owners = opened.owners();
-    for (name, id) in tags {
-        let owner = owners.get(id).map(|places| places.iter().find(|place| Some(place.0) == own).unwrap_or(&places[0]));
+    let own = opened.workspace_if_any();
+    let tags = opened.state.tags().filter(|(workspace, ..)| own.is_none_or(|own| own.id == workspace.id));
+    let named = |workspace: &Workspace, name: &str| match own {
+        Some(_) => human::label(name),
+        None => format!("{}/{}", workspace.id.short(), human::label(name)),
+    };
+    let tags: Vec<_> = tags.collect();
+    let width = tags.iter().map(|(workspace, name, _)| named(workspace, name).chars().count()).max().unwrap_or(0);
+    for (workspace, name, id) in tags {
+        let step = workspace.step_of(id);
         if context.out.is_json {
             let object = Object::new()
                 .field("tag", name)
                 .field("snapshot", id.to_string())
-                .field("step", owner.map(|(_, step)| step))
-                .field("workspace", owner.map(|(workspace, _)| workspace.to_string()));
+                .field("step", step)
+                .field("workspace", workspace.id.to_string());
             context.out.line(format_args!("{}", object.finish()))?;
             continue;
         }
-        let palette = context.out.palette;
-        let shown = match owner {
-            Some((workspace, step)) if Some(*workspace) == own => steps::name(*step, *id, &palette),
-            _ => steps::name_in(None, *id, &palette),
-        };
-        let about = match opened.store.snapshot(*id) {
+        let shown = steps::name_in(Some(workspace), id, &context.out.palette);
+        let about = match opened.store.snapshot(id) {
             Ok(snapshot) => format!("{}  {}", snapshot.time.local(), steps::headline(&snapshot, b"")),
             Err(error) => human::label(&error.to_string()),
         };
-        let name = human::label(name);
-        context.out.line(format_args!("{name:<name_width$}  {shown}  {}", about.trim_end()))?;
+        let name = named(workspace, name);
+        context.out.line(format_args!("{name:<width$}  {shown}  {}", about.trim_end()))?;
     }
     Ok(())
 }

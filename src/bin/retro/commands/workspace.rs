@@ -5,8 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result};
-use retrograde::id::WorkspaceId;
-use retrograde::ops::register::{forget_workspace, move_workspace, named_workspace, resolve_folder, root_of};
+use retrograde::id::{SnapshotId, WorkspaceId};
+use retrograde::ops::register::{
+    forget_workspace, forgetting, move_workspace, named_forgotten, named_workspace, recall_workspace, resolve_folder,
+    root_of,
+};
 use retrograde::path::escaped;
 
 use crate::args::Workspace;
@@ -19,7 +22,8 @@ pub(super) fn run(context: &mut Context, action: Workspace) -> Result<u8> {
     let opened = context.open()?;
     match action {
         Workspace::List => list(context, &opened),
-        Workspace::Forget { workspace, dry_run } => forget(context, &opened, &workspace, dry_run),
+        Workspace::Forget { workspace, undo: true, dry_run } => recall(context, &opened, &workspace, dry_run),
+        Workspace::Forget { workspace, undo: false, dry_run } => forget(context, &opened, &workspace, dry_run),
         Workspace::Move { workspace, to } => relocate(context, &opened, &workspace, to),
     }
 }
@@ -54,21 +58,63 @@ fn list(context: &mut Context, opened: &Opened) -> Result<u8> {
 fn forget(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool) -> Result<u8> {
     let id = named(context, opened, name)?;
     let found = opened.state.workspaces.get(&id).expect("it was found in this state");
-    if !is_dry_run {
-        forget_workspace(&opened.store, id, context.now)?;
+    let what = match is_dry_run {
+        true => forgetting(&opened.state, id)?,
+        false => forget_workspace(&opened.store, id, context.now)?,
+    };
+    let out = &mut context.out;
+    if out.is_json {
+        let ids = |ids: &[SnapshotId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let object = Object::versioned()
+            .field("workspace", id.to_string())
+            .bytes("root", &found.root)
+            .field("snapshots", what.steps)
+            .field("runs", what.runs)
+            .field("tags", &what.tags)
+            .field("last", what.last.map(|id| id.to_string()))
+            .field("pinned", ids(&what.pinned))
+            .field("tagged_elsewhere", &what.tagged_elsewhere)
+            .field("forgotten", !is_dry_run);
+        out.line(format_args!("{}", object.finish()))?;
+        return Ok(exit::DONE);
     }
-    let snapshots = found.steps.len();
+    let word = if is_dry_run { "would forget" } else { "forgot" };
+    let mut parts = vec![human::count(what.steps, "step"), human::count(what.runs, "run")];
+    parts.push(human::count(what.tags.len() as u64, "tag"));
+    out.summary(format_args!("{word} {}: {}", escaped(&found.root), parts.join(", ")))?;
+    out.summary(format_args!("nothing in the folder is touched, and nothing in the store is deleted"))?;
+    out.summary(format_args!("`retro workspace forget --undo {}` takes it back", id.short()))?;
+    let named: Vec<String> = what.pinned.iter().map(|id| format!("pin {}", id.short())).collect();
+    let named = named.into_iter().chain(what.tagged_elsewhere.iter().map(|tag| format!("tag {}", human::label(tag))));
+    let named: Vec<String> = named.collect();
+    if let Some(last) = what.last {
+        out.summary(format_args!("full ids still open its steps; that of the last is {last}"))?;
+    }
+    if !named.is_empty() {
+        out.summary(format_args!("so do {}", named.join(", ")))?;
+    }
+    Ok(exit::DONE)
+}
+
+/// Takes forgetting a workspace back.
+fn recall(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool) -> Result<u8> {
+    let id = named_forgotten(&opened.state, &name.to_string_lossy(), &context.at(Path::new(name))?)?;
+    let found = &opened.state.forgotten.get(&id).expect("it was found in this state").workspace;
+    if !is_dry_run {
+        recall_workspace(&opened.store, id, context.now)?;
+    }
+    let steps = found.steps.len() as u64;
     if context.out.is_json {
         let object = Object::versioned()
             .field("workspace", id.to_string())
             .bytes("root", &found.root)
-            .field("snapshots", snapshots)
-            .field("forgotten", !is_dry_run);
+            .field("snapshots", steps)
+            .field("recalled", !is_dry_run);
         context.out.line(format_args!("{}", object.finish()))?;
     } else {
-        let word = if is_dry_run { "would forget" } else { "forgot" };
-        let snapshots = human::count(snapshots as u64, "snapshot");
-        context.out.summary(format_args!("{word} {} and its {snapshots}", escaped(&found.root)))?;
+        let word = if is_dry_run { "would record" } else { "recording" };
+        let steps = human::count(steps, "step");
+        context.out.summary(format_args!("{word} {} again, with its {steps}", escaped(&found.root)))?;
     }
     Ok(exit::DONE)
 }

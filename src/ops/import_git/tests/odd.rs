@@ -216,5 +216,5 @@ fn all_branches_and_tags_are_imported_as_runs() {
     git.point("refs/tags/v2", first);
     let moved = import_all(&bench, &git);
     assert_eq!(moved.tags_left_out.iter().filter(|left| left.tag == "v2").count(), 1);
-    assert_eq!(bench.store.state().tags["v2"], all_ids(&bench)[1]);
+    assert_eq!(bench.store.state().workspaces[&bench.workspace].tags["v2"], all_ids(&bench)[1]);
 }

@@ -111,8 +111,8 @@ impl Stock {
     fn put_objects(&self, objects: Vec<NewObject>) {
         let mut batch = self.store.batch();
         batch.add(objects).unwrap();
-        let snapshot = Some(SnapshotId(Digest::default()));
-        let facts = vec![Fact::Tagged { name: "t".to_owned(), snapshot, time: Timestamp(0) }];
+        let snapshot = SnapshotId(Digest::default());
+        let facts = vec![Fact::Pinned { snapshot, pinned: true, time: Timestamp(0) }];
         batch.commit(|_| Ok(Final { objects: Vec::new(), facts })).unwrap();
     }
 }
