@@ -71,6 +71,9 @@ pub const EVENT_LENGTH_MAX_BYTES: usize = 8 << 20;
 /// A wait for a lock that takes longer is reported, with the process that holds it. No lock is usually held so long.
 pub const LOCK_WAIT_SILENT: Duration = Duration::from_secs(1);
 
+/// Steps of a workspace that can be put after another's. The facts about them are one transaction, and some 60 bytes each.
+pub const JOINED_STEPS_MAX: usize = 5_000;
+
 /// Events kept of calls that followed one step and changed nothing. Where there are more, the newest are kept.
 pub const NOTED_EVENTS_MAX: usize = 1_000;
 

@@ -130,6 +130,38 @@ pub enum Fact {
         /// When.
         time: Timestamp,
     },
+    /// A workspace's folder was looked at, and is this one: by that it is known when it is found at another path.
+    FolderSeen {
+        /// Which.
+        workspace: WorkspaceId,
+        /// The folder.
+        folder: FolderIdentity,
+        /// When.
+        time: Timestamp,
+    },
+}
+
+/// A folder of the operating system, whatever its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderIdentity {
+    /// Number of the device of its file system, which another start of the system may change.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// When it was made, where the file system keeps that.
+    pub made: Option<Timestamp>,
+}
+
+impl FolderIdentity {
+    /// Whether both are one folder. An inode number is given out again, and the time it was made at tells; where no time is
+    /// known, the device has to be the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let is_one = match (self.made, other.made) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.device == other.device,
+        };
+        self.inode == other.inode && is_one
+    }
 }
 
 /// A restore of a live workspace.
@@ -240,6 +272,7 @@ fn check(fact: &Fact) -> Result<(), Malformed> {
         Fact::RestoreBegun(restore) => restore.paths.iter().all(|path| crate::path::TreePath::new(path).is_ok()),
         Fact::WorkspaceForgotten { .. }
         | Fact::WorkspaceRecalled { .. }
+        | Fact::FolderSeen { .. }
         | Fact::RestoreEnded { .. }
         | Fact::Pinned { .. }
         | Fact::SnapshotIncomplete { .. }

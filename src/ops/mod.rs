@@ -1,7 +1,7 @@
 //! One file per operation: a function, its options and its outcome. Prints nothing.
 //!
 //! ```text
-//! register   which folder is meant                  log runs show ls cat stats
+//! register   which folder is meant; join            log runs show ls cat stats
 //!                                                                           what was recorded
 //! capture    the live folder as a tree              tag                     names and keep-marks
 //! snap said  capture, and words -> snapshot         export_tar export_git   for other tools
@@ -27,6 +27,7 @@ mod git;
 #[cfg(feature = "git")]
 pub mod import_git;
 pub mod ingest;
+pub mod join;
 pub mod log;
 pub mod ls;
 pub mod register;

@@ -53,6 +53,30 @@ pub fn expect_workspace(state: &State, folder: &Path, home: Option<&Path>) -> Re
     })
 }
 
+/// A recorded folder that was found at a path which is not the recorded one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recognised {
+    /// The recorded path leads to the same folder: a bind mount, or a link.
+    Same(WorkspaceId),
+    /// It was moved here.
+    Moved(WorkspaceId),
+}
+
+/// The workspace whose folder was this one when it was last looked at, whatever its path was.
+pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
+    let here = places::folder_identity(&places::open(folder)?)?;
+    let is_here = |found: &&Workspace| found.folder.is_some_and(|known| known.is_same(&here));
+    let found = state.workspaces.values().filter(is_here).max_by_key(|found| (found.placed_after, found.id))?;
+    let is_still_there = places::identity(&root_of(found)) == places::identity(folder);
+    Some(if is_still_there { Recognised::Same(found.id) } else { Recognised::Moved(found.id) })
+}
+
+/// Which folder a workspace is, as far as the operating system says.
+pub(super) fn seen(workspace: WorkspaceId, folder: &Path, time: Timestamp) -> Option<Fact> {
+    let folder = places::open(folder).and_then(|folder| places::folder_identity(&folder))?;
+    Some(Fact::FolderSeen { workspace, folder, time })
+}
+
 /// Where a workspace is.
 pub fn root_of(workspace: &Workspace) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(workspace.root.clone()))
@@ -69,8 +93,9 @@ pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> 
     let mut is_new = true;
     let committed = store.record(|state| {
         is_new = state.workspace_at(root).is_none();
-        let fact = Fact::WorkspaceAdded { workspace: id, root: root.to_vec(), time: now };
-        Ok(if is_new { vec![fact] } else { Vec::new() })
+        let added = Fact::WorkspaceAdded { workspace: id, root: root.to_vec(), time: now };
+        let facts = std::iter::once(added).chain(seen(id, folder, now));
+        Ok(if is_new { facts.collect() } else { Vec::new() })
     })?;
     let found = committed.state.workspace_at(root).expect("it was added, or was there already");
     Ok((found.id, is_new))
@@ -84,9 +109,15 @@ pub fn move_workspace(store: &Store, workspace: WorkspaceId, folder: &Path, now:
             && other.id != workspace
         {
             let detail = format!("it is recorded as workspace {} already", other.id.short());
-            return Err(Error::new(ErrorKind::Exists, "move workspace to", shown(folder), detail));
+            return Err(Error::new(ErrorKind::Exists, "move workspace to", shown(folder), detail).with_hint(format!(
+                "`retro workspace move --join {} DIR` puts the steps of {} after those of {}",
+                workspace.short(),
+                other.id.short(),
+                workspace.short(),
+            )));
         }
-        Ok(vec![Fact::WorkspaceMoved { workspace, root, time: now }])
+        let moved = Fact::WorkspaceMoved { workspace, root, time: now };
+        Ok(std::iter::once(moved).chain(seen(workspace, folder, now)).collect())
     })?;
     Ok(())
 }

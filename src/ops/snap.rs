@@ -35,6 +35,7 @@ use crate::store::{Batch, Final, NewObject, State, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
+use crate::workspace::places;
 
 /// The run of steps that are of no agent session.
 pub const RUN_DEFAULT: &str = "main";
@@ -197,7 +198,12 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
                 git: options.git.clone(),
                 now: options.now,
             };
-            record(&mut batch, found, &step, about, |state, snapshot| tagged(state, snapshot).into_iter().collect())?
+            // The folder may be another one than when it was registered: restored, copied back, put there anew.
+            let seen = places::folder_identity(root.handle()).filter(|folder| found.folder != Some(*folder));
+            let seen = seen.map(|folder| Fact::FolderSeen { workspace, folder, time: options.now });
+            record(&mut batch, found, &step, about, |state, snapshot| {
+                tagged(state, snapshot).into_iter().chain(seen).collect()
+            })?
         }
     };
     (outcome.repairs, outcome.tag_refused) = (words.repairs, tag_refused);

@@ -101,12 +101,14 @@ const WINDOW_BYTES: usize = 256 << 10;
 const LOOK_COST_BYTES: u64 = 4 << 10;
 
 /// Reads the batches from `start` to the end of what `pack` shows. What lies before `known_end` was committed, and is
-/// not a torn tail whatever it looks like. Without `checks_hashes`, a batch counts when all of it follows each other.
+/// not a torn tail whatever it looks like. Without `checks_hashes`, a batch up to there counts when all of it follows each
+/// other; what lies beyond may be half written, and only its hash tells.
 pub(super) fn recover(pack: &mut Window<'_>, start: u64, known_end: u64, checks_hashes: bool) -> Result<Recovered> {
     let length = pack.end.saturating_sub(start);
     let waste_left = length.saturating_mul(RECOVERY_WASTE_FACTOR).saturating_add(RECOVERY_WASTE_MIN_BYTES);
     let found = Recovered { end: start, ..Recovered::default() };
-    let mut scan = Scan { found, open: Open::at(start), waste_left, checks_hashes };
+    let believed_end = if checks_hashes { 0 } else { known_end };
+    let mut scan = Scan { found, open: Open::at(start), waste_left, believed_end };
     let mut at = start;
     while at < pack.end {
         pack.far_left = scan.waste_left;
@@ -207,7 +209,8 @@ struct Scan {
     found: Recovered,
     open: Open,
     waste_left: u64,
-    checks_hashes: bool,
+    /// A batch that ends here or before counts without its hash.
+    believed_end: u64,
 }
 
 /// What was met since the last intact batch.
@@ -237,7 +240,7 @@ impl Scan {
         };
         let start = at.checked_sub(batch_length_bytes).filter(|start| self.open.has_boundary(*start, at));
         let is_framed = || start == Some(self.open.start) && self.open.is_framed(at);
-        let is_believed = !self.checks_hashes && is_framed();
+        let is_believed = end <= self.believed_end && is_framed();
         if let Some(start) = start
             && (is_believed || self.afford(end - start, |_| pack.batch_is_intact(start, end))?)
         {

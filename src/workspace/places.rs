@@ -6,11 +6,14 @@
 //! remove it.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
 use crate::disk::FolderId;
+use crate::format::facts::FolderIdentity;
+use crate::time::Timestamp;
 
 /// A folder that is left alone, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +129,14 @@ pub fn leads_into(path: &Path, folders: &[FolderId]) -> bool {
 /// The identity of the folder at a path, through symlinks; none where there is no folder.
 pub fn identity(path: &Path) -> Option<FolderId> {
     open(path).and_then(|folder| FolderId::of_open(&folder).ok())
+}
+
+/// Which folder this is, with the time it was made at where the file system keeps that.
+pub fn folder_identity(folder: &OwnedFd) -> Option<FolderIdentity> {
+    let facts = std::fs::File::from(folder.try_clone().ok()?).metadata().ok()?;
+    let made = facts.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+    let made = made.and_then(|made| i64::try_from(made.as_nanos()).ok()).filter(|made| *made > 0);
+    Some(FolderIdentity { device: facts.dev(), inode: facts.ino(), made: made.map(Timestamp) })
 }
 
 /// Enough to look at a folder and to go up from it; needs no right to read it.

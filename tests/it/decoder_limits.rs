@@ -303,7 +303,7 @@ fn worst() -> Vec<(&'static str, Vec<u8>)> {
         ("omitted paths", paths(&[1])),
         ("times", paths(&[0; 8])),
         ("attributes", attribute_list()),
-        ("facts", facts::encode(&(0..150_000).map(short_fact).collect::<Vec<_>>())),
+        ("facts", facts::encode(&(0..35_000).map(short_fact).collect::<Vec<_>>())),
         ("facts", facts::encode(&[restore])),
         ("record", record),
         ("index", index_of_small_groups()),

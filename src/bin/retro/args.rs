@@ -190,9 +190,12 @@ pub(crate) struct Snap {
     /// Take a snapshot even if nothing changed
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// Record the folder even if it is /, your home folder or the store
+    /// Record the folder even if it is / or your home folder, or has the store in it
     #[arg(long)]
     pub(crate) force: bool,
+    /// Go on with the history of the folder where it was before it was moved here
+    #[arg(long)]
+    pub(crate) adopt: bool,
 }
 
 #[derive(Debug, Args)]
@@ -443,6 +446,9 @@ pub(crate) enum Workspace {
         /// Its new path; the current folder when left out
         #[arg(value_name = "DIR")]
         to: Option<PathBuf>,
+        /// Where the new path was recorded meanwhile, put its steps after the others: one history out of two
+        #[arg(long)]
+        join: bool,
     },
 }
 
@@ -461,6 +467,7 @@ Steps (REV):
   s12  12  3f2a91c0  v1  step 12, the first four or more digits of an id, a tag; a tag comes
                          first, then the step, then the id
   run:NAME               the last step of a run
+  3f2a/v1                a step of another workspace, after the first digits of its id
   \"@{10 minutes ago}\"    the last step before then; also \"@{2026-11-20 10:30}\"
   A..B                   what follows A up to B
 ";

@@ -11,9 +11,9 @@ use retrograde::disk::local::LocalDisk;
 use retrograde::disk::wait::{LockHolder, LockWait};
 use retrograde::error::{Error, ErrorKind, Result, shown};
 use retrograde::history::revision;
-use retrograde::id::SnapshotId;
+use retrograde::id::{SnapshotId, WorkspaceId};
 use retrograde::ops::capture::{CaptureOptions, is_in_use};
-use retrograde::ops::register::{expect_workspace, root_of, workspace_of};
+use retrograde::ops::register::{Recognised, expect_workspace, recognise, root_of, workspace_of};
 use retrograde::ops::settings::settings;
 use retrograde::path::TreePath;
 use retrograde::progress::Progress;
@@ -113,10 +113,21 @@ impl Context {
     pub(crate) fn open_or_create(&self, folder: &Path, force: bool) -> Result<Opened> {
         let root = self.store_path()?;
         if !force && !root.join("FORMAT").exists() {
-            refuse_inside(&resolved(&root), folder)?;
+            self.refuse_inside(&resolved(&root), folder)?;
         }
         let disk = LocalDisk::create(&root)?.watched(self.lock_watch());
         self.opened(Store::open_or_create(Arc::new(disk))?, &root)
+    }
+
+    /// Refuses a store that lies in the folder it is to record. The home folder is refused anyhow, for a better reason.
+    pub(crate) fn refuse_inside(&self, store: &Path, folder: &Path) -> Result<()> {
+        let is_wide = folder.parent().is_none() || self.home().as_deref() == Some(folder);
+        if is_wide || !store.starts_with(folder) {
+            return Ok(());
+        }
+        let detail = format!("the store {} would lie in it, where an agent can reach it", shown(store));
+        Err(Error::new(ErrorKind::Invalid, "record", shown(folder), detail)
+            .with_hint("name a folder outside with --store or RETRO_STORE, or insist with --force"))
     }
 
     /// The settings for a workspace, or for a folder that is to be one. What of them does not count is warned of; only a
@@ -190,7 +201,19 @@ impl Context {
 impl Opened {
     /// The workspace that the current folder is in.
     pub(crate) fn workspace(&self) -> Result<&Workspace> {
-        let id = expect_workspace(&self.state, &self.folder, self.home.as_deref())?;
+        let id = expect_workspace(&self.state, &self.folder, self.home.as_deref()).map_err(|error| {
+            // Whoever moved a folder should not have to find out why it is unknown.
+            let moved = self.folder.ancestors().find_map(|folder| match recognise(&self.state, folder)? {
+                Recognised::Moved(id) | Recognised::Same(id) => Some((id.short(), folder)),
+            });
+            match moved {
+                Some((id, folder)) => {
+                    let folder = shown(folder);
+                    error.with_hint(format!("it was recorded at another path: `retro workspace move {id} {folder}`"))
+                }
+                None => error,
+            }
+        })?;
         Ok(self.state.workspaces.get(&id).expect("it was found in this state"))
     }
 
@@ -273,16 +296,6 @@ fn waited_for(wait: &LockWait) -> String {
         true => format!("for process {pid}{name}, which is stopped: `kill -CONT {pid}` lets it go on"),
         false => format!("for process {pid}{name}, which works in this store"),
     }
-}
-
-/// Refuses a store that lies in the folder it is to record.
-pub(crate) fn refuse_inside(store: &Path, folder: &Path) -> Result<()> {
-    if !store.starts_with(folder) {
-        return Ok(());
-    }
-    let detail = format!("the store {} would lie in it, where an agent can reach it", shown(store));
-    Err(Error::new(ErrorKind::Invalid, "record", shown(folder), detail)
-        .with_hint("name a folder outside with --store or RETRO_STORE, or insist with --force"))
 }
 
 /// A path with the symlinks in it resolved as far as there is anything; what is not there has no symlinks, and its `..`

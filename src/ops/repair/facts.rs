@@ -143,7 +143,10 @@ fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, foun
 fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
     let is_there = |id: &SnapshotId| read(store, *id).map(|found| found.is_some());
     match fact {
-        Fact::WorkspaceAdded { .. } | Fact::WorkspaceMoved { .. } | Fact::RestoreEnded { .. } => Ok(true),
+        Fact::WorkspaceAdded { .. }
+        | Fact::WorkspaceMoved { .. }
+        | Fact::FolderSeen { .. }
+        | Fact::RestoreEnded { .. } => Ok(true),
         Fact::SnapshotTaken { workspace, snapshot, step, run, cause } => {
             let agrees = |found: &Snapshot| {
                 (found.workspace, found.step, &found.run, found.cause) == (*workspace, *step, run, *cause)

@@ -15,13 +15,12 @@
 use std::num::NonZeroU64;
 
 use super::plan::plan;
-use super::{Before, RestoreOptions, RestoreOutcome, Seen, Wish, restore_locked, unfinished};
+use super::{Before, RestoreOptions, RestoreOutcome, Seen, Wish, lock, restore_locked, unfinished};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::Owner;
 use crate::format::facts::RestoreCause;
 use crate::format::snapshot::Attachment;
 use crate::id::{SnapshotId, TreeId, WorkspaceId};
-use crate::ops::capture::lock_workspace;
 use crate::store::{Store, Workspace};
 
 /// Takes the last `count` changes of a workspace back. `NotFound` where there are fewer; then nothing is done.
@@ -32,7 +31,7 @@ pub fn undo(
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
     let count = count.get();
-    let _lock = lock_workspace(store, workspace)?;
+    let _lock = lock(store, workspace, options)?;
     store.refresh()?;
     let choose = |seen: &Seen<'_>| match (&seen.workspace.unfinished, count) {
         (Some(_), 1) => unfinished::aborting(seen.workspace),
@@ -51,7 +50,7 @@ pub fn redo(
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
     let count = count.get();
-    let _lock = lock_workspace(store, workspace)?;
+    let _lock = lock(store, workspace, options)?;
     store.refresh()?;
     let choose = |seen: &Seen<'_>| {
         let mut undone = seen.workspace.timeline.undone();

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use super::capture::{CaptureOptions, Captured, capture_afresh, capture_due, lock_workspace, open_root};
 use super::register::root_of;
 use super::snap::{About, Step, compared, expect, record};
+use crate::disk::LockGuard;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::facts::{Fact, Restore, RestoreCause};
 use crate::format::snapshot::{Cause, Snapshot};
@@ -134,7 +135,7 @@ pub fn restore(
     target: SnapshotId,
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
-    let _lock = lock_workspace(store, workspace)?;
+    let _lock = lock(store, workspace, options)?;
     store.refresh()?;
     let state = store.state();
     let found = expect(&state, workspace)?;
@@ -145,6 +146,15 @@ pub fn restore(
     let before = unfinished::superseded(found, &paths)?;
     let wish = Wish { target, cause: RestoreCause::Restore, before, paths };
     restore_locked(store, workspace, &|_| Ok(wish.clone()), options)
+}
+
+/// The workspace's lock. Who only plans waits for others where that can be, and does without it in a store that cannot be
+/// written.
+fn lock(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<Option<LockGuard>> {
+    match lock_workspace(store, workspace) {
+        Err(error) if options.dry_run && error.kind() == ErrorKind::Io => Ok(None),
+        guard => guard.map(Some),
+    }
 }
 
 /// A snapshot of another workspace replaces the whole folder by another project.

@@ -11,11 +11,10 @@
 //! other. After an abort, what can be undone and redone is what it was before the restore. An abort that is cut off is
 //! itself unfinished: resuming it and aborting it are the same.
 
-use super::{Before, RestoreOptions, RestoreOutcome, Wish, paths_of, restore_locked};
+use super::{Before, RestoreOptions, RestoreOutcome, Wish, lock, paths_of, restore_locked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Restore, RestoreCause};
 use crate::id::WorkspaceId;
-use crate::ops::capture::lock_workspace;
 use crate::ops::snap::expect;
 use crate::path::TreePath;
 use crate::store::{Store, Workspace};
@@ -26,7 +25,7 @@ pub(super) const WAYS_OUT: &str =
 
 /// Runs a restore that was cut off to its end: the same target, the same paths. Those of the options do not count.
 pub fn resume(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<RestoreOutcome> {
-    let _lock = lock_workspace(store, workspace)?;
+    let _lock = lock(store, workspace, options)?;
     store.refresh()?;
     let state = store.state();
     let past = unfinished_in(expect(&state, workspace)?, "continue")?;
@@ -38,7 +37,7 @@ pub fn resume(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_
 /// Puts the workspace back to the state before a restore that was cut off, and ends that restore as if it had never
 /// been. `NotFound` when that state was not recorded.
 pub fn abort(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<RestoreOutcome> {
-    let _lock = lock_workspace(store, workspace)?;
+    let _lock = lock(store, workspace, options)?;
     store.refresh()?;
     let state = store.state();
     let wish = aborting(expect(&state, workspace)?)?;

@@ -105,6 +105,7 @@ const HELP: &str = r#"
         |   s12  12  [short]  v1  step 12, the first four or more digits of an id, a tag; a tag comes
         |                          first, then the step, then the id
         |   run:NAME               the last step of a run
+        |   3f2a/v1                a step of another workspace, after the first digits of its id
         |   "@{[age]}"    the last step before then; also "@{2026-11-20 10:30}"
         |   A..B                   what follows A up to B
         |

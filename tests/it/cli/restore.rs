@@ -357,7 +357,7 @@ fn nothing_is_written_into_a_store() {
         for inside in [store.to_owned(), format!("{store}/packs/out"), format!("{store}/new/out")] {
             cli.run(&["restore", "s1", "--into", &inside]).expect(2);
             cli.run(&["restore", "s1", "--into", &inside, "--", "a.txt"]).expect(2);
-            cli.run(&["export", "s1", "--tar", &format!("{inside}.tar")]).expect(2);
+            cli.run(&["export", "s1", "--tar", &format!("{inside}/x.tar")]).expect(2);
             #[cfg(feature = "git")]
             cli.run(&["export", "--git", &inside]).expect(2);
         }

@@ -97,3 +97,120 @@ fn forgetting_is_taken_back_with_all_that_was_there() {
     cli.run(&["undo"]).expect(0);
     cli.run(&["workspace", "forget", "--undo", "nothing"]).expect(3);
 }
+
+/// A folder that was moved is known by what it is.
+#[test]
+fn a_moved_folder_is_recognised_and_adopted() {
+    let cli = Cli::with_two_steps();
+    cli.rename("../ws", "../moved");
+    std::fs::create_dir(&cli.workspace).unwrap();
+    let at_moved = |line: &[&str]| cli.run(&[&["-C", "../moved"], line].concat());
+    let unknown = at_moved(&["log"]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("retro workspace move"), "log says what to do");
+    cli.write("../moved/d.txt", b"d\n");
+    at_moved(&["snap", "--adopt"]).expect(0);
+    assert_eq!(cli.json("-C ../moved log --json").len(), 3);
+    assert_eq!(cli.json("workspace list --json").len(), 1);
+}
+
+#[test]
+fn two_histories_of_a_moved_folder_become_one() {
+    let cli = Cli::with_two_steps();
+    cli.rename("../ws", "../moved");
+    std::fs::create_dir(&cli.workspace).unwrap();
+    let at_moved = |line: &[&str]| cli.run(&[&["-C", "../moved"], line].concat());
+    // Recording never stops: without a word from anybody it begins anew, and says so.
+    cli.write("../moved/d.txt", b"d\n");
+    let snapped = at_moved(&["snap", "--tag", "new"]);
+    snapped.expect(0);
+    let said = String::from_utf8_lossy(&snapped.stderr).into_owned();
+    assert!(said.contains("has moved") && said.contains("retro workspace move --join"), "{said}");
+    cli.write("../moved/a.txt", b"later\n");
+    at_moved(&["snap", "--run", "agent"]).expect(0);
+    let old =
+        cli.json("workspace list --json").into_iter().find(|found| found["exists"] == true && found["snapshots"] == 2);
+    let all = cli.json("workspace list --json");
+    let old = old.filter(|found| found["root"].as_str().unwrap().ends_with("/ws")).unwrap_or(all[0].clone());
+    let id = old["workspace"].as_str().unwrap().to_owned();
+    at_moved(&["workspace", "move", &id, "."]).expect(4);
+    at_moved(&["workspace", "move", "--join", &id, "."]).expect(0);
+    let steps = cli.json("-C ../moved log --json");
+    assert_eq!(steps.iter().map(|step| step["step"].as_u64().unwrap()).collect::<Vec<_>>(), [4, 3, 2, 1]);
+    assert_eq!((&steps[0]["run"], &steps[1]["tags"][0]), (&"agent".into(), &"new".into()));
+    assert_eq!((&steps[1]["added"], &steps[1]["deleted"]), (&1.into(), &0.into()));
+    cli.run(&["verify"]).expect(0);
+    at_moved(&["status"]).expect(0);
+    at_moved(&["undo", "2"]).expect(0);
+    assert!(!cli.home().join("moved/d.txt").exists());
+    at_moved(&["redo"]).expect(0);
+    assert_eq!(cli.read("../moved/a.txt"), b"later\n");
+}
+
+/// A copy is another folder, with a history of its own.
+#[test]
+fn a_copy_is_not_taken_for_the_original() {
+    let cli = Cli::with_two_steps();
+    std::fs::create_dir(cli.home().join("copy")).unwrap();
+    cli.write("../copy/a.txt", b"one\n2\nthree\n");
+    let snapped = cli.run(&["-C", "../copy", "snap"]);
+    snapped.expect(0);
+    assert!(!String::from_utf8_lossy(&snapped.stderr).contains("moved"));
+    assert_eq!(cli.json("workspace list --json").len(), 2);
+}
+
+/// Looking needs no right to write.
+#[test]
+fn a_store_that_cannot_be_written_is_looked_at() {
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65_534;
+    let cli = Cli::with_two_steps();
+    cli.write("a.txt", b"edited\n");
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0);
+    let mut below = vec![cli.home().to_owned()];
+    while let Some(path) = below.pop() {
+        let facts = path.symlink_metadata().unwrap();
+        if facts.is_dir() {
+            below.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        if is_root {
+            std::os::unix::fs::lchown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        if path.starts_with(&cli.store) {
+            let mode = if facts.is_dir() { 0o500 } else { 0o400 };
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        }
+    }
+    // Where the program was built, another user may not come.
+    let program = cli.home().join("retro");
+    std::fs::copy(cli.command().get_program(), &program).unwrap();
+    let run = |line: &str| {
+        let mut command = std::process::Command::new(&program);
+        command.env_clear().env("HOME", cli.home()).env("RETRO_STORE", &cli.store).current_dir(&cli.workspace);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let done = command.args(line.split(' ')).output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let looks = [
+        "log",
+        "status",
+        "diff",
+        "show s1",
+        "cat s1:a.txt",
+        "ls",
+        "verify",
+        "tag",
+        "restore s1 --dry-run",
+        "undo --dry-run",
+    ];
+    for line in looks {
+        let (code, stderr) = run(line);
+        assert_eq!(code, Some(0), "{line}: {stderr}");
+    }
+    for line in ["snap", "restore s1"] {
+        let (code, stderr) = run(line);
+        assert_eq!(code, Some(10), "{line}: {stderr}");
+    }
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use retrograde::error::Result;
 use retrograde::ops::register::{self, Guard, resolve_folder, root_of};
 
-use crate::context::{Context, refuse_inside};
+use crate::context::Context;
 use crate::exit;
 use crate::views::human;
 use crate::views::json::Object;
@@ -19,7 +19,7 @@ pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> R
     let folder = resolve_folder(&folder)?;
     let opened = context.open_or_create(&folder, force)?;
     if !force && opened.state.workspace_at(folder.as_os_str().as_bytes()).is_none() {
-        refuse_inside(&opened.store_root, &folder)?;
+        context.refuse_inside(&opened.store_root, &folder)?;
     }
     let guard = Guard { home: context.home(), force };
     let (workspace, is_new) = register::register(&opened.store, &folder, &guard, context.now)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::id::WorkspaceId;
-use retrograde::ops::register::{Guard, register, resolve_folder, root_of};
+use retrograde::ops::register::{Guard, Recognised, move_workspace, recognise, register, resolve_folder, root_of};
 use retrograde::ops::snap::{RUN_DEFAULT, SnapOptions, SnapOutcome, snap};
 use retrograde::workspace::config::Config;
 use retrograde::workspace::git_head::git_state;
@@ -21,7 +21,7 @@ use crate::{exit, output::Output};
 pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     let event = arguments.event.as_deref().and_then(|path| read_event(context, path));
     let opened = context.open_or_create(&context.folder()?, arguments.force)?;
-    let place = Place::find(context, &opened)?;
+    let place = Place::find_or_adopt(context, &opened, arguments.adopt)?;
     let config = context.config(&opened, place.known, &place.root)?;
     let (workspace, is_new) = place.register(context, &opened, arguments.force)?;
     let progress = progress::reporter(&context.out);
@@ -47,6 +47,7 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
         context.out.warning(format_args!("{}", warnings::repair(repair)));
     }
     if is_new {
+        place.warn_of_move(&context.out, &opened);
         introduce(&context.out, &opened, &place.root, workspace, &config)?;
     }
     // What was true before this process waited may not be any more.
@@ -85,16 +86,49 @@ pub(super) struct Place {
     root: PathBuf,
     /// The workspace, if it is one already.
     known: Option<WorkspaceId>,
+    /// The workspace that this folder was before it was moved here.
+    was: Option<WorkspaceId>,
 }
 
 impl Place {
     /// The workspace that the current folder is in, or else the current folder.
     pub(super) fn find(context: &Context, opened: &Opened) -> Result<Self> {
+        Self::find_or_adopt(context, opened, false)
+    }
+
+    /// The same; a recorded folder that was moved here is known by what it is, and where it is is told to the store if
+    /// that is wanted.
+    fn find_or_adopt(context: &Context, opened: &Opened, adopts: bool) -> Result<Self> {
         let folder = resolve_folder(&context.folder()?)?;
-        Ok(match opened.workspace_around(&folder) {
-            Some(workspace) => Self { root: root_of(workspace), known: Some(workspace.id) },
-            None => Self { root: folder, known: None },
+        if let Some(workspace) = opened.workspace_around(&folder) {
+            return Ok(Self { root: root_of(workspace), known: Some(workspace.id), was: None });
+        }
+        let recognised = folder.ancestors().find_map(|folder| Some((recognise(&opened.state, folder)?, folder)));
+        Ok(match recognised {
+            None => Self { root: folder, known: None, was: None },
+            Some((Recognised::Same(id), at)) => {
+                let root = opened.state.workspaces.get(&id).map_or_else(|| at.to_owned(), root_of);
+                Self { root, known: Some(id), was: None }
+            }
+            Some((Recognised::Moved(id), at)) if adopts => {
+                move_workspace(&opened.store, id, at, context.now)?;
+                context.out.note(format_args!("workspace {} is at {} now", id.short(), human::path(at)));
+                Self { root: at.to_owned(), known: Some(id), was: None }
+            }
+            Some((Recognised::Moved(id), at)) => Self { root: at.to_owned(), known: None, was: Some(id) },
         })
+    }
+
+    /// Says that a new history has begun though there is one of this folder, which was somewhere else.
+    fn warn_of_move(&self, out: &Output, opened: &Opened) {
+        let Some(found) = self.was.and_then(|was| opened.state.workspaces.get(&was)) else { return };
+        let (id, old, here) = (found.id.short(), human::path(&root_of(found)), human::path(&self.root));
+        let steps = human::count(found.steps.len() as u64, "step");
+        out.warning(format_args!(
+            "this folder was recorded at {old} ({steps}) and has moved; a new history of it has begun here\n\
+             hint: `retro workspace move --join {id} {here}` makes one history of both; `retro snap --adopt` would have \
+             gone on with the old one"
+        ));
     }
 
     /// Registers it where it is unknown; says whether it was.

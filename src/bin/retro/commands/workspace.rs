@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::id::{SnapshotId, WorkspaceId};
+use retrograde::ops::join::join;
 use retrograde::ops::register::{
     forget_workspace, forgetting, move_workspace, named_forgotten, named_workspace, recall_workspace, resolve_folder,
     root_of,
@@ -24,7 +25,7 @@ pub(super) fn run(context: &mut Context, action: Workspace) -> Result<u8> {
         Workspace::List => list(context, &opened),
         Workspace::Forget { workspace, undo: true, dry_run } => recall(context, &opened, &workspace, dry_run),
         Workspace::Forget { workspace, undo: false, dry_run } => forget(context, &opened, &workspace, dry_run),
-        Workspace::Move { workspace, to } => relocate(context, &opened, &workspace, to),
+        Workspace::Move { workspace, to, join } => relocate(context, &opened, &workspace, to, join),
     }
 }
 
@@ -119,17 +120,28 @@ fn recall(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool
     Ok(exit::DONE)
 }
 
-fn relocate(context: &mut Context, opened: &Opened, name: &OsStr, to: Option<PathBuf>) -> Result<u8> {
+fn relocate(context: &mut Context, opened: &Opened, name: &OsStr, to: Option<PathBuf>, joins: bool) -> Result<u8> {
     let id = named(context, opened, name)?;
     let folder = to.map_or_else(|| context.folder(), |to| context.at(&to))?;
     let folder = resolve_folder(&folder)?;
-    move_workspace(&opened.store, id, &folder, context.now)?;
+    let other = opened.state.workspace_at(folder.as_os_str().as_bytes()).filter(|other| joins && other.id != id);
+    let joined = match other {
+        Some(other) => join(&opened.store, id, other.id, context.now)?,
+        None => {
+            move_workspace(&opened.store, id, &folder, context.now)?;
+            0
+        }
+    };
     if context.out.is_json {
-        let object =
-            Object::versioned().field("workspace", id.to_string()).bytes("root", folder.as_os_str().as_bytes());
+        let object = Object::versioned().field("workspace", id.to_string());
+        let object = object.bytes("root", folder.as_os_str().as_bytes()).field("joined", joined);
         context.out.line(format_args!("{}", object.finish()))?;
-    } else {
-        context.out.summary(format_args!("workspace {} is at {}", id.short(), human::path(&folder)))?;
+        return Ok(exit::DONE);
+    }
+    context.out.summary(format_args!("workspace {} is at {}", id.short(), human::path(&folder)))?;
+    if let Some(other) = other {
+        let (steps, other) = (human::count(joined, "step"), other.id.short());
+        context.out.summary(format_args!("{steps} of workspace {other} come after its own; that one is forgotten"))?;
     }
     Ok(exit::DONE)
 }
