@@ -17,7 +17,7 @@
 //! | omitted paths | 12 | 129 MiB |
 //! | times | 12 | 129 MiB |
 //! | attributes | 14 | 129 MiB |
-//! | facts | 64 | 3 MiB |
+//! | facts | 48 | 3 MiB |
 //! | record | 2 | 4 KiB |
 //! | commit | 1 | 4 KiB |
 //! | index | 4 | 4 KiB |

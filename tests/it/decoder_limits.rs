@@ -108,7 +108,7 @@ const DECODERS: [Decoder; 13] = [
         constant: PATHS,
         run: |bytes| drop((attributes::decode_list(bytes), attributes::decode_set(bytes))),
     },
-    Decoder { name: "facts", multiple: 64, constant: AHEAD, run: |bytes| drop(facts::decode(bytes)) },
+    Decoder { name: "facts", multiple: 48, constant: AHEAD, run: |bytes| drop(facts::decode(bytes)) },
     Decoder { name: "record", multiple: 2, constant: LITTLE, run: |bytes| drop(pack::decode_record(bytes)) },
     Decoder { name: "commit", multiple: 1, constant: LITTLE, run: |bytes| drop(pack::decode_commit(bytes)) },
     Decoder {

@@ -135,8 +135,8 @@ fn every_step_is_reached_and_called_as_the_log_calls_it() {
     let lost = bench.take(&files("2"), &about(Some(first)));
     let also = bench.take(&files("3"), &about(Some(first)));
     let newest = bench.take(&files("4"), &About { message: "said", ..about(Some(first)) });
-    crate::ops::tag::tag(&bench.store, "release/1", also, false, Timestamp(0)).unwrap();
-    crate::ops::tag::tag(&bench.store, "release", first, false, Timestamp(0)).unwrap();
+    crate::ops::tag::tag(&bench.store, bench.workspace, "release/1", also, false, Timestamp(0)).unwrap();
+    crate::ops::tag::tag(&bench.store, bench.workspace, "release", first, false, Timestamp(0)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let subject = |event: &[u8]| Some(format!("log: {}", event.len()));
     let options = ExportGitOptions { subject: &subject, ..OPTIONS };

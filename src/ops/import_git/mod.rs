@@ -504,7 +504,11 @@ fn without_trailers(message: &str) -> Said {
     let body = if value(TRAILER_SUBJECT) == Some(body) { "" } else { body };
     let message = if others.is_empty() { body.to_owned() } else { format!("{body}\n\n{}", others.join("\n")) };
     let seconds = value(TRAILER_TIME).and_then(|seconds| seconds.parse().ok());
-    Said { message: said::message(message.as_bytes(), &mut Vec::new()), run: value(TRAILER_RUN).map(str::to_owned), seconds }
+    Said {
+        message: said::message(message.as_bytes(), &mut Vec::new()),
+        run: value(TRAILER_RUN).map(str::to_owned),
+        seconds,
+    }
 }
 
 fn sorted(mut omitted: Vec<Omission>) -> Vec<Omission> {

@@ -1,3 +1,5 @@
+//! What facts come to: undo and redo, forgotten workspaces, events, and all facts at once.
+
 use super::{Fold, NOTED_EVENTS_MAX, State};
 use crate::format::facts::{Fact, Restore, RestoreCause};
 use crate::format::snapshot::Cause;

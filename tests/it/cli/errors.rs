@@ -175,7 +175,7 @@ fn the_store_is_found_by_option_environment_or_home() {
     run(&["init"], &[("XDG_DATA_HOME", home.join("data").to_str().unwrap())]);
     assert!(home.join("data/retrograde/FORMAT").exists());
     run(&["init"], &[("XDG_DATA_HOME", "relative/is/ignored")]);
-    run(&["init"], &[("RETRO_STORE", "../by-environment")]);
+    run(&["init"], &[("RETRO_STORE", "by-environment")]);
     assert!(home.join("by-environment/FORMAT").exists());
     run(&["init", "--store", "../by-option"], &[("RETRO_STORE", "../by-environment-not")]);
     assert!(home.join("by-option/FORMAT").exists() && !home.join("by-environment-not").exists());

@@ -404,7 +404,7 @@ fn restores_that_changed_nothing_are_passed_over() {
     forge.write();
     let (code, _, stderr) = run(&forge, &["undo", "1000000"]);
     assert_eq!(code, 3, "{stderr}");
-    assert!(stderr.contains("nothing to undo in this folder"), "{stderr}");
+    assert!(stderr.contains("only 1 change can be taken back"), "there are edits, and nothing else: {stderr}");
 }
 
 /// Snapshots as long as they may be, none like another.

@@ -193,7 +193,9 @@ fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -
         let other = names.iter().filter(|(name, reference)| name != reference);
         other.map(|(name, reference)| format!("{kind} {name} is {reference} in git")).collect()
     };
-    for line in [renamed("run", &exported.branches), renamed("tag", &exported.tags)].concat() {
+    let named = |(run, reference): &(Option<String>, String)| Some((run.clone()?, reference.clone()));
+    let runs: Vec<(String, String)> = exported.branches.iter().filter_map(named).collect();
+    for line in [renamed("run", &runs), renamed("tag", &exported.tags)].concat() {
         out.summary(format_args!("{}", human::printable(&line)))?;
     }
     for left in &exported.left_out {
