@@ -134,7 +134,7 @@ impl Opened {
         if self.names_path(Path::new(text), &heads).unwrap_or(false) {
             return error.with_hint(format!("`{text}` is a path: `{before_paths} {text}`"));
         }
-        let tags = self.state.tags.keys().cloned();
+        let tags = self.workspace_if_any().into_iter().flat_map(|workspace| workspace.tags.keys().cloned());
         let runs = self.workspace_if_any().into_iter().flat_map(|workspace| workspace.runs.keys());
         match nearest(text, tags.chain(runs.map(|run| format!("run:{run}")))) {
             Some(name) => error.with_hint(format!("did you mean `{name}`?")),

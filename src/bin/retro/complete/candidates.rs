@@ -118,7 +118,9 @@ fn steps_of(opened: &Opened, word: &str) -> Vec<(String, String)> {
 }
 
 fn tags_of(opened: &Opened) -> Vec<(String, String)> {
-    opened.state.tags.iter().map(|(name, id)| (name.clone(), said(opened, *id))).collect()
+    let own = opened.workspace_if_any().map(|workspace| workspace.id);
+    let tags = opened.state.tags().filter(|(workspace, ..)| own.is_none_or(|own| own == workspace.id));
+    tags.map(|(_, name, id)| (name.to_owned(), said(opened, id))).collect()
 }
 
 /// What is in the folder that a half-typed path leads to.
