@@ -78,14 +78,16 @@ fn kill_in_the_middle(cli: &Cli, signal: Signal) -> (String, Option<i32>) {
     let samples: Vec<_> = (0..40).map(|number| cli.workspace.join(format!("d{number:02}/e0"))).collect();
     let times = || samples.iter().map(|folder| modified(folder)).collect::<Vec<_>>();
     let (began, before) = (Stopwatch::start(), times());
-    while gone.exists() && times() == before && began.elapsed() < Duration::from_secs(20) {
-        if child.try_wait().unwrap().is_some() {
-            break;
-        }
+    let mut has_ended = false;
+    while !has_ended && gone.exists() && times() == before && began.elapsed() < Duration::from_secs(20) {
+        has_ended = child.try_wait().unwrap().is_some();
     }
     // What is removed goes first; a moment later files are being written.
     std::thread::sleep(Duration::from_millis(5));
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).ok();
+    // The number of one that was waited for may be another process's by now.
+    if !has_ended {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+    }
     let output = child.wait_with_output().unwrap();
     (String::from_utf8(output.stderr).unwrap(), output.status.code())
 }

@@ -1,5 +1,7 @@
 //! `retro verify`.
 
+use retrograde::format::index::{self, IndexEntry};
+
 use super::Cli;
 use crate::support::damage::overwrite_noise;
 
@@ -107,6 +109,35 @@ fn an_index_that_would_be_believed_is_a_finding() {
         text.starts_with("wrong    packs/000001.idx\n         its entries do not match their checksum\n"),
         "{text}"
     );
+    cli.run(&["repair"]).expect(0);
+    cli.run(&["verify"]).expect(0);
+}
+
+/// An index still names what damage has taken from its pack, and is right to; one that names what never was is wrong.
+#[test]
+fn an_index_is_wrong_only_where_it_names_what_never_was() {
+    let cli = recorded();
+    let place = cli.store.join("packs/000001.idx");
+    cli.remove(&place);
+    cli.write("more", b"");
+    cli.run(&["snap"]).expect(0);
+    let whole = std::fs::read(&place).unwrap();
+    let pack = std::fs::read(cli.store.join("packs/000001.pack")).unwrap();
+    hurt(&cli, &noise(1, 3_000));
+    let text = String::from_utf8(cli.run(&["verify"]).expect(1).stdout.clone()).unwrap();
+    assert!(!text.contains("packs/000001.idx"), "{text}");
+    cli.write(cli.store.join("packs/000001.pack"), &pack);
+
+    let header = index::decode_header(&whole).unwrap();
+    let mut entries: Vec<IndexEntry> =
+        (0..header.count as usize).map(|at| index::entry_at(&header, &whole, at).unwrap()).collect();
+    assert!(entries.len() > 6, "{entries:?}");
+    entries.push(IndexEntry { prefix: [0xff; 16], ..entries[0] });
+    entries.sort();
+    let lie = index::encode(header.store, header.pack_nonce, header.sorted_end, header.last_sequence, &entries);
+    cli.write(&place, &lie);
+    let text = String::from_utf8(cli.run(&["verify"]).expect(1).stdout.clone()).unwrap();
+    assert!(text.starts_with("wrong    packs/000001.idx\n         1 of its entries lead to nothing\n"), "{text}");
     cli.run(&["repair"]).expect(0);
     cli.run(&["verify"]).expect(0);
 }
