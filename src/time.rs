@@ -88,6 +88,10 @@ impl Timestamp {
             "yesterday" => return Some(Self(now.0.checked_sub(86_400 * 1_000_000_000)?)),
             _ => {}
         }
+        // Before spans: `23:59:59` is one, too, to those who write stopwatches.
+        if let Ok(time) = text.parse::<jiff::civil::Time>() {
+            return Self::in_day(time, now);
+        }
         let ago = text.strip_suffix("ago");
         let span =
             ago.unwrap_or(text).trim().parse::<jiff::Span>().ok().filter(|span| ago.is_some() || span.is_positive());
@@ -99,9 +103,6 @@ impl Timestamp {
         }
         if let Ok(time) = text.parse::<jiff::Timestamp>() {
             return Self::from_jiff(time);
-        }
-        if let Ok(time) = text.parse::<jiff::civil::Time>() {
-            return Self::in_day(time, now);
         }
         let local: jiff::civil::DateTime = text.parse().ok()?;
         Self::from_jiff(local.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp())

@@ -107,8 +107,7 @@ fn fish_offers_what_the_program_says() {
 #[test]
 fn zsh_takes_the_script() {
     let cli = recorded();
-    let script =
-        "autoload -Uz compinit && compinit -u -d /dev/null && source <(retro completions zsh) && print $_comps[retro]";
+    let script = "autoload -Uz compinit && compinit -u -D && source <(retro completions zsh) && print $_comps[retro]";
     let Some(completer) = in_shell(&cli, "zsh", script) else { return };
     assert_eq!(completer, "_retro\n");
 }
