@@ -1,0 +1,132 @@
+//! The same recording on every file system that people keep their work on: what is recorded comes back exactly, an edit
+//! that keeps size and modification time is seen, and the store itself works there.
+//!
+//! Each file system is made in a file and mounted, by the real tools. One whose tools or driver are missing is not tried,
+//! and the test says how many were.
+
+use crate::support::depth::{self, AtLeast};
+use crate::support::mounts::{bench, can_mount, has, run};
+
+/// A file system: how it is mounted at `mnt`, and what it can hold.
+struct FileSystem {
+    name: &'static str,
+    /// The program that makes or mounts it.
+    tool: &'static str,
+    mount: &'static str,
+    /// It has modes, symlinks, hard links, names of any bytes, and change times that no program can set.
+    is_posix: bool,
+    /// Tried at quick depth, too.
+    is_quick: bool,
+}
+
+const FILE_SYSTEMS: [FileSystem; 7] = [
+    FileSystem { name: "tmpfs", tool: "mount", mount: "mount -t tmpfs none mnt", is_posix: true, is_quick: true },
+    FileSystem {
+        name: "overlay",
+        tool: "mount",
+        mount: "mkdir layers; mount -t tmpfs none layers; mkdir layers/lower layers/upper layers/work
+            mount -t overlay none -o lowerdir=layers/lower,upperdir=layers/upper,workdir=layers/work mnt",
+        is_posix: true,
+        is_quick: true,
+    },
+    FileSystem {
+        name: "ext4",
+        tool: "mkfs.ext4",
+        mount: "truncate -s 300M disk; mkfs.ext4 -q disk; mount -o loop disk mnt",
+        is_posix: true,
+        is_quick: false,
+    },
+    FileSystem {
+        name: "ext4 with small inodes",
+        tool: "mkfs.ext4",
+        mount: "truncate -s 300M disk; mkfs.ext4 -q -I 128 disk; mount -o loop disk mnt",
+        is_posix: true,
+        is_quick: false,
+    },
+    FileSystem {
+        name: "XFS",
+        tool: "mkfs.xfs",
+        mount: "truncate -s 320M disk; mkfs.xfs -q disk; mount -o loop disk mnt",
+        is_posix: true,
+        is_quick: false,
+    },
+    FileSystem {
+        name: "Btrfs",
+        tool: "mkfs.btrfs",
+        mount: "truncate -s 256M disk; mkfs.btrfs -q disk; mount -o loop disk mnt",
+        is_posix: true,
+        is_quick: false,
+    },
+    FileSystem {
+        name: "FUSE exFAT",
+        tool: "mount.exfat-fuse",
+        mount: "truncate -s 300M disk; mkfs.exfat disk >made; loop=$(losetup --find --show disk)
+            mount.exfat-fuse $loop mnt >made 2>&1; losetup --detach $loop",
+        is_posix: false,
+        is_quick: false,
+    },
+];
+
+/// What is tried everywhere. `same A B` compares two folders to the last bit that the file system keeps.
+const EVERYWHERE: &str = r#"
+    same() { list "$1" >one; list "$2" >two; cmp one two && diff -r --no-dereference "$1" "$2"; }
+    mkdir $WS; cd $WS
+    mkdir -p src/deep/er empty; echo one >src/a; printf same >src/same; : >nothing
+    head -c 3000000 /dev/urandom >large; truncate -s 5M sparse; printf end >>sparse
+    cd ..; cp -a $WS $WS-1; $RETRO -C $WS snap
+    $RETRO -C $WS snap | grep -q 'no change'
+    cd $WS; echo two >src/a; rm -r src/deep; mkdir new; mv nothing new/moved; rmdir empty; echo file >empty
+    printf X | dd of=large bs=1 seek=1500000 conv=notrunc status=none; echo more >>sparse
+    cd ..; cp -a $WS $WS-2; $RETRO -C $WS snap
+    $RETRO -C $WS restore s1; same $WS $WS-1
+    $RETRO -C $WS undo; same $WS $WS-2
+    $RETRO -C $WS restore s1 -- src; same $WS/src $WS-1/src; $RETRO -C $WS undo; same $WS $WS-2
+    $RETRO -C $WS restore s1 --into $WS-out; same $WS-out $WS-1
+    $RETRO -C $WS status --json | grep -qF '"changes":[]'
+    $RETRO -C $WS verify
+"#;
+
+/// What is tried where modes, links and names of any bytes are kept, and change times are true.
+const POSIX: &str = r#"
+    cd $WS; mkdir m; echo s >m/secret; chmod 600 m/secret; chmod 1750 m; ln -s ../src/a m/link; ln -s nowhere m/dangling
+    ln src/a m/hard; echo odd >"m/$(printf 'na\nme\377')"; mkfifo m/pipe
+    cd ..; $RETRO -C $WS snap --tag third; cp -a $WS $WS-3; rm $WS-3/m/pipe
+    chmod 644 $WS/m/secret; rm $WS/m/link; ln -s other $WS/m/link; rm -f $WS/m/na*; $RETRO -C $WS snap
+    $RETRO -C $WS restore third; rm $WS/m/pipe; same $WS $WS-3
+    touch -r $WS/src/same stamp; printf SAME >$WS/src/same; touch -r stamp $WS/src/same
+    $RETRO -C $WS snap; test "$($RETRO -C $WS cat @:src/same)" = SAME
+"#;
+
+fn list(is_posix: bool) -> &'static str {
+    // Folders have no size that means anything, and symlinks no mode.
+    if is_posix {
+        r#"list() { (cd "$1"; find . ! -type l ! -type d -printf '%P %y %m %s\0' -o -type d -printf '%P %y %m\0' -o -printf '%P %y %l\0' | sort -z); }"#
+    } else {
+        r#"list() { (cd "$1"; find . -type f -printf '%P %s\0' -o -printf '%P %y\0' | sort -z); }"#
+    }
+}
+
+#[test]
+fn recordings_are_exact_on_every_file_system() {
+    let mut tried = 0;
+    let wanted = FILE_SYSTEMS.iter().filter(|system| system.is_quick || depth::depth() == depth::Depth::Full);
+    for system in wanted.filter(|system| can_mount() && has(system.tool)) {
+        let FileSystem { name, mount, is_posix, .. } = system;
+        let posix = if *is_posix { POSIX } else { "" };
+        let list = list(*is_posix);
+        // The folder on it and the store beside, and then both on it.
+        let commands = format!(
+            "mkdir mnt; {mount}
+             top=$PWD; trap 'cd /; umount $top/mnt || umount -l $top/mnt' EXIT
+             {list}
+             WS=$PWD/mnt/ws; {EVERYWHERE} {posix}
+             cd $top; export RETRO_STORE=$top/mnt/store; WS=$PWD/mnt/both; {EVERYWHERE} {posix}
+             cd $top"
+        );
+        let output = std::panic::catch_unwind(|| run(&bench(), &commands));
+        assert!(output.is_ok(), "on {name}");
+        tried += 1;
+    }
+    let least = if can_mount() { AtLeast::new(2, 4) } else { AtLeast::always(0) };
+    least.require("file systems", tried);
+}
