@@ -244,7 +244,7 @@ mod tests {
     fn paths_are_ordered_like_their_names() {
         let parts = [&b"a"[..], b"b", b"a/", b"ab", b"-", b".", b"\xff", &[b'x'; 63], &[b'x'; 64], &[b'y'; 65]];
         let joined = parts.iter().flat_map(|one| parts.iter().map(move |other| [*one, b"/", *other].concat()));
-        let long = parts.iter().map(|part| [&vec![b'z'; 100], &b"/"[..], *part].concat());
+        let long = parts.iter().map(|part| [&[b'z'; 100], &b"/"[..], *part].concat());
         let paths: Vec<TreePath> = joined.chain(long).filter_map(|bytes| TreePath::new(&bytes).ok()).collect();
         assert!(paths.len() > 50);
         for (one, other) in paths.iter().flat_map(|one| paths.iter().map(move |other| (one, other))) {

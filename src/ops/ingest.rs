@@ -111,7 +111,7 @@ pub fn attachment_like(batch: &mut Batch<'_>, bytes: Vec<u8>, previous: Option<B
     match bytes.len() {
         0 => Ok(Attachment::Empty),
         1..=ATTACHMENT_INLINE_MAX_BYTES => Ok(Attachment::Inline(bytes)),
-        ..=CHUNK_LENGTH_MAX_BYTES => {
+        length if length <= CHUNK_LENGTH_MAX_BYTES => {
             let ids = short(batch, vec![Short { bytes, previous }])?;
             Ok(Attachment::Blob(ids[0]))
         }

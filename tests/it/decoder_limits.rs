@@ -314,8 +314,9 @@ fn worst() -> Vec<(&'static str, Vec<u8>)> {
 /// As many of the shortest sets as there are, each with a path, and the shortest attributes.
 fn attribute_list() -> Vec<u8> {
     let path = |number: u32| TreePath::new(format!("{number:06}").as_bytes()).unwrap();
-    let user = |number: u32| (attributes::Name::User(number.to_be_bytes()[2..].into()), Box::default());
-    let is_name = |number: &u32| number.to_be_bytes()[2..].iter().all(|byte| *byte > 0);
+    let name = |number: u32| [number.to_le_bytes()[1], number.to_le_bytes()[0]];
+    let user = |number| (attributes::Name::User(name(number).into()), Box::default());
+    let is_name = |number: &u32| name(*number).iter().all(|byte| *byte > 0);
     let owner = |uid| Some(attributes::Owner { uid, gid: 0 });
     let one = |owner, values| attributes::encode_set(&attributes::Attributes { owner, values }).into();
     let mut list: Vec<_> = (0..60_000).map(|uid| (path(uid), one(owner(uid), Vec::new()))).collect();

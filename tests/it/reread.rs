@@ -18,7 +18,8 @@ use retrograde::limits::{REREAD_FILES_MIN, REREAD_STEPS_RECENT};
 use crate::support::recorder::Recorder;
 
 /// Files that make a workspace large enough for a share of them to be read at each step.
-const MANY: usize = 10 * REREAD_FILES_MIN as usize;
+const MANY: usize = 640;
+const _: () = assert!(MANY as u64 == 10 * REREAD_FILES_MIN);
 
 /// A file that is written through a shared memory map.
 struct Mapped {

@@ -105,7 +105,9 @@ fn text(given: &[u8], part: Part, repairs: &mut Vec<Repair>) -> String {
 
 /// The beginning of a text, of at most so many bytes and only whole characters.
 fn start_of(text: &str, length_max_bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(length_max_bytes)]
+    let is_cut = |length: &usize| text.is_char_boundary(*length);
+    let length = (0..=length_max_bytes.min(text.len())).rev().find(is_cut);
+    &text[..length.unwrap_or(0)]
 }
 
 /// Stands at the end of what was cut.

@@ -130,6 +130,7 @@ fn a_change_of_attributes_alone_is_a_change() {
 
 /// What was recorded of files that are not looked at again stays recorded.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "tests move folders of their own")]
 fn attributes_of_what_did_not_change_are_carried_over() {
     let recorder = Recorder::new();
     for folder in 0..20 {

@@ -114,6 +114,7 @@ fn paths_follow_the_steps_or_stand_alone() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one session, in the order of its commands")]
 fn renames_modes_and_types_are_told_apart() {
     let cli = Cli::with_two_steps();
     let content: Vec<u8> = (0..200_u32).flat_map(|line| format!("line {line}\n").into_bytes()).collect();

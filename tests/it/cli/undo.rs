@@ -3,6 +3,7 @@
 use super::Cli;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one session, in the order of its commands")]
 fn changes_are_taken_back_and_done_again() {
     let cli = Cli::with_two_steps();
     cli.write("c.txt", b"edited\n");
