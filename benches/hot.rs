@@ -179,6 +179,7 @@ fn steps(criterion: &mut Criterion) {
                     rules: &rules,
                     limits,
                     one_file_system: false,
+                    wanted: None,
                     clock,
                     turns: Default::default(),
                     due: None,

@@ -36,6 +36,7 @@ use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
 use crate::workspace::places;
+use crate::workspace::rules::Exclusion;
 
 /// The run of steps that are of no agent session.
 pub const RUN_DEFAULT: &str = "main";
@@ -108,6 +109,8 @@ pub struct SnapOutcome {
     pub omitted: Vec<Omission>,
     /// What was read, and why.
     pub read: ReadSummary,
+    /// What was left out, and why.
+    pub excluded: Vec<Exclusion>,
     /// Bytes the store's packs grew by.
     pub stored_bytes: u64,
     /// A restore that was begun here and not ended.
@@ -306,6 +309,7 @@ pub(super) fn record(
         left_out: step.left_out(),
         omitted: step.captured.omitted.clone(),
         read: step.captured.read.clone(),
+        excluded: step.captured.excluded.clone(),
         stored_bytes: committed.stored_bytes,
         unfinished: workspace.unfinished.clone(),
         repairs: Vec::new(),
@@ -382,7 +386,9 @@ impl Step {
         let is_left_out = |change: &&Change| {
             let mut above = std::iter::successors(Some(change.path.clone()), TreePath::parent);
             let is_deleted = change.kind == ChangeKind::Deleted;
-            is_deleted && above.any(|path| excluded.binary_search(&path).is_ok() || capped.contains(&path))
+            is_deleted
+                && above
+                    .any(|path| excluded.binary_search_by(|one| one.path.cmp(&path)).is_ok() || capped.contains(&path))
         };
         let is_none = excluded.is_empty() && capped.is_empty();
         if is_none { 0 } else { self.changes.iter().filter(is_left_out).count() as u64 }
@@ -391,7 +397,13 @@ impl Step {
 
 impl<'a> SnapOptions<'a> {
     fn capture(&self) -> CaptureOptions<'a> {
-        CaptureOptions { config: self.config, home: self.home, now: self.now, progress: self.progress }
+        CaptureOptions {
+            config: self.config,
+            home: self.home,
+            wanted: [None; 2],
+            now: self.now,
+            progress: self.progress,
+        }
     }
 
     fn words(&self) -> Words {
@@ -488,6 +500,7 @@ fn unchanged(id: SnapshotId, head: &Snapshot, step: &Step, workspace: &Workspace
         left_out: 0,
         omitted: step.captured.omitted.clone(),
         read: step.captured.read.clone(),
+        excluded: step.captured.excluded.clone(),
         stored_bytes: 0,
         unfinished: workspace.unfinished.clone(),
         repairs: Vec::new(),

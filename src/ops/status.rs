@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::format::snapshot::{Omission, Snapshot};
 use crate::format::turn::ReadSummary;
 use crate::id::{SnapshotId, WorkspaceId};
-use crate::path::TreePath;
 use crate::store::{Store, Workspace};
+use crate::workspace::rules::Exclusion;
 use crate::workspace::scan::{CaptureCounts, Class, Protected, WeakPlace};
 use crate::workspace::turn;
 
@@ -28,7 +28,7 @@ pub struct Status {
     /// What a snapshot taken now would not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// What is left out, as met now.
-    pub excluded: Vec<TreePath>,
+    pub excluded: Vec<Exclusion>,
     /// Of that, folders that are left alone whatever the rules say.
     pub protected: Vec<Protected>,
     /// The exclude list in force, one rule a line.

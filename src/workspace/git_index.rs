@@ -22,8 +22,9 @@ pub(super) struct GitIndex {
 
 impl GitIndex {
     /// Reads the index in `file`; `None` when it cannot be read.
-    pub(super) fn read(file: &Path, case: Case) -> Option<Self> {
-        let state = read_state(file)?;
+    pub(super) fn read(file: &Path, case: Case, is_sha256: bool) -> Option<Self> {
+        // The library is built for ids of 20 bytes.
+        let state = if is_sha256 { None } else { read_state(file) }?;
         let folded = (case == Case::Fold).then(|| {
             let fold = |entry: &gix::index::Entry| (entry.path(&state).to_ascii_lowercase(), is_repository(entry.mode));
             let mut folded: Vec<(Vec<u8>, bool)> = state.entries().iter().map(fold).collect();

@@ -10,7 +10,7 @@ pub(super) enum GitIndex {}
 
 impl GitIndex {
     /// Cannot read it.
-    pub(super) fn read(_: &Path, _: Case) -> Option<Self> {
+    pub(super) fn read(_: &Path, _: Case, _: bool) -> Option<Self> {
         None
     }
 

@@ -26,6 +26,8 @@ pub enum Place {
     System,
     /// The user's home folder.
     Home,
+    /// Another recorded folder.
+    Workspace,
     /// A folder on another file system than the workspace, where those are left out.
     OtherFileSystem,
 }
@@ -45,6 +47,7 @@ impl Place {
             Self::Itself => "the recorded folder itself, mounted inside itself",
             Self::System => "the root of the file system",
             Self::Home => "the home folder",
+            Self::Workspace => "another recorded folder",
             Self::OtherFileSystem => "on another file system",
         }
     }
@@ -56,6 +59,7 @@ impl Place {
             Self::Itself => "itself",
             Self::System => "system",
             Self::Home => "home",
+            Self::Workspace => "workspace",
             Self::OtherFileSystem => "file-system",
         }
     }

@@ -91,6 +91,7 @@ impl Bench {
             rules: &self.rules,
             limits,
             one_file_system: false,
+            wanted: None,
             clock,
             turns,
             due: None,

@@ -125,15 +125,15 @@ fn excluded_and_omitted_paths_are_left_alone() {
     let recorder = Recorder::new();
     recorder.write("src/main", b"1");
     let first = recorder.snap().snapshot;
-    recorder.write("node_modules/x/index.js", b"precious");
-    recorder.write("src/node_modules/y", b"precious too");
+    recorder.write("__pycache__/x/index.js", b"precious");
+    recorder.write("src/__pycache__/y", b"precious too");
     recorder.write(".git/HEAD", b"ref: refs/heads/main");
     fifo(&recorder.root.join("src/pipe"));
     recorder.write("src/main", b"2");
     let outcome = recorder.restore(first);
     assert_eq!(outcome.applied.unwrap().kept, []);
     assert_eq!(recorder.read("src/main"), b"1");
-    for path in ["node_modules/x/index.js", "src/node_modules/y", ".git/HEAD", "src/pipe"] {
+    for path in ["__pycache__/x/index.js", "src/__pycache__/y", ".git/HEAD", "src/pipe"] {
         assert!(recorder.root.join(path).exists(), "{path} was never captured and must stay");
     }
 }
@@ -149,10 +149,10 @@ fn a_folder_that_was_new_but_holds_something_excluded_is_kept_and_said_so() {
     recorder.write("f", b"1");
     let first = recorder.snap().snapshot;
     recorder.write("new/file", b"1");
-    recorder.write("new/node_modules/x", b"precious");
+    recorder.write("new/__pycache__/x", b"precious");
     let kept = recorder.restore(first).applied.unwrap().kept;
     assert_eq!(kept.iter().map(|kept| kept.path.to_string()).collect::<Vec<_>>(), ["new"]);
-    assert_eq!(recorder.read("new/node_modules/x"), b"precious");
+    assert_eq!(recorder.read("new/__pycache__/x"), b"precious");
     assert!(!recorder.root.join("new/file").exists());
 }
 

@@ -19,7 +19,8 @@ fn round_trip(extras: Extras) {
     let target = recorder.scratch.join("out");
     restore_into(&recorder.store, outcome.snapshot, &[], &target, &Options::default()).unwrap();
     let mut wanted = walk(&recorder.root);
-    let excluded: BTreeSet<Vec<u8>> = recorder.status().excluded.iter().map(|path| path.as_bytes().to_vec()).collect();
+    let excluded: BTreeSet<Vec<u8>> =
+        recorder.status().excluded.iter().map(|one| one.path.as_bytes().to_vec()).collect();
     assert!(
         excluded.contains(&b"project/.git"[..]) || excluded.iter().any(|path| path.ends_with(b"/.git")),
         "{excluded:?}"

@@ -29,7 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::{Owner, decode_list};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Omission, Reason};
-use crate::format::tree::{self, Tree};
+use crate::format::tree::{self, Kind, Tree};
 use crate::format::turn::{ReadSummary, Turn, TurnFile};
 use crate::id::{TreeId, WorkspaceId};
 use crate::limits::READ_NOTABLE_BYTES;
@@ -41,12 +41,13 @@ use crate::workspace;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{self, CacheKey, CacheUpdate, EntriesUpdate, StatCache};
 use crate::workspace::config::Config;
-use crate::workspace::places::{self, Places};
-use crate::workspace::rules::Rules;
+use crate::workspace::places::{self, Place, Places};
+use crate::workspace::rules::{Exclusion, Rules};
 use crate::workspace::scan::{self, CaptureCounts, Protected, Scan, ScanOptions, WeakPlace};
 use crate::workspace::turn;
 
 use super::attributed::Attributed;
+use super::ls::find;
 use super::register::root_of;
 
 /// How to look at a live folder.
@@ -56,6 +57,9 @@ pub struct CaptureOptions<'a> {
     pub config: &'a Config,
     /// The user's home folder, which is not captured where it is met inside by another path.
     pub home: Option<&'a Path>,
+    /// States whose paths are captured though the rules leave them out: the one that a restore starts from, and the one whose
+    /// paths it is going to write over.
+    pub wanted: [Option<TreeId>; 2],
     /// Now.
     pub now: Timestamp,
     /// Who watches.
@@ -76,7 +80,7 @@ pub struct Captured {
     /// What the tree does not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// What was left out.
-    pub excluded: Vec<TreePath>,
+    pub excluded: Vec<Exclusion>,
     /// Of that, folders that are left alone whatever the rules say.
     pub protected: Vec<Protected>,
     /// How much there is.
@@ -188,7 +192,8 @@ fn capture_from(
     })
 }
 
-/// Opens the root folder of a workspace, and finds out which folders are left alone in it: the store's own, and where they
+/// Opens the root folder of a workspace, and finds out which folders are left alone in it: the store's own, other
+/// workspaces inside, and where they
 /// are met by another path, the home folder, the root of the file system and the workspace itself.
 ///
 /// A folder that is the store, or lies in it, is `Invalid`, whatever its path.
@@ -203,7 +208,12 @@ pub fn open_root(store: &Store, workspace: &Workspace, home: Option<&Path>) -> R
         return Err(Error::new(ErrorKind::Invalid, "open workspace", path, "it is retro's own store, or in it")
             .with_hint("a mount may have put the store there; `retro workspace list` shows the recorded folders"));
     }
-    let around = Places::around(root.handle(), &own, home).map_err(|e| Error::io("look at", root.path(), e))?;
+    let mut around = Places::around(root.handle(), &own, home).map_err(|e| Error::io("look at", root.path(), e))?;
+    for other in store.state().workspaces.values().filter(|other| other.id != workspace.id) {
+        let path = root_of(other);
+        let inside = path.starts_with(root.path()).then(|| places::identity(&path)).flatten();
+        inside.into_iter().for_each(|folder| around.add(folder, Place::Workspace));
+    }
     Ok(root.sparing(around))
 }
 
@@ -265,7 +275,7 @@ struct Seen {
     built: Built,
     cache: StatCache,
     omitted: Vec<Omission>,
-    excluded: Vec<TreePath>,
+    excluded: Vec<Exclusion>,
     protected: Vec<Protected>,
     counts: CaptureCounts,
     root_mode: u16,
@@ -290,8 +300,16 @@ impl Look<'_> {
     fn with(&self, cache: StatCache, mut batch: Option<&mut Batch<'_>>) -> Result<Option<Seen>> {
         let Self { store, root, rules, options, turns, due } = *self;
         let progress = options.progress;
+        let wanted = |path: &[u8], is_folder: bool| {
+            let path = TreePath::new(path).ok();
+            let Some(path) = path else { return false };
+            let mut found =
+                options.wanted.iter().flatten().filter_map(|state| find(store, *state, &path).ok().flatten());
+            found.any(|entry| (entry.kind == Kind::Folder) == is_folder)
+        };
         let scan_options = ScanOptions {
             rules,
+            wanted: (options.wanted != [None; 2]).then_some(&wanted),
             limits: options.config.capture.limits(),
             one_file_system: options.config.capture.one_file_system,
             // A store that cannot be written has no clock; then every stat counts as racy, and no cache is written either.

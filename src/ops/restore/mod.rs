@@ -197,7 +197,7 @@ fn restore_locked(
         materialize::open_empty(store, &root_of(found))?;
     }
     let root = open_root(store, found, options.home)?;
-    let Decided { step, wish, wanted, plan } =
+    let Decided { step, wish, wanted, plan, was_unseen } =
         look_and_plan(store, found, &root, stores.then_some(&mut batch), choose, options)?;
     expect_contents(store, wish.target, &plan.actions)?;
     if options.safety {
@@ -240,7 +240,7 @@ fn restore_locked(
     let how = Options { attributes: Some(&attributes), progress: options.progress, ..Options::default() };
     let applied = apply(store, &root, &outcome.plan, &how).map_err(|e| e.with_hint(unfinished::WAYS_OUT))?;
     expect_in_place(&root)?;
-    let is_whole = wish.paths.is_empty() && !plan.spares && applied.kept.is_empty();
+    let is_whole = wish.paths.is_empty() && !plan.spares && !was_unseen && applied.kept.is_empty();
     outcome.state = arrive(store, workspace, (&wish, &wanted), is_whole, &root, options)?;
     outcome.state_step = outcome.state.map(|id| store.snapshot(id).map(|state| state.step)).transpose()?;
     outcome.applied = Some(applied);
@@ -253,6 +253,8 @@ struct Decided {
     wish: Wish,
     wanted: Arc<Snapshot>,
     plan: Plan,
+    /// Something of what it writes over was left out by the rules.
+    was_unseen: bool,
 }
 
 /// Looks at the folder, into `batch` where the state before is to be kept, and decides what there is to do.
@@ -267,24 +269,49 @@ fn look_and_plan(
     // Where it is damaged, nothing is known of what the interrupted restore found.
     let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());
     let config = options.config.without_stops();
-    let capture = options.capture(&config);
+    let mut capture = options.capture(&config);
+    // What the head has is captured though the rules leave it out since: else it would look deleted.
+    capture.wanted[0] = workspace.head.and_then(|head| store.snapshot(head).ok()).map(|head| head.root);
     // What a restore leaves as it is, it says is as the step has it: so what a stat does not quite prove is read.
     let captured = capture_due(store, workspace.id, root, &capture, batch.as_deref_mut(), Some(&options.paths))?;
     let step = compared(store, workspace, captured)?;
-    let decide = |step: Step| -> Result<Decided> {
-        let wish = choose(&Seen { store, workspace, root, step: &step })?;
+    let decide_on = |step: Step, wish: Wish| -> Result<Decided> {
         let wanted = store.snapshot(wish.target)?;
         let plan = plan(store, root, &step.captured, &wanted, interrupted.as_deref(), &wish.paths)?;
-        Ok(Decided { step, wish, wanted, plan })
+        Ok(Decided { step, wish, wanted, plan, was_unseen: false })
     };
-    let decided = decide(step)?;
+    let decide = |step: Step| {
+        let wish = choose(&Seen { store, workspace, root, step: &step })?;
+        decide_on(step, wish)
+    };
+    let mut decided = decide(step)?;
+    if writes_unseen(&decided) {
+        // The rules of today leave out what the target has: it is captured before it is written over.
+        capture.wanted[1] = Some(decided.wanted.root);
+        let captured = capture_due(store, workspace.id, root, &capture, batch.as_deref_mut(), Some(&options.paths))?;
+        decided = decide_on(compared(store, workspace, captured)?, decided.wish)?;
+        decided.was_unseen = true;
+    }
     match batch {
         // What changed behind the stat cache's back is read before it is lost.
         Some(batch) if !is_as_seen(root, &decided.plan.doomed)? => {
-            decide(compared(store, workspace, capture_afresh(store, workspace.id, root, &capture, batch)?)?)
+            let afresh = compared(store, workspace, capture_afresh(store, workspace.id, root, &capture, batch)?)?;
+            match decided.was_unseen {
+                true => Ok(Decided { was_unseen: true, ..decide_on(afresh, decided.wish)? }),
+                false => decide(afresh),
+            }
         }
         _ => Ok(decided),
     }
+}
+
+/// Whether something is written at a path that the capture left out, so that nobody knows what is there.
+fn writes_unseen(decided: &Decided) -> bool {
+    let excluded = &decided.step.captured.excluded;
+    let is_left_out = |path: &TreePath| excluded.binary_search_by(|one| one.path.cmp(path)).is_ok();
+    let mut writes = decided.plan.actions.iter().filter(|action| !matches!(action, Action::Remove { .. }));
+    let above = |path: &TreePath| std::iter::successors(Some(path.clone()), TreePath::parent);
+    !excluded.is_empty() && writes.any(|action| above(action.path()).any(|path| is_left_out(&path)))
 }
 
 /// The folder that was written into must still be the one that its path leads to: somebody may have renamed it and put
@@ -303,7 +330,8 @@ fn expect_in_place(root: &Root) -> Result<()> {
 /// Removes the temporary files that a killed restore left. The workspace's lock is held, so no other is writing.
 fn remove_strays_of(now: &Captured, root: &Root) -> Result<()> {
     let is_stray = |path: &&TreePath| path.name().is_some_and(materialize::is_temporary_name);
-    let folders: BTreeSet<TreePath> = now.excluded.iter().filter(is_stray).filter_map(TreePath::parent).collect();
+    let folders: BTreeSet<TreePath> =
+        now.excluded.iter().map(|one| &one.path).filter(is_stray).filter_map(TreePath::parent).collect();
     if !folders.is_empty() {
         materialize::remove_strays(root, &folders)?;
     }
@@ -356,6 +384,6 @@ impl<'a> RestoreOptions<'a> {
     where
         'a: 'c,
     {
-        CaptureOptions { config, home: self.home, now: self.now, progress: self.progress }
+        CaptureOptions { config, home: self.home, wanted: [None; 2], now: self.now, progress: self.progress }
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn plan(
     if may_give_away() {
         changes = with_all_of_the_root_owner(changes, &load, &old, &new, paths)?;
     }
-    let mut spared = Spared::of(store, target, root)?;
+    let mut spared = Spared::of(store, target, root, now)?;
     let mut plan = Plan::default();
     for change in &changes {
         if spared.holds(change)? {

@@ -1,6 +1,7 @@
 //! Paths that a target does not have because it never looked at them, not because they were not there.
 //!
-//! What the target's exclude list named and what it omitted is written in the snapshot. What git ignored then is not:
+//! What the target's exclude list named and what it omitted is written in the snapshot; what it left out beside another
+//! file (`target` beside a `Cargo.toml`) follows from the target's tree. What git ignored then is not:
 //! the ignore files in its folders are, but neither the repository's own lists nor those further up, nor what the index
 //! tracked. So where the target left out what git ignores, a path counts as never looked at if the ignore files of the
 //! target name it, or those that are there now, in both cases with the other lists as they are now, and tracked or
@@ -15,17 +16,23 @@ use crate::format::snapshot::{Snapshot, decode_omitted};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, TreeId};
 use crate::limits::{IGNORE_FILE_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
+use crate::ops::capture::Captured;
 use crate::ops::ingest::attached;
 use crate::ops::ls::find;
 use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::beneath::Root;
 use crate::workspace::ignore::{IGNORE_NAME, Lists};
-use crate::workspace::rules::Rules;
+use crate::workspace::rules::{Match, Rules};
 
 /// What a restore leaves alone.
 pub(super) struct Spared<'a> {
+    store: &'a Store,
+    /// Root of the target.
+    target: TreeId,
     rules: Rules,
+    /// Folders that no restore touches, whatever the target has there.
+    binding: Vec<TreePath>,
     omitted: Vec<TreePath>,
     /// Ignore files of the target, and as they are now; none where the target did not heed them.
     views: Vec<View<'a>>,
@@ -44,7 +51,7 @@ enum Place<'a> {
 }
 
 impl<'a> Spared<'a> {
-    pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root) -> Result<Self> {
+    pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root, now: &Captured) -> Result<Self> {
         let text = store.read_blob(target.rules, RULES_LENGTH_MAX_BYTES)?;
         let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
         let rules = Rules::parse(&text)?;
@@ -63,24 +70,52 @@ impl<'a> Spared<'a> {
             let top = place.enter(&above, &TreePath::root())?;
             views.push(View::new(place, top));
         }
-        Ok(Self { rules, omitted, views })
+        let binding = now.excluded.iter().filter(|one| one.why.is_binding()).map(|one| one.path.clone()).collect();
+        Ok(Self { store, target: target.root, rules, binding, omitted, views })
     }
 
     /// Whether a change would remove, or make way through, something that the target did not look at.
     pub(super) fn holds(&mut self, change: &Change) -> Result<bool> {
+        if self.binding.iter().any(|path| change.path.is_within(path)) {
+            return Ok(true);
+        }
         let Some(old) = &change.old else { return Ok(false) };
         if change.kind != ChangeKind::Deleted {
             return Ok(false);
         }
         let is_folder = old.kind == Kind::Folder;
         let is_about = |path: &TreePath| change.path.is_within(path) || (is_folder && path.is_within(&change.path));
-        if self.omitted.iter().any(is_about) || self.rules.excludes_within(&change.path, is_folder) {
+        if self.omitted.iter().any(is_about)
+            || self.rules.excludes_within(&change.path, is_folder)
+            || self.was_beside(&change.path, is_folder)?
+        {
             return Ok(true);
         }
         for view in &mut self.views {
             if view.ignores(&self.rules, &change.path, is_folder)? {
                 return Ok(true);
             }
+        }
+        Ok(false)
+    }
+}
+
+impl Spared<'_> {
+    /// Whether a path, or a folder that it is in, is one that the target left out for what it had beside it.
+    fn was_beside(&self, path: &TreePath, is_folder: bool) -> Result<bool> {
+        let mut folder = TreePath::root();
+        for (depth, name) in path.names().enumerate() {
+            let here = folder.join(name);
+            let is_folder = is_folder || depth + 1 < path.depth();
+            if let Match::Beside(files) = self.rules.match_of(here.as_bytes(), name, is_folder) {
+                for file in files {
+                    let beside = find(self.store, self.target, &folder.join(file.as_bytes()))?;
+                    if beside.is_some_and(|entry| entry.kind == Kind::File) {
+                        return Ok(true);
+                    }
+                }
+            }
+            folder = here;
         }
         Ok(false)
     }

@@ -33,7 +33,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::beneath::Root;
-use super::rules::{Caps, RuleOptions, Rules};
+use super::rules::{Caps, DEFAULT_EXCLUDES, RuleOptions, Rules};
 use super::scan::ScanLimits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{CONFIG_LENGTH_MAX_BYTES, WORKSPACE_BYTES_DEFAULT_MAX, WORKSPACE_FILES_DEFAULT_MAX};
@@ -142,13 +142,16 @@ impl Config {
     /// The settings that the rules of a snapshot were made of, as far as they still matter: the exact paths that were left
     /// out then are not among them.
     pub fn of_rules(text: &str) -> Result<Self> {
-        let RuleOptions { excludes, includes, without_defaults, gitignore, one_file_system, caps, .. } =
+        let RuleOptions { mut excludes, includes, evidence, gitignore, one_file_system, caps, .. } =
             Rules::options_of(text)?;
+        if evidence {
+            excludes.retain(|pattern| !DEFAULT_EXCLUDES.contains(&pattern.as_str()));
+        }
         let default = Capture::default();
         let capture = Capture {
             exclude: excludes,
             include: includes,
-            default_excludes: !without_defaults,
+            default_excludes: evidence,
             gitignore,
             one_file_system,
             max_file_bytes: caps.file_bytes_max,
@@ -176,6 +179,7 @@ impl Capture {
             excludes: self.exclude.clone(),
             includes: self.include.clone(),
             without_defaults: !self.default_excludes,
+            evidence: false,
             paths,
             gitignore: self.gitignore,
             one_file_system: self.one_file_system,

@@ -11,7 +11,7 @@
 
 use std::path::Path;
 
-use rustix::fs::{CWD, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use serde::Deserialize;
 
 use super::{Notice, OPERATION, invalid, open, optional_size, read, refused};
@@ -63,7 +63,7 @@ fn load_trusted(path: &Path, notices: &mut Vec<Notice>) -> Result<Option<StoreCo
         let detail = format_args!("it belongs to user {}, and could be anybody's", found.st_uid);
         return Err(invalid(path, detail).with_hint("`chown` it to yourself if it is yours"));
     }
-    if found.st_mode & 0o022 != 0 {
+    if Mode::from_raw_mode(found.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
         return Err(invalid(path, "others can write it").with_hint("`chmod 600` it after you have read it"));
     }
     let text = read(file, path)?;

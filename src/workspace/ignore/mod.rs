@@ -48,6 +48,8 @@ pub struct Lists {
     nearest: Option<Arc<Level>>,
     /// The folder is ignored itself, and entered only for what the repository tracks in it.
     is_ignored: bool,
+    /// Only what the repository tracks counts, and none of its lists.
+    only_tracks: bool,
 }
 
 /// What becomes of a name.
@@ -66,13 +68,20 @@ pub enum Verdict {
 pub struct Marks {
     /// Something called `.git`.
     pub has_git: bool,
+    /// And that is a file, as in a linked working tree and in a submodule.
+    pub has_git_file: bool,
+    /// A file that marks a Python environment.
+    pub has_environment_mark: bool,
+    /// A file that may mark a cache.
+    pub has_cache_mark: bool,
     /// A file called `.gitignore`; a symlink is none.
     pub has_list: bool,
 }
 
 impl Marks {
     /// For a folder that is not known to lack any: it is looked for both.
-    const ALL: Self = Self { has_git: true, has_list: true };
+    const ALL: Self =
+        Self { has_git: true, has_list: true, has_git_file: false, has_environment_mark: false, has_cache_mark: false };
 }
 
 /// One list.
@@ -101,9 +110,46 @@ impl Lists {
         Arc::new(Self::of(repository, nearest))
     }
 
+    /// What the repository that the folder at `path` is the root of tracks; `None` where it is the root of none.
+    pub fn tracked_at(root: &Root, path: &TreePath) -> Option<Arc<Self>> {
+        let repository = Repository::open(&root.display(path), path)?;
+        Some(Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) }))
+    }
+
+    /// What the repository further up that a workspace root is in tracks; nothing where it is in none.
+    pub fn tracked_around(root: &Path) -> Arc<Self> {
+        let repository = repository::around(root).map_or_else(Repository::none, |(repository, _)| repository);
+        Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) })
+    }
+
+    /// Whether the folder is entered only for what the repository tracks in it.
+    pub fn is_entered(&self) -> bool {
+        self.is_ignored
+    }
+
+    /// Whether none of the repository's lists counts, only what it tracks.
+    pub fn only_tracks(&self) -> bool {
+        self.only_tracks
+    }
+
+    /// Whether `folder` is a linked working tree of the repository that `self` is of.
+    pub fn is_other_tree(&self, folder: &Path) -> bool {
+        self.repository.has_tree(folder)
+    }
+
+    /// Whether the repository tracks a path, as far as its index can be read.
+    pub fn tracks(&self, path: &[u8], is_folder: bool) -> bool {
+        self.repository.tracks(&self.repository.path_of(path), is_folder, false)
+    }
+
     /// The lists in force in a folder, where `self` is those around it.
     pub fn enter(self: &Arc<Self>, root: &Root, path: &TreePath, handle: &OwnedFd, marks: Marks) -> Arc<Self> {
         let mut found = Arc::clone(self);
+        if self.only_tracks {
+            // What is in a repository of its own is no matter of the one around it.
+            let is_ignored = self.is_ignored && !marks.has_git;
+            return if is_ignored == self.is_ignored { found } else { self.within(is_ignored) };
+        }
         if marks.has_git
             && let Some(repository) = Repository::open(&root.display(path), path)
         {
@@ -150,7 +196,7 @@ impl Lists {
         if !self.is_ignored && !self.matches(&path, is_folder) {
             return Verdict::Captured;
         }
-        match self.repository.tracks(&path, is_folder) {
+        match self.repository.tracks(&path, is_folder, !self.only_tracks) {
             false => Verdict::Ignored,
             true if is_folder => Verdict::Entered,
             true => Verdict::Captured,
@@ -163,7 +209,7 @@ impl Lists {
     }
 
     fn of(repository: Arc<Repository>, nearest: Option<Arc<Level>>) -> Self {
-        Self { repository, nearest, is_ignored: false }
+        Self { repository, nearest, is_ignored: false, only_tracks: false }
     }
 
     fn matches(&self, path: &[u8], is_folder: bool) -> bool {

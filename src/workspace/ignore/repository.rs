@@ -32,6 +32,8 @@ pub(super) struct Repository {
     /// Bytes of a path in the workspace that lead to its root, with the slash.
     skip: usize,
     excludes_file: Option<PathBuf>,
+    /// Its ids are 32 bytes long.
+    is_sha256: bool,
 }
 
 #[derive(Debug)]
@@ -46,8 +48,8 @@ struct Place {
 enum Tracked {
     /// There is no index.
     Nothing,
-    /// It cannot be read, so that nothing is known not to be tracked.
-    Everything,
+    /// It cannot be read.
+    Unknown,
     Index(Box<GitIndex>),
 }
 
@@ -55,7 +57,15 @@ impl Repository {
     /// For folders in no repository.
     pub(super) fn none() -> Arc<Self> {
         let (tracked, case) = (OnceLock::from(Tracked::Nothing), Case::Sensitive);
-        Arc::new(Self { case, place: None, tracked, prefix: Vec::new(), skip: 0, excludes_file: None })
+        Arc::new(Self {
+            case,
+            place: None,
+            tracked,
+            prefix: Vec::new(),
+            skip: 0,
+            excludes_file: None,
+            is_sha256: false,
+        })
     }
 
     /// The repository whose root is the folder `root`, which is at `path` in the workspace.
@@ -66,9 +76,9 @@ impl Repository {
 
     fn at(root: &Path, prefix: Vec<u8>, skip: usize) -> Option<Self> {
         let (git_folder, shared) = git_folders(root)?;
-        let (case, excludes_file) = settings(&shared);
+        let Settings { case, excludes_file, is_sha256 } = settings(&shared);
         let place = Some(Place { root: root.to_owned(), git_folder, shared });
-        Some(Self { case, place, tracked: OnceLock::new(), prefix, skip, excludes_file })
+        Some(Self { case, place, tracked: OnceLock::new(), prefix, skip, excludes_file, is_sha256 })
     }
 
     /// The lists that lie in no folder of it.
@@ -94,13 +104,25 @@ impl Repository {
         within.filter(|length| *length > 0).map_or(0, |length| length + 1)
     }
 
-    /// Whether the index has a file, or something in a folder.
-    pub(super) fn tracks(&self, path: &[u8], is_folder: bool) -> bool {
+    /// Whether the index has a file, or something in a folder; `otherwise` where it cannot be read.
+    pub(super) fn tracks(&self, path: &[u8], is_folder: bool, otherwise: bool) -> bool {
         match self.tracked.get_or_init(|| self.read_index()) {
             Tracked::Nothing => false,
-            Tracked::Everything => true,
+            Tracked::Unknown => otherwise,
             Tracked::Index(index) => index.has(path, is_folder),
         }
+    }
+
+    /// Whether the folder is another working tree of this repository: its `.git` is a file that names a folder in
+    /// `worktrees` of the folder that they share. A submodule's names one in `modules`.
+    pub(super) fn has_tree(&self, folder: &Path) -> bool {
+        let Some(place) = &self.place else { return false };
+        let other = git_head::git_folder(folder)
+            .filter(|other| other.parent().is_some_and(|at| at.ends_with(concat!("work", "trees"))));
+        let Some(shared) = other.and_then(|other| git_head::shared_folder(&other)) else { return false };
+        let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        let own = identity(&place.shared);
+        own.is_some() && own == identity(&shared)
     }
 
     fn read_index(&self) -> Tracked {
@@ -109,7 +131,8 @@ impl Repository {
         if std::fs::symlink_metadata(&file).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
             return Tracked::Nothing;
         }
-        GitIndex::read(&file, self.case).map_or(Tracked::Everything, |index| Tracked::Index(Box::new(index)))
+        GitIndex::read(&file, self.case, self.is_sha256)
+            .map_or(Tracked::Unknown, |index| Tracked::Index(Box::new(index)))
     }
 }
 
@@ -144,23 +167,31 @@ fn git_folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
     is_one.then_some((git_folder, shared))
 }
 
-/// `core.ignoreCase` and `core.excludesFile` of the repository's own configuration.
+/// What counts of a repository's own configuration.
+struct Settings {
+    case: Case,
+    excludes_file: Option<PathBuf>,
+    is_sha256: bool,
+}
+
+/// `core.ignoreCase`, `core.excludesFile` and `extensions.objectFormat` of the repository's own configuration.
 #[cfg(feature = "git")]
-fn settings(shared: &Path) -> (Case, Option<PathBuf>) {
+fn settings(shared: &Path) -> Settings {
     use gix::config::File;
     let bytes = read_file(&shared.join("config"), IGNORE_FILE_LENGTH_MAX_BYTES).unwrap_or_default();
-    let Ok(config) = File::try_from(gix::bstr::BStr::new(&bytes)) else { return (Case::Sensitive, None) };
+    let config = File::try_from(gix::bstr::BStr::new(&bytes)).unwrap_or_default();
     let case = match config.boolean("core.ignoreCase") {
         Ok(Some(true)) => Case::Fold,
         _ => Case::Sensitive,
     };
     let file = config.string("core.excludesFile").map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(&path)));
-    (case, file.filter(|file| file.is_absolute()))
+    let is_sha256 = config.string("extensions.objectFormat").is_some_and(|format| **format == *b"sha256");
+    Settings { case, excludes_file: file.filter(|file| file.is_absolute()), is_sha256 }
 }
 
 #[cfg(not(feature = "git"))]
-fn settings(_: &Path) -> (Case, Option<PathBuf>) {
-    (Case::Sensitive, None)
+fn settings(_: &Path) -> Settings {
+    Settings { case: Case::Sensitive, excludes_file: None, is_sha256: false }
 }
 
 fn read_file(path: &Path, length_max_bytes: u64) -> Option<Vec<u8>> {

@@ -1,8 +1,9 @@
 //! Which paths are left out of a capture.
 //!
 //! Two lists of patterns decide. A path that an include pattern matches is captured; one that an exclude pattern
-//! matches is left out, with all that is in it; everything else is captured. The built-in excludes are ordinary
-//! patterns, so that a person can read, override and drop them. Whether `.gitignore` files count is one more rule, off
+//! matches is left out, with all that is in it; everything else is captured. Most built-in excludes are ordinary
+//! patterns, so that a person can read, override and drop them; some need evidence beside the name ([`evidence`]), and
+//! version-control folders are never captured. Whether `.gitignore` files count is one more rule, off
 //! unless asked for: the files they name are the ones people lose. What they say is for [`super::ignore`] to find out;
 //! an include wins over them too.
 //!
@@ -21,42 +22,39 @@
 //! list behind a table of first bytes, patterns with one `*` are two comparisons, and only what is left is given to
 //! [`globset`].
 
+pub mod evidence;
+
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use evidence::{BESIDE, EVIDENCE_RULES};
+pub use evidence::{Exclusion, Why};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::PATTERN_COUNT_MAX;
 use crate::path::TreePath;
 
-/// What is left out unless configured otherwise.
-///
-/// Folders of version control (`.git` is a file in a linked worktree), folders that a tool makes again from what is
-/// captured, and the swap and lock files of vim, Emacs, Kate and their kin. Backup copies (`file~`) are captured: they
-/// may be the last copy of something. The last pattern is what a killed restore leaves behind.
-pub const DEFAULT_EXCLUDES: [&str; 19] = [
-    ".git",
-    ".hg/",
-    ".jj/",
-    ".svn/",
+/// What is left out by its name unless configured otherwise: folders that tools make again, and the swap and lock files
+/// of vim, Emacs, Kate and their kin. Backup copies (`file~`) are captured: they may be the last copy of something.
+pub const DEFAULT_EXCLUDES: [&str; 11] = [
     ".gradle/",
     ".mypy_cache/",
     ".next/",
     ".pytest_cache/",
     ".tox/",
-    ".venv/",
     "__pycache__/",
-    "node_modules/",
-    "target/",
     ".#*",
     ".*.kate-swp",
     ".*.swn",
     ".*.swo",
     ".*.swp",
-    ".retro-tmp-????????????????",
 ];
+
+/// What is never captured, whatever the settings are: folders of version control (`.git` is a file in a linked working
+/// tree), and what a restore that was killed leaves behind.
+pub const ALWAYS_EXCLUDED: [&str; 5] = [".git", ".hg/", ".jj/", ".svn/", ".retro-tmp-????????????????"];
 
 /// The rule, in text form, that what `.gitignore` files name is left out.
 pub const GITIGNORE_RULE: &str = "~ .gitignore";
@@ -71,8 +69,10 @@ pub struct RuleOptions {
     pub excludes: Vec<String>,
     /// Patterns of paths to capture though an exclude matches them.
     pub includes: Vec<String>,
-    /// Leaves [`DEFAULT_EXCLUDES`] away.
+    /// Leaves [`DEFAULT_EXCLUDES`] and the rules by evidence away.
     pub without_defaults: bool,
+    /// Has the rules by evidence all the same.
+    pub evidence: bool,
     /// Exact paths to leave out whatever the patterns say.
     pub paths: Vec<TreePath>,
     /// Leaves out what git would ignore.
@@ -98,8 +98,13 @@ pub struct Caps {
 /// Compiled patterns.
 #[derive(Debug)]
 pub struct Rules {
+    /// All names and patterns that any rule begins with: what matches none of them is captured.
     excludes: Patterns,
+    always: Patterns,
+    settings: Patterns,
+    by_name: Patterns,
     includes: Patterns,
+    has_evidence: bool,
     paths: Vec<TreePath>,
     gitignore: bool,
     text: String,
@@ -120,7 +125,13 @@ impl Rules {
         paths.sort_unstable();
         paths.dedup();
         let gitignore = options.gitignore;
-        let mut text = text_of(&excludes, &includes, &paths);
+        let has_evidence = options.evidence || !options.without_defaults;
+        let mut text = String::new();
+        ALWAYS_EXCLUDED.iter().for_each(|pattern| text.extend(["! ", pattern, "\n"]));
+        text.push_str(&text_of(&excludes, &includes, &paths));
+        if has_evidence {
+            EVIDENCE_RULES.iter().for_each(|rule| text.extend(["* ", rule, "\n"]));
+        }
         for (is_set, rule) in [(gitignore, GITIGNORE_RULE), (options.one_file_system, FILE_SYSTEM_RULE)] {
             if is_set {
                 text.extend([rule, "\n"]);
@@ -129,7 +140,25 @@ impl Rules {
         for (name, cap) in CAP_NAMES.iter().zip(options.caps.in_order()) {
             text.extend(cap.map(|cap| format!("< {name} {cap}\n")));
         }
-        Ok(Self { excludes: Patterns::new(&excludes)?, includes: Patterns::new(&includes)?, paths, gitignore, text })
+        let beside: Vec<String> = BESIDE
+            .iter()
+            .filter(|_| has_evidence)
+            .map(|(name, _)| format!("{}/", String::from_utf8_lossy(name)))
+            .collect();
+        let is_default = |pattern: &&str| DEFAULT_EXCLUDES.contains(pattern);
+        let (by_name, settings): (Vec<&str>, Vec<&str>) = excludes.iter().copied().partition(is_default);
+        let all = excludes.iter().copied().chain(ALWAYS_EXCLUDED).chain(beside.iter().map(String::as_str));
+        Ok(Self {
+            excludes: Patterns::new(&all.collect::<Vec<_>>())?,
+            always: Patterns::new(&ALWAYS_EXCLUDED)?,
+            settings: Patterns::new(&settings)?,
+            by_name: Patterns::new(&by_name)?,
+            includes: Patterns::new(&includes)?,
+            has_evidence,
+            paths,
+            gitignore,
+            text,
+        })
     }
 
     /// Reads the text form, in any order of lines.
@@ -145,6 +174,9 @@ impl Rules {
             match line.split_at_checked(2) {
                 _ if line == GITIGNORE_RULE => options.gitignore = true,
                 _ if line == FILE_SYSTEM_RULE => options.one_file_system = true,
+                // These are in force whether a list names them or not.
+                Some(("! ", _)) => {}
+                Some(("* ", _)) => options.evidence = true,
                 Some(("- ", pattern)) => options.excludes.push(pattern.to_owned()),
                 Some(("+ ", pattern)) => options.includes.push(pattern.to_owned()),
                 Some(("= ", path)) => {
@@ -158,8 +190,8 @@ impl Rules {
         Ok(options)
     }
 
-    /// The canonical text form, one rule a line: `- ` exclude, `+ ` include, `= ` exact path, `~ ` what else is left out,
-    /// `< ` a cap.
+    /// The canonical text form, one rule a line: `! ` never captured, `- ` exclude, `+ ` include, `= ` exact path, `* `
+    /// left out by evidence, `~ ` what else is left out, `< ` a cap.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -169,12 +201,42 @@ impl Rules {
         !self.paths.is_empty() || self.excludes.anchored.is_some() || self.includes.anchored.is_some()
     }
 
-    /// Whether the entry `name`, the last part of `path`, is left out. `path` may be empty unless [`Self::needs_path`].
-    pub fn is_excluded(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
-        if !self.paths.is_empty() && self.paths.iter().any(|excluded| excluded.as_bytes() == path) {
-            return true;
+    /// Whether any rule may leave out the entry `name`, the last part of `path`; [`Self::match_of`] says more. `path` may be
+    /// empty unless [`Self::needs_path`]. Nearly all names end here.
+    pub fn may_exclude(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
+        let is_named = !self.paths.is_empty() && self.paths.iter().any(|excluded| excluded.as_bytes() == path);
+        is_named || self.excludes.matches(path, name, is_folder)
+    }
+
+    /// What the rules say of the entry `name`, the last part of `path`.
+    pub fn match_of(&self, path: &[u8], name: &[u8], is_folder: bool) -> Match {
+        if self.always.matches(path, name, is_folder) {
+            return Match::Out(Why::VersionControl);
         }
-        self.excludes.matches(path, name, is_folder) && !self.includes.matches(path, name, is_folder)
+        if self.paths.iter().any(|excluded| excluded.as_bytes() == path) {
+            return Match::Out(Why::Setting);
+        }
+        if self.includes.matches(path, name, is_folder) {
+            return Match::In;
+        }
+        if self.settings.matches(path, name, is_folder) {
+            return Match::Out(Why::Setting);
+        }
+        if self.by_name.matches(path, name, is_folder) {
+            return Match::Out(Why::BuiltIn);
+        }
+        let beside = BESIDE.iter().find(|(folder, _)| is_folder && self.has_evidence && *folder == name);
+        beside.map_or(Match::In, |(_, files)| Match::Beside(files))
+    }
+
+    /// Whether the entry `name`, the last part of `path`, is left out whatever is beside it.
+    pub fn is_excluded(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
+        self.may_exclude(path, name, is_folder) && matches!(self.match_of(path, name, is_folder), Match::Out(_))
+    }
+
+    /// Whether folders with certain marks in them are left out.
+    pub fn has_evidence(&self) -> bool {
+        self.has_evidence
     }
 
     /// Whether what git would ignore is left out.
@@ -214,6 +276,17 @@ impl Caps {
         *places.into_iter().nth(at)? = Some(cap.parse().ok()?);
         Some(())
     }
+}
+
+/// What the rules say of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// It is captured.
+    In,
+    /// It is left out.
+    Out(Why),
+    /// It is left out beside one of these files.
+    Beside(&'static [&'static str]),
 }
 
 /// One list of patterns, sorted by how they are matched.
@@ -258,7 +331,7 @@ struct GlobsBuilder {
 
 impl Patterns {
     fn new(patterns: &[&str]) -> Result<Self> {
-        if patterns.len() > PATTERN_COUNT_MAX + DEFAULT_EXCLUDES.len() {
+        if patterns.len() > PATTERN_COUNT_MAX + DEFAULT_EXCLUDES.len() + ALWAYS_EXCLUDED.len() + BESIDE.len() {
             let detail = format_args!("{} patterns are over the limit of {PATTERN_COUNT_MAX}", patterns.len());
             return Err(Error::new(ErrorKind::Limit, "compile", "exclude list", detail));
         }

@@ -1,6 +1,6 @@
 //! Tests of patterns: what each form matches, and that the text form goes both ways.
 
-use super::{DEFAULT_EXCLUDES, RuleOptions, Rules};
+use super::{ALWAYS_EXCLUDED, DEFAULT_EXCLUDES, Match, RuleOptions, Rules, Why};
 use crate::error::ErrorKind;
 use crate::limits::PATTERN_COUNT_MAX;
 use crate::path::TreePath;
@@ -19,18 +19,35 @@ fn is_excluded(rules: &Rules, path: &[u8], is_folder: bool) -> bool {
 #[test]
 fn defaults_name_folders_that_tools_make_again() {
     let rules = rules(&[], &[]);
-    for name in [".git", ".hg", "a/.jj", ".svn", "node_modules", "a/b/target", ".venv", "__pycache__", ".gradle"] {
+    for name in [".git", ".hg", "a/.jj", ".svn", "a/b/.next", "__pycache__", ".gradle"] {
         assert!(is_excluded(&rules, name.as_bytes(), true), "{name}");
     }
     for file in [".git", "sub/.git", ".main.rs.swp", ".#lock"] {
         assert!(is_excluded(&rules, file.as_bytes(), false), "{file}");
     }
+    for name in ["target", "node_modules", ".venv", "build"] {
+        assert!(!is_excluded(&rules, name.as_bytes(), true), "{name}: the name alone is no evidence");
+    }
+    assert_eq!(rules.match_of(b"a/target", b"target", true), Match::Beside(&["Cargo.toml", "pom.xml"]));
     for file in ["target", "node_modules", "sprite.swp", ".swp", "a.git", ".gitignore", ".env", "db.sqlite", "#draft#"]
     {
         assert!(!is_excluded(&rules, file.as_bytes(), false), "{file}");
     }
     assert!(!is_excluded(&rules, b"targets", true));
     assert!(!rules.needs_path());
+}
+
+/// Nobody's settings may have a recorder write over a repository.
+#[test]
+fn version_control_is_left_out_whatever_the_settings_are() {
+    let all = ["*".to_owned(), ".git".to_owned(), ".hg/".to_owned()];
+    let options = RuleOptions { includes: all.to_vec(), without_defaults: true, ..RuleOptions::default() };
+    let rules = Rules::new(&options).unwrap();
+    for name in [".git", ".hg", ".jj", ".svn"] {
+        assert_eq!(rules.match_of(name.as_bytes(), name.as_bytes(), true), Match::Out(Why::VersionControl), "{name}");
+    }
+    assert_eq!(rules.match_of(b"target", b"target", true), Match::In);
+    assert_eq!(ALWAYS_EXCLUDED.len(), rules.text().lines().filter(|line| line.starts_with("! ")).count());
 }
 
 #[test]

@@ -41,7 +41,7 @@ use crate::workspace::attributes::owner_of;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{Proof, StatCache};
 use crate::workspace::places::Place;
-use crate::workspace::rules::Rules;
+use crate::workspace::rules::{Exclusion, Rules};
 use crate::workspace::stat::{self, FileStat, RacyRule};
 use compare::{Differing, Pick};
 use tally::{Tally, human_bytes};
@@ -56,6 +56,8 @@ pub struct ScanOptions<'a> {
     pub limits: ScanLimits,
     /// Leaves out folders on other file systems than the folder they are in.
     pub one_file_system: bool,
+    /// Paths that are captured though the rules leave them out: those that a restore is going to write over.
+    pub wanted: Option<&'a Wanted<'a>>,
     /// The clock of the store's file system, read just before.
     pub clock: FileClock,
     /// How far the rolling re-read has come, by class.
@@ -65,6 +67,9 @@ pub struct ScanOptions<'a> {
     /// Who watches.
     pub progress: &'a dyn Progress,
 }
+
+/// Whether the path of a file, or of a folder, is wanted.
+pub type Wanted<'a> = dyn Fn(&[u8], bool) -> bool + Sync + 'a;
 
 /// Caps on a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +98,7 @@ pub struct Scan {
     /// What is not captured though no rule leaves it out, by path.
     pub omitted: Vec<Omission>,
     /// What is left out, by path; not what is below it.
-    pub excluded: Vec<TreePath>,
+    pub excluded: Vec<Exclusion>,
     /// Of those, folders that are left alone whatever the rules say, by path.
     pub protected: Vec<Protected>,
     /// How much there is.
@@ -226,9 +231,10 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     if walked.is_over {
         return Err(over_limit(root, cache, options, device, &walked.counts));
     }
-    let Collected { differing, picks, mut weak, mut omitted, mut excluded, mut protected, unlisted, .. } =
+    let Collected { differing, picks, mut weak, mut omitted, mut excluded, mut protected, unlisted, left_out, .. } =
         std::mem::take(&mut walked.collected);
-    let mut folders = without_unlisted(cache, differing, &unlisted);
+    let gone = unlisted.iter().map(|omission| &omission.path).chain(&left_out);
+    let mut folders = without_unlisted(cache, differing, gone);
     decide_on_numbers(&mut folders, walked.kept_numbers == 0);
     let rereads = in_turn(picks, &options.turns);
     weak.sort_unstable();
@@ -252,17 +258,17 @@ impl ScanLimits {
     }
 }
 
-/// Takes folders that could not be listed out of their parents' lists.
+/// Takes folders that could not be listed, or are left out for what is in them, out of their parents' lists.
 ///
 /// They were found out after their parents had been compared: opening every folder from its parent's task would hold
 /// as many handles as there are folders.
-fn without_unlisted(
+fn without_unlisted<'u>(
     cache: &StatCache,
     differing: Vec<(TreePath, Differing)>,
-    unlisted: &[Omission],
+    unlisted: impl IntoIterator<Item = &'u TreePath>,
 ) -> BTreeMap<TreePath, ScannedFolder> {
     let mut differing: BTreeMap<TreePath, Differing> = differing.into_iter().collect();
-    for path in unlisted.iter().map(|omission| &omission.path) {
+    for path in unlisted {
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
             continue;
         };

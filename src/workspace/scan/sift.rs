@@ -17,6 +17,8 @@ use crate::path::TreePath;
 use crate::workspace::ignore::{GIT_NAME, IGNORE_NAME, Lists, Marks, Verdict};
 use crate::workspace::places::{Place, Places};
 use crate::workspace::refusal::Refusal;
+use crate::workspace::rules::evidence::{CACHE_MARK, ENVIRONMENT_MARK};
+use crate::workspace::rules::{Exclusion, Match, Why};
 use crate::workspace::stat::{self, FileStat};
 
 /// A name and its stat.
@@ -32,7 +34,7 @@ pub(super) struct Look {
 }
 
 /// Where a folder is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct FolderPlace<'a> {
     pub(super) path: &'a TreePath,
     pub(super) depth: usize,
@@ -42,6 +44,10 @@ pub(super) struct FolderPlace<'a> {
     pub(super) places: &'a Places,
     /// The ignore lists in force in it; none where none count.
     pub(super) lists: Option<Arc<Lists>>,
+    /// It is left out, and entered for what is wanted alone.
+    pub(super) is_wanted_only: bool,
+    /// Finds out what git tracks in it, where no lists say so.
+    pub(super) tracking: &'a (dyn Fn(&TreePath) -> Arc<Lists> + Sync),
 }
 
 /// The ignore lists in force around what is in a folder.
@@ -50,13 +56,15 @@ pub(super) struct Below {
     lists: Option<Arc<Lists>>,
     /// Folders, by index into what is captured, for which they are others.
     exceptions: Vec<(usize, Option<Arc<Lists>>)>,
+    /// Folders, by index into what is captured, that are entered for what is wanted alone.
+    wanted_only: Vec<usize>,
 }
 
 /// What of a folder is not captured.
 #[derive(Debug, Default)]
 pub(super) struct Sifted {
     pub(super) omitted: Vec<Omission>,
-    pub(super) excluded: Vec<TreePath>,
+    pub(super) excluded: Vec<Exclusion>,
     /// Excluded paths that no rule names.
     pub(super) protected: Vec<Protected>,
     pub(super) below: Below,
@@ -75,6 +83,11 @@ impl FolderPlace<'_> {
 }
 
 impl Below {
+    /// Whether one of the folders that are captured is entered for what is wanted alone.
+    pub(super) fn is_wanted_only(&self, index: usize) -> bool {
+        self.wanted_only.binary_search(&index).is_ok()
+    }
+
     /// Those for one of the folders that are captured.
     pub(super) fn lists(&self, index: usize) -> Option<Arc<Lists>> {
         match self.exceptions.binary_search_by_key(&index, |(index, _)| *index) {
@@ -102,7 +115,15 @@ pub(super) fn marks(names: &Names, looked: &[Looked]) -> Marks {
         looked[at].1.as_ref().ok()
     };
     let is_file = |look: &Look| matches!(look.kind_and_mode, Some((Kind::File, _)));
-    Marks { has_git: find(GIT_NAME).is_some(), has_list: find(IGNORE_NAME).is_some_and(is_file) }
+    let has_file = |name| find(name).is_some_and(is_file);
+    let git = find(GIT_NAME);
+    Marks {
+        has_git: git.is_some(),
+        has_list: has_file(IGNORE_NAME),
+        has_git_file: git.is_some_and(is_file),
+        has_environment_mark: has_file(ENVIRONMENT_MARK),
+        has_cache_mark: has_file(CACHE_MARK),
+    }
 }
 
 /// Leaves in `found` what is captured of a folder, and tells what is not. `buffer` is for paths.
@@ -139,29 +160,35 @@ pub(super) fn sift(
             Ok(look) => matches!(look.kind_and_mode, Some((Kind::Folder, _))),
             Err(_) => place.hint == FileType::Directory,
         };
+        let mut lists_below = None;
+        let mut is_wanted_only = false;
         if let Some(place) = folder.place_of(options, look) {
             sifted.protected.push(Protected { path: folder.path.join(name), place });
-            sifted.excluded.push(folder.path.join(name));
+            sifted.excluded.push(Exclusion { path: folder.path.join(name), why: Why::Place(place) });
             continue;
         }
-        if options.rules.is_excluded(buffer, name, is_folder) {
-            sifted.excluded.push(folder.path.join(name));
-            continue;
-        }
-        let mut lists_below = None;
-        if let Some(lists) = &folder.lists {
-            match judge(options, lists, buffer, name, is_folder) {
-                Judged::Ignored => {
-                    sifted.excluded.push(folder.path.join(name));
+        let is_plain = !folder.is_wanted_only && folder.lists.is_none();
+        if !is_plain || options.rules.may_exclude(buffer, name, is_folder) {
+            buffer.truncate(folder_length);
+            buffer.extend_from_slice(name);
+            match judge(options, &folder, buffer, name, is_folder, &|file| has_file(names, looked, file)) {
+                Judged::Captured => {}
+                Judged::Exception(lists) => lists_below = Some(lists),
+                Judged::Out(why)
+                    if !why.is_binding() && options.wanted.is_some_and(|wanted| wanted(buffer, is_folder)) =>
+                {
+                    is_wanted_only = is_folder;
+                }
+                Judged::Out(why) => {
+                    sifted.excluded.push(Exclusion { path: folder.path.join(name), why });
                     continue;
                 }
-                Judged::Exception(lists) => lists_below = Some(lists),
-                Judged::Captured => {}
             }
         }
         match found_or_refusal(options, folder.depth, *place, look) {
             Ok(one) => {
                 sifted.below.exceptions.extend(lists_below.map(|lists| (found.len(), lists)));
+                sifted.below.wanted_only.extend(is_wanted_only.then_some(found.len()));
                 found.push(one);
             }
             Err(Refusal::Omit(reason)) => sifted.omitted.push(Omission { path: folder.path.join(name), reason }),
@@ -175,24 +202,61 @@ pub(super) fn sift(
     sifted
 }
 
-/// What the ignore lists make of a name that the rules do not leave out.
+/// What becomes of a name.
 enum Judged {
     Captured,
-    Ignored,
+    Out(Why),
     /// It is captured, and if it is a folder, other lists are in force around what is in it.
     Exception(Option<Arc<Lists>>),
 }
 
-fn judge(options: &ScanOptions<'_>, lists: &Arc<Lists>, path: &[u8], name: &[u8], is_folder: bool) -> Judged {
-    if name == GIT_NAME {
-        return Judged::Exception(None);
+/// Asks the rules and the ignore lists. `is_beside` says whether a file is in the same folder.
+fn judge(
+    options: &ScanOptions<'_>,
+    folder: &FolderPlace<'_>,
+    path: &[u8],
+    name: &[u8],
+    is_folder: bool,
+    is_beside: &dyn Fn(&str) -> bool,
+) -> Judged {
+    let found = options.rules.match_of(path, name, is_folder);
+    let evidence = match found {
+        Match::Beside(files) => files.iter().find(|file| is_beside(file)).map(|file| Why::Beside(file)),
+        Match::Out(why) => Some(why),
+        Match::In => None,
+    };
+    match evidence {
+        Some(why @ (Why::VersionControl | Why::Setting)) => return Judged::Out(why),
+        _ if folder.is_wanted_only => return Judged::Out(Why::Rest),
+        Some(why) => {
+            let tracking = match &folder.lists {
+                Some(lists) => Arc::clone(lists),
+                None => (folder.tracking)(folder.path),
+            };
+            return match tracking.tracks(path, is_folder) {
+                true if is_folder => Judged::Exception(Some(tracking.within(true))),
+                true => Judged::Captured,
+                false => Judged::Out(why),
+            };
+        }
+        None => {}
     }
+    let Some(lists) = &folder.lists else { return Judged::Captured };
+    let is_included = || options.rules.is_included(path, name, is_folder);
     match lists.verdict(path, is_folder) {
         Verdict::Captured => Judged::Captured,
-        _ if options.rules.is_included(path, name, is_folder) => Judged::Exception(Some(lists.within(false))),
+        _ if is_included() => Judged::Exception(Some(lists.within(false))),
         Verdict::Entered => Judged::Exception(Some(lists.within(true))),
-        Verdict::Ignored => Judged::Ignored,
+        Verdict::Ignored if lists.only_tracks() => Judged::Out(Why::Rest),
+        Verdict::Ignored => Judged::Out(Why::Ignored),
     }
+}
+
+/// Whether a folder has a regular file of this name.
+fn has_file(names: &Names, looked: &[Looked], name: &str) -> bool {
+    let at = looked.binary_search_by(|(place, _)| names.name(place).cmp(name.as_bytes()));
+    let look = at.ok().and_then(|at| looked[at].1.as_ref().ok());
+    look.is_some_and(|look| matches!(look.kind_and_mode, Some((Kind::File, _))))
 }
 
 fn found_or_refusal(

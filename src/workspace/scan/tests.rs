@@ -179,18 +179,18 @@ fn what_cannot_be_captured_is_omitted_with_the_reason() {
     let omitted: Vec<_> = scan.omitted.iter().map(|omission| (omission.path.to_string(), omission.reason)).collect();
     let expected = [("sub/fifo", Reason::Special), ("sub/large", Reason::TooLarge), ("sub/socket", Reason::Special)];
     assert!(omitted.iter().map(|(path, reason)| (path.as_str(), *reason)).eq(expected), "{omitted:?}");
-    assert_eq!(scan.excluded, [tree_path("out")]);
+    assert_eq!(excluded(&scan), [tree_path("out")]);
     assert_eq!((scan.counts.files, scan.counts.bytes), (1, 5));
 }
 
 #[test]
 fn nested_repositories_are_captured_without_their_version_control_folders() {
     let bench = Bench::new();
-    for path in ["one/.git/HEAD", "one/src", "two/.git", "two/src", "node_modules/x/y", "one/target", ".gitignore"] {
+    for path in ["one/.git/HEAD", "one/src", "two/.git", "two/src", "__pycache__/x/y", "one/target", ".gitignore"] {
         bench.write(path, b"x");
     }
     let scan = bench.scan();
-    assert_eq!(scan.excluded, ["node_modules", "one/.git", "two/.git"].map(tree_path));
+    assert_eq!(excluded(&scan), ["__pycache__", "one/.git", "two/.git"].map(tree_path));
     assert_eq!(to_read(&scan), [".gitignore", "one/src", "one/target", "two/src"]);
 }
 
@@ -198,7 +198,7 @@ fn nested_repositories_are_captured_without_their_version_control_folders() {
 fn a_folder_that_cannot_be_listed_has_no_place_in_its_parents_list() {
     let bench = settled();
     let cache = bench.load();
-    let gone = |path: &str| [Omission { path: tree_path(path), reason: Reason::Unreadable }];
+    let gone = |path: &str| [tree_path(path)];
 
     let folders = without_unlisted(&cache, Vec::new(), &gone("a"));
     let names: Vec<_> = folders[&TreePath::root()].entries.iter().map(|entry| &*entry.name).collect();
@@ -211,6 +211,7 @@ fn a_folder_that_cannot_be_listed_has_no_place_in_its_parents_list() {
             rules: &bench.rules,
             limits: ScanLimits::default(),
             one_file_system: false,
+            wanted: None,
             clock,
             turns: Default::default(),
             due: None,
@@ -308,8 +309,16 @@ fn the_outcome_does_not_depend_on_the_number_of_threads() {
 fn picked(bench: &Bench, turns: [Turn; 3], due: Option<&[TreePath]>) -> Vec<super::Reread> {
     let clock = bench.disk.file_clock().unwrap();
     let limits = ScanLimits::default();
-    let options =
-        ScanOptions { rules: &bench.rules, limits, one_file_system: false, clock, turns, due, progress: &Silent };
+    let options = ScanOptions {
+        rules: &bench.rules,
+        limits,
+        one_file_system: false,
+        wanted: None,
+        clock,
+        turns,
+        due,
+        progress: &Silent,
+    };
     scan(&bench.root, &bench.load(), &options).unwrap().rereads
 }
 
@@ -419,11 +428,24 @@ fn symlinks_are_captured_and_never_followed() {
     assert_eq!((scan.counts.files, scan.counts.folders), (3, 2));
 }
 
+/// The paths that a scan left out.
+fn excluded(scan: &Scan) -> Vec<TreePath> {
+    scan.excluded.iter().map(|one| one.path.clone()).collect()
+}
+
 fn limited(bench: &Bench, limits: ScanLimits) -> Result<Scan> {
     let clock = bench.disk.file_clock().unwrap();
     let turns = Default::default();
-    let options =
-        ScanOptions { rules: &bench.rules, limits, one_file_system: false, clock, turns, due: None, progress: &Silent };
+    let options = ScanOptions {
+        rules: &bench.rules,
+        limits,
+        one_file_system: false,
+        wanted: None,
+        clock,
+        turns,
+        due: None,
+        progress: &Silent,
+    };
     scan(&bench.root, &bench.load(), &options)
 }
 

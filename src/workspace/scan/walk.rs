@@ -6,6 +6,7 @@
 //! handles are kept, and past that a folder is opened by its path from the root. So the walk stays below any usual
 //! limit on open files, whatever the shape of the tree.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,8 +29,10 @@ use crate::progress::Event;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::StatCache;
 use crate::workspace::filesystem::FileSystem;
-use crate::workspace::ignore::Lists;
+use crate::workspace::ignore::{Lists, Marks};
 use crate::workspace::refusal::Refusal;
+use crate::workspace::rules::evidence::{CACHE_MARK, CACHE_SIGNATURE};
+use crate::workspace::rules::{Exclusion, Why};
 
 /// Folders open at once, above which none is kept open for the folders in it: well below the usual limit of 1,024.
 const OPEN_FOLDERS_MAX: usize = 256;
@@ -61,6 +64,8 @@ pub(super) struct Walk<'a> {
     spare: Mutex<Vec<Scratch>>,
     collected: Mutex<Collected>,
     tally: Option<&'a Tally>,
+    /// What git tracks in the folders that were asked about.
+    tracking: Mutex<BTreeMap<TreePath, Arc<Lists>>>,
 }
 
 /// What the tasks found, in no order.
@@ -70,7 +75,9 @@ pub(super) struct Collected {
     pub(super) picks: Vec<(TreePath, Pick)>,
     pub(super) weak: Vec<WeakPlace>,
     pub(super) omitted: Vec<Omission>,
-    pub(super) excluded: Vec<TreePath>,
+    pub(super) excluded: Vec<Exclusion>,
+    /// Of those, folders that are left out for what is in them: they are still in their parents' lists.
+    pub(super) left_out: Vec<TreePath>,
     pub(super) protected: Vec<Protected>,
     /// Folders that have no list: they have no place in their parent's list either.
     pub(super) unlisted: Vec<Omission>,
@@ -103,6 +110,8 @@ struct Task<'s> {
     parent: Option<Arc<OpenFolder<'s>>>,
     /// The ignore lists in force around it; none where none count.
     lists: Option<Arc<Lists>>,
+    /// It is left out, and entered for what is wanted alone.
+    is_wanted_only: bool,
 }
 
 /// An open folder, and the count of them.
@@ -154,6 +163,7 @@ impl<'a> Walk<'a> {
             spare: Mutex::default(),
             collected: Mutex::default(),
             tally,
+            tracking: Mutex::default(),
         }
     }
 
@@ -161,7 +171,8 @@ impl<'a> Walk<'a> {
     pub(super) fn run(self, device: u64) -> Result<Walked> {
         let lists = self.options.rules.has_gitignore().then(|| Lists::around(self.root.path()));
         let path = TreePath::root();
-        let task = Task { path, depth: 0, device, file_system: None, rank: 0, parent: None, lists };
+        let task =
+            Task { path, depth: 0, device, file_system: None, rank: 0, parent: None, lists, is_wanted_only: false };
         rayon::scope(|scope| visit(&self, scope, task));
         let mut collected = self.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = collected.error.take() {
@@ -220,6 +231,66 @@ impl<'a> Walk<'a> {
         Ok(Arc::new(OpenFolder { handle, open_count: &self.open_count }))
     }
 
+    /// Why a folder is left out for what is in it. The root never is: somebody asked to record it.
+    fn left_out_for(&self, task: &Task<'_>, folder: &OpenFolder<'_>, marks: Marks) -> Option<Why> {
+        let (parent, name) = (task.path.parent()?, task.path.name()?);
+        if marks.has_git_file {
+            let around = task.lists.as_ref().map_or_else(|| self.tracking(&parent), Arc::clone);
+            if around.is_other_tree(&self.root.display(&task.path)) {
+                return Some(Why::WorkingTree);
+            }
+        }
+        let rules = self.options.rules;
+        if !rules.has_evidence() || !(marks.has_environment_mark || marks.has_cache_mark) {
+            return None;
+        }
+        // What is entered for some paths alone is left out already.
+        let is_entered = task.is_wanted_only || task.lists.as_ref().is_some_and(|lists| lists.is_entered());
+        let is_included = || rules.is_included(task.path.as_bytes(), name, true);
+        match () {
+            () if is_entered || is_included() => None,
+            () if marks.has_environment_mark => Some(Why::Marked("pyvenv.cfg")),
+            () if has_cache_signature(folder) => Some(Why::Marked("CACHEDIR.TAG")),
+            () => None,
+        }
+    }
+
+    /// What a folder that is left out is entered for.
+    fn entered_for(&self, task: &Task<'_>, why: Why) -> Entered {
+        if why.is_binding() {
+            return Entered::Not;
+        }
+        let parent = task.path.parent().unwrap_or_default();
+        let around = task.lists.as_ref().map_or_else(|| self.tracking(&parent), Arc::clone);
+        if around.tracks(task.path.as_bytes(), true) {
+            return Entered::Tracked(around.within(true));
+        }
+        match self.options.wanted {
+            Some(wanted) if wanted(task.path.as_bytes(), true) => Entered::Wanted,
+            _ => Entered::Not,
+        }
+    }
+
+    /// What git tracks in a folder: by the nearest repository that it is in.
+    fn tracking(&self, folder: &TreePath) -> Arc<Lists> {
+        let mut known = self.tracking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = Vec::new();
+        let mut next = Some(folder.clone());
+        let found = loop {
+            let Some(here) = next else { break Lists::tracked_around(self.root.path()) };
+            if let Some(found) = known.get(&here) {
+                break Arc::clone(found);
+            }
+            asked.push(here.clone());
+            if let Some(found) = Lists::tracked_at(self.root, &here) {
+                break found;
+            }
+            next = here.parent();
+        };
+        known.extend(asked.into_iter().map(|path| (path, Arc::clone(&found))));
+        found
+    }
+
     /// A folder could not be opened or listed.
     fn refuse(&self, path: TreePath, errno: Errno) {
         match Refusal::of(errno) {
@@ -271,6 +342,25 @@ impl<'a> Walk<'a> {
             self.options.progress.event(Event::Scanned(total.files));
         }
     }
+}
+
+/// What a folder that is left out is entered for.
+enum Entered {
+    /// What git tracks.
+    Tracked(Arc<Lists>),
+    /// What is wanted.
+    Wanted,
+    /// Nothing.
+    Not,
+}
+
+/// Whether a folder has a valid mark of a cache. Never waits: a pipe is opened without blocking and turned down.
+fn has_cache_signature(folder: &OpenFolder<'_>) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let Ok(file) = rustix::fs::openat(&folder.handle, CACHE_MARK, flags, Mode::empty()) else { return false };
+    let mut start = [0; CACHE_SIGNATURE.len()];
+    let mut file = std::fs::File::from(file);
+    std::io::Read::read_exact(&mut file, &mut start).is_ok() && start == *CACHE_SIGNATURE
 }
 
 impl Drop for OpenFolder<'_> {
@@ -351,10 +441,25 @@ fn finish<'s>(
     scratch: &mut Scratch,
 ) {
     let Scratch { path, found, .. } = scratch;
-    let enter = |around: &Arc<Lists>| around.enter(walk.root, &task.path, &folder.handle, marks(names, looked));
-    let lists = task.lists.as_ref().map(enter);
+    let marks = marks(names, looked);
+    let enter = |around: &Arc<Lists>| around.enter(walk.root, &task.path, &folder.handle, marks);
+    let (mut lists, mut is_wanted_only) = (task.lists.as_ref().map(enter), task.is_wanted_only);
+    if let Some(why) = walk.left_out_for(task, folder, marks) {
+        match walk.entered_for(task, why) {
+            Entered::Tracked(tracked) => lists = Some(tracked),
+            Entered::Wanted => is_wanted_only = true,
+            Entered::Not => {
+                let path = task.path.clone();
+                return walk.collect(|collected| {
+                    collected.left_out.push(path.clone());
+                    collected.excluded.push(Exclusion { path, why });
+                });
+            }
+        }
+    }
     let (depth, device, places) = (task.depth, task.device, walk.root.places());
-    let place = FolderPlace { path: &task.path, depth, device, places, lists };
+    let tracking = |folder: &TreePath| walk.tracking(folder);
+    let place = FolderPlace { path: &task.path, depth, device, places, lists, is_wanted_only, tracking: &tracking };
     let sifted = sift(walk.options, place, names, looked, path, found);
     if let Some((path, errno)) = sifted.failed {
         return walk.refuse(path, errno);
@@ -409,8 +514,8 @@ fn spawn_children<'s>(
         let file_system = task.file_system.filter(|_| child.stat.device == task.device);
         let parent = is_kept.then(|| Arc::clone(folder));
         let lists = below.lists(index);
-        let (depth, device) = (task.depth + 1, child.stat.device);
-        let child = Task { path, depth, device, file_system, rank, parent, lists };
+        let (depth, device, is_wanted_only) = (task.depth + 1, child.stat.device, below.is_wanted_only(index));
+        let child = Task { path, depth, device, file_system, rank, parent, lists, is_wanted_only };
         scope.spawn(move |scope| visit(walk, scope, child));
     }
 }

@@ -37,7 +37,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use retrograde::workspace::rules::DEFAULT_EXCLUDES;
+use retrograde::workspace::rules::{RuleOptions, Rules};
 
 use crate::support::scratch::Scratch;
 
@@ -212,10 +212,10 @@ fn without_built_in_excludes(text: &str) -> String {
         }
         is_listing = line.starts_with("excludes ") || (is_listing && line.starts_with("           "));
         let is_first = line.starts_with("excludes ");
-        if line.starts_with("leaving out ") {
-            out.push_str("leaving out [built-in]\n");
-        } else if is_listing {
-            let own = |word: &&str| !DEFAULT_EXCLUDES.contains(word) && *word != "excludes";
+        if is_listing {
+            let built_in = Rules::new(&RuleOptions::default()).expect("the built-in rules are well-formed");
+            let built_in = built_in.text().replace("- ", "");
+            let own = |word: &&str| !built_in.split_whitespace().any(|known| known == *word) && *word != "excludes";
             let own: Vec<&str> = line.split_whitespace().filter(own).collect();
             let head = if is_first { "excludes   [built-in]" } else { "" };
             out.push_str(head);

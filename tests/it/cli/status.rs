@@ -6,7 +6,7 @@ use super::Cli;
 fn it_says_what_changed_and_what_is_left_out() {
     let cli = Cli::with_two_steps();
     cli.write("a.txt", b"changed\n");
-    cli.write("target/built.o", b"x");
+    cli.write("__pycache__/built.o", b"x");
     rustix::fs::mkfifoat(rustix::fs::CWD, cli.workspace.join("pipe"), rustix::fs::Mode::RWXU).unwrap();
     cli.remove("c.txt");
     cli.check(
@@ -17,7 +17,7 @@ fn it_says_what_changed_and_what_is_left_out() {
         | last step  s2 [short]  [age]  second
         | content    2 files, 10 B
         | excludes   [built-in]
-        | left out   target
+        | left out   __pycache__
         | omitted    1 path cannot be captured, or not exactly
         |   special     pipe
         | changed    2 paths since s2
@@ -85,7 +85,7 @@ fn settings_come_from_the_workspace_or_a_named_file() {
         | last step  s2 [short]  [age]  second
         | content    4 files, 46 B
         | excludes   [built-in] *.log
-        | left out   x.log
+        | left out   x.log (excluded in the settings)
         | changed    1 path since s2
         |   A  retro.toml
     ",

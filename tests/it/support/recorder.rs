@@ -84,7 +84,8 @@ impl Recorder {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let options = CaptureOptions { config: &self.config, home: None, now: now(), progress: &Silent };
+        let options =
+            CaptureOptions { config: &self.config, home: None, wanted: [None; 2], now: now(), progress: &Silent };
         status(&self.store, self.workspace, &options).unwrap()
     }
 

@@ -8,14 +8,12 @@ use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::id::WorkspaceId;
 use retrograde::ops::register::{Guard, Recognised, move_workspace, recognise, register, resolve_folder, root_of};
 use retrograde::ops::snap::{RUN_DEFAULT, SnapOptions, SnapOutcome, snap};
-use retrograde::workspace::config::Config;
 use retrograde::workspace::git_head::git_state;
-use retrograde::workspace::rules::Rules;
 
 use crate::args::Snap;
 use crate::context::{Context, Opened};
 use crate::views::json::{self, Object};
-use crate::views::{event, human, progress, read, restored, steps, warnings};
+use crate::views::{event, human, left_out, progress, read, restored, steps, warnings};
 use crate::{exit, output::Output};
 
 pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
@@ -48,7 +46,7 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     }
     if is_new {
         place.warn_of_move(&context.out, &opened);
-        introduce(&context.out, &opened, &place.root, workspace, &config)?;
+        introduce(&context.out, &opened, &place.root, workspace, &outcome);
     }
     // What was true before this process waited may not be any more.
     context.warn_of_unfinished(opened.store.disk(), &opened.store.state())?;
@@ -77,8 +75,8 @@ fn tag_refused(error: Error, step: u64) -> Error {
     error.with_hint(hint)
 }
 
-/// Width of the patterns named when a folder is recorded for the first time, in characters.
-const EXCLUDED_WIDTH_MAX: usize = 60;
+/// Paths named that are left out, when a folder is recorded for the first time.
+const EXCLUDED_MAX: usize = 8;
 
 /// The folder that a step is recorded of.
 pub(super) struct Place {
@@ -146,22 +144,13 @@ pub(super) fn said_run(context: &Context, said: Option<OsString>) -> OsString {
 }
 
 /// Says once what is recorded from now on, where, and what is left out.
-fn introduce(out: &Output, opened: &Opened, root: &Path, workspace: WorkspaceId, config: &Config) -> Result<()> {
+fn introduce(out: &Output, opened: &Opened, root: &Path, workspace: WorkspaceId, outcome: &SnapOutcome) {
     let (folder, store) = (human::path(root), human::path(&opened.store_root));
     out.note(format_args!("recording {folder} in {store} (workspace {})", workspace.short()));
-    let rules = Rules::new(&config.capture.rule_options(Vec::new()))?;
-    let mut excluded: Vec<&str> = rules.text().lines().filter_map(|line| line.strip_prefix("- ")).collect();
-    // Plain names say more than the patterns of swap files, which sort before them.
-    excluded.sort_by_key(|pattern| pattern.contains('*'));
-    let count = human::count(excluded.len() as u64, "pattern");
-    if let Some(some) = human::wrapped(excluded, EXCLUDED_WIDTH_MAX).into_iter().next().filter(|some| !some.is_empty())
-    {
-        out.note(format_args!("leaving out {some} ... ({count}; `retro status` lists them)"));
+    if !outcome.excluded.is_empty() {
+        let names = left_out::names(&outcome.excluded, EXCLUDED_MAX).join(", ");
+        out.note(format_args!("leaving out {names}; `retro status` says more"));
     }
-    if rules.has_gitignore() {
-        out.note(format_args!("what .gitignore files name is left out too, as retro.toml says"));
-    }
-    Ok(())
 }
 
 fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {

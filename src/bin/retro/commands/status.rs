@@ -4,14 +4,13 @@ use retrograde::error::Result;
 use retrograde::format::snapshot::Omission;
 use retrograde::ops::register::root_of;
 use retrograde::ops::status::{Status, status};
-use retrograde::path::TreePath;
 use retrograde::workspace::scan::Protected;
 
 use crate::context::{Context, Opened};
 use crate::exit;
 use crate::views::color::Palette;
 use crate::views::json::{self, Object};
-use crate::views::{changes, human, progress, read, restored, steps};
+use crate::views::{changes, human, left_out, progress, read, restored, steps};
 
 /// Lines of each list; a step touches a few files, and a list of hundreds hides what stands above it.
 const LINES_MAX: usize = 20;
@@ -67,7 +66,7 @@ fn lines(
     fact("excludes", rules.next().unwrap_or_default());
     rules.for_each(|line| fact("", line));
     if !status.excluded.is_empty() {
-        fact("left out", shortened(left_out(status), ", "));
+        fact("left out", left_out::names(&status.excluded, LINES_MAX).join(", "));
     }
     if let Some(read) = read::sentence(&status.read_last) {
         fact("read", format!("the last step read {read}"));
@@ -78,15 +77,6 @@ fn lines(
     lines.extend(omitted(&status.omitted, palette));
     lines.extend(changed(status, palette));
     lines
-}
-
-/// The paths that are left out; with the reason where no rule names it.
-fn left_out(status: &Status) -> Vec<String> {
-    let named = |path: &TreePath| match status.protected.binary_search_by(|found| found.path.cmp(path)) {
-        Ok(at) => format!("{path} ({})", status.protected[at].place.text()),
-        Err(_) => path.to_string(),
-    };
-    status.excluded.iter().map(named).collect()
 }
 
 fn last_step(context: &Context, status: &Status, opened: &Opened, palette: &Palette) -> String {
@@ -183,7 +173,7 @@ fn shape(status: &Status, opened: &Opened) -> Object {
         .list("changes", status.changes.iter().map(json::change))
         .field("left_out", status.left_out)
         .list("omitted", status.omitted.iter().map(json::omission))
-        .list("excluded", status.excluded.iter().map(|path| Object::new().path(path)))
+        .list("excluded", status.excluded.iter().map(left_out::shape))
         .list("protected", status.protected.iter().map(protected))
         .field("rules", rules)
         .field("files", status.counts.files)

@@ -8,6 +8,7 @@ pub(crate) mod event;
 pub(crate) mod findings;
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod left_out;
 pub(crate) mod patch;
 pub(crate) mod progress;
 pub(crate) mod read;

@@ -1,0 +1,67 @@
+//! What is not captured, and why, as people and programs read it.
+
+use retrograde::workspace::rules::{Exclusion, Why};
+
+use super::json::Object;
+
+/// Why a path is left out; nothing where a name says it all.
+pub(crate) fn reason(why: Why) -> Option<String> {
+    match why {
+        Why::VersionControl | Why::BuiltIn => None,
+        Why::Setting => Some("excluded in the settings".to_owned()),
+        Why::Beside(file) => Some(format!("beside {file}")),
+        Why::Marked(mark) => Some(format!("has a {mark}")),
+        Why::Ignored => Some("git ignores it".to_owned()),
+        Why::Rest => Some("the rest of a folder that is left out".to_owned()),
+        Why::WorkingTree => Some("another working tree of this repository".to_owned()),
+        Why::Place(place) => Some(place.text().to_owned()),
+    }
+}
+
+/// The word for a reason in JSON.
+pub(crate) fn word(why: Why) -> &'static str {
+    match why {
+        Why::VersionControl => "version-control",
+        Why::Setting => "setting",
+        Why::BuiltIn => "built-in",
+        Why::Beside(_) => "beside",
+        Why::Marked(_) => "marked",
+        Why::Ignored => "ignored",
+        Why::Rest => "rest",
+        Why::WorkingTree => "working-tree",
+        Why::Place(place) => place.word(),
+    }
+}
+
+/// The paths that are left out, those first that could be somebody's source; and how many there are beyond `most`.
+pub(crate) fn names(excluded: &[Exclusion], most: usize) -> Vec<String> {
+    let mut all: Vec<&Exclusion> = excluded.iter().collect();
+    all.sort_by_key(|one| (rank(one.why), one.path.depth()));
+    let name = |one: &&Exclusion| match reason(one.why) {
+        Some(reason) => format!("{} ({reason})", one.path),
+        None => one.path.to_string(),
+    };
+    let mut names: Vec<String> = all.iter().take(most).map(name).collect();
+    let more = all.len().saturating_sub(most);
+    if more > 0 {
+        names.push(format!("... and {} more", super::human::number(more as u64)));
+    }
+    names
+}
+
+/// One path in JSON.
+pub(crate) fn shape(one: &Exclusion) -> Object {
+    let evidence = match one.why {
+        Why::Beside(file) | Why::Marked(file) => Some(file),
+        _ => None,
+    };
+    Object::new().path(&one.path).field("reason", word(one.why)).field("evidence", evidence)
+}
+
+fn rank(why: Why) -> u8 {
+    match why {
+        Why::Beside(_) | Why::Marked(_) | Why::WorkingTree | Why::Place(_) => 0,
+        Why::Setting | Why::Ignored | Why::Rest => 1,
+        Why::VersionControl | Why::BuiltIn => 2,
+    }
+}
