@@ -1,7 +1,9 @@
 //! A snapshot as a tar file, for tools that know nothing of this one.
 //!
-//! The same snapshot and paths give the same bytes, whoever writes them: entries in order of paths, owner 0 without a
-//! name, exact permission bits, and the times that the snapshot knows (its own time for everything else). What tar
+//! The same snapshot and paths give the same bytes, whoever writes them: entries in order of paths, owners by number (0
+//! where none is known), exact permission bits, and the times that the snapshot knows (its own time for everything else).
+//! ACLs, `user.*` attributes and capabilities go before the entry as GNU tar writes them (`--acls --xattrs`); the
+//! permission bits beside an ACL are those with which nobody has more than with it, for whoever unpacks without. What tar
 //! cannot say within its 100 bytes of name or link goes before the entry as GNU long name or long link, which every tar
 //! of this century reads, and which takes any bytes; a PAX header would have to call them UTF-8.
 //!
@@ -11,14 +13,18 @@
 //! Contents are handed on as they are read, so memory does not depend on the length of a file. On an error the output
 //! ends in the middle and is of no use.
 
+mod pax;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 
 use tar::{EntryType, Header};
 
+use super::attributed::Attributed;
 use super::ingest::attached;
 use super::ls;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::attributes::{Owner, acl};
 use crate::format::snapshot::{Snapshot, decode_times};
 use crate::format::tree::{Entry, Kind};
 use crate::id::{BlobId, SnapshotId, TreeId};
@@ -72,8 +78,9 @@ pub fn export_tar(
         store.check_extent("export", found.root)?;
     }
     let times = times_of(store, &found)?;
+    let attributed = Attributed::of(store, &found)?;
     let sink = Sink { out, time: found.time, exported: Exported::default() };
-    let mut export = Export { store, options, times, paths, sink };
+    let mut export = Export { store, options, times, attributed, paths, sink };
     export.walk(&found)?;
     // Two empty records end a tar file.
     export.sink.write(&[0; 2 * RECORD_LENGTH_BYTES])?;
@@ -91,8 +98,19 @@ struct Export<'a> {
     store: &'a Store,
     options: &'a ExportTarOptions<'a>,
     times: BTreeMap<TreePath, Timestamp>,
+    attributed: Attributed,
     paths: &'a [TreePath],
     sink: Sink<'a>,
+}
+
+/// What a header says.
+struct Head<'a> {
+    kind: EntryType,
+    name: &'a [u8],
+    /// The target of a symlink.
+    link: &'a [u8],
+    mode: u16,
+    size: u64,
 }
 
 /// Where headers and contents go.
@@ -145,9 +163,9 @@ impl Export<'_> {
                 let target = self.store.read_blob(BlobId(entry.id), SYMLINK_LENGTH_MAX_BYTES);
                 let target = target.map_err(|e| e.during("export", path))?;
                 self.sink.exported.symlinks += 1;
-                let time = self.time(path);
                 // Every system gives symlinks these bits, and none heeds them.
-                self.sink.header(EntryType::Symlink, &self.name(path), &target, 0o777, 0, time)
+                let name = self.name(path);
+                self.header(path, Head { kind: EntryType::Symlink, name: &name, link: &target, mode: 0o777, size: 0 })
             }
         }
     }
@@ -156,13 +174,12 @@ impl Export<'_> {
         self.sink.exported.folders += 1;
         let mut name = self.name(path);
         name.push(b'/');
-        let time = self.time(path);
-        self.sink.header(EntryType::Directory, &name, b"", mode, 0, time)
+        self.header(path, Head { kind: EntryType::Directory, name: &name, link: b"", mode, size: 0 })
     }
 
     fn file(&mut self, path: &TreePath, entry: &Entry) -> Result<()> {
-        let time = self.time(path);
-        self.sink.header(EntryType::Regular, &self.name(path), b"", entry.mode, entry.size, time)?;
+        let (name, mode, size) = (self.name(path), entry.mode, entry.size);
+        self.header(path, Head { kind: EntryType::Regular, name: &name, link: b"", mode, size })?;
         let sink = &mut self.sink;
         let mut left = entry.size;
         let wrong = || Error::corrupt("export", path, "its content is not as long as its folder says");
@@ -186,22 +203,24 @@ impl Export<'_> {
         if path.is_root() { prefix.as_bytes().to_vec() } else { prefix.join(path.as_bytes()).as_bytes().to_vec() }
     }
 
-    fn time(&self, path: &TreePath) -> Option<Timestamp> {
-        self.times.get(path).copied()
+    /// Writes what comes before the content of one entry.
+    fn header(&mut self, path: &TreePath, mut head: Head<'_>) -> Result<()> {
+        let own = self.attributed.get(path);
+        let owner = own.and_then(|own| own.owner).or(self.attributed.root_owner).unwrap_or_default();
+        if let Some(own) = own {
+            let records = pax::records(&own.values);
+            if !records.is_empty() {
+                self.sink.extended(&records)?;
+            }
+            head.mode = own.access_acl().map_or(head.mode, |acl| acl::narrowest_mode(head.mode, acl));
+        }
+        self.sink.header(&head, owner, self.times.get(path).copied())
     }
 }
 
 impl Sink<'_> {
-    /// Writes what comes before the content of one entry.
-    fn header(
-        &mut self,
-        kind: EntryType,
-        name: &[u8],
-        link: &[u8],
-        mode: u16,
-        size: u64,
-        time: Option<Timestamp>,
-    ) -> Result<()> {
+    fn header(&mut self, head: &Head<'_>, owner: Owner, time: Option<Timestamp>) -> Result<()> {
+        let Head { kind, name, link, mode, size } = *head;
         let mut header = Header::new_gnu();
         let fields = header.as_gnu_mut().expect("a header made in this form");
         let name_fits = put(&mut fields.name, name);
@@ -214,8 +233,24 @@ impl Sink<'_> {
         }
         // Tar counts seconds from 1970, and some readers refuse any before.
         let seconds = u64::try_from(time.unwrap_or(self.time).seconds()).unwrap_or(0);
+        header.set_uid(owner.uid.into());
+        header.set_gid(owner.gid.into());
         seal(&mut header, kind, mode, size, seconds);
         self.write(header.as_bytes())
+    }
+
+    /// An entry whose content says more of the next one.
+    fn extended(&mut self, records: &[u8]) -> Result<()> {
+        let mut header = Header::new_ustar();
+        let fields = header.as_ustar_mut().expect("a header made in this form");
+        let fits = put(&mut fields.name, b"././@PaxHeader");
+        assert!(fits, "a name of 14 bytes fits");
+        header.set_uid(0);
+        header.set_gid(0);
+        seal(&mut header, EntryType::XHeader, 0o644, records.len() as u64, 0);
+        self.write(header.as_bytes())?;
+        self.write(records)?;
+        self.pad(records.len() as u64)
     }
 
     /// An entry whose content is the name or link of the next one.
@@ -225,6 +260,8 @@ impl Sink<'_> {
         let fits = put(&mut fields.name, b"././@LongLink");
         assert!(fits, "a name of 13 bytes fits");
         let size = bytes.len() as u64 + 1;
+        header.set_uid(0);
+        header.set_gid(0);
         seal(&mut header, kind, 0o644, size, 0);
         self.write(header.as_bytes())?;
         self.write(bytes)?;
@@ -256,8 +293,6 @@ fn put(field: &mut [u8], bytes: &[u8]) -> bool {
 fn seal(header: &mut Header, kind: EntryType, mode: u16, size: u64, seconds: u64) {
     header.set_entry_type(kind);
     header.set_mode(u32::from(mode));
-    header.set_uid(0);
-    header.set_gid(0);
     header.set_size(size);
     header.set_mtime(seconds);
     header.set_cksum();

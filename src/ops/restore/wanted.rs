@@ -16,16 +16,16 @@ use crate::workspace::materialize::Wanted;
 /// belongs to the owner of the root folder is what belongs to the owner of the root folder there.
 pub(super) fn in_place(store: &Store, target: &Snapshot, live: Owner) -> Result<Wanted> {
     let owner = if may_give_away() { target.root_owner.unwrap_or(live) } else { live };
-    Ok(Wanted { owner: Some(owner), ..elsewhere(store, target)? })
-}
-
-/// For a folder elsewhere. Who may not give files away makes them his own, but for those that had an owner of their own.
-pub(super) fn elsewhere(store: &Store, target: &Snapshot) -> Result<Wanted> {
-    let known = Attributed::of(store, target)?;
     let omitted = attached(store, &target.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
     let omitted = decode_omitted(&omitted).map_err(|e| e.during("read omitted paths of step", target.step))?;
-    let partial: BTreeSet<_> =
-        omitted.into_iter().filter(|one| one.reason == Reason::Attributes).map(|one| one.path).collect();
+    let partial = omitted.into_iter().filter(|one| one.reason == Reason::Attributes).map(|one| one.path).collect();
+    Ok(Wanted { owner: Some(owner), partial, ..elsewhere(store, target)? })
+}
+
+/// For a folder elsewhere, where nothing is in place. Who may not give files away makes them his own, but for those that
+/// had an owner of their own.
+pub(super) fn elsewhere(store: &Store, target: &Snapshot) -> Result<Wanted> {
+    let known = Attributed::of(store, target)?;
     let owner = known.root_owner.filter(|_| may_give_away());
-    Ok(Wanted { owner, is_known: known.is_known(), list: known.list, partial })
+    Ok(Wanted { owner, is_known: known.is_known(), list: known.list, partial: BTreeSet::new() })
 }

@@ -8,7 +8,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use retrograde::ops::export_tar::{ExportTarOptions, export_tar};
 use retrograde::ops::restore::restore_into;
+use retrograde::path::TreePath;
+use retrograde::progress::Silent;
 use retrograde::workspace::materialize::{Action, KeptReason, Options};
 
 use crate::support::recorder::Recorder;
@@ -259,4 +262,45 @@ fn owners_that_cannot_be_set_are_reported() {
     assert_eq!(mode_and_owner(&at("setuid")), (0o755, SOMEBODY, SOMEBODY), "no setuid for another user");
     assert_eq!(mode_and_owner(&at("shared")), (0o600, SOMEBODY, SOMEBODY), "no rights for another group");
     assert_eq!(at("shared").metadata().unwrap().size(), 1);
+}
+
+/// A tar file of a step, unpacked by the real tar with all that it can set, and without.
+#[test]
+fn tar_unpacks_what_was_exported() {
+    let recorder = Recorder::new();
+    recorder.write("secret", b"key");
+    recorder.write("folder/inner", b"x");
+    let at = |name: &str| recorder.root.join(name);
+    chmod(&at("secret"), 0o600);
+    let list = acl([6, 4, 0, 4, 0]);
+    let has_tar = Command::new("tar").args(["--acls", "--xattrs", "--version"]).output();
+    if !set(&at("secret"), ACCESS, &list) || !has_tar.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    assert!(set(&at("secret"), "user.a=%b", &[0, 10, 255]));
+    assert!(set(&at("folder"), DEFAULT, &acl([7, 5, 0, 5, 0])));
+    if is_root() {
+        chown(at("folder/inner"), Some(33), Some(44)).unwrap();
+    }
+    let id = recorder.snap().snapshot;
+    let file = recorder.scratch.join("step.tar");
+    let options = ExportTarOptions { prefix: TreePath::root(), progress: &Silent };
+    export_tar(&recorder.store, id, &[], &mut std::fs::File::create_new(&file).unwrap(), &options).unwrap();
+    let unpack = |name: &str, how: &[&str]| {
+        let folder = recorder.scratch.join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let done = Command::new("tar").args(how).arg("-xpf").arg(&file).arg("-C").arg(&folder).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        folder
+    };
+    let all = unpack("all", &["--acls", "--xattrs", "--xattrs-include=*"]);
+    assert_eq!(get(&all.join("secret"), ACCESS), Some(list));
+    assert_eq!(get(&all.join("secret"), "user.a=%b"), Some(vec![0, 10, 255]));
+    assert!(get(&all.join("folder"), DEFAULT).is_some());
+    if is_root() {
+        let (_, uid, gid) = mode_and_owner(&all.join("folder/inner"));
+        assert_eq!((uid, gid), (33, 44));
+    }
+    let plain = unpack("plain", &["--no-acls", "--no-xattrs"]);
+    assert_eq!((get(&plain.join("secret"), ACCESS), mode_and_owner(&plain.join("secret")).0), (None, 0o600));
 }
