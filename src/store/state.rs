@@ -137,11 +137,14 @@ impl Fold {
         let State { workspaces, forgotten, pins, incomplete, noted, .. } = &mut self.state;
         for place in places.remove(&snapshot).unwrap_or_default() {
             let (Place::Step(workspace, _) | Place::Run(workspace, _) | Place::Tag(workspace, _)) = &place;
-            let Some(found) = live_or_forgotten(workspaces, forgotten, *workspace) else { continue };
-            match place {
-                Place::Step(_, step) => take_place(&mut found.steps, &step, snapshot),
-                Place::Run(_, run) => take_place(&mut found.runs, &run, snapshot),
-                Place::Tag(_, tag) => take_place(&mut found.tags, &tag, snapshot),
+            // One that was forgotten and added again under the same id is both.
+            let aside = forgotten.get_mut(workspace).map(|forgotten| &mut forgotten.workspace);
+            for found in workspaces.get_mut(workspace).into_iter().chain(aside) {
+                match &place {
+                    Place::Step(_, step) => take_place(&mut found.steps, step, snapshot),
+                    Place::Run(_, run) => take_place(&mut found.runs, run, snapshot),
+                    Place::Tag(_, tag) => take_place(&mut found.tags, tag, snapshot),
+                }
             }
         }
         pins.remove(&snapshot);

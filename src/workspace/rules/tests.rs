@@ -1,5 +1,6 @@
 //! Tests of patterns: what each form matches, and that the text form goes both ways.
 
+use super::evidence::EVIDENCE_RULES;
 use super::{ALWAYS_EXCLUDED, DEFAULT_EXCLUDES, Match, RuleOptions, Rules, Why};
 use crate::error::ErrorKind;
 use crate::limits::PATTERN_COUNT_MAX;
@@ -91,12 +92,12 @@ fn one_star_does_not_match_with_its_ends_overlapping() {
 
 #[test]
 fn an_include_wins_over_an_exclude_of_the_same_path() {
-    let rules = rules(&["*.log"], &["keep.log", "vendor/node_modules/", "/target"]);
+    let rules = rules(&["*.log"], &["keep.log", "vendor/__pycache__/", "/.tox"]);
     assert!(!is_excluded(&rules, b"a/keep.log", false));
     assert!(is_excluded(&rules, b"a/other.log", false));
-    assert!(!is_excluded(&rules, b"vendor/node_modules", true));
-    assert!(is_excluded(&rules, b"node_modules", true));
-    assert!(!is_excluded(&rules, b"target", true) && is_excluded(&rules, b"sub/target", true));
+    assert!(!is_excluded(&rules, b"vendor/__pycache__", true));
+    assert!(is_excluded(&rules, b"__pycache__", true));
+    assert!(!is_excluded(&rules, b".tox", true) && is_excluded(&rules, b"sub/.tox", true));
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn exact_paths_cannot_be_included() {
 fn what_is_inside_an_excluded_folder_is_excluded_too() {
     let rules = rules(&["/a/b/"], &[]);
     let within = |path: &str| rules.excludes_within(&TreePath::new(path.as_bytes()).unwrap(), false);
-    assert!(within("x/node_modules/y/z") && within("a/b/c") && within(".git/HEAD"));
+    assert!(within("x/__pycache__/y/z") && within("a/b/c") && within(".git/HEAD"));
     assert!(!within("a/b") && !within("a/c") && !within("x/y") && !within(""));
 }
 
@@ -135,9 +136,10 @@ fn the_text_form_is_canonical() {
     let other = rules(&["a/", "b"], &["c", "c"]);
     assert_eq!(one.text(), other.text());
     assert_eq!(Rules::parse(one.text()).unwrap().text(), one.text());
-    assert!(one.text().lines().count() == DEFAULT_EXCLUDES.len() + 3);
-    assert!(one.text().contains("- .git\n") && one.text().contains("+ c\n"));
-    for text in ["x", "* a", "-a", "= ../x", "= a\\x0", "= \\xzz", "- "] {
+    let built_in = DEFAULT_EXCLUDES.len() + ALWAYS_EXCLUDED.len() + EVIDENCE_RULES.len();
+    assert_eq!(one.text().lines().count(), built_in + 3);
+    assert!(one.text().contains("! .git\n") && one.text().contains("+ c\n"));
+    for text in ["x", "& a", "-a", "= ../x", "= a\\x0", "= \\xzz", "- "] {
         assert!(Rules::parse(text).is_err(), "{text:?}");
     }
 }

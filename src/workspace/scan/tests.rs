@@ -82,7 +82,8 @@ fn what_is_known_and_what_was_before_is_told() {
     bench.remove("a/two");
     std::fs::create_dir(bench.path.join("a/two")).unwrap();
     let scan = bench.scan();
-    assert_eq!(scan.folders.keys().map(ToString::to_string).collect::<Vec<_>>(), ["a", "a/two"]);
+    // The change time of a folder asks for its attributes, which stand in the list that it is in.
+    assert_eq!(scan.folders.keys().map(ToString::to_string).collect::<Vec<_>>(), [".", "a", "a/two"]);
     let states: Vec<_> =
         scan.folders[&tree_path("a")].entries.iter().map(|entry| (&*entry.name, entry.state)).collect();
     let before = crate::id::Digest::of(b"same size");
