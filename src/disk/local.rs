@@ -2,7 +2,8 @@
 //!
 //! Every file is reached relative to a handle of the store folder and never through a symlink, so that a crafted store
 //! cannot lead anybody outside; nor can it make anybody wait, with a FIFO in the place of a file. Folders are 0700 and files 0600 whatever the umask. Locks are `flock`s: the kernel
-//! releases them when their holder dies, so none is ever stale.
+//! releases them when their holder dies, so none is ever stale. What root creates belongs to the owner of the store folder:
+//! one `sudo` must not lock them out.
 
 use std::fs::{File, Permissions, TryLockError};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
 
 use super::wait::{self, LockWait, LockWatch};
 use super::{Bytes, Disk, FileClock, FolderId, Holder, LockGuard, LockMode, StoredFile, folder_of};
@@ -22,6 +24,15 @@ pub struct LocalDisk {
     root: PathBuf,
     handle: OwnedFd,
     watch: Option<Box<LockWatch>>,
+    /// Who gets what is created, where that is not whoever runs this: root writes in the store of somebody else.
+    owner: Option<Owner>,
+}
+
+/// A user and a group.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    user: Uid,
+    group: Gid,
 }
 
 #[derive(Debug)]
@@ -52,12 +63,47 @@ pub fn create_folders(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Gives a folder that root has just made the owner that the folder it is in has.
+fn give_to_owner_of_parent(folder: &Path) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let fail = |e: Errno| Error::io("set owner of", folder, e);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let made = rustix::fs::open(folder, flags, Mode::empty()).map_err(fail)?;
+    let above = rustix::fs::openat(&made, "..", flags, Mode::empty()).map_err(fail)?;
+    Owner::give(Owner::of(&above).map_err(fail)?, &made).map_err(fail)
+}
+
+impl Owner {
+    /// The owner of an open folder, where it is somebody else and what is created can be given to them.
+    fn of(folder: &OwnedFd) -> rustix::io::Result<Option<Self>> {
+        let me = rustix::process::geteuid();
+        if !me.is_root() {
+            return Ok(None);
+        }
+        let found = rustix::fs::fstat(folder)?;
+        let owner = Self { user: Uid::from_raw(found.st_uid), group: Gid::from_raw(found.st_gid) };
+        Ok((owner.user != me).then_some(owner))
+    }
+
+    /// Gives an open file or folder away. A file system that knows no owners leaves it as it is.
+    fn give(owner: Option<Self>, to_give: impl AsFd) -> rustix::io::Result<()> {
+        let Some(Self { user, group }) = owner else { return Ok(()) };
+        match rustix::fs::fchown(to_give, Some(user), Some(group)) {
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            given => given,
+        }
+    }
+}
+
 impl LocalDisk {
     /// Opens a folder that is there.
     pub fn open(root: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(root, flags, Mode::empty()).map_err(|e| Error::io("open store", root, e))?;
-        Ok(Self { root: root.to_owned(), handle, watch: None })
+        let owner = Owner::of(&handle).map_err(|e| Error::io("open store", root, e))?;
+        Ok(Self { root: root.to_owned(), handle, owner, watch: None })
     }
 
     /// Reports waits for locks that take long to `watch`.
@@ -70,6 +116,8 @@ impl LocalDisk {
     pub fn create(root: &Path) -> Result<Self> {
         if !root.is_dir() {
             let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+            let missing: Vec<&Path> = root.ancestors().take_while(is_missing).collect();
             if let Some(parent) = parent {
                 create_folders(parent)?;
             }
@@ -79,6 +127,9 @@ impl LocalDisk {
                 made => {
                     made.and_then(|()| std::fs::set_permissions(root, Permissions::from_mode(0o700))).map_err(fail)?
                 }
+            }
+            for folder in missing.into_iter().rev() {
+                give_to_owner_of_parent(folder)?;
             }
             if let Some(parent) = parent {
                 let folder = File::open(parent).map_err(|e| Error::io("open folder", parent, e))?;
@@ -132,6 +183,7 @@ impl LocalDisk {
                 made => {
                     let file = made.map_err(fail)?;
                     rustix::fs::fchmod(&file, FILE_MODE).map_err(fail)?;
+                    Owner::give(self.owner, &file).map_err(fail)?;
                     return Ok(file.into());
                 }
             }
@@ -211,6 +263,10 @@ impl Disk for LocalDisk {
             made => {
                 made.map_err(fail)?;
                 rustix::fs::chmodat(&parent, name, FOLDER_MODE, AtFlags::empty()).map_err(fail)?;
+                if self.owner.is_some() {
+                    let made = self.open_folder(folder, "create folder")?;
+                    Owner::give(self.owner, &made).map_err(fail)?;
+                }
                 parent.sync_all().map_err(|e| Error::io("sync folder", self.path(folder_of(folder)), e))
             }
         }

@@ -6,7 +6,7 @@
 //! handle before it. Paths longer than one system call takes are opened in stretches. No handle of a folder above is
 //! kept, so depth costs no descriptors.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -118,6 +118,19 @@ fn open_folder_by_names(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<Owned
         handle = rustix::fs::openat(&handle, name, FOLDER_FLAGS, Mode::empty())?;
     }
     Ok(handle)
+}
+
+/// Makes everything on the file system of `handle` durable: cheaper than one call for each of many changes.
+#[cfg(target_os = "linux")]
+pub fn sync_file_system(handle: impl AsFd) -> rustix::io::Result<()> {
+    rustix::fs::syncfs(handle)
+}
+
+/// Makes everything durable.
+#[cfg(not(target_os = "linux"))]
+pub fn sync_file_system(_: impl AsFd) -> rustix::io::Result<()> {
+    rustix::fs::sync();
+    Ok(())
 }
 
 #[cfg(test)]

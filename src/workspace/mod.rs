@@ -30,6 +30,7 @@ pub mod git_head;
 mod git_index;
 pub mod ignore;
 pub mod materialize;
+pub mod mounts;
 pub mod places;
 pub mod read;
 mod refusal;
@@ -39,3 +40,4 @@ pub mod stat;
 #[cfg(test)]
 mod testing;
 pub mod turn;
+pub mod version_control;

@@ -28,6 +28,10 @@ pub enum Place {
     Home,
     /// Another recorded folder.
     Workspace,
+    /// A folder of version control, by whatever name it is opened.
+    VersionControl,
+    /// A mount that was not there at the step.
+    Mount,
     /// A folder on another file system than the workspace, where those are left out.
     OtherFileSystem,
 }
@@ -48,6 +52,8 @@ impl Place {
             Self::System => "the root of the file system",
             Self::Home => "the home folder",
             Self::Workspace => "another recorded folder",
+            Self::VersionControl => "a folder of version control",
+            Self::Mount => "a mount that was not there at the step",
             Self::OtherFileSystem => "on another file system",
         }
     }
@@ -60,6 +66,8 @@ impl Place {
             Self::System => "system",
             Self::Home => "home",
             Self::Workspace => "workspace",
+            Self::VersionControl => "version-control",
+            Self::Mount => "mount",
             Self::OtherFileSystem => "file-system",
         }
     }

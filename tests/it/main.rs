@@ -19,6 +19,7 @@ mod format_refusals;
 mod fuzz;
 #[cfg(feature = "git")]
 mod gitignore;
+mod kept;
 mod left_out;
 mod model;
 mod patches;

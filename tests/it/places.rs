@@ -156,3 +156,111 @@ fn nothing_is_written_into_the_store() {
         assert!(!Path::new(&target).exists());
     }
 }
+
+/// Puts another folder in the place of a workspace while it is written into.
+#[derive(Debug)]
+struct Swapper {
+    root: std::path::PathBuf,
+    done: std::sync::atomic::AtomicBool,
+}
+
+impl retrograde::progress::Progress for Swapper {
+    fn event(&self, event: retrograde::progress::Event) {
+        use std::sync::atomic::Ordering::Relaxed;
+        if matches!(event, retrograde::progress::Event::Done { .. }) && !self.done.swap(true, Relaxed) {
+            std::fs::rename(&self.root, self.root.with_extension("away")).unwrap();
+            std::fs::rename(self.root.with_extension("other"), &self.root).unwrap();
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
+fn a_root_that_is_swapped_during_a_restore_is_noticed() {
+    use retrograde::ops::restore::{RestoreOptions, restore, resume};
+    let recorder = Recorder::new();
+    let other = recorder.root.with_extension("other");
+    std::fs::create_dir_all(other.join("d0")).unwrap();
+    for number in 0..400 {
+        recorder.write(&format!("d{}/f{number}", number % 4), b"old");
+    }
+    std::fs::write(other.join("d0/f0"), b"theirs").unwrap();
+    let first = recorder.snap().snapshot;
+    for number in 0..400 {
+        recorder.write(&format!("d{}/f{number}", number % 4), b"new");
+    }
+    recorder.snap();
+    let swapper = Swapper { root: recorder.root.clone(), done: false.into() };
+    let options = RestoreOptions {
+        paths: Vec::new(),
+        safety: true,
+        dry_run: false,
+        config: &recorder.config,
+        home: None,
+        foreign: false,
+        now: now(),
+        progress: &swapper,
+    };
+    // What is captured is read through the same handle: the swap comes with the first that is done.
+    let error = restore(&recorder.store, recorder.workspace, first, &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains("took its place"), "{error}");
+    assert!(swapper.done.load(std::sync::atomic::Ordering::Relaxed));
+    assert_eq!(std::fs::read(recorder.root.join("d0/f0")).unwrap(), b"theirs", "the other folder is as it was");
+    assert_eq!(std::fs::read_dir(&recorder.root).unwrap().count(), 1);
+    // With the right folder back, it is finished.
+    std::fs::rename(&recorder.root, &other).unwrap();
+    std::fs::rename(recorder.root.with_extension("away"), &recorder.root).unwrap();
+    resume(&recorder.store, recorder.workspace, &RestoreOptions { progress: &retrograde::progress::Silent, ..options })
+        .unwrap();
+    assert!((0..400).all(|number| recorder.read(&format!("d{}/f{number}", number % 4)) == b"old"));
+}
+
+/// Makes the kernel refuse `openat2` to this process and its children, as old container runtimes do.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no safe call sets a filter for system calls")]
+fn refuse_openat2() -> std::io::Result<()> {
+    let step = |code: u32, jump_true: u8, jump_false: u8, k: u32| libc::sock_filter {
+        code: u16::try_from(code).expect("codes are short"),
+        jt: jump_true,
+        jf: jump_false,
+        k,
+    };
+    let number = u32::try_from(libc::SYS_openat2).expect("numbers of system calls are small");
+    let refused = libc::SECCOMP_RET_ERRNO | u32::try_from(libc::EPERM).expect("error numbers are small");
+    let mut steps = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, refused),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+    // SAFETY: the program and its steps outlive the calls, which take nothing else by address.
+    let set = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
+    };
+    if set { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the filter has to be set between fork and exec")]
+fn a_runtime_that_refuses_openat2_changes_nothing() {
+    use std::os::unix::process::CommandExt;
+    let scratch = bench();
+    let steps = "set -e; mkdir -p ws/deep/er; echo one > ws/deep/er/f; ln -s / ws/out; $RETRO -C ws snap
+         echo two > ws/deep/er/f; mkdir ws/new; $RETRO -C ws snap; $RETRO -C ws restore s1; grep -q one ws/deep/er/f
+         test ! -e ws/new; $RETRO -C ws verify; $RETRO -C ws restore s2 --into $PWD/made; grep -q two made/deep/er/f";
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", steps])
+        .current_dir(scratch.path())
+        .env("HOME", scratch.join("home"))
+        .env("RETRO", env!("CARGO_BIN_EXE_retro"))
+        .env("RETRO_STORE", scratch.join("store"));
+    // SAFETY: nothing but system calls between fork and exec.
+    unsafe { command.pre_exec(refuse_openat2) };
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

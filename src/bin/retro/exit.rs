@@ -36,8 +36,10 @@ pub(crate) fn word(kind: ErrorKind) -> &'static str {
 /// The table as `--help` shows it.
 pub(crate) fn table() -> String {
     let mut text = "Exit codes:\n".to_owned();
-    let answers =
-        [(DONE, "done"), (NO, "the answer is no (diff --exit-code: changes, verify: damage, repair: not all of it)")];
+    let answers = [
+        (DONE, "done"),
+        (NO, "the answer is no (diff --exit-code: changes, verify: damage, repair and restore: not all of it)"),
+    ];
     let errors = TABLE.iter().map(|(_, code, _, meaning)| (*code, *meaning));
     for (code, meaning) in answers.into_iter().chain(errors) {
         text.push_str(&format!("  {code:<3}  {meaning}\n"));

@@ -41,8 +41,9 @@ use crate::workspace;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{self, CacheKey, CacheUpdate, EntriesUpdate, StatCache};
 use crate::workspace::config::Config;
+use crate::workspace::mounts;
 use crate::workspace::places::{self, Place, Places};
-use crate::workspace::rules::{Exclusion, Rules};
+use crate::workspace::rules::{Exclusion, RuleOptions, Rules};
 use crate::workspace::scan::{self, CaptureCounts, Protected, Scan, ScanOptions, WeakPlace};
 use crate::workspace::turn;
 
@@ -167,10 +168,14 @@ fn capture_from(
         let detail = "the store lost objects while the folder was read";
         return Err(Error::new(ErrorKind::Conflict, "capture", path, detail));
     };
-    if !protected.is_empty() {
-        // The list says of these, too, that nobody looked at what is there.
+    let is_left_out = |path: &TreePath| excluded.binary_search_by(|one| one.path.cmp(path)).is_ok();
+    let is_excluded =
+        |path: &TreePath| std::iter::successors(Some(path.clone()), TreePath::parent).any(|above| is_left_out(&above));
+    let mounts: Vec<TreePath> = mounts::below(root).into_iter().filter(|mount| !is_excluded(mount)).collect();
+    if !protected.is_empty() || !mounts.is_empty() {
+        // The list says of the protected paths, too, that nobody looked at what is there.
         let paths = protected.iter().map(|found| found.path.clone()).collect();
-        rules = Rules::new(&options.config.capture.rule_options(paths))?;
+        rules = Rules::new(&RuleOptions { mounts, ..options.config.capture.rule_options(paths) })?;
     }
     let Built { root, trees, update } = built;
     Ok(Captured {

@@ -17,6 +17,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::disk::local::create_folders;
 use crate::error::{Error, ErrorKind, Result, shown};
+use crate::workspace::beneath::sync_file_system;
 
 /// Its name.
 const NAME: &str = ".retro-part";
@@ -88,6 +89,9 @@ impl Part {
 
     /// Moves the repository up.
     pub(super) fn publish(self) -> Result<()> {
+        // All that is in it is on disk before the first of it has its name.
+        let written = File::open(&self.repository).and_then(|folder| Ok(sync_file_system(folder)?));
+        written.map_err(|e| Error::io("sync", &self.repository, e))?;
         let mut names = names(&self.repository)?;
         names.sort_by_key(|name| name == "HEAD");
         for name in names {

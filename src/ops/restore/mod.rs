@@ -21,6 +21,7 @@ mod back;
 mod intact;
 mod into;
 mod plan;
+mod refused;
 mod spared;
 mod unfinished;
 mod wanted;
@@ -43,7 +44,7 @@ use crate::store::{Batch, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
-use crate::workspace::materialize::{self, Action, Applied, Options, apply};
+use crate::workspace::materialize::{self, Action, Applied, Kept, Options, apply};
 use arrive::arrive;
 pub use back::{redo, undo};
 use intact::{expect_contents, expect_kept, is_as_seen};
@@ -77,6 +78,8 @@ pub struct RestoreOptions<'a> {
 pub struct RestoreOutcome {
     /// The changes, in order of path.
     pub plan: Vec<Action>,
+    /// Paths of the step that cannot be made here, or must not, found before anything was changed. In order of path.
+    pub refused: Vec<Kept>,
     /// What came of them; `None` for a dry run.
     pub applied: Option<Applied>,
     /// The state before; `None` for a dry run, and when no safety snapshot was wanted and something had changed.
@@ -96,6 +99,18 @@ pub struct RestoreOutcome {
     pub cause: RestoreCause,
     /// Whether it can be undone: one that had nothing to do is not noted.
     pub is_noted: bool,
+}
+
+impl RestoreOutcome {
+    /// Paths that are not as the step has them, or would not be, in order of path.
+    pub fn kept(&self) -> &[Kept] {
+        self.applied.as_ref().map_or(&self.refused, |applied| &applied.kept)
+    }
+
+    /// Whether the folder, or the paths that were asked for, are now exactly the step, or would be.
+    pub fn is_exact(&self) -> bool {
+        self.kept().iter().all(|kept| !kept.reason.is_difference())
+    }
 }
 
 /// What is to be restored.
@@ -197,14 +212,16 @@ fn restore_locked(
         materialize::open_empty(store, &root_of(found))?;
     }
     let root = open_root(store, found, options.home)?;
-    let Decided { step, wish, wanted, plan, was_unseen } =
+    let Decided { step, wish, wanted, mut plan, was_unseen } =
         look_and_plan(store, found, &root, stores.then_some(&mut batch), choose, options)?;
+    let refused = refused::refuse(store, &root, &wanted, &mut plan, options.dry_run)?;
     expect_contents(store, wish.target, &plan.actions)?;
     if options.safety {
         expect_kept(store, &batch, &plan.doomed)?;
     }
     let mut outcome = RestoreOutcome {
         plan: plan.actions,
+        refused,
         applied: None,
         before: None,
         before_step: None,
@@ -224,7 +241,7 @@ fn restore_locked(
     if outcome.plan.is_empty() && stays && found.unfinished.is_none() && wish.cause == RestoreCause::Restore {
         // The state may be the work of a process that died before it synced; from here on it is promised.
         store.settle()?;
-        outcome.applied = Some(Applied::default());
+        outcome.applied = Some(Applied { kept: outcome.refused.clone(), ..Applied::default() });
         (outcome.before, outcome.state) = (head, head);
         outcome.before_step = step.head.as_ref().map(|(_, head)| head.step);
         outcome.state_step = outcome.before_step;
@@ -237,8 +254,10 @@ fn restore_locked(
     step.captured.remember(store);
     outcome.before_step = outcome.before.map(|id| store.snapshot(id).map(|before| before.step)).transpose()?;
     let attributes = wanted::in_place(store, &wanted, step.captured.root_owner)?;
-    let how = Options { attributes: Some(&attributes), progress: options.progress, ..Options::default() };
+    let (durable, progress) = (is_durable(store)?, options.progress);
+    let how = Options { durable, attributes: Some(&attributes), progress };
     let applied = apply(store, &root, &outcome.plan, &how).map_err(|e| e.with_hint(unfinished::WAYS_OUT))?;
+    let applied = applied.with_refused(&outcome.refused);
     expect_in_place(&root)?;
     let is_whole = wish.paths.is_empty() && !plan.spares && !was_unseen && applied.kept.is_empty();
     outcome.state = arrive(store, workspace, (&wish, &wanted), is_whole, &root, options)?;
@@ -312,6 +331,12 @@ fn writes_unseen(decided: &Decided) -> bool {
     let mut writes = decided.plan.actions.iter().filter(|action| !matches!(action, Action::Remove { .. }));
     let above = |path: &TreePath| std::iter::successors(Some(path.clone()), TreePath::parent);
     !excluded.is_empty() && writes.any(|action| above(action.path()).any(|path| is_left_out(&path)))
+}
+
+/// Whether what a restore writes must be on disk before it is noted as ended: power loss cannot part it from what a store in
+/// memory says.
+fn is_durable(store: &Store) -> Result<bool> {
+    Ok(!store.disk().places()?.is_empty())
 }
 
 /// The folder that was written into must still be the one that its path leads to: somebody may have renamed it and put

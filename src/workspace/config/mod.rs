@@ -188,6 +188,7 @@ impl Capture {
                 files_max: raised(self.max_files, WORKSPACE_FILES_DEFAULT_MAX),
                 bytes_max: raised(self.max_bytes, WORKSPACE_BYTES_DEFAULT_MAX),
             },
+            mounts: Vec::new(),
         }
     }
 

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::at::{Found, change_mode_at, found, found_at, open_to_owner, set_mode};
+use super::at::{Found, change_mode_at, found, found_at, open_to_owner, set_new_mode};
 use super::attributes::{Given, Want, complete, complete_symlink, of, strip};
 use super::content::{self, Content};
 use super::folders::{Folders, Refused};
@@ -33,33 +33,42 @@ use crate::path::TreePath;
 use crate::progress::Event;
 use crate::store::Store;
 use crate::workspace::attributes::owner_of;
-use crate::workspace::beneath::{Root, open_folder};
+use crate::workspace::beneath::{Root, open_folder, sync_file_system};
 use crate::workspace::places::Place;
 
 /// Changes the workspace at `root` as `actions` say; their order does not matter.
 ///
-/// What is in the way is kept and reported. The first error of the system or the store stops it, with every file
-/// either as it was or as it is to be, and the modes of read-only folders put back.
+/// What is in the way, or may not be changed, is kept and reported. An error of the store, or one that the next path would
+/// meet too, stops it, with every file either as it was or as it is to be, and the modes of read-only folders put back.
 pub fn apply(store: &Store, root: &Root, actions: &[Action], options: &Options<'_>) -> Result<Applied> {
     refuse_root(actions)?;
     let names = TemporaryNames::new(store.disk().random());
-    let applying = Applying { store, folders: Folders::new(root, options.attributes), options, names };
+    let syncs_each = options.durable && actions.len() <= SYNC_EACH_MAX;
+    let folders = Folders::new(root, options.attributes);
+    let applying = Applying { store, folders, options, names, syncs_each };
     let mut applied = Applied::default();
     let outcome = applying.run(actions, &mut applied);
-    let settled = applying.folders.settle(&mut applied);
-    outcome.and(settled).map_err(|error| match error.hint() {
+    let settled = applying.folders.settle(&mut applied, syncs_each);
+    let synced = if options.durable && !syncs_each { applying.folders.sync() } else { Ok(()) };
+    outcome.and(settled).and(synced).map_err(|error| match error.hint() {
         None => error.with_hint("once the cause is gone, run the same restore again: it does what is left to do"),
         Some(_) => error,
     })?;
-    applied.kept.sort();
+    applied.settle();
     Ok(applied)
 }
+
+/// Changes up to this number are synced one by one: two calls for each, and one for each folder. Above it, syncing all
+/// that anybody wrote to the file system takes less.
+const SYNC_EACH_MAX: usize = 4;
 
 struct Applying<'a> {
     store: &'a Store,
     folders: Folders<'a>,
     options: &'a Options<'a>,
     names: TemporaryNames,
+    /// Whether what is done is synced one by one.
+    syncs_each: bool,
 }
 
 /// An open folder and where it is.
@@ -131,10 +140,11 @@ impl Applying<'_> {
 
     fn remove_one(&self, folder: &Folder, path: &TreePath, kind: Kind, applied: &mut Applied) -> Result<()> {
         let name = name_of(path);
-        match found_at(&folder.handle, name).map_err(|e| self.failed("look at", path, e))? {
-            Found::Nothing => return Ok(()),
-            Found::Entry(now) if now == kind => {}
-            Found::Entry(_) | Found::Special => {
+        match found_at(&folder.handle, name) {
+            Err(e) => return self.keep(applied, "look at", path, e),
+            Ok(Found::Nothing) => return Ok(()),
+            Ok(Found::Entry(now)) if now == kind => {}
+            Ok(Found::Entry(_) | Found::Special) => {
                 applied.keep(path, KeptReason::Changed);
                 return Ok(());
             }
@@ -151,9 +161,8 @@ impl Applying<'_> {
             }
             Err(Errno::NOENT) => {}
             Err(Errno::NOTEMPTY | Errno::EXIST) => applied.keep(path, KeptReason::NotEmpty),
-            Err(Errno::BUSY) => applied.keep(path, KeptReason::Busy),
             Err(Errno::NOTDIR | Errno::ISDIR) => applied.keep(path, KeptReason::Changed),
-            Err(e) => return Err(self.failed("remove", path, e)),
+            Err(e) => return self.keep(applied, "remove", path, e),
         }
         Ok(())
     }
@@ -170,29 +179,36 @@ impl Applying<'_> {
                 Ok(handle) => self.folder(path, handle)?,
             };
             for (path, mode) in siblings {
-                match rustix::fs::mkdirat(&folder.handle, name_of(path), Mode::RWXU) {
-                    Ok(()) => {
-                        open_to_owner(&folder.handle, name_of(path))
-                            .and_then(|()| match folder.given.inherits {
-                                true => strip(open_folder(&folder.handle, name_of(path))?),
-                                false => Ok(()),
-                            })
-                            .map_err(|e| self.failed("set mode of", path, e))?;
-                        applied.created += 1;
-                        self.folders.created(path, *mode);
-                    }
-                    Err(Errno::EXIST) => {
-                        let found = found_at(&folder.handle, name_of(path));
-                        if found.map_err(|e| self.failed("look at", path, e))? != Found::Entry(Kind::Folder) {
-                            applied.keep(path, KeptReason::Occupied);
-                        } else if let Some(place) = self.place_at(&folder, path, Kind::Folder)? {
-                            applied.keep(path, KeptReason::Protected(place));
-                        }
-                    }
-                    Err(e) => return Err(self.failed("create folder", path, e)),
-                }
+                self.create_one(&folder, path, *mode, applied)?;
             }
             self.sync_folder(&folder)?;
+        }
+        Ok(())
+    }
+
+    fn create_one(&self, folder: &Folder, path: &TreePath, mode: u16, applied: &mut Applied) -> Result<()> {
+        let name = name_of(path);
+        let made = rustix::fs::mkdirat(&folder.handle, name, Mode::RWXU)
+            .and_then(|()| open_to_owner(&folder.handle, name))
+            .and_then(|()| match folder.given.inherits {
+                true => strip(open_folder(&folder.handle, name)?),
+                false => Ok(()),
+            });
+        match made {
+            Ok(()) => {
+                applied.created += 1;
+                self.folders.created(path, mode);
+            }
+            Err(Errno::EXIST) => match found_at(&folder.handle, name) {
+                Err(e) => return self.keep(applied, "look at", path, e),
+                Ok(Found::Entry(Kind::Folder)) => {
+                    if let Some(place) = self.place_at(folder, path, Kind::Folder)? {
+                        applied.keep(path, KeptReason::Protected(place));
+                    }
+                }
+                Ok(_) => applied.keep(path, KeptReason::Occupied),
+            },
+            Err(e) => return self.keep(applied, "create folder", path, e),
         }
         Ok(())
     }
@@ -267,28 +283,38 @@ impl Applying<'_> {
         content: Content,
         applied: &mut Applied,
     ) -> Result<()> {
-        if let Err(reason) = self.is_free(folder, target)? {
-            applied.keep(target.path, reason);
+        if !self.expect_free(folder, target, applied)? {
             return Ok(());
         }
         let fail = |e: Errno| self.failed("write", target.path, e);
         let display = || self.folders.root().display(target.path);
         let want = self.want(folder, target);
         let (temporary, inexact) = loop {
-            let draft = self.names.draft(&folder.handle).map_err(fail)?;
+            let draft = match self.names.draft(&folder.handle) {
+                Err(e) => return self.keep(applied, "write", target.path, e),
+                Ok(draft) => draft,
+            };
             if folder.given.inherits {
                 strip(&draft.file).map_err(fail)?;
             }
-            content::write(self.store, content, &draft.file, &display)?;
+            match content::write(self.store, content, &draft.file, &display) {
+                Err(error) if error.io_kind() == Some(std::io::ErrorKind::FileTooLarge) => {
+                    applied.keep(target.path, KeptReason::TooLarge);
+                    return Ok(());
+                }
+                written => written?,
+            }
             let inexact = match want.is_plain(folder.given.owner) {
-                true => (!set_mode(&draft.file, mode).map_err(fail)?).then_some(KeptReason::ModeRefused),
+                true => (!set_new_mode(&draft.file, mode).map_err(fail)?).then_some(KeptReason::ModeRefused),
                 false => complete(&draft.file, mode, &want).map_err(fail)?,
             };
-            if self.options.durable {
-                draft.file.sync_data().map_err(|e| Error::io("sync", display(), e))?;
+            if self.syncs_each {
+                draft.file.sync_all().map_err(|e| Error::io("sync", display(), e))?;
             }
-            if let Some(temporary) = self.names.name(draft).map_err(fail)? {
-                break (temporary, inexact);
+            match self.names.name(draft) {
+                Err(e) => return self.keep(applied, "write", target.path, e),
+                Ok(Some(temporary)) => break (temporary, inexact),
+                Ok(None) => {}
             }
         };
         if self.place(folder, target, temporary, applied)? {
@@ -301,14 +327,15 @@ impl Applying<'_> {
     }
 
     fn write_symlink(&self, folder: &Folder, target: &Target<'_>, id: BlobId, applied: &mut Applied) -> Result<()> {
-        if let Err(reason) = self.is_free(folder, target)? {
-            applied.keep(target.path, reason);
+        if !self.expect_free(folder, target, applied)? {
             return Ok(());
         }
         let leads_to = content::target(self.store, id)?;
         let create = |name: &str| rustix::fs::symlinkat(&*leads_to, &folder.handle, name);
-        let temporary = self.names.make(&folder.handle, create);
-        let (temporary, ()) = temporary.map_err(|e| self.failed("write symlink", target.path, e))?;
+        let (temporary, ()) = match self.names.make(&folder.handle, create) {
+            Err(e) => return self.keep(applied, "write symlink", target.path, e),
+            Ok(made) => made,
+        };
         let owner = self.want(folder, target).owner.filter(|owner| *owner != folder.given.owner);
         let is_given = match owner {
             Some(owner) => complete_symlink(&folder.handle, temporary.name(), owner)
@@ -405,9 +432,9 @@ impl Applying<'_> {
         });
         match changed {
             Ok(None) if has_other_names => {
-                self.folders
-                    .loosen(&folder.handle, &folder.path)
-                    .map_err(|e| self.failed("write in", &folder.path, e))?;
+                if let Err(e) = self.folders.loosen(&folder.handle, &folder.path) {
+                    return self.keep(applied, "write in", path, e);
+                }
                 let target = Target { path, kind: Kind::File, replaces: true };
                 return self.write_file(folder, &target, mode, content, applied);
             }
@@ -417,22 +444,29 @@ impl Applying<'_> {
                 if !is_exact {
                     applied.keep(path, KeptReason::ModeRefused);
                 }
+                self.sync_mode(folder, path)?;
             }
-            Err(e) => return Err(self.failed("set mode of", path, e)),
+            Err(e) => return self.keep(applied, "set mode of", path, e),
         }
         Ok(())
     }
 
-    /// Whether something may be written at a path, and how its rename has to treat what is there.
-    fn is_free(&self, folder: &Folder, target: &Target<'_>) -> Result<std::result::Result<RenameFlags, KeptReason>> {
-        let found =
-            found_at(&folder.handle, name_of(target.path)).map_err(|e| self.failed("look at", target.path, e))?;
-        Ok(match found {
-            Found::Nothing => Ok(RenameFlags::NOREPLACE),
-            Found::Entry(kind) if target.replaces && kind == target.kind => Ok(RenameFlags::empty()),
-            _ if target.replaces => Err(KeptReason::Changed),
-            _ => Err(KeptReason::Occupied),
-        })
+    /// Whether something may be written at a path; where not, that is noted.
+    fn expect_free(&self, folder: &Folder, target: &Target<'_>, applied: &mut Applied) -> Result<bool> {
+        Ok(self.rename_flags(folder, target, applied)?.is_some())
+    }
+
+    /// How the rename to a path has to treat what is there; `None` where nothing may be written, which is noted.
+    fn rename_flags(&self, folder: &Folder, target: &Target<'_>, applied: &mut Applied) -> Result<Option<RenameFlags>> {
+        let reason = match found_at(&folder.handle, name_of(target.path)) {
+            Err(e) => return self.keep(applied, "look at", target.path, e).map(|()| None),
+            Ok(Found::Nothing) => return Ok(Some(RenameFlags::NOREPLACE)),
+            Ok(Found::Entry(kind)) if target.replaces && kind == target.kind => return Ok(Some(RenameFlags::empty())),
+            Ok(_) if target.replaces => KeptReason::Changed,
+            Ok(_) => KeptReason::Occupied,
+        };
+        applied.keep(target.path, reason);
+        Ok(None)
     }
 
     /// Gives a finished temporary file its name. `false` when something else came to be there meanwhile.
@@ -444,14 +478,8 @@ impl Applying<'_> {
         applied: &mut Applied,
     ) -> Result<bool> {
         let name = name_of(target.path);
-        let renamed = match self.is_free(folder, target)? {
-            Ok(flags) => temporary.rename(name, flags),
-            Err(reason) => {
-                applied.keep(target.path, reason);
-                return Ok(false);
-            }
-        };
-        match renamed {
+        let Some(flags) = self.rename_flags(folder, target, applied)? else { return Ok(false) };
+        match temporary.rename(name, flags) {
             Ok(()) => {
                 applied.written += 1;
                 Ok(true)
@@ -461,7 +489,7 @@ impl Applying<'_> {
                 applied.keep(target.path, reason);
                 Ok(false)
             }
-            Err(e) => Err(self.failed("put into place", target.path, e)),
+            Err(e) => self.keep(applied, "put into place", target.path, e).map(|()| false),
         }
     }
 
@@ -478,10 +506,34 @@ impl Applying<'_> {
     }
 
     fn sync_folder(&self, folder: &Folder) -> Result<()> {
-        if self.options.durable {
+        if self.syncs_each {
             rustix::fs::fsync(&folder.handle).map_err(|e| self.failed("sync folder", &folder.path, e))?;
         }
         Ok(())
+    }
+
+    /// Makes the mode of a file durable; one that may not be opened is synced with all the rest of its file system.
+    fn sync_mode(&self, folder: &Folder, path: &TreePath) -> Result<()> {
+        if !self.syncs_each {
+            return Ok(());
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let synced = match rustix::fs::openat(&folder.handle, name_of(path), flags, Mode::empty()) {
+            Ok(file) => rustix::fs::fsync(file),
+            Err(_) => sync_file_system(&folder.handle),
+        };
+        synced.map_err(|e| self.failed("sync", path, e))
+    }
+
+    /// Notes that a path is kept because of what the system said; an error that stops the restore is returned.
+    fn keep(&self, applied: &mut Applied, operation: &str, path: &TreePath, e: Errno) -> Result<()> {
+        match KeptReason::of(e) {
+            Some(reason) => {
+                applied.keep(path, reason);
+                Ok(())
+            }
+            None => Err(self.failed(operation, path, e)),
+        }
     }
 
     fn failed(&self, operation: &str, path: &TreePath, e: Errno) -> Error {

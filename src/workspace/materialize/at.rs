@@ -55,10 +55,19 @@ pub(super) fn open_to_owner(folder: &OwnedFd, name: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Sets the mode of an open file or folder; `false` when the system dropped one of the three special bits.
+/// Sets the mode of an open file or folder; `false` when it has another one all the same: the system drops the three
+/// special bits at times, and not every file system has permission bits.
 pub(super) fn set_mode(handle: impl AsFd, mode: u16) -> Result<bool> {
     rustix::fs::fchmod(&handle, to_mode(mode))?;
-    Ok(!has_special_bits(mode) || mode_of(&rustix::fs::fstat(&handle)?) == mode)
+    Ok(mode_of(&rustix::fs::fstat(&handle)?) == mode)
+}
+
+/// The same for what was just made, where a file system that has no such mode may refuse it.
+pub(super) fn set_new_mode(handle: impl AsFd, mode: u16) -> Result<bool> {
+    match set_mode(&handle, mode) {
+        Err(Errno::PERM | Errno::OPNOTSUPP) => Ok(false),
+        set => set,
+    }
 }
 
 /// Shows what is at `name` to `decide` and gives it the mode that comes back, if any; then as [`set_mode`].
@@ -77,7 +86,7 @@ pub(super) fn change_mode_at(
     let Some(mode) = decide(&stat) else { return Ok(None) };
     // `fchmod` refuses such a handle. This is how the C library does it, too; newer kernels have a call of their own.
     match rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), to_mode(mode)) {
-        Ok(()) => Ok(Some(!has_special_bits(mode) || mode_of(&rustix::fs::fstat(&held)?) == mode)),
+        Ok(()) => Ok(Some(mode_of(&rustix::fs::fstat(&held)?) == mode)),
         // Without /proc, what can be read can still be changed.
         Err(Errno::NOENT) => {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -102,13 +111,9 @@ pub(super) fn change_mode_at(
     let look = || rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
     let Some(mode) = decide(&look()?) else { return Ok(None) };
     rustix::fs::chmodat(folder, name, to_mode(mode), AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(Some(!has_special_bits(mode) || mode_of(&look()?) == mode))
+    Ok(Some(mode_of(&look()?) == mode))
 }
 
 fn to_mode(mode: u16) -> Mode {
     Mode::from_raw_mode((mode & MODE_MASK).into())
-}
-
-fn has_special_bits(mode: u16) -> bool {
-    mode & 0o7000 != 0
 }

@@ -15,7 +15,7 @@ use rustix::fs::{Gid, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::KeptReason;
-use super::at::{mode_of, set_mode};
+use super::at::{mode_of, set_mode, set_new_mode};
 use crate::format::attributes::{AttributeList, Attributes, Name, Owner, acl};
 use crate::path::TreePath;
 use crate::workspace::attributes::{owner_of, read};
@@ -190,7 +190,7 @@ pub(super) fn complete(handle: impl AsFd, mode: u16, want: &Want) -> rustix::io:
         Some(acl) => acl::narrowest_mode(mode, acl),
         None => mode,
     };
-    let is_exact = set_mode(&handle, without_lost_owner(mode, owner, after))?;
+    let is_exact = set_new_mode(&handle, without_lost_owner(mode, owner, after))?;
     Ok(reason.or((!is_exact).then_some(KeptReason::ModeRefused)))
 }
 

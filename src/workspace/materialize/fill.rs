@@ -20,9 +20,10 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
-use super::at::{open_to_owner, set_mode};
+use super::at::{open_to_owner, set_mode, set_new_mode};
 use super::attributes::{Want, complete, complete_symlink, strip};
 use super::content::{self, Content};
+use super::names::takes_all_names;
 use super::{Filled, Kept, KeptReason, OWNER_RIGHTS, Options, pieces};
 use crate::disk::local::create_folders;
 use crate::error::{Error, ErrorKind, Result, shown};
@@ -33,8 +34,9 @@ use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
 use crate::progress::Event;
 use crate::store::Store;
-use crate::workspace::beneath::Root;
+use crate::workspace::beneath::{Root, sync_file_system};
 use crate::workspace::places;
+use crate::workspace::version_control;
 
 /// Writes the tree `root_tree` into `target`, a folder that is empty or not there yet, and gives it `root_mode`.
 ///
@@ -44,7 +46,8 @@ use crate::workspace::places;
 pub fn fill(store: &Store, root_tree: TreeId, root_mode: u16, target: &Path, options: &Options<'_>) -> Result<Filled> {
     store.check_extent("restore", root_tree)?;
     let root = open_empty(store, target)?;
-    let filling = Filling::new(store, &root, options);
+    let is_plain = takes_all_names(&root, store.disk().random())?;
+    let filling = Filling { is_plain, ..Filling::new(store, &root, options) };
     let place = Place { path: TreePath::root(), depth: 0, tree: root_tree, mode: root_mode };
     rayon::scope(|scope| filling.visit(scope, place));
     filling.finish()
@@ -60,6 +63,8 @@ struct Filling<'a> {
     /// Folders whose mode waits until the end.
     closed: Mutex<Vec<(TreePath, u16)>>,
     kept: Mutex<Vec<Kept>>,
+    /// Whether the file system takes every name as it is.
+    is_plain: bool,
     files: AtomicU64,
     folders: AtomicU64,
     symlinks: AtomicU64,
@@ -95,6 +100,7 @@ impl<'a> Filling<'a> {
             first_error: Mutex::default(),
             closed: Mutex::default(),
             kept: Mutex::default(),
+            is_plain: true,
             files: AtomicU64::new(0),
             folders: AtomicU64::new(0),
             symlinks: AtomicU64::new(0),
@@ -124,13 +130,24 @@ impl<'a> Filling<'a> {
             return Err(Error::new(ErrorKind::Limit, "restore folder", tree, detail));
         }
         let handle = self.root.folder(&path).map_err(|e| self.failed("open folder", &path, e))?;
-        let (folders, entries): (Vec<_>, Vec<_>) =
-            self.store.folder(tree)?.into_iter().partition(|entry| entry.kind == Kind::Folder);
-        for entry in &folders {
+        let (mut folders, entries): (Vec<_>, Vec<_>) = self
+            .store
+            .folder(tree)?
+            .into_iter()
+            .filter(|entry| self.is_taken(&path, entry))
+            .partition(|entry| entry.kind == Kind::Folder);
+        let mut failed = None;
+        folders.retain(|entry| {
             let made = rustix::fs::mkdirat(&handle, &*entry.name, Mode::RWXU);
-            made.map_err(|e| self.failed("create folder", &path.join(&entry.name), e))?;
-            open_to_owner(&handle, &entry.name).map_err(|e| self.failed("set mode of", &path.join(&entry.name), e))?;
-        }
+            match made.and_then(|()| open_to_owner(&handle, &entry.name)) {
+                Ok(()) => true,
+                Err(e) => {
+                    failed = failed.take().or(self.keep("create folder", &path.join(&entry.name), e).err());
+                    false
+                }
+            }
+        });
+        failed.map_or(Ok(()), Err)?;
         self.folders.fetch_add(folders.len() as u64, Ordering::Relaxed);
         for entry in folders.iter().rev() {
             let path = path.join(&entry.name);
@@ -146,13 +163,10 @@ impl<'a> Filling<'a> {
         for entry in &folder.entries[piece] {
             match entry.kind {
                 Kind::File => {
-                    self.write_file(&folder, entry)?;
-                    bytes += entry.size;
-                    self.files.fetch_add(1, Ordering::Relaxed);
+                    bytes += self.write_file(&folder, entry)?;
                 }
                 Kind::Symlink => {
                     self.write_symlink(&folder, entry)?;
-                    self.symlinks.fetch_add(1, Ordering::Relaxed);
                 }
                 Kind::Folder => unreachable!("folders were taken out"),
             }
@@ -165,26 +179,30 @@ impl<'a> Filling<'a> {
         }
     }
 
-    fn write_file(&self, folder: &Folder, entry: &Entry) -> Result<()> {
-        let fail = |e: Errno| self.failed("write", &folder.path.join(&entry.name), e);
+    /// Writes a file, and returns how long it is; one that cannot be made is noted.
+    fn write_file(&self, folder: &Folder, entry: &Entry) -> Result<u64> {
+        let path = || folder.path.join(&entry.name);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&folder.handle, &*entry.name, flags, Mode::RUSR | Mode::WUSR).map_err(fail)?;
-        let file = File::from(file);
+        let file = match rustix::fs::openat(&folder.handle, &*entry.name, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => File::from(file),
+            Err(e) => return self.keep("write", &path(), e).map(|()| 0),
+        };
         let content = Content { id: BlobId(entry.id), size: entry.size };
-        content::write(self.store, content, &file, &|| self.root.display(&folder.path.join(&entry.name)))?;
-        let path = folder.path.join(&entry.name);
-        self.finish_one(&file, &path, entry.mode).map_err(fail)
+        content::write(self.store, content, &file, &|| self.root.display(&path()))?;
+        self.finish_one(&file, &path(), entry.mode).map_err(|e| self.failed("write", &path(), e))?;
+        self.files.fetch_add(1, Ordering::Relaxed);
+        Ok(entry.size)
     }
 
     /// Gives something new its owner, its attributes and its mode.
     fn finish_one(&self, handle: impl AsFd, path: &TreePath, mode: u16) -> rustix::io::Result<()> {
         let want = self.want(path);
         let inexact = match want.is_plain(self.given) {
-            true => (!set_mode(&handle, mode)?).then_some(KeptReason::ModeRefused),
+            true => (!set_new_mode(&handle, mode)?).then_some(KeptReason::ModeRefused),
             false => complete(&handle, mode, &want)?,
         };
         if let Some(reason) = inexact {
-            lock(&self.kept).push(Kept { path: path.clone(), reason });
+            self.note(path.clone(), reason);
         }
         Ok(())
     }
@@ -195,13 +213,15 @@ impl<'a> Filling<'a> {
 
     fn write_symlink(&self, folder: &Folder, entry: &Entry) -> Result<()> {
         let target = content::target(self.store, BlobId(entry.id))?;
-        let made = rustix::fs::symlinkat(&*target, &folder.handle, &*entry.name);
         let path = folder.path.join(&entry.name);
-        made.map_err(|e| self.failed("write symlink", &path, e))?;
+        if let Err(e) = rustix::fs::symlinkat(&*target, &folder.handle, &*entry.name) {
+            return self.keep("write symlink", &path, e);
+        }
+        self.symlinks.fetch_add(1, Ordering::Relaxed);
         let Some(owner) = self.want(&path).owner.filter(|owner| *owner != self.given) else { return Ok(()) };
         let given = complete_symlink(&folder.handle, &entry.name, owner);
         if !given.map_err(|e| self.failed("set owner of", &path, e))? {
-            lock(&self.kept).push(Kept { path, reason: KeptReason::OwnerRefused });
+            self.note(path, KeptReason::OwnerRefused);
         }
         Ok(())
     }
@@ -231,10 +251,11 @@ impl<'a> Filling<'a> {
             self.set_folder_mode(&handle, &path, mode)?;
         }
         if self.options.durable {
-            sync_all(self.root.handle()).map_err(|e| self.failed("sync", &TreePath::root(), e))?;
+            sync_file_system(self.root.handle()).map_err(|e| self.failed("sync", &TreePath::root(), e))?;
         }
         let mut kept = std::mem::take(&mut *lock(&self.kept));
         kept.sort();
+        kept.dedup();
         Ok(Filled {
             files: self.files.into_inner(),
             folders: self.folders.into_inner(),
@@ -252,6 +273,38 @@ impl<'a> Filling<'a> {
             self.is_stopped.store(true, Ordering::Relaxed);
             lock(&self.first_error).get_or_insert(error);
         }
+    }
+
+    /// Whether an entry may be made at all: folders of version control never are, by whatever name one could be opened.
+    fn is_taken(&self, folder: &TreePath, entry: &Entry) -> bool {
+        let is_own = version_control::is_exact(&entry.name, entry.kind == Kind::Folder);
+        let is_taken = !is_own && (self.is_plain || !version_control::is_alias(&entry.name));
+        if !is_taken {
+            self.note(folder.join(&entry.name), KeptReason::Protected(places::Place::VersionControl));
+        }
+        is_taken
+    }
+
+    /// Notes that a path could not be made; an error that stops all is returned. Nothing but this was ever written here,
+    /// so that a name that is taken already was taken by another path of the same tree.
+    fn keep(&self, operation: &str, path: &TreePath, e: Errno) -> Result<()> {
+        let reason = match KeptReason::of(e) {
+            _ if e == Errno::EXIST => Some(KeptReason::SameName),
+            // The folder is open: it is the name that is not taken.
+            Some(KeptReason::Changed) => Some(KeptReason::BadName),
+            reason => reason,
+        };
+        match reason {
+            Some(reason) => {
+                self.note(path.clone(), reason);
+                Ok(())
+            }
+            None => Err(self.failed(operation, path, e)),
+        }
+    }
+
+    fn note(&self, path: TreePath, reason: KeptReason) {
+        lock(&self.kept).push(Kept { path, reason });
     }
 
     fn failed(&self, operation: &str, path: &TreePath, e: Errno) -> Error {
@@ -299,19 +352,6 @@ pub fn open_empty(store: &Store, target: &Path) -> Result<Root> {
     strip(root.handle()).map_err(|e| Error::io("remove ACL of", target, e))?;
     set_mode(root.handle(), OWNER_RIGHTS).map_err(|e| Error::io("set mode of", target, e))?;
     Ok(root)
-}
-
-/// Makes everything on the file system of `handle` durable: cheaper than one call for each of many new files.
-#[cfg(target_os = "linux")]
-fn sync_all(handle: &OwnedFd) -> rustix::io::Result<()> {
-    rustix::fs::syncfs(handle)
-}
-
-/// Makes everything durable.
-#[cfg(not(target_os = "linux"))]
-fn sync_all(_: &OwnedFd) -> rustix::io::Result<()> {
-    rustix::fs::sync();
-    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::at::{Found, change_mode_at, found, mode_of, set_mode};
@@ -23,7 +24,7 @@ use crate::disk::FolderId;
 use crate::error::Error;
 use crate::format::tree::Kind;
 use crate::path::TreePath;
-use crate::workspace::beneath::{Root, open_folder};
+use crate::workspace::beneath::{Root, open_folder, sync_file_system};
 use crate::workspace::places::Place;
 
 /// The folders of one workspace.
@@ -34,7 +35,14 @@ pub(super) struct Folders<'a> {
     /// Folders that were looked at, and are none of those that are left alone.
     free: Mutex<BTreeSet<TreePath>>,
     attributes: Option<&'a Wanted>,
+    /// Device number of the root.
+    device: u64,
+    /// One folder of each other file system that was met, to sync it by.
+    devices: Mutex<BTreeMap<u64, OwnedFd>>,
 }
+
+/// The folders of version control, seen from a folder beside them.
+const VERSION_CONTROL_BESIDE: [&str; 4] = ["../.git", "../.hg", "../.jj", "../.svn"];
 
 /// A folder that is not opened.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +76,9 @@ impl From<Errno> for Refused {
 
 impl<'a> Folders<'a> {
     pub(super) fn new(root: &'a Root, attributes: Option<&'a Wanted>) -> Self {
-        Self { root, at_end: Mutex::default(), free: Mutex::default(), attributes }
+        let device = FolderId::of_open(root.handle()).map_or(0, |root| root.device);
+        let (at_end, free, devices) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { root, at_end, free, attributes, device, devices }
     }
 
     pub(super) fn root(&self) -> &'a Root {
@@ -127,10 +137,38 @@ impl<'a> Folders<'a> {
     }
 
     fn expect_none(&self, handle: &OwnedFd) -> Result<(), Refused> {
-        match self.root.places().at(FolderId::of_open(handle)?) {
-            Some(place) => Err(Refused::Protected(place)),
-            None => Ok(()),
+        let own = FolderId::of_open(handle)?;
+        if let Some(place) = self.root.places().at(own) {
+            return Err(Refused::Protected(place));
         }
+        // By whichever name it was opened: whether it is one of these in the folder that it is in.
+        for name in VERSION_CONTROL_BESIDE {
+            match rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if FolderId::of(&stat) == own => return Err(Refused::Protected(Place::VersionControl)),
+                _ => {}
+            }
+        }
+        self.note_device(own.device, handle)?;
+        Ok(())
+    }
+
+    /// Makes all that was changed durable, on every file system where something was.
+    pub(super) fn sync(&self) -> crate::error::Result<()> {
+        let fail = |e: Errno| Error::io("sync", self.root.path(), e);
+        sync_file_system(self.root.handle()).map_err(fail)?;
+        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        devices.values().try_for_each(|folder| sync_file_system(folder)).map_err(fail)
+    }
+
+    fn note_device(&self, device: u64, handle: &OwnedFd) -> rustix::io::Result<()> {
+        if device == self.device {
+            return Ok(());
+        }
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        if let std::collections::btree_map::Entry::Vacant(place) = devices.entry(device) {
+            place.insert(rustix::io::fcntl_dupfd_cloexec(handle, 0)?);
+        }
+        Ok(())
     }
 
     fn note_free(&self, path: TreePath) {
@@ -171,17 +209,25 @@ impl<'a> Folders<'a> {
     }
 
     /// Gives a folder its mode, and what else it is to have; what could not be set is returned.
-    fn finish(&self, path: &TreePath, at_end: AtEnd) -> Result<Option<KeptReason>, Refused> {
+    fn finish(&self, path: &TreePath, at_end: AtEnd, syncs: bool) -> Result<Option<KeptReason>, Refused> {
         let handle = self.reach(path)?;
+        let inexact = self.finish_open(&handle, path, at_end)?;
+        if syncs {
+            rustix::fs::fsync(&handle)?;
+        }
+        Ok(inexact)
+    }
+
+    fn finish_open(&self, handle: &OwnedFd, path: &TreePath, at_end: AtEnd) -> rustix::io::Result<Option<KeptReason>> {
         let mode = match at_end.reason {
             Reason::Created | Reason::AskedAttributes => {
                 let want = self.attributes.map(|wanted| wanted.here(path)).unwrap_or_default();
-                return Ok(complete(&handle, at_end.mode, &want)?);
+                return complete(handle, at_end.mode, &want);
             }
             Reason::Loosened => at_end.mode,
-            Reason::Asked => with_mask(&handle, at_end.mode)?,
+            Reason::Asked => with_mask(handle, at_end.mode)?,
         };
-        Ok((!set_mode(&handle, mode)?).then_some(KeptReason::ModeRefused))
+        Ok((!set_mode(handle, mode)?).then_some(KeptReason::ModeRefused))
     }
 
     /// Notes that a folder was removed.
@@ -190,14 +236,14 @@ impl<'a> Folders<'a> {
     }
 
     /// Gives every folder in the table its mode. Goes on after an error, and returns the first.
-    pub(super) fn settle(&self, applied: &mut Applied) -> crate::error::Result<()> {
+    pub(super) fn settle(&self, applied: &mut Applied, syncs: bool) -> crate::error::Result<()> {
         let mut first_error = None;
         loop {
             // A path sorts after the folders it is in, and those are all that reaching it can add to the table.
             let Some((path, at_end)) = self.table().pop_last() else {
                 break;
             };
-            let finished = self.finish(&path, at_end);
+            let finished = self.finish(&path, at_end, syncs);
             self.table().remove(&path);
             match finished {
                 Ok(reason) => {

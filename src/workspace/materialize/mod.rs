@@ -12,6 +12,9 @@
 //!   met: which folder it is, is asked of the handle that is worked with.
 //! - Nothing new has an ACL that it inherited, and what cannot be set never lets more people in, see `attributes`.
 //! - What no action names is not touched, and so keeps its modification time.
+//! - A path that the system does not let it change is kept and reported, and the others go on. It stops where going on makes
+//!   no sense: no space is left, the store is damaged, the device fails.
+//! - Names that the file system takes for others, or not at all, are found before anything is changed, see [`names`].
 //! - Stopped at any point, the same restore planned anew finishes the work. All a killed process leaves behind is one
 //!   temporary file at most, with a name of its own pattern ([`is_temporary_name`]), and a read-only folder that can be
 //!   written.
@@ -25,6 +28,7 @@ mod attributes;
 mod content;
 mod fill;
 mod folders;
+mod names;
 mod temporary;
 
 #[cfg(test)]
@@ -33,12 +37,14 @@ mod tests;
 pub use apply::apply;
 pub use attributes::Wanted;
 pub use fill::{fill, open_empty};
+pub use names::{NameCheck, Names};
 pub use temporary::{TEMPORARY_PREFIX, is_temporary_name, remove_strays};
 
-use folders::Refused;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use folders::Refused;
 use rustix::io::Errno;
 
 use crate::format::tree::Kind;
@@ -53,11 +59,11 @@ pub const OWNER_RIGHTS: u16 = 0o700;
 /// How to write.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// Whether what was written survives power loss once the call returns: [`apply`] syncs each file before its rename
-    /// and each folder it changed, [`fill`] syncs the file system once at the end.
+    /// Whether what was written survives power loss once the call returns. A few changes are synced one by one, where
+    /// that takes less than syncing all that anybody wrote to the file system.
     ///
     /// Off by default: power loss soon after can leave a file that was written empty or cut short. A caller that says
-    /// that the restore is over, or notes the times of files so as not to read them again, wants it on.
+    /// that the restore is over wants it on.
     pub durable: bool,
     /// Owners, ACLs and other attributes of what is written. Without, files belong to whoever writes them and have none.
     pub attributes: Option<&'a Wanted>,
@@ -169,7 +175,7 @@ pub struct Filled {
     pub symlinks: u64,
     /// Bytes of the files.
     pub bytes: u64,
-    /// What could not be made exact, in order of path; their mode, owner or attributes.
+    /// What could not be made, or not exactly, in order of path.
     pub kept: Vec<Kept>,
 }
 
@@ -195,12 +201,22 @@ pub enum KeptReason {
     Busy,
     /// It is, or lies in, a folder that is left alone: the store first of all.
     Protected(Place),
-    /// The system dropped the setuid, setgid or sticky bit of its mode; the rest is as wanted.
+    /// The system did not take its mode, or dropped the setuid, setgid or sticky bit; the rest is as wanted.
     ModeRefused,
     /// Its owner could not be set; the rest is as wanted, but for what only that owner may be trusted with.
     OwnerRefused,
     /// Its ACL, or one of its extended attributes, could not be set. Nobody has more of it than with them.
     AttributesRefused,
+    /// The system does not permit it.
+    Forbidden,
+    /// It is on a read-only file system.
+    ReadOnly,
+    /// The file system does not take its name.
+    BadName,
+    /// The file system takes its name for that of another path of the same state.
+    SameName,
+    /// The file system does not take a file of its size.
+    TooLarge,
 }
 
 /// Most files written by one task. Enough to make opening the folder cheap, few enough to keep every core busy.
@@ -235,12 +251,56 @@ impl Action {
         }
     }
 
+    /// What it is about.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Remove { kind, .. } | Self::SetAttributes { kind, .. } => *kind,
+            Self::CreateFolder { .. } | Self::SetFolderMode { .. } => Kind::Folder,
+            Self::WriteFile { .. } | Self::SetFileMode { .. } => Kind::File,
+            Self::WriteSymlink { .. } => Kind::Symlink,
+        }
+    }
+
+    /// Whether it puts something where the plan saw nothing.
+    pub fn is_new(&self) -> bool {
+        match self {
+            Self::CreateFolder { .. } => true,
+            Self::WriteFile { replaces, .. } | Self::WriteSymlink { replaces, .. } => !replaces,
+            Self::Remove { .. }
+            | Self::SetFileMode { .. }
+            | Self::SetFolderMode { .. }
+            | Self::SetAttributes { .. } => false,
+        }
+    }
+
     /// Bytes of content it writes.
     pub fn size(&self) -> u64 {
         match self {
             Self::WriteFile { size, .. } => *size,
             _ => 0,
         }
+    }
+}
+
+impl KeptReason {
+    /// The reason why one path is kept and the others go on; `None` where the whole restore has to stop, because the next
+    /// path would fail the same way, or nothing is known of what went wrong.
+    pub fn of(errno: Errno) -> Option<Self> {
+        match errno {
+            errno if is_changed(errno) => Some(Self::Changed),
+            Errno::PERM | Errno::ACCESS => Some(Self::Forbidden),
+            Errno::ROFS => Some(Self::ReadOnly),
+            Errno::BUSY | Errno::TXTBSY => Some(Self::Busy),
+            Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG => Some(Self::BadName),
+            Errno::FBIG => Some(Self::TooLarge),
+            _ => None,
+        }
+    }
+
+    /// Whether the folder is not what was asked for because of it. A folder that cannot go only because of what nobody
+    /// captured in it is no reason.
+    pub fn is_difference(self) -> bool {
+        self != Self::NotEmpty
     }
 }
 
@@ -252,9 +312,14 @@ impl fmt::Display for KeptReason {
             Self::Occupied => "something that was not captured is in its place",
             Self::Busy => "it is a mount point or in use",
             Self::Protected(place) => return write!(f, "it is, or lies in, {}", place.text()),
-            Self::ModeRefused => "the system did not accept its setuid, setgid or sticky bit",
+            Self::ModeRefused => "the system did not accept its permission bits",
             Self::OwnerRefused => "its owner could not be set: only root may give files away",
             Self::AttributesRefused => "its ACL or extended attributes could not be set here",
+            Self::Forbidden => "the system does not permit it: it may be immutable, or belong to somebody else",
+            Self::ReadOnly => "it is on a read-only file system",
+            Self::BadName => "the file system does not take its name",
+            Self::SameName => "the file system takes its name for that of another path",
+            Self::TooLarge => "the file system does not take a file of its size",
         })
     }
 }
@@ -262,6 +327,26 @@ impl fmt::Display for KeptReason {
 impl Applied {
     fn keep(&mut self, path: &TreePath, reason: KeptReason) {
         self.kept.push(Kept { path: path.clone(), reason });
+    }
+
+    /// The same, and what was refused before.
+    pub fn with_refused(mut self, refused: &[Kept]) -> Self {
+        self.kept.extend_from_slice(refused);
+        self.settle();
+        self
+    }
+
+    /// Sorts what was kept, with one reason for each path, the weightiest. What is in a folder that could not be made is kept for the same reason as the folder.
+    fn settle(&mut self) {
+        self.kept.sort();
+        let reasons: BTreeMap<TreePath, KeptReason> =
+            self.kept.drain(..).map(|kept| (kept.path, kept.reason)).collect();
+        self.kept = reasons.iter().map(|(path, reason)| Kept { path: path.clone(), reason: *reason }).collect();
+        for kept in self.kept.iter_mut().filter(|kept| kept.reason == KeptReason::Changed) {
+            let mut above = std::iter::successors(kept.path.parent(), TreePath::parent);
+            let cause = above.find_map(|folder| reasons.get(&folder).filter(|reason| **reason != KeptReason::Changed));
+            kept.reason = cause.copied().filter(|reason| reason.is_difference()).unwrap_or(kept.reason);
+        }
     }
 
     fn and(mut self, other: Self) -> Self {
@@ -285,8 +370,7 @@ fn is_changed(errno: Errno) -> bool {
 fn kept_because(refused: Refused) -> std::result::Result<KeptReason, Errno> {
     match refused {
         Refused::Protected(place) => Ok(KeptReason::Protected(place)),
-        Refused::Failed(e) if is_changed(e) => Ok(KeptReason::Changed),
-        Refused::Failed(e) => Err(e),
+        Refused::Failed(e) => KeptReason::of(e).ok_or(e),
     }
 }
 

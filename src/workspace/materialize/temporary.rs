@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::at::{Found, found_at};
+use super::at::{Found, found, found_at};
 use super::is_changed;
 use crate::error::{Error, Result};
 use crate::format::tree::Kind;
@@ -56,15 +56,36 @@ pub fn remove_strays<'a>(root: &Root, folders: impl IntoIterator<Item = &'a Tree
             }
         }
         for name in strays {
-            if matches!(found_at(&handle, &name).map_err(fail)?, Found::Entry(Kind::File | Kind::Symlink)) {
-                match rustix::fs::unlinkat(&handle, &*name, AtFlags::empty()) {
-                    Err(Errno::NOENT) => {}
-                    done => done.map(|()| removed += 1).map_err(fail)?,
-                }
+            let done = match found_at(&handle, &name).map_err(fail)? {
+                Found::Entry(Kind::File | Kind::Symlink) => rustix::fs::unlinkat(&handle, &*name, AtFlags::empty()),
+                Found::Entry(Kind::Folder) => remove_trial(&handle, &name),
+                Found::Nothing | Found::Special => continue,
+            };
+            match done {
+                Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => {}
+                done => done.map(|()| removed += 1).map_err(fail)?,
             }
         }
     }
     Ok(removed)
+}
+
+/// Removes a folder in which names were tried: empty files, and nothing else. What is more than that stays.
+pub(super) fn remove_trial(folder: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let trial = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    let mut empty = Vec::new();
+    for entry in Dir::read_from(&trial)? {
+        let entry = entry?;
+        let file = rustix::fs::statat(&trial, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        if found(&file) == Found::Entry(Kind::File) && file.st_size == 0 {
+            empty.push(entry.file_name().to_owned());
+        }
+    }
+    for name in empty {
+        rustix::fs::unlinkat(&trial, &*name, AtFlags::empty())?;
+    }
+    rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)
 }
 
 /// Gives out names, each once, and one at a time.

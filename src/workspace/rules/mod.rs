@@ -81,6 +81,8 @@ pub struct RuleOptions {
     pub one_file_system: bool,
     /// Caps that are not the built-in ones.
     pub caps: Caps,
+    /// What is mounted in the folder. That rules nothing; whoever reads the rules of a step wants to know it.
+    pub mounts: Vec<TreePath>,
 }
 
 /// Caps on a workspace, where they are not the built-in ones. They stand among the rules so that a snapshot tells all
@@ -107,6 +109,7 @@ pub struct Rules {
     has_evidence: bool,
     paths: Vec<TreePath>,
     gitignore: bool,
+    mounts: Vec<TreePath>,
     text: String,
 }
 
@@ -124,6 +127,9 @@ impl Rules {
         includes.dedup();
         paths.sort_unstable();
         paths.dedup();
+        let mut mounts = options.mounts.clone();
+        mounts.sort_unstable();
+        mounts.dedup();
         let gitignore = options.gitignore;
         let has_evidence = options.evidence || !options.without_defaults;
         let mut text = String::new();
@@ -140,6 +146,7 @@ impl Rules {
         for (name, cap) in CAP_NAMES.iter().zip(options.caps.in_order()) {
             text.extend(cap.map(|cap| format!("< {name} {cap}\n")));
         }
+        mounts.iter().for_each(|path| text.extend(["^ ", &escape(path.as_bytes()), "\n"]));
         let beside: Vec<String> = BESIDE
             .iter()
             .filter(|_| has_evidence)
@@ -157,6 +164,7 @@ impl Rules {
             has_evidence,
             paths,
             gitignore,
+            mounts,
             text,
         })
     }
@@ -184,14 +192,18 @@ impl Rules {
                     options.paths.push(path.ok_or_else(|| refuse("not a path"))?);
                 }
                 Some(("< ", cap)) => options.caps.set(cap).ok_or_else(|| refuse("not a cap"))?,
-                _ => return Err(refuse("neither exclude, include, path nor cap")),
+                Some(("^ ", path)) => {
+                    let path = unescape(path).and_then(|bytes| TreePath::new(&bytes).ok());
+                    options.mounts.push(path.ok_or_else(|| refuse("not a path"))?);
+                }
+                _ => return Err(refuse("neither exclude, include, path, mount nor cap")),
             }
         }
         Ok(options)
     }
 
     /// The canonical text form, one rule a line: `! ` never captured, `- ` exclude, `+ ` include, `= ` exact path, `* `
-    /// left out by evidence, `~ ` what else is left out, `< ` a cap.
+    /// left out by evidence, `~ ` what else is left out, `< ` a cap, `^ ` what is mounted.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -242,6 +254,11 @@ impl Rules {
     /// Whether what git would ignore is left out.
     pub fn has_gitignore(&self) -> bool {
         self.gitignore
+    }
+
+    /// What was mounted in the folder, ascending.
+    pub fn mounts(&self) -> &[TreePath] {
+        &self.mounts
     }
 
     /// Whether an include pattern matches the entry `name`, the last part of `path`.

@@ -13,11 +13,12 @@ use retrograde::ops::select::selected;
 use retrograde::path::TreePath;
 use retrograde::progress::Progress;
 use retrograde::workspace::config::Config;
-use retrograde::workspace::materialize::{Filled, Options};
+use retrograde::workspace::materialize::{Filled, Kept, Options};
 
 use crate::args::{Restore, Rewriting};
 use crate::context::{Context, Opened};
 use crate::exit;
+use crate::output::Output;
 use crate::views::json::Object;
 use crate::views::{human, progress, restored, steps};
 
@@ -53,7 +54,7 @@ pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
     opened.refresh();
     print(context, &opened, &outcome, arguments.how)?;
     way_back(context, &opened, &outcome)?;
-    Ok(exit::DONE)
+    Ok(if outcome.is_exact() { exit::DONE } else { exit::NO })
 }
 
 /// Finishes a restore that was cut off, or goes back from it.
@@ -68,7 +69,7 @@ fn unfinished(context: &mut Context, mut opened: Opened, arguments: &Restore) ->
     opened.refresh();
     print(context, &opened, &outcome, arguments.how)?;
     way_back(context, &opened, &outcome)?;
-    Ok(exit::DONE)
+    Ok(if outcome.is_exact() { exit::DONE } else { exit::NO })
 }
 
 /// How to change the workspace, without paths.
@@ -111,7 +112,8 @@ pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOut
         let word = if how.dry_run { "would change" } else { "changed" };
         let count = human::count(outcome.plan.len() as u64, "path");
         let count = if outcome.plan.is_empty() { "nothing" } else { &count };
-        return out.summary(format_args!("{target}  {word} {count}"));
+        out.summary(format_args!("{target}  {word} {count}"))?;
+        return kept(out, &target, outcome.kept(), outcome.is_exact());
     };
     let word = match outcome.cause {
         RestoreCause::Restore => "restored",
@@ -119,9 +121,24 @@ pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOut
         RestoreCause::Redo { .. } => "again at",
     };
     out.summary(format_args!("{word} {target}  {}  {elapsed}", restored::counts(applied)))?;
-    for kept in &applied.kept {
-        let warning = palette.warning;
+    kept(out, &target, outcome.kept(), outcome.is_exact())
+}
+
+/// Lists of kept paths are cut at this length; with --json they are whole.
+const KEPT_LINES_MAX: usize = 50;
+
+/// Says which paths are not as the step has them, and why.
+fn kept(out: &mut Output, target: &str, kept: &[Kept], is_exact: bool) -> Result<()> {
+    let warning = out.palette.warning;
+    if !is_exact {
+        let count = kept.iter().filter(|kept| kept.reason.is_difference()).count() as u64;
+        out.summary(format_args!("{warning}not exactly{warning:#} {target}: {}", human::count(count, "path")))?;
+    }
+    for kept in kept.iter().take(KEPT_LINES_MAX) {
         out.line(format_args!("{warning}kept{warning:#}  {}  {}", kept.path, kept.reason))?;
+    }
+    if let Some(more) = kept.len().checked_sub(KEPT_LINES_MAX).filter(|more| *more > 0) {
+        out.line(format_args!("... and {} more; `--json` lists them all", human::number(more as u64)))?;
     }
     Ok(())
 }
@@ -194,7 +211,7 @@ fn paths_to_restore(
 fn into(context: &mut Context, opened: &Opened, target: SnapshotId, paths: &[TreePath], dir: &Path) -> Result<u8> {
     let folder = context.at(dir)?;
     let progress = progress::reporter(&context.out);
-    let options = Options { progress: &*progress, ..Options::default() };
+    let options = Options { durable: true, progress: &*progress, ..Options::default() };
     let filled = restore_into(&opened.store, target, paths, &folder, &options)?;
     drop(progress);
     let (millis, elapsed) = (context.millis(), human::duration(context.started.elapsed()));
@@ -202,18 +219,15 @@ fn into(context: &mut Context, opened: &Opened, target: SnapshotId, paths: &[Tre
     if out.is_json {
         let object = filled_shape(&filled, target, &folder).field("millis", millis);
         out.line(format_args!("{}", object.finish()))?;
-        return Ok(exit::DONE);
+        return Ok(if filled.kept.is_empty() { exit::DONE } else { exit::NO });
     }
     let palette = out.palette;
     let name = steps::name_in(opened.workspace_if_any(), target, &palette);
     let files = human::count(filled.files, "file");
     let size = human::size(filled.bytes);
     out.summary(format_args!("{name} into {}  {files}, {size}  {elapsed}", human::path(&folder)))?;
-    for kept in &filled.kept {
-        let warning = palette.warning;
-        out.line(format_args!("{warning}not exact{warning:#}  {}  {}", kept.path, kept.reason))?;
-    }
-    Ok(exit::DONE)
+    kept(out, &name, &filled.kept, filled.kept.is_empty())?;
+    Ok(if filled.kept.is_empty() { exit::DONE } else { exit::NO })
 }
 
 fn filled_shape(filled: &Filled, target: SnapshotId, folder: &Path) -> Object {

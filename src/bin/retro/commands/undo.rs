@@ -35,5 +35,5 @@ fn walk(context: &mut Context, count: Repeated, how: Rewriting, walk: Walk) -> R
     opened.refresh();
     print(context, &opened, &outcome, how)?;
     way_back(context, &opened, &outcome)?;
-    Ok(exit::DONE)
+    Ok(if outcome.is_exact() { exit::DONE } else { exit::NO })
 }

@@ -102,7 +102,8 @@ pub(crate) fn shape(outcome: &RestoreOutcome, millis: u64) -> Object {
         .field("removed", applied.removed)
         .field("mode_changed", applied.mode_changed)
         .field("attributes_changed", applied.attributes_changed)
-        .list("kept", applied.kept.iter().map(kept))
+        .field("exact", outcome.is_exact())
+        .list("kept", outcome.kept().iter().map(kept))
         .field("millis", millis)
 }
 

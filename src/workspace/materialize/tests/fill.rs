@@ -48,9 +48,31 @@ fn every_kind_and_mode_comes_back() {
 fn a_hostile_workspace_comes_back() {
     let scratch = Scratch::new();
     let built = naughty(scratch.path(), Extras { crowd_count: 1_500 });
-    let state = record(scratch.path());
+    let mut state = record(scratch.path());
     assert!(built.special.iter().all(|path| !state.contains_key(path)));
+    state.retain(|path, _| !path.split(|&byte| byte == b'/').any(|name| name == b".git"));
     fill_and_check(&Stock::new(), &state, 0o700);
+}
+
+#[test]
+fn folders_of_version_control_are_never_made() {
+    let state = model([
+        (".git", Item::Folder(0o755)),
+        (".git/hooks", Item::Folder(0o755)),
+        (".git/hooks/post-checkout", file("evil", 0o755)),
+        (".hg", file("a file of this name is none", 0o644)),
+        ("sub", Item::Folder(0o755)),
+        ("sub/.git", file("gitdir: elsewhere", 0o644)),
+        ("sub/.svn", Item::Folder(0o755)),
+        ("sub/file", file("x", 0o644)),
+    ]);
+    let (stock, scratch) = (Stock::new(), Scratch::new());
+    let target = scratch.join("target");
+    let filled = fill(&stock.store, stock.put(&state), 0o755, &target, &Options::default()).unwrap();
+    let kept: Vec<_> = filled.kept.iter().map(|kept| kept.path.to_string()).collect();
+    assert_eq!(kept, [".git", "sub/.git", "sub/.svn"]);
+    let made: Vec<_> = walk(&target).into_keys().collect();
+    assert_eq!(made, [&b""[..], b".hg", b"sub", b"sub/file"]);
 }
 
 #[test]

@@ -48,15 +48,21 @@ fn strays_go_and_everything_else_stays() {
     let scratch = Scratch::new();
     let stray = ".retro-tmp-0123456789abcdef";
     std::fs::create_dir_all(scratch.join("a/.retro-tmp-00000000000000ff")).unwrap();
+    // Folders in which names were tried go too, with the empty files in them; anything else does not.
+    std::fs::create_dir(scratch.join("a/.retro-tmp-00000000000000aa")).unwrap();
+    for (name, text) in [("a/.retro-tmp-00000000000000aa/A", ""), ("a/.retro-tmp-00000000000000ff/mine", "mine")] {
+        std::fs::write(scratch.join(name), text).unwrap();
+    }
     for name in [stray, "a/.retro-tmp-ffffffffffffffff", "a/.retro-tmp-short", "a/file"] {
         std::fs::write(scratch.join(name), name).unwrap();
     }
     std::os::unix::fs::symlink("a", scratch.join(".retro-tmp-1111111111111111")).unwrap();
     let root = Root::open(scratch.path()).unwrap();
     let folders = [TreePath::root(), path("a"), path("gone"), path(stray)];
-    assert_eq!(remove_strays(&root, &folders).unwrap(), 3);
+    assert_eq!(remove_strays(&root, &folders).unwrap(), 4);
     let left: Vec<_> = walk(scratch.path()).into_keys().collect();
-    let expected = [&b""[..], b"a", b"a/.retro-tmp-00000000000000ff", b"a/.retro-tmp-short", b"a/file"];
+    let foreign = b"a/.retro-tmp-00000000000000ff/mine";
+    let expected = [&b""[..], b"a", b"a/.retro-tmp-00000000000000ff", foreign, b"a/.retro-tmp-short", b"a/file"];
     assert_eq!(left, expected);
 }
 

@@ -1,0 +1,290 @@
+//! Names that a file system does not take as they are: found out before anything is changed.
+//!
+//! Most file systems take every name but `.` and `..`. Others take `A` for `a`, or one way to write an accent for another,
+//! or refuse `a:b`. A restore there could put one file of a step over another, or through `.GIT` into `.git`. Which file
+//! system does what is not listed here: it is tried, with empty files in a folder made for that and removed at once.
+//! Nothing is tried on the file systems that are known to be plain, which are nearly all.
+//!
+//! ```text
+//! folder with new names --> plain, as far as known?   yes: done
+//!                           tried names that differ?  yes: done, for the whole file system
+//!                           each doubtful name tried: taken, taken for another one, refused
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::temporary::{TemporaryNames, remove_trial};
+use super::{Action, Kept, KeptReason, is_changed};
+use crate::disk::FolderId;
+use crate::error::{Error, Result};
+use crate::format::tree::Kind;
+use crate::path::TreePath;
+use crate::workspace::beneath::Root;
+use crate::workspace::places::Place;
+use crate::workspace::version_control;
+
+/// The names in a folder, as a state has it.
+pub type Names = Vec<Box<[u8]>>;
+
+/// How a workspace takes new names, and what is known of its file systems so far.
+pub struct NameCheck<'a> {
+    root: &'a Root,
+    /// Names for what is tried; none where nothing may be written.
+    trial: Option<TemporaryNames>,
+    /// File systems by device, and whether they take every name as it is.
+    known: BTreeMap<u64, bool>,
+}
+
+/// Names that an ordinary file system keeps apart and takes.
+const DISTINCT: [&[u8]; 4] = [b"a", b"A", "\u{e9}".as_bytes(), "e\u{301}".as_bytes()];
+const ODD: [&[u8]; 4] = [b"a:b", b"a?\x01", b"a. ", b"\xff"];
+
+impl<'a> NameCheck<'a> {
+    /// A check of names in `root`. Without `random`, nothing is written, and what is doubtful is judged by its letters.
+    pub fn new(root: &'a Root, random: Option<[u8; 16]>) -> Self {
+        Self { root, trial: random.map(TemporaryNames::new), known: BTreeMap::new() }
+    }
+
+    /// The actions that cannot be done because of their names, and why. `wanted` tells which names a folder is to have.
+    ///
+    /// What lies in a folder of version control is refused everywhere.
+    pub fn refuse(&mut self, actions: &[Action], wanted: &dyn Fn(&TreePath) -> Result<Names>) -> Result<Vec<Kept>> {
+        let mut kept = BTreeSet::new();
+        let mut new: BTreeMap<TreePath, BTreeSet<&[u8]>> = BTreeMap::new();
+        for action in actions {
+            if let Some(path) = version_control_above(action) {
+                kept.insert(Kept { path, reason: KeptReason::Protected(Place::VersionControl) });
+            } else if let (true, Some(parent), Some(name)) =
+                (action.is_new(), action.path().parent(), action.path().name())
+            {
+                new.entry(parent).or_default().insert(name);
+            }
+        }
+        for (folder, names) in new {
+            let Some(nearest) = self.nearest(&folder)? else { continue };
+            if self.is_plain(&nearest, &folder)? {
+                continue;
+            }
+            let refused = self.refused_in(&nearest, &folder, &names, &wanted(&folder)?)?;
+            kept.extend(refused.into_iter().map(|(name, reason)| Kept { path: folder.join(name), reason }));
+        }
+        Ok(kept.into_iter().collect())
+    }
+
+    /// The folder, or where it is still to be made, the one above it that is there.
+    fn nearest(&self, folder: &TreePath) -> Result<Option<OwnedFd>> {
+        for path in std::iter::successors(Some(folder.clone()), TreePath::parent) {
+            match self.root.folder(&path) {
+                Ok(handle) => return Ok(Some(handle)),
+                Err(e) if is_changed(e) => {}
+                // What may not be looked at is left for the restore itself to meet.
+                Err(Errno::ACCESS) => return Ok(None),
+                Err(e) => return Err(self.failed(&path, e)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether every name that is asked for in an open folder is taken as it is.
+    fn is_plain(&mut self, handle: &OwnedFd, path: &TreePath) -> Result<bool> {
+        if let Some(is_plain) = plain_by_kind(handle) {
+            return Ok(is_plain);
+        }
+        let device = FolderId::of_open(handle).map_err(|e| self.failed(path, e))?.device;
+        if let Some(is_plain) = self.known.get(&device) {
+            return Ok(*is_plain);
+        }
+        let is_plain = match &self.trial {
+            None => false,
+            Some(trial) => {
+                let tried = try_names(trial, handle, DISTINCT.into_iter().chain(ODD), &[]);
+                match tried {
+                    // Where nothing can be made, nothing is overwritten: the restore itself says so.
+                    Err(e) if KeptReason::of(e).is_some() => return Ok(true),
+                    tried => tried.map_err(|e| self.failed(path, e))?.is_empty(),
+                }
+            }
+        };
+        self.known.insert(device, is_plain);
+        Ok(is_plain)
+    }
+
+    /// Of the new names of a folder, those that it does not take.
+    fn refused_in<'n>(
+        &self,
+        handle: &OwnedFd,
+        path: &TreePath,
+        names: &BTreeSet<&'n [u8]>,
+        wanted: &[Box<[u8]>],
+    ) -> Result<Vec<(&'n [u8], KeptReason)>> {
+        let key = |name: &[u8]| version_control::fold(&String::from_utf8_lossy(name));
+        let mut by_key: BTreeMap<String, u32> = BTreeMap::new();
+        wanted.iter().for_each(|name| *by_key.entry(key(name)).or_default() += 1);
+        let is_doubtful = |name: &[u8]| {
+            by_key.get(&key(name)).is_some_and(|count| *count > 1) || version_control::is_alias(name) || is_odd(name)
+        };
+        let asked: Vec<&'n [u8]> = names.iter().copied().filter(|name| is_doubtful(name)).collect();
+        let beside: Vec<&[u8]> =
+            wanted.iter().map(|name| &**name).filter(|name| is_doubtful(name) && !names.contains(name)).collect();
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        match &self.trial {
+            Some(trial) => {
+                let tried = try_names(trial, handle, asked.iter().copied(), &beside);
+                let tried = tried.map_err(|e| self.failed(path, e))?;
+                Ok(tried.into_iter().map(|(index, reason)| (asked[index], reason)).collect())
+            }
+            None => Ok(judged(&asked, &beside, key)),
+        }
+    }
+
+    fn failed(&self, path: &TreePath, e: Errno) -> Error {
+        Error::io("try names in", self.root.display(path), e)
+    }
+}
+
+/// Whether an empty folder takes every name as it is.
+pub(super) fn takes_all_names(root: &Root, random: [u8; 16]) -> Result<bool> {
+    NameCheck::new(root, Some(random)).is_plain(root.handle(), &TreePath::root())
+}
+
+/// What is refused among names that cannot be tried: by their letters, and so perhaps more than has to be.
+fn judged<'n>(asked: &[&'n [u8]], beside: &[&[u8]], key: impl Fn(&[u8]) -> String) -> Vec<(&'n [u8], KeptReason)> {
+    let mut taken: BTreeSet<String> = beside.iter().map(|name| key(name)).collect();
+    let judge = |name: &'n [u8]| {
+        let is_free = taken.insert(key(name));
+        if version_control::is_alias(name) {
+            Some((name, KeptReason::Protected(Place::VersionControl)))
+        } else {
+            (!is_free).then_some((name, KeptReason::SameName))
+        }
+    };
+    asked.iter().copied().filter_map(judge).collect()
+}
+
+/// Tries names in a new folder in `folder`, beside others and the folders of version control, and tells which are not
+/// taken, by index.
+fn try_names<'n>(
+    trial: &TemporaryNames,
+    folder: &OwnedFd,
+    names: impl Iterator<Item = &'n [u8]>,
+    beside: &[&[u8]],
+) -> rustix::io::Result<Vec<(usize, KeptReason)>> {
+    let (temporary, ()) = trial.make(folder, |name| rustix::fs::mkdirat(folder, name, Mode::RWXU))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::openat(folder, temporary.name(), flags, Mode::empty());
+    let refused = place.and_then(|place| tried_in(&place, names, beside));
+    remove_trial(folder, temporary.name())?;
+    refused
+}
+
+fn tried_in<'n>(
+    place: &OwnedFd,
+    names: impl Iterator<Item = &'n [u8]>,
+    beside: &[&[u8]],
+) -> rustix::io::Result<Vec<(usize, KeptReason)>> {
+    let mut refused = Vec::new();
+    for name in version_control::NAMES {
+        create(place, name)?;
+    }
+    for name in beside {
+        // What is there is there; a name that this file system no longer takes is no new one.
+        create(place, name).ok();
+    }
+    for (index, name) in names.enumerate() {
+        match create(place, name) {
+            Ok(()) => {}
+            Err(Errno::EXIST) if opens_version_control(place, name)? => {
+                refused.push((index, KeptReason::Protected(Place::VersionControl)));
+            }
+            Err(Errno::EXIST) => refused.push((index, KeptReason::SameName)),
+            Err(e) => refused.push((index, KeptReason::of(e).map_or(Err(e), |_| Ok(KeptReason::BadName))?)),
+        }
+    }
+    Ok(refused)
+}
+
+/// Whether a name opens one of the folders of version control in a trial folder.
+fn opens_version_control(place: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
+    let look = |name: &[u8]| rustix::fs::statat(place, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FolderId::of(&stat));
+    let found = look(name)?;
+    for own in version_control::NAMES {
+        if look(own)? == found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn create(place: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(place, name, flags, Mode::RUSR | Mode::WUSR).map(drop)
+}
+
+/// The path of the folder of version control that an action is in or at.
+fn version_control_above(action: &Action) -> Option<TreePath> {
+    let path = action.path();
+    // Nearly no path has one, and none has to be taken apart for it.
+    if !path.as_bytes().windows(3).any(|part| matches!(part, b".gi" | b".hg" | b".jj" | b".sv")) {
+        return None;
+    }
+    let depth = path.depth();
+    let mut above = TreePath::root();
+    for (index, name) in path.names().enumerate() {
+        above = above.join(name);
+        if version_control::is_exact(name, index + 1 < depth || action.kind() == Kind::Folder) {
+            return Some(above);
+        }
+    }
+    None
+}
+
+/// Whether a name is one that some file system may refuse or write in another way.
+fn is_odd(name: &[u8]) -> bool {
+    let is_odd_byte =
+        |byte: &u8| matches!(byte, 0..=31 | 127.. | b'"' | b'*' | b':' | b'<' | b'>' | b'?' | b'\\' | b'|');
+    let stem = name.split(|&byte| byte == b'.').next().unwrap_or_default();
+    let is_device = matches!(stem.len(), 3 | 4) && is_device_name(stem);
+    name.iter().any(is_odd_byte) || name.ends_with(b".") || name.ends_with(b" ") || is_device || name.len() > 60
+}
+
+/// Names that stand for devices in DOS and what came of it.
+fn is_device_name(stem: &[u8]) -> bool {
+    let stem = stem.to_ascii_lowercase();
+    matches!(&*stem, b"con" | b"prn" | b"aux" | b"nul")
+        || (stem.len() == 4 && (stem.starts_with(b"com") || stem.starts_with(b"lpt")) && stem[3].is_ascii_digit())
+}
+
+/// What the kind of file system says about names; `None` where it has to be tried.
+#[cfg(target_os = "linux")]
+fn plain_by_kind(handle: &OwnedFd) -> Option<bool> {
+    /// ext2, ext3 and ext4; F2FS; tmpfs: one folder may fold names, and says so.
+    const BY_FLAG: [u32; 3] = [0xef53, 0xf2f5_2010, 0x0102_1994];
+    /// Btrfs and overlay never do.
+    const PLAIN: [u32; 2] = [0x9123_683e, 0x794c_7630];
+    /// `FS_CASEFOLD_FL`.
+    const FOLDS_NAMES: u32 = 0x4000_0000;
+    let kind = rustix::fs::fstatfs(handle).ok()?.f_type;
+    let is_one_of = |kinds: &[u32]| kinds.iter().any(|known| i128::from(*known) == i128::from(kind));
+    if is_one_of(&PLAIN) {
+        return Some(true);
+    }
+    if !is_one_of(&BY_FLAG) {
+        return None;
+    }
+    match rustix::fs::ioctl_getflags(handle) {
+        Ok(flags) if flags.bits() & FOLDS_NAMES != 0 => None,
+        _ => Some(true),
+    }
+}
+
+/// What the kind of file system says about names: nothing here.
+#[cfg(not(target_os = "linux"))]
+fn plain_by_kind(_: &OwnedFd) -> Option<bool> {
+    None
+}
