@@ -165,6 +165,7 @@ struct Swapper {
 }
 
 impl retrograde::progress::Progress for Swapper {
+    #[expect(clippy::disallowed_methods, reason = "tests move folders of their own")]
     fn event(&self, event: retrograde::progress::Event) {
         use std::sync::atomic::Ordering::Relaxed;
         if matches!(event, retrograde::progress::Event::Done { .. }) && !self.done.swap(true, Relaxed) {

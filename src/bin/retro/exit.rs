@@ -38,7 +38,7 @@ pub(crate) fn table() -> String {
     let mut text = "Exit codes:\n".to_owned();
     let answers = [
         (DONE, "done"),
-        (NO, "the answer is no (diff --exit-code: changes, verify: damage, repair and restore: not all of it)"),
+        (NO, "the answer is no (diff --exit-code: changes, verify: damage, repair, restore: not all)"),
     ];
     let errors = TABLE.iter().map(|(_, code, _, meaning)| (*code, *meaning));
     for (code, meaning) in answers.into_iter().chain(errors) {

@@ -157,7 +157,7 @@ impl<'a> Folders<'a> {
         let fail = |e: Errno| Error::io("sync", self.root.path(), e);
         sync_file_system(self.root.handle()).map_err(fail)?;
         let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
-        devices.values().try_for_each(|folder| sync_file_system(folder)).map_err(fail)
+        devices.values().try_for_each(sync_file_system).map_err(fail)
     }
 
     fn note_device(&self, device: u64, handle: &OwnedFd) -> rustix::io::Result<()> {

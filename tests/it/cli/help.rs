@@ -116,7 +116,7 @@ const HELP: &str = r#"
         |
         | Exit codes:
         |   0    done
-        |   1    the answer is no (diff --exit-code: changes, verify: damage, repair and restore: not all of it)
+        |   1    the answer is no (diff --exit-code: changes, verify: damage, repair, restore: not all)
         |   2    the command line makes no sense
         |   3    no such snapshot, path, folder or store
         |   4    the name is taken
