@@ -229,6 +229,10 @@ pub const TEXT_DIFF_MAX_BYTES: u64 = 4 << 20;
 /// Longest content that a binary patch holds in memory to write it as a delta, in bytes; longer ones are written whole.
 pub const PATCH_DELTA_MAX_BYTES: u64 = 32 << 20;
 
+/// Longest content that a patch without `--binary` names by git's id, in bytes: some two seconds of SHA-1. A few kB of a
+/// store can describe terabytes.
+pub const PATCH_ID_MAX_BYTES: u64 = 1 << 30;
+
 /// Lines side by side in the picture of a history. More are not drawn: every row would be as wide.
 pub const GRAPH_LANES_MAX: usize = 64;
 

@@ -26,6 +26,7 @@ use super::text::{CONTEXT_DEFAULT, Hunk, Mark, is_comparable, unified};
 use super::{Change, ChangeKind, Side};
 use crate::error::Result;
 use crate::format::tree::Kind;
+use crate::limits::PATCH_ID_MAX_BYTES;
 use crate::path::TreePath;
 
 /// How to write a patch.
@@ -54,6 +55,15 @@ pub enum Content<'a> {
         /// Hands it over.
         copy: Box<CopyContent<'a>>,
     },
+}
+
+impl Content<'_> {
+    fn length_bytes(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Long { length_bytes, .. } => *length_bytes,
+        }
+    }
 }
 
 impl Default for PatchOptions {
@@ -180,7 +190,11 @@ fn put_content(
     let old = half.old.and_then(|side| side.1).unwrap_or(&nothing);
     let new = half.new.and_then(|side| side.1).unwrap_or(&nothing);
     let digits = if options.binary { ID_DIGITS_ALL } else { ID_DIGITS };
-    let id = |is_there: bool, content| if is_there { git_id(content) } else { Ok(GitBlobId::NONE) };
+    let id = |is_there: bool, content: &Content<'_>| {
+        // Zeros stand for an id that was not computed, too: git refuses to apply a binary patch with either.
+        let is_named = is_there && (options.binary || content.length_bytes() <= PATCH_ID_MAX_BYTES);
+        if is_named { git_id(content) } else { Ok(GitBlobId::NONE) }
+    };
     let (old_id, new_id) = (id(half.old.is_some(), old)?, id(half.new.is_some(), new)?);
     let mut out = Vec::new();
     let mode = match (half.old, half.new) {

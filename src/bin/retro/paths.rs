@@ -15,6 +15,7 @@ use retrograde::ops::select::selected;
 use retrograde::path::TreePath;
 
 use crate::context::{Opened, normal};
+use crate::views::human;
 
 impl Opened {
     /// The paths that arguments name. Names are looked for in `snapshots` and in the folder before they are patterns.
@@ -132,12 +133,13 @@ impl Opened {
         }
         let heads: Vec<SnapshotId> = self.workspace_if_any().and_then(|workspace| workspace.head).into_iter().collect();
         if self.names_path(Path::new(text), &heads).unwrap_or(false) {
+            let text = human::label(text);
             return error.with_hint(format!("`{text}` is a path: `{before_paths} {text}`"));
         }
         let tags = self.workspace_if_any().into_iter().flat_map(|workspace| workspace.tags.keys().cloned());
         let runs = self.workspace_if_any().into_iter().flat_map(|workspace| workspace.runs.keys());
         match nearest(text, tags.chain(runs.map(|run| format!("run:{run}")))) {
-            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            Some(name) => error.with_hint(format!("did you mean `{}`?", human::label(&name))),
             None => error,
         }
     }

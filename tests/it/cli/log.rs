@@ -293,7 +293,6 @@ fn messages_and_events_cannot_break_the_list() {
         "
         | s1 [short]  +0 ~0 -0  [span]
         | ! recording $WS in $STORE (workspace [short])
-        | ! leaving out [built-in]
     ",
     );
     let long = "word ".repeat(50);

@@ -96,9 +96,10 @@ fn a_project_in_the_home_folder_is_not_the_home_folder() {
         assert!([2, 3].contains(&run_in(&project, &forge, &words).0), "{verb:?}");
     }
     assert!(walk(&forge.at("home")) == before);
-    // A step in the project is a step of the project, and restoring it changes nothing beside it.
+    // A step of another folder is restored only where that is insisted on. A step in the project is a step of the project, and restoring it changes nothing beside it.
     assert_eq!(run_in(&project, &forge, &["snap"]).0, 0);
-    assert_eq!(run_in(&project, &forge, &["restore", "honest"]).0, 0);
+    let of_forge = format!("{}/honest", forge.workspace);
+    assert_eq!(run_in(&project, &forge, &["restore", &of_forge, "--force"]).0, 0);
     assert!(!project.join("mine").exists() && forge.at("home/other/mine").exists());
     assert_eq!(run_in(&project, &forge, &["undo"]).0, 0);
     assert!(walk(&forge.at("home")) == before);

@@ -16,8 +16,10 @@ use crate::args::Export;
 use crate::context::{Context, Opened};
 use crate::exit;
 use crate::output::Output;
+#[cfg(feature = "git")]
+use crate::views::event;
 use crate::views::json::Object;
-use crate::views::{event, human, progress};
+use crate::views::{human, progress};
 
 pub(super) fn run(context: &mut Context, arguments: &Export) -> Result<u8> {
     let opened = context.open()?;

@@ -90,6 +90,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The workspace that the current folder is in, or else the current folder.
+    #[cfg(feature = "git")]
     pub(super) fn find(context: &Context, opened: &Opened) -> Result<Self> {
         Self::find_or_adopt(context, opened, false)
     }
