@@ -10,7 +10,7 @@ use std::cell::Cell;
 use retrograde::format::facts::{self, Fact};
 use retrograde::format::pack::{Encoding, Member, ObjectKind, put_record};
 use retrograde::format::snapshot::{self, Attachment, Cause, ChangeCounts, Snapshot};
-use retrograde::format::{attributes, cache, chunk_list, header, index, journal, pack, put_uint, tree};
+use retrograde::format::{attributes, cache, chunk_list, header, index, journal, pack, put_uint, tree, turn};
 use retrograde::id::{BlobId, Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
 use retrograde::limits::PATH_LIST_EXPANDED_MIN_BYTES;
 use retrograde::path::TreePath;
@@ -91,7 +91,7 @@ struct Decoder {
     run: fn(&[u8]),
 }
 
-const DECODERS: [Decoder; 13] = [
+const DECODERS: [Decoder; 14] = [
     Decoder { name: "tree", multiple: 3, constant: LITTLE, run: |bytes| drop(tree::decode(bytes)) },
     Decoder { name: "chunk list", multiple: 2, constant: LITTLE, run: |bytes| drop(chunk_list::decode(bytes)) },
     Decoder { name: "snapshot", multiple: 5, constant: AHEAD, run: |bytes| drop(snapshot::decode(bytes)) },
@@ -133,6 +133,12 @@ const DECODERS: [Decoder; 13] = [
                 _ = (cache::table(&header, bytes).map(<[_]>::len), cache::decode_group(sum, bytes));
             }
         },
+    },
+    Decoder {
+        name: "turn",
+        multiple: 2,
+        constant: LITTLE,
+        run: |bytes| drop(turn::decode(WorkspaceId([0x22; 16]), bytes)),
     },
     Decoder { name: "FORMAT", multiple: 2, constant: LITTLE, run: |bytes| drop(header::decode(bytes)) },
 ];

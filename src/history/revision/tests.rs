@@ -208,7 +208,8 @@ fn all_digits_find_a_snapshot_that_was_forgotten() {
     let (mut past, workspace, line) = five();
     past.apply(Fact::SnapshotForgotten { snapshot: line[1], time: NOW });
     assert_eq!(find(&past, workspace, &line[1].to_string()).unwrap(), line[1]);
-    assert_eq!(kind(find(&past, workspace, &line[1].to_string()[..63])), ErrorKind::NotFound);
+    // Undo still leads there, so that a part of its digits finds it, too.
+    assert_eq!(find(&past, workspace, &line[1].to_string()[..63]).unwrap(), line[1]);
     assert_eq!(kind(find(&past, workspace, "s2")), ErrorKind::NotFound);
 }
 
