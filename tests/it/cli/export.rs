@@ -65,7 +65,7 @@ fn killed_exports_are_in_nobodys_way() {
         let (tar, git) = (format!("../{round}.tar"), format!("../{round}.git"));
         for line in [["export", "--tar", &tar], ["export", "--git", &git]] {
             let mut child = cli.command().args(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_micros(300 + round * 1_500));
+            std::thread::sleep(Duration::from_micros(300 + round * 600));
             child.kill().unwrap();
             killed += usize::from(child.wait().unwrap().code().is_none());
         }
