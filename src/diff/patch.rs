@@ -13,7 +13,7 @@
 //! bit only. The mode in an `index` line is no change, and is one of the two that git has, or `git apply` would warn of
 //! every file that its group may write.
 //!
-//! Contents that are not text follow in git's own form ([`binary`]) where [`PatchOptions::binary`] asks for it.
+//! Contents that are not text follow in git's own form (`binary`) where [`PatchOptions::binary`] asks for it.
 //! Otherwise a line says that they differ, and `git apply` refuses the patch. Folders and changed attributes are comments,
 //! which both tools pass over.
 

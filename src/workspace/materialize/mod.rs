@@ -14,7 +14,7 @@
 //! - What no action names is not touched, and so keeps its modification time.
 //! - A path that the system does not let it change is kept and reported, and the others go on. It stops where going on makes
 //!   no sense: no space is left, the store is damaged, the device fails.
-//! - Names that the file system takes for others, or not at all, are found before anything is changed, see [`names`].
+//! - Names that the file system takes for others, or not at all, are found before anything is changed, see `names`.
 //! - Stopped at any point, the same restore planned anew finishes the work. All a killed process leaves behind is one
 //!   temporary file at most, with a name of its own pattern ([`is_temporary_name`]), and a read-only folder that can be
 //!   written.
