@@ -1,6 +1,9 @@
 //! `retro tag`: names of steps.
 
+use std::collections::HashMap;
+
 use retrograde::error::Result;
+use retrograde::id::{SnapshotId, WorkspaceId};
 use retrograde::ops::tag::{delete_tag, tag};
 use retrograde::store::Workspace;
 
@@ -53,8 +56,10 @@ fn list(context: &mut Context, opened: &Opened) -> Result<()> {
     };
     let tags: Vec<_> = tags.collect();
     let width = tags.iter().map(|(workspace, name, _)| named(workspace, name).chars().count()).max().unwrap_or(0);
+    let steps = opened.state.snapshots().map(|(workspace, step, id)| ((workspace.id, id), step));
+    let steps: HashMap<(WorkspaceId, SnapshotId), u64> = steps.collect();
     for (workspace, name, id) in tags {
-        let step = workspace.step_of(id);
+        let step = steps.get(&(workspace.id, id)).copied();
         if context.out.is_json {
             let object = Object::new()
                 .field("tag", name)
@@ -64,7 +69,7 @@ fn list(context: &mut Context, opened: &Opened) -> Result<()> {
             context.out.line(format_args!("{}", object.finish()))?;
             continue;
         }
-        let shown = steps::name_in(Some(workspace), id, &context.out.palette);
+        let shown = steps::name_if_any(step, id, &context.out.palette);
         let about = match opened.store.snapshot(id) {
             Ok(snapshot) => format!("{}  {}", snapshot.time.local(), steps::headline(&snapshot, b"")),
             Err(error) => human::label(&error.to_string()),

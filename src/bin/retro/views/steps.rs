@@ -145,7 +145,12 @@ pub(crate) fn name(step: u64, id: SnapshotId, palette: &Palette) -> String {
 
 /// The step of a snapshot in its workspace and its short id, or the id alone where it has none there.
 pub(crate) fn name_in(workspace: Option<&Workspace>, id: SnapshotId, palette: &Palette) -> String {
-    match workspace.and_then(|workspace| workspace.step_of(id)) {
+    name_if_any(workspace.and_then(|workspace| workspace.step_of(id)), id, palette)
+}
+
+/// As [`name`], of a snapshot that may be no step.
+pub(crate) fn name_if_any(step: Option<u64>, id: SnapshotId, palette: &Palette) -> String {
+    match step {
         Some(step) => name(step, id, palette),
         None => {
             let style = palette.id;
