@@ -130,3 +130,70 @@ fn recordings_are_exact_on_every_file_system() {
     let least = if can_mount() { AtLeast::new(2, 4) } else { AtLeast::always(0) };
     least.require("file systems", tried);
 }
+
+/// Where each mount numbers the files anew, a mount is no change: nothing is read again for it, and an edit is seen.
+#[test]
+fn a_new_mount_that_numbers_files_anew_is_no_change() {
+    let mut tried = 0;
+    if can_mount() && has("mount.exfat-fuse") && has("mkfs.exfat") {
+        let steps = "truncate -s 100M disk; mkfs.exfat disk >made; mkdir mnt
+            on() { loop=$(losetup --find --show disk); mount.exfat-fuse $loop mnt >made 2>&1; losetup --detach $loop; }
+            on; trap 'cd /; umount $OLDPWD/mnt' EXIT
+            mkdir mnt/ws; for f in $(seq 100); do echo $f >mnt/ws/$f; done; $RETRO -C mnt/ws snap
+            : in another order the same files get other numbers
+            stat -c %i mnt/ws/* >before; umount mnt; on; for f in $(seq 100 -1 1); do cat mnt/ws/$f >made; done
+            stat -c %i mnt/ws/* >after; ! cmp before after
+            $RETRO -C mnt/ws snap --json >said; cat said
+            grep -F '\"recorded\":false' said; grep -F '\"changed\":{\"files\":0,' said
+            umount mnt; on; echo X >mnt/ws/7; $RETRO -C mnt/ws snap --json >said; cat said
+            grep -F '\"modified\":1,' said; grep -F '\"changed\":{\"files\":1,' said
+            $RETRO -C mnt/ws restore s1; test $(cat mnt/ws/7) = 7; cd $PWD";
+        run(&bench(), steps);
+        tried += 1;
+    }
+    AtLeast::always(usize::from(can_mount() && has("mount.exfat-fuse"))).require("new mounts", tried);
+}
+
+/// A store on a file system without a free inode: what needs no new file goes on, caches are no reason to fail, and what
+/// cannot be done says so and can be finished.
+#[test]
+fn without_a_free_inode_recording_goes_on() {
+    let mut tried = 0;
+    if can_mount() {
+        let steps = "mkdir full; mount -t tmpfs -o nr_inodes=100 none full; export RETRO_STORE=$PWD/full/store
+            mkdir full/ws ws; echo one >full/ws/f; echo one >ws/f; $RETRO -C full/ws snap; $RETRO -C ws snap
+            for f in $(seq 200); do touch full/fill$f || break; done 2>made; ! touch full/more
+            for step in 2 3 4; do echo $step >full/ws/f; echo $step >ws/f; $RETRO -C full/ws snap; $RETRO -C ws snap; done
+            for ws in ws full/ws; do
+              for ask in log status 'diff s1 @' 'show s3' 'cat s2:f' 'undo --dry-run'; do $RETRO -C $ws $ask; done
+            done
+            $RETRO verify; $RETRO -C ws restore s1; test $(cat ws/f) = one; $RETRO -C ws undo; test $(cat ws/f) = 4
+            : no file can be put in the place of the one there
+            set +e; $RETRO -C full/ws restore s1 2>said; test $? = 10 || exit 1; set -e
+            grep -q 'full/ws/f' said; grep -q -- --continue said; test $(cat full/ws/f) = 4
+            rm full/fill1; $RETRO -C full/ws restore --continue; test $(cat full/ws/f) = one
+            $RETRO -C full/ws undo; test $(cat full/ws/f) = 4; $RETRO verify";
+        run(&bench(), steps);
+        tried += 1;
+    }
+    AtLeast::always(usize::from(can_mount())).require("file systems without a free inode", tried);
+}
+
+/// What a file system cannot hold of a file is said, and nobody may read more of it than before.
+#[test]
+fn a_file_system_without_attributes_gets_the_rest() {
+    let mut tried = 0;
+    if can_mount() && has("setfacl") && has("setfattr") {
+        let steps = "mkdir plain; mount -t ramfs none plain; ! setfattr -n user.a -v b plain
+            mkdir ws; echo secret >ws/f; chmod 600 ws/f; setfacl -m u:1000:r ws/f; setfattr -n user.origin -v here ws/f
+            echo other >ws/g; $RETRO -C ws snap
+            set +e; $RETRO -C ws restore s1 --into $PWD/plain/out >said; test $? = 1 || exit 1; set -e; cat said
+            grep -q '^kept *f  its ACL or extended attributes' said; ! grep -q '^kept *g' said
+            test \"$(stat -c %a plain/out/f)\" = 600; diff ws/f plain/out/f; diff ws/g plain/out/g
+            mkdir plain/ws; cp ws/f ws/g plain/ws; cd plain/ws; $RETRO snap; echo more >g; $RETRO snap; $RETRO restore s1
+            test \"$(cat g)\" = other";
+        run(&bench(), steps);
+        tried += 1;
+    }
+    AtLeast::always(usize::from(can_mount() && has("setfacl"))).require("file systems without attributes", tried);
+}

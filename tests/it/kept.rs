@@ -233,3 +233,24 @@ fn a_restore_that_ended_is_on_disk() {
     }
     require("power losses after a restore", tried, if has("mkfs.ext4") { 7 } else { 0 });
 }
+
+/// "Ended" is recorded after the folder is on its device, never before: the store may be on another one, which loses less.
+#[test]
+fn a_restore_is_on_disk_before_it_is_recorded_as_ended() {
+    let mut tried = 0;
+    if has("strace") && can_mount() {
+        let steps = "mkdir ws; for f in $(seq 200); do echo one >ws/$f; done; $RETRO -C ws snap
+            for f in $(seq 200); do echo two >ws/$f; done; $RETRO -C ws snap
+            strace -f -y -o trace -e trace=syncfs,fsync,fdatasync,rename,renameat,renameat2,write,pwrite64 \\
+              $RETRO -C ws restore s1
+            changed=$(grep -n 'rename' trace | grep -F /ws | tail -1 | cut -d: -f1)
+            synced=$(grep -nE 'sync[a-z]*\\([0-9]+<[^>]*/ws' trace | tail -1 | cut -d: -f1)
+            ended=$(grep -nE 'write[0-9]*\\([0-9]+<[^>]*/store/' trace | tail -1 | cut -d: -f1)
+            begun=$(grep -nE 'write[0-9]*\\([0-9]+<[^>]*/store/' trace | head -1 | cut -d: -f1)
+            echo begun $begun changed $changed synced $synced ended $ended
+            test $begun -lt $changed && test $changed -lt $synced && test $synced -lt $ended";
+        run(&bench(), steps);
+        tried += 1;
+    }
+    require("traced restores", tried, usize::from(has("strace")));
+}
