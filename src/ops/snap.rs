@@ -135,6 +135,8 @@ pub(super) struct Step {
     pub(super) captured: Captured,
     pub(super) head: Option<(SnapshotId, Arc<Snapshot>)>,
     changes: Vec<Change>,
+    /// Deleted paths that are still there: the rules leave them out now.
+    left_out: Vec<TreePath>,
     /// Whether owners, ACLs or other attributes are not as the head has them.
     has_other_attributes: bool,
 }
@@ -222,11 +224,11 @@ pub(super) fn look(
     options: &CaptureOptions<'_>,
     batch: Option<&mut Batch<'_>>,
 ) -> Result<Step> {
-    compared(store, workspace, capture(store, workspace.id, root, options, batch)?)
+    compared(store, workspace, root, capture(store, workspace.id, root, options, batch)?)
 }
 
 /// Compares what was captured with the head.
-pub(super) fn compared(store: &Store, workspace: &Workspace, captured: Captured) -> Result<Step> {
+pub(super) fn compared(store: &Store, workspace: &Workspace, root: &Root, captured: Captured) -> Result<Step> {
     let is_lost = |error: &Error| {
         let is_marked = workspace.head.is_some_and(|head| store.state().incomplete.contains(&head));
         is_marked && error.kind() == ErrorKind::Corrupt
@@ -252,7 +254,8 @@ pub(super) fn compared(store: &Store, workspace: &Workspace, captured: Captured)
         },
         None => false,
     };
-    Ok(Step { captured, head, changes, has_other_attributes })
+    let left_out = left_out(root, &captured, &changes);
+    Ok(Step { captured, head, changes, left_out, has_other_attributes })
 }
 
 /// Adds what differs in attributes from the head to the other changes, and says whether anything does. Where nothing is
@@ -378,21 +381,19 @@ impl Step {
         &self.changes
     }
 
-    /// Deleted paths that are still there, because a rule leaves them out that did not before.
+    /// How many deleted paths are still there, because a rule leaves them out that did not before.
     pub(super) fn left_out(&self) -> u64 {
-        let excluded = &self.captured.excluded;
-        let capped: BTreeSet<&TreePath> =
-            self.captured.omitted.iter().filter(|one| one.reason == Reason::TooLarge).map(|one| &one.path).collect();
-        let is_left_out = |change: &&Change| {
-            let mut above = std::iter::successors(Some(change.path.clone()), TreePath::parent);
-            let is_deleted = change.kind == ChangeKind::Deleted;
-            is_deleted
-                && above
-                    .any(|path| excluded.binary_search_by(|one| one.path.cmp(&path)).is_ok() || capped.contains(&path))
-        };
-        let is_none = excluded.is_empty() && capped.is_empty();
-        if is_none { 0 } else { self.changes.iter().filter(is_left_out).count() as u64 }
+        self.left_out.len() as u64
     }
+}
+
+/// Deleted paths that are still there.
+fn left_out(root: &Root, captured: &Captured, changes: &[Change]) -> Vec<TreePath> {
+    let omitted = captured.omitted.iter().filter(|one| one.reason == Reason::TooLarge);
+    let capped: BTreeSet<&TreePath> = omitted.map(|one| &one.path).collect();
+    let is_left_out = |path: &&TreePath| capped.contains(path) || captured.leaves_out(path, false);
+    let deleted = changes.iter().filter(|change| change.kind == ChangeKind::Deleted).map(|change| &change.path);
+    deleted.filter(is_left_out).filter(|path| root.has(path)).cloned().collect()
 }
 
 impl<'a> SnapOptions<'a> {

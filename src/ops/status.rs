@@ -29,6 +29,8 @@ pub struct Status {
     pub omitted: Vec<Omission>,
     /// What is left out, as met now.
     pub excluded: Vec<Exclusion>,
+    /// Files that are left out because `only` does not name them; not those in folders that are.
+    pub unselected_count: u64,
     /// Of that, folders that are left alone whatever the rules say.
     pub protected: Vec<Protected>,
     /// The exclude list in force, one rule a line.
@@ -65,6 +67,7 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
         left_out,
         omitted: step.captured.omitted,
         excluded: step.captured.excluded,
+        unselected_count: step.captured.unselected_count,
         protected: step.captured.protected,
         rules: step.captured.rules.text().to_owned(),
         counts: step.captured.counts,

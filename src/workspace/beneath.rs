@@ -9,7 +9,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::places::{self, Places};
@@ -49,6 +49,13 @@ impl Root {
     /// Whether its path still leads to this folder, and not to another one that came into its place.
     pub fn is_in_place(&self) -> bool {
         FolderId::of_open(&self.handle).is_ok_and(|here| places::identity(&self.path) == Some(here))
+    }
+
+    /// Whether there is anything at a path in it.
+    pub fn has(&self, path: &TreePath) -> bool {
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else { return true };
+        let look = |folder: OwnedFd| rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        self.folder(&parent).is_ok_and(look)
     }
 
     /// Its handle.

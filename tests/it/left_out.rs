@@ -1,5 +1,7 @@
 //! What is left out by evidence, what is recorded all the same, and that a restore keeps to it.
 
+mod only;
+
 use std::collections::BTreeSet;
 
 use retrograde::ops::ls::{LsOptions, ls};

@@ -82,6 +82,8 @@ pub struct Captured {
     pub omitted: Vec<Omission>,
     /// What was left out.
     pub excluded: Vec<Exclusion>,
+    /// Files that were left out because `only` does not name them; not those in folders that are.
+    pub unselected_count: u64,
     /// Of that, folders that are left alone whatever the rules say.
     pub protected: Vec<Protected>,
     /// How much there is.
@@ -161,17 +163,27 @@ fn capture_from(
     if found.is_none() && had_cache {
         found = look.with(StatCache::empty(key), batch)?;
     }
-    let Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode, attributes, read, weak, turns }) =
-        found
+    let Some(Seen {
+        built,
+        cache,
+        omitted,
+        excluded,
+        unselected_count,
+        protected,
+        counts,
+        root_mode,
+        attributes,
+        read,
+        weak,
+        turns,
+    }) = found
     else {
         let path = crate::error::shown(root.path());
         let detail = "the store lost objects while the folder was read";
         return Err(Error::new(ErrorKind::Conflict, "capture", path, detail));
     };
-    let is_left_out = |path: &TreePath| excluded.binary_search_by(|one| one.path.cmp(path)).is_ok();
-    let is_excluded =
-        |path: &TreePath| std::iter::successors(Some(path.clone()), TreePath::parent).any(|above| is_left_out(&above));
-    let mounts: Vec<TreePath> = mounts::below(root).into_iter().filter(|mount| !is_excluded(mount)).collect();
+    let mounts: Vec<TreePath> =
+        mounts::below(root).into_iter().filter(|mount| !is_within_one(&excluded, mount)).collect();
     if !protected.is_empty() || !mounts.is_empty() {
         // The list says of the protected paths, too, that nobody looked at what is there.
         let paths = protected.iter().map(|found| found.path.clone()).collect();
@@ -185,6 +197,7 @@ fn capture_from(
         attributes,
         omitted,
         excluded,
+        unselected_count,
         protected,
         counts,
         read,
@@ -246,6 +259,11 @@ impl Captured {
         }
     }
 
+    /// Whether it would not have a path because that, or a folder that it is in, was left out.
+    pub(super) fn leaves_out(&self, path: &TreePath, is_folder: bool) -> bool {
+        is_within_one(&self.excluded, path) || self.rules.is_unselected(path, is_folder)
+    }
+
     /// Its attributes.
     pub fn attributed(&self) -> Attributed {
         let list = decode_list(&self.attributes).expect("a list reads back as it was written");
@@ -275,12 +293,19 @@ impl Captured {
     }
 }
 
+/// Whether a path, or a folder that it is in, is one of these.
+fn is_within_one(excluded: &[Exclusion], path: &TreePath) -> bool {
+    let is_one = |path: TreePath| excluded.binary_search_by(|one| one.path.cmp(&path)).is_ok();
+    !excluded.is_empty() && std::iter::successors(Some(path.clone()), TreePath::parent).any(is_one)
+}
+
 /// One attempt, made with one cache.
 struct Seen {
     built: Built,
     cache: StatCache,
     omitted: Vec<Omission>,
     excluded: Vec<Exclusion>,
+    unselected_count: u64,
     protected: Vec<Protected>,
     counts: CaptureCounts,
     root_mode: u16,
@@ -325,7 +350,7 @@ impl Look<'_> {
         };
         let mut scan = scan::scan(root, &cache, &scan_options)?;
         progress.event(Event::Scanned(scan.counts.files));
-        let Scan { root_mode, root_owner, counts, .. } = scan;
+        let Scan { root_mode, root_owner, counts, unselected_count, .. } = scan;
         if cache.root_owner().is_some_and(|before| before != root_owner) {
             return Ok(None);
         }
@@ -352,7 +377,20 @@ impl Look<'_> {
         };
         omitted.sort_by(|one, other| one.path.cmp(&other.path));
         omitted.dedup_by(|later, earlier| later.path == earlier.path);
-        Ok(Some(Seen { built, cache, omitted, excluded, protected, counts, root_mode, attributes, read, weak, turns }))
+        Ok(Some(Seen {
+            built,
+            cache,
+            omitted,
+            excluded,
+            unselected_count,
+            protected,
+            counts,
+            root_mode,
+            attributes,
+            read,
+            weak,
+            turns,
+        }))
     }
 }
 

@@ -293,7 +293,7 @@ fn look_and_plan(
     capture.wanted[0] = workspace.head.and_then(|head| store.snapshot(head).ok()).map(|head| head.root);
     // What a restore leaves as it is, it says is as the step has it: so what a stat does not quite prove is read.
     let captured = capture_due(store, workspace.id, root, &capture, batch.as_deref_mut(), Some(&options.paths))?;
-    let step = compared(store, workspace, captured)?;
+    let step = compared(store, workspace, root, captured)?;
     let decide_on = |step: Step, wish: Wish| -> Result<Decided> {
         let wanted = store.snapshot(wish.target)?;
         let plan = plan(store, root, &step.captured, &wanted, interrupted.as_deref(), &wish.paths)?;
@@ -308,13 +308,13 @@ fn look_and_plan(
         // The rules of today leave out what the target has: it is captured before it is written over.
         capture.wanted[1] = Some(decided.wanted.root);
         let captured = capture_due(store, workspace.id, root, &capture, batch.as_deref_mut(), Some(&options.paths))?;
-        decided = decide_on(compared(store, workspace, captured)?, decided.wish)?;
+        decided = decide_on(compared(store, workspace, root, captured)?, decided.wish)?;
         decided.was_unseen = true;
     }
     match batch {
         // What changed behind the stat cache's back is read before it is lost.
         Some(batch) if !is_as_seen(root, &decided.plan.doomed)? => {
-            let afresh = compared(store, workspace, capture_afresh(store, workspace.id, root, &capture, batch)?)?;
+            let afresh = compared(store, workspace, root, capture_afresh(store, workspace.id, root, &capture, batch)?)?;
             match decided.was_unseen {
                 true => Ok(Decided { was_unseen: true, ..decide_on(afresh, decided.wish)? }),
                 false => decide(afresh),
@@ -326,11 +326,12 @@ fn look_and_plan(
 
 /// Whether something is written at a path that the capture left out, so that nobody knows what is there.
 fn writes_unseen(decided: &Decided) -> bool {
-    let excluded = &decided.step.captured.excluded;
-    let is_left_out = |path: &TreePath| excluded.binary_search_by(|one| one.path.cmp(path)).is_ok();
-    let mut writes = decided.plan.actions.iter().filter(|action| !matches!(action, Action::Remove { .. }));
-    let above = |path: &TreePath| std::iter::successors(Some(path.clone()), TreePath::parent);
-    !excluded.is_empty() && writes.any(|action| above(action.path()).any(|path| is_left_out(&path)))
+    let captured = &decided.step.captured;
+    decided.plan.actions.iter().any(|action| match action {
+        Action::Remove { .. } => false,
+        Action::CreateFolder { path, .. } => captured.leaves_out(path, true),
+        action => captured.leaves_out(action.path(), false),
+    })
 }
 
 /// Whether what a restore writes must be on disk before it is noted as ended: power loss cannot part it from what a store in

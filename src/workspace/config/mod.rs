@@ -7,6 +7,7 @@
 //! [capture]
 //! exclude = ["*.iso", "/data/raw"]
 //! include = ["vendor/node_modules/"]
+//! only = ["*.md", "/src/"]
 //! default_excludes = true
 //! gitignore = false
 //! one_file_system = false
@@ -33,6 +34,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::beneath::Root;
+pub use super::rules::CONFIG_NAME;
 use super::rules::{Caps, DEFAULT_EXCLUDES, RuleOptions, Rules};
 use super::scan::ScanLimits;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,9 +42,6 @@ use crate::limits::{CONFIG_LENGTH_MAX_BYTES, WORKSPACE_BYTES_DEFAULT_MAX, WORKSP
 use crate::path::TreePath;
 pub use size::parse_size;
 use size::{optional_size, size};
-
-/// Name of the file in a workspace root.
-pub const CONFIG_NAME: &str = "retro.toml";
 
 /// All settings of `retro.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -60,6 +59,8 @@ pub struct Capture {
     pub exclude: Vec<String>,
     /// Patterns of paths to capture though they are excluded.
     pub include: Vec<String>,
+    /// Patterns of paths that alone are captured; everything is, where there are none.
+    pub only: Vec<String>,
     /// Whether the built-in excludes are in force.
     pub default_excludes: bool,
     /// Whether what git would ignore is left out, see [`super::ignore`]. A build without git cannot tell.
@@ -127,6 +128,7 @@ impl Default for Capture {
         Self {
             exclude: Vec::new(),
             include: Vec::new(),
+            only: Vec::new(),
             default_excludes: true,
             gitignore: false,
             one_file_system: false,
@@ -142,7 +144,7 @@ impl Config {
     /// The settings that the rules of a snapshot were made of, as far as they still matter: the exact paths that were left
     /// out then are not among them.
     pub fn of_rules(text: &str) -> Result<Self> {
-        let RuleOptions { mut excludes, includes, evidence, gitignore, one_file_system, caps, .. } =
+        let RuleOptions { mut excludes, includes, only, evidence, gitignore, one_file_system, caps, .. } =
             Rules::options_of(text)?;
         if evidence {
             excludes.retain(|pattern| !DEFAULT_EXCLUDES.contains(&pattern.as_str()));
@@ -151,6 +153,7 @@ impl Config {
         let capture = Capture {
             exclude: excludes,
             include: includes,
+            only,
             default_excludes: evidence,
             gitignore,
             one_file_system,
@@ -178,6 +181,7 @@ impl Capture {
         RuleOptions {
             excludes: self.exclude.clone(),
             includes: self.include.clone(),
+            only: self.only.clone(),
             without_defaults: !self.default_excludes,
             evidence: false,
             paths,
@@ -295,9 +299,10 @@ fn unknown_keys(table: &mut Table) -> Vec<String> {
 }
 
 /// The keys of the table `[capture]`.
-const CAPTURE_KEYS: [&str; 8] = [
+const CAPTURE_KEYS: [&str; 9] = [
     "exclude",
     "include",
+    "only",
     "default_excludes",
     "gitignore",
     "one_file_system",

@@ -120,7 +120,7 @@ fn a_build_without_git_says_that_it_cannot_tell_what_git_ignores() {
 #[test]
 fn settings_come_back_from_the_rules_that_they_make() {
     let text = "[capture]\nexclude = [\"*.iso\"]\ninclude = [\"target/\"]\nmax_file_bytes = 10\nmax_files = 8_000_000\n\
-                one_file_system = true\n";
+                one_file_system = true\nonly = [\"/a/\"]\n";
     let rules =
         |config: &Config| crate::workspace::rules::Rules::new(&config.capture.rule_options(Vec::new())).unwrap();
     for text in ["", text, "[capture]\ndefault_excludes = false\n"] {

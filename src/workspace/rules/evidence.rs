@@ -45,6 +45,8 @@ pub enum Why {
     Beside(&'static str),
     /// It has this mark in it.
     Marked(&'static str),
+    /// `only` does not name it. Of files that is counted and not listed.
+    Unselected,
     /// Git ignores it.
     Ignored,
     /// It is in a folder that is left out but for some paths, and is none of them.

@@ -16,13 +16,15 @@
 //! Invariants: names are matched as bytes, valid text or not. The text form is canonical: equal rules have equal text,
 //! [`Rules::parse`] of [`Rules::text`] gives the same rules. A folder that is left out is not entered, so an include
 //! cannot bring back something inside it. The exact paths of [`RuleOptions::paths`] cannot be included by any pattern:
-//! they keep the store itself out of its own snapshots.
+//! they keep the store itself out of its own snapshots. The settings in the root ([`CONFIG_NAME`]) are captured whatever the
+//! rules say, because whoever goes back to a step wants its rules back, too.
 //!
 //! Nearly every name a scan meets matches nothing, and must learn so in a few nanoseconds: plain names are in a sorted
 //! list behind a table of first bytes, patterns with one `*` are two comparisons, and only what is left is given to
 //! [`globset`].
 
 pub mod evidence;
+mod only;
 
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -31,6 +33,7 @@ use std::path::Path;
 use evidence::{BESIDE, EVIDENCE_RULES};
 pub use evidence::{Exclusion, Why};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+pub use only::Only;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::PATTERN_COUNT_MAX;
@@ -56,6 +59,9 @@ pub const DEFAULT_EXCLUDES: [&str; 11] = [
 /// tree), and what a restore that was killed leaves behind.
 pub const ALWAYS_EXCLUDED: [&str; 5] = [".git", ".hg/", ".jj/", ".svn/", ".retro-tmp-????????????????"];
 
+/// The file with the settings of a workspace, in its root: always captured.
+pub const CONFIG_NAME: &str = "retro.toml";
+
 /// The rule, in text form, that what `.gitignore` files name is left out.
 pub const GITIGNORE_RULE: &str = "~ .gitignore";
 
@@ -69,6 +75,8 @@ pub struct RuleOptions {
     pub excludes: Vec<String>,
     /// Patterns of paths to capture though an exclude matches them.
     pub includes: Vec<String>,
+    /// Patterns of paths that alone are captured; everything is, where there are none.
+    pub only: Vec<String>,
     /// Leaves [`DEFAULT_EXCLUDES`] and the rules by evidence away.
     pub without_defaults: bool,
     /// Has the rules by evidence all the same.
@@ -106,6 +114,7 @@ pub struct Rules {
     settings: Patterns,
     by_name: Patterns,
     includes: Patterns,
+    only: Option<Only>,
     has_evidence: bool,
     paths: Vec<TreePath>,
     gitignore: bool,
@@ -119,12 +128,10 @@ impl Rules {
         let defaults = if options.without_defaults { &[][..] } else { &DEFAULT_EXCLUDES };
         let mut excludes: Vec<&str> =
             defaults.iter().copied().chain(options.excludes.iter().map(String::as_str)).collect();
-        let mut includes: Vec<&str> = options.includes.iter().map(String::as_str).collect();
-        let mut paths = options.paths.clone();
         excludes.sort_unstable();
         excludes.dedup();
-        includes.sort_unstable();
-        includes.dedup();
+        let (includes, only) = (sorted(&options.includes), sorted(&options.only));
+        let mut paths = options.paths.clone();
         paths.sort_unstable();
         paths.dedup();
         let mut mounts = options.mounts.clone();
@@ -134,7 +141,7 @@ impl Rules {
         let has_evidence = options.evidence || !options.without_defaults;
         let mut text = String::new();
         ALWAYS_EXCLUDED.iter().for_each(|pattern| text.extend(["! ", pattern, "\n"]));
-        text.push_str(&text_of(&excludes, &includes, &paths));
+        text.push_str(&text_of(&excludes, &includes, &only, &paths));
         if has_evidence {
             EVIDENCE_RULES.iter().for_each(|rule| text.extend(["* ", rule, "\n"]));
         }
@@ -161,6 +168,7 @@ impl Rules {
             settings: Patterns::new(&settings)?,
             by_name: Patterns::new(&by_name)?,
             includes: Patterns::new(&includes)?,
+            only: Only::new(&only)?,
             has_evidence,
             paths,
             gitignore,
@@ -187,6 +195,7 @@ impl Rules {
                 Some(("* ", _)) => options.evidence = true,
                 Some(("- ", pattern)) => options.excludes.push(pattern.to_owned()),
                 Some(("+ ", pattern)) => options.includes.push(pattern.to_owned()),
+                Some(("& ", pattern)) => options.only.push(pattern.to_owned()),
                 Some(("= ", path)) => {
                     let path = unescape(path).and_then(|bytes| TreePath::new(&bytes).ok());
                     options.paths.push(path.ok_or_else(|| refuse("not a path"))?);
@@ -196,14 +205,14 @@ impl Rules {
                     let path = unescape(path).and_then(|bytes| TreePath::new(&bytes).ok());
                     options.mounts.push(path.ok_or_else(|| refuse("not a path"))?);
                 }
-                _ => return Err(refuse("neither exclude, include, path, mount nor cap")),
+                _ => return Err(refuse("neither exclude, include, only, path, mount nor cap")),
             }
         }
         Ok(options)
     }
 
-    /// The canonical text form, one rule a line: `! ` never captured, `- ` exclude, `+ ` include, `= ` exact path, `* `
-    /// left out by evidence, `~ ` what else is left out, `< ` a cap, `^ ` what is mounted.
+    /// The canonical text form, one rule a line: `! ` never captured, `- ` exclude, `+ ` include, `& ` only,
+    /// `= ` exact path, `* ` left out by evidence, `~ ` what else is left out, `< ` a cap, `^ ` what is mounted.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -228,7 +237,7 @@ impl Rules {
         if self.paths.iter().any(|excluded| excluded.as_bytes() == path) {
             return Match::Out(Why::Setting);
         }
-        if self.includes.matches(path, name, is_folder) {
+        if self.is_included(path, name, is_folder) {
             return Match::In;
         }
         if self.settings.matches(path, name, is_folder) {
@@ -261,20 +270,46 @@ impl Rules {
         &self.mounts
     }
 
-    /// Whether an include pattern matches the entry `name`, the last part of `path`.
+    /// Whether an include pattern matches the entry `name`, the last part of `path`, or it is [`CONFIG_NAME`].
     pub fn is_included(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
-        self.includes.matches(path, name, is_folder)
+        self.includes.matches(path, name, is_folder) || is_settings(path, is_folder)
     }
 
-    /// Whether `path`, or a folder that it is in, is left out.
-    pub fn excludes_within(&self, path: &TreePath, is_folder: bool) -> bool {
-        let bytes = path.as_bytes();
-        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| (at, true));
-        ends.chain([(bytes.len(), is_folder)]).any(|(end, is_folder)| {
-            let start = bytes[..end].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-            end > start && self.is_excluded(&bytes[..end], &bytes[start..end], is_folder)
-        })
+    /// What alone is captured, where not everything is.
+    pub fn only(&self) -> Option<&Only> {
+        self.only.as_ref()
     }
+
+    /// Whether `path`, or a folder that it is in, is left out by its name alone.
+    pub fn excludes_within(&self, path: &TreePath, is_folder: bool) -> bool {
+        let mut above = path_and_above(path, is_folder);
+        above.any(|(path, name, is_folder)| self.is_excluded(path, name, is_folder))
+            || self.is_unselected(path, is_folder)
+    }
+
+    /// Whether `only` leaves `path` out by its name alone: a file that is not named, nor any folder that it is in; a folder in
+    /// which nothing can be that is named.
+    pub fn is_unselected(&self, path: &TreePath, is_folder: bool) -> bool {
+        let Some(only) = &self.only else { return false };
+        let is_named = |(path, name, is_folder): (&[u8], &[u8], bool)| only.names(path, name, is_folder);
+        let is_above = || path.is_root() || (is_folder && only.may_be_in(path.as_bytes()));
+        !is_settings(path.as_bytes(), is_folder) && !path_and_above(path, is_folder).any(is_named) && !is_above()
+    }
+}
+
+/// Whether this is [`CONFIG_NAME`] in the root.
+pub fn is_settings(path: &[u8], is_folder: bool) -> bool {
+    !is_folder && path == CONFIG_NAME.as_bytes()
+}
+
+/// A path and the folders that it is in: each whole, its last name, and whether it is a folder.
+fn path_and_above(path: &TreePath, is_folder: bool) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
+    let bytes = path.as_bytes();
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| (at, true));
+    ends.chain([(bytes.len(), is_folder)]).filter(|(end, _)| *end > 0).map(|(end, is_folder)| {
+        let start = bytes[..end].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        (&bytes[..end], &bytes[start..end], is_folder)
+    })
 }
 
 /// Names of caps in the text form, in order.
@@ -464,10 +499,18 @@ fn is_special(character: char) -> bool {
     matches!(character, '*' | '?' | '[' | ']' | '{' | '}' | '\\')
 }
 
-fn text_of(excludes: &[&str], includes: &[&str], paths: &[TreePath]) -> String {
+fn sorted(patterns: &[String]) -> Vec<&str> {
+    let mut sorted: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
+}
+
+fn text_of(excludes: &[&str], includes: &[&str], only: &[&str], paths: &[TreePath]) -> String {
     let mut text = String::new();
-    excludes.iter().for_each(|pattern| text.extend(["- ", pattern, "\n"]));
-    includes.iter().for_each(|pattern| text.extend(["+ ", pattern, "\n"]));
+    for (sign, patterns) in [("- ", excludes), ("+ ", includes), ("& ", only)] {
+        patterns.iter().for_each(|pattern| text.extend([sign, pattern, "\n"]));
+    }
     paths.iter().for_each(|path| text.extend(["= ", &escape(path.as_bytes()), "\n"]));
     text
 }

@@ -167,3 +167,41 @@ fn patterns_that_mean_nothing_are_refused() {
     assert!(many(PATTERN_COUNT_MAX).is_ok());
     assert_eq!(many(PATTERN_COUNT_MAX + 1).unwrap_err().kind(), ErrorKind::Limit);
 }
+
+#[test]
+fn a_folder_is_passed_by_where_nothing_in_it_can_be_named() {
+    let may_be_in = |only: &[&str], folder: &str| {
+        let only = only.iter().map(|&pattern| pattern.to_owned()).collect();
+        let rules = Rules::new(&RuleOptions { only, ..RuleOptions::default() }).unwrap();
+        rules.only().unwrap().may_be_in(folder.as_bytes())
+    };
+    for (only, folder, expected) in [
+        (&["/docs/*.md"][..], "docs", true),
+        (&["/docs/*.md"], "docs/in", false),
+        (&["/docs/*.md"], "src", false),
+        (&["a/b*/c", "d/e/"], "a/bx", true),
+        (&["a/b*/c", "d/e/"], "d", true),
+        (&["a/b*/c", "d/e/"], "a/x", false),
+        (&["a/b*/c", "d/e/"], "d/e", false),
+        (&["a/**/c"], "a/x/y/z", true),
+        (&["a/**/c"], "b", false),
+        (&["**/c"], "b/x", true),
+        (&["a/{b,c/d}/e"], "a/c/d", true),
+        (&["a/{b,c/d}/e"], "b", false),
+        (&["/docs/*.md", "*.txt"], "src", true),
+    ] {
+        assert_eq!(may_be_in(only, folder), expected, "{only:?} in {folder}");
+    }
+}
+
+#[test]
+fn only_is_part_of_the_text() {
+    let only = vec!["b/".to_owned(), "*.md".to_owned(), "b/".to_owned()];
+    let rules = Rules::new(&RuleOptions { only, without_defaults: true, ..RuleOptions::default() }).unwrap();
+    assert!(rules.text().ends_with("& *.md\n& b/\n"), "{}", rules.text());
+    let again = Rules::parse(rules.text()).unwrap();
+    assert_eq!(again.text(), rules.text());
+    let is_out = |path: &str, is_folder| again.excludes_within(&TreePath::new(path.as_bytes()).unwrap(), is_folder);
+    assert!(is_out("a/x.rs", false) && !is_out("a/x.md", false) && !is_out("b/x.rs", false) && !is_out("a", true));
+    assert!(!is_out("retro.toml", false) && is_out("a/retro.toml", false));
+}

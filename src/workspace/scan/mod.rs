@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Invariants: the outcome is the same whatever the number of threads. Every name met is in exactly one of: a folder's
-//! list, the omitted paths, the excluded paths. A folder that cannot be listed is omitted and has no place in its
+//! list, the omitted paths, the excluded paths, the files that `only` does not name (which are counted, because there may
+//! be more of them than of all others). A folder that cannot be listed is omitted and has no place in its
 //! parent's list, so that a restore never takes it for an empty one. File times are compared with each other and with
 //! the probe, never with the wall clock.
 
@@ -21,7 +22,7 @@ mod tally;
 mod turn;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::format::turn::ReadReason;
 pub use compare::unchanged_folder;
@@ -41,7 +42,7 @@ use crate::workspace::attributes::owner_of;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{Proof, StatCache};
 use crate::workspace::places::Place;
-use crate::workspace::rules::{Exclusion, Rules};
+use crate::workspace::rules::{Exclusion, Rules, Why};
 use crate::workspace::stat::{self, FileStat, RacyRule};
 use compare::{Differing, Pick};
 use tally::{Tally, human_bytes};
@@ -99,6 +100,8 @@ pub struct Scan {
     pub omitted: Vec<Omission>,
     /// What is left out, by path; not what is below it.
     pub excluded: Vec<Exclusion>,
+    /// Files that are left out because `only` does not name them; not those in folders that are.
+    pub unselected_count: u64,
     /// Of those, folders that are left alone whatever the rules say, by path.
     pub protected: Vec<Protected>,
     /// How much there is.
@@ -231,10 +234,27 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     if walked.is_over {
         return Err(over_limit(root, cache, options, device, &walked.counts));
     }
-    let Collected { differing, picks, mut weak, mut omitted, mut excluded, mut protected, unlisted, left_out, .. } =
-        std::mem::take(&mut walked.collected);
-    let gone = unlisted.iter().map(|omission| &omission.path).chain(&left_out);
-    let mut folders = without_unlisted(cache, differing, gone);
+    let Collected {
+        differing,
+        picks,
+        mut weak,
+        mut omitted,
+        mut excluded,
+        mut protected,
+        unlisted,
+        left_out,
+        selective,
+        ..
+    } = std::mem::take(&mut walked.collected);
+    let gone = || unlisted.iter().map(|omission| &omission.path).chain(&left_out);
+    let unselected = empty_ones(selective, gone());
+    walked.counts.folders -= unselected.len() as u64;
+    let is_unselected = |path: &TreePath| unselected.contains(path);
+    let is_topmost = |path: &&TreePath| path.parent().is_none_or(|parent| !is_unselected(&parent));
+    let topmost = || unselected.iter().filter(is_topmost);
+    excluded.extend(topmost().map(|path| Exclusion { path: path.clone(), why: Why::Unselected }));
+    let differing = differing.into_iter().filter(|(path, _)| !is_unselected(path)).collect();
+    let mut folders = without_unlisted(cache, differing, gone().filter(is_topmost).chain(topmost()));
     decide_on_numbers(&mut folders, walked.kept_numbers == 0);
     let rereads = in_turn(picks, &options.turns);
     weak.sort_unstable();
@@ -245,8 +265,21 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     protected.sort_unstable();
     let racy = RacyRule { clock: options.clock, end_ns: i64::MAX, newest_elsewhere_ns: walked.newest_elsewhere_ns };
     let (root_mode, root_owner) = (stat::permissions(&found), owner_of(&found));
-    let Walked { counts, believed, .. } = walked;
-    Ok(Scan { folders, rereads, believed, weak, omitted, excluded, protected, counts, root_mode, root_owner, racy })
+    let Walked { counts, believed, unselected_count, .. } = walked;
+    Ok(Scan {
+        folders,
+        rereads,
+        believed,
+        weak,
+        omitted,
+        excluded,
+        unselected_count,
+        protected,
+        counts,
+        root_mode,
+        root_owner,
+        racy,
+    })
 }
 
 /// The walk over everything goes on to this many times a cap, to find out what is big, before it gives up.
@@ -256,6 +289,31 @@ impl ScanLimits {
     fn are_passed_by(&self, counts: &CaptureCounts) -> bool {
         counts.files.max(counts.folders) > self.files_max || counts.allocated_bytes > self.bytes_max
     }
+}
+
+/// Of folders that are captured only if they hold something that is, those that do not. `gone` are folders that turned out
+/// not to be captured themselves.
+fn empty_ones<'g>(selective: Vec<(TreePath, usize)>, gone: impl Iterator<Item = &'g TreePath>) -> BTreeSet<TreePath> {
+    let mut counts: BTreeMap<TreePath, usize> = selective.into_iter().collect();
+    let mut empty = BTreeSet::new();
+    if counts.is_empty() {
+        return empty;
+    }
+    let mut gone: Vec<TreePath> = gone.cloned().collect();
+    gone.extend(counts.iter().filter(|(_, count)| **count == 0).map(|(path, _)| path.clone()));
+    // Each is taken out of the folder around it, which may be empty without it.
+    while let Some(path) = gone.pop() {
+        if counts.get(&path) == Some(&0) {
+            empty.insert(path.clone());
+        }
+        if let Some(parent) = path.parent()
+            && let Some(count) = counts.get_mut(&parent)
+        {
+            *count -= 1;
+            gone.extend((*count == 0).then_some(parent));
+        }
+    }
+    empty
 }
 
 /// Takes folders that could not be listed, or are left out for what is in them, out of their parents' lists.

@@ -18,7 +18,7 @@ use crate::workspace::ignore::{GIT_NAME, IGNORE_NAME, Lists, Marks, Verdict};
 use crate::workspace::places::{Place, Places};
 use crate::workspace::refusal::Refusal;
 use crate::workspace::rules::evidence::{CACHE_MARK, ENVIRONMENT_MARK};
-use crate::workspace::rules::{Exclusion, Match, Why};
+use crate::workspace::rules::{Exclusion, Match, Only, Why, is_settings};
 use crate::workspace::stat::{self, FileStat};
 
 /// A name and its stat.
@@ -44,10 +44,24 @@ pub(super) struct FolderPlace<'a> {
     pub(super) places: &'a Places,
     /// The ignore lists in force in it; none where none count.
     pub(super) lists: Option<Arc<Lists>>,
-    /// It is left out, and entered for what is wanted alone.
-    pub(super) is_wanted_only: bool,
+    /// What in it is captured.
+    pub(super) share: Share,
     /// Finds out what git tracks in it, where no lists say so.
     pub(super) tracking: &'a (dyn Fn(&TreePath) -> Arc<Lists> + Sync),
+}
+
+/// How much of a folder is captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// All that no rule leaves out.
+    All,
+    /// Of that, what `only` names. The folder itself is captured if it holds anything of it, or if it `is_wanted`.
+    Named {
+        /// See there.
+        is_wanted: bool,
+    },
+    /// What is wanted: the folder is left out.
+    Wanted,
 }
 
 /// The ignore lists in force around what is in a folder.
@@ -56,8 +70,8 @@ pub(super) struct Below {
     lists: Option<Arc<Lists>>,
     /// Folders, by index into what is captured, for which they are others.
     exceptions: Vec<(usize, Option<Arc<Lists>>)>,
-    /// Folders, by index into what is captured, that are entered for what is wanted alone.
-    wanted_only: Vec<usize>,
+    /// Folders, by index into what is captured, of which not all is.
+    shares: Vec<(usize, Share)>,
 }
 
 /// What of a folder is not captured.
@@ -65,6 +79,8 @@ pub(super) struct Below {
 pub(super) struct Sifted {
     pub(super) omitted: Vec<Omission>,
     pub(super) excluded: Vec<Exclusion>,
+    /// Files that `only` does not name.
+    pub(super) unselected_count: u64,
     /// Excluded paths that no rule names.
     pub(super) protected: Vec<Protected>,
     pub(super) below: Below,
@@ -83,9 +99,10 @@ impl FolderPlace<'_> {
 }
 
 impl Below {
-    /// Whether one of the folders that are captured is entered for what is wanted alone.
-    pub(super) fn is_wanted_only(&self, index: usize) -> bool {
-        self.wanted_only.binary_search(&index).is_ok()
+    /// How much is captured of one of the folders that are.
+    pub(super) fn share(&self, index: usize) -> Share {
+        let found = self.shares.binary_search_by_key(&index, |(index, _)| *index);
+        found.map_or(Share::All, |at| self.shares[at].1)
     }
 
     /// Those for one of the folders that are captured.
@@ -160,35 +177,29 @@ pub(super) fn sift(
             Ok(look) => matches!(look.kind_and_mode, Some((Kind::Folder, _))),
             Err(_) => place.hint == FileType::Directory,
         };
-        let mut lists_below = None;
-        let mut is_wanted_only = false;
         if let Some(place) = folder.place_of(options, look) {
             sifted.protected.push(Protected { path: folder.path.join(name), place });
             sifted.excluded.push(Exclusion { path: folder.path.join(name), why: Why::Place(place) });
             continue;
         }
-        let is_plain = !folder.is_wanted_only && folder.lists.is_none();
-        if !is_plain || options.rules.may_exclude(buffer, name, is_folder) {
-            buffer.truncate(folder_length);
-            buffer.extend_from_slice(name);
-            match judge(options, &folder, buffer, name, is_folder, &|file| has_file(names, looked, file)) {
-                Judged::Captured => {}
-                Judged::Exception(lists) => lists_below = Some(lists),
-                Judged::Out(why)
-                    if !why.is_binding() && options.wanted.is_some_and(|wanted| wanted(buffer, is_folder)) =>
-                {
-                    is_wanted_only = is_folder;
-                }
-                Judged::Out(why) => {
-                    sifted.excluded.push(Exclusion { path: folder.path.join(name), why });
-                    continue;
-                }
+        let is_beside = |file: &str| has_file(names, looked, file);
+        let Decided { share, lists_below } = match decide(options, &folder, buffer, name, is_folder, &is_beside) {
+            Ok(decided) => decided,
+            Err(Why::Unselected) if !is_folder => {
+                sifted.unselected_count += 1;
+                continue;
             }
-        }
+            Err(why) => {
+                sifted.excluded.push(Exclusion { path: folder.path.join(name), why });
+                continue;
+            }
+        };
         match found_or_refusal(options, folder.depth, *place, look) {
             Ok(one) => {
                 sifted.below.exceptions.extend(lists_below.map(|lists| (found.len(), lists)));
-                sifted.below.wanted_only.extend(is_wanted_only.then_some(found.len()));
+                if one.kind == Kind::Folder && share != Share::All {
+                    sifted.below.shares.push((found.len(), share));
+                }
                 found.push(one);
             }
             Err(Refusal::Omit(reason)) => sifted.omitted.push(Omission { path: folder.path.join(name), reason }),
@@ -200,6 +211,57 @@ pub(super) fn sift(
         sifted.omitted.push(Omission { path: folder.path.clone(), reason: Reason::TooLong });
     }
     sifted
+}
+
+/// What is captured of a name.
+struct Decided {
+    share: Share,
+    /// The ignore lists in force around what is in it, where they are others than around itself.
+    lists_below: Option<Option<Arc<Lists>>>,
+}
+
+/// What is captured of a name, or why it is left out. `path` holds the folder and its slash, and the name too where the rules look at paths.
+fn decide(
+    options: &ScanOptions<'_>,
+    folder: &FolderPlace<'_>,
+    path: &mut Vec<u8>,
+    name: &[u8],
+    is_folder: bool,
+    is_beside: &dyn Fn(&str) -> bool,
+) -> Result<Decided, Why> {
+    let is_named = matches!(folder.share, Share::Named { .. });
+    let is_plain = folder.share == Share::All && folder.lists.is_none();
+    if is_plain && !options.rules.may_exclude(path, name, is_folder) {
+        return Ok(Decided { share: Share::All, lists_below: None });
+    }
+    let folder_length = if folder.path.is_root() { 0 } else { folder.path.as_bytes().len() + 1 };
+    path.truncate(folder_length);
+    path.extend_from_slice(name);
+    let lists_below = match judge(options, folder, path, name, is_folder, is_beside) {
+        Judged::Captured => None,
+        Judged::Exception(lists) => Some(lists),
+        Judged::Out(why) if !why.is_binding() && options.wanted.is_some_and(|wanted| wanted(path, is_folder)) => {
+            return Ok(Decided { share: Share::Wanted, lists_below: None });
+        }
+        Judged::Out(why) => return Err(why),
+    };
+    let share = if is_named { share_of(options, path, name, is_folder) } else { Some(Share::All) };
+    share.map(|share| Decided { share, lists_below }).ok_or(Why::Unselected)
+}
+
+/// How much is captured of a name in a folder of which only some is; nothing where it is `None`.
+fn share_of(options: &ScanOptions<'_>, path: &[u8], name: &[u8], is_folder: bool) -> Option<Share> {
+    let is_named = |only: &Only| only.names(path, name, is_folder);
+    if options.rules.only().is_none_or(is_named) || is_settings(path, is_folder) {
+        return Some(Share::All);
+    }
+    let may_hold = is_folder && options.rules.only().is_some_and(|only| only.may_be_in(path));
+    let is_wanted = options.wanted.is_some_and(|wanted| wanted(path, is_folder));
+    match (may_hold, is_wanted) {
+        (true, is_wanted) => Some(Share::Named { is_wanted }),
+        (false, true) => Some(Share::Wanted),
+        (false, false) => None,
+    }
 }
 
 /// What becomes of a name.
@@ -227,7 +289,7 @@ fn judge(
     };
     match evidence {
         Some(why @ (Why::VersionControl | Why::Setting)) => return Judged::Out(why),
-        _ if folder.is_wanted_only => return Judged::Out(Why::Rest),
+        _ if folder.share == Share::Wanted => return Judged::Out(Why::Rest),
         Some(why) => {
             let tracking = match &folder.lists {
                 Some(lists) => Arc::clone(lists),

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use super::compare::{Compared, Differing, Found, Listing, Pick};
 use super::listing::Names;
-use super::sift::{Below, FolderPlace, Looked, look, marks, sift};
+use super::sift::{Below, FolderPlace, Looked, Share, look, marks, sift};
 use super::tally::Tally;
 use super::turn::{Picker, rank_of};
 use super::{CaptureCounts, Protected, ScanOptions, WeakPlace};
@@ -59,6 +59,7 @@ pub(super) struct Walk<'a> {
     folder_count: AtomicU64,
     byte_count: AtomicU64,
     allocated_count: AtomicU64,
+    unselected_count: AtomicU64,
     newest_elsewhere_ns: AtomicI64,
     is_stopped: AtomicBool,
     spare: Mutex<Vec<Scratch>>,
@@ -79,6 +80,9 @@ pub(super) struct Collected {
     /// Of those, folders that are left out for what is in them: they are still in their parents' lists.
     pub(super) left_out: Vec<TreePath>,
     pub(super) protected: Vec<Protected>,
+    /// Folders that are captured only if they hold something that is, and how many names that is before those below are
+    /// taken out.
+    pub(super) selective: Vec<(TreePath, usize)>,
     /// Folders that have no list: they have no place in their parent's list either.
     pub(super) unlisted: Vec<Omission>,
     error: Option<Error>,
@@ -88,6 +92,8 @@ pub(super) struct Collected {
 pub(super) struct Walked {
     pub(super) collected: Collected,
     pub(super) counts: CaptureCounts,
+    /// Files that `only` does not name.
+    pub(super) unselected_count: u64,
     pub(super) newest_elsewhere_ns: i64,
     /// Files whose stat is believed, by class.
     pub(super) believed: [u64; 3],
@@ -110,8 +116,8 @@ struct Task<'s> {
     parent: Option<Arc<OpenFolder<'s>>>,
     /// The ignore lists in force around it; none where none count.
     lists: Option<Arc<Lists>>,
-    /// It is left out, and entered for what is wanted alone.
-    is_wanted_only: bool,
+    /// What in it is captured.
+    share: Share,
 }
 
 /// An open folder, and the count of them.
@@ -158,6 +164,7 @@ impl<'a> Walk<'a> {
             folder_count: AtomicU64::new(0),
             byte_count: AtomicU64::new(0),
             allocated_count: AtomicU64::new(0),
+            unselected_count: AtomicU64::new(0),
             newest_elsewhere_ns: AtomicI64::new(i64::MIN),
             is_stopped: AtomicBool::new(false),
             spare: Mutex::default(),
@@ -171,8 +178,11 @@ impl<'a> Walk<'a> {
     pub(super) fn run(self, device: u64) -> Result<Walked> {
         let lists = self.options.rules.has_gitignore().then(|| Lists::around(self.root.path()));
         let path = TreePath::root();
-        let task =
-            Task { path, depth: 0, device, file_system: None, rank: 0, parent: None, lists, is_wanted_only: false };
+        let share = match self.options.rules.only() {
+            Some(_) => Share::Named { is_wanted: true },
+            None => Share::All,
+        };
+        let task = Task { path, depth: 0, device, file_system: None, rank: 0, parent: None, lists, share };
         rayon::scope(|scope| visit(&self, scope, task));
         let mut collected = self.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = collected.error.take() {
@@ -186,8 +196,8 @@ impl<'a> Walk<'a> {
         };
         let newest_elsewhere_ns = self.newest_elsewhere_ns.into_inner();
         let (believed, kept_numbers) = (self.believed.map(AtomicU64::into_inner), self.kept_numbers.into_inner());
-        let is_over = self.is_stopped.into_inner();
-        Ok(Walked { collected, counts, newest_elsewhere_ns, believed, kept_numbers, is_over })
+        let (is_over, unselected_count) = (self.is_stopped.into_inner(), self.unselected_count.into_inner());
+        Ok(Walked { collected, counts, unselected_count, newest_elsewhere_ns, believed, kept_numbers, is_over })
     }
 
     fn is_stopped(&self) -> bool {
@@ -245,7 +255,7 @@ impl<'a> Walk<'a> {
             return None;
         }
         // What is entered for some paths alone is left out already.
-        let is_entered = task.is_wanted_only || task.lists.as_ref().is_some_and(|lists| lists.is_entered());
+        let is_entered = task.share == Share::Wanted || task.lists.as_ref().is_some_and(|lists| lists.is_entered());
         let is_included = || rules.is_included(task.path.as_bytes(), name, true);
         match () {
             () if is_entered || is_included() => None,
@@ -443,11 +453,11 @@ fn finish<'s>(
     let Scratch { path, found, .. } = scratch;
     let marks = marks(names, looked);
     let enter = |around: &Arc<Lists>| around.enter(walk.root, &task.path, &folder.handle, marks);
-    let (mut lists, mut is_wanted_only) = (task.lists.as_ref().map(enter), task.is_wanted_only);
+    let (mut lists, mut share) = (task.lists.as_ref().map(enter), task.share);
     if let Some(why) = walk.left_out_for(task, folder, marks) {
         match walk.entered_for(task, why) {
             Entered::Tracked(tracked) => lists = Some(tracked),
-            Entered::Wanted => is_wanted_only = true,
+            Entered::Wanted => share = Share::Wanted,
             Entered::Not => {
                 let path = task.path.clone();
                 return walk.collect(|collected| {
@@ -459,12 +469,16 @@ fn finish<'s>(
     }
     let (depth, device, places) = (task.depth, task.device, walk.root.places());
     let tracking = |folder: &TreePath| walk.tracking(folder);
-    let place = FolderPlace { path: &task.path, depth, device, places, lists, is_wanted_only, tracking: &tracking };
+    let place = FolderPlace { path: &task.path, depth, device, places, lists, share, tracking: &tracking };
     let sifted = sift(walk.options, place, names, looked, path, found);
     if let Some((path, errno)) = sifted.failed {
         return walk.refuse(path, errno);
     }
     let below = sifted.below;
+    if share == (Share::Named { is_wanted: false }) {
+        walk.collect(|collected| collected.selective.push((task.path.clone(), found.len())));
+    }
+    walk.unselected_count.fetch_add(sifted.unselected_count, Ordering::Relaxed);
     if !sifted.omitted.is_empty() || !sifted.excluded.is_empty() {
         walk.collect(|collected| {
             collected.omitted.extend(sifted.omitted);
@@ -514,8 +528,8 @@ fn spawn_children<'s>(
         let file_system = task.file_system.filter(|_| child.stat.device == task.device);
         let parent = is_kept.then(|| Arc::clone(folder));
         let lists = below.lists(index);
-        let (depth, device, is_wanted_only) = (task.depth + 1, child.stat.device, below.is_wanted_only(index));
-        let child = Task { path, depth, device, file_system, rank, parent, lists, is_wanted_only };
+        let (depth, device, share) = (task.depth + 1, child.stat.device, below.share(index));
+        let child = Task { path, depth, device, file_system, rank, parent, lists, share };
         scope.spawn(move |scope| visit(walk, scope, child));
     }
 }

@@ -65,8 +65,15 @@ fn lines(
     let mut rules = human::wrapped(rules(status), RULES_WIDTH_MAX).into_iter();
     fact("excludes", rules.next().unwrap_or_default());
     rules.for_each(|line| fact("", line));
-    if !status.excluded.is_empty() {
-        fact("left out", left_out::names(&status.excluded, LINES_MAX).join(", "));
+    let only: Vec<&str> = status.rules.lines().filter_map(|line| line.strip_prefix("& ")).collect();
+    let only = human::wrapped(only, RULES_WIDTH_MAX).into_iter().filter(|line| !line.is_empty());
+    for (line, name) in only.zip(std::iter::once("only").chain(std::iter::repeat(""))) {
+        fact(name, line);
+    }
+    let mut left_out = left_out::names(&status.excluded, LINES_MAX);
+    left_out.extend(left_out::unselected(status.unselected_count));
+    if !left_out.is_empty() {
+        fact("left out", left_out.join(", "));
     }
     if let Some(read) = read::sentence(&status.read_last) {
         fact("read", format!("the last step read {read}"));
@@ -145,7 +152,8 @@ fn shortened(mut texts: Vec<String>, separator: &str) -> String {
 
 /// The exclude list, a rule each, excludes without their sign.
 fn rules(status: &Status) -> Vec<&str> {
-    status.rules.lines().map(|line| line.strip_prefix("- ").unwrap_or(line)).collect()
+    let excludes = status.rules.lines().filter(|line| !line.starts_with("& "));
+    excludes.map(|line| line.strip_prefix("- ").unwrap_or(line)).collect()
 }
 
 fn protected(found: &Protected) -> Object {
@@ -174,6 +182,7 @@ fn shape(status: &Status, opened: &Opened) -> Object {
         .field("left_out", status.left_out)
         .list("omitted", status.omitted.iter().map(json::omission))
         .list("excluded", status.excluded.iter().map(left_out::shape))
+        .field("unselected", status.unselected_count)
         .list("protected", status.protected.iter().map(protected))
         .field("rules", rules)
         .field("files", status.counts.files)

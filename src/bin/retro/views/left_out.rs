@@ -11,6 +11,7 @@ pub(crate) fn reason(why: Why) -> Option<String> {
         Why::Setting => Some("excluded in the settings".to_owned()),
         Why::Beside(file) => Some(format!("beside {file}")),
         Why::Marked(mark) => Some(format!("has a {mark}")),
+        Why::Unselected => Some("holds nothing that `only` names".to_owned()),
         Why::Ignored => Some("git ignores it".to_owned()),
         Why::Rest => Some("the rest of a folder that is left out".to_owned()),
         Why::WorkingTree => Some("another working tree of this repository".to_owned()),
@@ -26,6 +27,7 @@ pub(crate) fn word(why: Why) -> &'static str {
         Why::BuiltIn => "built-in",
         Why::Beside(_) => "beside",
         Why::Marked(_) => "marked",
+        Why::Unselected => "only",
         Why::Ignored => "ignored",
         Why::Rest => "rest",
         Why::WorkingTree => "working-tree",
@@ -49,6 +51,11 @@ pub(crate) fn names(excluded: &[Exclusion], most: usize) -> Vec<String> {
     names
 }
 
+/// Files that are counted instead of listed.
+pub(crate) fn unselected(count: u64) -> Option<String> {
+    (count > 0).then(|| format!("{} that `only` does not name", super::human::count(count, "file")))
+}
+
 /// One path in JSON.
 pub(crate) fn shape(one: &Exclusion) -> Object {
     let evidence = match one.why {
@@ -61,7 +68,7 @@ pub(crate) fn shape(one: &Exclusion) -> Object {
 fn rank(why: Why) -> u8 {
     match why {
         Why::Beside(_) | Why::Marked(_) | Why::WorkingTree | Why::Place(_) => 0,
-        Why::Setting | Why::Ignored | Why::Rest => 1,
+        Why::Setting | Why::Ignored | Why::Rest | Why::Unselected => 1,
         Why::VersionControl | Why::BuiltIn => 2,
     }
 }

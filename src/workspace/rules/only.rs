@@ -1,0 +1,78 @@
+//! The paths that alone are captured, where the settings name some with `only`.
+//!
+//! A file is captured if a pattern matches it or a folder that it is in. A folder is captured if it is matched in that way,
+//! or if it holds something that is captured. `only` never captures what another rule leaves out: it makes a recording
+//! smaller, and includes make it larger.
+//!
+//! A walk does not enter a folder in which nothing can match. That is known where every pattern is a path from the root:
+//! `docs/*.md` lets a walk pass by everything but `docs`. A pattern of a name may match at any depth.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::{Patterns, invalid};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Compiled patterns of `only`.
+#[derive(Debug)]
+pub struct Only {
+    named: Patterns,
+    /// Folders that a match may be in; all where it is `None`.
+    above: Option<GlobSet>,
+}
+
+impl Only {
+    /// Compiles patterns; without any, nothing is left out and there is no `Only`.
+    pub(super) fn new(patterns: &[&str]) -> Result<Option<Self>> {
+        if patterns.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Self { named: Patterns::new(patterns)?, above: above(patterns)? }))
+    }
+
+    /// Whether a pattern matches the entry `name`, the last part of `path`.
+    pub fn names(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
+        self.named.matches(path, name, is_folder)
+    }
+
+    /// Whether a pattern may match something in the folder `path`.
+    pub fn may_be_in(&self, path: &[u8]) -> bool {
+        let folder = Path::new(std::ffi::OsStr::from_bytes(path));
+        self.above.as_ref().is_none_or(|above| above.is_match(folder))
+    }
+}
+
+/// Folders above what the patterns match: of `a/b*/c` they are `a` and `a/b*`. `None` where they may be any.
+fn above(patterns: &[&str]) -> Result<Option<GlobSet>> {
+    let mut builder = GlobSetBuilder::new();
+    for pattern in patterns {
+        let body = pattern.strip_suffix('/').unwrap_or(pattern);
+        if !body.contains('/') {
+            return Ok(None);
+        }
+        let body = body.strip_prefix('/').unwrap_or(body);
+        let mut end = 0;
+        for part in body.split_inclusive('/') {
+            let start = end;
+            end += part.len();
+            let part = part.strip_suffix('/').unwrap_or(part);
+            // From here on nothing is known of the depth: `**` is any, and braces may hold a slash.
+            if part.contains("**") || part.contains(['{', '[', '\\']) {
+                builder.add(glob(pattern, &format!("{}**", &body[..start]))?);
+                break;
+            }
+            if end < body.len() {
+                builder.add(glob(pattern, &body[..start + part.len()])?);
+            }
+        }
+    }
+    let above = builder.build().map_err(|error| Error::new(ErrorKind::Limit, "compile", "only list", error))?;
+    Ok(Some(above))
+}
+
+fn glob(pattern: &str, body: &str) -> Result<Glob> {
+    let glob = GlobBuilder::new(body).literal_separator(true).backslash_escape(true).build();
+    glob.map_err(|error| invalid(pattern, &error.kind().to_string()))
+}
