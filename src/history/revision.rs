@@ -365,7 +365,7 @@ fn shown(list: &[String]) -> String {
 
 fn not_found(text: &str, detail: &str) -> Error {
     Error::new(ErrorKind::NotFound, "find snapshot", escaped(text.as_bytes()), detail)
-        .with_hint("`retro log` lists the snapshots, `retro tag` the tags")
+        .with_hint("`retro log` lists the steps, `retro tag` the tags")
 }
 
 fn invalid(text: &str, detail: &str) -> Error {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use retrograde::diff::selection::{Pattern, Selection};
 use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::history::revision::check_tag_name;
 use retrograde::id::SnapshotId;
 use retrograde::ops::ls::find;
 use retrograde::ops::register::root_of;
@@ -140,7 +141,12 @@ impl Opened {
         let runs = self.workspace_if_any().into_iter().flat_map(|workspace| workspace.runs.keys());
         match nearest(text, tags.chain(runs.map(|run| format!("run:{run}")))) {
             Some(name) => error.with_hint(format!("did you mean `{}`?", human::label(&name))),
-            None => error,
+            // A step or an id that is not there is no path.
+            None if check_tag_name(text).is_err() => error,
+            None => error.with_hint(format!(
+                "`retro log` lists the steps, `retro tag` the tags; for a path it is `{before_paths} {}`",
+                human::label(text)
+            )),
         }
     }
 

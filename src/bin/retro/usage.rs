@@ -107,8 +107,11 @@ pub(crate) fn instead_of(verb: &str) -> Option<&'static str> {
 /// Reports arguments that do not parse, or prints the help that was asked for. Returns how to exit.
 pub(crate) fn refuse(error: &clap::Error, raw: &[OsString]) -> u8 {
     let code = u8::try_from(error.exit_code()).expect("exit codes of the parser are 0 and 2");
+    let has_suggestion = error.get(ContextKind::SuggestedSubcommand).is_some();
     let habit = match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(verb)) => instead_of(verb).map(|hint| (verb, hint)),
+        Some(ContextValue::String(verb)) if error.kind() == ErrorKind::InvalidSubcommand => {
+            instead_of(verb).or((!has_suggestion).then_some(LISTS)).map(|hint| (verb, hint))
+        }
         _ => None,
     };
     let said = match (habit, error.kind()) {

@@ -10,11 +10,8 @@ fn usage_errors_exit_with_2_in_words_and_in_json() {
     cli.check(
         "bogus",
         "
-        | ! error: unrecognized subcommand 'bogus'
-        | !
-        | ! Usage: retro [OPTIONS] VERB [ARGUMENTS]
-        | !
-        | ! For more information, try '--help'.
+        | ! error: there is no verb `bogus`
+        | ! hint: `retro --help` lists the verbs
         | exit 2
     ",
     );
@@ -89,11 +86,11 @@ fn verbs_of_other_programs_are_answered_with_the_verb_that_is_meant() {
 fn errors_are_one_object_where_json_was_asked_for() {
     let cli = Cli::with_two_steps();
     cli.check("--json show nope", r#"
-        | ! {"error":{"kind":"not-found","message":"find snapshot nope: no snapshot, step, tag or run has that name","hint":"`retro log` lists the snapshots, `retro tag` the tags"}}
+        | ! {"error":{"kind":"not-found","message":"find snapshot nope: no snapshot, step, tag or run has that name","hint":"`retro log` lists the steps, `retro tag` the tags; for a path it is `retro show @ nope`"}}
         | exit 3
     "#);
     cli.check("show --json ffff", r#"
-        | ! {"error":{"kind":"not-found","message":"find snapshot ffff: no snapshot, step, tag or run has that name","hint":"`retro log` lists the snapshots, `retro tag` the tags"}}
+        | ! {"error":{"kind":"not-found","message":"find snapshot ffff: no snapshot, step, tag or run has that name","hint":"`retro log` lists the steps, `retro tag` the tags"}}
         | exit 3
     "#);
     cli.check(

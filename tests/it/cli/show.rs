@@ -75,7 +75,7 @@ fn it_shows_the_facts_and_the_changes() {
         "show s9",
         "
         | ! error: find snapshot s9: the workspace has no such step, or it was forgotten
-        | ! hint: `retro log` lists the snapshots, `retro tag` the tags
+        | ! hint: `retro log` lists the steps, `retro tag` the tags
         | exit 3
     ",
     );

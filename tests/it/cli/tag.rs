@@ -43,7 +43,7 @@ fn names_are_given_moved_listed_and_taken_away() {
         "tag x nope",
         "
         | ! error: find snapshot nope: no snapshot, step, tag or run has that name
-        | ! hint: `retro log` lists the snapshots, `retro tag` the tags
+        | ! hint: `retro log` lists the steps, `retro tag` the tags
         | exit 3
     ",
     );
