@@ -56,7 +56,7 @@ fn pointed_at(base: &Path, pointer: &[u8]) -> Option<PathBuf> {
 }
 
 /// A short regular file's bytes. Never waits: a pipe is opened without blocking and turned down.
-fn read_pointer(path: &Path) -> Option<Vec<u8>> {
+pub(super) fn read_pointer(path: &Path) -> Option<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
     if !file.metadata().ok()?.is_file() {

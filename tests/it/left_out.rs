@@ -176,3 +176,29 @@ fn an_agents_working_tree_is_not_part_of_the_folder_it_is_in() {
     recorder.restore(first.snapshot);
     assert_eq!(recorder.read(".claude/worktrees/x/new"), b"work");
 }
+
+/// Git calls such a tree broken until it is told; what is in it belongs to whoever works there all the same.
+#[test]
+#[cfg(feature = "git")]
+fn a_working_tree_that_moved_with_its_repository_is_not_part_of_it() {
+    if !has_git() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (old, root) = (scratch.join("old"), scratch.join("ws"));
+    let git = Git::init(&old, &scratch.join("home"));
+    git.run(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "first", "--allow-empty"], b"");
+    git.run(&["worktree", "add", "-q", ".claude/worktrees/x"], b"");
+    git.run(&["worktree", "add", "-q", "../beside"], b"");
+    std::fs::rename(&old, &root).unwrap();
+    // A tree that was not inside at all, and one of a repository that is gone.
+    std::fs::rename(scratch.join("beside"), root.join("beside")).unwrap();
+    let recorder = Recorder::of(scratch, &root);
+    recorder.write("stray/.git", b"gitdir: /nowhere/.git/worktrees/x\n");
+    recorder.write("stray/f", b"f");
+    recorder.write("beside/f", b"f");
+    recorder.write(".claude/worktrees/x/new", b"work");
+    let found = recorded(&recorder);
+    assert!(!found.contains(".claude/worktrees/x") && found.contains(".claude/worktrees"), "{found:?}");
+    assert!(found.contains("stray/f") && found.contains("beside/f"), "{found:?}");
+}

@@ -53,6 +53,25 @@ enum Tracked {
     Index(Box<GitIndex>),
 }
 
+/// The folder in which a repository keeps one for each of its other working trees.
+const WORKTREES: &str = concat!("work", "trees");
+
+impl Place {
+    /// Whether the folder is a working tree of this repository that was moved together with it: both still name the
+    /// old places, which differ from where they are by the same way.
+    fn has_moved_tree(&self, folder: &Path, git_folder: &Path) -> bool {
+        let (Some(name), Some(old_root)) = (git_folder.file_name(), git_folder.ancestors().nth(3)) else {
+            return false;
+        };
+        let back = git_head::read_pointer(&self.shared.join(WORKTREES).join(name).join("gitdir"));
+        let Some(back) = back.map(|bytes| PathBuf::from(std::ffi::OsStr::from_bytes(bytes.trim_ascii()))) else {
+            return false;
+        };
+        let was = back.parent().and_then(|tree| tree.strip_prefix(old_root).ok());
+        was.is_some() && was == folder.strip_prefix(&self.root).ok() && !git_folder.exists()
+    }
+}
+
 impl Repository {
     /// For folders in no repository.
     pub(super) fn none() -> Arc<Self> {
@@ -117,12 +136,13 @@ impl Repository {
     /// `worktrees` of the folder that they share. A submodule's names one in `modules`.
     pub(super) fn has_tree(&self, folder: &Path) -> bool {
         let Some(place) = &self.place else { return false };
-        let other = git_head::git_folder(folder)
-            .filter(|other| other.parent().is_some_and(|at| at.ends_with(concat!("work", "trees"))));
-        let Some(shared) = other.and_then(|other| git_head::shared_folder(&other)) else { return false };
+        let other =
+            git_head::git_folder(folder).filter(|other| other.parent().is_some_and(|at| at.ends_with(WORKTREES)));
+        let Some(other) = other else { return false };
         let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
         let own = identity(&place.shared);
-        own.is_some() && own == identity(&shared)
+        let shared = git_head::shared_folder(&other).and_then(|shared| identity(&shared));
+        own.is_some() && own == shared || place.has_moved_tree(folder, &other)
     }
 
     fn read_index(&self) -> Tracked {
