@@ -17,6 +17,7 @@
 mod fixture;
 mod history;
 mod live;
+mod noted;
 mod places;
 mod reads;
 mod vanish;
