@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::snap::expect;
 use crate::error::{Error, ErrorKind, Result, shown};
-use crate::format::facts::Fact;
+use crate::format::facts::{Fact, FolderIdentity};
 use crate::id::{Digest, SnapshotId, WorkspaceId};
 use crate::path::escaped;
 use crate::store::state::Forgotten;
@@ -63,17 +63,30 @@ pub enum Recognised {
 }
 
 /// The workspace whose folder was this one when it was last looked at, whatever its path was.
+///
+/// On another file system a folder has another number; there a working tree of git's is known by git's own log. A copy has
+/// the same log, so that counts only where the path that was recorded does not lead to that working tree any more.
 pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
-    let here = places::folder_identity(&places::open(folder)?)?;
-    let is_here = |found: &&Workspace| found.folder.is_some_and(|known| known.is_same(&here));
-    let found = state.workspaces.values().filter(is_here).max_by_key(|found| (found.placed_after, found.id))?;
-    let is_still_there = places::identity(&root_of(found)) == places::identity(folder);
-    Some(if is_still_there { Recognised::Same(found.id) } else { Recognised::Moved(found.id) })
+    let here = places::folder_identity(&places::open(folder)?, folder)?;
+    let newest = |is_here: &dyn Fn(&Workspace, &FolderIdentity) -> bool| {
+        let is_here = |found: &&Workspace| found.folder.is_some_and(|known| is_here(found, &known));
+        state.workspaces.values().filter(is_here).max_by_key(|found| (found.placed_after, found.id))
+    };
+    if let Some(found) = newest(&|_, known| known.is_same(&here)) {
+        let is_still_there = places::identity(&root_of(found)) == places::identity(folder);
+        return Some(if is_still_there { Recognised::Same(found.id) } else { Recognised::Moved(found.id) });
+    }
+    let is_tree = |known: &FolderIdentity| known.git.is_some() && known.git == here.git;
+    let is_left = |found: &Workspace| {
+        let root = root_of(found);
+        !places::open(&root).and_then(|open| places::folder_identity(&open, &root)).is_some_and(|there| is_tree(&there))
+    };
+    newest(&|found, known| is_tree(known) && is_left(found)).map(|found| Recognised::Moved(found.id))
 }
 
-/// Which folder a workspace is, as far as the operating system says.
+/// Which folder a workspace is, as far as the operating system and git say.
 pub(super) fn seen(workspace: WorkspaceId, folder: &Path, time: Timestamp) -> Option<Fact> {
-    let folder = places::open(folder).and_then(|folder| places::folder_identity(&folder))?;
+    let folder = places::open(folder).and_then(|open| places::folder_identity(&open, folder))?;
     Some(Fact::FolderSeen { workspace, folder, time })
 }
 

@@ -35,6 +35,7 @@ use crate::store::{Batch, Final, NewObject, State, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
+use crate::workspace::git_notice::GitNotice;
 use crate::workspace::places;
 use crate::workspace::rules::Exclusion;
 
@@ -111,6 +112,8 @@ pub struct SnapOutcome {
     pub read: ReadSummary,
     /// What was left out, and why.
     pub excluded: Vec<Exclusion>,
+    /// Files of git's that could not be followed.
+    pub git_notices: Vec<GitNotice>,
     /// Bytes the store's packs grew by.
     pub stored_bytes: u64,
     /// A restore that was begun here and not ended.
@@ -204,7 +207,8 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
                 now: options.now,
             };
             // The folder may be another one than when it was registered: restored, copied back, put there anew.
-            let seen = places::folder_identity(root.handle()).filter(|folder| found.folder != Some(*folder));
+            let seen =
+                places::folder_identity(root.handle(), root.path()).filter(|folder| found.folder != Some(*folder));
             let seen = seen.map(|folder| Fact::FolderSeen { workspace, folder, time: options.now });
             record(&mut batch, found, &step, about, |state, snapshot| {
                 tagged(state, snapshot).into_iter().chain(seen).collect()
@@ -313,6 +317,7 @@ pub(super) fn record(
         omitted: step.captured.omitted.clone(),
         read: step.captured.read.clone(),
         excluded: step.captured.excluded.clone(),
+        git_notices: step.captured.git_notices.clone(),
         stored_bytes: committed.stored_bytes,
         unfinished: workspace.unfinished.clone(),
         repairs: Vec::new(),
@@ -502,6 +507,7 @@ fn unchanged(id: SnapshotId, head: &Snapshot, step: &Step, workspace: &Workspace
         omitted: step.captured.omitted.clone(),
         read: step.captured.read.clone(),
         excluded: step.captured.excluded.clone(),
+        git_notices: step.captured.git_notices.clone(),
         stored_bytes: 0,
         unfinished: workspace.unfinished.clone(),
         repairs: Vec::new(),

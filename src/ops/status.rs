@@ -10,6 +10,7 @@ use crate::format::snapshot::{Omission, Snapshot};
 use crate::format::turn::ReadSummary;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::store::{Store, Workspace};
+use crate::workspace::git_notice::GitNotice;
 use crate::workspace::rules::Exclusion;
 use crate::workspace::scan::{CaptureCounts, Class, Protected, WeakPlace};
 use crate::workspace::turn;
@@ -33,6 +34,8 @@ pub struct Status {
     pub unselected_count: u64,
     /// Of that, folders that are left alone whatever the rules say.
     pub protected: Vec<Protected>,
+    /// Files of git's that could not be followed.
+    pub git_notices: Vec<GitNotice>,
     /// The exclude list in force, one rule a line.
     pub rules: String,
     /// How much there is.
@@ -69,6 +72,7 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
         excluded: step.captured.excluded,
         unselected_count: step.captured.unselected_count,
         protected: step.captured.protected,
+        git_notices: step.captured.git_notices,
         rules: step.captured.rules.text().to_owned(),
         counts: step.captured.counts,
         read: step.captured.read,

@@ -1,45 +1,79 @@
-//! Where the workspace's own git repository stands, looked up at every snapshot.
+//! Where the workspace's own git repository stands, looked up at every snapshot, and which one it is.
 //!
-//! Only references are read: no configuration, no object, no index. Opening the whole repository would cost several
+//! Only references are read, and which kind of ids they have: no object, no index. Opening the whole repository would cost several
 //! times what the answer costs, and a snapshot must not wait for it. Nothing is written, git is never run, and a
-//! repository that cannot be read is the same as none: a snapshot is never refused because of somebody else's files.
+//! repository that cannot be read is noted and else the same as none: a snapshot is never refused because of somebody
+//! else's files.
 //!
 //! Only the repository of the workspace's root counts, not one further up or further down: its state is that of these
 //! files. A linked worktree and a submodule, whose `.git` is a file that names a folder elsewhere, are followed there.
+//!
+//! A working tree that is found at another path, on another file system too, is known by how its `HEAD` began: git
+//! writes that into the first line of its log (when, by whom, as which commit), which is the same in a copy and in no other
+//! clone. The first commit of the history would be that of all clones.
 
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-
+use super::git_file;
+use super::git_notice::{GitNotice, GitProblem};
 use crate::format::snapshot::GitState;
+use crate::id::Digest;
 
 /// Longest file that only names another folder, in bytes.
 const POINTER_LENGTH_MAX_BYTES: u64 = 8 << 10;
 
-/// HEAD of the repository whose working tree `root` is; `None` where there is none, or none that can be read.
+/// HEAD of the repository whose working tree `root` is; none where there is none, or none that can be read. Then it is noted
+/// why.
 #[cfg(feature = "git")]
-pub fn git_state(root: &Path) -> Option<GitState> {
-    let folder = git_folder(root)?;
-    lookup::head(&folder)
+pub fn git_state(root: &Path) -> (Option<GitState>, Option<GitNotice>) {
+    use super::git_notice::GitPart;
+    let noted = |file: PathBuf, part, problem| (None, Some(GitNotice { file, part, problem }));
+    match git_folder(root) {
+        Ok(None) => (None, None),
+        Err(problem) => noted(root.join(".git"), GitPart::Repository, problem),
+        Ok(Some(folder)) => match lookup::head(&folder) {
+            Ok(state) => (state, None),
+            Err(problem) => noted(folder.join("HEAD"), GitPart::Head, problem),
+        },
+    }
 }
 
 /// This build knows nothing of git.
 #[cfg(not(feature = "git"))]
-pub fn git_state(_: &Path) -> Option<GitState> {
-    None
+pub fn git_state(_: &Path) -> (Option<GitState>, Option<GitNotice>) {
+    (None, None)
 }
 
-/// The folder that a working tree's `.git` is, or names.
-pub(super) fn git_folder(root: &Path) -> Option<PathBuf> {
-    let dot_git = root.join(".git");
-    let facts = std::fs::metadata(&dot_git).ok()?;
-    if facts.is_dir() {
-        return Some(dot_git);
+/// Which working tree `root` is, whatever its path: the same for a copy of it, and another for every other clone. `None`
+/// where git keeps no log of what was checked out.
+pub fn git_identity(root: &Path) -> Option<[u8; 16]> {
+    const LOG_LENGTH_MAX_BYTES: usize = 4 << 10;
+    let log = git_folder(root).ok()??.join("logs/HEAD");
+    let begin = git_file::read_begin(&log, LOG_LENGTH_MAX_BYTES)?;
+    let end = begin.iter().position(|byte| *byte == b'\n')?;
+    Some(Digest::of(&begin[..end]).prefix())
+}
+
+/// The folder that a working tree's `.git` is, or names; `None` where there is nothing of that name that git would look at.
+pub(super) fn git_folder(root: &Path) -> Result<Option<PathBuf>, GitProblem> {
+    match named_folder(root)? {
+        Some(folder) if !folder.is_dir() => Err(GitProblem::Dangling(folder)),
+        folder => Ok(folder),
     }
-    let pointer = read_pointer(&dot_git)?;
-    pointed_at(root, pointer.strip_prefix(b"gitdir:")?)
+}
+
+/// The same, whether it is there or not.
+pub(super) fn named_folder(root: &Path) -> Result<Option<PathBuf>, GitProblem> {
+    let dot_git = root.join(".git");
+    match std::fs::metadata(&dot_git) {
+        Ok(facts) if facts.is_dir() => return Ok(Some(dot_git)),
+        Ok(facts) if facts.is_file() => {}
+        _ => return Ok(None),
+    }
+    let Some(pointer) = git_file::read(&dot_git, POINTER_LENGTH_MAX_BYTES)? else { return Ok(None) };
+    let folder = pointer.strip_prefix(b"gitdir:").and_then(|pointer| pointed_at(root, pointer));
+    folder.map(Some).ok_or(GitProblem::Malformed("it does not name a folder"))
 }
 
 /// The folder that a repository shares with other working trees: the same, unless it says otherwise.
@@ -55,16 +89,9 @@ fn pointed_at(base: &Path, pointer: &[u8]) -> Option<PathBuf> {
     (!path.is_empty()).then(|| base.join(path))
 }
 
-/// A short regular file's bytes. Never waits: a pipe is opened without blocking and turned down.
+/// A short regular file's bytes, where there is one.
 pub(super) fn read_pointer(path: &Path) -> Option<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    file.take(POINTER_LENGTH_MAX_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    git_file::read(path, POINTER_LENGTH_MAX_BYTES).ok().flatten()
 }
 
 #[cfg(feature = "git")]
@@ -74,52 +101,77 @@ mod lookup {
     use gix::hash::Kind;
     use gix::refs::{Category, Target};
 
+    use super::GitProblem;
     use crate::format::snapshot::GitState;
-    use crate::limits::LABEL_LENGTH_MAX_BYTES;
+    use crate::limits::{IGNORE_FILE_LENGTH_MAX_BYTES, LABEL_LENGTH_MAX_BYTES};
+    use crate::workspace::git_file;
 
     /// Symbolic references followed from HEAD to a commit. Git itself stops at five.
     const HOPS_MAX: usize = 5;
 
-    pub(super) fn head(folder: &Path) -> Option<GitState> {
-        let shared = super::shared_folder(folder)?;
-        // A pipe in the place of a file would make the reader wait forever.
-        if !is_file(&folder.join("HEAD")) || !is_file_or_missing(&shared.join("packed-refs")) {
-            return None;
+    /// Longest `HEAD`, in bytes; a name is at most as long as a path.
+    const HEAD_LENGTH_MAX_BYTES: u64 = 8 << 10;
+
+    const MALFORMED: GitProblem = GitProblem::Malformed("it leads to no commit and to no branch");
+
+    /// Where `HEAD` leads; none where the folder is no repository.
+    pub(super) fn head(folder: &Path) -> Result<Option<GitState>, GitProblem> {
+        let shared = super::shared_folder(folder).ok_or(GitProblem::Malformed("`commondir` names no folder"))?;
+        let Some(head) = git_file::read(&folder.join("HEAD"), HEAD_LENGTH_MAX_BYTES)? else {
+            // An empty folder of that name is no repository for git either.
+            let is_one = shared.join("objects").is_dir();
+            return if is_one { Err(GitProblem::Malformed("it is not there")) } else { Ok(None) };
+        };
+        if head.trim_ascii_end() == b"ref: refs/heads/.invalid" {
+            return Err(GitProblem::Unsupported("reftable".to_owned()));
         }
-        let store = gix::refs::file::Store::for_linked_worktree(folder.to_owned(), shared.clone(), Kind::Sha1);
-        let mut target = store.find_loose("HEAD").ok()?.target;
+        // A pipe in the place of a file would make the reader wait forever.
+        if !is_file_or_missing(&shared.join("packed-refs")) {
+            return Err(GitProblem::NotAFile);
+        }
+        let store = gix::refs::file::Store::for_linked_worktree(folder.to_owned(), shared.clone(), kind(&shared));
+        let mut target = store.find_loose("HEAD").map_err(|_| MALFORMED)?.target;
         let mut branch = None;
         for _ in 0..=HOPS_MAX {
             let name = match target {
-                Target::Object(commit) => return Some(GitState { head: Some(commit.to_string()), branch }),
+                Target::Object(commit) => return Ok(Some(GitState { head: Some(commit.to_string()), branch })),
                 Target::Symbolic(name) => name,
             };
             if branch.is_none() {
                 branch = short_name(&name);
             }
-            let path = name.to_path().ok()?;
+            let path = name.to_path().map_err(|_| MALFORMED)?;
             if !is_file_or_missing(&folder.join(path)) || !is_file_or_missing(&shared.join(path)) {
-                return None;
+                return Err(MALFORMED);
             }
-            match store.try_find(name.as_ref()).ok()? {
+            match store.try_find(name.as_ref()).map_err(|_| MALFORMED)? {
                 Some(found) => target = found.target,
-                None => return branch.map(|branch| GitState { head: None, branch: Some(branch) }),
+                None => {
+                    return branch.map(|branch| Some(GitState { head: None, branch: Some(branch) })).ok_or(MALFORMED);
+                }
             }
         }
-        None
+        Err(GitProblem::Malformed("it leads in a circle"))
+    }
+
+    /// The kind of ids that a repository has, as its settings say. They are not parsed for that: hardly any names the
+    /// extension.
+    fn kind(shared: &Path) -> Kind {
+        let settings =
+            git_file::read(&shared.join("config"), IGNORE_FILE_LENGTH_MAX_BYTES).ok().flatten().unwrap_or_default();
+        if !settings.to_ascii_lowercase().windows(12).any(|word| word == b"objectformat") {
+            return Kind::Sha1;
+        }
+        let settings = gix::config::File::try_from(gix::bstr::BStr::new(&settings)).unwrap_or_default();
+        let format = settings.string("extensions.objectFormat");
+        if format.is_some_and(|format| **format == *b"sha256") { Kind::Sha256 } else { Kind::Sha1 }
     }
 
     /// The name of a branch as people say it; `None` for other references, and for names no snapshot can hold.
     fn short_name(name: &gix::refs::FullName) -> Option<String> {
         let (category, short) = name.category_and_short_name()?;
-        // Repositories that keep references in another format have this in HEAD, for programs that do not know it.
-        let is_stub = short == ".invalid";
         let text = std::str::from_utf8(short).ok()?;
-        (category == Category::LocalBranch && !is_stub && text.len() <= LABEL_LENGTH_MAX_BYTES).then(|| text.to_owned())
-    }
-
-    fn is_file(path: &Path) -> bool {
-        std::fs::metadata(path).is_ok_and(|facts| facts.is_file())
+        (category == Category::LocalBranch && text.len() <= LABEL_LENGTH_MAX_BYTES).then(|| text.to_owned())
     }
 
     /// A folder is as good as missing: `feature` is one where `feature/x` is a branch.

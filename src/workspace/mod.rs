@@ -25,9 +25,10 @@ pub mod beneath;
 pub mod cache;
 pub mod config;
 pub mod filesystem;
+mod git_file;
 pub mod git_head;
-#[cfg_attr(not(feature = "git"), path = "git_index_absent.rs")]
 mod git_index;
+pub mod git_notice;
 pub mod ignore;
 pub mod materialize;
 pub mod mounts;

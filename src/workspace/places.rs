@@ -14,6 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::disk::FolderId;
 use crate::format::facts::FolderIdentity;
 use crate::time::Timestamp;
+use crate::workspace::git_head::git_identity;
 
 /// A folder that is left alone, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,33 +110,36 @@ impl Places {
     }
 }
 
-/// Whether an open folder is one of `folders`, or lies in one of them at any depth.
+/// An open folder and those above it, each with which it is.
 ///
-/// It goes up from the handle, so that no path has to be believed. Where that is not permitted, the answer is no.
+/// It goes up from the handle, so that no path has to be believed, and stops where that is not permitted.
+pub fn upwards(folder: impl AsFd) -> impl Iterator<Item = (FolderId, OwnedFd)> {
+    let known = |handle: OwnedFd| Some((FolderId::of_open(&handle).ok()?, handle));
+    let mut next = rustix::fs::openat(folder, ".", FLAGS, Mode::empty()).ok().and_then(known);
+    let step = move || {
+        let (here, handle) = next.take()?;
+        let above = rustix::fs::openat(&handle, "..", FLAGS, Mode::empty()).ok().and_then(known);
+        next = above.filter(|(above, _)| *above != here);
+        Some((here, handle))
+    };
+    std::iter::from_fn(step).take(STEPS_UP_MAX)
+}
+
+/// Whether an open folder is one of `folders`, or lies in one of them at any depth. Where going up is not permitted, the
+/// answer is no.
 pub fn is_within(folder: impl AsFd, folders: &[FolderId]) -> bool {
-    let Ok(mut handle) = rustix::fs::openat(folder, ".", FLAGS, Mode::empty()) else { return false };
-    let mut below = None;
-    for _ in 0..STEPS_UP_MAX {
-        let Ok(here) = FolderId::of_open(&handle) else { return false };
-        if folders.contains(&here) {
-            return true;
-        }
-        if below == Some(here) {
-            return false;
-        }
-        below = Some(here);
-        match rustix::fs::openat(&handle, "..", FLAGS, Mode::empty()) {
-            Ok(above) => handle = above,
-            Err(_) => return false,
-        }
-    }
-    false
+    upwards(folder).any(|(here, _)| folders.contains(&here))
+}
+
+/// The folder at a path, or the nearest above it that is there.
+pub fn nearest(path: &Path) -> Option<OwnedFd> {
+    let above = path.ancestors().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
+    above.into_iter().find_map(open)
 }
 
 /// Whether a path, or the nearest folder above it that is there, is one of `folders` or lies in one.
 pub fn leads_into(path: &Path, folders: &[FolderId]) -> bool {
-    let above = path.ancestors().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
-    above.into_iter().find_map(open).is_some_and(|nearest| is_within(&nearest, folders))
+    nearest(path).is_some_and(|nearest| is_within(&nearest, folders))
 }
 
 /// The identity of the folder at a path, through symlinks; none where there is no folder.
@@ -143,12 +147,13 @@ pub fn identity(path: &Path) -> Option<FolderId> {
     open(path).and_then(|folder| FolderId::of_open(&folder).ok())
 }
 
-/// Which folder this is, with the time it was made at where the file system keeps that.
-pub fn folder_identity(folder: &OwnedFd) -> Option<FolderIdentity> {
+/// Which folder this is, which is at `path`: with the time it was made at, where the file system keeps that, and git's
+/// identity, if it is a working tree of git's.
+pub fn folder_identity(folder: &OwnedFd, path: &Path) -> Option<FolderIdentity> {
     let facts = std::fs::File::from(folder.try_clone().ok()?).metadata().ok()?;
     let made = facts.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
-    let made = made.and_then(|made| i64::try_from(made.as_nanos()).ok()).filter(|made| *made > 0);
-    Some(FolderIdentity { device: facts.dev(), inode: facts.ino(), made: made.map(Timestamp) })
+    let made = made.and_then(|made| i64::try_from(made.as_nanos()).ok()).filter(|made| *made > 0).map(Timestamp);
+    Some(FolderIdentity { device: facts.dev(), inode: facts.ino(), made, git: git_identity(path) })
 }
 
 /// Enough to look at a folder and to go up from it; needs no right to read it.

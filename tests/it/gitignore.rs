@@ -1,5 +1,6 @@
 //! `[capture] gitignore = true` leaves out what git ignores, and nothing else; git itself is asked where it is there.
 
+mod indexes;
 mod oracle;
 
 use std::collections::BTreeSet;
@@ -255,21 +256,6 @@ fn a_list_that_is_no_file_or_too_long_is_as_good_as_none() {
     let found = files(&recorder);
     let logs: Vec<&String> = found.iter().filter(|path| path.ends_with(".log")).collect();
     assert_eq!(logs, ["folder/.gitignore/x.log", "past/z.log", "pipe/y.log"]);
-}
-
-#[test]
-fn an_index_that_cannot_be_read_tracks_everything() {
-    let scratch = Scratch::new();
-    let root = scratch.join("ws");
-    Git::init(&root, &scratch.join("home"));
-    write(&root, ".gitignore", b"*.log\n");
-    write(&root, "a.log", b"x");
-    let recorder = recorder(scratch, &root, ON);
-    recorder.snap();
-    assert_eq!(files(&recorder), [".gitignore"]);
-    write(&root, ".git/index", b"DIRC damaged");
-    recorder.snap();
-    assert_eq!(files(&recorder), [".gitignore", "a.log"]);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Folders that are left alone whatever path leads to them: the store, the home folder, the root of the file system. The
 //! real program meets them through bind mounts, in both directions.
 
+mod moved;
+mod stores;
+
 use std::path::Path;
 
 use retrograde::error::ErrorKind;

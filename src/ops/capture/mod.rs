@@ -41,6 +41,7 @@ use crate::workspace;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{self, CacheKey, CacheUpdate, EntriesUpdate, StatCache};
 use crate::workspace::config::Config;
+use crate::workspace::git_notice::GitNotice;
 use crate::workspace::mounts;
 use crate::workspace::places::{self, Place, Places};
 use crate::workspace::rules::{Exclusion, RuleOptions, Rules};
@@ -86,6 +87,8 @@ pub struct Captured {
     pub unselected_count: u64,
     /// Of that, folders that are left alone whatever the rules say.
     pub protected: Vec<Protected>,
+    /// Files of git's that could not be followed.
+    pub git_notices: Vec<GitNotice>,
     /// How much there is.
     pub counts: CaptureCounts,
     /// What was read, and why.
@@ -163,25 +166,13 @@ fn capture_from(
     if found.is_none() && had_cache {
         found = look.with(StatCache::empty(key), batch)?;
     }
-    let Some(Seen {
-        built,
-        cache,
-        omitted,
-        excluded,
-        unselected_count,
-        protected,
-        counts,
-        root_mode,
-        attributes,
-        read,
-        weak,
-        turns,
-    }) = found
-    else {
+    let Some(seen) = found else {
         let path = crate::error::shown(root.path());
         let detail = "the store lost objects while the folder was read";
         return Err(Error::new(ErrorKind::Conflict, "capture", path, detail));
     };
+    let Seen { built, cache, omitted, excluded, unselected_count, protected, git_notices, counts, .. } = seen;
+    let Seen { root_mode, attributes, read, weak, turns, .. } = seen;
     let mounts: Vec<TreePath> =
         mounts::below(root).into_iter().filter(|mount| !is_within_one(&excluded, mount)).collect();
     if !protected.is_empty() || !mounts.is_empty() {
@@ -199,6 +190,7 @@ fn capture_from(
         excluded,
         unselected_count,
         protected,
+        git_notices,
         counts,
         read,
         weak,
@@ -307,6 +299,7 @@ struct Seen {
     excluded: Vec<Exclusion>,
     unselected_count: u64,
     protected: Vec<Protected>,
+    git_notices: Vec<GitNotice>,
     counts: CaptureCounts,
     root_mode: u16,
     attributes: Vec<u8>,
@@ -359,7 +352,7 @@ impl Look<'_> {
         let of_root = of_root.encoded(root_owner, root_owner);
         let root_mode = assemble::mode_in_tree(root_mode, &of_root).expect("a set reads back as it was written");
         let (excluded, protected) = (std::mem::take(&mut scan.excluded), std::mem::take(&mut scan.protected));
-        let weak = std::mem::take(&mut scan.weak);
+        let (weak, git_notices) = (std::mem::take(&mut scan.weak), std::mem::take(&mut scan.git_notices));
         let mut taken = take::take(store, root, &cache, scan, turns, progress, batch.as_deref_mut())?;
         let (mut omitted, read) = (std::mem::take(&mut taken.omitted), std::mem::take(&mut taken.read));
         if is_cut_short {
@@ -384,6 +377,7 @@ impl Look<'_> {
             excluded,
             unselected_count,
             protected,
+            git_notices,
             counts,
             root_mode,
             attributes,

@@ -22,6 +22,7 @@ use crate::ops::ls::find;
 use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::beneath::Root;
+use crate::workspace::git_notice::GitNotices;
 use crate::workspace::ignore::{IGNORE_NAME, Lists};
 use crate::workspace::rules::{Match, Rules};
 
@@ -61,7 +62,7 @@ impl<'a> Spared<'a> {
         let omitted = omitted.map(|omission| omission.path).collect();
         let mut views = Vec::new();
         if rules.has_gitignore() {
-            let around = Lists::around(root.path());
+            let around = Lists::around(root.path(), &GitNotices::default());
             let live = around.enter_at(root, &TreePath::root());
             // The target's own list in place of the one that is in the root now.
             let above = around.enter_git_at(root, &TreePath::root());

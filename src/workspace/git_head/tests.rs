@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
-use super::git_state;
+use super::{git_identity, git_state as looked_up};
 use crate::format::snapshot::GitState;
+use crate::workspace::git_notice::{GitPart, GitProblem};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -22,6 +23,17 @@ fn repository(head: &str) -> tempfile::TempDir {
     std::fs::create_dir_all(root.path().join(".git/refs/heads")).unwrap();
     std::fs::create_dir_all(root.path().join(".git/objects")).unwrap();
     root
+}
+
+fn git_state(root: &Path) -> Option<GitState> {
+    looked_up(root).0
+}
+
+/// What is noted of a repository of which nothing can be said.
+fn noted(root: &Path) -> Option<(GitPart, GitProblem)> {
+    let (state, notice) = looked_up(root);
+    assert_eq!(state, None);
+    notice.map(|notice| (notice.part, notice.problem))
 }
 
 fn state(head: Option<&str>, branch: Option<&str>) -> Option<GitState> {
@@ -94,4 +106,58 @@ fn a_pipe_in_place_of_a_file_is_never_waited_for() {
         pipe(root.path(), name);
         assert!(git_state(root.path()).is_none_or(|state| state.head.is_none()), "{name}");
     }
+}
+
+#[test]
+fn a_repository_with_long_ids_has_a_head_like_any() {
+    let long = COMMIT.repeat(2)[..64].to_owned();
+    let root = repository("ref: refs/heads/main\n");
+    put(root.path(), ".git/config", "[extensions]\n\tobjectFormat = sha256\n");
+    put(root.path(), ".git/refs/heads/main", &format!("{long}\n"));
+    assert_eq!(looked_up(root.path()), (state(Some(&long), Some("main")), None));
+}
+
+#[test]
+fn it_is_noted_why_nothing_is_known() {
+    let none = tempfile::tempdir().unwrap();
+    assert_eq!(noted(none.path()), None);
+    std::fs::create_dir(none.path().join(".git")).unwrap();
+    assert_eq!(noted(none.path()), None, "an empty folder is no repository");
+    let table = repository("ref: refs/heads/.invalid\n");
+    assert_eq!(noted(table.path()), Some((GitPart::Head, GitProblem::Unsupported("reftable".to_owned()))));
+    let malformed = |found: Option<(GitPart, GitProblem)>| matches!(found, Some((_, GitProblem::Malformed(_))));
+    for head in ["", "what\n", "ref: \n", "ref: refs/heads/../x\n", "\u{0}\n"] {
+        assert!(malformed(noted(repository(head).path())), "{head:?}");
+    }
+    let lost = tempfile::tempdir().unwrap();
+    put(lost.path(), ".git", "gitdir: /nowhere/at/all\n");
+    let to = GitProblem::Dangling("/nowhere/at/all".into());
+    assert_eq!(noted(lost.path()), Some((GitPart::Repository, to)));
+    put(lost.path(), ".git", "nothing\n");
+    assert!(malformed(noted(lost.path())));
+    let pipe = repository("ref: refs/heads/main\n");
+    #[expect(clippy::disallowed_methods, reason = "a fixture is neither store nor workspace")]
+    std::fs::remove_file(pipe.path().join(".git/HEAD")).unwrap();
+    assert!(malformed(noted(pipe.path())), "the rest of a repository is there");
+    rustix::fs::mkfifoat(rustix::fs::CWD, pipe.path().join(".git/HEAD"), rustix::fs::Mode::RWXU).unwrap();
+    assert_eq!(noted(pipe.path()), Some((GitPart::Head, GitProblem::NotAFile)));
+}
+
+#[test]
+fn a_working_tree_is_known_by_how_it_began() {
+    let begun = |line: &str, more: &str| {
+        let root = repository("ref: refs/heads/main\n");
+        put(root.path(), ".git/logs/HEAD", &format!("{line}\n{more}"));
+        git_identity(root.path())
+    };
+    let (one, other) =
+        ("0000 1111 me <m@e> 1700000000 +0000\tclone: from x", "0000 1111 me <m@e> 1700000001 +0000\tclone: from x");
+    assert!(begun(one, "").is_some());
+    assert_eq!(begun(one, ""), begun(one, "1111 2222 me <m@e> 1800000000 +0000\tcommit: y\n"));
+    assert_ne!(begun(one, ""), begun(other, ""));
+    assert_eq!(git_identity(repository("ref: refs/heads/main\n").path()), None);
+    assert_eq!(git_identity(tempfile::tempdir().unwrap().path()), None);
+    let unended = repository("ref: refs/heads/main\n");
+    put(unended.path(), ".git/logs/HEAD", &"x".repeat(1 << 20));
+    assert_eq!(git_identity(unended.path()), None);
 }

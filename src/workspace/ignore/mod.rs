@@ -16,7 +16,7 @@
 //! in the repository's own configuration only, without the files that it includes, and only as an absolute path. The
 //! root of a workspace is captured even where a repository further up ignores it; its lists count for what is in it. And
 //! wherever something cannot be read the answer is to capture: a list is then empty, an index that cannot be read
-//! tracks everything.
+//! tracks everything. Each such file is noted ([`GitNotices`]).
 //!
 //! Invariants: nothing is written, git is never run. A path is asked about only after the folder that it is in.
 
@@ -30,6 +30,8 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 
 use super::beneath::Root;
+use super::git_file;
+use super::git_notice::{GitNotices, GitPart, GitProblem};
 use crate::limits::IGNORE_FILE_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
 use pattern::Pattern;
@@ -96,14 +98,14 @@ struct Level {
 
 impl Lists {
     /// The lists in force around the root of a workspace: those of the repository further up that it is in, if any.
-    pub fn around(root: &Path) -> Arc<Self> {
-        let Some((repository, folders)) = repository::around(root) else {
-            return Arc::new(Self::of(Repository::none(), None));
+    pub fn around(root: &Path, notices: &GitNotices) -> Arc<Self> {
+        let Some((repository, folders)) = repository::around(root, notices) else {
+            return Arc::new(Self::of(Repository::none(notices), None));
         };
         let mut nearest = repository.own_lists();
         for folder in folders {
             let handle = rustix::fs::open(&folder, FOLDER_FLAGS, rustix::fs::Mode::empty());
-            if let Some(list) = handle.ok().and_then(|handle| read_list(&handle)) {
+            if let Some(list) = handle.ok().and_then(|handle| read_list(&handle, &folder, notices)) {
                 nearest = Some(Level::new(&list, repository.length_within(&folder), nearest));
             }
         }
@@ -111,14 +113,15 @@ impl Lists {
     }
 
     /// What the repository that the folder at `path` is the root of tracks; `None` where it is the root of none.
-    pub fn tracked_at(root: &Root, path: &TreePath) -> Option<Arc<Self>> {
-        let repository = Repository::open(&root.display(path), path)?;
+    pub fn tracked_at(root: &Root, path: &TreePath, notices: &GitNotices) -> Option<Arc<Self>> {
+        let repository = Repository::open(&root.display(path), path, notices)?;
         Some(Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) }))
     }
 
     /// What the repository further up that a workspace root is in tracks; nothing where it is in none.
-    pub fn tracked_around(root: &Path) -> Arc<Self> {
-        let repository = repository::around(root).map_or_else(Repository::none, |(repository, _)| repository);
+    pub fn tracked_around(root: &Path, notices: &GitNotices) -> Arc<Self> {
+        let around = repository::around(root, notices);
+        let repository = around.map_or_else(|| Repository::none(notices), |(repository, _)| repository);
         Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) })
     }
 
@@ -151,7 +154,7 @@ impl Lists {
             return if is_ignored == self.is_ignored { found } else { self.within(is_ignored) };
         }
         if marks.has_git
-            && let Some(repository) = Repository::open(&root.display(path), path)
+            && let Some(repository) = Repository::open(&root.display(path), path, self.repository.notices())
         {
             let own = repository.own_lists();
             found = Arc::new(Self::of(repository, own));
@@ -159,7 +162,7 @@ impl Lists {
         // Git does not read lists in an ignored folder: nothing in it can be brought back.
         if marks.has_list
             && !found.is_ignored
-            && let Some(bytes) = read_list(handle)
+            && let Some(bytes) = read_list(handle, &root.display(path), self.repository.notices())
         {
             found = found.with(path, &bytes);
         }
@@ -217,7 +220,7 @@ impl Lists {
         let levels = std::iter::successors(self.nearest.as_deref(), |level| level.above.as_deref());
         let mut verdicts = levels.filter_map(|level| {
             let path = &path[level.base_length..];
-            level.patterns.iter().rev().find(|pattern| pattern.matches(path, name, is_folder, self.repository.case))
+            level.patterns.iter().rev().find(|pattern| pattern.matches(path, name, is_folder, self.repository.case()))
         });
         verdicts.next().is_some_and(|pattern| !pattern.is_negative())
     }
@@ -231,10 +234,18 @@ impl Level {
 
 const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// The list of a folder. Git does not follow a symlink in its place since 2.32, and neither does anything here.
-fn read_list(folder: &impl AsFd) -> Option<Vec<u8>> {
+/// The list of a folder, which is at `path`. Git does not follow a symlink in its place since 2.32, and neither does anything
+/// here.
+fn read_list(folder: &impl AsFd, path: &Path, notices: &GitNotices) -> Option<Vec<u8>> {
     let name = Path::new(".gitignore");
-    repository::read_file_at(folder, name, OFlags::NOFOLLOW, IGNORE_FILE_LENGTH_MAX_BYTES)
+    let read = git_file::read_at(folder, name, OFlags::NOFOLLOW, IGNORE_FILE_LENGTH_MAX_BYTES);
+    read.unwrap_or_else(|problem| {
+        // For git, too, a folder or a pipe of that name is no list.
+        if problem != GitProblem::NotAFile {
+            notices.add(path.join(name), GitPart::List, problem);
+        }
+        None
+    })
 }
 
 #[cfg(test)]

@@ -4,26 +4,23 @@
 //! mapped: a mapped file that somebody cuts kills the reader.
 
 use std::borrow::Cow;
-use std::io::Read;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use gix_glob::pattern::Case;
-use rustix::fs::{CWD, Mode, OFlags};
 
 use super::Level;
 use crate::limits::IGNORE_FILE_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
-use crate::workspace::git_head;
 use crate::workspace::git_index::GitIndex;
+use crate::workspace::git_notice::{GitNotices, GitPart, GitProblem};
+use crate::workspace::{git_file, git_head, places};
 
 /// A repository, or the lack of one.
 #[derive(Debug)]
 pub(super) struct Repository {
-    pub(super) case: Case,
     /// Where its files are on disk, and what git keeps of it; none where there is no repository.
     place: Option<Place>,
     tracked: OnceLock<Tracked>,
@@ -31,9 +28,9 @@ pub(super) struct Repository {
     prefix: Vec<u8>,
     /// Bytes of a path in the workspace that lead to its root, with the slash.
     skip: usize,
-    excludes_file: Option<PathBuf>,
-    /// Its ids are 32 bytes long.
-    is_sha256: bool,
+    settings: Settings,
+    /// Where it is said what could not be read.
+    notices: GitNotices,
 }
 
 #[derive(Debug)]
@@ -74,39 +71,53 @@ impl Place {
 
 impl Repository {
     /// For folders in no repository.
-    pub(super) fn none() -> Arc<Self> {
-        let (tracked, case) = (OnceLock::from(Tracked::Nothing), Case::Sensitive);
-        Arc::new(Self {
-            case,
-            place: None,
-            tracked,
-            prefix: Vec::new(),
-            skip: 0,
-            excludes_file: None,
-            is_sha256: false,
-        })
+    pub(super) fn none(notices: &GitNotices) -> Arc<Self> {
+        let (tracked, settings, notices) = (OnceLock::from(Tracked::Nothing), Settings::default(), notices.clone());
+        Arc::new(Self { place: None, tracked, prefix: Vec::new(), skip: 0, settings, notices })
     }
 
     /// The repository whose root is the folder `root`, which is at `path` in the workspace.
-    pub(super) fn open(root: &Path, path: &TreePath) -> Option<Arc<Self>> {
+    pub(super) fn open(root: &Path, path: &TreePath, notices: &GitNotices) -> Option<Arc<Self>> {
         let skip = if path.is_root() { 0 } else { path.as_bytes().len() + 1 };
-        Some(Arc::new(Self::at(root, Vec::new(), skip)?))
+        Some(Arc::new(Self::at(root, Vec::new(), skip, notices)?))
     }
 
-    fn at(root: &Path, prefix: Vec<u8>, skip: usize) -> Option<Self> {
-        let (git_folder, shared) = git_folders(root)?;
-        let Settings { case, excludes_file, is_sha256 } = settings(&shared);
+    fn at(root: &Path, prefix: Vec<u8>, skip: usize, notices: &GitNotices) -> Option<Self> {
+        let (git_folder, shared) = git_folders(root, notices)?;
+        let settings = Settings::of(&git_folder, &shared, notices);
+        let tracked = OnceLock::new();
+        if let Some(tree) = settings.tree.clone().filter(|tree| places::identity(tree) != places::identity(root)) {
+            // What its index has is not in this folder.
+            notices.add(&git_folder, GitPart::Index, GitProblem::OtherTree(tree));
+            tracked.set(Tracked::Unknown).expect("nobody has asked yet");
+        }
         let place = Some(Place { root: root.to_owned(), git_folder, shared });
-        Some(Self { case, place, tracked: OnceLock::new(), prefix, skip, excludes_file, is_sha256 })
+        Some(Self { place, tracked, prefix, skip, settings, notices: notices.clone() })
+    }
+
+    /// Whether case counts.
+    pub(super) fn case(&self) -> Case {
+        self.settings.case
+    }
+
+    /// Where it is said what could not be read.
+    pub(super) fn notices(&self) -> &GitNotices {
+        &self.notices
     }
 
     /// The lists that lie in no folder of it.
     pub(super) fn own_lists(&self) -> Option<Arc<Level>> {
         let place = self.place.as_ref()?;
-        let files = [self.excludes_file.clone(), Some(place.shared.join("info/exclude"))];
-        files.into_iter().flatten().fold(None, |above, file| match read_file(&file, IGNORE_FILE_LENGTH_MAX_BYTES) {
-            Some(bytes) => Some(Level::new(&bytes, 0, above)),
-            None => above,
+        let files = [self.settings.excludes_file.clone(), Some(place.shared.join("info/exclude"))];
+        files.into_iter().flatten().fold(None, |above, file| {
+            match git_file::read(&file, IGNORE_FILE_LENGTH_MAX_BYTES) {
+                Ok(Some(bytes)) => Some(Level::new(&bytes, 0, above)),
+                Ok(None) => above,
+                Err(problem) => {
+                    self.notices.add(file, GitPart::List, problem);
+                    above
+                }
+            }
         })
     }
 
@@ -123,12 +134,12 @@ impl Repository {
         within.filter(|length| *length > 0).map_or(0, |length| length + 1)
     }
 
-    /// Whether the index has a file, or something in a folder; `otherwise` where it cannot be read.
+    /// Whether the index has a file, or something in a folder; `otherwise` where nobody knows.
     pub(super) fn tracks(&self, path: &[u8], is_folder: bool, otherwise: bool) -> bool {
         match self.tracked.get_or_init(|| self.read_index()) {
             Tracked::Nothing => false,
             Tracked::Unknown => otherwise,
-            Tracked::Index(index) => index.has(path, is_folder),
+            Tracked::Index(index) => index.has(path, is_folder).unwrap_or(otherwise),
         }
     }
 
@@ -136,8 +147,8 @@ impl Repository {
     /// `worktrees` of the folder that they share. A submodule's names one in `modules`.
     pub(super) fn has_tree(&self, folder: &Path) -> bool {
         let Some(place) = &self.place else { return false };
-        let other =
-            git_head::git_folder(folder).filter(|other| other.parent().is_some_and(|at| at.ends_with(WORKTREES)));
+        let other = git_head::named_folder(folder).ok().flatten();
+        let other = other.filter(|other| other.parent().is_some_and(|at| at.ends_with(WORKTREES)));
         let Some(other) = other else { return false };
         let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
         let own = identity(&place.shared);
@@ -148,18 +159,21 @@ impl Repository {
     fn read_index(&self) -> Tracked {
         let Some(place) = &self.place else { return Tracked::Nothing };
         let file = place.git_folder.join("index");
-        if std::fs::symlink_metadata(&file).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
-            return Tracked::Nothing;
+        match GitIndex::read(&file, self.settings.case, self.settings.id_length_bytes) {
+            Ok(Some(index)) => Tracked::Index(Box::new(index)),
+            Ok(None) => Tracked::Nothing,
+            Err(problem) => {
+                self.notices.add(file, GitPart::Index, problem);
+                Tracked::Unknown
+            }
         }
-        GitIndex::read(&file, self.case, self.is_sha256)
-            .map_or(Tracked::Unknown, |index| Tracked::Index(Box::new(index)))
     }
 }
 
 /// The repository further up that `root` is in, and its folders from the outermost down to the one that `root` is in.
 ///
 /// Like git, this does not look beyond the file system.
-pub(super) fn around(root: &Path) -> Option<(Arc<Repository>, Vec<PathBuf>)> {
+pub(super) fn around(root: &Path, notices: &GitNotices) -> Option<(Arc<Repository>, Vec<PathBuf>)> {
     let device = std::fs::metadata(root).ok()?.dev();
     // A root that is a repository itself begins anew when it is entered.
     let mut folders = Vec::new();
@@ -170,7 +184,7 @@ pub(super) fn around(root: &Path) -> Option<(Arc<Repository>, Vec<PathBuf>)> {
         folders.push(folder.to_owned());
         let mut prefix = root.strip_prefix(folder).ok()?.as_os_str().as_bytes().to_vec();
         prefix.push(b'/');
-        if let Some(found) = Repository::at(folder, prefix, 0) {
+        if let Some(found) = Repository::at(folder, prefix, 0, notices) {
             folders.reverse();
             return Some((Arc::new(found), folders));
         }
@@ -179,53 +193,92 @@ pub(super) fn around(root: &Path) -> Option<(Arc<Repository>, Vec<PathBuf>)> {
 }
 
 /// The folder that git keeps for a working tree, and the one that it shares with other working trees.
-fn git_folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
-    let git_folder = git_head::git_folder(root)?;
+fn git_folders(root: &Path, notices: &GitNotices) -> Option<(PathBuf, PathBuf)> {
+    let git_folder = match git_head::git_folder(root) {
+        Ok(git_folder) => git_folder?,
+        Err(problem) => {
+            notices.add(root.join(".git"), GitPart::Repository, problem);
+            return None;
+        }
+    };
     let shared = git_head::shared_folder(&git_folder)?;
+    if !shared.is_dir() {
+        notices.add(git_folder.join("commondir"), GitPart::Repository, GitProblem::Dangling(shared));
+        return None;
+    }
     // What is called `.git` and is no repository changes nothing for git either.
     let is_one = git_folder.join("HEAD").is_file() && shared.join("objects").is_dir() && shared.join("refs").is_dir();
     is_one.then_some((git_folder, shared))
 }
 
 /// What counts of a repository's own configuration.
+#[derive(Debug)]
 struct Settings {
     case: Case,
     excludes_file: Option<PathBuf>,
-    is_sha256: bool,
+    /// Length of its ids; none where that is not known.
+    id_length_bytes: Option<usize>,
+    /// Its working tree, where that is said.
+    tree: Option<PathBuf>,
 }
 
-/// `core.ignoreCase`, `core.excludesFile` and `extensions.objectFormat` of the repository's own configuration.
-#[cfg(feature = "git")]
-fn settings(shared: &Path) -> Settings {
-    use gix::config::File;
-    let bytes = read_file(&shared.join("config"), IGNORE_FILE_LENGTH_MAX_BYTES).unwrap_or_default();
-    let config = File::try_from(gix::bstr::BStr::new(&bytes)).unwrap_or_default();
-    let case = match config.boolean("core.ignoreCase") {
-        Ok(Some(true)) => Case::Fold,
-        _ => Case::Sensitive,
-    };
-    let file = config.string("core.excludesFile").map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(&path)));
-    let is_sha256 = config.string("extensions.objectFormat").is_some_and(|format| **format == *b"sha256");
-    Settings { case, excludes_file: file.filter(|file| file.is_absolute()), is_sha256 }
+impl Default for Settings {
+    fn default() -> Self {
+        Self { case: Case::Sensitive, excludes_file: None, id_length_bytes: None, tree: None }
+    }
 }
 
 #[cfg(not(feature = "git"))]
-fn settings(_: &Path) -> Settings {
-    Settings { case: Case::Sensitive, excludes_file: None, is_sha256: false }
-}
-
-fn read_file(path: &Path, length_max_bytes: u64) -> Option<Vec<u8>> {
-    read_file_at(&CWD, path, OFlags::empty(), length_max_bytes)
-}
-
-/// A regular file of at most this length. Never waits: a pipe is opened without blocking and turned down.
-pub(super) fn read_file_at(from: &impl AsFd, path: &Path, extra: OFlags, length_max_bytes: u64) -> Option<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | extra;
-    let file = std::fs::File::from(rustix::fs::openat(from, path, flags, Mode::empty()).ok()?);
-    if !file.metadata().ok()?.is_file() {
-        return None;
+impl Settings {
+    /// None: this build cannot read them.
+    fn of(_: &Path, _: &Path, _: &GitNotices) -> Self {
+        Self::default()
     }
-    let mut bytes = Vec::new();
-    file.take(length_max_bytes + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= length_max_bytes).then_some(bytes)
+}
+
+#[cfg(feature = "git")]
+impl Settings {
+    /// `core.ignoreCase`, `core.excludesFile`, `core.worktree` and `extensions.objectFormat` of the repository's own
+    /// configuration, and of that of one working tree, where it has any.
+    fn of(git_folder: &Path, shared: &Path, notices: &GitNotices) -> Self {
+        use crate::workspace::git_index::{SHA1_LENGTH_BYTES, SHA256_LENGTH_BYTES};
+        let file = shared.join("config");
+        let Some(common) = config(&file, notices) else { return Self::default() };
+        let has_own = matches!(common.boolean(concat!("extensions.work", "treeConfig")), Ok(Some(true)));
+        let own = if has_own { config(&git_folder.join(concat!("config.work", "tree")), notices) } else { None };
+        let own = own.unwrap_or_default();
+        let path = |found: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(found));
+        let ignores_case = [&own, &common].iter().find_map(|config| config.boolean("core.ignoreCase").ok()?);
+        // A linked working tree is where it is, whatever is said for the others.
+        let common_tree = common.string(concat!("core.work", "tree")).filter(|_| git_folder == shared);
+        let tree = own.string(concat!("core.work", "tree")).or(common_tree).map(|tree| git_folder.join(path(&tree)));
+        let listed = own.string("core.excludesFile").or_else(|| common.string("core.excludesFile"));
+        let excludes_file = listed.map(|listed| path(&listed)).filter(|listed| !listed.as_os_str().is_empty());
+        let excludes_file = excludes_file.filter(|listed| {
+            if listed.is_relative() {
+                notices.add(&file, GitPart::List, GitProblem::Relative(listed.clone()));
+            }
+            listed.is_absolute()
+        });
+        let format = common.string("extensions.objectFormat");
+        let id_length_bytes = match format.as_deref().map(|format| &**format) {
+            None | Some(b"sha1") => Some(SHA1_LENGTH_BYTES),
+            Some(b"sha256") => Some(SHA256_LENGTH_BYTES),
+            Some(_) => None,
+        };
+        let case = if ignores_case == Some(true) { Case::Fold } else { Case::Sensitive };
+        Self { case, excludes_file, id_length_bytes, tree }
+    }
+}
+
+/// A file of settings; one that is not there says nothing.
+#[cfg(feature = "git")]
+fn config(file: &Path, notices: &GitNotices) -> Option<gix::config::File> {
+    let read = git_file::read(file, IGNORE_FILE_LENGTH_MAX_BYTES).and_then(|bytes| {
+        let metadata = gix::config::file::Metadata::default();
+        let bytes = bytes.unwrap_or_default();
+        gix::config::File::from_bytes_no_includes(&bytes, metadata, Default::default())
+            .map_err(|_| GitProblem::Malformed("it is no file of settings"))
+    });
+    read.map_err(|problem| notices.add(file, GitPart::Settings, problem)).ok()
 }

@@ -7,10 +7,11 @@ use gix_glob::pattern::Case;
 use super::pattern::parse;
 use super::{Level, Lists, Repository, Verdict};
 use crate::path::TreePath;
+use crate::workspace::git_notice::GitNotices;
 
 /// Whether the last pattern of a list that matches is no exception.
 fn ignores(list: &[u8], path: &[u8], is_folder: bool) -> bool {
-    let lists = Lists::of(Repository::none(), Some(Level::new(list, 0, None)));
+    let lists = Lists::of(Repository::none(&GitNotices::default()), Some(Level::new(list, 0, None)));
     lists.names(path, is_folder)
 }
 
@@ -75,7 +76,7 @@ fn patterns_match_as_in_git() {
 #[test]
 fn the_deepest_list_wins_and_an_ignored_folder_stays_one() {
     let path = |text: &str| TreePath::new(text.as_bytes()).unwrap();
-    let outer = Arc::new(Lists::of(Repository::none(), None)).with(&path(""), b"*.log\n/sub/x\n");
+    let outer = Arc::new(Lists::of(Repository::none(&GitNotices::default()), None)).with(&path(""), b"*.log\n/sub/x\n");
     let inner = outer.with(&path("sub"), b"!a.log\n/x\n");
     assert_eq!(outer.verdict(b"sub/a.log", false), Verdict::Ignored);
     assert_eq!(inner.verdict(b"sub/a.log", false), Verdict::Captured);

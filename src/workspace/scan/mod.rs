@@ -41,6 +41,7 @@ use crate::progress::Progress;
 use crate::workspace::attributes::owner_of;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{Proof, StatCache};
+use crate::workspace::git_notice::GitNotice;
 use crate::workspace::places::Place;
 use crate::workspace::rules::{Exclusion, Rules, Why};
 use crate::workspace::stat::{self, FileStat, RacyRule};
@@ -104,6 +105,8 @@ pub struct Scan {
     pub unselected_count: u64,
     /// Of those, folders that are left alone whatever the rules say, by path.
     pub protected: Vec<Protected>,
+    /// Files of git's that could not be followed.
+    pub git_notices: Vec<GitNotice>,
     /// How much there is.
     pub counts: CaptureCounts,
     /// Permission bits of the root folder, where an ACL shows its mask for the group.
@@ -265,7 +268,7 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     protected.sort_unstable();
     let racy = RacyRule { clock: options.clock, end_ns: i64::MAX, newest_elsewhere_ns: walked.newest_elsewhere_ns };
     let (root_mode, root_owner) = (stat::permissions(&found), owner_of(&found));
-    let Walked { counts, believed, unselected_count, .. } = walked;
+    let Walked { counts, believed, unselected_count, git_notices, .. } = walked;
     Ok(Scan {
         folders,
         rereads,
@@ -275,6 +278,7 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
         excluded,
         unselected_count,
         protected,
+        git_notices,
         counts,
         root_mode,
         root_owner,

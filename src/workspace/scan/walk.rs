@@ -29,6 +29,7 @@ use crate::progress::Event;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::StatCache;
 use crate::workspace::filesystem::FileSystem;
+use crate::workspace::git_notice::{GitNotice, GitNotices};
 use crate::workspace::ignore::{Lists, Marks};
 use crate::workspace::refusal::Refusal;
 use crate::workspace::rules::evidence::{CACHE_MARK, CACHE_SIGNATURE};
@@ -65,6 +66,8 @@ pub(super) struct Walk<'a> {
     spare: Mutex<Vec<Scratch>>,
     collected: Mutex<Collected>,
     tally: Option<&'a Tally>,
+    /// What of git's could not be followed.
+    notices: GitNotices,
     /// What git tracks in the folders that were asked about.
     tracking: Mutex<BTreeMap<TreePath, Arc<Lists>>>,
 }
@@ -99,6 +102,8 @@ pub(super) struct Walked {
     pub(super) believed: [u64; 3],
     /// Files that have the numbers they had, where file systems may renumber them.
     pub(super) kept_numbers: u64,
+    /// What of git's could not be followed.
+    pub(super) git_notices: Vec<GitNotice>,
     /// It was stopped by a cap, so that nothing but the counts means anything.
     pub(super) is_over: bool,
 }
@@ -170,13 +175,14 @@ impl<'a> Walk<'a> {
             spare: Mutex::default(),
             collected: Mutex::default(),
             tally,
+            notices: GitNotices::default(),
             tracking: Mutex::default(),
         }
     }
 
     /// Walks everything below the root, whose device is given.
     pub(super) fn run(self, device: u64) -> Result<Walked> {
-        let lists = self.options.rules.has_gitignore().then(|| Lists::around(self.root.path()));
+        let lists = self.options.rules.has_gitignore().then(|| Lists::around(self.root.path(), &self.notices));
         let path = TreePath::root();
         let share = match self.options.rules.only() {
             Some(_) => Share::Named { is_wanted: true },
@@ -197,7 +203,17 @@ impl<'a> Walk<'a> {
         let newest_elsewhere_ns = self.newest_elsewhere_ns.into_inner();
         let (believed, kept_numbers) = (self.believed.map(AtomicU64::into_inner), self.kept_numbers.into_inner());
         let (is_over, unselected_count) = (self.is_stopped.into_inner(), self.unselected_count.into_inner());
-        Ok(Walked { collected, counts, unselected_count, newest_elsewhere_ns, believed, kept_numbers, is_over })
+        let git_notices = self.notices.take();
+        Ok(Walked {
+            collected,
+            counts,
+            unselected_count,
+            newest_elsewhere_ns,
+            believed,
+            kept_numbers,
+            git_notices,
+            is_over,
+        })
     }
 
     fn is_stopped(&self) -> bool {
@@ -287,12 +303,12 @@ impl<'a> Walk<'a> {
         let mut asked = Vec::new();
         let mut next = Some(folder.clone());
         let found = loop {
-            let Some(here) = next else { break Lists::tracked_around(self.root.path()) };
+            let Some(here) = next else { break Lists::tracked_around(self.root.path(), &self.notices) };
             if let Some(found) = known.get(&here) {
                 break Arc::clone(found);
             }
             asked.push(here.clone());
-            if let Some(found) = Lists::tracked_at(self.root, &here) {
+            if let Some(found) = Lists::tracked_at(self.root, &here, &self.notices) {
                 break found;
             }
             next = here.parent();

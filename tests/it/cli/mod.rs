@@ -10,6 +10,7 @@ mod completions;
 mod diff;
 mod errors;
 mod export;
+mod git;
 mod help;
 mod import;
 mod init;

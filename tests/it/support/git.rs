@@ -31,6 +31,23 @@ impl Git {
         Self { root: root.to_owned(), home: home.to_owned() }
     }
 
+    /// A folder that git makes a repository of, with these arguments of `git init`. Only where git is installed.
+    #[track_caller]
+    pub(crate) fn really_init(root: &Path, home: &Path, arguments: &[&str]) -> Self {
+        [root, home].iter().for_each(|folder| std::fs::create_dir_all(folder).expect("nothing is in the way"));
+        let git = Self { root: root.to_owned(), home: home.to_owned() };
+        git.run(&[&["init", "-q", "-b", "main"], arguments].concat(), b"");
+        for setting in [["user.name", "me"], ["user.email", "me@example.org"], ["protocol.file.allow", "always"]] {
+            git.run(&["config", setting[0], setting[1]], b"");
+        }
+        git
+    }
+
+    /// The same repository, or another, seen from another folder.
+    pub(crate) fn at(&self, root: &Path) -> Self {
+        Self { root: root.to_owned(), home: self.home.clone() }
+    }
+
     /// What git prints; it must succeed.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {

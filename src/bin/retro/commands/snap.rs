@@ -9,6 +9,7 @@ use retrograde::id::WorkspaceId;
 use retrograde::ops::register::{Guard, Recognised, move_workspace, recognise, register, resolve_folder, root_of};
 use retrograde::ops::snap::{RUN_DEFAULT, SnapOptions, SnapOutcome, snap};
 use retrograde::workspace::git_head::git_state;
+use retrograde::workspace::git_notice::{GitNotice, GitPart, GitProblem};
 
 use crate::args::Snap;
 use crate::context::{Context, Opened};
@@ -23,7 +24,8 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     let config = context.config(&opened, place.known, &place.root)?;
     let (workspace, is_new) = place.register(context, &opened, arguments.force)?;
     let progress = progress::reporter(&context.out);
-    let outcome = snap(
+    let (git, git_notice) = git_state(&place.root);
+    let mut outcome = snap(
         &opened.store,
         workspace,
         &SnapOptions {
@@ -35,7 +37,7 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
             allow_empty: arguments.allow_empty,
             config: &config,
             home: opened.home.as_deref(),
-            git: git_state(&place.root),
+            git,
             now: context.now,
             progress: &*progress,
         },
@@ -43,6 +45,14 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     drop(progress);
     for repair in &outcome.repairs {
         context.out.warning(format_args!("{}", warnings::repair(repair)));
+    }
+    add_notice(&mut outcome.git_notices, git_notice);
+    // References in a form that is not known are for long: once is enough.
+    let is_news = |notice: &&GitNotice| {
+        is_new || !matches!(notice.problem, GitProblem::Unsupported(_)) || notice.part != GitPart::Head
+    };
+    for notice in outcome.git_notices.iter().filter(is_news) {
+        context.out.warning(format_args!("{}", warnings::git(notice, config.capture.gitignore)));
     }
     if is_new {
         place.warn_of_move(&context.out, &opened);
@@ -54,6 +64,13 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     match outcome.tag_refused {
         Some(error) => Err(tag_refused(error, outcome.step)),
         None => Ok(exit::DONE),
+    }
+}
+
+/// Adds what is wrong with git's `HEAD`, unless the same was found already.
+pub(super) fn add_notice(notices: &mut Vec<GitNotice>, head: Option<GitNotice>) {
+    if let Some(head) = head.filter(|head| !notices.contains(head)) {
+        notices.push(head);
     }
 }
 
@@ -196,6 +213,7 @@ fn shape(outcome: &SnapOutcome, millis: u64) -> Object {
         .counts(&outcome.changes)
         .field("left_out", outcome.left_out)
         .list("omitted", outcome.omitted.iter().map(json::omission))
+        .list("git_unread", outcome.git_notices.iter().map(warnings::git_shape))
         .object("read", Some(read::shape(&outcome.read)))
         .field("stored_bytes", outcome.stored_bytes)
         .object("unfinished_restore", outcome.unfinished.as_ref().map(restored::unfinished))

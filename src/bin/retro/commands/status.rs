@@ -4,13 +4,15 @@ use retrograde::error::Result;
 use retrograde::format::snapshot::Omission;
 use retrograde::ops::register::root_of;
 use retrograde::ops::status::{Status, status};
+use retrograde::workspace::git_head::git_state;
 use retrograde::workspace::scan::Protected;
 
+use super::snap::add_notice;
 use crate::context::{Context, Opened};
 use crate::exit;
 use crate::views::color::Palette;
 use crate::views::json::{self, Object};
-use crate::views::{changes, human, left_out, progress, read, restored, steps};
+use crate::views::{changes, human, left_out, progress, read, restored, steps, warnings};
 
 /// Lines of each list; a step touches a few files, and a list of hundreds hides what stands above it.
 const LINES_MAX: usize = 20;
@@ -23,7 +25,8 @@ pub(super) fn run(context: &mut Context) -> Result<u8> {
     let config = context.workspace_config(&opened)?;
     let progress = progress::reporter(&context.out);
     let budget_bytes = context.store_config(&opened).retention.budget_bytes;
-    let found = status(&opened.store, opened.workspace()?.id, &opened.capture(&config, &*progress))?;
+    let mut found = status(&opened.store, opened.workspace()?.id, &opened.capture(&config, &*progress))?;
+    add_notice(&mut found.git_notices, git_state(&root_of(&found.workspace)).1);
     drop(progress);
     if context.out.is_json {
         let warnings = context.out.take_warnings();
@@ -33,26 +36,28 @@ pub(super) fn run(context: &mut Context) -> Result<u8> {
         ))?;
     } else {
         let palette = context.out.palette;
-        for line in lines(context, &found, &opened, budget_bytes, &palette) {
+        for line in
+            lines(context, &found, &opened, &Settings { budget_bytes, gitignore: config.capture.gitignore }, &palette)
+        {
             context.out.line(format_args!("{line}"))?;
         }
     }
     Ok(exit::DONE)
 }
 
-fn lines(
-    context: &Context,
-    status: &Status,
-    opened: &Opened,
+/// What of the settings shows.
+struct Settings {
     budget_bytes: Option<u64>,
-    palette: &Palette,
-) -> Vec<String> {
+    gitignore: bool,
+}
+
+fn lines(context: &Context, status: &Status, opened: &Opened, settings: &Settings, palette: &Palette) -> Vec<String> {
     let mut lines = Vec::new();
     let title = palette.title;
     let mut fact = |name: &str, text: String| lines.push(format!("{title}{name:<9}{title:#}  {text}"));
     let workspace = &status.workspace;
     fact("workspace", format!("{}  ({})", human::path(&root_of(workspace)), workspace.id.short()));
-    let budget = match budget_bytes {
+    let budget = match settings.budget_bytes {
         Some(budget) => format!("{} of {}", human::size(status.store_bytes), human::size(budget)),
         None => human::size(status.store_bytes),
     };
@@ -74,6 +79,9 @@ fn lines(
     left_out.extend(left_out::unselected(status.unselected_count));
     if !left_out.is_empty() {
         fact("left out", left_out.join(", "));
+    }
+    for notice in &status.git_notices {
+        fact("git", warnings::git(notice, settings.gitignore));
     }
     if let Some(read) = read::sentence(&status.read_last) {
         fact("read", format!("the last step read {read}"));
@@ -184,6 +192,7 @@ fn shape(status: &Status, opened: &Opened) -> Object {
         .list("excluded", status.excluded.iter().map(left_out::shape))
         .field("unselected", status.unselected_count)
         .list("protected", status.protected.iter().map(protected))
+        .list("git_unread", status.git_notices.iter().map(warnings::git_shape))
         .field("rules", rules)
         .field("files", status.counts.files)
         .field("folders", status.counts.folders)

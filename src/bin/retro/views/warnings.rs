@@ -1,11 +1,14 @@
-//! What a person is warned of: words that are not recorded as they were given, and settings that do not count.
+//! What a person is warned of: words that are not recorded as they were given, settings that do not count, and files of
+//! git's that could not be followed.
 
 use retrograde::error::shown;
 use retrograde::ops::said::{Part, Repair, UNPARSED_KEY};
 use retrograde::workspace::config::Notice;
 use retrograde::workspace::config::store::STORE_CONFIG_NAME;
+use retrograde::workspace::git_notice::{GitNotice, GitPart, GitProblem};
 
 use super::human;
+use super::json::Object;
 
 /// One repair, in a sentence.
 pub(crate) fn repair(repair: &Repair) -> String {
@@ -53,6 +56,45 @@ pub(crate) fn notice(notice: &Notice) -> String {
             format!("{reason}; {rules} are in force until it is put right")
         }
         Notice::StoreUnusable { reason } => format!("{reason}; it is passed over"),
+    }
+}
+
+/// A file of git's that could not be followed, and what comes of it, in a sentence.
+pub(crate) fn git(notice: &GitNotice, gitignore: bool) -> String {
+    let so = match (notice.part, gitignore) {
+        (GitPart::Repository, _) => "it is taken for no repository",
+        (GitPart::Settings, _) => "nothing of it counts",
+        (GitPart::Index, true) => {
+            "what git ignores is recorded too, and what git tracks in folders that are left out by default is not"
+        }
+        (GitPart::Index, false) => "what git tracks in folders that are left out by default is not recorded",
+        (GitPart::List, _) => "what it would have git ignore is recorded",
+        (GitPart::Head, _) => "steps do not say on which commit and branch they are",
+    };
+    format!("git's {} {}: {}; {so}", notice.part.word(), shown(&notice.file), git_problem(&notice.problem))
+}
+
+/// The same for programs.
+pub(crate) fn git_shape(notice: &GitNotice) -> Object {
+    Object::new()
+        .field("part", notice.part.word())
+        .bytes("file", notice.file.as_os_str().as_encoded_bytes())
+        .field("problem", git_problem(&notice.problem))
+}
+
+/// Why a file of git's could not be followed.
+fn git_problem(problem: &GitProblem) -> String {
+    match problem {
+        GitProblem::Unreadable(kind) => format!("it cannot be read ({kind})"),
+        GitProblem::NotAFile => "it is no regular file".to_owned(),
+        GitProblem::TooLong { length_max_bytes } => {
+            format!("it is longer than the {} that are read", human::size(*length_max_bytes))
+        }
+        GitProblem::Malformed(detail) => format!("it is damaged ({detail})"),
+        GitProblem::Unsupported(form) => format!("it is in a form that retro does not know ({form})"),
+        GitProblem::Dangling(path) => format!("it names {}, which is not there", shown(path)),
+        GitProblem::Relative(path) => format!("it names {}, which is no absolute path", shown(path)),
+        GitProblem::OtherTree(tree) => format!("it is of another folder, {}", shown(tree)),
     }
 }
 
