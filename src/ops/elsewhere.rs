@@ -1,11 +1,15 @@
 //! Folders that nothing is written into: those of a store, this one or any other.
 //!
 //! What an export or a restore elsewhere leaves in a store's folder would be taken for a part of it, or stand in the way of
-//! one. The open store is known by device and inode; any other by the file `FORMAT` in a folder above.
+//! one. The open store is known by device and inode. Any other, and this one where a file system shows its folders as other
+//! ones (an overlay, a FUSE mount), is known by the file `FORMAT` in a folder above; above is where the open folder lies,
+//! not what stands in its path.
 
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::header;
@@ -15,27 +19,30 @@ use crate::workspace::places;
 /// Longest `FORMAT` read, in bytes; ours has 76.
 const FORMAT_LENGTH_MAX_BYTES: u64 = 4 << 10;
 
-/// Refuses, as `Invalid`, to write to a path that is in the folder of a store, or that is one. The path is absolute, and
-/// symlinks in it are resolved as far as there is anything.
+/// Refuses, as `Invalid`, to write to a path that is in the folder of a store, or that is one.
 pub fn expect_no_store(store: &Store, operation: &str, path: &Path) -> Result<()> {
-    if places::leads_into(path, &store.disk().places()?) || path.ancestors().any(is_store) {
+    let own = store.disk().places()?;
+    let is_in_store = |nearest: OwnedFd| {
+        let mut above = places::upwards(nearest);
+        above.any(|(here, folder)| own.contains(&here) || is_store(&folder))
+    };
+    if places::nearest(path).is_some_and(is_in_store) {
         return Err(Error::new(ErrorKind::Invalid, operation, shown(path), "it is in the folder of a store")
             .with_hint("name a folder outside of every store"));
     }
     Ok(())
 }
 
-fn is_store(folder: &Path) -> bool {
-    let format = folder.join("FORMAT");
+fn is_store(folder: &impl AsFd) -> bool {
     // A FIFO of that name must not keep anybody waiting.
-    if !format.symlink_metadata().is_ok_and(|found| found.is_file()) {
-        return false;
-    }
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::openat(folder, "FORMAT", flags, Mode::empty()) else { return false };
+    let file = std::fs::File::from(file);
+    let is_file = file.metadata().is_ok_and(|found| found.is_file());
     let mut bytes = Vec::new();
-    let opened = std::fs::File::options().read(true).custom_flags(flags).open(format);
-    let read = opened.and_then(|file| file.take(FORMAT_LENGTH_MAX_BYTES).read_to_end(&mut bytes));
-    read.is_ok() && header::decode(&bytes).map_or_else(|malformed| malformed.is_newer(), |_| true)
+    is_file
+        && file.take(FORMAT_LENGTH_MAX_BYTES).read_to_end(&mut bytes).is_ok()
+        && header::decode(&bytes).map_or_else(|malformed| malformed.is_newer(), |_| true)
 }
 
 #[cfg(test)]
