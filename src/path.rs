@@ -17,9 +17,14 @@ pub struct Name(Box<[u8]>);
 /// A path relative to a workspace root; empty for the root itself.
 ///
 /// Ordered by bytes with `/` before every other byte, so that a folder is followed by all that is in it: the order in
-/// which trees are walked and paths are listed. Copies share their bytes: in a deep tree they are long.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct TreePath(Arc<[u8]>);
+/// which trees are walked and paths are listed. Copies share their bytes, and so do the folders above a path with it: in
+/// a deep tree they are long.
+#[derive(Clone, Default)]
+pub struct TreePath {
+    bytes: Arc<[u8]>,
+    /// It ends here.
+    length: usize,
+}
 
 /// Why bytes are no name or path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,23 +74,23 @@ impl TreePath {
         if !bytes.is_empty() {
             bytes.split(|&byte| byte == b'/').try_for_each(check_name)?;
         }
-        Ok(Self(bytes.into()))
+        Ok(Self::of(bytes.into()))
     }
 
     /// The path of `name` in this folder.
     pub fn join(&self, name: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.len());
-        bytes.extend_from_slice(&self.0);
+        let mut bytes = Vec::with_capacity(self.length + 1 + name.len());
+        bytes.extend_from_slice(self.as_bytes());
         if !bytes.is_empty() {
             bytes.push(b'/');
         }
         bytes.extend_from_slice(name);
-        Self(bytes.into())
+        Self::of(bytes.into())
     }
 
     /// The folder it is in; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
-        self.split_last().map(|(parent, _)| Self(parent.into()))
+        self.split_last().map(|(parent, _)| self.first(parent.len()))
     }
 
     /// The last component; `None` for the root.
@@ -93,9 +98,16 @@ impl TreePath {
         self.split_last().map(|(_, name)| name)
     }
 
+    /// The folders on the way to it whose paths are longer than so many bytes, outermost first, and itself.
+    pub fn way_from(&self, length: usize) -> impl Iterator<Item = Self> {
+        let bytes = self.as_bytes();
+        let slashes = (length + 1..bytes.len()).filter(|&at| bytes[at] == b'/');
+        slashes.chain((length < bytes.len()).then_some(bytes.len())).map(|end| self.first(end))
+    }
+
     /// The components, outermost first.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.split(|&byte| byte == b'/').filter(|name| !name.is_empty())
+        self.as_bytes().split(|&byte| byte == b'/').filter(|name| !name.is_empty())
     }
 
     /// Number of components; 0 for the root.
@@ -105,33 +117,60 @@ impl TreePath {
 
     /// Whether it is the root.
     pub fn is_root(&self) -> bool {
-        self.0.is_empty()
+        self.length == 0
     }
 
     /// Whether it is `folder` or somewhere below it.
     pub fn is_within(&self, folder: &Self) -> bool {
         folder.is_root()
-            || self.0.strip_prefix(&*folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            || self
+                .as_bytes()
+                .strip_prefix(folder.as_bytes())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     }
 
     /// The bytes, components joined by `/`.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes[..self.length]
     }
 
     /// As a path of the operating system, relative; `.` for the root.
     pub fn to_os_path(&self) -> std::path::PathBuf {
         use std::os::unix::ffi::OsStrExt;
-        let bytes: &[u8] = if self.is_root() { b"." } else { &self.0 };
+        let bytes: &[u8] = if self.is_root() { b"." } else { self.as_bytes() };
         std::path::PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
     }
 
     fn split_last(&self) -> Option<(&[u8], &[u8])> {
-        match self.0.iter().rposition(|&byte| byte == b'/') {
-            Some(slash) => Some((&self.0[..slash], &self.0[slash + 1..])),
+        let bytes = self.as_bytes();
+        match bytes.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => Some((&bytes[..slash], &bytes[slash + 1..])),
             None if self.is_root() => None,
-            None => Some((&[], &self.0)),
+            None => Some((&[], bytes)),
         }
+    }
+
+    fn of(bytes: Arc<[u8]>) -> Self {
+        Self { length: bytes.len(), bytes }
+    }
+
+    /// What it begins with; not in the middle of a name.
+    fn first(&self, length: usize) -> Self {
+        Self { bytes: Arc::clone(&self.bytes), length }
+    }
+}
+
+impl PartialEq for TreePath {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for TreePath {}
+
+impl std::hash::Hash for TreePath {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
@@ -143,8 +182,9 @@ impl PartialOrd for TreePath {
 
 impl Ord for TreePath {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let (a, b) = (&*self.0, &*other.0);
-        let equal = equal_length(a, b);
+        let (a, b) = (self.as_bytes(), other.as_bytes());
+        let is_shared = Arc::ptr_eq(&self.bytes, &other.bytes);
+        let equal = if is_shared { self.length.min(other.length) } else { equal_length(a, b) };
         // A name that ends is less than one that goes on.
         let key = |byte: u8| if byte == b'/' { 0 } else { u16::from(byte) + 1 };
         a.get(equal).copied().map(key).cmp(&b.get(equal).copied().map(key))
@@ -152,10 +192,12 @@ impl Ord for TreePath {
 }
 
 /// Bytes that two paths have in common at their start; many at a time, because deep paths differ late.
-fn equal_length(a: &[u8], b: &[u8]) -> usize {
-    const STRIDE: usize = 64;
-    let strides = a.chunks_exact(STRIDE).zip(b.chunks_exact(STRIDE)).take_while(|(a, b)| a == b).count();
-    let start = strides * STRIDE;
+pub(crate) fn equal_length(a: &[u8], b: &[u8]) -> usize {
+    let mut start = 0;
+    for stride in [2_048, 64] {
+        let (a, b) = (a[start..].chunks_exact(stride), b[start..].chunks_exact(stride));
+        start += a.zip(b).take_while(|(a, b)| a == b).count() * stride;
+    }
     start + a[start..].iter().zip(&b[start..]).take_while(|(a, b)| a == b).count()
 }
 
@@ -201,7 +243,7 @@ impl fmt::Debug for Name {
 
 impl fmt::Display for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&if self.is_root() { ".".to_owned() } else { escaped(&self.0) })
+        f.write_str(&if self.is_root() { ".".to_owned() } else { escaped(self.as_bytes()) })
     }
 }
 
@@ -243,10 +285,15 @@ mod tests {
     #[test]
     fn paths_are_ordered_like_their_names() {
         let parts = [&b"a"[..], b"b", b"a/", b"ab", b"-", b".", b"\xff", &[b'x'; 63], &[b'x'; 64], &[b'y'; 65]];
+        let deep = [b'a', b'/'].repeat(1_500);
         let joined = parts.iter().flat_map(|one| parts.iter().map(move |other| [*one, b"/", *other].concat()));
         let long = parts.iter().map(|part| [&[b'z'; 100], &b"/"[..], *part].concat());
-        let paths: Vec<TreePath> = joined.chain(long).filter_map(|bytes| TreePath::new(&bytes).ok()).collect();
-        assert!(paths.len() > 50);
+        let deeper = parts.iter().map(|part| [&deep, *part].concat());
+        let all = joined.chain(long).chain(deeper);
+        let mut paths: Vec<TreePath> = all.filter_map(|bytes| TreePath::new(&bytes).ok()).collect();
+        let above: Vec<TreePath> = paths.iter().filter_map(TreePath::parent).collect();
+        paths.extend(above);
+        assert!(paths.len() > 100);
         for (one, other) in paths.iter().flat_map(|one| paths.iter().map(move |other| (one, other))) {
             assert_eq!(one.cmp(other), one.names().cmp(other.names()), "{one} {other}");
         }
@@ -263,6 +310,14 @@ mod tests {
             path("a/b").is_within(&path("a")) && path("a").is_within(&path("a")) && !path("ab").is_within(&path("a"))
         );
         assert_eq!((TreePath::root().depth(), path("a/b/c").depth()), (0, 3));
+        let way = |start| path("ab/c/d").way_from(start).map(|path| path.to_string()).collect::<Vec<_>>();
+        assert_eq!([way(0), way(2), way(4)], [vec!["ab", "ab/c", "ab/c/d"], vec!["ab/c", "ab/c/d"], vec!["ab/c/d"]]);
+        assert_eq!((way(6).len(), TreePath::root().way_from(0).count()), (0, 0));
+        assert_eq!(
+            path("ab/c").parent(),
+            Some(path("ab")),
+            "what shares its bytes with another is equal to what does not"
+        );
     }
 
     #[test]

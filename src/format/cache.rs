@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! header  block*  table  group*
-//! table = sorted (hash of the path, place of the block)      group = magic  length  block*  checksum
-//! block = checksum  counts  tree, size, device  path  entries of fixed length  names
+//! table = sorted (hash of the key, place of the block)       group = magic  length  block*  checksum
+//! block = checksum  key  counts  tree, size, device  entries of fixed length  names
 //! ```
+//!
+//! A block has the key of its folder, a hash of the path, and not the path: of folders nested a thousand deep, the paths
+//! are longer than all the rest, and nobody reads them here.
 //!
 //! Blocks are looked up in place. A group holds the folders that one capture changed, each as a block with only the
 //! entries that differ, so that one edit in a folder of 50,000 files appends a few hundred bytes. A block says: "this
@@ -55,10 +58,14 @@ pub struct CacheHeader {
     pub table_checksum: u32,
 }
 
+/// Which folder a block is of: the first 16 bytes of the BLAKE3 hash of its path. Nobody can make two equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathKey(pub [u8; 16]);
+
 /// Where the block of a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// See [`path_hash`].
+    /// See [`PathKey::hash`].
     pub hash: u64,
     /// Where it begins in the file.
     pub offset: u64,
@@ -84,9 +91,16 @@ impl Group<'_> {
     }
 }
 
-/// What the table is sorted by: the first eight bytes of the BLAKE3 hash of a path, so that nobody can make many equal.
-pub fn path_hash(path: &[u8]) -> u64 {
-    u64::from_le_bytes(Digest::of(path).0.first_chunk().copied().expect("a digest is longer than 8 bytes"))
+impl PathKey {
+    /// The key of a path.
+    pub fn of(path: &[u8]) -> Self {
+        Self(Digest::of(path).0.first_chunk().copied().expect("a digest is longer than 16 bytes"))
+    }
+
+    /// What the table is sorted by: the first eight bytes of the key, so that nobody can make many equal.
+    pub fn hash(self) -> u64 {
+        u64::from_le_bytes(self.0.first_chunk().copied().expect("a key is longer than 8 bytes"))
+    }
 }
 
 /// Encodes the header.

@@ -23,6 +23,7 @@ mod codec;
 mod commit;
 mod delta;
 mod folder;
+mod headers;
 pub mod heal;
 mod index;
 pub mod inspect;
@@ -57,6 +58,7 @@ use crate::format::header;
 use crate::id::{SnapshotId, StoreId};
 use crate::limits::READ_CACHE_BYTES;
 use cache::ByteCache;
+use headers::Headers;
 use read::CacheKey;
 use view::View;
 
@@ -76,6 +78,7 @@ pub struct Store {
     id: StoreId,
     view: RwLock<Arc<View>>,
     cache: ByteCache<CacheKey>,
+    headers: Headers,
     /// Never looks again: what it shows was put together once, see `inspect`.
     is_frozen: bool,
     /// The view whose indexes were checked last, because something was missing.
@@ -110,7 +113,8 @@ impl Store {
 
     fn with_view(disk: Arc<dyn Disk>, id: StoreId, view: View) -> Self {
         let (view, cache) = (RwLock::new(Arc::new(view)), ByteCache::new(READ_CACHE_BYTES));
-        Self { disk, id, view, cache, is_frozen: false, checked: Mutex::default() }
+        let headers = Headers::default();
+        Self { disk, id, view, cache, headers, is_frozen: false, checked: Mutex::default() }
     }
 
     /// Its id.

@@ -39,7 +39,7 @@ pub(super) struct Pack {
 /// A record's header, and its bytes from the header on, as far as they were read.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) header: RecordHeader,
+    pub(super) header: Arc<RecordHeader>,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -198,7 +198,7 @@ impl Pack {
     /// Reads the header of the record at `offset`, and with it what came along of the payload.
     pub(super) fn read_header(&self, disk: &dyn Disk, offset: u64) -> Result<Record> {
         let (header, bytes) = self.read_start(disk, offset)?;
-        Ok(Record { header, bytes })
+        Ok(Record { header: Arc::new(header), bytes })
     }
 
     /// Completes a record whose header was read, its payload not yet checked.

@@ -249,7 +249,14 @@ impl Store {
         let view = self.view();
         let missing = || Error::corrupt("find", shown(kind, &prefix), "it is not in the store");
         let (pack, entry) = view.find_to_read(&prefix, &[kind]).ok_or_else(missing)?;
-        let record = pack.read_header(self.disk(), u64::from(entry.offset))?;
+        let key = (pack.nonce, u64::from(entry.offset));
+        let record = match self.headers.get(&key) {
+            Some(header) => Record { header, bytes: Vec::new() },
+            None => pack.read_header(self.disk(), key.1)?,
+        };
+        if !record.bytes.is_empty() {
+            self.headers.put(key, &record.header);
+        }
         let member = record.header.members.get(usize::from(entry.member)).copied();
         let nobody = Member { kind, raw_length_bytes: 0, prefix: [0; 16] };
         let pack = Arc::clone(pack);

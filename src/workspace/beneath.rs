@@ -3,11 +3,16 @@
 //! Whoever reads or writes in a workspace opens the folder here and works relative to its handle by single names. A
 //! symlink swapped in at any moment makes the opening fail; it can never lead outside. On Linux the kernel enforces it
 //! (`openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`); elsewhere each name is opened with `O_NOFOLLOW` from the
-//! handle before it. Paths longer than one system call takes are opened in stretches. No handle of a folder above is
-//! kept, so depth costs no descriptors.
+//! handle before it. Paths longer than one system call takes are opened in stretches.
+//!
+//! The kernel looks at every name of a path. Folders nested thousands deep, each opened from the root, would take it a time
+//! that grows with the square of the depth; so of a deep path, some handles on the way are kept for the next one. They are
+//! let go after a few hundred openings, and whenever something on the way is removed, and where one of them leads nowhere, the
+//! path is opened from the root. Other paths are always opened from the root.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,7 +20,7 @@ use rustix::io::Errno;
 use super::places::{self, Places};
 use crate::disk::FolderId;
 use crate::error::{Error, Result};
-use crate::path::TreePath;
+use crate::path::{TreePath, equal_length};
 
 /// The root folder of a live workspace, or of a folder being filled.
 #[derive(Debug)]
@@ -23,7 +28,27 @@ pub struct Root {
     handle: OwnedFd,
     path: PathBuf,
     places: Places,
+    way: Mutex<Way>,
 }
+
+/// Handles on the way to the folder that was opened last, if that is deep.
+#[derive(Debug, Default)]
+struct Way {
+    path: TreePath,
+    /// Where in the path the rest begins, and the folder that it begins in, ascending; [`NAMES_APART`] names apart.
+    handles: Vec<(usize, OwnedFd)>,
+    /// How often a folder was opened since the first of them was.
+    use_count: usize,
+}
+
+/// Paths up to this length are always opened from the root, in bytes.
+const SHORT_MAX_BYTES: usize = 512;
+
+/// Names between two handles that are kept. The deepest path there may be keeps 128 of them.
+const NAMES_APART: usize = 64;
+
+/// Folders opened before the handles are let go, so that a folder that somebody moved away is not worked in for long.
+const USES_MAX: usize = 256;
 
 /// Longest path given to one system call, in bytes, with room for the last name.
 const STRETCH_MAX_BYTES: usize = 2_048;
@@ -33,7 +58,7 @@ impl Root {
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::io("open folder", path, e))?;
-        Ok(Self { handle, path: path.to_owned(), places: Places::default() })
+        Ok(Self { handle, path: path.to_owned(), places: Places::default(), way: Mutex::default() })
     }
 
     /// The same folder, in which these folders are left alone.
@@ -75,15 +100,80 @@ impl Root {
 
     /// Opens a folder below it for reading and for relative work.
     pub fn folder(&self, path: &TreePath) -> rustix::io::Result<OwnedFd> {
-        let mut handle = open_folder(&self.handle, b".")?;
-        let mut rest = path.as_bytes();
-        while !rest.is_empty() {
-            let (stretch, after) = first_stretch(rest);
-            handle = open_folder(&handle, stretch)?;
-            rest = after;
+        if path.as_bytes().len() <= SHORT_MAX_BYTES {
+            return open_stretches(&self.handle, path.as_bytes());
         }
-        Ok(handle)
+        let mut way = self.way();
+        let opened = way.open(&self.handle, path);
+        if opened.is_ok() || way.handles.is_empty() {
+            return opened;
+        }
+        // One of the handles may be of a folder that is not there any more.
+        *way = Way::default();
+        way.open(&self.handle, path)
     }
+
+    /// Lets go of the handles on the way to deep folders: what has one of these paths may be another folder from now on.
+    pub fn forget_way(&self) {
+        *self.way() = Way::default();
+    }
+
+    /// As [`Self::forget_way`], of this path and what is below it.
+    pub fn forget_below(&self, path: &TreePath) {
+        self.way().cut(path.as_bytes());
+    }
+
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Way {
+    fn open(&mut self, root: &OwnedFd, path: &TreePath) -> rustix::io::Result<OwnedFd> {
+        if self.use_count >= USES_MAX {
+            *self = Self::default();
+        }
+        self.use_count += 1;
+        let bytes = path.as_bytes();
+        let equal = equal_length(self.path.as_bytes(), bytes);
+        if equal < bytes.len() {
+            // What leads elsewhere is let go; what leads on to a folder below is not.
+            self.handles.retain(|(end, _)| *end <= equal);
+            self.path = path.clone();
+        }
+        let mut used = self.handles.partition_point(|(end, _)| *end <= bytes.len());
+        loop {
+            let (start, from) = match used.checked_sub(1).map(|last| &self.handles[last]) {
+                Some((end, handle)) => (*end, handle),
+                None => (0, root),
+            };
+            let rest = &bytes[start..];
+            let mut slashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+            let Some(slash) = slashes.nth(NAMES_APART - 1) else { return open_stretches(from, rest) };
+            let handle = open_stretches(from, &rest[..slash])?;
+            self.handles.insert(used, (start + slash + 1, handle));
+            used += 1;
+        }
+    }
+
+    fn cut(&mut self, path: &[u8]) {
+        let is_on_it = self.path.as_bytes().strip_prefix(path).is_some_and(|rest| matches!(rest, [] | [b'/', ..]));
+        if is_on_it {
+            self.handles.retain(|(end, _)| *end <= path.len());
+        }
+    }
+}
+
+/// Opens a folder by a relative path of any length; the folder itself anew where that is empty.
+fn open_stretches(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let (stretch, mut rest) = first_stretch(path);
+    let mut handle = open_folder(from, if stretch.is_empty() { b"." } else { stretch })?;
+    while !rest.is_empty() {
+        let (stretch, after) = first_stretch(rest);
+        handle = open_folder(&handle, stretch)?;
+        rest = after;
+    }
+    Ok(handle)
 }
 
 /// Cuts a path at the last slash within the longest stretch; a single name is never cut.
@@ -142,8 +232,46 @@ pub fn sync_file_system(_: impl AsFd) -> rustix::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Root, open_folder_by_names};
+    use rustix::fs::Mode;
+
+    use super::{NAMES_APART, Root, USES_MAX, open_folder_by_names, open_stretches};
+    use crate::disk::FolderId;
     use crate::path::TreePath;
+
+    /// However deep, the kernel is given some names at a time, from a handle on the way.
+    #[test]
+    fn deep_folders_are_opened_from_handles_on_the_way_to_them() {
+        const DEPTH: usize = 500;
+        let inside = tempfile::tempdir().unwrap();
+        let root = Root::open(inside.path()).unwrap();
+        let make = || {
+            let mut paths = vec![TreePath::root()];
+            for depth in 1..=DEPTH {
+                let parent = root.folder(&paths[depth - 1]).unwrap();
+                rustix::fs::mkdirat(&parent, "folder", Mode::RWXU).unwrap();
+                paths.push(paths[depth - 1].join(b"folder"));
+            }
+            paths
+        };
+        let paths = make();
+        let kept = || root.way().handles.iter().map(|(end, _)| end / b"folder/".len()).collect::<Vec<_>>();
+        let expected: Vec<usize> = (1..=DEPTH / NAMES_APART).map(|part| part * NAMES_APART).collect();
+        assert_eq!(kept(), expected[..expected.len() - usize::from(DEPTH.is_multiple_of(NAMES_APART))]);
+        let from_root = |path: &TreePath| FolderId::of_open(open_stretches(root.handle(), path.as_bytes()).unwrap());
+        for path in paths.iter().rev().chain(&paths) {
+            let opened = FolderId::of_open(root.folder(path).unwrap()).unwrap();
+            assert_eq!(opened, from_root(path).unwrap(), "{path}");
+            assert!(root.way().use_count <= USES_MAX);
+        }
+        root.forget_below(&paths[2 * NAMES_APART]);
+        assert_eq!(kept(), [NAMES_APART]);
+        assert!(root.folder(&paths[DEPTH]).is_ok() && kept().len() > 1);
+
+        // Another folder in the place of one on the way: the handles lead to what is not there any more.
+        std::fs::remove_dir_all(inside.path().join("folder")).unwrap();
+        let again = make();
+        assert_eq!(FolderId::of_open(root.folder(&again[DEPTH]).unwrap()).unwrap(), from_root(&again[DEPTH]).unwrap());
+    }
 
     #[test]
     fn symlinks_are_never_followed() {

@@ -38,7 +38,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     seeds.push(b"\x01\x00\x00\x02\x03\x02\x01\x00\x04\x01a\x01b".to_vec());
     let mut block = Vec::new();
     let facts = FolderFacts { tree: TreeId(Digest::of(b"t")), size: 7, device: 1, has_attributes: true };
-    cache::put_block(&mut block, b"src", Extent::Whole, &facts, std::iter::empty()).expect("it is short");
+    cache::put_block(&mut block, cache::PathKey::of(b"src"), Extent::Whole, &facts, std::iter::empty())
+        .expect("it is short");
     let header = CacheHeader {
         store: StoreId([1; 16]),
         workspace: WorkspaceId([2; 16]),

@@ -11,6 +11,7 @@ mod cli;
 mod crash;
 mod damage;
 mod decoder_limits;
+mod deep;
 mod filesystems;
 mod floors;
 mod format_doc;

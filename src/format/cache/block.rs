@@ -5,12 +5,13 @@
 
 use super::super::tree::{Kind, MODE_MASK};
 use super::super::{Malformed, Reader, checksum};
+use super::PathKey;
 use crate::id::{Digest, TreeId};
 
 /// Length of one line without its name, in bytes.
 const LINE_LENGTH_BYTES: usize = 4 + 2 + 1 + 1 + 4 * 8 + 32;
 
-const BLOCK_HEADER_LENGTH_BYTES: usize = 4 + 4 + 4 + 4 + 4 + 32 + 8 + 8;
+const BLOCK_HEADER_LENGTH_BYTES: usize = 4 + 16 + 4 + 4 + 4 + 32 + 8 + 8;
 const KIND_GONE: u8 = 0;
 const KIND_FILE: u8 = 1;
 const KIND_FOLDER: u8 = 2;
@@ -106,8 +107,8 @@ pub struct Block<'a> {
     pub extent: Extent,
     /// The folder as a whole.
     pub facts: FolderFacts,
-    /// The path of the folder.
-    pub path: &'a [u8],
+    /// Which folder.
+    pub key: PathKey,
     entries: &'a [[u8; LINE_LENGTH_BYTES]],
     names: &'a [u8],
 }
@@ -184,14 +185,13 @@ impl<'a> Block<'a> {
 /// Appends a block. `lines` must ascend strictly by name. A folder of more than 4 GiB of names and stats is not kept.
 pub fn put_block<'a>(
     out: &mut Vec<u8>,
-    path: &[u8],
+    key: PathKey,
     extent: Extent,
     facts: &FolderFacts,
     lines: impl Iterator<Item = Line<'a>>,
 ) -> Result<(), Malformed> {
     let start = out.len();
     out.extend_from_slice(&[0; BLOCK_HEADER_LENGTH_BYTES]);
-    out.extend_from_slice(path);
     let (mut count, mut names) = (0_usize, Vec::new());
     for line in lines {
         names.extend_from_slice(line.name());
@@ -208,7 +208,7 @@ pub fn put_block<'a>(
     short(out.len() - start)?;
     let mut header = Vec::with_capacity(BLOCK_HEADER_LENGTH_BYTES);
     header.extend_from_slice(&[0; 4]);
-    header.extend_from_slice(&short(path.len())?.to_le_bytes());
+    header.extend_from_slice(&key.0);
     header.extend_from_slice(&short(count)?.to_le_bytes());
     header.extend_from_slice(&short(names.len())?.to_le_bytes());
     let difference = if extent == Extent::Difference { BIT_DIFFERENCE } else { 0 };
@@ -229,7 +229,7 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     if reader.u32()? != checksum(&[reader.rest()]) {
         return Err(Malformed::new("a block does not match its checksum"));
     }
-    let path_length = reader.u32()? as usize;
+    let key = PathKey(reader.array()?);
     let count = reader.u32()? as usize;
     let names_length = reader.u32()? as usize;
     let bits = reader.u32()?;
@@ -243,7 +243,6 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
         device: reader.u64()?,
         has_attributes: bits & BIT_ATTRIBUTES != 0,
     };
-    let path = reader.take(path_length)?;
     let entries = reader.take(count.saturating_mul(LINE_LENGTH_BYTES))?.as_chunks().0;
     let names = reader.take(names_length)?;
     reader.finish()?;
@@ -267,18 +266,18 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
         }
         (start, last) = (name_end(entry), name);
     }
-    Ok(Block { extent, facts, path, entries, names })
+    Ok(Block { extent, facts, key, entries, names })
 }
 
 /// The length of the block that `bytes` begin with, as far as its own counts say.
 pub fn block_length_bytes(bytes: &[u8]) -> Option<usize> {
     let mut reader = Reader::new(bytes);
     reader.u32().ok()?;
-    let path_length = reader.u32().ok()? as usize;
+    reader.array::<16>().ok()?;
     let count = reader.u32().ok()? as usize;
     let names_length = reader.u32().ok()? as usize;
     let entries_length = count.checked_mul(LINE_LENGTH_BYTES)?;
-    let length = BLOCK_HEADER_LENGTH_BYTES.checked_add(path_length)?.checked_add(entries_length)?;
+    let length = BLOCK_HEADER_LENGTH_BYTES.checked_add(entries_length)?;
     length.checked_add(names_length).filter(|&length| length <= bytes.len())
 }
 

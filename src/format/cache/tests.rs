@@ -2,8 +2,8 @@
 
 use super::block::{Block, CachedEntry, Extent, FolderFacts, Line, Proof};
 use super::{
-    CACHE_HEADER_LENGTH_BYTES, CacheHeader, Place, block_length_bytes, decode_block, decode_group, decode_header,
-    encode_group, encode_header, encode_table, path_hash, places_of, put_block, table,
+    CACHE_HEADER_LENGTH_BYTES, CacheHeader, PathKey, Place, block_length_bytes, decode_block, decode_group,
+    decode_header, encode_group, encode_header, encode_table, places_of, put_block, table,
 };
 use crate::format::attributes::Owner;
 use crate::format::tree::Kind;
@@ -38,7 +38,7 @@ fn lines() -> [Line<'static>; 4] {
 
 fn block(extent: Extent, lines: &[Line<'static>]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    put_block(&mut bytes, b"a/b", extent, &FACTS, lines.iter().copied()).unwrap();
+    put_block(&mut bytes, PathKey::of(b"a/b"), extent, &FACTS, lines.iter().copied()).unwrap();
     bytes
 }
 
@@ -55,7 +55,7 @@ fn with(bytes: &[u8], at: usize, byte: u8) -> Result<Block<'static>, Malformed> 
 fn a_block_reads_back_as_it_was_written() {
     let bytes = block(Extent::Difference, &lines());
     let read = decode_block(&bytes).unwrap();
-    assert_eq!((read.extent, read.facts, read.path), (Extent::Difference, FACTS, &b"a/b"[..]));
+    assert_eq!((read.extent, read.facts, read.key), (Extent::Difference, FACTS, PathKey::of(b"a/b")));
     assert!(read.lines().eq(lines()));
     assert_eq!((read.position(b"link"), read.position(b"lin"), read.position(b"z")), (Some(2), None, None));
     assert_eq!(block_length_bytes(&[&bytes[..], b"more"].concat()), Some(bytes.len()));
@@ -70,12 +70,11 @@ fn a_block_that_no_writer_made_is_refused() {
         assert!(decode_block(&bytes[..length]).is_err(), "cut at {length}");
     }
     let entries_start = bytes.len() - 4 * 72 - b"\x01gonelinksub\xff\0\x01\x00\x00\x00".len();
-    assert!(with(&bytes, 4, 3).is_ok(), "the helper itself");
-    assert!(with(&bytes, 4, 4).is_err(), "length of the path");
-    assert!(with(&bytes, 8, 5).is_err(), "number of lines");
-    assert!(with(&bytes, 12, 1).is_err(), "length of the names");
-    assert!(with(&bytes, 16, 4).is_err(), "extent");
-    assert!(with(&bytes, 16, 0).is_err(), "a whole folder has no lines about what is gone");
+    assert!(with(&bytes, 4, 3).is_ok(), "the helper itself, and any key");
+    assert!(with(&bytes, 20, 5).is_err(), "number of lines");
+    assert!(with(&bytes, 24, 1).is_err(), "length of the names");
+    assert!(with(&bytes, 28, 4).is_err(), "extent");
+    assert!(with(&bytes, 28, 0).is_err(), "a whole folder has no lines about what is gone");
     assert!(with(&bytes, entries_start, 99).is_err(), "order of the ends of names");
     assert!(with(&bytes, entries_start + 6, 4).is_err(), "kind");
     assert!(with(&bytes, entries_start + 7, 64).is_err(), "flags");
@@ -105,7 +104,11 @@ fn groups_follow_only_the_one_they_were_written_after() {
 #[test]
 fn the_header_and_the_table_are_checked() {
     let mut places: Vec<Place> = (0..100)
-        .map(|number: u64| Place { hash: path_hash(&number.to_le_bytes()), offset: number << 32, length: u32::MAX })
+        .map(|number: u64| Place {
+            hash: PathKey::of(&number.to_le_bytes()).hash(),
+            offset: number << 32,
+            length: u32::MAX,
+        })
         .collect();
     places.push(Place { offset: 1, ..places[40] });
     places.sort_unstable();
@@ -128,7 +131,7 @@ fn the_header_and_the_table_are_checked() {
     for place in &places {
         assert!(places_of(read, place.hash).any(|found| found == *place));
     }
-    let twice = path_hash(&40_u64.to_le_bytes());
+    let twice = PathKey::of(&40_u64.to_le_bytes()).hash();
     assert_eq!(places_of(read, twice).count(), 2);
     assert_eq!(places_of(read, twice.wrapping_add(1)).count(), 0);
 

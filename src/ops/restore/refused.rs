@@ -56,9 +56,17 @@ fn take_out(plan: &mut Plan, kept: &[Kept]) {
     if kept.is_empty() {
         return;
     }
+    // Without those that lie in another, the last one before a path is the only one that it can lie in.
     let refused: BTreeSet<&TreePath> = kept.iter().map(|kept| &kept.path).collect();
+    let mut outermost: Vec<&TreePath> = Vec::new();
+    for path in refused {
+        if !outermost.last().is_some_and(|last| path.is_within(last)) {
+            outermost.push(path);
+        }
+    }
     let is_left = |path: &TreePath| {
-        !std::iter::successors(Some(path.clone()), TreePath::parent).any(|above| refused.contains(&above))
+        let before = outermost.partition_point(|refused| *refused <= path);
+        !before.checked_sub(1).is_some_and(|last| path.is_within(outermost[last]))
     };
     plan.actions.retain(|action| is_left(action.path()));
     plan.doomed.retain(|(path, _)| is_left(path));

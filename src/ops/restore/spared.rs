@@ -37,6 +37,8 @@ pub(super) struct Spared<'a> {
     omitted: Vec<TreePath>,
     /// Ignore files of the target, and as they are now; none where the target did not heed them.
     views: Vec<View<'a>>,
+    /// The folder that was asked about last, and was found to be neither left out nor in one that was.
+    free: TreePath,
 }
 
 /// The ignore files of one state.
@@ -72,10 +74,11 @@ impl<'a> Spared<'a> {
             views.push(View::new(place, top));
         }
         let binding = now.excluded.iter().filter(|one| one.why.is_binding()).map(|one| one.path.clone()).collect();
-        Ok(Self { store, target: target.root, rules, binding, omitted, views })
+        Ok(Self { store, target: target.root, rules, binding, omitted, views, free: TreePath::root() })
     }
 
-    /// Whether a change would remove, or make way through, something that the target did not look at.
+    /// Whether a change would remove, or make way through, something that the target did not look at. Asked in order of
+    /// path, it looks at each folder once.
     pub(super) fn holds(&mut self, change: &Change) -> Result<bool> {
         if self.binding.iter().any(|path| change.path.is_within(path)) {
             return Ok(true);
@@ -87,8 +90,8 @@ impl<'a> Spared<'a> {
         let is_folder = old.kind == Kind::Folder;
         let is_about = |path: &TreePath| change.path.is_within(path) || (is_folder && path.is_within(&change.path));
         if self.omitted.iter().any(is_about)
-            || self.rules.excludes_within(&change.path, is_folder)
-            || self.was_beside(&change.path, is_folder)?
+            || self.rules.is_unselected(&change.path, is_folder)
+            || self.is_left_out(&change.path, is_folder)?
         {
             return Ok(true);
         }
@@ -102,21 +105,32 @@ impl<'a> Spared<'a> {
 }
 
 impl Spared<'_> {
-    /// Whether a path, or a folder that it is in, is one that the target left out for what it had beside it.
-    fn was_beside(&self, path: &TreePath, is_folder: bool) -> Result<bool> {
-        let mut folder = TreePath::root();
-        for (depth, name) in path.names().enumerate() {
-            let here = folder.join(name);
-            let is_folder = is_folder || depth + 1 < path.depth();
-            if let Match::Beside(files) = self.rules.match_of(here.as_bytes(), name, is_folder) {
-                for file in files {
-                    let beside = find(self.store, self.target, &folder.join(file.as_bytes()))?;
-                    if beside.is_some_and(|entry| entry.kind == Kind::File) {
-                        return Ok(true);
-                    }
-                }
+    /// Whether a path, or a folder that it is in, is one that the target left out by its rules, or for what it had beside it.
+    fn is_left_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
+        while !path.is_within(&self.free) {
+            self.free = self.free.parent().unwrap_or_default();
+        }
+        for here in path.way_from(self.free.as_bytes().len()) {
+            let is_folder = is_folder || here != *path;
+            if self.rules.excludes_at(&here, is_folder) || self.was_beside(&here, is_folder)? {
+                return Ok(true);
             }
-            folder = here;
+            if is_folder {
+                self.free = here;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a path is one that the target left out for what it had beside it.
+    fn was_beside(&self, path: &TreePath, is_folder: bool) -> Result<bool> {
+        let (Some(folder), Some(name)) = (path.parent(), path.name()) else { return Ok(false) };
+        let Match::Beside(files) = self.rules.match_of(path.as_bytes(), name, is_folder) else { return Ok(false) };
+        for file in files {
+            let beside = find(self.store, self.target, &folder.join(file.as_bytes()))?;
+            if beside.is_some_and(|entry| entry.kind == Kind::File) {
+                return Ok(true);
+            }
         }
         Ok(false)
     }
@@ -129,23 +143,21 @@ impl<'a> View<'a> {
 
     /// Whether the ignore files name a path or a folder that it is in, and no include brought that back.
     fn ignores(&mut self, rules: &Rules, path: &TreePath, is_folder: bool) -> Result<bool> {
-        let mut folder = TreePath::root();
-        let mut lists = Arc::clone(&self.known[&folder]);
-        for (depth, name) in path.names().enumerate() {
-            let here = folder.join(name);
-            let is_folder = is_folder || depth + 1 < path.depth();
+        // The lists of a folder are known only where it was found not to be ignored.
+        let above = std::iter::successors(path.parent(), TreePath::parent);
+        let found = above.filter_map(|folder| self.known.get(&folder).map(|lists| (folder, Arc::clone(lists)))).next();
+        let Some((folder, mut lists)) = found else { return Ok(false) };
+        for here in path.way_from(folder.as_bytes().len()) {
+            let is_last = here == *path;
+            let name = here.name().unwrap_or_default();
+            let is_folder = is_folder || !is_last;
             if lists.names(here.as_bytes(), is_folder) && !rules.is_included(here.as_bytes(), name, is_folder) {
                 return Ok(true);
             }
-            if depth + 1 == path.depth() {
-                break;
+            if !is_last {
+                lists = self.place.enter(&lists, &here)?;
+                self.known.insert(here, Arc::clone(&lists));
             }
-            lists = match self.known.get(&here) {
-                Some(known) => Arc::clone(known),
-                None => self.place.enter(&lists, &here)?,
-            };
-            self.known.insert(here.clone(), Arc::clone(&lists));
-            folder = here;
         }
         Ok(false)
     }

@@ -28,7 +28,7 @@ pub use update::{CacheEntry, CacheUpdate, ChildUpdate, EntriesUpdate, FolderUpda
 
 use crate::disk::{Bytes, Disk};
 use crate::format::attributes::Owner;
-use crate::format::cache::{self as bytes, Block, CacheHeader, Extent, Line, PLACE_LENGTH_BYTES};
+use crate::format::cache::{self as bytes, Block, CacheHeader, Extent, Line, PLACE_LENGTH_BYTES, PathKey};
 use crate::id::{StoreId, TreeId, WorkspaceId};
 use crate::limits::CACHE_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
@@ -133,16 +133,16 @@ impl StatCache {
     /// One folder, if it is known and undamaged.
     pub fn folder(&self, path: &TreePath) -> Option<CachedFolder<'_>> {
         let state = self.state.as_ref()?;
-        let path = path.as_bytes();
-        let hash = bytes::path_hash(path);
+        let key = PathKey::of(path.as_bytes());
+        let hash = key.hash();
         let first = state.changed.partition_point(|changed| changed.hash < hash);
         let changed = state.changed[first..].iter().take_while(|changed| changed.hash == hash);
-        let mut base = self.base_block(state, hash, path);
+        let mut base = self.base_block(state, key);
         let mut later: Vec<Block<'_>> = Vec::new();
         for changed in changed {
             let block = bytes::decode_block(&self.bytes[changed.start..changed.end]).ok()?;
             match block.extent {
-                _ if block.path != path => {}
+                _ if block.key != key => {}
                 Extent::Whole => {
                     later.clear();
                     base = Some(block);
@@ -170,12 +170,12 @@ impl StatCache {
         })
     }
 
-    fn base_block(&self, state: &State, hash: u64, path: &[u8]) -> Option<Block<'_>> {
-        bytes::places_of(self.table(state), hash).find_map(|place| {
+    fn base_block(&self, state: &State, key: PathKey) -> Option<Block<'_>> {
+        bytes::places_of(self.table(state), key.hash()).find_map(|place| {
             let start = usize::try_from(place.offset).ok()?;
             let end = start.checked_add(usize::try_from(place.length).ok()?)?;
             let block = bytes::decode_block(self.bytes.get(start..end)?).ok()?;
-            (block.path == path && block.extent == Extent::Whole).then_some(block)
+            (block.key == key && block.extent == Extent::Whole).then_some(block)
         })
     }
 
@@ -221,7 +221,7 @@ fn places_of_blocks(blocks: &[u8], blocks_start: usize, changed: &mut Vec<Change
             return false;
         };
         let start = blocks_start + at;
-        changed.push(Changed { hash: bytes::path_hash(block.path), start, end: start + length });
+        changed.push(Changed { hash: block.key.hash(), start, end: start + length });
         at += length;
     }
     true

@@ -11,7 +11,9 @@ use super::{CacheKey, CachedEntry, CachedFolder, FolderFacts, StatCache, file_na
 use crate::disk::{Disk, LockMode};
 use crate::error::Result;
 use crate::format::attributes::Owner;
-use crate::format::cache::{self as bytes, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, Place, Proof};
+use crate::format::cache::{
+    self as bytes, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, PathKey, Place, Proof,
+};
 use crate::format::tree::Kind;
 use crate::id::{Digest, TreeId};
 use crate::limits::CACHE_OVERLAY_MIN_BYTES;
@@ -241,7 +243,13 @@ fn changed_blocks(cache: &StatCache, update: &CacheUpdate) -> Option<Vec<u8>> {
             }
             if lines.len() * 2 <= cached.base.len() + 2 {
                 let lines = lines.into_iter();
-                let put = bytes::put_block(&mut blocks, path.as_bytes(), Extent::Difference, &folder.facts, lines);
+                let put = bytes::put_block(
+                    &mut blocks,
+                    PathKey::of(path.as_bytes()),
+                    Extent::Difference,
+                    &folder.facts,
+                    lines,
+                );
                 put.expect("a difference is shorter than the folder it is of");
                 continue;
             }
@@ -253,7 +261,8 @@ fn changed_blocks(cache: &StatCache, update: &CacheUpdate) -> Option<Vec<u8>> {
         let lines: Vec<Line<'_>> = names.iter().filter_map(|name| cached.find(name)).filter_map(settled).collect();
         if !lines.is_empty() {
             let lines = lines.into_iter();
-            let put = bytes::put_block(&mut blocks, path.as_bytes(), Extent::Difference, &cached.facts, lines);
+            let put =
+                bytes::put_block(&mut blocks, PathKey::of(path.as_bytes()), Extent::Difference, &cached.facts, lines);
             put.expect("a difference is no longer than the folder it is of");
         }
     }
@@ -271,7 +280,7 @@ fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: &Cac
     let cached = cache.folder(path);
     let facts = update.map(|update| update.facts).or_else(|| cached.as_ref().map(CachedFolder::facts))?;
     let put = |out: &mut Vec<u8>, lines: &mut dyn Iterator<Item = Line<'_>>| {
-        bytes::put_block(out, path.as_bytes(), Extent::Whole, &facts, lines).ok()
+        bytes::put_block(out, PathKey::of(path.as_bytes()), Extent::Whole, &facts, lines).ok()
     };
     match update.map(|update| &update.entries) {
         Some(EntriesUpdate::Whole(entries)) => {
@@ -337,7 +346,7 @@ fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpd
         waiting.extend(block.lines().filter_map(|line| child_folder(&path, &line)));
         waiting[first..].reverse();
         places.push(Place {
-            hash: bytes::path_hash(path.as_bytes()),
+            hash: block.key.hash(),
             offset: written + start as u64,
             length: u32::try_from(buffer.len() - start).expect("a block is at most 4 GiB long"),
         });

@@ -157,7 +157,9 @@ impl Applying<'_> {
         match rustix::fs::unlinkat(&folder.handle, name, flags) {
             Ok(()) => {
                 applied.removed += 1;
-                self.folders.removed(path);
+                if kind == Kind::Folder {
+                    self.folders.removed(path);
+                }
             }
             Err(Errno::NOENT) => {}
             Err(Errno::NOTEMPTY | Errno::EXIST) => applied.keep(path, KeptReason::NotEmpty),

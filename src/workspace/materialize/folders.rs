@@ -78,6 +78,7 @@ impl<'a> Folders<'a> {
     pub(super) fn new(root: &'a Root, attributes: Option<&'a Wanted>) -> Self {
         let device = FolderId::of_open(root.handle()).map_or(0, |root| root.device);
         let (at_end, free, devices) = (Mutex::default(), Mutex::default(), Mutex::default());
+        root.forget_way();
         Self { root, at_end, free, attributes, device, devices }
     }
 
@@ -232,6 +233,7 @@ impl<'a> Folders<'a> {
 
     /// Notes that a folder was removed.
     pub(super) fn removed(&self, path: &TreePath) {
+        self.root.forget_below(path);
         self.table().remove(path);
     }
 

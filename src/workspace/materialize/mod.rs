@@ -342,10 +342,15 @@ impl Applied {
         let reasons: BTreeMap<TreePath, KeptReason> =
             self.kept.drain(..).map(|kept| (kept.path, kept.reason)).collect();
         self.kept = reasons.iter().map(|(path, reason)| Kept { path: path.clone(), reason: *reason }).collect();
-        for kept in self.kept.iter_mut().filter(|kept| kept.reason == KeptReason::Changed) {
-            let mut above = std::iter::successors(kept.path.parent(), TreePath::parent);
-            let cause = above.find_map(|folder| reasons.get(&folder).filter(|reason| **reason != KeptReason::Changed));
-            kept.reason = cause.copied().filter(|reason| reason.is_difference()).unwrap_or(kept.reason);
+        // The paths around the one at hand that were kept for another reason, innermost last.
+        let mut around: Vec<(&TreePath, KeptReason)> = Vec::new();
+        for (kept, (path, reason)) in self.kept.iter_mut().zip(&reasons) {
+            while around.pop_if(|(folder, _)| !path.is_within(folder)).is_some() {}
+            if *reason != KeptReason::Changed {
+                around.push((path, *reason));
+            } else if let Some((_, cause)) = around.last().filter(|(_, cause)| cause.is_difference()) {
+                kept.reason = *cause;
+            }
         }
     }
 

@@ -39,6 +39,12 @@ pub struct NameCheck<'a> {
     known: BTreeMap<u64, bool>,
 }
 
+/// An open folder, and the one in it that is still to be made, where one was looked for.
+struct Nearest {
+    handle: OwnedFd,
+    missing: Option<TreePath>,
+}
+
 /// Names that an ordinary file system keeps apart and takes.
 const DISTINCT: [&[u8]; 4] = [b"a", b"A", "\u{e9}".as_bytes(), "e\u{301}".as_bytes()];
 const ODD: [&[u8]; 4] = [b"a:b", b"a?\x01", b"a. ", b"\xff"];
@@ -64,23 +70,30 @@ impl<'a> NameCheck<'a> {
                 new.entry(parent).or_default().insert(name);
             }
         }
+        // Folders come before those in them: what lies in one that is still to be made has the same one above it.
+        let mut nearest: Option<Nearest> = None;
         for (folder, names) in new {
-            let Some(nearest) = self.nearest(&folder)? else { continue };
-            if self.is_plain(&nearest, &folder)? {
+            let is_known = nearest.as_ref().and_then(|nearest| nearest.missing.as_ref());
+            if !is_known.is_some_and(|missing| folder.is_within(missing)) {
+                nearest = self.nearest(&folder)?;
+            }
+            let Some(Nearest { handle, .. }) = &nearest else { continue };
+            if self.is_plain(handle, &folder)? {
                 continue;
             }
-            let refused = self.refused_in(&nearest, &folder, &names, &wanted(&folder)?)?;
+            let refused = self.refused_in(handle, &folder, &names, &wanted(&folder)?)?;
             kept.extend(refused.into_iter().map(|(name, reason)| Kept { path: folder.join(name), reason }));
         }
         Ok(kept.into_iter().collect())
     }
 
     /// The folder, or where it is still to be made, the one above it that is there.
-    fn nearest(&self, folder: &TreePath) -> Result<Option<OwnedFd>> {
+    fn nearest(&self, folder: &TreePath) -> Result<Option<Nearest>> {
+        let mut missing = None;
         for path in std::iter::successors(Some(folder.clone()), TreePath::parent) {
             match self.root.folder(&path) {
-                Ok(handle) => return Ok(Some(handle)),
-                Err(e) if is_changed(e) => {}
+                Ok(handle) => return Ok(Some(Nearest { handle, missing })),
+                Err(e) if is_changed(e) => missing = Some(path),
                 // What may not be looked at is left for the restore itself to meet.
                 Err(Errno::ACCESS) => return Ok(None),
                 Err(e) => return Err(self.failed(&path, e)),

@@ -280,10 +280,14 @@ impl Rules {
         self.only.as_ref()
     }
 
+    /// Whether `path` is left out, the folders that it is in not looked at.
+    pub fn excludes_at(&self, path: &TreePath, is_folder: bool) -> bool {
+        path.name().is_some_and(|name| self.is_excluded(path.as_bytes(), name, is_folder))
+    }
+
     /// Whether `path`, or a folder that it is in, is left out by its name alone.
     pub fn excludes_within(&self, path: &TreePath, is_folder: bool) -> bool {
-        let mut above = path_and_above(path, is_folder);
-        above.any(|(path, name, is_folder)| self.is_excluded(path, name, is_folder))
+        path.way_from(0).any(|here| self.excludes_at(&here, is_folder || here != *path))
             || self.is_unselected(path, is_folder)
     }
 

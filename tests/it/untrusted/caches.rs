@@ -7,8 +7,8 @@ use std::path::Path;
 
 use retrograde::format::attributes::Owner;
 use retrograde::format::cache::{
-    CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, Place, Proof, decode_header,
-    encode_group, encode_header, encode_table, path_hash, put_block,
+    CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, PathKey, Place, Proof,
+    decode_header, encode_group, encode_header, encode_table, put_block,
 };
 use retrograde::format::checksum;
 use retrograde::format::facts::{self, Fact};
@@ -179,9 +179,13 @@ fn stat_of(forge: &Forge, folders: &[Folder<'_>], differences: &[Folder<'_>]) {
     for (path, tree, lines) in folders {
         let start = blocks.len();
         let facts = FolderFacts { tree: *tree, size: u64::MAX, device, has_attributes: false };
-        put_block(&mut blocks, path, Extent::Whole, &facts, lines.iter().copied()).unwrap();
+        put_block(&mut blocks, PathKey::of(path), Extent::Whole, &facts, lines.iter().copied()).unwrap();
         let length = u32::try_from(blocks.len() - start).unwrap();
-        places.push(Place { hash: path_hash(path), offset: (CACHE_HEADER_LENGTH_BYTES + start) as u64, length });
+        places.push(Place {
+            hash: PathKey::of(path).hash(),
+            offset: (CACHE_HEADER_LENGTH_BYTES + start) as u64,
+            length,
+        });
     }
     places.sort();
     let table = encode_table(&places);
@@ -203,7 +207,7 @@ fn stat_of(forge: &Forge, folders: &[Folder<'_>], differences: &[Folder<'_>]) {
     let mut later = Vec::new();
     for (path, tree, lines) in differences {
         let facts = FolderFacts { tree: *tree, size: u64::MAX, device, has_attributes: false };
-        put_block(&mut later, path, Extent::Difference, &facts, lines.iter().copied()).unwrap();
+        put_block(&mut later, PathKey::of(path), Extent::Difference, &facts, lines.iter().copied()).unwrap();
     }
     let group = if later.is_empty() { Vec::new() } else { encode_group(sum, &later) };
     forge.put(&format!("workspaces/{}/stat", forge.workspace), &[header, blocks, table, group].concat());
