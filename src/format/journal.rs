@@ -15,6 +15,9 @@ pub const JOURNAL_GROUP_MAGIC: [u8; 4] = *b"\xd7JRN";
 /// Length of the header, in bytes.
 pub const JOURNAL_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 4;
 
+/// Longest group, in bytes: its facts, and some numbers.
+pub const GROUP_LENGTH_MAX_BYTES: usize = FACTS_LENGTH_MAX_BYTES + 64;
+
 /// The facts of one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalGroup<'a> {

@@ -27,6 +27,7 @@ mod headers;
 pub mod heal;
 mod index;
 pub mod inspect;
+mod journal_start;
 mod pack;
 pub mod payload;
 mod quarantine;

@@ -8,17 +8,18 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use super::journal_start::read_journal_start;
 use super::pack::{Pack, highest_number, pack_name, pack_number};
 use super::recover::RecoveredCommit;
 use super::state::{Fold, State};
-use crate::disk::{Disk, read_start};
+use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts;
 use crate::format::index::IndexEntry;
 use crate::format::journal;
 use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES, PACK_NONCE_OFFSET_BYTES};
 use crate::id::{SnapshotId, StoreId};
-use crate::limits::{INDEX_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
+use crate::limits::{INDEX_BEHIND_MAX_BYTES, PACK_NUMBER_MAX};
 
 /// Name of the journal.
 pub(super) const JOURNAL: &str = "journal";
@@ -209,7 +210,7 @@ impl View {
 
 /// Folds the journal. A journal that is missing or useless is as good as empty.
 fn read_journal(disk: &dyn Disk, store: StoreId, fold: &mut Fold) -> Result<JournalPlace> {
-    let bytes = match read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES) {
+    let bytes = match disk.open(JOURNAL).and_then(|file| read_journal_start(&*file, store)) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {
             return Ok(JournalPlace::default());
         }
