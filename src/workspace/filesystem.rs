@@ -28,6 +28,12 @@ impl FileSystem {
         self.is_sound || self.name == "tmpfs"
     }
 
+    /// Whether a file that somebody has mapped for writing counts as open for writing, even when its descriptor is closed.
+    /// Not where only the file below it on another file system does.
+    pub fn counts_maps(&self) -> bool {
+        self.is_sound && !matches!(self.name, "overlay" | "ecryptfs")
+    }
+
     /// Bytes on disk of a file of this length for which it says `counted`: some do not count.
     pub fn allocated_bytes(&self, size: u64, counted: u64) -> u64 {
         if counted == 0 && !self.keeps_inodes { size } else { counted }

@@ -14,8 +14,13 @@ use std::time::Duration;
 use memmap2::MmapMut;
 use retrograde::format::turn::ReadReason;
 use retrograde::limits::{REREAD_FILES_MIN, REREAD_STEPS_RECENT};
+use retrograde::path::TreePath;
+use retrograde::workspace::cache::{CacheKey, Proof, StatCache};
+use retrograde::workspace::filesystem::FileSystem;
 
+use crate::support::mounts::can_mount;
 use crate::support::recorder::Recorder;
+use crate::support::scratch::Scratch;
 
 /// Files that make a workspace large enough for a share of them to be read at each step.
 const MANY: usize = 640;
@@ -169,6 +174,60 @@ fn a_restore_reads_what_it_leaves_as_it_is() {
         assert_eq!(recorder.read("database")[5_000], round + 10, "and what was there was recorded before");
     }
     assert!(unseen > 0, "no change went without a trace, so that nothing was tried");
+}
+
+/// How far the stat of a file in the root is a proof of its content, after a snapshot.
+fn proof_of(recorder: &Recorder, name: &str) -> Proof {
+    let key = CacheKey { store: recorder.store.id(), workspace: recorder.workspace, generation: 0 };
+    let cache = StatCache::load(recorder.store.disk(), key);
+    cache.folder(&TreePath::root()).unwrap().find(name.as_bytes()).unwrap().proof
+}
+
+/// Else a restore soon after a checkout would read every file of it.
+#[test]
+fn a_new_file_that_nobody_has_open_is_proven_and_one_that_is_mapped_is_not() {
+    let recorder = Recorder::new();
+    if !FileSystem::of(std::fs::File::open(&recorder.root).unwrap()).counts_maps() {
+        return;
+    }
+    recorder.write("written", b"1");
+    let _mapped = Mapped::new(&recorder.root.join("mapped"), 8_192);
+    recorder.snap();
+    assert_eq!(["written", "mapped"].map(|name| proof_of(&recorder, name)), [Proof::Settled, Proof::Recent]);
+}
+
+/// There a map keeps only the file below open.
+#[test]
+fn on_an_overlay_no_new_file_is_proven() {
+    if !can_mount() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let path = scratch.path().to_owned();
+    // Mounts of this thread alone; the others work with the handles that it opened.
+    let tried = std::thread::spawn(move || {
+        // SAFETY: no memory is concerned.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS | libc::CLONE_FS) }, 0);
+        let mount =
+            "mount --make-rprivate /; mkdir layers mnt; mount -t tmpfs none layers; mkdir layers/l layers/u layers/w
+             mount -t overlay none -o lowerdir=layers/l,upperdir=layers/u,workdir=layers/w mnt; mkdir mnt/ws mnt/store";
+        let made = std::process::Command::new("sh").args(["-euc", mount]).current_dir(&path).status().unwrap();
+        assert!(made.success());
+        let mut recorder = Recorder::of(scratch, &path.join("mnt/ws"));
+        recorder.store = crate::support::recorder::open_store(&path.join("mnt/store"));
+        let (root, guard) = (&recorder.root, Default::default());
+        let registered = retrograde::ops::register::register(&recorder.store, root, &guard, retrograde::time::now());
+        recorder.workspace = registered.unwrap().0;
+        recorder.write("written", b"1");
+        let _mapped = Mapped::new(&recorder.root.join("mapped"), 8_192);
+        recorder.snap();
+        let proofs = ["written", "mapped"].map(|name| proof_of(&recorder, name));
+        let unmount = "umount --lazy mnt; umount --lazy layers";
+        let gone = std::process::Command::new("sh").args(["-euc", unmount]).current_dir(&path).status().unwrap();
+        assert!(gone.success());
+        proofs
+    });
+    assert_eq!(tried.join().unwrap(), [Proof::Recent; 2]);
 }
 
 #[test]

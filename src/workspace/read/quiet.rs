@@ -2,41 +2,65 @@
 //!
 //! A shared memory map that may be written keeps its file open for writing. Where nobody has it open at the moment before
 //! it is read, nobody can change it later without a trace in its times: whoever maps it then sets them with the first write.
+//! Without this, a restore soon after a large checkout would read every file of it again.
 //!
 //! The kernel gives a read lease only on a file that nobody has open for writing; it is given back at once. Whoever opens
-//! the file for writing in between is made to wait that long, and the kernel tells us so by a signal, for which one is
-//! chosen that is ignored unless somebody asked for it.
+//! the file for writing in between waits that long. The kernel reports that by a signal, `SIGIO` by default, which would
+//! end the process; so `SIGURG` is chosen first, which is ignored unless somebody asked for it. A lease is refused to who
+//! neither owns the file nor has `CAP_LEASE`, and on file systems that have none: then somebody may have it open.
+//!
+//! On file systems stacked on others, a map keeps only the file below open, and a lease says nothing:
+//! see [`FileSystem::counts_maps`].
 
 use std::fs::File;
 
-/// Chooses the signal (`fcntl(2)`); the crate `libc` does not name it everywhere.
-#[cfg(target_os = "linux")]
-const F_SETSIG: libc::c_int = 10;
+use crate::workspace::filesystem::FileSystem;
 
 /// Whether nobody has the file open for writing. Where the system cannot tell, somebody may have.
+pub(super) fn is_quiet(file: &File) -> bool {
+    FileSystem::of(file).counts_maps() && lease::take(file) && lease::give_back(file)
+}
+
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "neither the standard library nor rustix knows leases")]
-pub(super) fn is_quiet(file: &File) -> bool {
+mod lease {
+    use std::fs::File;
     use std::os::fd::AsRawFd;
-    let descriptor = file.as_raw_fd();
-    // SAFETY: the descriptor is open, and these commands take numbers only.
-    unsafe {
-        libc::fcntl(descriptor, F_SETSIG, libc::SIGURG) == 0
-            && libc::fcntl(descriptor, libc::F_SETLEASE, libc::F_RDLCK) == 0
-            && libc::fcntl(descriptor, libc::F_SETLEASE, libc::F_UNLCK) == 0
+
+    /// Chooses the signal (`fcntl(2)`); the crate `libc` does not name it everywhere.
+    const F_SETSIG: libc::c_int = 10;
+
+    pub(super) fn take(file: &File) -> bool {
+        command(file, F_SETSIG, libc::SIGURG) && command(file, libc::F_SETLEASE, libc::F_RDLCK)
+    }
+
+    pub(super) fn give_back(file: &File) -> bool {
+        command(file, libc::F_SETLEASE, libc::F_UNLCK)
+    }
+
+    fn command(file: &File, command: libc::c_int, argument: libc::c_int) -> bool {
+        // SAFETY: the descriptor is open, and these commands take numbers only.
+        unsafe { libc::fcntl(file.as_raw_fd(), command, argument) == 0 }
     }
 }
 
-/// Whether nobody has the file open for writing. Where the system cannot tell, somebody may have.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn is_quiet(_: &File) -> bool {
-    false
+mod lease {
+    use std::fs::File;
+
+    pub(super) fn take(_: &File) -> bool {
+        false
+    }
+
+    pub(super) fn give_back(_: &File) -> bool {
+        false
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
 #[expect(clippy::disallowed_methods, reason = "tests make their own files")]
 mod tests {
-    use super::is_quiet;
+    use super::{is_quiet, lease};
 
     #[test]
     fn a_file_that_is_open_for_writing_is_not_quiet() {
@@ -53,5 +77,22 @@ mod tests {
         drop(writer);
         let other = read();
         assert!(is_quiet(&read()) && is_quiet(&other), "readers do not count");
+    }
+
+    /// By default the signal ends the process, and this test with it.
+    #[test]
+    fn a_writer_that_comes_in_between_waits_and_the_signal_of_it_is_ignored() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"x").unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        if !lease::take(&file) {
+            return;
+        }
+        let writer = std::thread::spawn(move || std::fs::write(&path, b"y"));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(!writer.is_finished(), "it waits for the lease, and the signal was sent");
+        lease::give_back(&file);
+        writer.join().unwrap().unwrap();
     }
 }
