@@ -17,7 +17,7 @@ use crate::limits::{CHUNK_LENGTH_MAX_BYTES, PATCH_DELTA_MAX_BYTES, TEXT_DIFF_MAX
 use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::beneath::Root;
-use crate::workspace::read::{Folder, OpenedFile, Outcome, read_file, read_symlink};
+use crate::workspace::read::{Beside, Folder, OpenedFile, Outcome, read_file, read_symlink};
 
 /// What to compare with.
 #[derive(Clone, Copy)]
@@ -186,7 +186,7 @@ fn read_live(root: &Root, path: &TreePath, side: &Side) -> Result<Vec<u8>> {
             Outcome::Omitted(_) => return Err(changed(root, path)),
         }
     } else {
-        match read_file(&folder, name, most)? {
+        match read_file(&folder, name, most, Beside::Nothing)? {
             Outcome::Read(OpenedFile::Whole(file)) => file.bytes,
             Outcome::Read(OpenedFile::Large(_)) | Outcome::Omitted(_) => return Err(changed(root, path)),
         }
@@ -197,7 +197,7 @@ fn read_live(root: &Root, path: &TreePath, side: &Side) -> Result<Vec<u8>> {
 /// As [`read_live`], of a long file, in pieces. That it has changed shows at the end.
 fn copy_live(root: &Root, path: &TreePath, side: &Side, put: &mut Put<'_>) -> Result<()> {
     let (folder, name) = live_folder(root, path)?;
-    let Outcome::Read(OpenedFile::Large(mut file)) = read_file(&folder, name, 0)? else {
+    let Outcome::Read(OpenedFile::Large(mut file)) = read_file(&folder, name, 0, Beside::Nothing)? else {
         return Err(changed(root, path));
     };
     let mut hasher = blake3::Hasher::new();

@@ -236,7 +236,7 @@ fn take_content(folder: &Folder<'_>, line: &mut CacheEntry, scan: &Scan) {
         (line.size, line.id) = (target.len() as u64, Digest::of(&target));
         return;
     }
-    let opened = read::read_file(folder, &line.name, usize::MAX).unwrap();
+    let opened = read::read_file(folder, &line.name, usize::MAX, read::Beside::Attributes).unwrap();
     let Outcome::Read(OpenedFile::Whole(file)) = opened else { panic!("a file is gone") };
     line.size = file.bytes.len() as u64;
     line.id = Digest::of(&file.bytes);

@@ -18,7 +18,7 @@ use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{Proof, StatCache};
-use crate::workspace::read::{Folder, LargeFile, OpenedFile, Outcome, read_file};
+use crate::workspace::read::{Beside, Folder, LargeFile, OpenedFile, Outcome, read_file};
 use crate::workspace::scan::{Class, EntryState, Reread, Scan, unchanged_folder};
 use crate::workspace::stat::FileStat;
 
@@ -196,7 +196,9 @@ fn look(store: &Store, root: &Root, job: &Job<'_>) -> Result<Option<Seen>> {
     let entry = &job.reread.entry;
     let EntryState::Read { previous: Some(previous), .. } = entry.state else { return Ok(None) };
     let Outcome::Read(folder) = Folder::open(root, &job.reread.folder)? else { return Ok(None) };
-    let file = match read_file(&folder, &entry.name, CHUNK_LENGTH_MAX_BYTES)? {
+    // What is settled stays so.
+    let beside = if job.reread.class == Class::Settled { Beside::Nothing } else { Beside::Writers };
+    let file = match read_file(&folder, &entry.name, CHUNK_LENGTH_MAX_BYTES, beside)? {
         Outcome::Read(OpenedFile::Whole(file)) => {
             let is_same = Digest::of(&file.bytes) == previous;
             let whole_under = (!file.is_torn).then_some(file.stat);

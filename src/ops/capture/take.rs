@@ -21,7 +21,8 @@ use crate::workspace::attributes::Values;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{Proof, StatCache};
 use crate::workspace::read::{
-    Folder, LargeEnd, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_folder_attributes, read_symlink,
+    Beside, Folder, LargeEnd, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_folder_attributes,
+    read_symlink,
 };
 use crate::workspace::scan::{EntryState, Scan, ScannedEntry, ScannedFolder};
 use crate::workspace::stat::{FileStat, RacyRule};
@@ -235,7 +236,7 @@ impl Work<'_> {
                     Outcome::Omitted(reason) => Got::Omitted(reason),
                 });
             }
-            Ok(match read_file(&folder, &entry.name, CHUNK_LENGTH_MAX_BYTES)? {
+            Ok(match read_file(&folder, &entry.name, CHUNK_LENGTH_MAX_BYTES, Beside::Attributes)? {
                 Outcome::Read(OpenedFile::Whole(file)) => Got::Whole(file),
                 Outcome::Read(OpenedFile::Large(file)) => Got::Large(file),
                 Outcome::Omitted(reason) => Got::Omitted(reason),

@@ -20,7 +20,7 @@ use crate::path::TreePath;
 use crate::store::{Batch, Store};
 use crate::workspace::beneath::Root;
 use crate::workspace::materialize::Action;
-use crate::workspace::read::{Folder, OpenedFile, Outcome, read_file};
+use crate::workspace::read::{Beside, Folder, OpenedFile, Outcome, read_file};
 
 /// What a restore in place writes.
 pub(super) fn expect_contents(store: &Store, target: SnapshotId, plan: &[Action]) -> Result<()> {
@@ -48,7 +48,7 @@ pub(super) fn is_as_seen(root: &Root, doomed: &[(TreePath, BlobId)]) -> Result<b
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else { return Ok(true) };
         let Outcome::Read(folder) = Folder::open(root, &parent)? else { return Ok(true) };
         // What is no file any more, or cannot be read, has been seen by the capture, or is met by the restore.
-        let mut file = match read_file(&folder, name, CHUNK_LENGTH_MAX_BYTES)? {
+        let mut file = match read_file(&folder, name, CHUNK_LENGTH_MAX_BYTES, Beside::Nothing)? {
             Outcome::Read(OpenedFile::Whole(file)) => return Ok(BlobId(Digest::of(&file.bytes)) == *id),
             Outcome::Read(OpenedFile::Large(file)) => file,
             Outcome::Omitted(_) => return Ok(true),

@@ -1,7 +1,7 @@
 //! Reading files that other processes write at the same time.
 //!
 //! A file is opened by its name in a folder handle, never through a symlink and never waiting for a FIFO that took its
-//! place. It is read, never mapped: a mapped file that somebody cuts kills the reader. Its attributes are read with it. Its stat is taken before and
+//! place. It is read, never mapped: a mapped file that somebody cuts kills the reader. Its stat is taken before and
 //! after; if they are equal and as many bytes came as the stat says, the bytes are what the file held at that stat.
 //! Otherwise it is read again, and after some attempts the bytes last seen are handed over as torn.
 //!
@@ -44,6 +44,17 @@ pub enum Outcome<T> {
     Read(T),
     /// It is omitted.
     Omitted(Reason),
+}
+
+/// What is found out about a file beside its content and stat. Each costs some system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Beside {
+    /// Nothing: it counts as open for writing, and as without attributes.
+    Nothing,
+    /// Whether somebody has it open for writing.
+    Writers,
+    /// That, and its ACLs and extended attributes.
+    Attributes,
 }
 
 /// A file that was opened for reading.
@@ -127,10 +138,15 @@ impl<'r> Folder<'r> {
 }
 
 /// Reads a file of up to `whole_max_bytes`; a longer one is opened.
-pub fn read_file(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> Result<Outcome<OpenedFile>> {
+pub fn read_file(
+    folder: &Folder<'_>,
+    name: &[u8],
+    whole_max_bytes: usize,
+    beside: Beside,
+) -> Result<Outcome<OpenedFile>> {
     let mut attempt = 0;
     loop {
-        match read_once(folder, name, whole_max_bytes) {
+        match read_once(folder, name, whole_max_bytes, beside) {
             Ok(OpenedFile::Whole(file)) if file.is_torn && attempt < CAPTURE_RETRIES_MAX => attempt += 1,
             Ok(opened) => return Ok(Outcome::Read(opened)),
             Err(Attempt::Refused(errno)) => return folder.refusal(name, errno),
@@ -247,7 +263,12 @@ impl From<Errno> for Attempt {
     }
 }
 
-fn read_once(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> std::result::Result<OpenedFile, Attempt> {
+fn read_once(
+    folder: &Folder<'_>,
+    name: &[u8],
+    whole_max_bytes: usize,
+    beside: Beside,
+) -> std::result::Result<OpenedFile, Attempt> {
     let file = open(folder, name)?;
     let before = rustix::fs::fstat(&file)?;
     match FileType::from_raw_mode(before.st_mode) {
@@ -256,7 +277,7 @@ fn read_once(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> std::r
         _ => return Err(Attempt::Omitted(Reason::Special)),
     }
     let stat = FileStat::of(&before);
-    let is_quiet = quiet::is_quiet(&file);
+    let is_quiet = beside >= Beside::Writers && quiet::is_quiet(&file);
     let Some(length) = usize::try_from(stat.size).ok().filter(|length| *length <= whole_max_bytes) else {
         let may_have_holes = allocated_bytes(&before) < stat.size && FileSystem::of(&file).tells_holes();
         return Ok(OpenedFile::Large(LargeFile {
@@ -272,7 +293,7 @@ fn read_once(folder: &Folder<'_>, name: &[u8], whole_max_bytes: usize) -> std::r
     // One byte more than there should be, so that a file that has grown is noticed.
     let read = (&file).take(length as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    let attributes = attributes::read(&file);
+    let attributes = if beside == Beside::Attributes { attributes::read(&file) } else { Values::default() };
     let after = rustix::fs::fstat(&file)?;
     let mode = permissions(&after);
     let after = FileStat::of(&after);

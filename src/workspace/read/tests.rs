@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::Mode;
 
-use super::{Folder, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_symlink};
+use super::{Beside, Folder, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_symlink};
 use crate::format::snapshot::Reason;
 use crate::path::TreePath;
 use crate::workspace::cache::Proof;
@@ -22,21 +22,21 @@ fn folder(bench: &Bench) -> Folder<'_> {
 }
 
 fn whole(bench: &Bench, name: &[u8]) -> WholeFile {
-    match read_file(&folder(bench), name, WHOLE_MAX_BYTES).unwrap() {
+    match read_file(&folder(bench), name, WHOLE_MAX_BYTES, Beside::Attributes).unwrap() {
         Outcome::Read(OpenedFile::Whole(file)) => file,
         other => panic!("{other:?}"),
     }
 }
 
 fn large(bench: &Bench, name: &[u8]) -> LargeFile {
-    match read_file(&folder(bench), name, 10).unwrap() {
+    match read_file(&folder(bench), name, 10, Beside::Attributes).unwrap() {
         Outcome::Read(OpenedFile::Large(file)) => file,
         other => panic!("{other:?}"),
     }
 }
 
 fn reason(bench: &Bench, name: &[u8]) -> Reason {
-    match read_file(&folder(bench), name, WHOLE_MAX_BYTES).unwrap() {
+    match read_file(&folder(bench), name, WHOLE_MAX_BYTES, Beside::Attributes).unwrap() {
         Outcome::Omitted(reason) => reason,
         Outcome::Read(file) => panic!("{file:?}"),
     }
@@ -82,7 +82,7 @@ fn what_is_no_file_any_more_is_omitted_without_blocking() {
 fn files_whose_length_is_made_up_are_omitted() {
     let root = crate::workspace::beneath::Root::open(std::path::Path::new("/proc/self")).unwrap();
     let Outcome::Read(folder) = Folder::open(&root, &TreePath::root()).unwrap() else { panic!("/proc is there") };
-    let outcome = read_file(&folder, b"status", WHOLE_MAX_BYTES).unwrap();
+    let outcome = read_file(&folder, b"status", WHOLE_MAX_BYTES, Beside::Attributes).unwrap();
     assert!(matches!(outcome, Outcome::Omitted(Reason::ReadError)), "{outcome:?}");
 }
 
@@ -90,7 +90,7 @@ fn files_whose_length_is_made_up_are_omitted() {
 fn the_limit_between_whole_and_large_is_exact() {
     let bench = Bench::new();
     bench.write("file", b"0123456789");
-    let opened = |max| match read_file(&folder(&bench), b"file", max).unwrap() {
+    let opened = |max| match read_file(&folder(&bench), b"file", max, Beside::Attributes).unwrap() {
         Outcome::Read(opened) => opened,
         Outcome::Omitted(reason) => panic!("{reason:?}"),
     };
