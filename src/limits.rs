@@ -242,6 +242,10 @@ pub const GRAPH_LANES_MAX: usize = 64;
 /// Longest list of paths of a snapshot that is read (omitted paths, modification times), in bytes: two million paths.
 pub const PATH_LIST_LENGTH_MAX_BYTES: usize = 64 << 20;
 
+/// Longest list of left-out paths that a snapshot is taken with, in bytes: some fifty thousand paths, stored as the delta to
+/// the list before. A longer one names the folders around them.
+pub const LEFT_OUT_LIST_MAX_BYTES: usize = 1 << 20;
+
 /// The paths of such a list may take this many bytes, however short the list, and [`PATH_LIST_EXPANSION_MAX`] times the
 /// length of the list more. Each path may share all but a letter with one of a mebibyte.
 pub const PATH_LIST_EXPANDED_MIN_BYTES: usize = 128 << 20;

@@ -1,8 +1,8 @@
 //! Snapshot objects: a root tree, its parents, and the facts about the step (store-format.md, chapter 5).
 //!
 //! A snapshot stays small whatever happened in its step, because `log` reads all of them: facts that can be long (the
-//! event, the omitted paths, the modification times, the attributes) are [`Attachment`]s, kept inside up to 2 KiB and in
-//! a blob beyond.
+//! event, the omitted paths, the modification times, the attributes, what was left out) are [`Attachment`]s, kept inside up
+//! to 2 KiB and in a blob beyond.
 
 use serde::{Deserialize, Serialize};
 
@@ -58,8 +58,12 @@ pub struct Snapshot {
     pub omitted: Attachment,
     /// Owners, ACLs and other attributes of the paths that have any, see [`super::attributes::encode_list`].
     pub attributes: Attachment,
+    /// What the rules left out for other reasons than its path, see [`encode_left_out`].
+    pub left_out: Attachment,
     /// The exclude list that was in force, as text, one rule a line.
     pub rules: BlobId,
+    /// What was recorded before and is left out now, where there is such.
+    pub dropped: Option<Dropped>,
     /// Where the workspace's own git repository stood, if it has one.
     pub git: Option<GitState>,
 }
@@ -87,6 +91,19 @@ pub struct ChangeCounts {
     pub modified: u64,
     /// Paths that only the parent has.
     pub deleted: u64,
+}
+
+/// Paths that are in an earlier state and still in the folder, but left out: by other rules, or because of what came into
+/// the folder. It is carried from snapshot to snapshot, so that nobody has to read history to learn that something is not
+/// recorded any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The last snapshot that was taken before any of them was left out. It may be gone.
+    pub base: SnapshotId,
+    /// How many they are, at least 1.
+    pub count: u64,
+    /// Whether the parent does not say the same: it is this snapshot that some of them are missing from first.
+    pub is_new: bool,
 }
 
 /// Bytes kept inside a snapshot, or in a blob when they are long.
@@ -140,9 +157,9 @@ pub enum Reason {
 }
 
 impl Snapshot {
-    /// All that is attached: event, times, omitted paths, attributes.
-    pub fn attachments(&self) -> [&Attachment; 4] {
-        [&self.event, &self.times, &self.omitted, &self.attributes]
+    /// All that is attached: event, times, omitted paths, attributes, paths left out.
+    pub fn attachments(&self) -> [&Attachment; 5] {
+        [&self.event, &self.times, &self.omitted, &self.attributes, &self.left_out]
     }
 }
 
@@ -237,6 +254,9 @@ pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
     if snapshot.step == 0 || snapshot.root_mode & !super::tree::MODE_MASK != 0 {
         return Err(Malformed::new("a snapshot has step 0 or a mode of more than 12 bits"));
     }
+    if snapshot.dropped.is_some_and(|dropped| dropped.count == 0) {
+        return Err(Malformed::new("a snapshot says that no paths were dropped"));
+    }
     if !snapshot.attachments().into_iter().all(inline_fits) {
         return Err(Malformed::new("an attachment is kept inside though it is empty or long"));
     }
@@ -279,6 +299,16 @@ pub fn decode_omitted(bytes: &[u8]) -> Result<Vec<Omission>, Malformed> {
         };
         Ok(Omission { path, reason })
     })
+}
+
+/// Encodes paths that were left out with all that is in them, in ascending order, each once.
+pub fn encode_left_out(left_out: &[TreePath]) -> Vec<u8> {
+    encode_paths(left_out, |path| path, |_, _| {})
+}
+
+/// Decodes what [`encode_left_out`] wrote.
+pub fn decode_left_out(bytes: &[u8]) -> Result<Vec<TreePath>, Malformed> {
+    decode_paths(bytes, |path, _| Ok(path))
 }
 
 /// Encodes paths and modification times, in ascending order of paths, each once.

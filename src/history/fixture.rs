@@ -55,7 +55,9 @@ impl Past {
             times: Attachment::Empty,
             omitted: Attachment::Empty,
             attributes: Attachment::Empty,
+            left_out: Attachment::Empty,
             rules: BlobId(Digest::of(b"")),
+            dropped: None,
             git: None,
         };
         let id = snapshot::snapshot_id(&snapshot::encode(&snapshot));

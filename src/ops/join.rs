@@ -88,6 +88,9 @@ fn retake(store: &Store, one: &Workspace, other: &Workspace) -> Result<Vec<Retak
         for parent in &mut snapshot.parents {
             *parent = names.get(parent).copied().unwrap_or(*parent);
         }
+        if let Some(dropped) = &mut snapshot.dropped {
+            dropped.base = names.get(&dropped.base).copied().unwrap_or(dropped.base);
+        }
         let before = match snapshot.parents.first() {
             None => None,
             Some(parent) => match histories.get(parent) {

@@ -9,6 +9,7 @@
 //! status     the live folder against its head       ingest                  content into a batch
 //! compare    any two states                         attributed              owners, ACLs and the like of a state
 //! settings   what is in force in a folder           elsewhere               where nothing is written
+//! dropped    what is not recorded any more
 //! verify     what is damaged, and whom it hurts     repair                  what can be done about it
 //! ```
 //!
@@ -18,6 +19,7 @@ pub mod attributed;
 pub mod capture;
 pub mod cat;
 pub mod compare;
+mod dropped;
 pub mod elsewhere;
 #[cfg(feature = "git")]
 pub mod export_git;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use super::attributed::{Attributed, AttributedTree, add_changes};
 use super::compare::{Comparison, Other, compare};
+use super::dropped::changed_settings;
 use super::ingest::attached;
 use crate::diff::selection::Selection;
 use crate::diff::{self, Change, TreeDiffOptions};
 use crate::error::{ErrorKind, Result};
-use crate::format::snapshot::{ChangeCounts, Omission, Snapshot, decode_omitted};
+use crate::format::snapshot::{ChangeCounts, Omission, Snapshot, decode_left_out, decode_omitted};
 use crate::history::graph::first_parents;
 use crate::id::SnapshotId;
 use crate::limits::{EVENT_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
+use crate::path::TreePath;
 use crate::store::{NotedEvent, Store};
 use crate::time::Timestamp;
 
@@ -32,6 +34,10 @@ pub struct Shown {
     pub changes: ChangeCounts,
     /// What it does not hold, or not exactly.
     pub omitted: Vec<Omission>,
+    /// What the rules left out for other reasons than its path, with all that is in it.
+    pub left_out: Vec<TreePath>,
+    /// Whether it was taken with other settings than its first parent.
+    pub rules_changed: bool,
     /// The exclude list that was in force.
     pub rules: String,
     /// Its names, in order.
@@ -59,6 +65,15 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     let snapshot = store.snapshot(id)?;
     let omitted = attached(store, &snapshot.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
     let omitted = decode_omitted(&omitted).map_err(|e| e.during("read omitted paths of snapshot", id))?;
+    let left_out = attached(store, &snapshot.left_out, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
+    let left_out = decode_left_out(&left_out).map_err(|e| e.during("read left-out paths of snapshot", id))?;
+    let parent = snapshot.parents.first().map(|parent| store.snapshot(*parent));
+    // A parent that is lost or gone says nothing of this snapshot.
+    let rules_changed = match parent.map(|parent| changed_settings(store, &snapshot, &*parent?)) {
+        None => false,
+        Some(Err(error)) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => false,
+        Some(changed) => changed?,
+    };
     let rules = store.read_blob(snapshot.rules, RULES_LENGTH_MAX_BYTES)?;
     let noted = state.noted.get(&id).cloned().unwrap_or_default();
     Ok(Shown {
@@ -68,6 +83,8 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
         event: event(store, &snapshot)?,
         changes: snapshot.changes,
         omitted,
+        left_out,
+        rules_changed,
         rules: String::from_utf8_lossy(&rules).into_owned(),
         tags: state.tags_of(id).map(ToOwned::to_owned).collect(),
         is_pinned: state.pins.contains(&id),

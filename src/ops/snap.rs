@@ -13,16 +13,16 @@ use std::sync::Arc;
 
 use super::attributed::{Attributed, AttributedTree, add_changes, is_attached};
 use super::capture::{CaptureOptions, Captured, capture, lock_workspace, open_root};
-use super::ingest;
 use super::said::{self, Repair};
-use crate::diff::{Change, ChangeKind, TreeDiffOptions, counts, tree::trees_with};
+use super::{dropped, ingest};
+use crate::diff::{Change, TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::decode_list;
 use crate::format::facts::{Fact, Restore};
 use crate::format::pack::ObjectKind;
 use crate::format::path_list::paths_fit;
 use crate::format::snapshot::{
-    self, Attachment, Cause, ChangeCounts, GitState, Omission, Reason, Snapshot, encode_omitted, encode_times,
+    self, Attachment, Cause, ChangeCounts, Dropped, GitState, Omission, Snapshot, encode_omitted, encode_times,
     history_digest,
 };
 use crate::format::tree::Kind;
@@ -106,6 +106,10 @@ pub struct SnapOutcome {
     pub changes: ChangeCounts,
     /// Of the deleted paths, those that are still there: the rules leave them out now.
     pub left_out: u64,
+    /// Whether the settings are others than those of the head before.
+    pub rules_changed: bool,
+    /// Paths that are left out though an earlier step has them.
+    pub dropped: Option<Dropped>,
     /// What the tree does not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// What was read, and why.
@@ -139,7 +143,11 @@ pub(super) struct Step {
     pub(super) head: Option<(SnapshotId, Arc<Snapshot>)>,
     changes: Vec<Change>,
     /// Deleted paths that are still there: the rules leave them out now.
-    left_out: Vec<TreePath>,
+    left_out: BTreeSet<TreePath>,
+    /// Those that the head has not either, but an earlier snapshot, among them.
+    dropped: Option<Dropped>,
+    /// Whether the settings are others than those of the head.
+    has_other_settings: bool,
     /// Whether owners, ACLs or other attributes are not as the head has them.
     has_other_attributes: bool,
 }
@@ -258,8 +266,19 @@ pub(super) fn compared(store: &Store, workspace: &Workspace, root: &Root, captur
         },
         None => false,
     };
-    let left_out = left_out(root, &captured, &changes);
-    Ok(Step { captured, head, changes, left_out, has_other_attributes })
+    let left_out = dropped::left_out(root, &captured, &changes);
+    let dropped = match &head {
+        Some((id, head)) => dropped::dropped(store, root, &captured, (*id, head), &left_out)?,
+        None => None,
+    };
+    let has_other_settings = match &head {
+        Some((_, head)) => match dropped::has_other_settings(store, head, &captured) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => true,
+            differ => differ?,
+        },
+        None => false,
+    };
+    Ok(Step { captured, head, changes, left_out, dropped, has_other_settings, has_other_attributes })
 }
 
 /// Adds what differs in attributes from the head to the other changes, and says whether anything does. Where nothing is
@@ -314,6 +333,8 @@ pub(super) fn record(
         run: snapshot.run,
         changes: snapshot.changes,
         left_out: step.left_out(),
+        rules_changed: step.has_other_settings,
+        dropped: step.dropped,
         omitted: step.captured.omitted.clone(),
         read: step.captured.read.clone(),
         excluded: step.captured.excluded.clone(),
@@ -390,15 +411,16 @@ impl Step {
     pub(super) fn left_out(&self) -> u64 {
         self.left_out.len() as u64
     }
-}
 
-/// Deleted paths that are still there.
-fn left_out(root: &Root, captured: &Captured, changes: &[Change]) -> Vec<TreePath> {
-    let omitted = captured.omitted.iter().filter(|one| one.reason == Reason::TooLarge);
-    let capped: BTreeSet<&TreePath> = omitted.map(|one| &one.path).collect();
-    let is_left_out = |path: &&TreePath| capped.contains(path) || captured.leaves_out(path, false);
-    let deleted = changes.iter().filter(|change| change.kind == ChangeKind::Deleted).map(|change| &change.path);
-    deleted.filter(is_left_out).filter(|path| root.has(path)).cloned().collect()
+    /// What a snapshot taken now says of paths that were recorded once.
+    pub(super) fn dropped(&self) -> Option<Dropped> {
+        self.dropped
+    }
+
+    /// Whether the settings are others than those of the head.
+    pub(super) fn has_other_settings(&self) -> bool {
+        self.has_other_settings
+    }
 }
 
 impl<'a> SnapOptions<'a> {
@@ -423,7 +445,7 @@ impl<'a> SnapOptions<'a> {
 
 /// Everything of a snapshot but its step.
 fn describe(batch: &mut Batch<'_>, workspace: &Workspace, step: &Step, about: About<'_>) -> Result<Snapshot> {
-    let Step { captured, head, changes, .. } = step;
+    let Step { captured, head, changes, dropped, .. } = step;
     let times: Vec<(TreePath, Timestamp)> = changes
         .iter()
         .filter(|change| change.new.is_some_and(|side| side.kind != Kind::Folder))
@@ -452,6 +474,11 @@ fn describe(batch: &mut Batch<'_>, workspace: &Workspace, step: &Step, about: Ab
         times: ingest::attachment(batch, list_of_times(&times))?,
         omitted: ingest::attachment(batch, list_of_omitted(&captured.omitted)?)?,
         attributes: attached_attributes(batch, captured, head.as_ref().map(|(_, head)| &**head))?,
+        left_out: {
+            let before = head.as_ref().and_then(|(_, head)| head.left_out.blob());
+            ingest::attachment_like(batch, captured.left_out.clone(), before)?
+        },
+        dropped: *dropped,
         rules: ingest::any(batch, captured.rules.text().as_bytes().to_vec())?,
         git: about.git,
     })
@@ -504,6 +531,8 @@ fn unchanged(id: SnapshotId, head: &Snapshot, step: &Step, workspace: &Workspace
         run: head.run.clone(),
         changes: ChangeCounts::default(),
         left_out: 0,
+        rules_changed: false,
+        dropped: head.dropped,
         omitted: step.captured.omitted.clone(),
         read: step.captured.read.clone(),
         excluded: step.captured.excluded.clone(),

@@ -6,7 +6,7 @@ use super::capture::{CaptureOptions, open_root};
 use super::snap::{expect, look};
 use crate::diff::Change;
 use crate::error::Result;
-use crate::format::snapshot::{Omission, Snapshot};
+use crate::format::snapshot::{Dropped, Omission, Snapshot};
 use crate::format::turn::ReadSummary;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::store::{Store, Workspace};
@@ -26,6 +26,10 @@ pub struct Status {
     pub changes: Vec<Change>,
     /// Of the deleted paths, those that are still there: the rules leave them out now.
     pub left_out: u64,
+    /// Whether the settings are others than those of the head.
+    pub rules_changed: bool,
+    /// Paths that are left out though an earlier step has them.
+    pub dropped: Option<Dropped>,
     /// What a snapshot taken now would not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// What is left out, as met now.
@@ -63,11 +67,14 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
     let class = if step.captured.weak.iter().any(|place| place.path.is_root()) { Class::Weak } else { Class::Settled };
     let reread_steps = class.steps_for(step.captured.counts.files, step.captured.counts.bytes);
     let (changes, left_out) = (step.changes().to_vec(), step.left_out());
+    let (rules_changed, dropped) = (step.has_other_settings(), step.dropped());
     Ok(Status {
         workspace: found.clone(),
         head: step.head,
         changes,
         left_out,
+        rules_changed,
+        dropped,
         omitted: step.captured.omitted,
         excluded: step.captured.excluded,
         unselected_count: step.captured.unselected_count,

@@ -91,7 +91,7 @@ struct Decoder {
     run: fn(&[u8]),
 }
 
-const DECODERS: [Decoder; 14] = [
+const DECODERS: [Decoder; 15] = [
     Decoder { name: "tree", multiple: 3, constant: LITTLE, run: |bytes| drop(tree::decode(bytes)) },
     Decoder { name: "chunk list", multiple: 2, constant: LITTLE, run: |bytes| drop(chunk_list::decode(bytes)) },
     Decoder { name: "snapshot", multiple: 5, constant: AHEAD, run: |bytes| drop(snapshot::decode(bytes)) },
@@ -101,6 +101,7 @@ const DECODERS: [Decoder; 14] = [
         constant: PATHS,
         run: |bytes| drop(snapshot::decode_omitted(bytes)),
     },
+    Decoder { name: "left out", multiple: 12, constant: PATHS, run: |bytes| drop(snapshot::decode_left_out(bytes)) },
     Decoder { name: "times", multiple: 12, constant: PATHS, run: |bytes| drop(snapshot::decode_times(bytes)) },
     Decoder {
         name: "attributes",
@@ -307,6 +308,7 @@ fn worst() -> Vec<(&'static str, Vec<u8>)> {
         ("chunk list", chunks),
         ("snapshot", snapshot::encode(&long_snapshot())),
         ("omitted paths", paths(&[1])),
+        ("left out", paths(&[])),
         ("times", paths(&[0; 8])),
         ("attributes", attribute_list()),
         ("facts", facts::encode(&(0..35_000).map(short_fact).collect::<Vec<_>>())),
@@ -348,7 +350,9 @@ fn long_snapshot() -> Snapshot {
         times: Attachment::Inline(vec![1; 2_048]),
         omitted: Attachment::Empty,
         attributes: Attachment::Empty,
+        left_out: Attachment::Empty,
         rules: BlobId(Digest::of(b"")),
+        dropped: None,
         git: None,
     }
 }

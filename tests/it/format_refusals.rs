@@ -2,10 +2,10 @@
 //! are accepted and changes the one thing that is asked about.
 
 use retrograde::format::snapshot::{
-    Attachment, Cause, ChangeCounts, GitState, Snapshot, decode_omitted, decode_times, encode_times,
+    Attachment, Cause, ChangeCounts, Dropped, GitState, Snapshot, decode_omitted, decode_times, encode_times,
 };
 use retrograde::format::{Reader, snapshot, tree};
-use retrograde::id::{BlobId, Digest, TreeId, WorkspaceId};
+use retrograde::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
 use retrograde::limits::SNAPSHOT_LENGTH_MAX_BYTES;
 use retrograde::path::TreePath;
 use retrograde::time::Timestamp;
@@ -57,9 +57,9 @@ fn trees_whose_names_are_out_of_order_or_none() {
     }
 }
 
-fn with_branch(length: usize) -> Vec<u8> {
+fn with_branch(length: usize) -> Snapshot {
     let root = TreeId(Digest::of(b"root"));
-    snapshot::encode(&Snapshot {
+    Snapshot {
         root,
         root_mode: 0o755,
         root_owner: None,
@@ -76,20 +76,33 @@ fn with_branch(length: usize) -> Vec<u8> {
         times: Attachment::Empty,
         omitted: Attachment::Empty,
         attributes: Attachment::Empty,
+        left_out: Attachment::Empty,
         rules: BlobId(Digest::of(b"rules")),
+        dropped: None,
         git: Some(GitState { head: None, branch: Some("b".repeat(length)) }),
-    })
+    }
+}
+
+/// S7: nobody says that nothing was dropped.
+#[test]
+fn dropped_paths_are_at_least_one() {
+    let says = |count| {
+        let dropped = Some(Dropped { base: SnapshotId(Digest::of(b"base")), count, is_new: true });
+        snapshot::decode(&snapshot::encode(&Snapshot { dropped, ..with_branch(1) })).is_ok()
+    };
+    assert!(says(1) && !says(0));
 }
 
 /// S1: a snapshot as long as the limit, and a longer one.
 #[test]
 fn snapshots_over_the_limit() {
     // The name of a branch is what has no limit of its own.
-    let rest = with_branch(100_000).len() - 100_000;
-    let longest = with_branch(SNAPSHOT_LENGTH_MAX_BYTES - rest);
+    let encoded = |length| snapshot::encode(&with_branch(length));
+    let rest = encoded(100_000).len() - 100_000;
+    let longest = encoded(SNAPSHOT_LENGTH_MAX_BYTES - rest);
     assert_eq!(longest.len(), SNAPSHOT_LENGTH_MAX_BYTES);
     assert!(snapshot::decode(&longest).is_ok());
-    assert!(snapshot::decode(&with_branch(SNAPSHOT_LENGTH_MAX_BYTES + 1 - rest)).is_err());
+    assert!(snapshot::decode(&encoded(SNAPSHOT_LENGTH_MAX_BYTES + 1 - rest)).is_err());
 }
 
 /// A list of paths, each as the number of bytes shared with the one before and the rest, with reason 1.

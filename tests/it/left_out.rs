@@ -1,5 +1,6 @@
 //! What is left out by evidence, what is recorded all the same, and that a restore keeps to it.
 
+mod dropped;
 mod only;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use crate::support::git::{Git, has_git};
 use crate::support::recorder::Recorder;
 #[cfg(feature = "git")]
 use crate::support::scratch::Scratch;
+use crate::support::walker::{differences, walk};
 
 const SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# a cache\n";
 
@@ -26,6 +28,21 @@ fn recorded(recorder: &Recorder) -> BTreeSet<String> {
     })
     .unwrap();
     found
+}
+
+/// A recorder of a folder with these settings.
+fn with(settings: &str) -> Recorder {
+    let mut recorder = Recorder::new();
+    set(&mut recorder, settings);
+    recorder
+}
+
+/// Writes settings, and reads them.
+fn set(recorder: &mut Recorder, settings: &str) {
+    let text = format!("[capture]\n{settings}\n");
+    recorder.write("retro.toml", text.as_bytes());
+    let path = std::path::Path::new("retro.toml");
+    recorder.config = retrograde::workspace::config::parse(&text, path, &mut Vec::new()).unwrap();
 }
 
 #[test]
@@ -96,6 +113,57 @@ fn a_restore_leaves_alone_what_the_step_did_not_look_at() {
     assert_eq!((other.read("target/main.c"), other.read("target/junk")), (b"source".to_vec(), b"junk".to_vec()));
     other.undo();
     assert_eq!(other.read("target/main.c"), b"changed");
+}
+
+/// S6: the mark of a folder that was left out may be gone when somebody goes back.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
+fn a_restore_leaves_alone_what_was_left_out_at_the_step() {
+    // Whether the step that shows them was taken or not, and they are recorded now.
+    for takes_step in [false, true] {
+        let recorder = Recorder::new();
+        for (path, content) in [
+            ("a", &b"one"[..]),
+            ("venv/pyvenv.cfg", b"home"),
+            ("venv/lib/x.py", b"lib"),
+            ("deep/cache/CACHEDIR.TAG", SIGNATURE),
+            ("deep/cache/big", b"big"),
+        ] {
+            recorder.write(path, content);
+        }
+        let first = recorder.snap();
+        std::fs::remove_file(recorder.root.join("venv/pyvenv.cfg")).unwrap();
+        std::fs::remove_file(recorder.root.join("deep/cache/CACHEDIR.TAG")).unwrap();
+        recorder.write("a", b"two");
+        recorder.write("deep/new", b"new");
+        if takes_step {
+            assert_eq!(recorder.snap().changes.added, 3, "x.py, big, new");
+        }
+        recorder.restore(first.snapshot);
+        assert_eq!((recorder.read("a"), recorder.read("venv/lib/x.py")), (b"one".to_vec(), b"lib".to_vec()));
+        assert_eq!(recorder.read("deep/cache/big"), b"big");
+        assert!(!recorder.root.join("deep/new").exists(), "what was not there goes");
+        recorder.undo();
+        assert_eq!((recorder.read("a"), recorder.read("deep/new")), (b"two".to_vec(), b"new".to_vec()));
+    }
+}
+
+/// A folder that was made, and lost its mark, between two steps was recorded by none: the restore records it.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
+fn what_no_step_saw_comes_back_with_an_undo() {
+    let recorder = Recorder::new();
+    recorder.write("a", b"one");
+    let first = recorder.snap();
+    recorder.write("venv/pyvenv.cfg", b"home");
+    recorder.write("venv/lib/x.py", b"lib");
+    assert!(!recorder.snap().recorded);
+    std::fs::remove_file(recorder.root.join("venv/pyvenv.cfg")).unwrap();
+    let before = walk(&recorder.root);
+    recorder.restore(first.snapshot);
+    assert!(!recorder.root.join("venv").exists());
+    recorder.undo();
+    assert_eq!(differences(&walk(&recorder.root), &before), Vec::<String>::new());
 }
 
 /// A clone of rust-lang/cargo has ten tracked paths in folders called `target` beside a `Cargo.toml`.

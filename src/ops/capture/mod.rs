@@ -16,6 +16,7 @@
 mod assemble;
 mod attributes;
 mod bases;
+mod left_out;
 mod reread;
 mod take;
 
@@ -83,6 +84,8 @@ pub struct Captured {
     pub omitted: Vec<Omission>,
     /// What was left out.
     pub excluded: Vec<Exclusion>,
+    /// Of that, what a snapshot has to list, encoded: see [`left_out`].
+    pub left_out: Vec<u8>,
     /// Files that were left out because `only` does not name them; not those in folders that are.
     pub unselected_count: u64,
     /// Of that, folders that are left alone whatever the rules say.
@@ -181,6 +184,7 @@ fn capture_from(
         rules = Rules::new(&RuleOptions { mounts, ..options.config.capture.rule_options(paths) })?;
     }
     let Built { root, trees, update } = built;
+    let left_out = left_out::list(&excluded);
     Ok(Captured {
         root,
         root_mode,
@@ -188,6 +192,7 @@ fn capture_from(
         attributes,
         omitted,
         excluded,
+        left_out,
         unselected_count,
         protected,
         git_notices,

@@ -223,6 +223,7 @@ struct About {
     omitted: Attachment,
     omissions: Vec<Omission>,
     attributes: Attachment,
+    left_out: Attachment,
     rules: BlobId,
     is_exact: bool,
 }
@@ -365,6 +366,7 @@ impl Import<'_> {
             omitted: ingest::attachment(turn.batch, omitted)?,
             omissions,
             attributes: Attachment::Empty,
+            left_out: Attachment::Empty,
             rules: ingest::any(turn.batch, Vec::new())?,
             is_exact: false,
         };
@@ -386,7 +388,7 @@ impl Import<'_> {
         let previous = self.before.as_ref().map(|(_, before)| before.root);
         self.loader.exact(turn, kept.root, commit.tree, previous)?;
         self.loader.content(turn, kept.rules)?;
-        for attachment in [&kept.times, &kept.omitted, &kept.attributes] {
+        for attachment in [&kept.times, &kept.omitted, &kept.attributes, &kept.left_out] {
             if let Some(blob) = attachment.blob() {
                 self.loader.content(turn, blob)?;
             }
@@ -412,6 +414,7 @@ impl Import<'_> {
             omitted: kept.omitted,
             omissions: omissions.ok_or_else(|| Stop::Commit(unreadable()))?,
             attributes: kept.attributes,
+            left_out: kept.left_out,
             rules: kept.rules,
             is_exact: true,
         }))
@@ -442,7 +445,10 @@ impl Import<'_> {
             times: about.times,
             omitted: about.omitted,
             attributes: about.attributes,
+            left_out: about.left_out,
             rules: about.rules,
+            // It is about the folder that was recorded, not about the one that this goes to.
+            dropped: None,
             git: Some(GitState { head: Some(id.to_string()), branch: line.branch.clone() }),
         })
     }

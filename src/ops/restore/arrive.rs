@@ -38,7 +38,10 @@ pub(super) fn arrive(
     let found = expect(&state, workspace)?;
     let mut batch = store.batch();
     let config = options.config.without_stops();
-    let step = look(store, found, root, &options.capture(&config), Some(&mut batch))?;
+    let mut capture = options.capture(&config);
+    // The rules may be those of before the restore; what it put back is there, whatever they say of it.
+    capture.wanted[0] = wish.paths.is_empty().then_some(wanted.root);
+    let step = look(store, found, root, &capture, Some(&mut batch))?;
     let state = match recorded_already(&step, wish, wanted) {
         Some(known) => {
             store.record(|_| Ok(ended(Some(known))))?;

@@ -1,18 +1,22 @@
 //! Paths that a target does not have because it never looked at them, not because they were not there.
 //!
-//! What the target's exclude list named and what it omitted is written in the snapshot; what it left out beside another
-//! file (`target` beside a `Cargo.toml`) follows from the target's tree. What git ignored then is not:
-//! the ignore files in its folders are, but neither the repository's own lists nor those further up, nor what the index
-//! tracked. So where the target left out what git ignores, a path counts as never looked at if the ignore files of the
-//! target name it, or those that are there now, in both cases with the other lists as they are now, and tracked or
-//! not. That spares a little more than it must; what it spares is in the safety snapshot all the same.
+//! What the target's exclude list names by its path, and what it omitted, is written in the snapshot, and so is what else
+//! it left out: a folder that had a `pyvenv.cfg` in it then, whatever has become of that file. All of this stays.
+//!
+//! So does what came into the folder after the snapshot and would have been left out by it: nobody asked for a step between the build
+//! that made `target` and the loss of the `Cargo.toml` beside it. What is beside another file follows from the target's
+//! tree. What git ignored then does not quite: the ignore files in its folders do, but neither the repository's own lists
+//! nor those further up, nor what the index tracked. So where the target left out what git ignores, a path counts as never
+//! looked at if the ignore files of the target name it, or those that are there now, in both cases with the other lists as
+//! they are now, and tracked or not. That spares a little more than it must; what it spares is in the safety snapshot all
+//! the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diff::{Change, ChangeKind};
 use crate::error::{Error, Result};
-use crate::format::snapshot::{Snapshot, decode_omitted};
+use crate::format::snapshot::{Snapshot, decode_left_out, decode_omitted};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, TreeId};
 use crate::limits::{IGNORE_FILE_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
@@ -33,8 +37,9 @@ pub(super) struct Spared<'a> {
     target: TreeId,
     rules: Rules,
     /// Folders that no restore touches, whatever the target has there.
-    binding: Vec<TreePath>,
-    omitted: Vec<TreePath>,
+    binding: Paths,
+    /// What the target omitted or left out.
+    unseen: Paths,
     /// Ignore files of the target, and as they are now; none where the target did not heed them.
     views: Vec<View<'a>>,
     /// The folder that was asked about last, and was found to be neither left out nor in one that was.
@@ -61,7 +66,9 @@ impl<'a> Spared<'a> {
         let omitted = attached(store, &target.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
         let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
         let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
-        let omitted = omitted.map(|omission| omission.path).collect();
+        let left_out = attached(store, &target.left_out, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
+        let left_out = decode_left_out(&left_out).map_err(|e| e.during("read snapshot", "paths left out"))?;
+        let unseen = Paths::new(omitted.map(|omission| omission.path).chain(left_out));
         let mut views = Vec::new();
         if rules.has_gitignore() {
             let around = Lists::around(root.path(), &GitNotices::default());
@@ -73,14 +80,15 @@ impl<'a> Spared<'a> {
             let top = place.enter(&above, &TreePath::root())?;
             views.push(View::new(place, top));
         }
-        let binding = now.excluded.iter().filter(|one| one.why.is_binding()).map(|one| one.path.clone()).collect();
-        Ok(Self { store, target: target.root, rules, binding, omitted, views, free: TreePath::root() })
+        let binding = now.excluded.iter().filter(|one| one.why.is_binding()).map(|one| one.path.clone());
+        let (binding, free) = (Paths::new(binding), TreePath::root());
+        Ok(Self { store, target: target.root, rules, binding, unseen, views, free })
     }
 
     /// Whether a change would remove, or make way through, something that the target did not look at. Asked in order of
     /// path, it looks at each folder once.
     pub(super) fn holds(&mut self, change: &Change) -> Result<bool> {
-        if self.binding.iter().any(|path| change.path.is_within(path)) {
+        if self.binding.have_above(&change.path) {
             return Ok(true);
         }
         let Some(old) = &change.old else { return Ok(false) };
@@ -88,8 +96,8 @@ impl<'a> Spared<'a> {
             return Ok(false);
         }
         let is_folder = old.kind == Kind::Folder;
-        let is_about = |path: &TreePath| change.path.is_within(path) || (is_folder && path.is_within(&change.path));
-        if self.omitted.iter().any(is_about)
+        if self.unseen.have_above(&change.path)
+            || (is_folder && self.unseen.have_below(&change.path))
             || self.rules.is_unselected(&change.path, is_folder)
             || self.is_left_out(&change.path, is_folder)?
         {
@@ -101,6 +109,31 @@ impl<'a> Spared<'a> {
             }
         }
         Ok(false)
+    }
+}
+
+/// Paths in order, none of them in another.
+struct Paths(Vec<TreePath>);
+
+impl Paths {
+    fn new(paths: impl Iterator<Item = TreePath>) -> Self {
+        let mut paths: Vec<TreePath> = paths.collect();
+        paths.sort_unstable();
+        // What is in a folder comes directly after it.
+        paths.dedup_by(|later, earlier| later.is_within(earlier));
+        Self(paths)
+    }
+
+    /// Whether a path, or a folder that it is in, is one of them.
+    fn have_above(&self, path: &TreePath) -> bool {
+        let next = self.0.partition_point(|one| one <= path);
+        next.checked_sub(1).is_some_and(|last| path.is_within(&self.0[last]))
+    }
+
+    /// Whether one of them is in a folder.
+    fn have_below(&self, folder: &TreePath) -> bool {
+        let next = self.0.partition_point(|path| path <= folder);
+        self.0.get(next).is_some_and(|path| path.is_within(folder))
     }
 }
 

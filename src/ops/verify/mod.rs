@@ -149,6 +149,8 @@ pub enum Part {
     Omitted,
     /// Owners, ACLs and extended attributes.
     Attributes,
+    /// Its list of paths that were left out.
+    LeftOut,
     /// The exclude list.
     Rules,
 }
@@ -230,6 +232,7 @@ impl Part {
             Self::Times => "times",
             Self::Omitted => "omitted",
             Self::Attributes => "attributes",
+            Self::LeftOut => "left-out",
             Self::Rules => "rules",
         }
     }

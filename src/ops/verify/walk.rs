@@ -14,7 +14,7 @@ use super::{Affected, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::decode_list;
 use crate::format::pack::ObjectKind;
-use crate::format::snapshot::{Attachment, Snapshot, decode_omitted, decode_times};
+use crate::format::snapshot::{Attachment, Snapshot, decode_left_out, decode_omitted, decode_times};
 use crate::format::tree::{Entry, Tree};
 use crate::format::{Malformed, chunk_list};
 use crate::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
@@ -216,7 +216,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         }
-        let parts = [Part::Event, Part::Times, Part::Omitted, Part::Attributes];
+        let parts = [Part::Event, Part::Times, Part::Omitted, Part::Attributes, Part::LeftOut];
         for (attachment, part) in snapshot.attachments().into_iter().zip(parts) {
             if let Attachment::Blob(blob) = attachment {
                 for key in self.blob(*blob)? {
@@ -248,8 +248,13 @@ impl Walk<'_> {
         let times = |bytes: &[u8]| decode_times(bytes).map(drop);
         let omitted = |bytes: &[u8]| decode_omitted(bytes).map(drop);
         let attributes = |bytes: &[u8]| decode_list(bytes).map(drop);
-        let lists: [(&Attachment, DecodeList); 3] =
-            [(&snapshot.times, times), (&snapshot.omitted, omitted), (&snapshot.attributes, attributes)];
+        let left_out = |bytes: &[u8]| decode_left_out(bytes).map(drop);
+        let lists: [(&Attachment, DecodeList); 4] = [
+            (&snapshot.times, times),
+            (&snapshot.omitted, omitted),
+            (&snapshot.attributes, attributes),
+            (&snapshot.left_out, left_out),
+        ];
         for (attachment, decode) in lists {
             let known = if let Attachment::Blob(id) = attachment { self.lists.get(id) } else { None };
             let trouble = match known {

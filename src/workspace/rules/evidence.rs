@@ -58,9 +58,9 @@ pub enum Why {
 }
 
 impl Why {
-    /// Whether the rules alone do not tell that it was left out, so that a snapshot must say so.
+    /// Whether the rules do not tell by its path alone that it was left out, so that a snapshot must say so.
     pub fn needs_note(self) -> bool {
-        matches!(self, Self::Beside(_) | Self::Marked(_) | Self::Rest | Self::WorkingTree)
+        matches!(self, Self::Beside(_) | Self::Marked(_) | Self::Ignored | Self::Rest | Self::WorkingTree)
     }
 
     /// Whether it is left alone by every restore.

@@ -306,6 +306,11 @@ pub fn is_settings(path: &[u8], is_folder: bool) -> bool {
     !is_folder && path == CONFIG_NAME.as_bytes()
 }
 
+/// The lines of rules in text form that somebody set, or that are built in; the others say what was met in the folder.
+pub fn settings_of(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with("= ") && !line.starts_with("^ "))
+}
+
 /// A path and the folders that it is in: each whole, its last name, and whether it is a folder.
 fn path_and_above(path: &TreePath, is_folder: bool) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
     let bytes = path.as_bytes();

@@ -271,14 +271,14 @@ fn what_git_ignores_is_left_out_where_that_is_asked_for() {
         |   D  c.txt
         |   D  dir/b.txt
         |   A  retro.toml
-        |   note: 2 deleted paths are still in the folder; the rules leave them out now
+        |   note: the rules changed and leave out 2 recorded paths still in the folder
     ",
     );
     cli.check(
         "snap",
         "
         | s3 [short]  +2 ~0 -2  [span]
-        | ! note: 2 deleted paths are still in the folder; the rules leave them out now
+        | ! note: the rules changed and leave out 2 recorded paths still in the folder
     ",
     );
     cli.check("snap", "s3 [short]  no change  [span]");

@@ -88,6 +88,7 @@ fn settings_come_from_the_workspace_or_a_named_file() {
         | left out   x.log (excluded in the settings)
         | changed    1 path since s2
         |   A  retro.toml
+        |   note: the rules changed
     ",
     );
     cli.write("named.toml", b"[capture]\nexlude = []\n");
@@ -105,4 +106,48 @@ fn settings_come_from_the_workspace_or_a_named_file() {
         | exit 3
     ",
     );
+}
+
+/// One line of an agent's can end the recording of everything; nobody overlooks that.
+#[test]
+fn it_goes_on_saying_what_is_not_recorded_any_more() {
+    let cli = Cli::with_two_steps();
+    cli.write("retro.toml", b"[capture]\nexclude = [\"*\"]\n");
+    cli.check(
+        "snap",
+        "
+        | s3 [short]  +1 ~0 -3  [span]
+        | ! note: the rules changed and leave out 3 recorded paths still in the folder
+    ",
+    );
+    cli.write("retro.toml", b"[capture]\nexclude = [\"*\", \"more\"]\n");
+    cli.check(
+        "snap",
+        "
+        | s4 [short]  +0 ~1 -0  [span]
+        | ! note: the rules changed
+    ",
+    );
+    cli.check(
+        "status",
+        "
+        | workspace  $WS  ([short])
+        | store      $STORE  ([size])
+        | last step  s4 [short]  [age]
+        | content    1 file, 34 B
+        | excludes   [built-in]
+        |  more
+        | left out   a.txt (excluded in the settings), c.txt (excluded in the settings), dir (excluded in the settings)
+        | dropped    3 paths of s2 still in the folder are not recorded any more: the rules leave them out
+        | changed    nothing since s4
+    ",
+    );
+    let log = String::from_utf8(cli.run(&["log"]).stdout).unwrap();
+    let marked: Vec<&str> = log.lines().filter(|line| line.ends_with("  [leaves out 3 recorded paths]")).collect();
+    assert!(marked.len() == 1 && marked[0].starts_with("  s3 "), "{log}");
+    for (step, expected) in [("s2", None), ("s3", Some("changed; 3 paths of s2 still in the folder are left out"))] {
+        let shown = String::from_utf8(cli.run(&["show", step]).stdout).unwrap();
+        let found = shown.lines().find_map(|line| line.strip_prefix("rules     "));
+        assert_eq!(found, expected, "{step}");
+    }
 }

@@ -12,22 +12,7 @@ use crate::support::rng::Rng;
 use crate::support::scratch::Scratch;
 use crate::support::walker::{differences, walk};
 
-use super::recorded;
-
-/// A recorder of a folder with these settings.
-fn with(settings: &str) -> Recorder {
-    let mut recorder = Recorder::new();
-    set(&mut recorder, settings);
-    recorder
-}
-
-/// Writes settings, and reads them.
-fn set(recorder: &mut Recorder, settings: &str) {
-    let text = format!("[capture]\n{settings}\n");
-    recorder.write("retro.toml", text.as_bytes());
-    let path = std::path::Path::new("retro.toml");
-    recorder.config = retrograde::workspace::config::parse(&text, path, &mut Vec::new()).unwrap();
-}
+use super::{recorded, set, with};
 
 fn names(recorder: &Recorder) -> Vec<String> {
     recorded(recorder).into_iter().collect()

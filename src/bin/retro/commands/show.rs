@@ -101,6 +101,7 @@ fn shape(shown: show::Shown, changes: Vec<Object>) -> Object {
     let workspace = shown.snapshot.workspace;
     let calls: Vec<Object> = shown.calls.iter().map(json::call).collect();
     let call_count = shown.call_count;
+    let (left_out, rules_changed) = (shown.left_out, shown.rules_changed);
     let (omitted, is_pinned, is_incomplete) = (shown.omitted, shown.is_pinned, shown.is_incomplete);
     let (id, snapshot, event, tags, changed) = (shown.id, shown.snapshot, shown.event, shown.tags, shown.changes);
     let entry =
@@ -110,6 +111,8 @@ fn shape(shown: show::Shown, changes: Vec<Object>) -> Object {
         .field("pinned", is_pinned)
         .object("git", git)
         .field("rules", rules)
+        .field("rules_changed", rules_changed)
+        .list("left_out", left_out.iter().map(|path| Object::new().path(path)))
         .list("calls", calls)
         .list("omitted", omitted.iter().map(json::omission))
         .list("changes", changes)

@@ -194,7 +194,7 @@ fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {
     if let Some(read) = read::sentence(&outcome.read) {
         out.note(format_args!("note: read {read}"));
     }
-    if let Some(still_there) = human::still_there(outcome.left_out) {
+    if let Some(still_there) = human::still_there(outcome.rules_changed, outcome.left_out) {
         out.note(format_args!("note: {still_there}"));
     }
     Ok(())
@@ -212,6 +212,8 @@ fn shape(outcome: &SnapOutcome, millis: u64) -> Object {
         .field("event_kept", outcome.noted)
         .counts(&outcome.changes)
         .field("left_out", outcome.left_out)
+        .field("rules_changed", outcome.rules_changed)
+        .object("dropped", outcome.dropped.as_ref().map(json::dropped))
         .list("omitted", outcome.omitted.iter().map(json::omission))
         .list("git_unread", outcome.git_notices.iter().map(warnings::git_shape))
         .object("read", Some(read::shape(&outcome.read)))

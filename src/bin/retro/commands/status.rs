@@ -83,6 +83,11 @@ fn lines(context: &Context, status: &Status, opened: &Opened, settings: &Setting
     for notice in &status.git_notices {
         fact("git", warnings::git(notice, settings.gitignore));
     }
+    // What is left out since the last step stands among the changes.
+    if let Some(dropped) = status.dropped.as_ref().filter(|_| status.left_out == 0) {
+        let paths = left_out::dropped(dropped, Some(workspace));
+        fact("dropped", format!("{paths} are not recorded any more: the rules leave them out"));
+    }
     if let Some(read) = read::sentence(&status.read_last) {
         fact("read", format!("the last step read {read}"));
     }
@@ -140,7 +145,7 @@ fn changed(status: &Status, palette: &Palette) -> Vec<String> {
     let mut lines = vec![format!("{title}changed{title:#}    {text} {since}")];
     let names = changes::names(&status.changes, palette, LINES_MAX);
     lines.extend(names.into_iter().map(|name| format!("  {name}")));
-    lines.extend(human::still_there(status.left_out).map(|text| format!("  note: {text}")));
+    lines.extend(human::still_there(status.rules_changed, status.left_out).map(|text| format!("  note: {text}")));
     lines
 }
 
@@ -188,6 +193,8 @@ fn shape(status: &Status, opened: &Opened) -> Object {
         .field("last_step", workspace.last_step)
         .list("changes", status.changes.iter().map(json::change))
         .field("left_out", status.left_out)
+        .field("rules_changed", status.rules_changed)
+        .object("dropped", status.dropped.as_ref().map(json::dropped))
         .list("omitted", status.omitted.iter().map(json::omission))
         .list("excluded", status.excluded.iter().map(left_out::shape))
         .field("unselected", status.unselected_count)

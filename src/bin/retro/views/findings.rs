@@ -117,6 +117,7 @@ fn part(part: &Part) -> String {
         Part::Times => "(its modification times)".to_owned(),
         Part::Omitted => "(its list of omitted paths)".to_owned(),
         Part::Attributes => "(its owners, ACLs and extended attributes)".to_owned(),
+        Part::LeftOut => "(its list of paths left out)".to_owned(),
         Part::Rules => "(its exclude list)".to_owned(),
     }
 }

@@ -61,14 +61,15 @@ pub(crate) fn counts(counts: &ChangeCounts) -> String {
     format!("+{} ~{} -{}", counts.added, counts.modified, counts.deleted)
 }
 
-/// What to say of deleted paths that are still there.
-pub(crate) fn still_there(left_out: u64) -> Option<String> {
-    let those = match left_out {
-        0 => return None,
-        1 => "1 deleted path is".to_owned(),
-        _ => format!("{} deleted paths are", number(left_out)),
-    };
-    Some(format!("{those} still in the folder; the rules leave them out now"))
+/// What to say of other rules, and of deleted paths that are still there.
+pub(crate) fn still_there(rules_changed: bool, left_out: u64) -> Option<String> {
+    let paths = count(left_out, "recorded path");
+    match (rules_changed, left_out) {
+        (false, 0) => None,
+        (true, 0) => Some("the rules changed".to_owned()),
+        (true, _) => Some(format!("the rules changed and leave out {paths} still in the folder")),
+        (false, _) => Some(format!("the rules now leave out {paths} still in the folder")),
+    }
 }
 
 /// A path of the operating system, escaped where it is not text.

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use retrograde::diff::{Change, Side};
 use retrograde::error::Error;
-use retrograde::format::snapshot::{ChangeCounts, Omission};
+use retrograde::format::snapshot::{ChangeCounts, Dropped, Omission};
 use retrograde::format::tree::Entry;
 use retrograde::ops::log::LogEntry;
 use retrograde::ops::ls::kind_word;
@@ -134,6 +134,7 @@ pub(crate) fn step(object: Object, entry: &LogEntry) -> Object {
         .raw("event", event::line(&entry.event).as_deref().unwrap_or("null"))
         .counts(&entry.changes)
         .field("call_count", entry.call_count)
+        .object("dropped", snapshot.dropped.as_ref().map(dropped))
         .field("incomplete", entry.is_incomplete)
 }
 
@@ -143,6 +144,12 @@ pub(crate) fn call(call: &Call) -> Object {
         .field("time", call.time.rfc3339())
         .field("run", &call.run)
         .raw("event", event::line(&call.event).as_deref().unwrap_or("null"))
+}
+
+/// What an earlier step has and is left out now.
+pub(crate) fn dropped(dropped: &Dropped) -> Object {
+    let Dropped { base, count, is_new } = dropped;
+    Object::new().field("snapshot", base.to_string()).field("paths", count).field("new", is_new)
 }
 
 /// A path that differs.

@@ -1,5 +1,7 @@
 //! What is not captured, and why, as people and programs read it.
 
+use retrograde::format::snapshot::Dropped;
+use retrograde::store::Workspace;
 use retrograde::workspace::rules::{Exclusion, Why};
 
 use super::json::Object;
@@ -54,6 +56,13 @@ pub(crate) fn names(excluded: &[Exclusion], most: usize) -> Vec<String> {
 /// Files that are counted instead of listed.
 pub(crate) fn unselected(count: u64) -> Option<String> {
     (count > 0).then(|| format!("{} that `only` does not name", super::human::count(count, "file")))
+}
+
+/// That paths are left out which an earlier step has.
+pub(crate) fn dropped(dropped: &Dropped, workspace: Option<&Workspace>) -> String {
+    let step = workspace.and_then(|workspace| workspace.step_of(dropped.base));
+    let base = step.map_or_else(|| dropped.base.short(), |step| format!("s{step}"));
+    format!("{} of {base} still in the folder", super::human::count(dropped.count, "path"))
 }
 
 /// One path in JSON.

@@ -8,7 +8,7 @@ use retrograde::store::Workspace;
 use retrograde::time::Timestamp;
 
 use super::color::Palette;
-use super::{event, human};
+use super::{event, human, left_out};
 
 /// Longest text in a list of steps, in characters.
 const TEXT_WIDTH_MAX: usize = 72;
@@ -33,7 +33,9 @@ impl Row {
         let snapshot = &entry.snapshot;
         let tags = entry.tags.iter().map(|tag| human::label(tag));
         let mark = |is_set: bool, word: &str| is_set.then(|| word.to_owned());
-        let own_marks = [mark(entry.is_pinned, "pinned"), mark(entry.is_incomplete, "incomplete")];
+        let dropped = snapshot.dropped.filter(|dropped| dropped.is_new);
+        let dropped = dropped.map(|dropped| format!("leaves out {}", human::count(dropped.count, "recorded path")));
+        let own_marks = [dropped, mark(entry.is_pinned, "pinned"), mark(entry.is_incomplete, "incomplete")];
         Self {
             id: entry.id,
             parents: snapshot.parents.clone(),
@@ -187,6 +189,13 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
     }
     if shown.is_incomplete {
         fact("lost", "parts of it; `retro verify` lists them");
+    }
+    let dropped = snapshot.dropped.as_ref().map(|dropped| left_out::dropped(dropped, workspace));
+    match (shown.rules_changed, dropped) {
+        (false, None) => {}
+        (true, None) => fact("rules", "changed"),
+        (true, Some(paths)) => fact("rules", &format!("changed; {paths} are left out")),
+        (false, Some(paths)) => fact("rules", &format!("{paths} are left out")),
     }
     if let Some(git) = &snapshot.git {
         let head = git.head.as_deref().unwrap_or("no commit yet");
