@@ -38,6 +38,7 @@ use super::git::{
 };
 use super::ingest::attached;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::facts::{self, Fact};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
 use crate::id::{SnapshotId, WorkspaceId};
@@ -244,6 +245,29 @@ impl Export<'_> {
         for attachment in snapshot.attachments() {
             if let Some(blob) = attachment.blob() {
                 self.mapper.keep_content(blob)?;
+            }
+        }
+        self.keep_calls(id, snapshot, commit)
+    }
+
+    /// Keeps the events of the calls that followed a snapshot and changed nothing. One that is damaged is left away, as in
+    /// what is shown of the step.
+    fn keep_calls(&mut self, id: SnapshotId, snapshot: &Snapshot, commit: ObjectId) -> Result<()> {
+        let noted = self.store.state().noted.get(&id).cloned().unwrap_or_default();
+        let mut facts = Vec::new();
+        for call in &noted.newest {
+            match self.store.read_blob(call.event, EVENT_LENGTH_MAX_BYTES as u64) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+                event => drop(event?),
+            }
+            self.mapper.keep_content(call.event)?;
+            let (workspace, event, run, time) = (snapshot.workspace, call.event, call.run.to_string(), call.time);
+            facts.push(Fact::EventNoted { workspace, snapshot: id, event, run, time });
+        }
+        if !facts.is_empty() {
+            let blob = self.mapper.pack.add(Kind::Blob, &facts::encode(&facts))?;
+            if let Some(kept) = &mut self.mapper.kept {
+                kept.keep(Section::Calls, commit.to_string(), blob);
             }
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! The paths that a repository's index has: what git tracks, whatever is ignored.
 //!
-//! Only paths are wanted, and at every step, so they are read here and not with `gix`: that makes an entry of each with
-//! all of its stat, in threads of its own, which took a quarter of a snap of 70,000 files in which nothing changed.
-//! The index is read, not mapped: a mapped file that somebody cuts kills the reader.
+//! Only paths are wanted. They are read here and not with `gix`, because that maps a shared index (a mapped file that
+//! somebody cuts kills the reader, a pipe in its place makes it wait), reads with threads of its own within ours, and says nothing
+//! of what is in a folder that a sparse index does not list. It takes as long: 10 ms for 70,000 paths, 7 % of a step in
+//! which nothing changed, too little to be worth a cache that could be wrong.
 //!
 //! ```text
 //! "DIRC"  version 2, 3 or 4  count

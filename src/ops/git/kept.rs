@@ -20,6 +20,8 @@ use crate::id::{BlobId, TreeId};
 pub(crate) enum Section {
     /// Snapshots as stored, by the commits that were made of them.
     Snapshots,
+    /// Facts of the calls that followed a snapshot and changed nothing, as stored, by the commits that were made of the snapshots.
+    Calls,
     /// Lists of folders as stored, by tree id.
     Trees,
     /// Contents, by blob id.
@@ -44,6 +46,7 @@ impl Section {
     fn folder(self) -> &'static str {
         match self {
             Self::Snapshots => "snapshots",
+            Self::Calls => "calls",
             Self::Trees => "trees",
             Self::Contents => "contents",
         }
@@ -105,6 +108,11 @@ impl<'a> Kept<'a> {
     /// A snapshot as it was stored.
     pub(crate) fn snapshot(&self, commit: ObjectId) -> Result<Option<Vec<u8>>> {
         self.read(Section::Snapshots, &commit.to_string())
+    }
+
+    /// The facts of the calls that followed a snapshot, as they were stored.
+    pub(crate) fn calls(&self, commit: ObjectId) -> Result<Option<Vec<u8>>> {
+        self.read(Section::Calls, &commit.to_string())
     }
 
     /// A list of a folder as it was stored.

@@ -14,6 +14,7 @@
 //!
 //! ```text
 //! snapshots/01/23..   by commit id: the snapshot it was made from, as stored
+//! calls/01/23..       by commit id: the facts of the calls that followed and changed nothing, as stored
 //! trees/01/23..       by tree id: the encoded lists of folders that git does not hold exactly
 //! contents/01/23..    by blob id: contents that no commit has, among them what the snapshots refer to
 //! ```

@@ -8,17 +8,20 @@ use gix::ObjectId;
 use gix::objs::Write as _;
 use gix::objs::tree::{Entry, EntryKind};
 
-use super::{Commits, ImportGitOptions, Imported, Said, Source, import_git, without_trailers};
+use super::about::{Said, without_trailers};
+use super::{Commits, ImportGitOptions, Imported, Source, import_git};
 use crate::error::{ErrorKind, Result};
+use crate::format::facts::Fact;
 use crate::format::snapshot::{Cause, Reason, Snapshot};
 use crate::format::tree::Kind;
-use crate::id::{BlobId, SnapshotId, TreeId};
+use crate::id::{BlobId, Digest, SnapshotId, TreeId};
 use crate::ops::export_git::{ExportGitOptions, export_git};
 use crate::ops::fixture::{About, Bench, Files, Thing, file, noise, path};
 use crate::ops::git::{META_REF, signature};
-use crate::ops::ingest::attached;
+use crate::ops::ingest::{self, attached};
 use crate::path::TreePath;
 use crate::progress::Silent;
+use crate::store::Final;
 use crate::time::Timestamp;
 
 const EXPORT: ExportGitOptions<'static> =
@@ -279,6 +282,47 @@ fn facts_of_steps_come_back_with_where_git_has_them() {
     assert_eq!((&facts["git"]["author"], &facts["agent"]), (&"x <retro@localhost>".into(), &"x".into()));
     assert_eq!(event(two)["git"]["commit"].as_str(), two.git.as_ref().unwrap().head.as_deref());
     assert_eq!(two.git.as_ref().unwrap().branch.as_deref(), Some("other"));
+}
+
+#[test]
+fn calls_that_changed_nothing_come_back_with_the_step_they_followed() {
+    let from = Bench::new();
+    let first = from.take(&Files::from([(path("f"), file(0o644, "1"))]), &About::default());
+    let second = from.take(&Files::new(), &About { parent: Some(first), ..About::default() });
+    let mut batch = from.store.batch();
+    let note = |snapshot, event, time| {
+        let (workspace, run) = (from.workspace, "agent".to_owned());
+        Fact::EventNoted { workspace, snapshot, event, run, time: Timestamp(time) }
+    };
+    let events: Vec<String> = (0..3).map(|number| format!("{{\"tool\":\"Read\",\"input\":{number}}}")).collect();
+    let mut facts: Vec<Fact> = Vec::new();
+    for (event, time) in events.iter().zip(7..) {
+        facts.push(note(first, ingest::any(&mut batch, event.clone().into_bytes()).unwrap(), time));
+    }
+    // One whose event is lost costs nothing but itself.
+    facts.insert(1, note(first, BlobId(Digest([9; 32])), 8));
+    batch.commit(|_| Ok(Final { objects: Vec::new(), facts: facts.clone() })).unwrap();
+    let repository = Repository::exported(&from, &[first, second]);
+    let to = Bench::new();
+    let imported = import(&to, &repository, None);
+    assert_eq!((imported.snapshots, imported.exact), (2, 2));
+    type Called = (String, i64, Vec<u8>);
+    let calls = |bench: &Bench| -> Vec<(u64, Vec<Called>)> {
+        let shown = all_ids(bench).into_iter().map(|id| crate::ops::show::show(&bench.store, id).unwrap());
+        let calls = shown.map(|shown| {
+            let calls = shown.calls.into_iter().map(|call| (call.run, call.time.0, call.event));
+            (shown.call_count, calls.collect())
+        });
+        calls.collect()
+    };
+    let expected = events.iter().zip(7..).map(|(event, time)| ("agent".to_owned(), time, event.clone().into_bytes()));
+    assert_eq!(calls(&to), [(3, expected.collect()), (0, Vec::new())]);
+    // Again, nothing is noted twice; and once more, from there.
+    import(&to, &repository, None);
+    assert_eq!(calls(&to)[0].0, 3);
+    let third = Bench::new();
+    import(&third, &Repository::exported(&to, &all_ids(&to)), None);
+    assert_eq!(calls(&third), calls(&to));
 }
 
 #[test]
