@@ -27,7 +27,7 @@ use crate::format::facts::{self, Fact};
 use crate::format::index;
 use crate::format::journal::{self, JournalGroup};
 use crate::format::pack::put_commit;
-use crate::limits::{INDEX_TAIL_ENTRIES_MAX, PACK_LENGTH_MAX_BYTES, PACK_SEAL_ABOVE_BYTES};
+use crate::limits::{FACTS_LENGTH_MAX_BYTES, INDEX_TAIL_ENTRIES_MAX, PACK_LENGTH_MAX_BYTES, PACK_SEAL_ABOVE_BYTES};
 
 /// What the caller decides on when it knows the state that its commit follows.
 #[derive(Debug, Default)]
@@ -85,6 +85,12 @@ impl Batch<'_> {
             Error::new(ErrorKind::Limit, "commit to", disk.display(""), "no number is left for another commit")
         })?;
         let encoded = facts::encode(&facts);
+        // Written all the same, no reader would take it for a transaction, and all in it would be lost.
+        if encoded.len() > FACTS_LENGTH_MAX_BYTES {
+            let detail = format_args!("its facts are over {FACTS_LENGTH_MAX_BYTES} bytes: it names too many paths");
+            return Err(Error::new(ErrorKind::Limit, "commit to", disk.display(""), detail)
+                .with_hint("name folders instead of the files in them, or do it in parts"));
+        }
         let written = self.write(sequence, &encoded)?;
         let mut state = (*store.state()).clone();
         facts.into_iter().for_each(|fact| state.apply(fact));

@@ -53,6 +53,20 @@ fn what_is_committed_is_read_back_by_others() {
     assert!(store.object(ObjectKind::Content, &Digest::of(b"never")).is_err());
 }
 
+/// No reader takes them for a transaction.
+#[test]
+fn facts_over_the_limit_are_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    commit(&store, Vec::new(), 1);
+    let facts = |count: u64| -> Vec<Fact> { (0..count).map(fact).collect() };
+    let size = store.pack_bytes().unwrap();
+    let error = store.record(|_| Ok(facts(40_000))).unwrap_err();
+    assert_eq!((error.kind(), store.pack_bytes().unwrap()), (crate::error::ErrorKind::Limit, size));
+    store.record(|_| Ok(facts(20_000))).unwrap();
+    assert_eq!(open(folder.path()).state().pins.len(), 20_000);
+}
+
 #[test]
 fn equal_content_is_stored_once() {
     let folder = tempfile::tempdir().unwrap();
