@@ -8,7 +8,7 @@ use std::path::Path;
 use retrograde::format::tree::Kind;
 use retrograde::id::{BlobId, TreeId};
 use retrograde::store::Store;
-use retrograde::workspace::materialize::{TEMPORARY_PREFIX, is_temporary_name};
+use retrograde::workspace::temporary_name::{is_temporary_name, temporary_name};
 
 use super::{Choices, World};
 
@@ -123,7 +123,10 @@ impl World {
         if choices.below(2) == 0 {
             let folders = self.model.now.iter().filter(|(_, node)| matches!(node, Node::Folder(_)));
             let folder = folders.map(|(path, _)| path.as_str()).nth(choices.below(4)).unwrap_or_default();
-            let stray = self.folder.join(join(folder, &format!("{TEMPORARY_PREFIX}{:016x}", self.clock)));
+            let stray = self.folder.join(join(
+                folder,
+                &temporary_name(u32::try_from(self.clock % 1_000_000).expect("small and positive")),
+            ));
             #[allow(clippy::disallowed_methods, reason = "the folder is the test's own")]
             std::fs::write(&stray, b"half of a fi").expect("it is ours");
             self.strays.push(stray);

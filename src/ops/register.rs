@@ -114,9 +114,19 @@ pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> 
     Ok((found.id, is_new))
 }
 
-/// Tells the store that a workspace's folder is now at `folder`, which is resolved already.
-pub fn move_workspace(store: &Store, workspace: WorkspaceId, folder: &Path, now: Timestamp) -> Result<()> {
+/// Tells the store that a workspace's folder is now at `folder`, which is resolved already. The same folders are refused
+/// as in [`register`].
+pub fn move_workspace(
+    store: &Store,
+    workspace: WorkspaceId,
+    folder: &Path,
+    guard: &Guard,
+    now: Timestamp,
+) -> Result<()> {
     let root = folder.as_os_str().as_bytes().to_vec();
+    if store.state().workspaces.get(&workspace).is_none_or(|found| found.root != root) {
+        check(store, folder, guard)?;
+    }
     store.record(|state| {
         if let Some(other) = state.workspace_at(&root)
             && other.id != workspace
@@ -259,11 +269,14 @@ fn check(store: &Store, folder: &Path, guard: &Guard) -> Result<()> {
         return Ok(());
     }
     let insist = "name a project folder with -C, or insist with --force";
-    let is_at = |path: &Path| places::identity(folder).is_some_and(|here| places::identity(path) == Some(here));
+    let here = places::identity(folder);
+    let is_at = |path: &Path| here.is_some() && places::identity(path) == here;
     if is_at(Path::new("/")) {
         refuse("the root of the file system", insist)
     } else if guard.home.as_deref().is_some_and(is_at) {
         refuse("your home folder", insist)
+    } else if guard.home.as_deref().is_some_and(|home| home.ancestors().any(is_at)) {
+        refuse("a folder that your home folder is in", insist)
     } else {
         Ok(())
     }

@@ -38,6 +38,7 @@ mod refusal;
 pub mod rules;
 pub mod scan;
 pub mod stat;
+pub mod temporary_name;
 #[cfg(test)]
 mod testing;
 pub mod turn;

@@ -4,7 +4,7 @@ use std::fs::{File, FileTimes};
 use std::time::{Duration, SystemTime};
 
 use retrograde::error::ErrorKind;
-use retrograde::ops::register::{Guard, register, resolve_folder};
+use retrograde::ops::register::{Guard, move_workspace, register, resolve_folder};
 use retrograde::time::now;
 
 use crate::support::damage::copy_folder;
@@ -104,18 +104,27 @@ fn a_store_inside_the_workspace_is_never_captured() {
 fn dangerous_folders_are_refused_without_force() {
     let recorder = Recorder::new();
     let store_root = resolve_folder(&recorder.store_root()).unwrap();
-    let home = resolve_folder(&recorder.root).unwrap().join("home");
-    std::fs::create_dir(&home).unwrap();
+    let home = resolve_folder(&recorder.root).unwrap().join("homes/home");
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::create_dir(home.with_file_name("project")).unwrap();
     let guard = Guard { home: Some(home.clone()), force: false };
-    for folder in [std::path::Path::new("/"), &home] {
-        let error = register(&recorder.store, folder, &guard, now()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{}", folder.display());
-        assert!(error.hint().unwrap().contains("--force"));
+    let other = register(&recorder.store, &home.with_file_name("project"), &guard, now()).unwrap().0;
+    for folder in [std::path::Path::new("/"), &home, home.parent().unwrap()] {
+        for done in [
+            register(&recorder.store, folder, &guard, now()).map(drop),
+            move_workspace(&recorder.store, other, folder, &guard, now()),
+        ] {
+            let error = done.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{}", folder.display());
+            assert!(error.hint().unwrap().contains("--force"));
+        }
     }
     // Nobody can insist on the store.
     for folder in [&store_root, &store_root.join("packs"), &store_root.join("not/there")] {
         for guard in [guard.clone(), Guard { force: true, ..guard.clone() }] {
             let error = register(&recorder.store, folder, &guard, now()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{}", folder.display());
+            let error = move_workspace(&recorder.store, other, folder, &guard, now()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{}", folder.display());
         }
     }

@@ -248,6 +248,7 @@ fn an_agents_working_tree_is_not_part_of_the_folder_it_is_in() {
 /// Git calls such a tree broken until it is told; what is in it belongs to whoever works there all the same.
 #[test]
 #[cfg(feature = "git")]
+#[expect(clippy::disallowed_methods, reason = "tests move folders of their own")]
 fn a_working_tree_that_moved_with_its_repository_is_not_part_of_it() {
     if !has_git() {
         return;

@@ -396,3 +396,23 @@ fn a_path_comes_with_the_folders_above_it() {
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert_same(&recorder, &before);
 }
+
+/// Only what a restore itself can have left is taken away, and never what is merely called like it.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
+fn files_called_like_temporary_ones_are_files_like_others() {
+    let recorder = Recorder::new();
+    let alike = ".retro-tmp-00000000deadbeef";
+    let stray = retrograde::workspace::temporary_name::temporary_name(7);
+    recorder.write(alike, b"mine");
+    recorder.write(&stray, b"half of a fi");
+    recorder.write("a", b"1");
+    let first = recorder.snap().snapshot;
+    recorder.write("a", b"2");
+    recorder.restore(first);
+    assert_eq!(recorder.read(alike), b"mine");
+    assert!(!recorder.root.join(&stray).exists());
+    std::fs::remove_file(recorder.root.join(alike)).unwrap();
+    recorder.restore(first);
+    assert_eq!(recorder.read(alike), b"mine", "it is recorded");
+}

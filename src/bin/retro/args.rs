@@ -449,6 +449,9 @@ pub(crate) enum Workspace {
         /// Where the new path was recorded meanwhile, put its steps after the others: one history out of two
         #[arg(long)]
         join: bool,
+        /// Even if DIR is the home folder, one that it is in, or the root of the file system
+        #[arg(long)]
+        force: bool,
     },
 }
 

@@ -45,6 +45,7 @@ use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Kept, Options, apply};
+use crate::workspace::temporary_name::is_temporary_name;
 use arrive::arrive;
 pub use back::{redo, undo};
 use intact::{expect_contents, expect_kept, is_as_seen};
@@ -355,7 +356,7 @@ fn expect_in_place(root: &Root) -> Result<()> {
 
 /// Removes the temporary files that a killed restore left. The workspace's lock is held, so no other is writing.
 fn remove_strays_of(now: &Captured, root: &Root) -> Result<()> {
-    let is_stray = |path: &&TreePath| path.name().is_some_and(materialize::is_temporary_name);
+    let is_stray = |path: &&TreePath| path.name().is_some_and(is_temporary_name);
     let folders: BTreeSet<TreePath> =
         now.excluded.iter().map(|one| &one.path).filter(is_stray).filter_map(TreePath::parent).collect();
     if !folders.is_empty() {

@@ -51,7 +51,7 @@ enum Tracked {
 }
 
 /// The folder in which a repository keeps one for each of its other working trees.
-const WORKTREES: &str = concat!("work", "trees");
+const OTHER_TREES: &str = concat!("work", "trees");
 
 impl Place {
     /// Whether the folder is a working tree of this repository that was moved together with it: both still name the
@@ -60,7 +60,7 @@ impl Place {
         let (Some(name), Some(old_root)) = (git_folder.file_name(), git_folder.ancestors().nth(3)) else {
             return false;
         };
-        let back = git_head::read_pointer(&self.shared.join(WORKTREES).join(name).join("gitdir"));
+        let back = git_head::read_pointer(&self.shared.join(OTHER_TREES).join(name).join("gitdir"));
         let Some(back) = back.map(|bytes| PathBuf::from(std::ffi::OsStr::from_bytes(bytes.trim_ascii()))) else {
             return false;
         };
@@ -148,7 +148,7 @@ impl Repository {
     pub(super) fn has_tree(&self, folder: &Path) -> bool {
         let Some(place) = &self.place else { return false };
         let other = git_head::named_folder(folder).ok().flatten();
-        let other = other.filter(|other| other.parent().is_some_and(|at| at.ends_with(WORKTREES)));
+        let other = other.filter(|other| other.parent().is_some_and(|at| at.ends_with(OTHER_TREES)));
         let Some(other) = other else { return false };
         let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
         let own = identity(&place.shared);

@@ -16,7 +16,7 @@
 //!   no sense: no space is left, the store is damaged, the device fails.
 //! - Names that the file system takes for others, or not at all, are found before anything is changed, see `names`.
 //! - Stopped at any point, the same restore planned anew finishes the work. All a killed process leaves behind is one
-//!   temporary file at most, with a name of its own pattern ([`is_temporary_name`]), and a read-only folder that can be
+//!   temporary file at most, with a name of its own pattern ([`is_temporary_name`](super::temporary_name::is_temporary_name)), and a read-only folder that can be
 //!   written.
 //!
 //! Why not write beside the workspace and swap folders by rename: the folder is somebody's working directory, holds
@@ -38,7 +38,7 @@ pub use apply::apply;
 pub use attributes::Wanted;
 pub use fill::{fill, open_empty};
 pub use names::{NameCheck, Names};
-pub use temporary::{TEMPORARY_PREFIX, is_temporary_name, remove_strays};
+pub use temporary::remove_strays;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -217,6 +217,10 @@ pub enum KeptReason {
     SameName,
     /// The file system does not take a file of its size.
     TooLarge,
+    /// The file system cannot hold such a thing at all.
+    Unsupported,
+    /// The system reports an input or output error for it.
+    Failing,
 }
 
 /// Most files written by one task. Enough to make opening the folder cheap, few enough to keep every core busy.
@@ -293,6 +297,8 @@ impl KeptReason {
             Errno::BUSY | Errno::TXTBSY => Some(Self::Busy),
             Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG => Some(Self::BadName),
             Errno::FBIG => Some(Self::TooLarge),
+            Errno::NOSYS | Errno::OPNOTSUPP => Some(Self::Unsupported),
+            Errno::IO => Some(Self::Failing),
             _ => None,
         }
     }
@@ -320,6 +326,8 @@ impl fmt::Display for KeptReason {
             Self::BadName => "the file system does not take its name",
             Self::SameName => "the file system takes its name for that of another path",
             Self::TooLarge => "the file system does not take a file of its size",
+            Self::Unsupported => "the file system has no such things, symlinks for example",
+            Self::Failing => "the system reports an input/output error: the device may be failing",
         })
     }
 }

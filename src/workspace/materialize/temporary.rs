@@ -2,12 +2,12 @@
 //!
 //! A file is written next to where it belongs, because only a rename within a file system is atomic. It has no name at all
 //! until it is whole (`O_TMPFILE`), where the file system can do that, and one name is given out at a time: so a process
-//! that is killed leaves one file at most, however many threads write. The name follows an exact pattern, so that what is
-//! left can be told from everything else; capture passes over it, and the next restore removes it.
+//! that is killed leaves one file at most, however many threads write. The name tells what is
+//! left from everything else ([`is_temporary_name`]); capture passes over it, and the next restore removes it.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags};
@@ -19,21 +19,10 @@ use crate::error::{Error, Result};
 use crate::format::tree::Kind;
 use crate::path::TreePath;
 use crate::workspace::beneath::Root;
-
-/// What the names of temporary files begin with; 16 hex digits follow.
-pub const TEMPORARY_PREFIX: &str = ".retro-tmp-";
-
-const DIGITS: usize = 16;
+use crate::workspace::temporary_name::{is_temporary_name, temporary_name};
 
 /// Names tried for one temporary file. A few are taken when a killed restore left some; more is an attack.
 const ATTEMPTS_MAX: usize = 64;
-
-/// Whether a file of this name is one of our temporary files: the exact pattern, not only the prefix.
-pub fn is_temporary_name(name: &[u8]) -> bool {
-    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    name.strip_prefix(TEMPORARY_PREFIX.as_bytes())
-        .is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(is_digit))
-}
 
 /// Removes temporary files that a killed restore left in these folders, and returns how many.
 ///
@@ -91,7 +80,7 @@ pub(super) fn remove_trial(folder: &OwnedFd, name: &[u8]) -> rustix::io::Result<
 /// Gives out names, each once, and one at a time.
 #[derive(Debug)]
 pub(super) struct TemporaryNames {
-    next: AtomicU64,
+    next: AtomicU32,
     /// Held by whoever has a name.
     in_use: Mutex<()>,
     /// Whether files can be written before they have a name, as far as is known.
@@ -119,8 +108,8 @@ pub(super) struct Temporary<'a> {
 impl TemporaryNames {
     /// Names that begin at a random one, so that two restores hardly ever meet.
     pub(super) fn new(random: [u8; 16]) -> Self {
-        let first = *random.first_chunk().expect("16 bytes are more than 8");
-        let next = AtomicU64::new(u64::from_le_bytes(first));
+        let first = *random.first_chunk().expect("16 bytes are more than 4");
+        let next = AtomicU32::new(u32::from_le_bytes(first));
         // A file without a name is given one through its entry in /proc.
         let has_entries = cfg!(target_os = "linux") && std::path::Path::new("/proc/self/fd").is_dir();
         Self { next, in_use: Mutex::default(), can_be_nameless: AtomicBool::new(has_entries) }
@@ -170,7 +159,7 @@ impl TemporaryNames {
         let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS_MAX {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let name = format!("{TEMPORARY_PREFIX}{number:016x}");
+            let name = temporary_name(number);
             match create(&name) {
                 Err(Errno::EXIST) => {}
                 made => {

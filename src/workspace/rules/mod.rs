@@ -38,6 +38,7 @@ pub use only::Only;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::PATTERN_COUNT_MAX;
 use crate::path::TreePath;
+use crate::workspace::temporary_name::{TEMPORARY_PREFIX, is_temporary_name};
 
 /// What is left out by its name unless configured otherwise: folders that tools make again, and the swap and lock files
 /// of vim, Emacs, Kate and their kin. Backup copies (`file~`) are captured: they may be the last copy of something.
@@ -231,7 +232,8 @@ impl Rules {
 
     /// What the rules say of the entry `name`, the last part of `path`.
     pub fn match_of(&self, path: &[u8], name: &[u8], is_folder: bool) -> Match {
-        if self.always.matches(path, name, is_folder) {
+        let is_only_alike = || name.starts_with(TEMPORARY_PREFIX.as_bytes()) && !is_temporary_name(name);
+        if self.always.matches(path, name, is_folder) && !is_only_alike() {
             return Match::Out(Why::VersionControl);
         }
         if self.paths.iter().any(|excluded| excluded.as_bytes() == path) {

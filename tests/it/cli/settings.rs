@@ -96,8 +96,8 @@ fn excluding_everything_is_seen_and_taken_back() {
     cli.check(
         "snap",
         "
-        | s3 [short]  +0 ~0 -3  [span]
-        | ! note: 3 deleted paths are still in the folder; the rules leave them out now
+        | s3 [short]  +1 ~0 -3  [span]
+        | ! note: the rules changed and leave out 3 recorded paths still in the folder
     ",
     );
     cli.write("a.txt", b"changed meanwhile");

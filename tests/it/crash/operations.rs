@@ -144,7 +144,9 @@ fn moving_and_forgetting_a_workspace() {
     try_on(bench, "workspace move, workspace forget and back, tag -d", AtLeast::new(240, 2_300), |run| {
         let state = run.store.state();
         let other = state.workspaces.keys().copied().find(|id| *id != run.bench.workspace).expect("there are two");
-        run.act(|bench, store| move_workspace(store, other, &bench.root.with_file_name("elsewhere"), Timestamp(6)))?;
+        run.act(|bench, store| {
+            move_workspace(store, other, &bench.root.with_file_name("elsewhere"), &Guard::default(), Timestamp(6))
+        })?;
         run.act(|_, store| forget_workspace(store, other, Timestamp(7)))?;
         run.act(|_, store| recall_workspace(store, other, Timestamp(7)))?;
         run.act(|bench, store| delete_tag(store, bench.workspace, "bad", Timestamp(8)))

@@ -20,7 +20,8 @@ use crate::{exit, output::Output};
 pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     let event = arguments.event.as_deref().and_then(|path| read_event(context, path));
     let opened = context.open_or_create(&context.folder()?, arguments.force)?;
-    let place = Place::find_or_adopt(context, &opened, arguments.adopt)?;
+    let guard = Guard { home: context.home(), force: arguments.force };
+    let place = Place::find_or_adopt(context, &opened, arguments.adopt.then_some(&guard))?;
     let config = context.config(&opened, place.known, &place.root)?;
     let (workspace, is_new) = place.register(context, &opened, arguments.force)?;
     let progress = progress::reporter(&context.out);
@@ -109,12 +110,12 @@ impl Place {
     /// The workspace that the current folder is in, or else the current folder.
     #[cfg(feature = "git")]
     pub(super) fn find(context: &Context, opened: &Opened) -> Result<Self> {
-        Self::find_or_adopt(context, opened, false)
+        Self::find_or_adopt(context, opened, None)
     }
 
     /// The same; a recorded folder that was moved here is known by what it is, and where it is is told to the store if
     /// that is wanted.
-    fn find_or_adopt(context: &Context, opened: &Opened, adopts: bool) -> Result<Self> {
+    fn find_or_adopt(context: &Context, opened: &Opened, adopts: Option<&Guard>) -> Result<Self> {
         let folder = resolve_folder(&context.folder()?)?;
         if let Some(workspace) = opened.workspace_around(&folder) {
             return Ok(Self { root: root_of(workspace), known: Some(workspace.id), was: None });
@@ -126,12 +127,14 @@ impl Place {
                 let root = opened.state.workspaces.get(&id).map_or_else(|| at.to_owned(), root_of);
                 Self { root, known: Some(id), was: None }
             }
-            Some((Recognised::Moved(id), at)) if adopts => {
-                move_workspace(&opened.store, id, at, context.now)?;
-                context.out.note(format_args!("workspace {} is at {} now", id.short(), human::path(at)));
-                Self { root: at.to_owned(), known: Some(id), was: None }
-            }
-            Some((Recognised::Moved(id), at)) => Self { root: at.to_owned(), known: None, was: Some(id) },
+            Some((Recognised::Moved(id), at)) => match adopts {
+                Some(guard) => {
+                    move_workspace(&opened.store, id, at, guard, context.now)?;
+                    context.out.note(format_args!("workspace {} is at {} now", id.short(), human::path(at)));
+                    Self { root: at.to_owned(), known: Some(id), was: None }
+                }
+                None => Self { root: at.to_owned(), known: None, was: Some(id) },
+            },
         })
     }
 

@@ -8,8 +8,8 @@ use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::id::{SnapshotId, WorkspaceId};
 use retrograde::ops::join::join;
 use retrograde::ops::register::{
-    forget_workspace, forgetting, move_workspace, named_forgotten, named_workspace, recall_workspace, resolve_folder,
-    root_of,
+    Guard, forget_workspace, forgetting, move_workspace, named_forgotten, named_workspace, recall_workspace,
+    resolve_folder, root_of,
 };
 use retrograde::path::escaped;
 
@@ -25,7 +25,10 @@ pub(super) fn run(context: &mut Context, action: Workspace) -> Result<u8> {
         Workspace::List => list(context, &opened),
         Workspace::Forget { workspace, undo: true, dry_run } => recall(context, &opened, &workspace, dry_run),
         Workspace::Forget { workspace, undo: false, dry_run } => forget(context, &opened, &workspace, dry_run),
-        Workspace::Move { workspace, to, join } => relocate(context, &opened, &workspace, to, join),
+        Workspace::Move { workspace, to, join, force } => {
+            let guard = Guard { home: context.home(), force };
+            relocate(context, &opened, &workspace, to, join, &guard)
+        }
     }
 }
 
@@ -120,7 +123,14 @@ fn recall(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool
     Ok(exit::DONE)
 }
 
-fn relocate(context: &mut Context, opened: &Opened, name: &OsStr, to: Option<PathBuf>, joins: bool) -> Result<u8> {
+fn relocate(
+    context: &mut Context,
+    opened: &Opened,
+    name: &OsStr,
+    to: Option<PathBuf>,
+    joins: bool,
+    guard: &Guard,
+) -> Result<u8> {
     let id = named(context, opened, name)?;
     let folder = to.map_or_else(|| context.folder(), |to| context.at(&to))?;
     let folder = resolve_folder(&folder)?;
@@ -128,7 +138,7 @@ fn relocate(context: &mut Context, opened: &Opened, name: &OsStr, to: Option<Pat
     let joined = match other {
         Some(other) => join(&opened.store, id, other.id, context.now)?,
         None => {
-            move_workspace(&opened.store, id, &folder, context.now)?;
+            move_workspace(&opened.store, id, &folder, guard, context.now)?;
             0
         }
     };

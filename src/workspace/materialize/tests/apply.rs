@@ -14,7 +14,8 @@ use crate::format::tree::Kind;
 use crate::id::{BlobId, Digest};
 use crate::path::TreePath;
 use crate::workspace::beneath::Root;
-use crate::workspace::materialize::{Action, Applied, Kept, KeptReason, Options, apply, is_temporary_name};
+use crate::workspace::materialize::{Action, Applied, Kept, KeptReason, Options, apply};
+use crate::workspace::temporary_name::is_temporary_name;
 
 fn run(stock: &Stock, top: &Path, actions: &[Action]) -> Result<Applied> {
     apply(&stock.store, &Root::open(top).unwrap(), actions, &Options::default())

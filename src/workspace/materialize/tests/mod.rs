@@ -14,10 +14,13 @@ mod scratch;
 #[path = "../../../../tests/it/support/walker.rs"]
 mod walker;
 
+use std::collections::BTreeSet;
+
 use super::temporary::TemporaryNames;
-use super::{is_temporary_name, pieces, remove_strays};
+use super::{pieces, remove_strays};
 use crate::path::TreePath;
 use crate::workspace::beneath::Root;
+use crate::workspace::temporary_name::temporary_name;
 use crate::workspace::testing::depth;
 use scratch::Scratch;
 use walker::walk;
@@ -27,54 +30,40 @@ fn path(text: &str) -> TreePath {
 }
 
 #[test]
-fn only_the_exact_pattern_is_a_temporary_name() {
-    assert!(is_temporary_name(b".retro-tmp-0123456789abcdef"));
-    for name in [
-        &b".retro-tmp-"[..],
-        b".retro-tmp-0123456789abcde",
-        b".retro-tmp-0123456789abcdef0",
-        b".retro-tmp-0123456789ABCDEF",
-        b".retro-tmp-0123456789abcdeg",
-        b"retro-tmp-0123456789abcdef",
-        b"x.retro-tmp-0123456789abcdef",
-    ] {
-        assert!(!is_temporary_name(name), "{}", name.escape_ascii());
-    }
-}
-
-#[test]
 #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
 fn strays_go_and_everything_else_stays() {
     let scratch = Scratch::new();
-    let stray = ".retro-tmp-0123456789abcdef";
-    std::fs::create_dir_all(scratch.join("a/.retro-tmp-00000000000000ff")).unwrap();
+    let names: Vec<String> = (0..5).map(temporary_name).collect();
+    let [stray, other, link, tried, with_mine] = &names[..] else { unreachable!() };
     // Folders in which names were tried go too, with the empty files in them; anything else does not.
-    std::fs::create_dir(scratch.join("a/.retro-tmp-00000000000000aa")).unwrap();
-    for (name, text) in [("a/.retro-tmp-00000000000000aa/A", ""), ("a/.retro-tmp-00000000000000ff/mine", "mine")] {
-        std::fs::write(scratch.join(name), text).unwrap();
+    std::fs::create_dir_all(scratch.join(&format!("a/{with_mine}"))).unwrap();
+    std::fs::create_dir(scratch.join(&format!("a/{tried}"))).unwrap();
+    for (name, text) in [(format!("a/{tried}/A"), ""), (format!("a/{with_mine}/mine"), "mine")] {
+        std::fs::write(scratch.join(&name), text).unwrap();
     }
-    for name in [stray, "a/.retro-tmp-ffffffffffffffff", "a/.retro-tmp-short", "a/file"] {
+    let alike = "a/.retro-tmp-0123456789abcdef";
+    for name in [stray, &format!("a/{other}"), alike, "a/file"] {
         std::fs::write(scratch.join(name), name).unwrap();
     }
-    std::os::unix::fs::symlink("a", scratch.join(".retro-tmp-1111111111111111")).unwrap();
+    std::os::unix::fs::symlink("a", scratch.join(link)).unwrap();
     let root = Root::open(scratch.path()).unwrap();
     let folders = [TreePath::root(), path("a"), path("gone"), path(stray)];
     assert_eq!(remove_strays(&root, &folders).unwrap(), 4);
-    let left: Vec<_> = walk(scratch.path()).into_keys().collect();
-    let foreign = b"a/.retro-tmp-00000000000000ff/mine";
-    let expected = [&b""[..], b"a", b"a/.retro-tmp-00000000000000ff", foreign, b"a/.retro-tmp-short", b"a/file"];
-    assert_eq!(left, expected);
+    let left: BTreeSet<_> = walk(scratch.path()).into_keys().collect();
+    let expected = ["", "a", alike, &format!("a/{with_mine}"), &format!("a/{with_mine}/mine"), "a/file"];
+    assert_eq!(left, expected.iter().map(|name| name.as_bytes().to_vec()).collect());
 }
 
 #[test]
 fn names_that_are_taken_are_passed_over_and_files_given_up_are_removed() {
     let scratch = Scratch::new();
     let root = Root::open(scratch.path()).unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", scratch.join(".retro-tmp-ffffffffffffffff")).unwrap();
+    let taken = temporary_name(u32::MAX);
+    std::os::unix::fs::symlink("/etc/passwd", scratch.join(&taken)).unwrap();
     let make = |name: &str| rustix::fs::symlinkat("target", root.handle(), name);
     let names = TemporaryNames::new([0xff; 16]);
     let (given_up, ()) = names.make(root.handle(), make).unwrap();
-    assert!(scratch.join(".retro-tmp-0000000000000000").is_symlink());
+    assert!(scratch.join(&temporary_name(0)).is_symlink());
     drop(given_up);
     assert_eq!(walk(scratch.path()).len(), 2);
     let (placed, ()) = names.make(root.handle(), make).unwrap();
@@ -82,7 +71,7 @@ fn names_that_are_taken_are_passed_over_and_files_given_up_are_removed() {
     let (late, ()) = names.make(root.handle(), make).unwrap();
     assert!(late.rename(b"name", rustix::fs::RenameFlags::NOREPLACE).is_err());
     let left: Vec<_> = walk(scratch.path()).into_keys().collect();
-    assert_eq!(left, [&b""[..], b".retro-tmp-ffffffffffffffff", b"name"]);
+    assert_eq!(left, [&b""[..], taken.as_bytes(), b"name"]);
 }
 
 #[test]
