@@ -180,6 +180,7 @@ fn steps(criterion: &mut Criterion) {
                     limits,
                     one_file_system: false,
                     wanted: None,
+                    earlier: None,
                     clock,
                     turns: Default::default(),
                     due: None,

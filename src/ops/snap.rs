@@ -429,6 +429,7 @@ impl<'a> SnapOptions<'a> {
             config: self.config,
             home: self.home,
             wanted: [None; 2],
+            earlier: None,
             now: self.now,
             progress: self.progress,
         }

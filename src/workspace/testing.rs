@@ -92,6 +92,7 @@ impl Bench {
             limits,
             one_file_system: false,
             wanted: None,
+            earlier: None,
             clock,
             turns,
             due: None,

@@ -46,7 +46,7 @@ use crate::workspace::git_notice::GitNotice;
 use crate::workspace::mounts;
 use crate::workspace::places::{self, Place, Places};
 use crate::workspace::rules::{Exclusion, RuleOptions, Rules};
-use crate::workspace::scan::{self, CaptureCounts, Protected, Scan, ScanOptions, WeakPlace};
+use crate::workspace::scan::{self, CaptureCounts, EarlierAt, Protected, Scan, ScanOptions, WeakPlace};
 use crate::workspace::turn;
 
 use super::attributed::Attributed;
@@ -63,6 +63,8 @@ pub struct CaptureOptions<'a> {
     /// States whose paths are captured though the rules leave them out: the one that a restore starts from, and the one whose
     /// paths it is going to write over.
     pub wanted: [Option<TreeId>; 2],
+    /// What an earlier snapshot left out, and is left out again where it is not wanted.
+    pub earlier: Option<&'a EarlierAt<'a>>,
     /// Now.
     pub now: Timestamp,
     /// Who watches.
@@ -338,6 +340,7 @@ impl Look<'_> {
         let scan_options = ScanOptions {
             rules,
             wanted: (options.wanted != [None; 2]).then_some(&wanted),
+            earlier: options.earlier,
             limits: options.config.capture.limits(),
             one_file_system: options.config.capture.one_file_system,
             // A store that cannot be written has no clock; then every stat counts as racy, and no cache is written either.

@@ -4,7 +4,7 @@
 //! and what it is becomes a snapshot in the same transaction that says that the restore has ended. So the state can be
 //! gone back to, and nobody takes what was restored for an edit of somebody's.
 
-use super::{RestoreOptions, Wish};
+use super::{RestoreOptions, Unseen, Wish};
 use crate::error::Result;
 use crate::format::facts::{Fact, RestoreCause};
 use crate::format::snapshot::{Cause, Snapshot};
@@ -14,6 +14,7 @@ use crate::ops::snap::{About, Step, expect, look, record};
 use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::beneath::Root;
+use crate::workspace::scan::EarlierAt;
 
 /// Paths named in the message of the snapshot.
 const PATHS_NAMED_MAX: usize = 3;
@@ -38,7 +39,10 @@ pub(super) fn arrive(
     let found = expect(&state, workspace)?;
     let mut batch = store.batch();
     let config = options.config.without_stops();
+    let unseen = Unseen::of(store, found, root);
+    let unseen = unseen.as_ref().map(|unseen| |path: &[u8], is_folder: bool| unseen.at(path, is_folder));
     let mut capture = options.capture(&config);
+    capture.earlier = unseen.as_ref().map(|unseen| unseen as &EarlierAt<'_>);
     // The rules may be those of before the restore; what it put back is there, whatever they say of it.
     capture.wanted[0] = wish.paths.is_empty().then_some(wanted.root);
     let step = look(store, found, root, &capture, Some(&mut batch))?;

@@ -9,6 +9,7 @@
 //!   undone. That snapshot and the word that a restore has begun are one commit.
 //! - The plan removes only what that capture saw and the target does not have. What the target's exclude list named,
 //!   what git ignored then, or what it omitted, was there then as far as anybody knows, and is left alone.
+//! - What comes in sight because a restore puts the rules back, nobody takes for an edit (see `unseen`).
 //! - What the folder is when it is over is recorded: it is the target, or, where some paths were restored or something was
 //!   left as it is, a snapshot of what came of it. So every state of the folder around a restore can be gone back to.
 //! - A restore that was cut off is finished by the same restore, or taken back by an abort (see [`resume`] and [`abort`]); a new one
@@ -24,6 +25,7 @@ mod plan;
 mod refused;
 mod spared;
 mod unfinished;
+mod unseen;
 mod wanted;
 
 use std::collections::BTreeSet;
@@ -45,6 +47,7 @@ use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
 use crate::workspace::materialize::{self, Action, Applied, Kept, Options, apply};
+use crate::workspace::scan::EarlierAt;
 use crate::workspace::temporary_name::is_temporary_name;
 use arrive::arrive;
 pub use back::{redo, undo};
@@ -52,6 +55,7 @@ use intact::{expect_contents, expect_kept, is_as_seen};
 pub use into::restore_into;
 use plan::{Plan, plan};
 pub use unfinished::{abort, resume};
+use unseen::Unseen;
 
 /// How to restore.
 #[derive(Clone)]
@@ -289,7 +293,10 @@ fn look_and_plan(
     // Where it is damaged, nothing is known of what the interrupted restore found.
     let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());
     let config = options.config.without_stops();
+    let unseen = Unseen::of(store, workspace, root);
+    let unseen = unseen.as_ref().map(|unseen| |path: &[u8], is_folder: bool| unseen.at(path, is_folder));
     let mut capture = options.capture(&config);
+    capture.earlier = unseen.as_ref().map(|unseen| unseen as &EarlierAt<'_>);
     // What the head has is captured though the rules leave it out since: else it would look deleted.
     capture.wanted[0] = workspace.head.and_then(|head| store.snapshot(head).ok()).map(|head| head.root);
     // What a restore leaves as it is, it says is as the step has it: so what a stat does not quite prove is read.
@@ -411,6 +418,13 @@ impl<'a> RestoreOptions<'a> {
     where
         'a: 'c,
     {
-        CaptureOptions { config, home: self.home, wanted: [None; 2], now: self.now, progress: self.progress }
+        CaptureOptions {
+            config,
+            home: self.home,
+            wanted: [None; 2],
+            earlier: None,
+            now: self.now,
+            progress: self.progress,
+        }
     }
 }

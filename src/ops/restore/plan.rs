@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::above::plan_above;
-use super::spared::Spared;
+use super::spared::{Paths, Spared};
 use crate::diff::tree::{LoadTree, trees_with};
 use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions};
 use crate::error::Result;
@@ -49,7 +49,8 @@ pub(super) fn plan(
     if may_give_away() {
         changes = with_all_of_the_root_owner(changes, &load, &old, &new, paths)?;
     }
-    let mut spared = Spared::of(store, target, root, now)?;
+    let binding = now.excluded.iter().filter(|one| one.why.is_binding()).map(|one| one.path.clone());
+    let mut spared = Spared::of(store, target, root, Paths::new(binding))?;
     let mut plan = Plan::default();
     for change in &changes {
         if spared.holds(change)? {

@@ -20,7 +20,6 @@ use crate::format::snapshot::{Snapshot, decode_left_out, decode_omitted};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, TreeId};
 use crate::limits::{IGNORE_FILE_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
-use crate::ops::capture::Captured;
 use crate::ops::ingest::attached;
 use crate::ops::ls::find;
 use crate::path::TreePath;
@@ -35,7 +34,7 @@ pub(super) struct Spared<'a> {
     store: &'a Store,
     /// Root of the target.
     target: TreeId,
-    rules: Rules,
+    rules: Arc<Rules>,
     /// Folders that no restore touches, whatever the target has there.
     binding: Paths,
     /// What the target omitted or left out.
@@ -59,10 +58,11 @@ enum Place<'a> {
 }
 
 impl<'a> Spared<'a> {
-    pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root, now: &Captured) -> Result<Self> {
+    /// What `target` did not look at, and besides it the folders of `binding`.
+    pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root, binding: Paths) -> Result<Self> {
         let text = store.read_blob(target.rules, RULES_LENGTH_MAX_BYTES)?;
         let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
-        let rules = Rules::parse(&text)?;
+        let rules = Arc::new(Rules::parse(&text)?);
         let omitted = attached(store, &target.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
         let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
         let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
@@ -80,8 +80,7 @@ impl<'a> Spared<'a> {
             let top = place.enter(&above, &TreePath::root())?;
             views.push(View::new(place, top));
         }
-        let binding = now.excluded.iter().filter(|one| one.why.is_binding()).map(|one| one.path.clone());
-        let (binding, free) = (Paths::new(binding), TreePath::root());
+        let free = TreePath::root();
         Ok(Self { store, target: target.root, rules, binding, unseen, views, free })
     }
 
@@ -96,27 +95,42 @@ impl<'a> Spared<'a> {
             return Ok(false);
         }
         let is_folder = old.kind == Kind::Folder;
-        if self.unseen.have_above(&change.path)
-            || (is_folder && self.unseen.have_below(&change.path))
-            || self.rules.is_unselected(&change.path, is_folder)
-            || self.is_left_out(&change.path, is_folder)?
+        Ok((is_folder && self.unseen.have_below(&change.path)) || self.leaves_out(&change.path, is_folder)?)
+    }
+
+    /// Whether the target did not look at a path, or would not have: itself or a folder that it is in was left out.
+    pub(super) fn leaves_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
+        if self.unseen.have_above(path)
+            || self.rules.is_unselected(path, is_folder)
+            || self.is_left_out(path, is_folder)?
         {
             return Ok(true);
         }
         for view in &mut self.views {
-            if view.ignores(&self.rules, &change.path, is_folder)? {
+            if view.ignores(&self.rules, path, is_folder)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
+
+    /// The rules of the target.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules)
+    }
+
+    /// Whether nothing is left out but what [`Rules::may_exclude`] names.
+    pub(super) fn is_by_name(&self) -> bool {
+        self.unseen.0.is_empty() && self.views.is_empty() && self.rules.only().is_none()
+    }
 }
 
 /// Paths in order, none of them in another.
-struct Paths(Vec<TreePath>);
+#[derive(Default)]
+pub(super) struct Paths(Vec<TreePath>);
 
 impl Paths {
-    fn new(paths: impl Iterator<Item = TreePath>) -> Self {
+    pub(super) fn new(paths: impl Iterator<Item = TreePath>) -> Self {
         let mut paths: Vec<TreePath> = paths.collect();
         paths.sort_unstable();
         // What is in a folder comes directly after it.

@@ -51,6 +51,8 @@ pub enum Why {
     Ignored,
     /// It is in a folder that is left out but for some paths, and is none of them.
     Rest,
+    /// It was left out at an earlier snapshot, and nothing but the rules has changed since.
+    Earlier,
     /// It is another working tree of the repository around it.
     WorkingTree,
     /// It is a folder that is left alone.
@@ -60,7 +62,10 @@ pub enum Why {
 impl Why {
     /// Whether the rules do not tell by its path alone that it was left out, so that a snapshot must say so.
     pub fn needs_note(self) -> bool {
-        matches!(self, Self::Beside(_) | Self::Marked(_) | Self::Ignored | Self::Rest | Self::WorkingTree)
+        matches!(
+            self,
+            Self::Beside(_) | Self::Marked(_) | Self::Ignored | Self::Rest | Self::Earlier | Self::WorkingTree
+        )
     }
 
     /// Whether it is left alone by every restore.

@@ -301,6 +301,12 @@ impl Rules {
         let is_above = || path.is_root() || (is_folder && only.may_be_in(path.as_bytes()));
         !is_settings(path.as_bytes(), is_folder) && !path_and_above(path, is_folder).any(is_named) && !is_above()
     }
+
+    /// Whether `only` selects of the folder `path` only some of what is in it.
+    pub fn is_partly_selected(&self, path: &TreePath) -> bool {
+        let Some(only) = &self.only else { return false };
+        !path_and_above(path, true).any(|(path, name, is_folder)| only.names(path, name, is_folder))
+    }
 }
 
 /// Whether this is [`CONFIG_NAME`] in the root.

@@ -60,6 +60,8 @@ pub struct ScanOptions<'a> {
     pub one_file_system: bool,
     /// Paths that are captured though the rules leave them out: those that a restore is going to write over.
     pub wanted: Option<&'a Wanted<'a>>,
+    /// What an earlier snapshot left out: where it is not wanted, it is left out again, whatever the rules say.
+    pub earlier: Option<&'a EarlierAt<'a>>,
     /// The clock of the store's file system, read just before.
     pub clock: FileClock,
     /// How far the rolling re-read has come, by class.
@@ -72,6 +74,21 @@ pub struct ScanOptions<'a> {
 
 /// Whether the path of a file, or of a folder, is wanted.
 pub type Wanted<'a> = dyn Fn(&[u8], bool) -> bool + Sync + 'a;
+
+/// How much of the path of a file, or of a folder, an earlier snapshot captured. It need not be right for what is in a folder
+/// that was left out.
+pub type EarlierAt<'a> = dyn Fn(&[u8], bool) -> Earlier + Sync + 'a;
+
+/// How much of a path was captured, or would have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// All of it.
+    Captured,
+    /// A folder, if there was something in it that `only` names.
+    Partly,
+    /// Nothing.
+    LeftOut,
+}
 
 /// Caps on a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::compare::Found;
 use super::listing::{NamePlace, Names};
-use super::{Protected, ScanOptions};
+use super::{Earlier, Protected, ScanOptions};
 use crate::disk::FolderId;
 use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
@@ -231,22 +231,45 @@ fn decide(
 ) -> Result<Decided, Why> {
     let is_named = matches!(folder.share, Share::Named { .. });
     let is_plain = folder.share == Share::All && folder.lists.is_none();
-    if is_plain && !options.rules.may_exclude(path, name, is_folder) {
+    if is_plain && options.earlier.is_none() && !options.rules.may_exclude(path, name, is_folder) {
         return Ok(Decided { share: Share::All, lists_below: None });
     }
     let folder_length = if folder.path.is_root() { 0 } else { folder.path.as_bytes().len() + 1 };
     path.truncate(folder_length);
     path.extend_from_slice(name);
+    let is_wanted = || options.wanted.is_some_and(|wanted| wanted(path, is_folder));
+    let mut is_partly = false;
     let lists_below = match judge(options, folder, path, name, is_folder, is_beside) {
-        Judged::Captured => None,
+        Judged::Captured => match earlier(options, folder, path, is_folder) {
+            Earlier::LeftOut if is_wanted() => return Ok(Decided { share: Share::Wanted, lists_below: None }),
+            Earlier::LeftOut => return Err(Why::Earlier),
+            how_much => {
+                is_partly = how_much == Earlier::Partly;
+                None
+            }
+        },
         Judged::Exception(lists) => Some(lists),
-        Judged::Out(why) if !why.is_binding() && options.wanted.is_some_and(|wanted| wanted(path, is_folder)) => {
+        Judged::Out(why) if !why.is_binding() && is_wanted() => {
             return Ok(Decided { share: Share::Wanted, lists_below: None });
         }
         Judged::Out(why) => return Err(why),
     };
     let share = if is_named { share_of(options, path, name, is_folder) } else { Some(Share::All) };
+    let share = match share {
+        Some(Share::All) if is_partly => Some(Share::Named { is_wanted: is_wanted() }),
+        share => share,
+    };
     share.map(|share| Decided { share, lists_below }).ok_or(Why::Unselected)
+}
+
+/// How much of what the rules would capture an earlier snapshot did. What is in a folder that is entered for a few paths is
+/// captured for these, whatever was left out around them.
+fn earlier(options: &ScanOptions<'_>, folder: &FolderPlace<'_>, path: &[u8], is_folder: bool) -> Earlier {
+    let is_entered = folder.share == Share::Wanted || folder.lists.as_ref().is_some_and(|lists| lists.is_entered());
+    match options.earlier {
+        Some(at) if !is_entered && !is_settings(path, is_folder) => at(path, is_folder),
+        _ => Earlier::Captured,
+    }
 }
 
 /// How much is captured of a name in a folder of which only some is; nothing where it is `None`.

@@ -29,6 +29,7 @@ mod status;
 mod stopped;
 mod tag;
 mod undo;
+mod undo_unseen;
 mod verify;
 mod workspace;
 

@@ -84,8 +84,14 @@ impl Recorder {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let options =
-            CaptureOptions { config: &self.config, home: None, wanted: [None; 2], now: now(), progress: &Silent };
+        let options = CaptureOptions {
+            config: &self.config,
+            home: None,
+            wanted: [None; 2],
+            earlier: None,
+            now: now(),
+            progress: &Silent,
+        };
         status(&self.store, self.workspace, &options).unwrap()
     }
 

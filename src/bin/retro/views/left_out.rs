@@ -16,6 +16,7 @@ pub(crate) fn reason(why: Why) -> Option<String> {
         Why::Unselected => Some("holds nothing that `only` names".to_owned()),
         Why::Ignored => Some("git ignores it".to_owned()),
         Why::Rest => Some("the rest of a folder that is left out".to_owned()),
+        Why::Earlier => Some("left out by the last snapshot".to_owned()),
         Why::WorkingTree => Some("another working tree of this repository".to_owned()),
         Why::Place(place) => Some(place.text().to_owned()),
     }
@@ -32,6 +33,7 @@ pub(crate) fn word(why: Why) -> &'static str {
         Why::Unselected => "only",
         Why::Ignored => "ignored",
         Why::Rest => "rest",
+        Why::Earlier => "earlier",
         Why::WorkingTree => "working-tree",
         Why::Place(place) => place.word(),
     }
@@ -77,7 +79,7 @@ pub(crate) fn shape(one: &Exclusion) -> Object {
 fn rank(why: Why) -> u8 {
     match why {
         Why::Beside(_) | Why::Marked(_) | Why::WorkingTree | Why::Place(_) => 0,
-        Why::Setting | Why::Ignored | Why::Rest | Why::Unselected => 1,
+        Why::Setting | Why::Ignored | Why::Rest | Why::Earlier | Why::Unselected => 1,
         Why::VersionControl | Why::BuiltIn => 2,
     }
 }

@@ -1,0 +1,177 @@
+//! What the rules left out stays where it is when a restore, an undo or a redo changes the rules.
+
+use super::Cli;
+
+/// Undoes, and expects to be at `step` then, with `steps` of them recorded in all.
+#[track_caller]
+fn undo(cli: &Cli, step: u64, steps: usize) {
+    let undone = &cli.json("undo --json")[0];
+    assert_eq!((&undone["target_step"], &undone["state_step"]), (&step.into(), &step.into()));
+    assert_eq!(cli.json("log --json").len(), steps);
+}
+
+/// A folder with `before` at s1, and `after` too at s2.
+fn with(before: &[(&str, &str)], after: &[(&str, &str)]) -> Cli {
+    let cli = Cli::new();
+    for files in [before, after] {
+        for (path, content) in files {
+            cli.write(path, content.as_bytes());
+        }
+        cli.run(&["snap"]).expect(0);
+    }
+    cli
+}
+
+#[track_caller]
+fn expect_files(cli: &Cli, there: &[&str], gone: &[&str]) {
+    for path in there {
+        assert!(cli.workspace.join(path).exists(), "{path} is gone");
+    }
+    for path in gone {
+        assert!(!cli.workspace.join(path).exists(), "{path} is there");
+    }
+}
+
+/// The file that was evidence goes, and what it left out comes in sight.
+#[test]
+fn what_was_left_out_beside_a_file_is_no_edit() {
+    let cli = with(&[("notes", "v1")], &[("package.json", "{}"), ("node_modules/x/i.js", "m")]);
+    cli.run(&["restore", "s1"]).expect(0);
+    expect_files(&cli, &["node_modules/x/i.js"], &["package.json"]);
+    cli.write("node_modules/x/mine.js", b"made after the restore\n");
+    undo(&cli, 2, 2);
+    expect_files(&cli, &["node_modules/x/i.js", "node_modules/x/mine.js", "package.json"], &[]);
+}
+
+#[test]
+fn what_came_after_the_snapshot_is_no_edit_either() {
+    let cli = with(&[("notes", "v1")], &[("package.json", "{}")]);
+    cli.write("node_modules/x/i.js", b"m");
+    cli.run(&["restore", "s1"]).expect(0);
+    undo(&cli, 2, 2);
+    expect_files(&cli, &["node_modules/x/i.js", "package.json"], &[]);
+}
+
+#[test]
+fn edits_after_a_restore_are_undone_before_it() {
+    let cli = with(&[("notes", "v1")], &[("package.json", "{}"), ("node_modules/x/i.js", "m")]);
+    cli.run(&["restore", "s1"]).expect(0);
+    cli.write("notes", b"edited");
+    cli.write("new", b"new");
+    undo(&cli, 1, 3);
+    assert_eq!(cli.read("notes"), b"v1");
+    expect_files(&cli, &["node_modules/x/i.js"], &["new", "package.json"]);
+    undo(&cli, 2, 3);
+    expect_files(&cli, &["node_modules/x/i.js", "package.json"], &["new"]);
+    assert_eq!(cli.run(&["cat", "s3:new"]).expect(0).stdout, b"new");
+    cli.run(&["cat", "s3:node_modules/x/i.js"]).expect(3);
+}
+
+#[test]
+fn back_and_forth_leaves_what_was_built() {
+    let cli = with(&[("notes", "v1")], &[("Cargo.toml", "c"), ("target/o", "built")]);
+    for _ in 0..2 {
+        undo(&cli, 1, 2);
+        expect_files(&cli, &["target/o"], &["Cargo.toml"]);
+        assert_eq!(cli.json("redo --json")[0]["state_step"], 2);
+        expect_files(&cli, &["target/o", "Cargo.toml"], &[]);
+    }
+    undo(&cli, 1, 2);
+    expect_files(&cli, &["target/o"], &["Cargo.toml"]);
+}
+
+/// A folder that goes but for what was left out in it is a state of its own.
+#[test]
+fn a_folder_that_only_holds_what_was_left_out_is_no_edit() {
+    let cli = with(&[("notes", "v1")], &[("p/package.json", "{}"), ("p/node_modules/i.js", "m")]);
+    cli.run(&["restore", "s1"]);
+    expect_files(&cli, &["p/node_modules/i.js"], &["p/package.json"]);
+    assert_eq!(cli.json("undo --json")[0]["target_step"], 2);
+    expect_files(&cli, &["p/node_modules/i.js", "p/package.json"], &[]);
+    cli.run(&["cat", "s3:p/node_modules/i.js"]).expect(3);
+}
+
+#[test]
+fn what_the_settings_left_out_is_no_edit() {
+    let settings = "[capture]\nexclude = [\"data/\"]\n";
+    let cli = with(&[("a", "1")], &[("retro.toml", settings), ("data/x", "secret")]);
+    cli.run(&["restore", "s1"]).expect(0);
+    expect_files(&cli, &["data/x"], &["retro.toml"]);
+    undo(&cli, 2, 2);
+    expect_files(&cli, &["data/x", "retro.toml"], &[]);
+}
+
+#[test]
+fn several_restores_leave_it_too() {
+    let settings = "[capture]\nexclude = [\"data/\"]\n";
+    let cli = with(&[("a", "1")], &[("a", "2")]);
+    cli.write("retro.toml", settings.as_bytes());
+    cli.write("data/x", b"secret");
+    cli.run(&["snap"]).expect(0);
+    cli.run(&["restore", "s2"]).expect(0);
+    cli.write("a", b"edited");
+    cli.run(&["restore", "s1"]).expect(0);
+    expect_files(&cli, &["data/x"], &["retro.toml"]);
+    assert_eq!(cli.json("undo 3 --json")[0]["target_step"], 3);
+    expect_files(&cli, &["data/x", "retro.toml"], &[]);
+    cli.run(&["cat", "s4:data/x"]).expect(3);
+}
+
+#[test]
+fn what_git_ignored_is_no_edit() {
+    let settings = "[capture]\ngitignore = true\n";
+    let cli = with(&[("retro.toml", settings)], &[(".gitignore", "ign/\n"), ("ign/x", "1")]);
+    cli.write("late/x", b"1");
+    cli.write(".gitignore", b"ign/\nlate/\n");
+    cli.run(&["snap"]).expect(0);
+    cli.run(&["restore", "s1"]).expect(0);
+    expect_files(&cli, &["ign/x", "late/x"], &[".gitignore"]);
+    undo(&cli, 3, 3);
+    expect_files(&cli, &["ign/x", "late/x", ".gitignore"], &[]);
+}
+
+/// A restore writes over some of what is left out: that is in the state before it, and the rest is nowhere.
+#[test]
+fn what_a_restore_wrote_over_comes_back_without_the_rest() {
+    let settings = "[capture]\nexclude = [\"b\"]\n";
+    let cli = with(&[("b/f", "1")], &[("retro.toml", settings)]);
+    cli.write("b/f", b"2");
+    cli.write("b/g", b"2");
+    cli.run(&["restore", "s1"]).expect(0);
+    assert_eq!((cli.read("b/f"), cli.read("b/g")), (b"1".to_vec(), b"2".to_vec()));
+    undo(&cli, 3, 3);
+    assert_eq!((cli.read("b/f"), cli.read("b/g")), (b"2".to_vec(), b"2".to_vec()));
+    expect_files(&cli, &["retro.toml"], &[]);
+}
+
+#[test]
+fn what_only_did_not_name_is_no_edit() {
+    let settings = "[capture]\nonly = [\"*.md\"]\n";
+    let cli = with(&[("o.md", "1"), ("b/f", "1")], &[("retro.toml", settings)]);
+    cli.write("o.md", b"2");
+    cli.write("c/late", b"1");
+    cli.write("b/late", b"1");
+    cli.run(&["restore", "s1"]).expect(0);
+    undo(&cli, 3, 3);
+    assert_eq!(cli.read("o.md"), b"2");
+    expect_files(&cli, &["retro.toml", "b/f", "b/late", "c/late"], &[]);
+}
+
+/// A recorded folder inside that is forgotten comes in sight, too.
+#[test]
+fn a_forgotten_workspace_inside_is_no_edit_beside_a_step() {
+    let cli = Cli::new();
+    cli.write("a", b"1");
+    cli.run(&["snap"]).expect(0);
+    cli.write("in/f", b"1");
+    let inside = cli.workspace.join("in");
+    let inside = inside.to_str().unwrap();
+    cli.run(&["-C", inside, "init"]).expect(0);
+    for content in [b"2", b"3"] {
+        cli.write("a", content);
+        cli.run(&["snap"]).expect(0);
+    }
+    cli.run(&["workspace", "forget", inside]).expect(0);
+    undo(&cli, 2, 3);
+    assert_eq!((cli.read("a"), cli.read("in/f")), (b"2".to_vec(), b"1".to_vec()));
+}
