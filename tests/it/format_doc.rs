@@ -104,7 +104,7 @@ fn sample_attributes() -> Vec<(TreePath, Box<[u8]>)> {
     ]
 }
 
-/// S4.
+/// S8.
 #[test]
 fn attributes() {
     let built = encode_list(&sample_attributes());

@@ -67,9 +67,9 @@ fn sets_that_no_writer_made_are_refused() {
     assert!(decode_set(&too_large).is_err(), "an owner of 33 bits");
 }
 
-/// S4: each limit, and one past it.
+/// S8: each limit, and one past it.
 #[test]
-fn s4_sets_are_limited() {
+fn s8_sets_are_limited() {
     let named = |length: usize| encode_set(&set(None, vec![user(&vec![b'n'; length], b"")]));
     assert!(decode_set(&named(ATTRIBUTE_NAME_LENGTH_MAX_BYTES)).is_ok());
     assert!(decode_set(&named(ATTRIBUTE_NAME_LENGTH_MAX_BYTES + 1)).is_err());
@@ -91,9 +91,9 @@ fn list(paths: &[(&str, u8)]) -> Vec<(TreePath, Box<[u8]>)> {
     paths.iter().map(|(path, value)| (TreePath::new(path.as_bytes()).unwrap(), one(*value))).collect()
 }
 
-/// S4: each set once, in order, and used.
+/// S8: each set once, in order, and used.
 #[test]
-fn s4_lists_read_back_as_they_were_written() {
+fn s8_lists_read_back_as_they_were_written() {
     let written = list(&[("", 9), ("a", 1), ("a/b", 9), ("b", 1), ("b.c", 2)]);
     let bytes = encode_list(&written);
     assert_eq!(bytes[0], 3, "three sets");
