@@ -271,3 +271,7 @@ pub const RULES_LENGTH_MAX_BYTES: u64 = 16 << 20;
 
 /// Pairs of deleted and added files compared for similarity in one diff.
 pub const RENAME_PAIRS_MAX: usize = 10_000;
+
+/// Names looked at beside a recorded folder to find the one that was there before. A warning hangs on it, and a step must not
+/// wait for it in a folder of a million names.
+pub const NAMES_BESIDE_MAX: usize = 4_096;

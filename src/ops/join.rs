@@ -3,6 +3,9 @@
 //! The steps of the newer workspace are taken once more as steps of the older one, after its last: the same trees, times,
 //! events and runs, with new numbers and with the older history before them. Then the newer workspace is forgotten, which
 //! can be undone, and the older one is where it was. All of it is one transaction.
+//!
+//! A restore of the older one that was cut off stays so, and the steps of the newer one count as taken meanwhile: the folder
+//! that it was cut off in is the one that has moved, so nobody could have ended it before.
 
 use std::collections::BTreeMap;
 
@@ -37,12 +40,11 @@ pub fn join(store: &Store, older: WorkspaceId, newer: WorkspaceId, now: Timestam
     store.refresh()?;
     let state = store.state();
     let (one, other) = (expect(&state, older)?, expect(&state, newer)?);
-    for found in [one, other] {
-        if found.unfinished.is_some() {
-            let detail = "a restore of it was cut off";
-            return Err(Error::new(ErrorKind::Conflict, "join workspace", found.id.short(), detail)
-                .with_hint("`retro restore --continue` or `--abort` in its folder first"));
-        }
+    // The older one's folder may be the newer one's: there is no other place to finish its restore in than the joined one.
+    if other.unfinished.is_some() {
+        let detail = "a restore of it was cut off";
+        return Err(Error::new(ErrorKind::Conflict, "join workspace", other.id.short(), detail)
+            .with_hint("`retro restore --continue` or `--abort` in its folder first"));
     }
     let has_room = one.last_step < u64::MAX - JOINED_STEPS_MAX as u64;
     if other.steps.len() > JOINED_STEPS_MAX || !has_room {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
 use super::snap::expect;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::facts::{Fact, FolderIdentity};
 use crate::id::{Digest, SnapshotId, WorkspaceId};
+use crate::limits::NAMES_BESIDE_MAX;
 use crate::path::escaped;
 use crate::store::state::Forgotten;
 use crate::store::{State, Store, Workspace};
@@ -76,12 +78,33 @@ pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
         let is_still_there = places::identity(&root_of(found)) == places::identity(folder);
         return Some(if is_still_there { Recognised::Same(found.id) } else { Recognised::Moved(found.id) });
     }
+    // Another folder came to the path that was recorded, and the history went on with that.
+    let is_before =
+        |found: &Workspace, _: &FolderIdentity| found.folder_before.is_some_and(|before| before.is_same(&here));
+    if let Some(found) = newest(&is_before) {
+        return Some(Recognised::Moved(found.id));
+    }
     let is_tree = |known: &FolderIdentity| known.git.is_some() && known.git == here.git;
     let is_left = |found: &Workspace| {
         let root = root_of(found);
         !places::open(&root).and_then(|open| places::folder_identity(&open, &root)).is_some_and(|there| is_tree(&there))
     };
     newest(&|found, known| is_tree(known) && is_left(found)).map(|found| Recognised::Moved(found.id))
+}
+
+/// Where the folder is that was recorded as this workspace, if another one is in its place: looked for where renaming most
+/// often leaves it, beside that.
+pub fn replaced_by_other(workspace: &Workspace) -> Option<PathBuf> {
+    let (recorded, root) = (workspace.folder?, root_of(workspace));
+    if places::identity(&root)?.inode == recorded.inode {
+        return None;
+    }
+    let beside = std::fs::read_dir(root.parent()?).ok()?.take(NAMES_BESIDE_MAX).filter_map(std::result::Result::ok);
+    let mut beside = beside.filter(|entry| entry.ino() == recorded.inode).map(|entry| entry.path());
+    beside.find(|path| {
+        let there = places::open(path).and_then(|open| places::folder_identity(&open, path));
+        there.is_some_and(|there| there.is_same(&recorded))
+    })
 }
 
 /// Which folder a workspace is, as far as the operating system and git say.

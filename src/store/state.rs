@@ -63,6 +63,8 @@ pub struct Workspace {
     pub root: Vec<u8>,
     /// The folder that was there when it was last looked at.
     pub folder: Option<FolderIdentity>,
+    /// The last folder that was there before, and was another one. It may have been moved away.
+    pub folder_before: Option<FolderIdentity>,
     /// Position of the commit before the one that put it there.
     pub placed_after: u64,
     /// When it was registered.
@@ -209,7 +211,7 @@ impl State {
                 let placed_after = self.sequence;
                 self.update(workspace, |found| (found.root, found.placed_after) = (root, placed_after));
             }
-            Fact::FolderSeen { workspace, folder, .. } => self.update(workspace, |found| found.folder = Some(folder)),
+            Fact::FolderSeen { workspace, folder, .. } => self.update(workspace, |found| found.see(folder)),
             Fact::WorkspaceForgotten { workspace, time } => {
                 if let Some(workspace) = self.workspaces.remove(&workspace) {
                     self.forgotten.insert(workspace.id, Forgotten { workspace, time });
@@ -321,6 +323,7 @@ impl Workspace {
             id,
             root,
             folder: None,
+            folder_before: None,
             placed_after: 0,
             added,
             head: None,
@@ -331,6 +334,12 @@ impl Workspace {
             timeline: Timeline::default(),
             unfinished: None,
         }
+    }
+
+    /// The folder that is there now.
+    fn see(&mut self, folder: FolderIdentity) {
+        let before = self.folder.replace(folder).filter(|before| !before.is_same(&folder));
+        self.folder_before = before.or(self.folder_before);
     }
 
     /// The step of one of its snapshots.

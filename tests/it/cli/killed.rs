@@ -150,3 +150,25 @@ fn a_killed_restore_is_taken_back() {
     let wanted: Nodes = half_way.into_iter().filter(|(path, _)| !is_temporary(path)).collect();
     assert!(found == wanted, "{:#?}", differences(&found, &wanted));
 }
+
+/// A history that was begun anew in the moved folder is no reason why the restore could never be ended.
+#[test]
+fn a_restore_that_was_cut_off_in_a_folder_that_moved_is_ended_in_the_joined_history() {
+    for (way, continues) in [("--abort", false), ("--continue", true)] {
+        let killed = Killed::new();
+        let cli = &killed.cli;
+        let moved = cli.home().join("moved");
+        cli.rename("../ws", "../moved");
+        std::fs::create_dir(&cli.workspace).unwrap();
+        let at_moved = |line: &[&str]| cli.run(&[&["-C", "../moved"], line].concat());
+        let id = cli.json("workspace list --json")[0]["workspace"].as_str().unwrap().to_owned();
+        at_moved(&["snap"]).expect(0);
+        at_moved(&["workspace", "move", &id, "."]).expect(4);
+        at_moved(&["workspace", "move", "--join", &id, "."]).expect(0);
+        at_moved(&["restore", way]).expect(0);
+        let wanted = if continues { &killed.target } else { &killed.before };
+        let found = walk(&moved);
+        assert!(found == *wanted, "{:#?}", differences(&found, wanted));
+        at_moved(&["verify"]).expect(0);
+    }
+}

@@ -144,6 +144,47 @@ fn two_histories_of_a_moved_folder_become_one() {
     assert_eq!(cli.read("../moved/a.txt"), b"later\n");
 }
 
+/// Both folders say so: the one that goes on with the history, and the one whose history it is.
+#[test]
+fn another_folder_in_the_place_of_a_moved_one_is_pointed_out() {
+    let cli = Cli::with_two_steps();
+    cli.rename("../ws", "../moved");
+    std::fs::create_dir(&cli.workspace).unwrap();
+    cli.write("other", b"o\n");
+    let said = |line: &[&str]| {
+        let done = cli.run(&[&["-C"], line].concat());
+        done.expect(0);
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    let here = said(&["../ws", "snap"]);
+    assert!(here.contains("/moved now") && here.contains("hint: `retro workspace move "), "{here}");
+    cli.write("other", b"p\n");
+    assert_eq!(said(&["../ws", "snap"]), "", "once is enough");
+    let id = cli.json("workspace list --json")[0]["workspace"].as_str().unwrap().to_owned();
+    let moved = said(&["../moved", "snap"]);
+    assert!(moved.contains("where another folder is now") && moved.contains("workspace move --join"), "{moved}");
+    assert_eq!(cli.json("-C ../moved log --json").len(), 1);
+    // The history goes back to its folder, and the other one begins its own.
+    cli.run(&["-C", "../moved", "workspace", "move", "--join", &id, "."]).expect(0);
+    assert_eq!(cli.json("-C ../moved log --json").len(), 5);
+    cli.run(&["snap"]).expect(0);
+    assert_eq!(cli.json("log --json").len(), 1);
+}
+
+/// Somebody who deletes a folder and makes it anew goes on with its history.
+#[test]
+fn a_folder_that_was_made_anew_goes_on_without_a_word() {
+    let cli = Cli::with_two_steps();
+    std::fs::create_dir(cli.home().join("beside")).unwrap();
+    std::fs::remove_dir_all(&cli.workspace).unwrap();
+    std::fs::create_dir(&cli.workspace).unwrap();
+    cli.write("new", b"n\n");
+    let snapped = cli.run(&["snap"]);
+    snapped.expect(0);
+    assert_eq!(String::from_utf8_lossy(&snapped.stderr), "");
+    assert_eq!(cli.json("log --json").len(), 3);
+}
+
 /// A copy is another folder, with a history of its own.
 #[test]
 fn a_copy_is_not_taken_for_the_original() {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::id::WorkspaceId;
-use retrograde::ops::register::{Guard, Recognised, move_workspace, recognise, register, resolve_folder, root_of};
+use retrograde::ops::register::{
+    Guard, Recognised, move_workspace, recognise, register, replaced_by_other, resolve_folder, root_of,
+};
 use retrograde::ops::snap::{RUN_DEFAULT, SnapOptions, SnapOutcome, snap};
 use retrograde::workspace::git_head::git_state;
 use retrograde::workspace::git_notice::{GitNotice, GitPart, GitProblem};
@@ -23,6 +25,7 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     let guard = Guard { home: context.home(), force: arguments.force };
     let place = Place::find_or_adopt(context, &opened, arguments.adopt.then_some(&guard))?;
     let config = context.config(&opened, place.known, &place.root)?;
+    place.warn_of_other(&context.out, &opened);
     let (workspace, is_new) = place.register(context, &opened, arguments.force)?;
     let progress = progress::reporter(&context.out);
     let (git, git_notice) = git_state(&place.root);
@@ -143,10 +146,23 @@ impl Place {
         let Some(found) = self.was.and_then(|was| opened.state.workspaces.get(&was)) else { return };
         let (id, old, here) = (found.id.short(), human::path(&root_of(found)), human::path(&self.root));
         let steps = human::count(found.steps.len() as u64, "step");
+        let what = if root_of(found).is_dir() { ", where another folder is now" } else { "" };
         out.warning(format_args!(
-            "this folder was recorded at {old} ({steps}) and has moved; a new history of it has begun here\n\
+            "this folder was recorded at {old} ({steps}) and has moved{what}; a new history of it has begun here\n\
              hint: `retro workspace move --join {id} {here}` makes one history of both; `retro snap --adopt` would have \
              gone on with the old one"
+        ));
+    }
+
+    /// Says that the history goes on with another folder than the one it is of, where that one is found.
+    fn warn_of_other(&self, out: &Output, opened: &Opened) {
+        let Some(found) = self.known.and_then(|known| opened.state.workspaces.get(&known)) else { return };
+        let Some(moved) = replaced_by_other(found) else { return };
+        let (id, moved, here) = (found.id.short(), human::path(&moved), human::path(&self.root));
+        out.warning(format_args!(
+            "the folder that was recorded at {here} is at {moved} now; this other folder goes on with its history\n\
+             hint: `retro workspace move {id} {moved}` gives the history back to that one, and `retro snap` here begins a \
+             new one"
         ));
     }
 
