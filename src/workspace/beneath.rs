@@ -12,12 +12,12 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::places::{self, Places};
+use super::places::{self, Place, Places};
 use crate::disk::FolderId;
 use crate::error::{Error, Result};
 use crate::path::{TreePath, equal_length};
@@ -27,7 +27,7 @@ use crate::path::{TreePath, equal_length};
 pub struct Root {
     handle: OwnedFd,
     path: PathBuf,
-    places: Places,
+    places: RwLock<Arc<Places>>,
     way: Mutex<Way>,
 }
 
@@ -58,17 +58,24 @@ impl Root {
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::io("open folder", path, e))?;
-        Ok(Self { handle, path: path.to_owned(), places: Places::default(), way: Mutex::default() })
+        Ok(Self { handle, path: path.to_owned(), places: RwLock::default(), way: Mutex::default() })
     }
 
     /// The same folder, in which these folders are left alone.
     pub fn sparing(self, places: Places) -> Self {
-        Self { places, ..self }
+        Self { places: RwLock::new(Arc::new(places)), ..self }
     }
 
     /// The folders in it that are left alone.
-    pub fn places(&self) -> &Places {
-        &self.places
+    pub fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Leaves these folders alone, too: a scan met something that says what they are.
+    pub fn spare(&self, folders: impl IntoIterator<Item = FolderId>, place: Place) {
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        let places = Arc::make_mut(&mut places);
+        folders.into_iter().for_each(|folder| places.add(folder, place));
     }
 
     /// Whether its path still leads to this folder, and not to another one that came into its place.

@@ -26,6 +26,7 @@ pub mod cache;
 pub mod config;
 pub mod filesystem;
 mod git_file;
+pub mod git_folders;
 pub mod git_head;
 mod git_index;
 pub mod git_notice;

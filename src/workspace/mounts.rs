@@ -7,46 +7,91 @@
 //! The kernel lists mounts by path. A device number would not do: a folder that is mounted from elsewhere on the same file
 //! system has the same one.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
 use crate::path::TreePath;
 use crate::workspace::beneath::Root;
 
 /// Paths of mounts below the root, ascending; none where the system does not tell.
-#[cfg(target_os = "linux")]
 pub fn below(root: &Root) -> Vec<TreePath> {
+    table(root).map(|(list, top)| listed(&list, &top)).unwrap_or_default()
+}
+
+/// Paths of mounts below the root that show one of `folders`, a part of one, or what `is_shown` says by its path on its own
+/// file system.
+pub fn showing(root: &Root, folders: &[&Path], is_shown: &dyn Fn(&Path) -> bool) -> Vec<TreePath> {
+    table(root).map(|(list, top)| shown_in(&list, &top, folders, is_shown)).unwrap_or_default()
+}
+
+/// The kernel's list of mounts, and where the root is.
+#[cfg(target_os = "linux")]
+fn table(root: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
     use std::os::fd::AsRawFd;
-    use std::os::unix::ffi::OsStrExt;
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", root.handle().as_raw_fd()));
-    let (Ok(top), Ok(list)) = (link, std::fs::read("/proc/self/mountinfo")) else { return Vec::new() };
-    listed(&list, top.as_os_str().as_bytes())
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", root.handle().as_raw_fd())).ok()?;
+    Some((std::fs::read("/proc/self/mountinfo").ok()?, link.as_os_str().as_bytes().to_vec()))
 }
 
-/// Paths of mounts below the root: nothing is known of them here.
+/// Nothing is known of mounts here.
 #[cfg(not(target_os = "linux"))]
-pub fn below(_: &Root) -> Vec<TreePath> {
-    Vec::new()
+fn table(_: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
+    None
 }
 
-/// Place of the mount point among the fields of a line of `/proc/self/mountinfo`.
-#[cfg(any(target_os = "linux", test))]
-const POINT_FIELD: usize = 4;
+/// One line of `/proc/self/mountinfo`.
+struct Mount<'l> {
+    /// Device number of its file system.
+    device: &'l [u8],
+    /// The folder of that file system that it shows.
+    shown: PathBuf,
+    /// Where it is.
+    point: PathBuf,
+}
+
+/// The mounts in a list. The fields of a line are: its number, that of the mount around it, device, folder shown, point.
+fn mounts(list: &[u8]) -> impl Iterator<Item = Mount<'_>> {
+    let path = |text| PathBuf::from(OsString::from_vec(unescaped(text)));
+    list.split(|&byte| byte == b'\n').filter_map(move |line| {
+        let mut fields = line.split(|&byte| byte == b' ').skip(2);
+        let (device, shown, point) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Mount { device, shown: path(shown), point: path(point) })
+    })
+}
+
+/// Where a mount is below `top`.
+fn place_below(mount: &Mount<'_>, top: &[u8]) -> Option<TreePath> {
+    let above = if top == b"/" { b"" } else { top };
+    let rest = mount.point.as_os_str().as_bytes().strip_prefix(above)?.strip_prefix(b"/")?;
+    TreePath::new(rest).ok().filter(|path| !path.is_root())
+}
 
 /// Of the mounts in `list`, those below `top`.
-#[cfg(any(target_os = "linux", test))]
 fn listed(list: &[u8], top: &[u8]) -> Vec<TreePath> {
-    let above = if top == b"/" { b"" } else { top };
-    let point = |line: &[u8]| {
-        let point = unescaped(line.split(|&byte| byte == b' ').nth(POINT_FIELD)?);
-        TreePath::new(point.strip_prefix(above)?.strip_prefix(b"/")?).ok()
-    };
-    let mut found: Vec<TreePath> = list.split(|&byte| byte == b'\n').filter_map(point).collect();
-    found.retain(|path| !path.is_root());
+    let mut found: Vec<TreePath> = mounts(list).filter_map(|mount| place_below(&mount, top)).collect();
     found.sort_unstable();
     found.dedup();
     found
 }
 
+/// See [`showing`].
+fn shown_in(list: &[u8], top: &[u8], folders: &[&Path], is_shown: &dyn Fn(&Path) -> bool) -> Vec<TreePath> {
+    let all: Vec<Mount<'_>> = mounts(list).collect();
+    // The last of those at one point hides the others.
+    let place = |folder: &&Path| {
+        let around = all.iter().filter(|mount| folder.starts_with(&mount.point));
+        let mount = around.max_by_key(|mount| mount.point.as_os_str().len())?;
+        Some((mount.device, mount.shown.join(folder.strip_prefix(&mount.point).ok()?)))
+    };
+    let places: Vec<(&[u8], PathBuf)> = folders.iter().filter_map(place).collect();
+    let shows = |mount: &&Mount<'_>| {
+        let is_of = |(device, path): &(&[u8], PathBuf)| mount.device == *device && mount.shown.starts_with(path);
+        is_shown(&mount.shown) || places.iter().any(is_of)
+    };
+    all.iter().filter(shows).filter_map(|mount| place_below(mount, top)).collect()
+}
+
 /// A path without the escapes of the list: a backslash and three octal digits for a space, a tab, a line feed, a backslash.
-#[cfg(any(target_os = "linux", test))]
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -69,7 +114,26 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::listed;
+    use std::path::{Path, PathBuf};
+
+    use super::{listed, shown_in};
+
+    #[test]
+    fn mounts_are_known_by_what_they_show() {
+        let list = b"22 1 8:1 / / rw - ext4 /dev/a rw\n\
+            30 22 8:2 /@home /home rw - btrfs /dev/b rw\n\
+            31 30 8:2 /@home/w/meta/refs /home/w/part rw - btrfs /dev/b rw\n\
+            32 30 8:1 /home/w/meta/refs /home/w/other rw - ext4 /dev/a rw\n\
+            33 30 8:2 /@home/w/metal /home/w/like rw - btrfs /dev/b rw\n\
+            34 30 8:1 /x/.git/refs /home/w/sub\\040x rw - ext4 /dev/a rw\n\
+            35 30 8:1 /x/.git/refs /home/elsewhere rw - ext4 /dev/a rw\n";
+        let is_git = |shown: &Path| shown.iter().any(|part| part == ".git");
+        let found = |folders: &[&Path]| -> Vec<String> {
+            shown_in(list, b"/home/w", folders, &is_git).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(found(&[]), ["sub x"]);
+        assert_eq!(found(&[&PathBuf::from("/home/w/meta")]), ["part", "sub x"]);
+    }
 
     #[test]
     fn mounts_below_a_folder_are_found_by_path() {

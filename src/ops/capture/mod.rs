@@ -42,6 +42,7 @@ use crate::workspace;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{self, CacheKey, CacheUpdate, EntriesUpdate, StatCache};
 use crate::workspace::config::Config;
+use crate::workspace::git_folders;
 use crate::workspace::git_notice::GitNotice;
 use crate::workspace::mounts;
 use crate::workspace::places::{self, Place, Places};
@@ -210,8 +211,8 @@ fn capture_from(
 }
 
 /// Opens the root folder of a workspace, and finds out which folders are left alone in it: the store's own, other
-/// workspaces inside, and where they
-/// are met by another path, the home folder, the root of the file system and the workspace itself.
+/// workspaces inside, those of git's that the root's `.git` names, and where they are met by another path, the home folder,
+/// the root of the file system and the workspace itself.
 ///
 /// A folder that is the store, or lies in it, is `Invalid`, whatever its path.
 pub fn open_root(store: &Store, workspace: &Workspace, home: Option<&Path>) -> Result<Root> {
@@ -231,6 +232,7 @@ pub fn open_root(store: &Store, workspace: &Workspace, home: Option<&Path>) -> R
         let inside = path.starts_with(root.path()).then(|| places::identity(&path)).flatten();
         inside.into_iter().for_each(|folder| around.add(folder, Place::Workspace));
     }
+    git_folders::known_at(&root).into_iter().for_each(|folder| around.add(folder, Place::VersionControl));
     Ok(root.sparing(around))
 }
 

@@ -72,6 +72,8 @@ pub struct Marks {
     pub has_git: bool,
     /// And that is a file, as in a linked working tree and in a submodule.
     pub has_git_file: bool,
+    /// And that is no folder: a file, or a symlink, which git follows.
+    pub has_git_link: bool,
     /// A file that marks a Python environment.
     pub has_environment_mark: bool,
     /// A file that may mark a cache.
@@ -82,8 +84,14 @@ pub struct Marks {
 
 impl Marks {
     /// For a folder that is not known to lack any: it is looked for both.
-    const ALL: Self =
-        Self { has_git: true, has_list: true, has_git_file: false, has_environment_mark: false, has_cache_mark: false };
+    const ALL: Self = Self {
+        has_git: true,
+        has_list: true,
+        has_git_file: false,
+        has_git_link: false,
+        has_environment_mark: false,
+        has_cache_mark: false,
+    };
 }
 
 /// One list.

@@ -41,6 +41,7 @@ use crate::progress::Progress;
 use crate::workspace::attributes::owner_of;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{Proof, StatCache};
+use crate::workspace::git_folders::NamedFolder;
 use crate::workspace::git_notice::GitNotice;
 use crate::workspace::places::Place;
 use crate::workspace::rules::{Exclusion, Rules, Why};
@@ -251,6 +252,9 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     let found = rustix::fs::fstat(root.handle()).map_err(fail)?;
     let device = FolderId::of(&found).device;
     let mut walked = Walk::new(root, cache, options, None).run(device)?;
+    if spare_named(root, &walked.collected.named) {
+        walked = Walk::new(root, cache, options, None).run(device)?;
+    }
     if walked.is_over {
         return Err(over_limit(root, cache, options, device, &walked.counts));
     }
@@ -301,6 +305,14 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
         root_owner,
         racy,
     })
+}
+
+/// Leaves alone what is git's by the word of a `.git` that was met on the way. Says whether the walk may have been there.
+fn spare_named(root: &Root, named: &[NamedFolder]) -> bool {
+    let places = root.places();
+    let new = || named.iter().filter(|folder| places.at(folder.id).is_none());
+    root.spare(new().map(|folder| folder.id), Place::VersionControl);
+    new().any(|folder| folder.is_walked(root.path()))
 }
 
 /// The walk over everything goes on to this many times a cap, to find out what is big, before it gives up.

@@ -138,6 +138,7 @@ pub(super) fn marks(names: &Names, looked: &[Looked]) -> Marks {
         has_git: git.is_some(),
         has_list: has_file(IGNORE_NAME),
         has_git_file: git.is_some_and(is_file),
+        has_git_link: git.is_some_and(|look| matches!(look.kind_and_mode, Some((Kind::File | Kind::Symlink, _)))),
         has_environment_mark: has_file(ENVIRONMENT_MARK),
         has_cache_mark: has_file(CACHE_MARK),
     }

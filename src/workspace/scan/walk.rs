@@ -29,8 +29,10 @@ use crate::progress::Event;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::StatCache;
 use crate::workspace::filesystem::FileSystem;
+use crate::workspace::git_folders::{self, NamedFolder};
 use crate::workspace::git_notice::{GitNotice, GitNotices};
 use crate::workspace::ignore::{Lists, Marks};
+use crate::workspace::places::Places;
 use crate::workspace::refusal::Refusal;
 use crate::workspace::rules::evidence::{CACHE_MARK, CACHE_SIGNATURE};
 use crate::workspace::rules::{Exclusion, Why};
@@ -50,6 +52,7 @@ const PROGRESS_FILES: u64 = 4_096;
 /// What all tasks share.
 pub(super) struct Walk<'a> {
     root: &'a Root,
+    places: Arc<Places>,
     cache: &'a StatCache,
     options: &'a ScanOptions<'a>,
     picker: Picker<'a>,
@@ -88,6 +91,8 @@ pub(super) struct Collected {
     pub(super) selective: Vec<(TreePath, usize)>,
     /// Folders that have no list: they have no place in their parent's list either.
     pub(super) unlisted: Vec<Omission>,
+    /// Folders of git's that something called `.git` names.
+    pub(super) named: Vec<NamedFolder>,
     error: Option<Error>,
 }
 
@@ -159,6 +164,7 @@ impl<'a> Walk<'a> {
     ) -> Self {
         Self {
             root,
+            places: root.places(),
             cache,
             options,
             picker: Picker::new(&options.turns),
@@ -468,6 +474,10 @@ fn finish<'s>(
 ) {
     let Scratch { path, found, .. } = scratch;
     let marks = marks(names, looked);
+    if marks.has_git_link && !task.path.is_root() {
+        let named = git_folders::named_in(&walk.root.display(&task.path));
+        walk.collect(|collected| collected.named.extend(named));
+    }
     let enter = |around: &Arc<Lists>| around.enter(walk.root, &task.path, &folder.handle, marks);
     let (mut lists, mut share) = (task.lists.as_ref().map(enter), task.share);
     if let Some(why) = walk.left_out_for(task, folder, marks) {
@@ -483,7 +493,7 @@ fn finish<'s>(
             }
         }
     }
-    let (depth, device, places) = (task.depth, task.device, walk.root.places());
+    let (depth, device, places) = (task.depth, task.device, &*walk.places);
     let tracking = |folder: &TreePath| walk.tracking(folder);
     let place = FolderPlace { path: &task.path, depth, device, places, lists, share, tracking: &tracking };
     let sifted = sift(walk.options, place, names, looked, path, found);
