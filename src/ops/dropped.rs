@@ -11,7 +11,7 @@ use super::attributed::is_attached;
 use super::capture::Captured;
 use crate::diff::{Change, ChangeKind, TreeDiffOptions, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::snapshot::{Dropped, Reason, Snapshot};
+use crate::format::snapshot::{Dropped, Snapshot};
 use crate::id::{BlobId, Digest, SnapshotId};
 use crate::limits::RULES_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
@@ -21,9 +21,7 @@ use crate::workspace::rules;
 
 /// Deleted paths of `changes` that are still there, and left out.
 pub(super) fn left_out(root: &Root, captured: &Captured, changes: &[Change]) -> BTreeSet<TreePath> {
-    let omitted = captured.omitted.iter().filter(|one| one.reason == Reason::TooLarge);
-    let capped: BTreeSet<&TreePath> = omitted.map(|one| &one.path).collect();
-    let is_left_out = |path: &&TreePath| capped.contains(path) || captured.leaves_out(path, false);
+    let is_left_out = |path: &&TreePath| captured.leaves_out(path, false);
     let deleted = changes.iter().filter(|change| change.kind == ChangeKind::Deleted).map(|change| &change.path);
     deleted.filter(is_left_out).filter(|path| root.has(path)).cloned().collect()
 }

@@ -430,6 +430,7 @@ impl<'a> SnapOptions<'a> {
             home: self.home,
             wanted: [None; 2],
             earlier: None,
+            replaced_by: None,
             now: self.now,
             progress: self.progress,
         }

@@ -31,6 +31,8 @@ pub enum Place {
     Workspace,
     /// A folder of version control, by whatever name it is opened.
     VersionControl,
+    /// Another working tree of the repository around it.
+    WorkingTree,
     /// A mount that was not there at the step.
     Mount,
     /// A folder on another file system than the workspace, where those are left out.
@@ -54,6 +56,7 @@ impl Place {
             Self::Home => "the home folder",
             Self::Workspace => "another recorded folder",
             Self::VersionControl => "a folder of version control",
+            Self::WorkingTree => "another working tree of the repository",
             Self::Mount => "a mount that was not there at the step",
             Self::OtherFileSystem => "on another file system",
         }
@@ -68,6 +71,7 @@ impl Place {
             Self::Home => "home",
             Self::Workspace => "workspace",
             Self::VersionControl => "version-control",
+            Self::WorkingTree => "working-tree",
             Self::Mount => "mount",
             Self::OtherFileSystem => "file-system",
         }

@@ -124,6 +124,22 @@ fn one_file_system_leaves_mounts_out() {
     require("folders on another file system", tried, 1);
 }
 
+/// The setting may be the agent's: what the step has on another file system is put back all the same.
+#[test]
+fn one_file_system_keeps_nobody_from_going_back() {
+    let mut tried = 0;
+    if can_mount() {
+        let steps = "mkdir -p ws/m; mount -t tmpfs none ws/m; echo good > ws/m/f; $RETRO -C ws snap
+             printf '[capture]\\none_file_system = true\\n' > ws/retro.toml; echo bad > ws/m/f; $RETRO -C ws snap
+             $RETRO -C ws restore s1 -- m/f; grep -q good ws/m/f; $RETRO -C ws undo; grep -q bad ws/m/f
+             $RETRO -C ws restore s1 --json > json; grep -q '\"exact\":true' json; grep -q good ws/m/f
+             $RETRO -C ws undo; grep -q bad ws/m/f; $RETRO -C ws redo; grep -q good ws/m/f; umount ws/m";
+        run(&bench(), steps);
+        tried += 1;
+    }
+    require("steps with files on another file system", tried, 1);
+}
+
 /// A library user says nowhere where the store is: it knows that itself.
 #[test]
 fn the_store_is_known_however_it_was_opened() {

@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::{Owner, decode_list};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Omission, Reason};
-use crate::format::tree::{self, Kind, Tree};
+use crate::format::tree::{self, Entry, Kind, Tree};
 use crate::format::turn::{ReadSummary, Turn, TurnFile};
 use crate::id::{TreeId, WorkspaceId};
 use crate::limits::READ_NOTABLE_BYTES;
@@ -61,11 +61,12 @@ pub struct CaptureOptions<'a> {
     pub config: &'a Config,
     /// The user's home folder, which is not captured where it is met inside by another path.
     pub home: Option<&'a Path>,
-    /// States whose paths are captured though the rules leave them out: the one that a restore starts from, and the one whose
-    /// paths it is going to write over.
+    /// States whose paths are captured though the rules leave them out, or a cap does: those around a restore.
     pub wanted: [Option<TreeId>; 2],
     /// What an earlier snapshot left out, and is left out again where it is not wanted.
     pub earlier: Option<&'a EarlierAt<'a>>,
+    /// A state that a restore is going to put here: whatever is in the place of its paths is captured, too.
+    pub replaced_by: Option<TreeId>,
     /// Now.
     pub now: Timestamp,
     /// Who watches.
@@ -260,9 +261,23 @@ impl Captured {
         }
     }
 
-    /// Whether it would not have a path because that, or a folder that it is in, was left out.
+    /// Whether it would not have a path because that, or a folder that it is in, was left out, or is too large for the
+    /// settings.
     pub(super) fn leaves_out(&self, path: &TreePath, is_folder: bool) -> bool {
-        is_within_one(&self.excluded, path) || self.rules.is_unselected(path, is_folder)
+        let omitted = || self.omitted.binary_search_by(|one| one.path.cmp(path)).map(|at| self.omitted[at].reason);
+        is_within_one(&self.excluded, path)
+            || self.rules.is_unselected(path, is_folder)
+            || omitted() == Ok(Reason::TooLarge)
+    }
+
+    /// Why a path, or a folder that it is in, is left alone by every restore, and which of them it is.
+    pub(super) fn binding(&self, path: &TreePath) -> Option<(TreePath, Place)> {
+        let place = |path: TreePath| {
+            let at = self.excluded.binary_search_by(|one| one.path.cmp(&path)).ok()?;
+            Some((path, self.excluded[at].why.binding()?))
+        };
+        let first = Some(path.clone()).filter(|_| !self.excluded.is_empty());
+        std::iter::successors(first, TreePath::parent).find_map(place)
     }
 
     /// Its attributes.
@@ -292,6 +307,13 @@ impl Captured {
         drop(cache::store(store.disk(), &self.cache, &self.update));
         drop(turn::store(store.disk(), self.cache.key().workspace, &file));
     }
+}
+
+/// Whether a state that is put here has something at a path, or a file where one of the folders around it is.
+fn is_replaced(path: &TreePath, find: &dyn Fn(&TreePath) -> Option<Entry>) -> bool {
+    let mut around = std::iter::successors(Some(path.clone()), TreePath::parent).filter(|here| !here.is_root());
+    let found = around.find_map(|here| find(&here).map(|entry| here == *path || entry.kind != Kind::Folder));
+    found.unwrap_or(false)
 }
 
 /// Whether a path, or a folder that it is in, is one of these.
@@ -333,15 +355,15 @@ impl Look<'_> {
         let Self { store, root, rules, options, turns, due } = *self;
         let progress = options.progress;
         let wanted = |path: &[u8], is_folder: bool| {
-            let path = TreePath::new(path).ok();
-            let Some(path) = path else { return false };
-            let mut found =
-                options.wanted.iter().flatten().filter_map(|state| find(store, *state, &path).ok().flatten());
+            let Ok(path) = TreePath::new(path) else { return false };
+            let find = |state: TreeId, path: &TreePath| find(store, state, path).ok().flatten();
+            let mut found = options.wanted.iter().flatten().filter_map(|state| find(*state, &path));
             found.any(|entry| (entry.kind == Kind::Folder) == is_folder)
+                || options.replaced_by.is_some_and(|state| is_replaced(&path, &|path| find(state, path)))
         };
         let scan_options = ScanOptions {
             rules,
-            wanted: (options.wanted != [None; 2]).then_some(&wanted),
+            wanted: (options.wanted != [None; 2] || options.replaced_by.is_some()).then_some(&wanted),
             earlier: options.earlier,
             limits: options.config.capture.limits(),
             one_file_system: options.config.capture.one_file_system,

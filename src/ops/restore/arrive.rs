@@ -43,8 +43,10 @@ pub(super) fn arrive(
     let unseen = unseen.as_ref().map(|unseen| |path: &[u8], is_folder: bool| unseen.at(path, is_folder));
     let mut capture = options.capture(&config);
     capture.earlier = unseen.as_ref().map(|unseen| unseen as &EarlierAt<'_>);
-    // The rules may be those of before the restore; what it put back is there, whatever they say of it.
-    capture.wanted[0] = wish.paths.is_empty().then_some(wanted.root);
+    // The rules may be those of before the restore; what it put back is there, whatever they say of it, and so is the rest
+    // of what was there before, if only some paths were put back.
+    let head = found.head.filter(|_| !wish.paths.is_empty()).and_then(|head| store.snapshot(head).ok());
+    capture.wanted = [Some(wanted.root), head.map(|head| head.root)];
     let step = look(store, found, root, &capture, Some(&mut batch))?;
     let state = match recorded_already(&step, wish, wanted) {
         Some(known) => {

@@ -314,7 +314,7 @@ fn look_and_plan(
     let mut decided = decide(step)?;
     if writes_unseen(&decided) {
         // The rules of today leave out what the target has: it is captured before it is written over.
-        capture.wanted[1] = Some(decided.wanted.root);
+        capture.replaced_by = Some(decided.wanted.root);
         let captured = capture_due(store, workspace.id, root, &capture, batch.as_deref_mut(), Some(&options.paths))?;
         decided = decide_on(compared(store, workspace, root, captured)?, decided.wish)?;
         decided.was_unseen = true;
@@ -337,7 +337,7 @@ fn writes_unseen(decided: &Decided) -> bool {
     let captured = &decided.step.captured;
     decided.plan.actions.iter().any(|action| match action {
         Action::Remove { .. } => false,
-        Action::CreateFolder { path, .. } => captured.leaves_out(path, true),
+        Action::CreateFolder { path, .. } => captured.leaves_out(path, true) || captured.leaves_out(path, false),
         action => captured.leaves_out(action.path(), false),
     })
 }
@@ -423,6 +423,7 @@ impl<'a> RestoreOptions<'a> {
             home: self.home,
             wanted: [None; 2],
             earlier: None,
+            replaced_by: None,
             now: self.now,
             progress: self.progress,
         }

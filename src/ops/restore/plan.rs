@@ -16,7 +16,8 @@ use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::attributes::may_give_away;
 use crate::workspace::beneath::Root;
-use crate::workspace::materialize::Action;
+use crate::workspace::materialize::{Action, Kept, KeptReason};
+use crate::workspace::stat::permissions;
 
 /// What turns the live folder into the target, and what it takes away.
 #[derive(Default)]
@@ -27,6 +28,8 @@ pub(super) struct Plan {
     pub(super) doomed: Vec<(TreePath, BlobId)>,
     /// Some of what the target does not have is left alone: the folder will not be exactly the target.
     pub(super) spares: bool,
+    /// Folders that are left alone, and in which the target has something else than what may be there. In order of path.
+    pub(super) bound: Vec<Kept>,
 }
 
 /// Decides on it, for `paths` and what is below them, or for everything where there are none. `before` is the state
@@ -53,7 +56,14 @@ pub(super) fn plan(
     let mut spared = Spared::of(store, target, root, Paths::new(binding))?;
     let mut plan = Plan::default();
     for change in &changes {
-        if spared.holds(change)? {
+        if let Some((path, place)) = now.binding(&change.path) {
+            plan.spares = true;
+            let kept = Kept { path, reason: KeptReason::Protected(place) };
+            let differs = change.new.as_ref().is_some_and(|new| !is_same_folder(root, &kept.path, &change.path, new));
+            if differs && plan.bound.last() != Some(&kept) {
+                plan.bound.push(kept);
+            }
+        } else if spared.holds(change)? {
             plan.spares = true;
         } else {
             plan.actions.extend(actions_of(change));
@@ -69,6 +79,12 @@ pub(super) fn plan(
         plan.actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
     }
     Ok(plan)
+}
+
+/// Whether a path is a folder that is left alone, and all that the target says of it is true: it is a folder of that mode.
+fn is_same_folder(root: &Root, bound: &TreePath, path: &TreePath, new: &Side) -> bool {
+    let mode = || rustix::fs::fstat(root.folder(path).ok()?).ok().map(|found| permissions(&found));
+    bound == path && new.kind == Kind::Folder && mode() == Some(new.mode)
 }
 
 /// Adds what changed hands with the root folder: in a snapshot it belongs to whom the root folder belongs to, so none of

@@ -1,5 +1,6 @@
-//! What a restore cannot do, or must not, found out before it changes anything: paths in folders of version control, names
-//! that the file system does not keep apart, and what is in a mount that was not there at the step.
+//! What a restore cannot do, or must not, found out before it changes anything: paths in folders of version control and in
+//! others that are left alone, names that the file system does not keep apart, and what is in a mount that was not there at
+//! the step.
 
 use std::collections::BTreeSet;
 
@@ -28,11 +29,13 @@ pub(super) fn refuse(
 ) -> Result<Vec<Kept>> {
     let mut kept = later_mounts(store, root, target, plan)?;
     take_out(plan, &kept);
+    kept.append(&mut plan.bound);
     let mut check = NameCheck::new(root, (!dry_run).then(|| store.disk().random()));
     let refused = check.refuse(&plan.actions, &|folder| names_in(store, target.root, folder))?;
     take_out(plan, &refused);
     kept.extend(refused);
     kept.sort();
+    kept.dedup();
     Ok(kept)
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Spared<'a> {
     views: Vec<View<'a>>,
     /// The folder that was asked about last, and was found to be neither left out nor in one that was.
     free: TreePath,
+    /// The last folder of the live workspace where the target has a file: nothing in it was there then.
+    replaced: Option<TreePath>,
 }
 
 /// The ignore files of one state.
@@ -81,7 +83,7 @@ impl<'a> Spared<'a> {
             views.push(View::new(place, top));
         }
         let free = TreePath::root();
-        Ok(Self { store, target: target.root, rules, binding, unseen, views, free })
+        Ok(Self { store, target: target.root, rules, binding, unseen, views, free, replaced: None })
     }
 
     /// Whether a change would remove, or make way through, something that the target did not look at. Asked in order of
@@ -91,10 +93,17 @@ impl<'a> Spared<'a> {
             return Ok(true);
         }
         let Some(old) = &change.old else { return Ok(false) };
+        let is_folder = old.kind == Kind::Folder;
         if change.kind != ChangeKind::Deleted {
+            if is_folder && change.new.is_some_and(|new| new.kind != Kind::Folder) {
+                self.replaced = Some(change.path.clone());
+            }
             return Ok(false);
         }
-        let is_folder = old.kind == Kind::Folder;
+        let is_replaced = self.replaced.as_ref().is_some_and(|folder| change.path.is_within(folder));
+        if is_replaced && !self.unseen.have_above(&change.path) && !self.unseen.have_below(&change.path) {
+            return Ok(false);
+        }
         Ok((is_folder && self.unseen.have_below(&change.path)) || self.leaves_out(&change.path, is_folder)?)
     }
 

@@ -70,6 +70,17 @@ impl Why {
 
     /// Whether it is left alone by every restore.
     pub fn is_binding(self) -> bool {
-        matches!(self, Self::VersionControl | Self::WorkingTree | Self::Place(_))
+        self.binding().is_some()
+    }
+
+    /// Of what is left alone by every restore, what it is. Other file systems are left out by a setting, which must not
+    /// keep anybody from going back.
+    pub fn binding(self) -> Option<Place> {
+        match self {
+            Self::VersionControl => Some(Place::VersionControl),
+            Self::WorkingTree => Some(Place::WorkingTree),
+            Self::Place(place) => Some(place).filter(|place| *place != Place::OtherFileSystem),
+            _ => None,
+        }
     }
 }

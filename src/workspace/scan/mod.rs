@@ -98,7 +98,7 @@ pub struct ScanLimits {
     pub files_max: u64,
     /// Most bytes that all files take on disk; more is an error.
     pub bytes_max: u64,
-    /// Files that take more on disk are omitted.
+    /// Files that take more on disk are omitted, but for those that are wanted and the settings.
     pub file_bytes_max: Option<u64>,
 }
 

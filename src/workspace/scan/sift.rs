@@ -12,7 +12,7 @@ use super::{Earlier, Protected, ScanOptions};
 use crate::disk::FolderId;
 use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
-use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
+use crate::limits::{CONFIG_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
 use crate::workspace::ignore::{GIT_NAME, IGNORE_NAME, Lists, Marks, Verdict};
 use crate::workspace::places::{Place, Places};
@@ -92,9 +92,9 @@ impl FolderPlace<'_> {
     /// Why a folder in it is left alone, whatever the rules say.
     fn place_of(&self, options: &ScanOptions<'_>, look: &rustix::io::Result<Look>) -> Option<Place> {
         let Ok(Look { kind_and_mode: Some((Kind::Folder, _)), stat, .. }) = look else { return None };
-        let is_elsewhere = options.one_file_system && stat.device != self.device;
-        let place = self.places.at(FolderId { device: stat.device, inode: stat.inode });
-        place.or(is_elsewhere.then_some(Place::OtherFileSystem))
+        self.places
+            .at(FolderId { device: stat.device, inode: stat.inode })
+            .or_else(|| (options.one_file_system && stat.device != self.device).then_some(Place::OtherFileSystem))
     }
 }
 
@@ -164,8 +164,8 @@ pub(super) fn sift(
     found.clear();
     // What cannot be written down as a path is stood for by the folder that has it.
     let mut has_unusable_path = names.has_unusable_name;
-    for (place, look) in looked {
-        let name = names.name(place);
+    for (at, look) in looked {
+        let name = names.name(at);
         if folder_length + name.len() > PATH_LENGTH_MAX_BYTES {
             has_unusable_path = true;
             continue;
@@ -176,15 +176,20 @@ pub(super) fn sift(
         }
         let is_folder = match look {
             Ok(look) => matches!(look.kind_and_mode, Some((Kind::Folder, _))),
-            Err(_) => place.hint == FileType::Directory,
+            Err(_) => at.hint == FileType::Directory,
         };
-        if let Some(place) = folder.place_of(options, look) {
+        let is_wanted = |is_folder| is_wanted(options, folder.path, name, is_folder);
+        let place = folder.place_of(options, look);
+        let is_entered = place == Some(Place::OtherFileSystem) && is_wanted(true);
+        if let Some(place) = place.filter(|_| !is_entered) {
             sifted.protected.push(Protected { path: folder.path.join(name), place });
             sifted.excluded.push(Exclusion { path: folder.path.join(name), why: Why::Place(place) });
             continue;
         }
         let is_beside = |file: &str| has_file(names, looked, file);
-        let Decided { share, lists_below } = match decide(options, &folder, buffer, name, is_folder, &is_beside) {
+        let decided = decide(options, &folder, buffer, name, is_folder, &is_beside);
+        let Decided { share, lists_below } = match decided {
+            Ok(decided) if is_entered => Decided { share: Share::Wanted, ..decided },
             Ok(decided) => decided,
             Err(Why::Unselected) if !is_folder => {
                 sifted.unselected_count += 1;
@@ -195,7 +200,11 @@ pub(super) fn sift(
                 continue;
             }
         };
-        match found_or_refusal(options, folder.depth, *place, look) {
+        let is_needed = |size: u64| {
+            let is_settings = folder.path.is_root() && is_settings(name, false) && size <= CONFIG_LENGTH_MAX_BYTES;
+            is_settings || is_wanted(false)
+        };
+        match found_or_refusal(options, folder.depth, *at, look, &is_needed) {
             Ok(one) => {
                 sifted.below.exceptions.extend(lists_below.map(|lists| (found.len(), lists)));
                 if one.kind == Kind::Folder && share != Share::All {
@@ -345,18 +354,26 @@ fn has_file(names: &Names, looked: &[Looked], name: &str) -> bool {
     look.is_some_and(|look| matches!(look.kind_and_mode, Some((Kind::File, _))))
 }
 
+/// Whether a name in a folder is wanted whatever the rules say.
+fn is_wanted(options: &ScanOptions<'_>, folder: &TreePath, name: &[u8], is_folder: bool) -> bool {
+    options.wanted.is_some_and(|wanted| wanted(folder.join(name).as_bytes(), is_folder))
+}
+
+/// What is captured of a name. `is_needed` says of a file of some length that it is captured however much it takes on disk.
 fn found_or_refusal(
     options: &ScanOptions<'_>,
     folder_depth: usize,
     place: NamePlace,
     look: &rustix::io::Result<Look>,
+    is_needed: &dyn Fn(u64) -> bool,
 ) -> Result<Found, Refusal> {
     let look = look.as_ref().map_err(|errno| Refusal::of(*errno))?;
     let (kind, mode) = look.kind_and_mode.ok_or(Refusal::Omit(Reason::Special))?;
     if kind == Kind::Folder && folder_depth >= FOLDER_DEPTH_MAX {
         return Err(Refusal::Omit(Reason::TooLong));
     }
-    if kind == Kind::File && options.limits.file_bytes_max.is_some_and(|max| look.allocated_bytes > max) {
+    let is_large = |max| kind == Kind::File && look.allocated_bytes > max && !is_needed(look.stat.size);
+    if options.limits.file_bytes_max.is_some_and(is_large) {
         return Err(Refusal::Omit(Reason::TooLarge));
     }
     Ok(Found { place, kind, mode, stat: look.stat, allocated_bytes: look.allocated_bytes })

@@ -15,6 +15,7 @@ mod help;
 mod import;
 mod init;
 mod killed;
+mod left_alone;
 mod log;
 mod ls;
 mod out_of_the_way;

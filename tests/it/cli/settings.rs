@@ -110,3 +110,93 @@ fn excluding_everything_is_seen_and_taken_back() {
         "what a restore writes over is captured, whatever the rules are"
     );
 }
+
+/// Each setting at its worst. What a restore writes over is captured first, and one that was made can be taken back.
+#[test]
+fn no_setting_keeps_anybody_from_going_back() {
+    let settings = [
+        "max_file_bytes = 0",
+        "max_file_bytes = \"1 B\"",
+        "max_file_bytes = 9223372036854775807",
+        "max_files = 0",
+        "max_files = 9223372036854775807",
+        "max_bytes = 0",
+        "max_bytes = \"16777215 TiB\"",
+        "one_file_system = true",
+        "gitignore = true",
+        "default_excludes = true",
+        "default_excludes = false",
+        "exclude = [\"*\"]",
+        "exclude = [\"/swapped\", \"/turned\", \"a\", \"dir/\"]",
+        "only = [\"nothing\"]",
+        "only = [\"/nothing/at/all\"]",
+        "include = [\"*\"]\nexclude = [\"*\"]\nmax_file_bytes = 0\none_file_system = true\ngitignore = true",
+    ];
+    for text in settings {
+        let cli = Cli::new();
+        for path in ["a", "b", "dir/c", "swapped", "turned/x"] {
+            cli.write(path, b"good");
+        }
+        cli.write(".gitignore", b"*\n");
+        cli.run(&["snap"]).expect(0);
+        cli.write("retro.toml", format!("[capture]\n{text}\n").as_bytes());
+        cli.remove("b");
+        // A folder where there was a file, and the other way round.
+        cli.remove("swapped");
+        std::fs::remove_dir_all(cli.workspace.join("turned")).unwrap();
+        for path in ["a", "dir/c", "swapped/x", "turned"] {
+            cli.write(path, b"bad");
+        }
+        cli.run(&["snap"]).expect(0);
+        assert!(cli.json("ls --json").iter().any(|entry| entry["path"] == "retro.toml"), "{text}");
+        let states = |word: &str| {
+            let paths = if word == "good" { ["swapped", "turned/x"] } else { ["swapped/x", "turned"] };
+            for path in ["a", "dir/c"].into_iter().chain(paths) {
+                assert_eq!(cli.read(path), word.as_bytes(), "{path}: {text}");
+            }
+        };
+        for round in ["first", "second"] {
+            assert!(cli.run(&["status"]).code <= 1 && cli.run(&["diff"]).code <= 1, "{text}");
+            let restored = &cli.json("restore s1 --json")[0];
+            assert!(restored["exact"] == true && restored["kept"].as_array().unwrap().is_empty(), "{restored}: {text}");
+            states("good");
+            assert_eq!(cli.read("b"), b"good", "{text}");
+            cli.run(&["undo"]).expect(0);
+            states("bad");
+            cli.run(&["redo"]).expect(0);
+            states("good");
+            cli.run(&["undo"]).expect(0);
+            states("bad");
+            cli.run(&["restore", "s1", "--", "a"]).expect(0);
+            assert_eq!((cli.read("a"), cli.read("dir/c")), (b"good".to_vec(), b"bad".to_vec()), "{round}: {text}");
+            cli.run(&["undo"]).expect(0);
+            states("bad");
+            cli.run(&["redo"]).expect(0);
+            assert_eq!((cli.read("a"), cli.read("dir/c")), (b"good".to_vec(), b"bad".to_vec()), "{round}: {text}");
+            cli.run(&["undo"]).expect(0);
+            states("bad");
+        }
+    }
+}
+
+/// What is too long for settings is a file like any other.
+#[test]
+fn the_settings_are_recorded_whatever_they_say_of_sizes() {
+    let cli = Cli::new();
+    let has_settings = || cli.json("ls --json").iter().any(|entry| entry["path"] == "retro.toml");
+    cli.write("a", &[b'a'; 100]);
+    cli.write("sub/retro.toml", b"# this is not the one in the root");
+    cli.write("retro.toml", b"[capture]\nmax_file_bytes = \"20 B\"\n");
+    cli.run(&["snap"]).expect(0);
+    assert!(has_settings());
+    assert_eq!(cli.json("ls -r --json").len(), 2, "the folder, and nothing in it");
+    let mut long = b"[capture]\nmax_file_bytes = 0\n".to_vec();
+    long.resize(1 << 20, b'#');
+    cli.write("retro.toml", &long);
+    cli.run(&["snap"]).expect(0);
+    assert_eq!(cli.json("ls --json").iter().find(|entry| entry["path"] == "retro.toml").unwrap()["size"], 1 << 20);
+    long.push(b'#');
+    cli.write("retro.toml", &long);
+    cli.run(&["snap"]).expect(0);
+    assert!(!has_settings());
+}

@@ -89,6 +89,7 @@ impl Recorder {
             home: None,
             wanted: [None; 2],
             earlier: None,
+            replaced_by: None,
             now: now(),
             progress: &Silent,
         };
