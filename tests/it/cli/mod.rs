@@ -217,7 +217,7 @@ fn without_built_in_excludes(text: &str) -> String {
         let is_first = line.starts_with("excludes ");
         if is_listing {
             let built_in = Rules::new(&RuleOptions::default()).expect("the built-in rules are well-formed");
-            let built_in = built_in.text().replace("- ", "");
+            let built_in = built_in.text().replace("- ", "").replace("! ", "").replace("* ", "");
             let own = |word: &&str| !built_in.split_whitespace().any(|known| known == *word) && *word != "excludes";
             let own: Vec<&str> = line.split_whitespace().filter(own).collect();
             let head = if is_first { "excludes   [built-in]" } else { "" };

@@ -135,7 +135,7 @@ fn it_goes_on_saying_what_is_not_recorded_any_more() {
         | store      $STORE  ([size])
         | last step  s4 [short]  [age]
         | content    1 file, 34 B
-        | excludes   [built-in]
+        | excludes   [built-in] *
         |  more
         | left out   a.txt (excluded in the settings), c.txt (excluded in the settings), dir (excluded in the settings)
         | dropped    3 paths of s2 still in the folder are not recorded any more: the rules leave them out

@@ -70,6 +70,8 @@ fn lines(context: &Context, status: &Status, opened: &Opened, settings: &Setting
     let mut rules = human::wrapped(rules(status), RULES_WIDTH_MAX).into_iter();
     fact("excludes", rules.next().unwrap_or_default());
     rules.for_each(|line| fact("", line));
+    let by_evidence = status.rules.lines().filter_map(|line| line.strip_prefix("* "));
+    by_evidence.for_each(|rule| fact("", rule.to_owned()));
     let only: Vec<&str> = status.rules.lines().filter_map(|line| line.strip_prefix("& ")).collect();
     let only = human::wrapped(only, RULES_WIDTH_MAX).into_iter().filter(|line| !line.is_empty());
     for (line, name) in only.zip(std::iter::once("only").chain(std::iter::repeat(""))) {
@@ -163,11 +165,17 @@ fn shortened(mut texts: Vec<String>, separator: &str) -> String {
     texts.join(separator)
 }
 
-/// The exclude list, a rule each, excludes without their sign.
+/// The exclude list, a rule each, without the signs that the text form of the rules has.
 fn rules(status: &Status) -> Vec<&str> {
-    let excludes = status.rules.lines().filter(|line| !line.starts_with("& "));
-    excludes.map(|line| line.strip_prefix("- ").unwrap_or(line)).collect()
+    let excludes = status.rules.lines().filter(|line| !line.starts_with(OTHER_SIGNS));
+    excludes.map(|line| SIGNS.iter().find_map(|sign| line.strip_prefix(sign)).unwrap_or(line)).collect()
 }
+
+/// Signs of rules that leave something out by its name, whatever else is there.
+const SIGNS: [&str; 2] = ["! ", "- "];
+
+/// Signs of what is captured all the same or alone, and of what is left out for the sake of something beside or in it.
+const OTHER_SIGNS: [char; 2] = ['&', '*'];
 
 fn protected(found: &Protected) -> Object {
     Object::new().path(&found.path).field("place", found.place.word())
