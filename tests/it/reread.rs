@@ -161,7 +161,11 @@ fn a_store_on_another_device_changes_nothing_about_it() {
 #[test]
 fn a_restore_reads_what_it_leaves_as_it_is() {
     let mut unseen = 0;
-    for round in 0..3_u8 {
+    // Whoever syncs meanwhile leaves a trace for it: such rounds prove nothing, and others follow.
+    for round in 0..60_u8 {
+        if unseen == 3 {
+            break;
+        }
         let recorder = Recorder::new();
         (0..MANY).for_each(|number| recorder.write(&format!("many/{number}"), &[1]));
         let mut database = Mapped::new(&recorder.root.join("database"), 8_192);

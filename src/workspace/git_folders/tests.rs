@@ -1,3 +1,5 @@
+//! Repositories are made of the few files that git asks for.
+
 use std::path::Path;
 
 use super::named_in;
