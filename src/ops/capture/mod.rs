@@ -88,7 +88,7 @@ pub struct Captured {
     pub omitted: Vec<Omission>,
     /// What was left out.
     pub excluded: Vec<Exclusion>,
-    /// Of that, what a snapshot has to list, encoded: see [`left_out`].
+    /// Of that, what a snapshot has to list, encoded: see the module `left_out`.
     pub left_out: Vec<u8>,
     /// Files that were left out because `only` does not name them; not those in folders that are.
     pub unselected_count: u64,
