@@ -201,9 +201,10 @@ fn is_temporary(name: &[u8]) -> bool {
 fn killed_processes_lose_nothing() {
     let rounds = rounds(32, 80);
     let (mut kills, mut cut_off, mut cut_off_again, mut done) = (0, 0, 0, 0);
-    while done < rounds {
+    // Few kills meet a restore on a quick machine: a few more rounds then.
+    while done < rounds || (cut_off < rounds / 16 && done < rounds * 10) {
         let mut driver = Driver::new(done as u64);
-        for round in 0..ROUNDS_PER_STORE.min(rounds - done) {
+        for round in 0..ROUNDS_PER_STORE.min(rounds.saturating_sub(done).max(8)) {
             if round % 4 == 3 {
                 driver.restore()
             } else {
@@ -224,5 +225,5 @@ fn killed_processes_lose_nothing() {
         "{done} rounds: {kills} processes killed, {cut_off} times with a restore unfinished, {cut_off_again} of them again"
     );
     AtLeast::always(rounds / 16).require("restores that were cut off", cut_off);
-    assert!(kills * 3 > rounds, "only {kills} of {rounds} processes were killed before they ended");
+    assert!(kills * 3 > done, "only {kills} of {done} processes were killed before they ended");
 }
