@@ -325,8 +325,8 @@ fn files_full_of_holes_are_not_read() {
             std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(forge.store(name)).unwrap();
         file.set_len(1 << 40).unwrap();
     };
-    let names = ["journal", "packs/000001.idx", "packs/000002.pack", "packs/000002.idx"];
-    for name in &names[..pick(3, 4)] {
+    let names = ["packs/000001.idx", "journal", "packs/000002.pack", "packs/000002.idx"];
+    for name in &names[..pick(1, 4)] {
         let mut forge = Forge::new();
         forge.write();
         long(&forge, name);
