@@ -199,7 +199,7 @@ fn is_temporary(name: &[u8]) -> bool {
 #[test]
 #[expect(clippy::print_stderr, reason = "the number of kills is what a reader of the test's output wants to know")]
 fn killed_processes_lose_nothing() {
-    let rounds = rounds(32, 80);
+    let rounds = rounds(24, 80);
     let (mut kills, mut cut_off, mut cut_off_again, mut done) = (0, 0, 0, 0);
     // Few kills meet a restore on a quick machine: a few more rounds then.
     while done < rounds || (cut_off < rounds / 16 && done < rounds * 10) {
