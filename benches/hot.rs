@@ -175,17 +175,7 @@ fn steps(criterion: &mut Criterion) {
             bench.iter(|| {
                 let clock = store.disk().file_clock().expect("the store's disk has a clock");
                 let limits = config.capture.limits();
-                let options = ScanOptions {
-                    rules: &rules,
-                    limits,
-                    one_file_system: false,
-                    wanted: None,
-                    earlier: None,
-                    clock,
-                    turns: Default::default(),
-                    due: None,
-                    progress: &Silent,
-                };
+                let options = ScanOptions { limits, ..ScanOptions::new(&rules, clock, &Silent) };
                 scan(&root, &cache, &options).expect("the workspace can be read")
             });
         });

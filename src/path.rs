@@ -154,7 +154,7 @@ impl TreePath {
         Self { length: bytes.len(), bytes }
     }
 
-    /// What it begins with; not in the middle of a name.
+    /// Its first bytes, up to the end of a name.
     fn first(&self, length: usize) -> Self {
         Self { bytes: Arc::clone(&self.bytes), length }
     }

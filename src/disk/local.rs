@@ -24,7 +24,7 @@ pub struct LocalDisk {
     root: PathBuf,
     handle: OwnedFd,
     watch: Option<Box<LockWatch>>,
-    /// Who gets what is created, where that is not whoever runs this: root writes in the store of somebody else.
+    /// The owner of new files, if that is not the user who runs this: root writes into the store of somebody else.
     owner: Option<Owner>,
 }
 

@@ -58,7 +58,7 @@ pub struct CacheHeader {
     pub table_checksum: u32,
 }
 
-/// Which folder a block is of: the first 16 bytes of the BLAKE3 hash of its path. Nobody can make two equal.
+/// The key of a folder's block: the first 16 bytes of the BLAKE3 hash of its path. Nobody can make two equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathKey(pub [u8; 16]);
 
@@ -97,7 +97,7 @@ impl PathKey {
         Self(Digest::of(path).0.first_chunk().copied().expect("a digest is longer than 16 bytes"))
     }
 
-    /// What the table is sorted by: the first eight bytes of the key, so that nobody can make many equal.
+    /// The sort key of the table: the first eight bytes of the key, so that nobody can make many equal.
     pub fn hash(self) -> u64 {
         u64::from_le_bytes(self.0.first_chunk().copied().expect("a key is longer than 8 bytes"))
     }

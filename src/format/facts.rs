@@ -150,8 +150,8 @@ pub struct FolderIdentity {
     pub inode: u64,
     /// When it was made, where the file system keeps that.
     pub made: Option<Timestamp>,
-    /// Which working tree of git's it is, if it is one that has a log: the first half of the BLAKE3 hash of the first line of
-    /// the log of its `HEAD`. A copy has the same.
+    /// The identity of git's working tree, if it is one that has a log: the first half of the BLAKE3 hash of the first
+    /// line of the log of its `HEAD`. A copy has the same.
     pub git: Option<[u8; 16]>,
 }
 

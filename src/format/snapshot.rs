@@ -58,11 +58,11 @@ pub struct Snapshot {
     pub omitted: Attachment,
     /// Owners, ACLs and other attributes of the paths that have any, see [`super::attributes::encode_list`].
     pub attributes: Attachment,
-    /// What the rules left out for other reasons than its path, see [`encode_left_out`].
+    /// Paths that were left out for another reason than their name, see [`encode_left_out`].
     pub left_out: Attachment,
     /// The exclude list that was in force, as text, one rule a line.
     pub rules: BlobId,
-    /// What was recorded before and is left out now, where there is such.
+    /// Paths that were recorded before and are left out now, if there are any.
     pub dropped: Option<Dropped>,
     /// Where the workspace's own git repository stood, if it has one.
     pub git: Option<GitState>,
@@ -100,9 +100,9 @@ pub struct ChangeCounts {
 pub struct Dropped {
     /// The last snapshot that was taken before any of them was left out. It may be gone.
     pub base: SnapshotId,
-    /// How many they are, at least 1.
+    /// Their number, at least 1.
     pub count: u64,
-    /// Whether the parent does not say the same: it is this snapshot that some of them are missing from first.
+    /// True if the parent does not say the same: it is this snapshot that some of them are missing from first.
     pub is_new: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What was recorded once, is still in the folder, and is left out now.
+//! Paths that were recorded once, are still in the folder, and are left out now.
 //!
 //! Rules can change, and what decides beside them can come into the folder: one line in `retro.toml` or one
 //! `CACHEDIR.TAG`, written by the agent, and a folder is not recorded any more. The step that this happens in says so, and
@@ -26,7 +26,7 @@ pub(super) fn left_out(root: &Root, captured: &Captured, changes: &[Change]) -> 
     deleted.filter(is_left_out).filter(|path| root.has(path)).cloned().collect()
 }
 
-/// What a snapshot of `captured` has to say of it. `left_out` is what `head` has of it.
+/// The dropped paths of a snapshot of `captured`. `left_out` are the paths of `head` that are left out now.
 pub(super) fn dropped(
     store: &Store,
     root: &Root,
@@ -50,12 +50,13 @@ pub(super) fn dropped(
     Ok((count > 0).then_some(Dropped { is_new, ..found }))
 }
 
-/// Whether the settings are others than those of `head`; not where they are not known, as in an imported history.
+/// Returns whether the settings are others than those of `head`; not where they are not known, as in an imported
+/// history.
 pub(super) fn has_other_settings(store: &Store, head: &Snapshot, captured: &Captured) -> Result<bool> {
     Ok(!is_rules(head, captured) && differ(&rules_of(store, head)?, captured.rules.text()))
 }
 
-/// Whether a snapshot was taken with other settings than its parent.
+/// Returns whether a snapshot was taken with other settings than its parent.
 pub(super) fn changed_settings(store: &Store, snapshot: &Snapshot, parent: &Snapshot) -> Result<bool> {
     Ok(snapshot.rules != parent.rules && differ(&rules_of(store, parent)?, &rules_of(store, snapshot)?))
 }

@@ -103,7 +103,7 @@ struct Export<'a> {
     sink: Sink<'a>,
 }
 
-/// What a header says.
+/// The fields of a header.
 struct Head<'a> {
     kind: EntryType,
     name: &'a [u8],

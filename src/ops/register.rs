@@ -92,7 +92,7 @@ pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
     newest(&|found, known| is_tree(known) && is_left(found)).map(|found| Recognised::Moved(found.id))
 }
 
-/// Where the folder is that was recorded as this workspace, if another one is in its place: looked for where renaming most
+/// The folder that was recorded as this workspace, if another one is in its place. It is looked for where renaming most
 /// often leaves it, beside that.
 pub fn replaced_by_other(workspace: &Workspace) -> Option<PathBuf> {
     let (recorded, root) = (workspace.folder?, root_of(workspace));
@@ -107,7 +107,7 @@ pub fn replaced_by_other(workspace: &Workspace) -> Option<PathBuf> {
     })
 }
 
-/// Which folder a workspace is, as far as the operating system and git say.
+/// The identity of the folder of a workspace, as far as the operating system and git know it.
 pub(super) fn seen(workspace: WorkspaceId, folder: &Path, time: Timestamp) -> Option<Fact> {
     let folder = places::open(folder).and_then(|open| places::folder_identity(&open, folder))?;
     Some(Fact::FolderSeen { workspace, folder, time })

@@ -34,9 +34,9 @@ pub struct Shown {
     pub changes: ChangeCounts,
     /// What it does not hold, or not exactly.
     pub omitted: Vec<Omission>,
-    /// What the rules left out for other reasons than its path, with all that is in it.
+    /// Paths that were left out for another reason than their name, with everything in them.
     pub left_out: Vec<TreePath>,
-    /// Whether it was taken with other settings than its first parent.
+    /// True if it was taken with other settings than its first parent.
     pub rules_changed: bool,
     /// The exclude list that was in force.
     pub rules: String,

@@ -106,7 +106,7 @@ pub struct SnapOutcome {
     pub changes: ChangeCounts,
     /// Of the deleted paths, those that are still there: the rules leave them out now.
     pub left_out: u64,
-    /// Whether the settings are others than those of the head before.
+    /// True if the settings are others than those of the head before.
     pub rules_changed: bool,
     /// Paths that are left out though an earlier step has them.
     pub dropped: Option<Dropped>,
@@ -114,7 +114,7 @@ pub struct SnapOutcome {
     pub omitted: Vec<Omission>,
     /// What was read, and why.
     pub read: ReadSummary,
-    /// What was left out, and why.
+    /// The paths that were left out, and the reasons.
     pub excluded: Vec<Exclusion>,
     /// Files of git's that could not be followed.
     pub git_notices: Vec<GitNotice>,
@@ -146,7 +146,7 @@ pub(super) struct Step {
     left_out: BTreeSet<TreePath>,
     /// Those that the head has not either, but an earlier snapshot, among them.
     dropped: Option<Dropped>,
-    /// Whether the settings are others than those of the head.
+    /// True if the settings are others than those of the head.
     has_other_settings: bool,
     /// Whether owners, ACLs or other attributes are not as the head has them.
     has_other_attributes: bool,
@@ -407,17 +407,17 @@ impl Step {
         &self.changes
     }
 
-    /// How many deleted paths are still there, because a rule leaves them out that did not before.
+    /// The number of deleted paths that are still there: a rule leaves them out now.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out.len() as u64
     }
 
-    /// What a snapshot taken now says of paths that were recorded once.
+    /// The dropped paths of a snapshot taken now.
     pub(super) fn dropped(&self) -> Option<Dropped> {
         self.dropped
     }
 
-    /// Whether the settings are others than those of the head.
+    /// Returns whether the settings are others than those of the head.
     pub(super) fn has_other_settings(&self) -> bool {
         self.has_other_settings
     }
@@ -425,15 +425,7 @@ impl Step {
 
 impl<'a> SnapOptions<'a> {
     fn capture(&self) -> CaptureOptions<'a> {
-        CaptureOptions {
-            config: self.config,
-            home: self.home,
-            wanted: [None; 2],
-            earlier: None,
-            replaced_by: None,
-            now: self.now,
-            progress: self.progress,
-        }
+        CaptureOptions::new(self.config, self.home, self.now, self.progress)
     }
 
     fn words(&self) -> Words {

@@ -26,7 +26,7 @@ pub struct Status {
     pub changes: Vec<Change>,
     /// Of the deleted paths, those that are still there: the rules leave them out now.
     pub left_out: u64,
-    /// Whether the settings are others than those of the head.
+    /// True if the settings are others than those of the head.
     pub rules_changed: bool,
     /// Paths that are left out though an earlier step has them.
     pub dropped: Option<Dropped>,

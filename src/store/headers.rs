@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::format::pack::RecordHeader;
 
-/// Which record: the nonce of its pack, and where it begins.
+/// A record: the nonce of its pack, and its offset.
 pub(super) type RecordKey = ([u8; 16], u64);
 
 /// The headers read last, at most [`KEPT_MAX`].

@@ -35,9 +35,9 @@ pub struct Root {
 #[derive(Debug, Default)]
 struct Way {
     path: TreePath,
-    /// Where in the path the rest begins, and the folder that it begins in, ascending; [`NAMES_APART`] names apart.
+    /// Offsets in the path, ascending, each with the folder that leads there; [`NAMES_APART`] names apart.
     handles: Vec<(usize, OwnedFd)>,
-    /// How often a folder was opened since the first of them was.
+    /// The number of folders opened since the first of them.
     use_count: usize,
 }
 
@@ -83,7 +83,7 @@ impl Root {
         FolderId::of_open(&self.handle).is_ok_and(|here| places::identity(&self.path) == Some(here))
     }
 
-    /// Whether there is anything at a path in it.
+    /// Returns whether there is anything at a path in it.
     pub fn has(&self, path: &TreePath) -> bool {
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else { return true };
         let look = |folder: OwnedFd| rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();

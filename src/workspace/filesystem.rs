@@ -28,7 +28,8 @@ impl FileSystem {
         self.is_sound || self.name == "tmpfs"
     }
 
-    /// Whether a file that somebody has mapped for writing counts as open for writing, even when its descriptor is closed.
+    /// Returns whether a file that somebody has mapped for writing counts as open for writing, even when its descriptor
+    /// is closed.
     /// Not where only the file below it on another file system does.
     pub fn counts_maps(&self) -> bool {
         self.is_sound && !matches!(self.name, "overlay" | "ecryptfs")

@@ -23,14 +23,14 @@ use crate::disk::FolderId;
 /// A folder that a `.git` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedFolder {
-    /// Which it is.
+    /// Its device and inode.
     pub id: FolderId,
-    /// Where it is, symlinks resolved.
+    /// Its path, symlinks resolved.
     path: PathBuf,
 }
 
 impl NamedFolder {
-    /// Whether a walk from `root` comes to it: it lies there, and not in a folder that is left out by its name.
+    /// Returns whether a walk from `root` comes to it: it lies there, and not in a folder that is left out by its name.
     pub fn is_walked(&self, root: &Path) -> bool {
         let Ok(root) = std::fs::canonicalize(root) else { return true };
         self.path.strip_prefix(root).is_ok_and(|below| !has_own_name(below))
@@ -65,14 +65,14 @@ pub fn known_at(root: &Root) -> Vec<FolderId> {
     named.iter().map(|folder| folder.id).chain(mounted).collect()
 }
 
-/// Whether git would take this for a repository.
+/// Returns whether git would take this for a repository.
 fn is_repository(own: &Path, shared: &Path) -> bool {
     std::fs::symlink_metadata(own.join("HEAD")).is_ok()
         && shared.join("objects").is_dir()
         && shared.join("refs").is_dir()
 }
 
-/// Whether a folder of version control is part of a path, by its name.
+/// Returns whether a folder of version control is part of a path, by its name.
 fn has_own_name(path: &Path) -> bool {
     path.components().any(|part| NAMES.contains(&part.as_os_str().as_bytes()))
 }

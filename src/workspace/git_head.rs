@@ -1,4 +1,4 @@
-//! Where the workspace's own git repository stands, looked up at every snapshot, and which one it is.
+//! The state and the identity of the workspace's own git repository, read at every snapshot.
 //!
 //! Only references are read, and which kind of ids they have: no object, no index. Opening the whole repository would cost several
 //! times what the answer costs, and a snapshot must not wait for it. Nothing is written, git is never run, and a
@@ -45,7 +45,7 @@ pub fn git_state(_: &Path) -> (Option<GitState>, Option<GitNotice>) {
     (None, None)
 }
 
-/// Which working tree `root` is, whatever its path: the same for a copy of it, and another for every other clone. `None`
+/// The identity of a working tree, whatever its path: a copy has the same, every other clone another one. `None`
 /// where git keeps no log of what was checked out.
 pub fn git_identity(root: &Path) -> Option<[u8; 16]> {
     const LOG_LENGTH_MAX_BYTES: usize = 4 << 10;
@@ -114,7 +114,7 @@ mod lookup {
 
     const MALFORMED: GitProblem = GitProblem::Malformed("it leads to no commit and to no branch");
 
-    /// Where `HEAD` leads; none where the folder is no repository.
+    /// The commit and branch of `HEAD`; none if the folder is no repository.
     pub(super) fn head(folder: &Path) -> Result<Option<GitState>, GitProblem> {
         let shared = super::shared_folder(folder).ok_or(GitProblem::Malformed("`commondir` names no folder"))?;
         let Some(head) = git_file::read(&folder.join("HEAD"), HEAD_LENGTH_MAX_BYTES)? else {

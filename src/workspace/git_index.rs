@@ -57,7 +57,7 @@ struct Entry {
     kind: Kind,
 }
 
-/// What an entry stands for.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// A file or a symlink.
@@ -75,7 +75,7 @@ struct Parsed {
     link: Option<Link>,
 }
 
-/// What a split index says of the one that it rests on.
+/// The changes that a split index makes to its base.
 #[derive(Debug)]
 struct Link {
     shared: String,
@@ -109,8 +109,8 @@ impl GitIndex {
         Ok(Some(index))
     }
 
-    /// Whether it has the file at `path`, or the folder there as a repository, or anything in the folder; `None` where that
-    /// is in a folder of which it has no more than the name.
+    /// Returns whether it has the file at `path`, or the folder there as a repository, or anything in the folder;
+    /// `None` where that is in a folder of which it has no more than the name.
     pub(super) fn has(&self, path: &[u8], is_folder: bool) -> Option<bool> {
         let path = if self.folds { Cow::Owned(path.to_ascii_lowercase()) } else { Cow::Borrowed(path) };
         let at = self.first_from(&path);
@@ -131,7 +131,7 @@ impl GitIndex {
         if self.has_folders && is_in_folder() { None } else { Some(false) }
     }
 
-    /// Where the first path from `wanted` on is.
+    /// The position of the first path that is not before `wanted`.
     fn first_from(&self, wanted: &[u8]) -> usize {
         self.entries.partition_point(|entry| self.name(entry) < wanted)
     }
@@ -162,7 +162,7 @@ impl GitIndex {
     }
 }
 
-/// What a split index and the one that it rests on have together.
+/// The entries of a split index and of its base together.
 fn joined(shared: Parsed, own: GitIndex, link: &Link) -> Result<GitIndex, GitProblem> {
     const BEYOND: GitProblem = GitProblem::Malformed("it changes more entries than the shared index has");
     if shared.link.is_some() {
@@ -215,7 +215,7 @@ impl<'a> Bytes<'a> {
         Ok(usize::try_from(self.number()?).expect("an address has 32 bits or more"))
     }
 
-    /// What comes before the next NUL, which is taken too.
+    /// The bytes before the next NUL, which is consumed, too.
     fn text(&mut self) -> Result<&'a [u8], GitProblem> {
         let end = self.0.iter().position(|byte| *byte == 0).ok_or(SHORT)?;
         let text = self.take(end)?;

@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct GitNotice {
     /// The file, or the folder that has none.
     pub file: PathBuf,
-    /// What git keeps in it.
+    /// The purpose of the file.
     pub part: GitPart,
     /// Why it could not be followed.
     pub problem: GitProblem,
 }
 
-/// What git keeps in a file.
+/// The purpose of a file of git.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GitPart {
     /// The way from a working tree to its repository.
@@ -61,7 +61,7 @@ pub enum GitProblem {
 pub struct GitNotices(Arc<Mutex<Vec<GitNotice>>>);
 
 impl GitPart {
-    /// What it is, in one word.
+    /// Its name, in one word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Repository => "repository",

@@ -1,4 +1,4 @@
-//! What is mounted in a workspace.
+//! The mounts in a workspace.
 //!
 //! A mount looks like a folder, or a file, and what is in it is captured like everything else. But it may not have been
 //! there when a step was taken, and then the step says nothing about what is in it: so each step says what was mounted, and
@@ -45,7 +45,7 @@ struct Mount<'l> {
     device: &'l [u8],
     /// The folder of that file system that it shows.
     shown: PathBuf,
-    /// Where it is.
+    /// Its mount point.
     point: PathBuf,
 }
 
@@ -59,7 +59,7 @@ fn mounts(list: &[u8]) -> impl Iterator<Item = Mount<'_>> {
     })
 }
 
-/// Where a mount is below `top`.
+/// The path of a mount below `top`.
 fn place_below(mount: &Mount<'_>, top: &[u8]) -> Option<TreePath> {
     let above = if top == b"/" { b"" } else { top };
     let rest = mount.point.as_os_str().as_bytes().strip_prefix(above)?.strip_prefix(b"/")?;

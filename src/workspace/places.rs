@@ -129,8 +129,8 @@ pub fn upwards(folder: impl AsFd) -> impl Iterator<Item = (FolderId, OwnedFd)> {
     std::iter::from_fn(step).take(STEPS_UP_MAX)
 }
 
-/// Whether an open folder is one of `folders`, or lies in one of them at any depth. Where going up is not permitted, the
-/// answer is no.
+/// Returns whether an open folder is one of `folders`, or lies in one of them at any depth. Where going up is not
+/// permitted, the answer is no.
 pub fn is_within(folder: impl AsFd, folders: &[FolderId]) -> bool {
     upwards(folder).any(|(here, _)| folders.contains(&here))
 }
@@ -151,7 +151,7 @@ pub fn identity(path: &Path) -> Option<FolderId> {
     open(path).and_then(|folder| FolderId::of_open(&folder).ok())
 }
 
-/// Which folder this is, which is at `path`: with the time it was made at, where the file system keeps that, and git's
+/// The identity of the folder at `path`: with its time of birth, if the file system keeps that, and git's
 /// identity, if it is a working tree of git's.
 pub fn folder_identity(folder: &OwnedFd, path: &Path) -> Option<FolderIdentity> {
     let facts = std::fs::File::from(folder.try_clone().ok()?).metadata().ok()?;

@@ -6,7 +6,7 @@
 
 use crate::id::Digest;
 
-/// What the names of temporary files begin with; 8 hex digits follow, and 8 that check them.
+/// The start of the names of temporary files; 8 hex digits follow, and 8 that check them.
 pub const TEMPORARY_PREFIX: &str = ".retro-tmp-";
 
 /// Digits of the number in a name.
@@ -19,7 +19,7 @@ pub fn temporary_name(number: u32) -> String {
     format!("{TEMPORARY_PREFIX}{digits}{}", &check[..DIGITS])
 }
 
-/// Whether a file of this name is one of our temporary files, and not only called like one.
+/// Returns whether a file of this name is one of our temporary files, and not only called like one.
 pub fn is_temporary_name(name: &[u8]) -> bool {
     let number = name.strip_prefix(TEMPORARY_PREFIX.as_bytes()).and_then(|digits| digits.get(..DIGITS));
     let number = number.and_then(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());

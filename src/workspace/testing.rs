@@ -15,7 +15,7 @@ use super::cache::{
 };
 use super::read::{self, Folder, OpenedFile, Outcome};
 use super::rules::{RuleOptions, Rules};
-use super::scan::{self, EntryState, Scan, ScanLimits, ScanOptions, ScannedEntry, ScannedFolder};
+use super::scan::{self, EntryState, Scan, ScanOptions, ScannedEntry, ScannedFolder};
 use crate::disk::local::LocalDisk;
 use crate::disk::{Disk, FileClock};
 use crate::format::tree::{self, Entry, Kind};
@@ -85,19 +85,7 @@ impl Bench {
     }
 
     pub(super) fn scan_with(&self, cache: &StatCache, clock: FileClock) -> Scan {
-        let limits = ScanLimits::default();
-        let turns = Default::default();
-        let options = ScanOptions {
-            rules: &self.rules,
-            limits,
-            one_file_system: false,
-            wanted: None,
-            earlier: None,
-            clock,
-            turns,
-            due: None,
-            progress: &Silent,
-        };
+        let options = ScanOptions::new(&self.rules, clock, &Silent);
         scan::scan(&self.root, cache, &options).unwrap()
     }
 

@@ -11,13 +11,13 @@ pub const GIT: &[u8] = b".git";
 /// All of them, git's first.
 pub const NAMES: [&[u8]; 4] = [GIT, b".hg", b".jj", b".svn"];
 
-/// Whether a folder, or a file, of exactly this name is one.
+/// Returns whether a folder, or a file, of exactly this name is one.
 pub fn is_exact(name: &[u8], is_folder: bool) -> bool {
     name == GIT || (is_folder && NAMES.contains(&name))
 }
 
-/// Whether some file system opens a folder of version control by this name: in other letters, with code points that HFS+
-/// ignores, as the short name that Windows gives to `.git`, or with an end that Windows cuts off.
+/// Returns whether some file system opens a folder of version control by this name: in other letters, with code points
+/// that HFS+ ignores, as the short name that Windows gives to `.git`, or with an end that Windows cuts off.
 pub fn is_alias(name: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(name) else { return false };
     let folded = fold(text);

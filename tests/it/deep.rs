@@ -30,7 +30,7 @@ fn open(folder: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(folder, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// How deep the folders are nested, and what the file in the innermost holds.
+/// The depth of the folders, and the content of the file in the innermost.
 fn innermost(root: &Path) -> (usize, Vec<u8>) {
     let mut folder = open_root(root);
     let mut depth = 0;

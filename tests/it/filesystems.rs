@@ -131,7 +131,7 @@ fn recordings_are_exact_on_every_file_system() {
     least.require("file systems", tried);
 }
 
-/// Where each mount numbers the files anew, a mount is no change: nothing is read again for it, and an edit is seen.
+/// A mount that numbers the files anew is no change, and an edit is seen after it.
 #[test]
 fn a_new_mount_that_numbers_files_anew_is_no_change() {
     let mut tried = 0;
@@ -179,7 +179,7 @@ fn without_a_free_inode_recording_goes_on() {
     AtLeast::always(usize::from(can_mount())).require("file systems without a free inode", tried);
 }
 
-/// What a file system cannot hold of a file is said, and nobody may read more of it than before.
+/// Attributes that a file system cannot hold are listed, and nobody may read more of the file than before.
 #[test]
 fn a_file_system_without_attributes_gets_the_rest() {
     let mut tried = 0;

@@ -4,7 +4,7 @@
 use crate::support::depth::AtLeast;
 use crate::support::mounts::{bench, can_mount, has, run};
 
-/// Whether this machine can do what most of these need: mounts, and files that nobody may change.
+/// Returns whether this machine can do what most of these need: mounts, and files that nobody may change.
 fn require(what: &str, tried: usize, least: usize) {
     AtLeast::always(if can_mount() { least } else { 0 }).require(what, tried);
 }
@@ -205,7 +205,7 @@ fn what_root_writes_into_the_store_belongs_to_its_owner() {
     require("stores that root writes into", tried, 1);
 }
 
-/// What is on a device the moment the program ends is what power loss leaves.
+/// A power loss leaves the bytes that are on the device when the program ends.
 #[test]
 fn a_restore_that_ended_is_on_disk() {
     let cases = [

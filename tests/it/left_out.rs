@@ -1,4 +1,4 @@
-//! What is left out by evidence, what is recorded all the same, and that a restore keeps to it.
+//! Paths that are left out by evidence, paths that are recorded all the same, and restores that respect both.
 
 mod dropped;
 mod only;
@@ -17,7 +17,7 @@ use crate::support::walker::{differences, walk};
 
 const SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# a cache\n";
 
-/// What the newest step holds.
+/// The paths of the newest step.
 fn recorded(recorder: &Recorder) -> BTreeSet<String> {
     let step = recorder.snap().snapshot;
     let mut found = BTreeSet::new();

@@ -180,7 +180,7 @@ fn a_restore_reads_what_it_leaves_as_it_is() {
     assert!(unseen > 0, "no change went without a trace, so that nothing was tried");
 }
 
-/// How far the stat of a file in the root is a proof of its content, after a snapshot.
+/// The proof that the stat of a file in the root is of its content, after a snapshot.
 fn proof_of(recorder: &Recorder, name: &str) -> Proof {
     let key = CacheKey { store: recorder.store.id(), workspace: recorder.workspace, generation: 0 };
     let cache = StatCache::load(recorder.store.disk(), key);

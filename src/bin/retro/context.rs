@@ -273,15 +273,7 @@ impl Opened {
 
     /// How to look at the live workspace.
     pub(crate) fn capture<'a>(&'a self, config: &'a Config, progress: &'a dyn Progress) -> CaptureOptions<'a> {
-        CaptureOptions {
-            config,
-            home: self.home.as_deref(),
-            wanted: [None; 2],
-            earlier: None,
-            replaced_by: None,
-            now: self.now,
-            progress,
-        }
+        CaptureOptions::new(config, self.home.as_deref(), self.now, progress)
     }
 
     fn revisions(&self) -> revision::Context<'_> {

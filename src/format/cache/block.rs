@@ -107,7 +107,7 @@ pub struct Block<'a> {
     pub extent: Extent,
     /// The folder as a whole.
     pub facts: FolderFacts,
-    /// Which folder.
+    /// The key of the folder.
     pub key: PathKey,
     entries: &'a [[u8; LINE_LENGTH_BYTES]],
     names: &'a [u8],

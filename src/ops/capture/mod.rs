@@ -63,7 +63,7 @@ pub struct CaptureOptions<'a> {
     pub home: Option<&'a Path>,
     /// States whose paths are captured though the rules leave them out, or a cap does: those around a restore.
     pub wanted: [Option<TreeId>; 2],
-    /// What an earlier snapshot left out, and is left out again where it is not wanted.
+    /// The paths that an earlier snapshot left out; they are left out again unless they are wanted.
     pub earlier: Option<&'a EarlierAt<'a>>,
     /// A state that a restore is going to put here: whatever is in the place of its paths is captured, too.
     pub replaced_by: Option<TreeId>,
@@ -71,6 +71,13 @@ pub struct CaptureOptions<'a> {
     pub now: Timestamp,
     /// Who watches.
     pub progress: &'a dyn Progress,
+}
+
+impl<'a> CaptureOptions<'a> {
+    /// Captures by the rules alone.
+    pub fn new(config: &'a Config, home: Option<&'a Path>, now: Timestamp, progress: &'a dyn Progress) -> Self {
+        Self { config, home, wanted: [None; 2], earlier: None, replaced_by: None, now, progress }
+    }
 }
 
 /// A live folder as it was a moment ago.
@@ -261,23 +268,13 @@ impl Captured {
         }
     }
 
-    /// Whether it would not have a path because that, or a folder that it is in, was left out, or is too large for the
-    /// settings.
+    /// Returns whether it would not have a path because that, or a folder that it is in, was left out, or is too large
+    /// for the settings.
     pub(super) fn leaves_out(&self, path: &TreePath, is_folder: bool) -> bool {
         let omitted = || self.omitted.binary_search_by(|one| one.path.cmp(path)).map(|at| self.omitted[at].reason);
         is_within_one(&self.excluded, path)
             || self.rules.is_unselected(path, is_folder)
             || omitted() == Ok(Reason::TooLarge)
-    }
-
-    /// Why a path, or a folder that it is in, is left alone by every restore, and which of them it is.
-    pub(super) fn binding(&self, path: &TreePath) -> Option<(TreePath, Place)> {
-        let place = |path: TreePath| {
-            let at = self.excluded.binary_search_by(|one| one.path.cmp(&path)).ok()?;
-            Some((path, self.excluded[at].why.binding()?))
-        };
-        let first = Some(path.clone()).filter(|_| !self.excluded.is_empty());
-        std::iter::successors(first, TreePath::parent).find_map(place)
     }
 
     /// Its attributes.
@@ -309,14 +306,14 @@ impl Captured {
     }
 }
 
-/// Whether a state that is put here has something at a path, or a file where one of the folders around it is.
+/// Returns whether a state that is put here has something at a path, or a file where one of the folders around it is.
 fn is_replaced(path: &TreePath, find: &dyn Fn(&TreePath) -> Option<Entry>) -> bool {
     let mut around = std::iter::successors(Some(path.clone()), TreePath::parent).filter(|here| !here.is_root());
     let found = around.find_map(|here| find(&here).map(|entry| here == *path || entry.kind != Kind::Folder));
     found.unwrap_or(false)
 }
 
-/// Whether a path, or a folder that it is in, is one of these.
+/// Returns whether a path, or a folder that it is in, is one of these.
 fn is_within_one(excluded: &[Exclusion], path: &TreePath) -> bool {
     let is_one = |path: TreePath| excluded.binary_search_by(|one| one.path.cmp(&path)).is_ok();
     !excluded.is_empty() && std::iter::successors(Some(path.clone()), TreePath::parent).any(is_one)

@@ -1,4 +1,4 @@
-//! What is known of a commit that is imported: from what an export kept of its step, or from the commit itself.
+//! Facts about an imported commit: from an export of its step, or from the commit itself.
 
 use gix::ObjectId;
 
@@ -23,7 +23,7 @@ use crate::ops::said;
 use crate::path::escaped;
 use crate::time::Timestamp;
 
-/// What is known of a commit: from what an export kept, or from the commit itself.
+/// Facts about a commit: from an export, or from the commit itself.
 pub(super) struct About {
     pub(super) root: TreeId,
     /// Paths in it, where they were counted.
@@ -117,7 +117,7 @@ impl Import<'_> {
         Ok(about)
     }
 
-    /// What an export kept of the commit, if it did.
+    /// The facts that an export kept about the commit, if it comes from one.
     fn about_kept(
         &mut self,
         turn: &mut Turn<'_, '_>,
@@ -228,7 +228,7 @@ impl Import<'_> {
     }
 }
 
-/// What an agent told of the step, if it did, where git has it, and what is odd about it there.
+/// The agent's event of the step, if there is one: git's object, and what is wrong with it.
 fn event(id: ObjectId, commit: &ReadCommit, told: &[u8], guessed: &[String], refused: &[Refused]) -> Vec<u8> {
     let told: serde_json::Value = serde_json::from_slice(told).unwrap_or_default();
     let mut event = match told {
@@ -247,7 +247,7 @@ fn event(id: ObjectId, commit: &ReadCommit, told: &[u8], guessed: &[String], ref
     serde_json::Value::Object(event).to_string().into_bytes()
 }
 
-/// What a message says, with and without an export's trailers.
+/// The text of a message, with and without an export's trailers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
     /// Without the trailers; empty where nobody has written any.

@@ -47,15 +47,7 @@ pub(super) fn search(store: &Store, search: &Search<'_>) -> Result<Searched> {
         let captured = open_root(store, workspace, None).and_then(|root| {
             let config = settings(store, Some(workspace.id), root.path()).config;
             let Search { now, progress, .. } = *search;
-            let options = CaptureOptions {
-                config: &config,
-                home: None,
-                wanted: [None; 2],
-                earlier: None,
-                replaced_by: None,
-                now,
-                progress,
-            };
+            let options = CaptureOptions::new(&config, None, now, progress);
             let captured = capture_afresh(store, workspace.id, &root, &options, &mut batch)?;
             ingest::any(&mut batch, captured.rules.text().as_bytes().to_vec()).map(drop)
         });

@@ -112,7 +112,7 @@ impl RestoreOutcome {
         self.applied.as_ref().map_or(&self.refused, |applied| &applied.kept)
     }
 
-    /// Whether the folder, or the paths that were asked for, are now exactly the step, or would be.
+    /// Returns whether the folder, or the paths that were asked for, are now exactly the step, or would be.
     pub fn is_exact(&self) -> bool {
         self.kept().iter().all(|kept| !kept.reason.is_difference())
     }
@@ -332,7 +332,7 @@ fn look_and_plan(
     }
 }
 
-/// Whether something is written at a path that the capture left out, so that nobody knows what is there.
+/// Returns whether something is written at a path that the capture left out, so that nobody knows what is there.
 fn writes_unseen(decided: &Decided) -> bool {
     let captured = &decided.step.captured;
     decided.plan.actions.iter().any(|action| match action {
@@ -342,8 +342,8 @@ fn writes_unseen(decided: &Decided) -> bool {
     })
 }
 
-/// Whether what a restore writes must be on disk before it is noted as ended: power loss cannot part it from what a store in
-/// memory says.
+/// Returns whether what a restore writes must be on disk before it is noted as ended: power loss cannot part it from
+/// what a store in memory says.
 fn is_durable(store: &Store) -> Result<bool> {
     Ok(!store.disk().places()?.is_empty())
 }
@@ -418,14 +418,6 @@ impl<'a> RestoreOptions<'a> {
     where
         'a: 'c,
     {
-        CaptureOptions {
-            config,
-            home: self.home,
-            wanted: [None; 2],
-            earlier: None,
-            replaced_by: None,
-            now: self.now,
-            progress: self.progress,
-        }
+        CaptureOptions::new(config, self.home, self.now, self.progress)
     }
 }

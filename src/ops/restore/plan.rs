@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::above::plan_above;
-use super::spared::{Paths, Spared};
+use super::spared::Spared;
 use crate::diff::tree::{LoadTree, trees_with};
 use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions};
 use crate::error::Result;
@@ -17,6 +17,7 @@ use crate::store::Store;
 use crate::workspace::attributes::may_give_away;
 use crate::workspace::beneath::Root;
 use crate::workspace::materialize::{Action, Kept, KeptReason};
+use crate::workspace::places::Place;
 use crate::workspace::stat::permissions;
 
 /// What turns the live folder into the target, and what it takes away.
@@ -52,13 +53,17 @@ pub(super) fn plan(
     if may_give_away() {
         changes = with_all_of_the_root_owner(changes, &load, &old, &new, paths)?;
     }
-    let binding = now.excluded.iter().filter(|one| one.why.is_binding()).map(|one| one.path.clone());
-    let mut spared = Spared::of(store, target, root, Paths::new(binding))?;
+    // In order of path, and none of them in another.
+    let bound: Vec<(&TreePath, Place)> =
+        now.excluded.iter().filter_map(|one| Some((&one.path, one.why.binding()?))).collect();
+    let mut spared = Spared::of(store, target, root)?;
     let mut plan = Plan::default();
     for change in &changes {
-        if let Some((path, place)) = now.binding(&change.path) {
+        let next = bound.partition_point(|(path, _)| **path <= change.path);
+        let last = next.checked_sub(1).map(|last| bound[last]);
+        if let Some((path, place)) = last.filter(|(path, _)| change.path.is_within(path)) {
             plan.spares = true;
-            let kept = Kept { path, reason: KeptReason::Protected(place) };
+            let kept = Kept { path: path.clone(), reason: KeptReason::Protected(place) };
             let differs = change.new.as_ref().is_some_and(|new| !is_same_folder(root, &kept.path, &change.path, new));
             if differs && plan.bound.last() != Some(&kept) {
                 plan.bound.push(kept);
@@ -81,7 +86,8 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-/// Whether a path is a folder that is left alone, and all that the target says of it is true: it is a folder of that mode.
+/// Returns whether a path is a folder that is left alone, and all that the target says of it is true: it is a folder of
+/// that mode.
 fn is_same_folder(root: &Root, bound: &TreePath, path: &TreePath, new: &Side) -> bool {
     let mode = || rustix::fs::fstat(root.folder(path).ok()?).ok().map(|found| permissions(&found));
     bound == path && new.kind == Kind::Folder && mode() == Some(new.mode)

@@ -1,6 +1,6 @@
-//! What a restore cannot do, or must not, found out before it changes anything: paths in folders of version control and in
-//! others that are left alone, names that the file system does not keep apart, and what is in a mount that was not there at
-//! the step.
+//! Paths that a restore cannot or must not change, found before it changes anything: paths in folders of version
+//! control and in others that are left alone, names that the file system does not keep apart, and what is in a mount
+//! that was not there at the step.
 
 use std::collections::BTreeSet;
 

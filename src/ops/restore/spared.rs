@@ -1,6 +1,6 @@
 //! Paths that a target does not have because it never looked at them, not because they were not there.
 //!
-//! What the target's exclude list names by its path, and what it omitted, is written in the snapshot, and so is what else
+//! The snapshot lists the paths that its rules named, the paths that it omitted, and what else
 //! it left out: a folder that had a `pyvenv.cfg` in it then, whatever has become of that file. All of this stays.
 //!
 //! So does what came into the folder after the snapshot and would have been left out by it: nobody asked for a step between the build
@@ -35,9 +35,7 @@ pub(super) struct Spared<'a> {
     /// Root of the target.
     target: TreeId,
     rules: Arc<Rules>,
-    /// Folders that no restore touches, whatever the target has there.
-    binding: Paths,
-    /// What the target omitted or left out.
+    /// The paths that the target omitted or left out.
     unseen: Paths,
     /// Ignore files of the target, and as they are now; none where the target did not heed them.
     views: Vec<View<'a>>,
@@ -60,8 +58,8 @@ enum Place<'a> {
 }
 
 impl<'a> Spared<'a> {
-    /// What `target` did not look at, and besides it the folders of `binding`.
-    pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root, binding: Paths) -> Result<Self> {
+    /// The paths that `target` did not look at.
+    pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root) -> Result<Self> {
         let text = store.read_blob(target.rules, RULES_LENGTH_MAX_BYTES)?;
         let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
         let rules = Arc::new(Rules::parse(&text)?);
@@ -83,15 +81,12 @@ impl<'a> Spared<'a> {
             views.push(View::new(place, top));
         }
         let free = TreePath::root();
-        Ok(Self { store, target: target.root, rules, binding, unseen, views, free, replaced: None })
+        Ok(Self { store, target: target.root, rules, unseen, views, free, replaced: None })
     }
 
-    /// Whether a change would remove, or make way through, something that the target did not look at. Asked in order of
-    /// path, it looks at each folder once.
+    /// Returns whether a change would remove, or make way through, something that the target did not look at. Asked in
+    /// order of path, it looks at each folder once.
     pub(super) fn holds(&mut self, change: &Change) -> Result<bool> {
-        if self.binding.have_above(&change.path) {
-            return Ok(true);
-        }
         let Some(old) = &change.old else { return Ok(false) };
         let is_folder = old.kind == Kind::Folder;
         if change.kind != ChangeKind::Deleted {
@@ -107,7 +102,8 @@ impl<'a> Spared<'a> {
         Ok((is_folder && self.unseen.have_below(&change.path)) || self.leaves_out(&change.path, is_folder)?)
     }
 
-    /// Whether the target did not look at a path, or would not have: itself or a folder that it is in was left out.
+    /// Returns whether the target did not look at a path, or would not have: itself or a folder that it is in was left
+    /// out.
     pub(super) fn leaves_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
         if self.unseen.have_above(path)
             || self.rules.is_unselected(path, is_folder)
@@ -128,18 +124,17 @@ impl<'a> Spared<'a> {
         Arc::clone(&self.rules)
     }
 
-    /// Whether nothing is left out but what [`Rules::may_exclude`] names.
+    /// Returns whether nothing is left out but what [`Rules::may_exclude`] names.
     pub(super) fn is_by_name(&self) -> bool {
         self.unseen.0.is_empty() && self.views.is_empty() && self.rules.only().is_none()
     }
 }
 
 /// Paths in order, none of them in another.
-#[derive(Default)]
-pub(super) struct Paths(Vec<TreePath>);
+struct Paths(Vec<TreePath>);
 
 impl Paths {
-    pub(super) fn new(paths: impl Iterator<Item = TreePath>) -> Self {
+    fn new(paths: impl Iterator<Item = TreePath>) -> Self {
         let mut paths: Vec<TreePath> = paths.collect();
         paths.sort_unstable();
         // What is in a folder comes directly after it.
@@ -147,13 +142,13 @@ impl Paths {
         Self(paths)
     }
 
-    /// Whether a path, or a folder that it is in, is one of them.
+    /// Returns whether a path, or a folder that it is in, is one of them.
     fn have_above(&self, path: &TreePath) -> bool {
         let next = self.0.partition_point(|one| one <= path);
         next.checked_sub(1).is_some_and(|last| path.is_within(&self.0[last]))
     }
 
-    /// Whether one of them is in a folder.
+    /// Returns whether one of them is in a folder.
     fn have_below(&self, folder: &TreePath) -> bool {
         let next = self.0.partition_point(|path| path <= folder);
         self.0.get(next).is_some_and(|path| path.is_within(folder))
@@ -161,7 +156,8 @@ impl Paths {
 }
 
 impl Spared<'_> {
-    /// Whether a path, or a folder that it is in, is one that the target left out by its rules, or for what it had beside it.
+    /// Returns whether a path, or a folder that it is in, is one that the target left out by its rules, or for what it
+    /// had beside it.
     fn is_left_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
         while !path.is_within(&self.free) {
             self.free = self.free.parent().unwrap_or_default();
@@ -178,7 +174,7 @@ impl Spared<'_> {
         Ok(false)
     }
 
-    /// Whether a path is one that the target left out for what it had beside it.
+    /// Returns whether a path is one that the target left out for what it had beside it.
     fn was_beside(&self, path: &TreePath, is_folder: bool) -> Result<bool> {
         let (Some(folder), Some(name)) = (path.parent(), path.name()) else { return Ok(false) };
         let Match::Beside(files) = self.rules.match_of(path.as_bytes(), name, is_folder) else { return Ok(false) };

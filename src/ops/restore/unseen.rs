@@ -16,14 +16,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::spared::{Paths, Spared};
+use super::spared::Spared;
 use crate::path::TreePath;
 use crate::store::{Store, Workspace};
 use crate::workspace::beneath::Root;
 use crate::workspace::rules::Rules;
 use crate::workspace::scan::Earlier;
 
-/// What the newest snapshot says of paths.
+/// The newest snapshot, asked about paths.
 pub(super) struct Unseen<'a> {
     rules: Arc<Rules>,
     /// Only names that a pattern or evidence may leave out need a closer look.
@@ -35,13 +35,13 @@ impl<'a> Unseen<'a> {
     /// That of a workspace. `None` where there is no snapshot, or it is damaged: then the rules of now decide alone.
     pub(super) fn of(store: &'a Store, workspace: &Workspace, root: &'a Root) -> Option<Self> {
         let newest = store.snapshot(*workspace.steps.values().next_back()?).ok()?;
-        let spared = Spared::of(store, &newest, root, Paths::default()).ok()?;
+        let spared = Spared::of(store, &newest, root).ok()?;
         let rules = spared.rules();
         let is_by_name = spared.is_by_name();
         Some(Self { rules, is_by_name, spared: Mutex::new(spared) })
     }
 
-    /// How much of a path was captured then, or would have been.
+    /// The part of a path that was captured then, or would have been.
     pub(super) fn at(&self, path: &[u8], is_folder: bool) -> Earlier {
         let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         if self.is_by_name && !self.rules.may_exclude(path, name, is_folder) {

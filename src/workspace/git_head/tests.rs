@@ -29,7 +29,7 @@ fn git_state(root: &Path) -> Option<GitState> {
     looked_up(root).0
 }
 
-/// What is noted of a repository of which nothing can be said.
+/// The notices about a repository that cannot be read.
 fn noted(root: &Path) -> Option<(GitPart, GitProblem)> {
     let (state, notice) = looked_up(root);
     assert_eq!(state, None);

@@ -133,7 +133,7 @@ fn case_is_folded_where_it_does_not_count() {
     assert!([&b"A"[..], b"b/X", b"B/x"].into_iter().all(|path| index.has(path, false) == Some(true)));
 }
 
-/// What cannot be an index is refused whatever it is; nothing panics, and nothing takes long.
+/// Random bytes are refused; nothing panics, and nothing takes long.
 #[test]
 fn damage_is_an_error() {
     let link = extension("link", &[&[7; 20][..], &numbers(&[1]), &numbers(&[])].concat());

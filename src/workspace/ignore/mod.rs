@@ -120,35 +120,35 @@ impl Lists {
         Arc::new(Self::of(repository, nearest))
     }
 
-    /// What the repository that the folder at `path` is the root of tracks; `None` where it is the root of none.
+    /// The tracked paths of the repository whose root is the folder at `path`; `None` if it is the root of none.
     pub fn tracked_at(root: &Root, path: &TreePath, notices: &GitNotices) -> Option<Arc<Self>> {
         let repository = Repository::open(&root.display(path), path, notices)?;
         Some(Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) }))
     }
 
-    /// What the repository further up that a workspace root is in tracks; nothing where it is in none.
+    /// The tracked paths of the repository around a workspace root; empty if there is none.
     pub fn tracked_around(root: &Path, notices: &GitNotices) -> Arc<Self> {
         let around = repository::around(root, notices);
         let repository = around.map_or_else(|| Repository::none(notices), |(repository, _)| repository);
         Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) })
     }
 
-    /// Whether the folder is entered only for what the repository tracks in it.
+    /// Returns whether the folder is entered only for what the repository tracks in it.
     pub fn is_entered(&self) -> bool {
         self.is_ignored
     }
 
-    /// Whether none of the repository's lists counts, only what it tracks.
+    /// Returns whether none of the repository's lists counts, only what it tracks.
     pub fn only_tracks(&self) -> bool {
         self.only_tracks
     }
 
-    /// Whether `folder` is a linked working tree of the repository that `self` is of.
+    /// Returns whether `folder` is a linked working tree of the repository that `self` is of.
     pub fn is_other_tree(&self, folder: &Path) -> bool {
         self.repository.has_tree(folder)
     }
 
-    /// Whether the repository tracks a path, as far as its index can be read.
+    /// Returns whether the repository tracks a path, as far as its index can be read.
     pub fn tracks(&self, path: &[u8], is_folder: bool) -> bool {
         self.repository.tracks(&self.repository.path_of(path), is_folder, false)
     }

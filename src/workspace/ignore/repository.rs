@@ -29,7 +29,7 @@ pub(super) struct Repository {
     /// Bytes of a path in the workspace that lead to its root, with the slash.
     skip: usize,
     settings: Settings,
-    /// Where it is said what could not be read.
+    /// The list of files that could not be read.
     notices: GitNotices,
 }
 
@@ -54,8 +54,8 @@ enum Tracked {
 const OTHER_TREES: &str = concat!("work", "trees");
 
 impl Place {
-    /// Whether the folder is a working tree of this repository that was moved together with it: both still name the
-    /// old places, which differ from where they are by the same way.
+    /// Returns whether the folder is a working tree of this repository that was moved together with it: both still name
+    /// the old places, which differ from where they are by the same way.
     fn has_moved_tree(&self, folder: &Path, git_folder: &Path) -> bool {
         let (Some(name), Some(old_root)) = (git_folder.file_name(), git_folder.ancestors().nth(3)) else {
             return false;
@@ -95,12 +95,12 @@ impl Repository {
         Some(Self { place, tracked, prefix, skip, settings, notices: notices.clone() })
     }
 
-    /// Whether case counts.
+    /// The case of names: distinguished or folded.
     pub(super) fn case(&self) -> Case {
         self.settings.case
     }
 
-    /// Where it is said what could not be read.
+    /// The list of files that could not be read.
     pub(super) fn notices(&self) -> &GitNotices {
         &self.notices
     }
@@ -134,7 +134,7 @@ impl Repository {
         within.filter(|length| *length > 0).map_or(0, |length| length + 1)
     }
 
-    /// Whether the index has a file, or something in a folder; `otherwise` where nobody knows.
+    /// Returns whether the index has a file, or something in a folder; `otherwise` where nobody knows.
     pub(super) fn tracks(&self, path: &[u8], is_folder: bool, otherwise: bool) -> bool {
         match self.tracked.get_or_init(|| self.read_index()) {
             Tracked::Nothing => false,
@@ -143,8 +143,8 @@ impl Repository {
         }
     }
 
-    /// Whether the folder is another working tree of this repository: its `.git` is a file that names a folder in
-    /// `worktrees` of the folder that they share. A submodule's names one in `modules`.
+    /// Returns whether the folder is another working tree of this repository: its `.git` is a file that names a folder
+    /// in `worktrees` of the folder that they share. A submodule's names one in `modules`.
     pub(super) fn has_tree(&self, folder: &Path) -> bool {
         let Some(place) = &self.place else { return false };
         let other = git_head::named_folder(folder).ok().flatten();
@@ -211,7 +211,7 @@ fn git_folders(root: &Path, notices: &GitNotices) -> Option<(PathBuf, PathBuf)> 
     is_one.then_some((git_folder, shared))
 }
 
-/// What counts of a repository's own configuration.
+/// The part of a repository's configuration that is followed.
 #[derive(Debug)]
 struct Settings {
     case: Case,

@@ -38,8 +38,9 @@ use crate::workspace::places::Place;
 
 /// Changes the workspace at `root` as `actions` say; their order does not matter.
 ///
-/// What is in the way, or may not be changed, is kept and reported. An error of the store, or one that the next path would
-/// meet too, stops it, with every file either as it was or as it is to be, and the modes of read-only folders put back.
+/// A path that is in the way, or may not be changed, is kept and reported. An error of the store, or one that the next
+/// path would meet too, stops it, with every file either as it was or as it is to be, and the modes of read-only
+/// folders put back.
 pub fn apply(store: &Store, root: &Root, actions: &[Action], options: &Options<'_>) -> Result<Applied> {
     refuse_root(actions)?;
     let names = TemporaryNames::new(store.disk().random());
@@ -67,7 +68,7 @@ struct Applying<'a> {
     folders: Folders<'a>,
     options: &'a Options<'a>,
     names: TemporaryNames,
-    /// Whether what is done is synced one by one.
+    /// True if what is done is synced one by one.
     syncs_each: bool,
 }
 
@@ -453,12 +454,12 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Whether something may be written at a path; where not, that is noted.
+    /// Returns whether something may be written at a path; where not, that is noted.
     fn expect_free(&self, folder: &Folder, target: &Target<'_>, applied: &mut Applied) -> Result<bool> {
         Ok(self.rename_flags(folder, target, applied)?.is_some())
     }
 
-    /// How the rename to a path has to treat what is there; `None` where nothing may be written, which is noted.
+    /// The flags of the rename to a path; `None` if nothing may be written there, which is noted.
     fn rename_flags(&self, folder: &Folder, target: &Target<'_>, applied: &mut Applied) -> Result<Option<RenameFlags>> {
         let reason = match found_at(&folder.handle, name_of(target.path)) {
             Err(e) => return self.keep(applied, "look at", target.path, e).map(|()| None),

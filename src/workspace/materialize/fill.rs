@@ -63,7 +63,7 @@ struct Filling<'a> {
     /// Folders whose mode waits until the end.
     closed: Mutex<Vec<(TreePath, u16)>>,
     kept: Mutex<Vec<Kept>>,
-    /// Whether the file system takes every name as it is.
+    /// True if the file system takes every name as it is.
     is_plain: bool,
     files: AtomicU64,
     folders: AtomicU64,
@@ -275,7 +275,8 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Whether an entry may be made at all: folders of version control never are, by whatever name one could be opened.
+    /// Returns whether an entry may be made at all: folders of version control never are, by whatever name one could be
+    /// opened.
     fn is_taken(&self, folder: &TreePath, entry: &Entry) -> bool {
         let is_own = version_control::is_exact(&entry.name, entry.kind == Kind::Folder);
         let is_taken = !is_own && (self.is_plain || !version_control::is_alias(&entry.name));

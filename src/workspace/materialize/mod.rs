@@ -59,7 +59,7 @@ pub const OWNER_RIGHTS: u16 = 0o700;
 /// How to write.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// Whether what was written survives power loss once the call returns. A few changes are synced one by one, where
+    /// True if what was written survives power loss once the call returns. A few changes are synced one by one, where
     /// that takes less than syncing all that anybody wrote to the file system.
     ///
     /// Off by default: power loss soon after can leave a file that was written empty or cut short. A caller that says
@@ -175,7 +175,7 @@ pub struct Filled {
     pub symlinks: u64,
     /// Bytes of the files.
     pub bytes: u64,
-    /// What could not be made, or not exactly, in order of path.
+    /// Paths that could not be made, or not exactly, in order.
     pub kept: Vec<Kept>,
 }
 
@@ -255,7 +255,7 @@ impl Action {
         }
     }
 
-    /// What it is about.
+    /// The kind of the path it changes.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Remove { kind, .. } | Self::SetAttributes { kind, .. } => *kind,
@@ -265,7 +265,7 @@ impl Action {
         }
     }
 
-    /// Whether it puts something where the plan saw nothing.
+    /// Returns whether it puts something where the plan saw nothing.
     pub fn is_new(&self) -> bool {
         match self {
             Self::CreateFolder { .. } => true,
@@ -303,8 +303,8 @@ impl KeptReason {
         }
     }
 
-    /// Whether the folder is not what was asked for because of it. A folder that cannot go only because of what nobody
-    /// captured in it is no reason.
+    /// Returns whether the folder is not what was asked for because of it. A folder that cannot go only because of what
+    /// nobody captured in it is no reason.
     pub fn is_difference(self) -> bool {
         self != Self::NotEmpty
     }

@@ -30,7 +30,7 @@ use crate::workspace::version_control;
 /// The names in a folder, as a state has it.
 pub type Names = Vec<Box<[u8]>>;
 
-/// How a workspace takes new names, and what is known of its file systems so far.
+/// The rules of a workspace for new names, and the facts known about its file systems so far.
 pub struct NameCheck<'a> {
     root: &'a Root,
     /// Names for what is tried; none where nothing may be written.
@@ -57,7 +57,7 @@ impl<'a> NameCheck<'a> {
 
     /// The actions that cannot be done because of their names, and why. `wanted` tells which names a folder is to have.
     ///
-    /// What lies in a folder of version control is refused everywhere.
+    /// Paths in a folder of version control are refused everywhere.
     pub fn refuse(&mut self, actions: &[Action], wanted: &dyn Fn(&TreePath) -> Result<Names>) -> Result<Vec<Kept>> {
         let mut kept = BTreeSet::new();
         let mut new: BTreeMap<TreePath, BTreeSet<&[u8]>> = BTreeMap::new();
@@ -102,7 +102,7 @@ impl<'a> NameCheck<'a> {
         Ok(None)
     }
 
-    /// Whether every name that is asked for in an open folder is taken as it is.
+    /// Returns whether every name that is asked for in an open folder is taken as it is.
     fn is_plain(&mut self, handle: &OwnedFd, path: &TreePath) -> Result<bool> {
         if let Some(is_plain) = plain_by_kind(handle) {
             return Ok(is_plain);
@@ -161,12 +161,12 @@ impl<'a> NameCheck<'a> {
     }
 }
 
-/// Whether an empty folder takes every name as it is.
+/// Returns whether an empty folder takes every name as it is.
 pub(super) fn takes_all_names(root: &Root, random: [u8; 16]) -> Result<bool> {
     NameCheck::new(root, Some(random)).is_plain(root.handle(), &TreePath::root())
 }
 
-/// What is refused among names that cannot be tried: by their letters, and so perhaps more than has to be.
+/// Refused names, if names cannot be tried: judged by their letters, and so perhaps more than necessary.
 fn judged<'n>(asked: &[&'n [u8]], beside: &[&[u8]], key: impl Fn(&[u8]) -> String) -> Vec<(&'n [u8], KeptReason)> {
     let mut taken: BTreeSet<String> = beside.iter().map(|name| key(name)).collect();
     let judge = |name: &'n [u8]| {
@@ -222,7 +222,7 @@ fn tried_in<'n>(
     Ok(refused)
 }
 
-/// Whether a name opens one of the folders of version control in a trial folder.
+/// Returns whether a name opens one of the folders of version control in a trial folder.
 fn opens_version_control(place: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
     let look = |name: &[u8]| rustix::fs::statat(place, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FolderId::of(&stat));
     let found = look(name)?;
@@ -257,7 +257,7 @@ fn version_control_above(action: &Action) -> Option<TreePath> {
     None
 }
 
-/// Whether a name is one that some file system may refuse or write in another way.
+/// Returns whether a name is one that some file system may refuse or write in another way.
 fn is_odd(name: &[u8]) -> bool {
     let is_odd_byte =
         |byte: &u8| matches!(byte, 0..=31 | 127.. | b'"' | b'*' | b':' | b'<' | b'>' | b'?' | b'\\' | b'|');
@@ -273,7 +273,7 @@ fn is_device_name(stem: &[u8]) -> bool {
         || (stem.len() == 4 && (stem.starts_with(b"com") || stem.starts_with(b"lpt")) && stem[3].is_ascii_digit())
 }
 
-/// What the kind of file system says about names; `None` where it has to be tried.
+/// The rule of this kind of file system for names; `None` if it has to be tried.
 #[cfg(target_os = "linux")]
 fn plain_by_kind(handle: &OwnedFd) -> Option<bool> {
     /// ext2, ext3 and ext4; F2FS; tmpfs: one folder may fold names, and says so.
@@ -296,7 +296,7 @@ fn plain_by_kind(handle: &OwnedFd) -> Option<bool> {
     }
 }
 
-/// What the kind of file system says about names: nothing here.
+/// The rule of this kind of file system for names: unknown here.
 #[cfg(not(target_os = "linux"))]
 fn plain_by_kind(_: &OwnedFd) -> Option<bool> {
     None

@@ -46,12 +46,12 @@ pub enum Outcome<T> {
     Omitted(Reason),
 }
 
-/// What is found out about a file beside its content and stat. Each costs some system calls.
+/// Questions about a file beside its content and stat. Each costs some system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Beside {
     /// Nothing: it counts as open for writing, and as without attributes.
     Nothing,
-    /// Whether somebody has it open for writing.
+    /// True if somebody has it open for writing.
     Writers,
     /// That, and its ACLs and extended attributes.
     Attributes,

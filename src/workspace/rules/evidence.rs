@@ -26,7 +26,7 @@ pub const EVIDENCE_RULES: [&str; 4] = [
 /// A path that is not captured.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Exclusion {
-    /// Where it is; what is below is not captured either.
+    /// Its path; nothing below it is captured either.
     pub path: crate::path::TreePath,
     /// Why.
     pub why: Why,
@@ -60,7 +60,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// Whether the rules do not tell by its path alone that it was left out, so that a snapshot must say so.
+    /// Returns whether the rules do not tell by its path alone that it was left out, so that a snapshot must say so.
     pub fn needs_note(self) -> bool {
         matches!(
             self,
@@ -68,7 +68,7 @@ impl Why {
         )
     }
 
-    /// Whether it is left alone by every restore.
+    /// Returns whether it is left alone by every restore.
     pub fn is_binding(self) -> bool {
         self.binding().is_some()
     }

@@ -40,7 +40,7 @@ use crate::limits::PATTERN_COUNT_MAX;
 use crate::path::TreePath;
 use crate::workspace::temporary_name::{TEMPORARY_PREFIX, is_temporary_name};
 
-/// What is left out by its name unless configured otherwise: folders that tools make again, and the swap and lock files
+/// Names that are left out unless configured otherwise: folders that tools make again, and the swap and lock files
 /// of vim, Emacs, Kate and their kin. Backup copies (`file~`) are captured: they may be the last copy of something.
 pub const DEFAULT_EXCLUDES: [&str; 11] = [
     ".gradle/",
@@ -56,8 +56,8 @@ pub const DEFAULT_EXCLUDES: [&str; 11] = [
     ".*.swp",
 ];
 
-/// What is never captured, whatever the settings are: folders of version control (`.git` is a file in a linked working
-/// tree), and what a restore that was killed leaves behind.
+/// Names that are never captured, whatever the settings are: folders of version control (`.git` is a file in a linked
+/// working tree), and what a restore that was killed leaves behind.
 pub const ALWAYS_EXCLUDED: [&str; 5] = [".git", ".hg/", ".jj/", ".svn/", ".retro-tmp-????????????????"];
 
 /// The file with the settings of a workspace, in its root: always captured.
@@ -90,7 +90,7 @@ pub struct RuleOptions {
     pub one_file_system: bool,
     /// Caps that are not the built-in ones.
     pub caps: Caps,
-    /// What is mounted in the folder. That rules nothing; whoever reads the rules of a step wants to know it.
+    /// Mounts in the folder. They decide nothing; a reader of the rules of a step wants to know them.
     pub mounts: Vec<TreePath>,
 }
 
@@ -223,14 +223,14 @@ impl Rules {
         !self.paths.is_empty() || self.excludes.anchored.is_some() || self.includes.anchored.is_some()
     }
 
-    /// Whether any rule may leave out the entry `name`, the last part of `path`; [`Self::match_of`] says more. `path` may be
-    /// empty unless [`Self::needs_path`]. Nearly all names end here.
+    /// Returns whether any rule may leave out the entry `name`, the last part of `path`; [`Self::match_of`] says more.
+    /// `path` may be empty unless [`Self::needs_path`]. Nearly all names end here.
     pub fn may_exclude(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
         let is_named = !self.paths.is_empty() && self.paths.iter().any(|excluded| excluded.as_bytes() == path);
         is_named || self.excludes.matches(path, name, is_folder)
     }
 
-    /// What the rules say of the entry `name`, the last part of `path`.
+    /// The decision of the rules about the entry `name`, the last part of `path`.
     pub fn match_of(&self, path: &[u8], name: &[u8], is_folder: bool) -> Match {
         let is_only_alike = || name.starts_with(TEMPORARY_PREFIX.as_bytes()) && !is_temporary_name(name);
         if self.always.matches(path, name, is_folder) && !is_only_alike() {
@@ -252,12 +252,12 @@ impl Rules {
         beside.map_or(Match::In, |(_, files)| Match::Beside(files))
     }
 
-    /// Whether the entry `name`, the last part of `path`, is left out whatever is beside it.
+    /// Returns whether the entry `name`, the last part of `path`, is left out whatever is beside it.
     pub fn is_excluded(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
         self.may_exclude(path, name, is_folder) && matches!(self.match_of(path, name, is_folder), Match::Out(_))
     }
 
-    /// Whether folders with certain marks in them are left out.
+    /// Returns whether folders with certain marks in them are left out.
     pub fn has_evidence(&self) -> bool {
         self.has_evidence
     }
@@ -267,34 +267,34 @@ impl Rules {
         self.gitignore
     }
 
-    /// What was mounted in the folder, ascending.
+    /// The mounts in the folder, ascending.
     pub fn mounts(&self) -> &[TreePath] {
         &self.mounts
     }
 
-    /// Whether an include pattern matches the entry `name`, the last part of `path`, or it is [`CONFIG_NAME`].
+    /// Returns whether an include pattern matches the entry `name`, the last part of `path`, or it is [`CONFIG_NAME`].
     pub fn is_included(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
         self.includes.matches(path, name, is_folder) || is_settings(path, is_folder)
     }
 
-    /// What alone is captured, where not everything is.
+    /// The selection of `only`, if not everything is captured.
     pub fn only(&self) -> Option<&Only> {
         self.only.as_ref()
     }
 
-    /// Whether `path` is left out, the folders that it is in not looked at.
+    /// Returns whether `path` is left out, the folders that it is in not looked at.
     pub fn excludes_at(&self, path: &TreePath, is_folder: bool) -> bool {
         path.name().is_some_and(|name| self.is_excluded(path.as_bytes(), name, is_folder))
     }
 
-    /// Whether `path`, or a folder that it is in, is left out by its name alone.
+    /// Returns whether `path`, or a folder that it is in, is left out by its name alone.
     pub fn excludes_within(&self, path: &TreePath, is_folder: bool) -> bool {
         path.way_from(0).any(|here| self.excludes_at(&here, is_folder || here != *path))
             || self.is_unselected(path, is_folder)
     }
 
-    /// Whether `only` leaves `path` out by its name alone: a file that is not named, nor any folder that it is in; a folder in
-    /// which nothing can be that is named.
+    /// Returns whether `only` leaves `path` out by its name alone: a file that is not named, nor any folder that it is
+    /// in; a folder in which nothing can be that is named.
     pub fn is_unselected(&self, path: &TreePath, is_folder: bool) -> bool {
         let Some(only) = &self.only else { return false };
         let is_named = |(path, name, is_folder): (&[u8], &[u8], bool)| only.names(path, name, is_folder);
@@ -302,14 +302,14 @@ impl Rules {
         !is_settings(path.as_bytes(), is_folder) && !path_and_above(path, is_folder).any(is_named) && !is_above()
     }
 
-    /// Whether `only` selects of the folder `path` only some of what is in it.
+    /// Returns whether `only` selects of the folder `path` only some of what is in it.
     pub fn is_partly_selected(&self, path: &TreePath) -> bool {
         let Some(only) = &self.only else { return false };
         !path_and_above(path, true).any(|(path, name, is_folder)| only.names(path, name, is_folder))
     }
 }
 
-/// Whether this is [`CONFIG_NAME`] in the root.
+/// Returns whether this is [`CONFIG_NAME`] in the root.
 pub fn is_settings(path: &[u8], is_folder: bool) -> bool {
     !is_folder && path == CONFIG_NAME.as_bytes()
 }
@@ -347,7 +347,7 @@ impl Caps {
     }
 }
 
-/// What the rules say of a name.
+/// The decision of the rules about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
     /// It is captured.

@@ -32,12 +32,12 @@ impl Only {
         Ok(Some(Self { named: Patterns::new(patterns)?, above: above(patterns)? }))
     }
 
-    /// Whether a pattern matches the entry `name`, the last part of `path`.
+    /// Returns whether a pattern matches the entry `name`, the last part of `path`.
     pub fn names(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
         self.named.matches(path, name, is_folder)
     }
 
-    /// Whether a pattern may match something in the folder `path`.
+    /// Returns whether a pattern may match something in the folder `path`.
     pub fn may_be_in(&self, path: &[u8]) -> bool {
         let folder = Path::new(std::ffi::OsStr::from_bytes(path));
         self.above.as_ref().is_none_or(|above| above.is_match(folder))

@@ -61,7 +61,8 @@ pub struct ScanOptions<'a> {
     pub one_file_system: bool,
     /// Paths that are captured though the rules leave them out: those that a restore is going to write over.
     pub wanted: Option<&'a Wanted<'a>>,
-    /// What an earlier snapshot left out: where it is not wanted, it is left out again, whatever the rules say.
+    /// The paths that an earlier snapshot left out: unless they are wanted, they are left out again, whatever the rules
+    /// say.
     pub earlier: Option<&'a EarlierAt<'a>>,
     /// The clock of the store's file system, read just before.
     pub clock: FileClock,
@@ -73,14 +74,31 @@ pub struct ScanOptions<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Whether the path of a file, or of a folder, is wanted.
+impl<'a> ScanOptions<'a> {
+    /// Scans by the rules alone, with the default limits.
+    pub fn new(rules: &'a Rules, clock: FileClock, progress: &'a dyn Progress) -> Self {
+        Self {
+            rules,
+            limits: ScanLimits::default(),
+            one_file_system: false,
+            wanted: None,
+            earlier: None,
+            clock,
+            turns: Default::default(),
+            due: None,
+            progress,
+        }
+    }
+}
+
+/// True if the path of a file, or of a folder, is wanted.
 pub type Wanted<'a> = dyn Fn(&[u8], bool) -> bool + Sync + 'a;
 
-/// How much of the path of a file, or of a folder, an earlier snapshot captured. It need not be right for what is in a folder
+/// The part of a file or a folder that an earlier snapshot captured. It need not be right for what is in a folder
 /// that was left out.
 pub type EarlierAt<'a> = dyn Fn(&[u8], bool) -> Earlier + Sync + 'a;
 
-/// How much of a path was captured, or would have been.
+/// The part of a path that was captured, or would have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Earlier {
     /// All of it.

@@ -44,13 +44,13 @@ pub(super) struct FolderPlace<'a> {
     pub(super) places: &'a Places,
     /// The ignore lists in force in it; none where none count.
     pub(super) lists: Option<Arc<Lists>>,
-    /// What in it is captured.
+    /// The part of it that is captured.
     pub(super) share: Share,
     /// Finds out what git tracks in it, where no lists say so.
     pub(super) tracking: &'a (dyn Fn(&TreePath) -> Arc<Lists> + Sync),
 }
 
-/// How much of a folder is captured.
+/// The part of a folder that is captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Share {
     /// All that no rule leaves out.
@@ -60,7 +60,7 @@ pub(super) enum Share {
         /// See there.
         is_wanted: bool,
     },
-    /// What is wanted: the folder is left out.
+    /// Only wanted paths: the folder itself is left out.
     Wanted,
 }
 
@@ -99,7 +99,7 @@ impl FolderPlace<'_> {
 }
 
 impl Below {
-    /// How much is captured of one of the folders that are.
+    /// The part that is captured of a folder in it.
     pub(super) fn share(&self, index: usize) -> Share {
         let found = self.shares.binary_search_by_key(&index, |(index, _)| *index);
         found.map_or(Share::All, |at| self.shares[at].1)
@@ -223,14 +223,15 @@ pub(super) fn sift(
     sifted
 }
 
-/// What is captured of a name.
+/// The part of a name that is captured.
 struct Decided {
     share: Share,
     /// The ignore lists in force around what is in it, where they are others than around itself.
     lists_below: Option<Option<Arc<Lists>>>,
 }
 
-/// What is captured of a name, or why it is left out. `path` holds the folder and its slash, and the name too where the rules look at paths.
+/// The part of a name that is captured, or the reason why it is left out. `path` holds the folder and its slash, and
+/// the name, too, if the rules look at paths.
 fn decide(
     options: &ScanOptions<'_>,
     folder: &FolderPlace<'_>,
@@ -272,8 +273,8 @@ fn decide(
     share.map(|share| Decided { share, lists_below }).ok_or(Why::Unselected)
 }
 
-/// How much of what the rules would capture an earlier snapshot did. What is in a folder that is entered for a few paths is
-/// captured for these, whatever was left out around them.
+/// The part of a name that an earlier snapshot captured, if the rules would. In a folder that is entered for a few
+/// paths it is captured for these, whatever was left out around them.
 fn earlier(options: &ScanOptions<'_>, folder: &FolderPlace<'_>, path: &[u8], is_folder: bool) -> Earlier {
     let is_entered = folder.share == Share::Wanted || folder.lists.as_ref().is_some_and(|lists| lists.is_entered());
     match options.earlier {
@@ -282,7 +283,7 @@ fn earlier(options: &ScanOptions<'_>, folder: &FolderPlace<'_>, path: &[u8], is_
     }
 }
 
-/// How much is captured of a name in a folder of which only some is; nothing where it is `None`.
+/// The part of a name that is captured in a folder of which only some is; `None` for nothing.
 fn share_of(options: &ScanOptions<'_>, path: &[u8], name: &[u8], is_folder: bool) -> Option<Share> {
     let is_named = |only: &Only| only.names(path, name, is_folder);
     if options.rules.only().is_none_or(is_named) || is_settings(path, is_folder) {
@@ -297,7 +298,7 @@ fn share_of(options: &ScanOptions<'_>, path: &[u8], name: &[u8], is_folder: bool
     }
 }
 
-/// What becomes of a name.
+/// The outcome for a name.
 enum Judged {
     Captured,
     Out(Why),
@@ -347,19 +348,20 @@ fn judge(
     }
 }
 
-/// Whether a folder has a regular file of this name.
+/// Returns whether a folder has a regular file of this name.
 fn has_file(names: &Names, looked: &[Looked], name: &str) -> bool {
     let at = looked.binary_search_by(|(place, _)| names.name(place).cmp(name.as_bytes()));
     let look = at.ok().and_then(|at| looked[at].1.as_ref().ok());
     look.is_some_and(|look| matches!(look.kind_and_mode, Some((Kind::File, _))))
 }
 
-/// Whether a name in a folder is wanted whatever the rules say.
+/// Returns whether a name in a folder is wanted whatever the rules say.
 fn is_wanted(options: &ScanOptions<'_>, folder: &TreePath, name: &[u8], is_folder: bool) -> bool {
     options.wanted.is_some_and(|wanted| wanted(folder.join(name).as_bytes(), is_folder))
 }
 
-/// What is captured of a name. `is_needed` says of a file of some length that it is captured however much it takes on disk.
+/// The part of a name that is captured. `is_needed` says of a file of some length that it is captured however much it
+/// takes on disk.
 fn found_or_refusal(
     options: &ScanOptions<'_>,
     folder_depth: usize,

@@ -208,17 +208,7 @@ fn a_folder_that_cannot_be_listed_has_no_place_in_its_parents_list() {
     std::fs::create_dir(bench.path.join("new")).unwrap();
     let walked = || {
         let clock = bench.disk.file_clock().unwrap();
-        let options = ScanOptions {
-            rules: &bench.rules,
-            limits: ScanLimits::default(),
-            one_file_system: false,
-            wanted: None,
-            earlier: None,
-            clock,
-            turns: Default::default(),
-            due: None,
-            progress: &Silent,
-        };
+        let options = ScanOptions::new(&bench.rules, clock, &Silent);
         let walk = super::Walk::new(&bench.root, &cache, &options, None);
         walk.run(std::fs::metadata(&bench.path).unwrap().dev()).unwrap().collected.differing
     };
@@ -310,18 +300,7 @@ fn the_outcome_does_not_depend_on_the_number_of_threads() {
 /// The files that are picked with these turns, and the options that say so.
 fn picked(bench: &Bench, turns: [Turn; 3], due: Option<&[TreePath]>) -> Vec<super::Reread> {
     let clock = bench.disk.file_clock().unwrap();
-    let limits = ScanLimits::default();
-    let options = ScanOptions {
-        rules: &bench.rules,
-        limits,
-        one_file_system: false,
-        wanted: None,
-        earlier: None,
-        clock,
-        turns,
-        due,
-        progress: &Silent,
-    };
+    let options = ScanOptions { turns, due, ..ScanOptions::new(&bench.rules, clock, &Silent) };
     scan(&bench.root, &bench.load(), &options).unwrap().rereads
 }
 
@@ -438,18 +417,7 @@ fn excluded(scan: &Scan) -> Vec<TreePath> {
 
 fn limited(bench: &Bench, limits: ScanLimits) -> Result<Scan> {
     let clock = bench.disk.file_clock().unwrap();
-    let turns = Default::default();
-    let options = ScanOptions {
-        rules: &bench.rules,
-        limits,
-        one_file_system: false,
-        wanted: None,
-        earlier: None,
-        clock,
-        turns,
-        due: None,
-        progress: &Silent,
-    };
+    let options = ScanOptions { limits, ..ScanOptions::new(&bench.rules, clock, &Silent) };
     scan(&bench.root, &bench.load(), &options)
 }
 

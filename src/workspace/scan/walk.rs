@@ -69,9 +69,9 @@ pub(super) struct Walk<'a> {
     spare: Mutex<Vec<Scratch>>,
     collected: Mutex<Collected>,
     tally: Option<&'a Tally>,
-    /// What of git's could not be followed.
+    /// Files of git that could not be followed.
     notices: GitNotices,
-    /// What git tracks in the folders that were asked about.
+    /// The tracked paths of the folders that were asked about.
     tracking: Mutex<BTreeMap<TreePath, Arc<Lists>>>,
 }
 
@@ -107,7 +107,7 @@ pub(super) struct Walked {
     pub(super) believed: [u64; 3],
     /// Files that have the numbers they had, where file systems may renumber them.
     pub(super) kept_numbers: u64,
-    /// What of git's could not be followed.
+    /// Files of git that could not be followed.
     pub(super) git_notices: Vec<GitNotice>,
     /// It was stopped by a cap, so that nothing but the counts means anything.
     pub(super) is_over: bool,
@@ -126,7 +126,7 @@ struct Task<'s> {
     parent: Option<Arc<OpenFolder<'s>>>,
     /// The ignore lists in force around it; none where none count.
     lists: Option<Arc<Lists>>,
-    /// What in it is captured.
+    /// The part of it that is captured.
     share: Share,
 }
 
@@ -287,7 +287,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What a folder that is left out is entered for.
+    /// The reasons to enter a folder that is left out.
     fn entered_for(&self, task: &Task<'_>, why: Why) -> Entered {
         if why.is_binding() {
             return Entered::Not;
@@ -303,7 +303,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What git tracks in a folder: by the nearest repository that it is in.
+    /// The tracked paths in a folder, by the nearest repository around it.
     fn tracking(&self, folder: &TreePath) -> Arc<Lists> {
         let mut known = self.tracking.lock().unwrap_or_else(PoisonError::into_inner);
         let mut asked = Vec::new();
@@ -376,17 +376,18 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What a folder that is left out is entered for.
+/// The reasons to enter a folder that is left out.
 enum Entered {
-    /// What git tracks.
+    /// Tracked paths.
     Tracked(Arc<Lists>),
-    /// What is wanted.
+    /// Wanted paths.
     Wanted,
     /// Nothing.
     Not,
 }
 
-/// Whether a folder has a valid mark of a cache. Never waits: a pipe is opened without blocking and turned down.
+/// Returns whether a folder has a valid mark of a cache. Never waits: a pipe is opened without blocking and turned
+/// down.
 fn has_cache_signature(folder: &OpenFolder<'_>) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let Ok(file) = rustix::fs::openat(&folder.handle, CACHE_MARK, flags, Mode::empty()) else { return false };

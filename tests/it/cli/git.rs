@@ -1,4 +1,4 @@
-//! What a person hears of files of git's that cannot be followed.
+//! Messages about files of git that cannot be followed.
 
 use super::Cli;
 use crate::support::git::{Git, has_git};

@@ -179,7 +179,7 @@ fn no_setting_keeps_anybody_from_going_back() {
     }
 }
 
-/// What is too long for settings is a file like any other.
+/// A `retro.toml` that is too long for settings is a file like any other.
 #[test]
 fn the_settings_are_recorded_whatever_they_say_of_sizes() {
     let cli = Cli::new();

@@ -1,4 +1,4 @@
-//! What the rules left out stays where it is when a restore, an undo or a redo changes the rules.
+//! Paths that the rules left out stay where they are when a restore, an undo or a redo changes the rules.
 
 use super::Cli;
 

@@ -62,7 +62,7 @@ fn record() -> Noted {
     Noted { fixture, _top: top, batches, folders, ids }
 }
 
-/// What a repair leaves of a step.
+/// The rest of a step after a repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Left {
     calls: u64,

@@ -1,4 +1,4 @@
-//! What git tracks is recorded whatever form git keeps it in, and where it cannot be followed, that is said and the step is
+//! Tracked paths are recorded whatever form the index has; if it cannot be followed, that is said and the step is
 //! recorded all the same. The repositories are real ones.
 
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use crate::support::recorder::Recorder;
 use crate::support::rng::Rng;
 use crate::support::scratch::Scratch;
 
-/// What is tracked of [`FILES`], and nothing that is not.
+/// The tracked paths of [`FILES`], and no others.
 const TRACKED: [&str; 6] = [".gitignore", "Cargo.toml", "build/kept", "plain", "target/deep/kept", "x.o"];
 
 /// A folder with tracked and other files in folders that are ignored, or left out by default.
@@ -49,7 +49,7 @@ fn repository(arguments: &[&str]) -> (Scratch, PathBuf, Git) {
     (scratch, root, git)
 }
 
-/// What a snap of the folder says of git's files, and what it records.
+/// The notices of a snap about git's files, and the paths that it records.
 fn snapped(recorder: &Recorder) -> (Vec<(GitPart, GitProblem)>, Vec<String>) {
     let of = |notice: GitNotice| (notice.part, notice.problem);
     let notices: Vec<_> = recorder.snap().git_notices.into_iter().map(of).collect();

@@ -1,4 +1,4 @@
-//! What was recorded and is not any more: the step says so, and so does every look at the folder after it.
+//! Paths that are not recorded any more: the step says so, and so does every look at the folder after it.
 
 use retrograde::format::snapshot::Dropped;
 use retrograde::id::SnapshotId;

@@ -84,15 +84,7 @@ impl Recorder {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let options = CaptureOptions {
-            config: &self.config,
-            home: None,
-            wanted: [None; 2],
-            earlier: None,
-            replaced_by: None,
-            now: now(),
-            progress: &Silent,
-        };
+        let options = CaptureOptions::new(&self.config, None, now(), &Silent);
         status(&self.store, self.workspace, &options).unwrap()
     }
 

@@ -45,7 +45,7 @@ pub(super) fn run(context: &mut Context) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-/// What of the settings shows.
+/// The settings that are shown.
 struct Settings {
     budget_bytes: Option<u64>,
     gitignore: bool,

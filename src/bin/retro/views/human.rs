@@ -61,7 +61,7 @@ pub(crate) fn counts(counts: &ChangeCounts) -> String {
     format!("+{} ~{} -{}", counts.added, counts.modified, counts.deleted)
 }
 
-/// What to say of other rules, and of deleted paths that are still there.
+/// The sentence about changed rules, and about deleted paths that are still there.
 pub(crate) fn still_there(rules_changed: bool, left_out: u64) -> Option<String> {
     let paths = count(left_out, "recorded path");
     match (rules_changed, left_out) {

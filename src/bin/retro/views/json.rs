@@ -146,7 +146,7 @@ pub(crate) fn call(call: &Call) -> Object {
         .raw("event", event::line(&call.event).as_deref().unwrap_or("null"))
 }
 
-/// What an earlier step has and is left out now.
+/// The paths of an earlier step that are left out now.
 pub(crate) fn dropped(dropped: &Dropped) -> Object {
     let Dropped { base, count, is_new } = dropped;
     Object::new().field("snapshot", base.to_string()).field("paths", count).field("new", is_new)

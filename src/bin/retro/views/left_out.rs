@@ -1,4 +1,4 @@
-//! What is not captured, and why, as people and programs read it.
+//! Paths that are not captured, and the reasons, for people and for programs.
 
 use retrograde::format::snapshot::Dropped;
 use retrograde::store::Workspace;

@@ -1,4 +1,4 @@
-//! What a person is warned of: words that are not recorded as they were given, settings that do not count, and files of
+//! Warnings: words that are not recorded as they were given, settings that do not count, and files of
 //! git's that could not be followed.
 
 use retrograde::error::shown;
