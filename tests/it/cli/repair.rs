@@ -42,7 +42,8 @@ fn a_flipped_bit_is_turned_back() {
     let good = std::fs::read(&pack).unwrap();
     cli.remove("dir/kept");
     cli.remove("edited");
-    for (count, at) in [60, good.len() / 4, good.len() / 2, good.len() - 5].into_iter().enumerate() {
+    // The header first: the magic, the id of the store, the checksum.
+    for (count, at) in [2, 20, 46, 60, good.len() / 4, good.len() / 2, good.len() - 5].into_iter().enumerate() {
         let mut bytes = good.clone();
         bytes[at] ^= 0x10;
         cli.write(&pack, &bytes);
