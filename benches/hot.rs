@@ -15,7 +15,7 @@ use retrograde::format::facts::Fact;
 use retrograde::format::pack::{Encoding, Link, Member, ObjectKind, decode_record, put_record};
 use retrograde::format::tree::{self, Entry, Kind};
 use retrograde::id::{Digest, SnapshotId, WorkspaceId};
-use retrograde::ops::{register, snap};
+use retrograde::ops::record::{register, snap};
 use retrograde::progress::Silent;
 use retrograde::store::{Final, NewObject, Store};
 use retrograde::time;

@@ -32,7 +32,7 @@ use retrograde::disk::Disk;
 use retrograde::disk::memory::MemoryDisk;
 use retrograde::format::facts::Restore;
 use retrograde::id::SnapshotId;
-use retrograde::ops::verify::{Level, VerifyOptions, verify};
+use retrograde::ops::check::verify::{Level, VerifyOptions, verify};
 use retrograde::progress::Silent;
 use retrograde::store::{State, Store, Workspace};
 use retrograde::time::Timestamp;

@@ -6,7 +6,7 @@
 //! ```text
 //! floor 8   src/bin/retro   arguments, output, the environment: the only code that knows a terminal
 //! floor 7   (incident)      forensics, later
-//! floor 6   ops             one file per operation: snap, restore, status, log, diff, export, verify, repair, ...
+//! floor 6   ops             one file per operation, in the groups of `--help`: record look back keep share check
 //! floor 5   history         naming snapshots, walking their graph
 //!           diff            trees and texts compared
 //!           workspace       the live folder: scan, stat cache, rules, reading, materialize
@@ -23,15 +23,15 @@
 //!
 //! # How a snapshot comes about
 //!
-//! `ops::snap` asks `workspace::scan` for what differs from the stat cache, reads those files, hands their bytes to a
-//! `store::Batch` (hash, delta or frame, compress), builds the trees of changed folders bottom up, and commits: one
-//! append to a pack, one `fdatasync`. `ops::restore` captures what is there, records it, compares trees, and lets
+//! `ops::record::snap` asks `workspace::scan` for what differs from the stat cache, reads those files, hands their bytes
+//! to a `store::Batch` (hash, delta or frame, compress), builds the trees of changed folders bottom up, and commits: one
+//! append to a pack, one `fdatasync`. `ops::back` captures what is there, records it, compares trees, and lets
 //! `workspace::materialize` write only what differs.
 //!
 //! # What happens to damage
 //!
 //! `store::recover` reads packs without indexes, from record to record; `store::inspect` shows a store as its packs have it,
-//! whatever the caches say. `ops::verify` walks from snapshots to contents and says whom damage hurts. `ops::repair`
+//! whatever the caches say. `ops::check::verify` walks from snapshots to contents and says whom damage hurts. `ops::check::repair`
 //! plans with `store::heal` (flipped bits) and `store::repair` (packs written anew), searches live folders for what is
 //! lost, and marks what stays lost.
 //!

@@ -6,10 +6,10 @@ use std::num::NonZeroU64;
 use retrograde::error::Result;
 use retrograde::format::facts::RestoreCause;
 use retrograde::id::{SnapshotId, WorkspaceId};
-use retrograde::ops::register::{Guard, forget_workspace, recall_workspace, register};
-use retrograde::ops::restore::{RestoreOptions, abort, redo, restore, resume, undo};
-use retrograde::ops::snap::{SnapOptions, snap};
-use retrograde::ops::tag::{delete_tag, pin, tag};
+use retrograde::ops::back::{RestoreOptions, abort, redo, restore, resume, undo};
+use retrograde::ops::keep::tag::{delete_tag, pin, tag};
+use retrograde::ops::record::register::{Guard, forget_workspace, recall_workspace, register};
+use retrograde::ops::record::snap::{SnapOptions, snap};
 use retrograde::path::TreePath;
 use retrograde::progress::Silent;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ingest;
+use super::record::ingest;
 use crate::disk::local::LocalDisk;
 use crate::format::attributes::{Owner, encode_list};
 use crate::format::facts::Fact;

@@ -4,7 +4,7 @@ use std::fs::{File, FileTimes};
 use std::time::{Duration, SystemTime};
 
 use retrograde::error::ErrorKind;
-use retrograde::ops::register::{Guard, move_workspace, register, resolve_folder};
+use retrograde::ops::record::register::{Guard, move_workspace, register, resolve_folder};
 use retrograde::time::now;
 
 use crate::support::damage::copy_folder;

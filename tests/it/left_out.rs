@@ -5,7 +5,7 @@ mod only;
 
 use std::collections::BTreeSet;
 
-use retrograde::ops::ls::{LsOptions, ls};
+use retrograde::ops::look::ls::{LsOptions, ls};
 use retrograde::path::TreePath;
 
 #[cfg(feature = "git")]
@@ -211,9 +211,9 @@ fn another_recorded_folder_inside_is_not_part_of_this_one() {
     recorder.write("a", b"a");
     recorder.write("inner/b", b"b");
     let first = recorder.snap();
-    let inner = retrograde::ops::register::resolve_folder(&recorder.root.join("inner")).unwrap();
-    let guard = retrograde::ops::register::Guard::default();
-    retrograde::ops::register::register(&recorder.store, &inner, &guard, retrograde::time::now()).unwrap();
+    let inner = retrograde::ops::record::register::resolve_folder(&recorder.root.join("inner")).unwrap();
+    let guard = retrograde::ops::record::register::Guard::default();
+    retrograde::ops::record::register::register(&recorder.store, &inner, &guard, retrograde::time::now()).unwrap();
     recorder.write("inner/b", b"changed");
     recorder.write("inner/c", b"c");
     assert!(!recorded(&recorder).contains("inner"));

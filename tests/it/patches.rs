@@ -12,7 +12,7 @@ use std::path::Path;
 use retrograde::diff::patch::PatchOptions;
 use retrograde::diff::selection::Selection;
 use retrograde::diff::{Change, ChangeKind};
-use retrograde::ops::compare::{Comparison, Other, compare};
+use retrograde::ops::look::compare::{Comparison, Other, compare};
 
 use crate::support::depth::{self, AtLeast};
 use crate::support::git::{Git, has_git};

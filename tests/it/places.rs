@@ -8,7 +8,7 @@ mod stores;
 use std::path::Path;
 
 use retrograde::error::ErrorKind;
-use retrograde::ops::register::{Guard, register};
+use retrograde::ops::record::register::{Guard, register};
 use retrograde::time::now;
 use retrograde::workspace::places::Place;
 
@@ -171,7 +171,7 @@ fn nothing_is_written_into_the_store() {
     for target in ["into", "packs/into", "not/there/yet"] {
         let target = store.join(target);
         let options = retrograde::workspace::materialize::Options::default();
-        let refused = retrograde::ops::restore::restore_into(&recorder.store, first, &[], &target, &options);
+        let refused = retrograde::ops::back::restore_into(&recorder.store, first, &[], &target, &options);
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
         assert!(!Path::new(&target).exists());
     }
@@ -198,7 +198,7 @@ impl retrograde::progress::Progress for Swapper {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
 fn a_root_that_is_swapped_during_a_restore_is_noticed() {
-    use retrograde::ops::restore::{RestoreOptions, restore, resume};
+    use retrograde::ops::back::{RestoreOptions, restore, resume};
     let recorder = Recorder::new();
     let other = recorder.root.with_extension("other");
     std::fs::create_dir_all(other.join("d0")).unwrap();

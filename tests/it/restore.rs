@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use retrograde::error::ErrorKind;
-use retrograde::ops::restore::restore_into;
+use retrograde::ops::back::restore_into;
 use retrograde::path::TreePath;
 use retrograde::workspace::config::parse;
 use retrograde::workspace::materialize::Options;
@@ -220,11 +220,11 @@ fn without_a_change_there_is_nothing_to_undo() {
     let recorder = Recorder::new();
     recorder.write("f", b"1");
     recorder.snap();
-    let error = retrograde::ops::restore::undo(
+    let error = retrograde::ops::back::undo(
         &recorder.store,
         recorder.workspace,
         std::num::NonZeroU64::MIN,
-        &retrograde::ops::restore::RestoreOptions {
+        &retrograde::ops::back::RestoreOptions {
             paths: Vec::new(),
             safety: true,
             dry_run: false,

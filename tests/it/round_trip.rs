@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use retrograde::ops::restore::restore_into;
+use retrograde::ops::back::restore_into;
 use retrograde::workspace::materialize::Options;
 
 use crate::support::depth::pick;

@@ -3,7 +3,7 @@
 use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::id::SnapshotId;
-use retrograde::ops::restore::{RestoreOptions, RestoreOutcome, abort, resume};
+use retrograde::ops::back::{RestoreOptions, RestoreOutcome, abort, resume};
 use retrograde::progress::Silent;
 use retrograde::store::Workspace;
 use retrograde::time::now;

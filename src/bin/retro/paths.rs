@@ -10,9 +10,9 @@ use retrograde::diff::selection::{Pattern, Selection};
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::history::revision::check_tag_name;
 use retrograde::id::SnapshotId;
-use retrograde::ops::ls::find;
-use retrograde::ops::register::root_of;
-use retrograde::ops::select::selected;
+use retrograde::ops::look::ls::find;
+use retrograde::ops::look::select::selected;
+use retrograde::ops::record::register::root_of;
 use retrograde::path::TreePath;
 
 use crate::context::{Opened, normal};

@@ -8,9 +8,9 @@ use retrograde::diff::selection::Selection;
 use retrograde::format::attributes::{Name, Owner};
 use retrograde::format::snapshot::Attachment;
 use retrograde::id::SnapshotId;
-use retrograde::ops::attributed::Attributed;
-use retrograde::ops::ls::find;
-use retrograde::ops::show::changes;
+use retrograde::ops::look::attributed::Attributed;
+use retrograde::ops::look::ls::find;
+use retrograde::ops::look::show::changes;
 use retrograde::path::TreePath;
 
 use crate::support::depth::AtLeast;

@@ -8,8 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use retrograde::ops::export_tar::{ExportTarOptions, export_tar};
-use retrograde::ops::restore::restore_into;
+use retrograde::ops::back::restore_into;
+use retrograde::ops::share::export_tar::{ExportTarOptions, export_tar};
 use retrograde::path::TreePath;
 use retrograde::progress::Silent;
 use retrograde::workspace::materialize::{Action, KeptReason, Options};

@@ -26,7 +26,7 @@ use retrograde::format::pack::{
     ObjectKind, PACK_HEADER_LENGTH_BYTES, commit_is_intact, decode_commit, decode_header, decode_record,
 };
 use retrograde::id::{Digest, SnapshotId, StoreId};
-use retrograde::ops::verify::{Affected, Finding, Level, Part, VerifyOptions, verify};
+use retrograde::ops::check::verify::{Affected, Finding, Level, Part, VerifyOptions, verify};
 use retrograde::progress::Silent;
 use retrograde::store::{Final, NewObject, State, Store, for_each_object};
 use retrograde::time::Timestamp;

@@ -15,11 +15,13 @@ use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
 use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::id::{Digest, SnapshotId, TreeId, WorkspaceId};
-use retrograde::ops::register::{Guard, forget_workspace, move_workspace, recall_workspace, register, resolve_folder};
-use retrograde::ops::restore::{RestoreOptions, abort, redo, restore, resume, undo};
-use retrograde::ops::snap::{SnapOptions, snap};
-use retrograde::ops::tag::{delete_tag, pin, tag};
-use retrograde::ops::verify::{Level, VerifyOptions, verify};
+use retrograde::ops::back::{RestoreOptions, abort, redo, restore, resume, undo};
+use retrograde::ops::check::verify::{Level, VerifyOptions, verify};
+use retrograde::ops::keep::tag::{delete_tag, pin, tag};
+use retrograde::ops::record::register::{
+    Guard, forget_workspace, move_workspace, recall_workspace, register, resolve_folder,
+};
+use retrograde::ops::record::snap::{SnapOptions, snap};
 use retrograde::progress::Silent;
 use retrograde::store::{State, Store};
 use retrograde::time::Timestamp;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::history::revision::split_path;
-use retrograde::ops::cat::cat;
+use retrograde::ops::look::cat::cat;
 use retrograde::path::{TreePath, escaped};
 
 use crate::context::Context;

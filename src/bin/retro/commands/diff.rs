@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::history::revision::is_range;
 use retrograde::id::SnapshotId;
-use retrograde::ops::compare::{Other, compare};
+use retrograde::ops::look::compare::{Other, compare};
 use retrograde::workspace::config::Config;
 
 use crate::args::Diff;

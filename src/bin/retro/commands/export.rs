@@ -8,8 +8,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result, shown};
-use retrograde::ops::elsewhere::expect_no_store;
-use retrograde::ops::export_tar::{ExportTarOptions, Exported, export_tar};
+use retrograde::ops::share::elsewhere::expect_no_store;
+use retrograde::ops::share::export_tar::{ExportTarOptions, Exported, export_tar};
 use retrograde::path::TreePath;
 
 use crate::args::Export;
@@ -159,7 +159,7 @@ fn git(_: &mut Context, _: &Opened, _: &Export, _: &Path) -> Result<u8> {
 
 #[cfg(feature = "git")]
 fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -> Result<u8> {
-    use retrograde::ops::export_git::{ExportGitOptions, export_git};
+    use retrograde::ops::share::export_git::{ExportGitOptions, export_git};
     let snapshots: Vec<_> = match &arguments.rev {
         Some(range) => opened.resolve_range(range)?,
         None => opened.workspace()?.steps.values().copied().collect(),

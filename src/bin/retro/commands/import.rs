@@ -15,8 +15,8 @@ pub(super) fn run(_: &mut Context, _: Import) -> Result<u8> {
 
 #[cfg(feature = "git")]
 pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
-    use retrograde::ops::import_git::{Commits, ImportGitOptions, Source, import_git};
-    use retrograde::ops::register::forget_workspace;
+    use retrograde::ops::record::register::forget_workspace;
+    use retrograde::ops::share::import_git::{Commits, ImportGitOptions, Source, import_git};
 
     use super::snap::{Place, said_run};
     use crate::views::progress;
@@ -45,7 +45,9 @@ pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
 
 /// An import that could read none of the commits has failed.
 #[cfg(feature = "git")]
-fn expect_some(imported: retrograde::ops::import_git::Imported) -> Result<retrograde::ops::import_git::Imported> {
+fn expect_some(
+    imported: retrograde::ops::share::import_git::Imported,
+) -> Result<retrograde::ops::share::import_git::Imported> {
     use retrograde::error::{Error, ErrorKind};
     match imported.left_out.first().filter(|_| imported.snapshots + imported.known == 0) {
         None => Ok(imported),
@@ -58,7 +60,7 @@ fn expect_some(imported: retrograde::ops::import_git::Imported) -> Result<retrog
 }
 
 #[cfg(feature = "git")]
-fn print(context: &mut Context, imported: &retrograde::ops::import_git::Imported) -> Result<()> {
+fn print(context: &mut Context, imported: &retrograde::ops::share::import_git::Imported) -> Result<()> {
     use crate::views::{human, steps};
 
     let elapsed = human::duration(context.started.elapsed());
@@ -109,18 +111,18 @@ fn print(context: &mut Context, imported: &retrograde::ops::import_git::Imported
 const LISTED_MAX: usize = 20;
 
 #[cfg(feature = "git")]
-fn shape(imported: &retrograde::ops::import_git::Imported) -> crate::views::json::Object {
+fn shape(imported: &retrograde::ops::share::import_git::Imported) -> crate::views::json::Object {
     use crate::views::json::{self, Object};
     let end = |end: Option<(retrograde::id::SnapshotId, u64)>| {
         end.map(|(id, step)| Object::new().field("snapshot", id.to_string()).field("step", step))
     };
-    let left_out = |left: &retrograde::ops::import_git::LeftOutCommit| {
+    let left_out = |left: &retrograde::ops::share::import_git::LeftOutCommit| {
         Object::new().field("commit", &left.commit).field("reason", &left.reason)
     };
-    let refused = |left: &retrograde::ops::import_git::Refused| {
+    let refused = |left: &retrograde::ops::share::import_git::Refused| {
         Object::new().bytes("path", &left.path).field("reason", left.reason)
     };
-    let tag = |left: &retrograde::ops::import_git::LeftOutTag| {
+    let tag = |left: &retrograde::ops::share::import_git::LeftOutTag| {
         Object::new().field("tag", &left.tag).field("reason", &left.reason)
     };
     let guessed = |(commit, what): &(String, String)| Object::new().field("commit", commit).field("reason", what);

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use retrograde::error::Result;
-use retrograde::ops::register::{self, Guard, resolve_folder, root_of};
+use retrograde::ops::record::register::{self, Guard, resolve_folder, root_of};
 
 use crate::context::Context;
 use crate::exit;

@@ -2,8 +2,8 @@
 
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::history::lanes::{self, Prefixes, Style};
-use retrograde::ops::log::{Log as Listed, LogEntry, LogOptions, log};
-use retrograde::ops::show;
+use retrograde::ops::look::log::{Log as Listed, LogEntry, LogOptions, log};
+use retrograde::ops::look::show;
 use retrograde::time::Timestamp;
 
 use crate::args::Log;

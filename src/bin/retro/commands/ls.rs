@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use retrograde::error::Result;
 use retrograde::format::tree::{Entry, Kind};
-use retrograde::ops::ls::{LsOptions, expect, ls};
+use retrograde::ops::look::ls::{LsOptions, expect, ls};
 use retrograde::path::TreePath;
 
 use crate::context::Context;

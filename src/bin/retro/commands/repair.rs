@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use retrograde::error::Result;
 use retrograde::format::pack::ObjectKind;
 use retrograde::id::WorkspaceId;
-use retrograde::ops::repair::{Action, RepairOptions, RepairOutcome, repair};
+use retrograde::ops::check::repair::{Action, RepairOptions, RepairOutcome, repair};
 
 use crate::context::Context;
 use crate::exit;

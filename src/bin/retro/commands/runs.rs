@@ -1,7 +1,7 @@
 //! `retro runs`: the runs of the workspace, the one with the newest step first.
 
 use retrograde::error::Result;
-use retrograde::ops::runs::{Run, runs};
+use retrograde::ops::look::runs::{Run, runs};
 
 use crate::context::Context;
 use crate::exit;

@@ -2,8 +2,8 @@
 
 use retrograde::diff::counts;
 use retrograde::error::Result;
-use retrograde::ops::log::LogEntry;
-use retrograde::ops::show;
+use retrograde::ops::look::log::LogEntry;
+use retrograde::ops::look::show;
 
 use crate::args::Show;
 use crate::context::Context;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::id::WorkspaceId;
-use retrograde::ops::register::{
+use retrograde::ops::record::register::{
     Guard, Recognised, move_workspace, recognise, register, replaced_by_other, resolve_folder, root_of,
 };
-use retrograde::ops::snap::{RUN_DEFAULT, SnapOptions, SnapOutcome, snap};
+use retrograde::ops::record::snap::{RUN_DEFAULT, SnapOptions, SnapOutcome, snap};
 use retrograde::workspace::git_head::git_state;
 use retrograde::workspace::git_notice::{GitNotice, GitPart, GitProblem};
 

@@ -2,7 +2,7 @@
 
 use retrograde::error::Result;
 use retrograde::format::pack::ObjectKind;
-use retrograde::ops::stats::{PathTotals, Stats, Totals, stats};
+use retrograde::ops::look::stats::{PathTotals, Stats, Totals, stats};
 
 use crate::context::Context;
 use crate::exit;

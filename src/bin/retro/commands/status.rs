@@ -2,8 +2,8 @@
 
 use retrograde::error::Result;
 use retrograde::format::snapshot::Omission;
-use retrograde::ops::register::root_of;
-use retrograde::ops::status::{Status, status};
+use retrograde::ops::record::register::root_of;
+use retrograde::ops::record::status::{Status, status};
 use retrograde::workspace::git_head::git_state;
 use retrograde::workspace::scan::Protected;
 

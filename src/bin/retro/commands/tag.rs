@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use retrograde::error::Result;
 use retrograde::id::{SnapshotId, WorkspaceId};
-use retrograde::ops::tag::{delete_tag, tag};
+use retrograde::ops::keep::tag::{delete_tag, tag};
 use retrograde::store::Workspace;
 
 use crate::args::Tag;

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use retrograde::error::Result;
 use retrograde::id::WorkspaceId;
-use retrograde::ops::restore::{self, RestoreOptions, RestoreOutcome};
+use retrograde::ops::back::{self, RestoreOptions, RestoreOutcome};
 use retrograde::store::Store;
 
 use super::restore::{options, print, way_back};
@@ -14,11 +14,11 @@ use crate::exit;
 use crate::views::progress;
 
 pub(super) fn undo(context: &mut Context, count: Repeated, how: Rewriting) -> Result<u8> {
-    walk(context, count, how, restore::undo)
+    walk(context, count, how, back::undo)
 }
 
 pub(super) fn redo(context: &mut Context, count: Repeated, how: Rewriting) -> Result<u8> {
-    walk(context, count, how, restore::redo)
+    walk(context, count, how, back::redo)
 }
 
 type Walk = fn(&Store, WorkspaceId, NonZeroU64, &RestoreOptions<'_>) -> Result<RestoreOutcome>;

@@ -1,7 +1,7 @@
 //! `retro verify`: is the store what its ids say?
 
 use retrograde::error::Result;
-use retrograde::ops::verify::{Level, VerifyOptions, VerifyOutcome, verify};
+use retrograde::ops::check::verify::{Level, VerifyOptions, VerifyOutcome, verify};
 
 use crate::args::Verify;
 use crate::context::Context;

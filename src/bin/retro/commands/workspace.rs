@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use retrograde::error::{Error, ErrorKind, Result};
 use retrograde::id::{SnapshotId, WorkspaceId};
-use retrograde::ops::join::join;
-use retrograde::ops::register::{
+use retrograde::ops::record::join::join;
+use retrograde::ops::record::register::{
     Guard, forget_workspace, forgetting, move_workspace, named_forgotten, named_workspace, recall_workspace,
     resolve_folder, root_of,
 };

@@ -2,8 +2,8 @@
 
 use retrograde::history::revision::split_path;
 use retrograde::id::SnapshotId;
-use retrograde::ops::ls::find;
-use retrograde::ops::show::event;
+use retrograde::ops::look::ls::find;
+use retrograde::ops::look::show::event;
 use retrograde::path::TreePath;
 use retrograde::store::Workspace;
 

@@ -5,7 +5,7 @@ use retrograde::diff::text::{counts, is_comparable};
 use retrograde::diff::{Change, ChangeKind, Side};
 use retrograde::error::Result;
 use retrograde::format::tree::Kind;
-use retrograde::ops::compare::Comparison;
+use retrograde::ops::look::compare::Comparison;
 
 use super::color::Palette;
 use super::json::Object;
@@ -215,5 +215,5 @@ fn path_now(change: &Change) -> String {
 }
 
 fn kind_word(side: &Side) -> &'static str {
-    retrograde::ops::ls::kind_word(side.kind)
+    retrograde::ops::look::ls::kind_word(side.kind)
 }

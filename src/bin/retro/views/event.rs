@@ -9,7 +9,7 @@ use std::path::Path;
 
 use retrograde::error::{Error, Result};
 use retrograde::limits::EVENT_LENGTH_MAX_BYTES;
-use retrograde::ops::said::{UNPARSED_KEY, compact};
+use retrograde::ops::record::said::{UNPARSED_KEY, compact};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

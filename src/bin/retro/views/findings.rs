@@ -2,7 +2,7 @@
 
 use retrograde::format::pack::ObjectKind;
 use retrograde::id::SnapshotId;
-use retrograde::ops::verify::{Affected, Finding, FindingKind, Part};
+use retrograde::ops::check::verify::{Affected, Finding, FindingKind, Part};
 use retrograde::store::State;
 
 use super::color::Palette;

@@ -9,9 +9,9 @@ use retrograde::diff::{Change, Side};
 use retrograde::error::Error;
 use retrograde::format::snapshot::{ChangeCounts, Dropped, Omission};
 use retrograde::format::tree::Entry;
-use retrograde::ops::log::LogEntry;
-use retrograde::ops::ls::kind_word;
-use retrograde::ops::show::Call;
+use retrograde::ops::look::log::LogEntry;
+use retrograde::ops::look::ls::kind_word;
+use retrograde::ops::look::show::Call;
 use retrograde::path::TreePath;
 use serde::Serialize;
 

@@ -5,7 +5,7 @@
 
 use retrograde::diff::patch::PatchOptions;
 use retrograde::error::Result;
-use retrograde::ops::compare::Comparison;
+use retrograde::ops::look::compare::Comparison;
 
 use super::color::Palette;
 use super::human::printable;

@@ -1,7 +1,7 @@
 //! What a restore did, or would do.
 
 use retrograde::format::facts::{Restore, RestoreCause};
-use retrograde::ops::restore::RestoreOutcome;
+use retrograde::ops::back::RestoreOutcome;
 use retrograde::store::Workspace;
 use retrograde::workspace::materialize::{Action, Applied, Kept};
 

@@ -2,8 +2,8 @@
 
 use retrograde::format::snapshot::{Cause, Snapshot};
 use retrograde::id::SnapshotId;
-use retrograde::ops::log::LogEntry;
-use retrograde::ops::show::Shown;
+use retrograde::ops::look::log::LogEntry;
+use retrograde::ops::look::show::Shown;
 use retrograde::store::Workspace;
 use retrograde::time::Timestamp;
 

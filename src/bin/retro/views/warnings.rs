@@ -2,7 +2,7 @@
 //! git's that could not be followed.
 
 use retrograde::error::shown;
-use retrograde::ops::said::{Part, Repair, UNPARSED_KEY};
+use retrograde::ops::record::said::{Part, Repair, UNPARSED_KEY};
 use retrograde::workspace::config::Notice;
 use retrograde::workspace::config::store::STORE_CONFIG_NAME;
 use retrograde::workspace::git_notice::{GitNotice, GitPart, GitProblem};

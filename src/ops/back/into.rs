@@ -1,0 +1,73 @@
+//! Writing a snapshot, or some paths of it, somewhere else. No workspace changes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::plan::actions_of;
+use super::preflight::expect_whole;
+use super::wanted;
+use crate::diff::{TreeDiffOptions, tree::trees_with};
+use crate::error::Result;
+use crate::format::tree::Kind;
+use crate::id::{BlobId, SnapshotId};
+use crate::ops::look::ls;
+use crate::ops::share::elsewhere::expect_no_store;
+use crate::path::TreePath;
+use crate::store::Store;
+use crate::workspace::materialize::{self, Action, Filled, Options, apply};
+
+/// Writes a snapshot, or some paths of it, into an empty or new folder elsewhere. No workspace changes.
+pub fn restore_into(
+    store: &Store,
+    snapshot: SnapshotId,
+    paths: &[TreePath],
+    folder: &Path,
+    options: &Options<'_>,
+) -> Result<Filled> {
+    expect_no_store(store, "restore into", folder)?;
+    let found = store.snapshot(snapshot)?;
+    expect_whole(store, snapshot, paths)?;
+    let wanted = wanted::elsewhere(store, &found)?;
+    let options = &Options { attributes: Some(&wanted), ..*options };
+    if paths.is_empty() {
+        return materialize::fill(store, found.root, found.root_mode, folder, options);
+    }
+    let changes = trees_with(
+        &|id| store.tree(id),
+        None,
+        Some(found.root),
+        &TreeDiffOptions { folders: true, paths: paths.to_vec() },
+    )?;
+    let mut actions = folders_above(store, snapshot, paths)?;
+    actions.extend(changes.iter().flat_map(actions_of));
+    actions.push(Action::SetAttributes {
+        path: TreePath::root(),
+        kind: Kind::Folder,
+        mode: found.root_mode,
+        size: 0,
+        id: BlobId(found.root.0),
+    });
+    let applied = apply(store, &materialize::open_empty(store, folder)?, &actions, options)?;
+    Ok(Filled {
+        files: applied.written,
+        folders: applied.created,
+        symlinks: 0,
+        bytes: applied.bytes,
+        kept: applied.kept,
+    })
+}
+
+/// The folders in which `paths` lie, outermost first; `NotFound` for a path that the snapshot does not have.
+fn folders_above(store: &Store, snapshot: SnapshotId, paths: &[TreePath]) -> Result<Vec<Action>> {
+    let mut above = BTreeSet::new();
+    for path in paths {
+        ls::expect(store, snapshot, path)?;
+        above.extend(std::iter::successors(path.parent(), TreePath::parent).filter(|folder| !folder.is_root()));
+    }
+    let is_above = |folder: &TreePath| !paths.iter().any(|path| folder.is_within(path));
+    above
+        .into_iter()
+        .filter(is_above)
+        .map(|path| ls::expect(store, snapshot, &path).map(|entry| Action::CreateFolder { path, mode: entry.mode }))
+        .collect()
+}

@@ -1,0 +1,169 @@
+//! What has to be done to turn the live folder into a past state, decided before anything is.
+
+use std::collections::BTreeMap;
+
+use super::parents::plan_parents;
+use super::protected::Protected;
+use crate::diff::tree::{LoadTree, trees_with};
+use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions};
+use crate::error::Result;
+use crate::format::snapshot::Snapshot;
+use crate::format::tree::Kind;
+use crate::id::BlobId;
+use crate::ops::look::attributed::{Attributed, AttributedTree, add_changes};
+use crate::ops::record::capture::Captured;
+use crate::path::TreePath;
+use crate::store::Store;
+use crate::workspace::attributes::may_give_away;
+use crate::workspace::beneath::Root;
+use crate::workspace::materialize::{Action, Kept, KeptReason};
+use crate::workspace::places::Place;
+use crate::workspace::stat::permissions;
+
+/// What turns the live folder into the target, and what it takes away.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// What has to be done.
+    pub(super) actions: Vec<Action>,
+    /// Contents that are there now and are not any more when it is done.
+    pub(super) doomed: Vec<(TreePath, BlobId)>,
+    /// Some of what the target does not have is left alone: the folder will not be exactly the target.
+    pub(super) protects: bool,
+    /// Folders that are left alone, and in which the target has something else than what may be there. In order of path.
+    pub(super) bound: Vec<Kept>,
+}
+
+/// Decides on it, for `paths` and what is below them, or for everything where there are none. `before` is the state
+/// before a restore that was cut off, where this one ends that.
+pub(super) fn plan(
+    store: &Store,
+    root: &Root,
+    now: &Captured,
+    target: &Snapshot,
+    before: Option<&Snapshot>,
+    paths: &[TreePath],
+) -> Result<Plan> {
+    let load = |id| now.load(store, id);
+    let diff_options = TreeDiffOptions { folders: true, paths: paths.to_vec() };
+    let mut changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
+    let (live, known) = (now.attributed(), Attributed::of(store, target)?);
+    let old = AttributedTree { root: now.root, root_mode: now.root_mode, attributed: &live };
+    let new = AttributedTree { root: target.root, root_mode: target.root_mode, attributed: &known };
+    add_changes(&mut changes, &load, &old, &new, paths)?;
+    if may_give_away() {
+        changes = with_all_of_the_root_owner(changes, &load, &old, &new, paths)?;
+    }
+    // In order of path, and none of them in another.
+    let bound: Vec<(&TreePath, Place)> =
+        now.excluded.iter().filter_map(|one| Some((&one.path, one.why.binding()?))).collect();
+    let mut protected = Protected::of(store, target, root)?;
+    let mut plan = Plan::default();
+    for change in &changes {
+        let next = bound.partition_point(|(path, _)| **path <= change.path);
+        let last = next.checked_sub(1).map(|last| bound[last]);
+        if let Some((path, place)) = last.filter(|(path, _)| change.path.is_within(path)) {
+            plan.protects = true;
+            let kept = Kept { path: path.clone(), reason: KeptReason::Protected(place) };
+            let differs = change.new.as_ref().is_some_and(|new| !is_same_folder(root, &kept.path, &change.path, new));
+            if differs && plan.bound.last() != Some(&kept) {
+                plan.bound.push(kept);
+            }
+        } else if protected.holds(change)? {
+            plan.protects = true;
+        } else {
+            plan.actions.extend(actions_of(change));
+            plan.doomed.extend(doomed(change));
+        }
+    }
+    let above = plan_parents(store, now, target, before, &plan.actions, paths)?;
+    plan.actions.extend(above);
+    // In order of path, as they were but for those above.
+    plan.actions.sort_by(|one, other| one.path().cmp(other.path()));
+    let is_root_set = plan.actions.first().is_some_and(|action| action.path().is_root());
+    if paths.is_empty() && now.root_mode != target.root_mode && !is_root_set {
+        plan.actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
+    }
+    Ok(plan)
+}
+
+/// Returns whether a path is a folder that is left alone, and all that the target says of it is true: it is a folder of
+/// that mode.
+fn is_same_folder(root: &Root, bound: &TreePath, path: &TreePath, new: &Side) -> bool {
+    let mode = || rustix::fs::fstat(root.folder(path).ok()?).ok().map(|found| permissions(&found));
+    bound == path && new.kind == Kind::Folder && mode() == Some(new.mode)
+}
+
+/// Adds what changed hands with the root folder: in a snapshot it belongs to whom the root folder belongs to, so none of
+/// it differs by itself.
+fn with_all_of_the_root_owner(
+    changes: Vec<Change>,
+    load: &LoadTree<'_>,
+    old: &AttributedTree<'_>,
+    new: &AttributedTree<'_>,
+    paths: &[TreePath],
+) -> Result<Vec<Change>> {
+    let owners = (old.attributed.root_owner, new.attributed.root_owner);
+    if !matches!(owners, (Some(before), Some(after)) if before != after) {
+        return Ok(changes);
+    }
+    let is_relative = |tree: &AttributedTree<'_>, path: &TreePath| {
+        tree.attributed.get(path).is_none_or(|found| found.owner.is_none())
+    };
+    let all = TreeDiffOptions { folders: true, paths: paths.to_vec() };
+    let mut known: BTreeMap<TreePath, Change> =
+        changes.into_iter().map(|change| (change.path.clone(), change)).collect();
+    for change in trees_with(load, None, Some(new.root), &all)? {
+        if !is_relative(old, &change.path) || !is_relative(new, &change.path) {
+            continue;
+        }
+        match known.get_mut(&change.path) {
+            Some(found) => found.attributes_changed |= found.old.is_some() && found.new.is_some(),
+            None => {
+                let change =
+                    Change { kind: ChangeKind::Attributes, old: change.new, attributes_changed: true, ..change };
+                known.insert(change.path.clone(), change);
+            }
+        }
+    }
+    Ok(known.into_values().collect())
+}
+
+/// The content that one change takes away.
+fn doomed(change: &Change) -> Option<(TreePath, BlobId)> {
+    let stays = matches!(change.kind, ChangeKind::Mode | ChangeKind::Attributes);
+    let old = change.old.as_ref().filter(|old| old.kind != Kind::Folder && !stays)?;
+    Some((change.path.clone(), BlobId(old.id)))
+}
+
+/// What one change takes.
+pub(super) fn actions_of(change: &Change) -> Vec<Action> {
+    let path = || change.path.clone();
+    let remove = |old: &Side| Action::Remove { path: path(), kind: old.kind };
+    match (change.kind, &change.old, &change.new) {
+        (ChangeKind::Attributes, _, Some(new)) => vec![set_attributes(path(), new)],
+        (ChangeKind::Mode, _, Some(new)) if change.attributes_changed => vec![set_attributes(path(), new)],
+        (ChangeKind::Mode, _, Some(new)) if new.kind == Kind::Folder => {
+            vec![Action::SetFolderMode { path: path(), mode: new.mode }]
+        }
+        (ChangeKind::Mode, _, Some(new)) => {
+            vec![Action::SetFileMode { path: path(), mode: new.mode, size: new.size, id: BlobId(new.id) }]
+        }
+        (_, Some(old), Some(new)) if old.kind == new.kind => vec![create(path(), new, true)],
+        (_, Some(old), Some(new)) => vec![remove(old), create(path(), new, false)],
+        (_, Some(old), None) => vec![remove(old)],
+        (_, None, Some(new)) => vec![create(path(), new, false)],
+        (_, None, None) => Vec::new(),
+    }
+}
+
+fn set_attributes(path: TreePath, new: &Side) -> Action {
+    Action::SetAttributes { path, kind: new.kind, mode: new.mode, size: new.size, id: BlobId(new.id) }
+}
+
+fn create(path: TreePath, new: &Side, replaces: bool) -> Action {
+    match new.kind {
+        Kind::Folder => Action::CreateFolder { path, mode: new.mode },
+        Kind::Symlink => Action::WriteSymlink { path, id: BlobId(new.id), replaces },
+        Kind::File => Action::WriteFile { path, mode: new.mode, size: new.size, id: BlobId(new.id), replaces },
+    }
+}

@@ -1,0 +1,232 @@
+//! Paths that a target does not have because it never looked at them, not because they were not there.
+//!
+//! The snapshot lists the paths that its rules named, the paths that it omitted, and what else
+//! it left out: a folder that had a `pyvenv.cfg` in it then, whatever has become of that file. All of this stays.
+//!
+//! So does what came into the folder after the snapshot and would have been left out by it: nobody asked for a step between the build
+//! that made `target` and the loss of the `Cargo.toml` beside it. What is beside another file follows from the target's
+//! tree. What git ignored then does not quite: the ignore files in its folders do, but neither the repository's own lists
+//! nor those further up, nor what the index tracked. So where the target left out what git ignores, a path counts as never
+//! looked at if the ignore files of the target name it, or those that are there now, in both cases with the other lists as
+//! they are now, and tracked or not. That protects a little more than it must; what it protects is in the safety snapshot all
+//! the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::diff::{Change, ChangeKind};
+use crate::error::{Error, Result};
+use crate::format::snapshot::{Snapshot, decode_left_out, decode_omitted};
+use crate::format::tree::Kind;
+use crate::id::{BlobId, TreeId};
+use crate::limits::{IGNORE_FILE_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
+use crate::ops::look::ls::find;
+use crate::ops::record::ingest::attached;
+use crate::path::TreePath;
+use crate::store::Store;
+use crate::workspace::beneath::Root;
+use crate::workspace::git_notice::GitNotices;
+use crate::workspace::ignore::{IGNORE_NAME, Lists};
+use crate::workspace::rules::{Match, Rules};
+
+/// What a restore leaves alone.
+pub(super) struct Protected<'a> {
+    store: &'a Store,
+    /// Root of the target.
+    target: TreeId,
+    rules: Arc<Rules>,
+    /// The paths that the target omitted or left out.
+    unseen: Paths,
+    /// Ignore files of the target, and as they are now; none where the target did not heed them.
+    views: Vec<View<'a>>,
+    /// The folder that was asked about last, and was found to be neither left out nor in one that was.
+    free: TreePath,
+    /// The last folder of the live workspace where the target has a file: nothing in it was there then.
+    replaced: Option<TreePath>,
+}
+
+/// The ignore files of one state.
+struct View<'a> {
+    place: Place<'a>,
+    /// Lists in force in the folders asked for so far.
+    known: BTreeMap<TreePath, Arc<Lists>>,
+}
+
+enum Place<'a> {
+    Live(&'a Root),
+    Target(&'a Store, TreeId),
+}
+
+impl<'a> Protected<'a> {
+    /// The paths that `target` did not look at.
+    pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root) -> Result<Self> {
+        let text = store.read_blob(target.rules, RULES_LENGTH_MAX_BYTES)?;
+        let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
+        let rules = Arc::new(Rules::parse(&text)?);
+        let omitted = attached(store, &target.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
+        let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
+        let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
+        let left_out = attached(store, &target.left_out, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
+        let left_out = decode_left_out(&left_out).map_err(|e| e.during("read snapshot", "paths left out"))?;
+        let unseen = Paths::new(omitted.map(|omission| omission.path).chain(left_out));
+        let mut views = Vec::new();
+        if rules.has_gitignore() {
+            let around = Lists::around(root.path(), &GitNotices::default());
+            let live = around.enter_at(root, &TreePath::root());
+            // The target's own list in place of the one that is in the root now.
+            let above = around.enter_git_at(root, &TreePath::root());
+            views.push(View::new(Place::Live(root), live));
+            let place = Place::Target(store, target.root);
+            let top = place.enter(&above, &TreePath::root())?;
+            views.push(View::new(place, top));
+        }
+        let free = TreePath::root();
+        Ok(Self { store, target: target.root, rules, unseen, views, free, replaced: None })
+    }
+
+    /// Returns whether a change would remove, or make way through, something that the target did not look at. Asked in
+    /// order of path, it looks at each folder once.
+    pub(super) fn holds(&mut self, change: &Change) -> Result<bool> {
+        let Some(old) = &change.old else { return Ok(false) };
+        let is_folder = old.kind == Kind::Folder;
+        if change.kind != ChangeKind::Deleted {
+            if is_folder && change.new.is_some_and(|new| new.kind != Kind::Folder) {
+                self.replaced = Some(change.path.clone());
+            }
+            return Ok(false);
+        }
+        let is_replaced = self.replaced.as_ref().is_some_and(|folder| change.path.is_within(folder));
+        if is_replaced && !self.unseen.have_above(&change.path) && !self.unseen.have_below(&change.path) {
+            return Ok(false);
+        }
+        Ok((is_folder && self.unseen.have_below(&change.path)) || self.leaves_out(&change.path, is_folder)?)
+    }
+
+    /// Returns whether the target did not look at a path, or would not have: itself or a folder that it is in was left
+    /// out.
+    pub(super) fn leaves_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
+        if self.unseen.have_above(path)
+            || self.rules.is_unselected(path, is_folder)
+            || self.is_left_out(path, is_folder)?
+        {
+            return Ok(true);
+        }
+        for view in &mut self.views {
+            if view.ignores(&self.rules, path, is_folder)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The rules of the target.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules)
+    }
+
+    /// Returns whether nothing is left out but what [`Rules::may_exclude`] names.
+    pub(super) fn is_by_name(&self) -> bool {
+        self.unseen.0.is_empty() && self.views.is_empty() && self.rules.only().is_none()
+    }
+}
+
+/// Paths in order, none of them in another.
+struct Paths(Vec<TreePath>);
+
+impl Paths {
+    fn new(paths: impl Iterator<Item = TreePath>) -> Self {
+        let mut paths: Vec<TreePath> = paths.collect();
+        paths.sort_unstable();
+        // What is in a folder comes directly after it.
+        paths.dedup_by(|later, earlier| later.is_within(earlier));
+        Self(paths)
+    }
+
+    /// Returns whether a path, or a folder that it is in, is one of them.
+    fn have_above(&self, path: &TreePath) -> bool {
+        let next = self.0.partition_point(|one| one <= path);
+        next.checked_sub(1).is_some_and(|last| path.is_within(&self.0[last]))
+    }
+
+    /// Returns whether one of them is in a folder.
+    fn have_below(&self, folder: &TreePath) -> bool {
+        let next = self.0.partition_point(|path| path <= folder);
+        self.0.get(next).is_some_and(|path| path.is_within(folder))
+    }
+}
+
+impl Protected<'_> {
+    /// Returns whether a path, or a folder that it is in, is one that the target left out by its rules, or for what it
+    /// had beside it.
+    fn is_left_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
+        while !path.is_within(&self.free) {
+            self.free = self.free.parent().unwrap_or_default();
+        }
+        for here in path.way_from(self.free.as_bytes().len()) {
+            let is_folder = is_folder || here != *path;
+            if self.rules.excludes_at(&here, is_folder) || self.was_beside(&here, is_folder)? {
+                return Ok(true);
+            }
+            if is_folder {
+                self.free = here;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns whether a path is one that the target left out for what it had beside it.
+    fn was_beside(&self, path: &TreePath, is_folder: bool) -> Result<bool> {
+        let (Some(folder), Some(name)) = (path.parent(), path.name()) else { return Ok(false) };
+        let Match::Beside(files) = self.rules.match_of(path.as_bytes(), name, is_folder) else { return Ok(false) };
+        for file in files {
+            let beside = find(self.store, self.target, &folder.join(file.as_bytes()))?;
+            if beside.is_some_and(|entry| entry.kind == Kind::File) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl<'a> View<'a> {
+    fn new(place: Place<'a>, top: Arc<Lists>) -> Self {
+        Self { place, known: BTreeMap::from([(TreePath::root(), top)]) }
+    }
+
+    /// Whether the ignore files name a path or a folder that it is in, and no include brought that back.
+    fn ignores(&mut self, rules: &Rules, path: &TreePath, is_folder: bool) -> Result<bool> {
+        // The lists of a folder are known only where it was found not to be ignored.
+        let above = std::iter::successors(path.parent(), TreePath::parent);
+        let found = above.filter_map(|folder| self.known.get(&folder).map(|lists| (folder, Arc::clone(lists)))).next();
+        let Some((folder, mut lists)) = found else { return Ok(false) };
+        for here in path.way_from(folder.as_bytes().len()) {
+            let is_last = here == *path;
+            let name = here.name().unwrap_or_default();
+            let is_folder = is_folder || !is_last;
+            if lists.names(here.as_bytes(), is_folder) && !rules.is_included(here.as_bytes(), name, is_folder) {
+                return Ok(true);
+            }
+            if !is_last {
+                lists = self.place.enter(&lists, &here)?;
+                self.known.insert(here, Arc::clone(&lists));
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Place<'_> {
+    fn enter(&self, around: &Arc<Lists>, folder: &TreePath) -> Result<Arc<Lists>> {
+        match self {
+            Place::Live(root) => Ok(around.enter_at(root, folder)),
+            Place::Target(store, tree) => {
+                let list = find(store, *tree, &folder.join(IGNORE_NAME))?;
+                let list = list.filter(|list| list.kind == Kind::File && list.size <= IGNORE_FILE_LENGTH_MAX_BYTES);
+                Ok(match list {
+                    Some(list) => around.with(folder, &store.read_blob(BlobId(list.id), IGNORE_FILE_LENGTH_MAX_BYTES)?),
+                    None => Arc::clone(around),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Keeping: names for snapshots, and marks that they must be kept.
+
+pub mod tag;

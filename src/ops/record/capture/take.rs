@@ -1,0 +1,367 @@
+//! Reads what the scan could not prove unchanged, in windows that bound memory, and gives every file its content's id.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::{is_there, reread};
+use crate::error::Result;
+use crate::format::attributes::Owner;
+use crate::format::pack::ObjectKind;
+use crate::format::snapshot::{Omission, Reason};
+use crate::format::tree::Kind;
+use crate::format::turn::{ReadReason, ReadSummary, Turn};
+use crate::id::{BlobId, Digest};
+use crate::limits::{CAPTURE_RETRIES_MAX, CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES};
+use crate::ops::record::ingest::{self, Short};
+use crate::path::TreePath;
+use crate::progress::{Event, Progress};
+use crate::store::{Batch, Store};
+use crate::workspace::attributes::Values;
+use crate::workspace::beneath::Root;
+use crate::workspace::cache::{Proof, StatCache};
+use crate::workspace::read::{
+    Beside, Folder, LargeEnd, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_folder_attributes,
+    read_symlink,
+};
+use crate::workspace::scan::{EntryState, Scan, ScannedEntry, ScannedFolder};
+use crate::workspace::stat::{FileStat, RacyRule};
+
+/// A scan whose files all have an id.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// Folders whose list is not the cached one.
+    pub(super) folders: BTreeMap<TreePath, TakenFolder>,
+    pub(super) omitted: Vec<Omission>,
+    pub(super) racy: RacyRule,
+    pub(super) root_owner: Owner,
+    /// What became of the files that were read again.
+    pub(super) reread: reread::Done,
+    /// What was read, and why.
+    pub(super) read: ReadSummary,
+}
+
+/// The list of one folder.
+#[derive(Debug)]
+pub(super) struct TakenFolder {
+    pub(super) entries: Vec<TakenEntry>,
+    pub(super) device: u64,
+}
+
+/// One name.
+#[derive(Debug)]
+pub(super) struct TakenEntry {
+    pub(super) name: Box<[u8]>,
+    pub(super) kind: Kind,
+    pub(super) mode: u16,
+    pub(super) stat: FileStat,
+    /// Bytes of content; without meaning for folders.
+    pub(super) size: u64,
+    /// Content. Folders have none, because their trees are still to be built, nor has what turned out to be omitted.
+    pub(super) id: Option<Digest>,
+    /// What it has beside content and permission bits, encoded.
+    pub(super) attributes: Box<[u8]>,
+    /// How far the stat proves the content, where it was not read now.
+    pub(super) proof: Option<Proof>,
+    /// What is recorded is not all that was there: it is read again next time, whatever its stat says.
+    pub(super) is_torn: bool,
+    /// Nobody had it open for writing when it was read.
+    pub(super) is_quiet: bool,
+}
+
+/// Everything while it is being read.
+struct Work<'a> {
+    root: &'a Root,
+    paths: Vec<TreePath>,
+    folders: Vec<TakenFolder>,
+    omitted: Vec<Omission>,
+    root_owner: Owner,
+}
+
+/// Something to be read: a file, the target of a symlink, the attributes of a folder.
+#[derive(Clone, Copy)]
+struct Job {
+    folder: usize,
+    entry: usize,
+    size: u64,
+    previous: Option<BlobId>,
+    reason: ReadReason,
+}
+
+/// What reading a file gave.
+enum Got {
+    Whole(WholeFile),
+    Target(Vec<u8>),
+    Large(LargeFile),
+    Folder(Values),
+    Omitted(Reason),
+}
+
+/// Files read by one task from one handle of their folder.
+const TASK_FILES: usize = 64;
+
+impl Taken {
+    /// Whether there are files whose times lie so far ahead that it matters when the reading ended.
+    pub(super) fn has_times_ahead(&self) -> bool {
+        let mut entries = self.folders.values().flat_map(|folder| &folder.entries);
+        entries.any(|entry| self.racy.is_far_ahead(&entry.stat))
+    }
+}
+
+/// Reads, and stores or only hashes.
+pub(super) fn take(
+    store: &Store,
+    root: &Root,
+    cache: &StatCache,
+    mut scan: Scan,
+    turns: [Turn; 3],
+    progress: &dyn Progress,
+    mut batch: Option<&mut Batch<'_>>,
+) -> Result<Taken> {
+    let mut read = ReadSummary::default();
+    let reread = reread::reread(store, root, cache, &mut scan, turns, &mut read)?;
+    let (racy, root_owner) = (scan.racy, scan.root_owner);
+    let (mut work, jobs) = plan(store, root, scan, batch.as_deref());
+    for job in jobs.iter().filter(|job| work.entry(job).kind != Kind::Folder) {
+        read.add(job.reason, job.size, || work.path(job).as_bytes().to_vec());
+    }
+    progress.event(Event::Planned { files: jobs.len() as u64, bytes: jobs.iter().map(|job| job.size).sum() });
+    for window in windows(&jobs) {
+        let mut contents = Vec::new();
+        for (job, got) in window.iter().zip(work.read(window)?) {
+            match got {
+                Got::Omitted(reason) => work.omit(job, reason),
+                Got::Target(bytes) => {
+                    work.note_attributes(job, Values::default());
+                    contents.push((*job, bytes));
+                }
+                Got::Folder(values) => work.note_attributes(job, values),
+                Got::Whole(file) => {
+                    work.note(job, file.stat, file.mode, file.is_torn, file.is_quiet);
+                    work.note_attributes(job, file.attributes);
+                    contents.push((*job, file.bytes));
+                }
+                Got::Large(file) => work.take_large(store, job, file, batch.as_deref_mut())?,
+            }
+        }
+        work.finish_window(contents, batch.as_deref_mut())?;
+        let bytes = window.iter().map(|job| job.size).sum();
+        progress.event(Event::Done { files: window.len() as u64, bytes });
+    }
+    let Work { paths, folders, mut omitted, .. } = work;
+    omitted.sort_by(|a, b| a.path.cmp(&b.path));
+    omitted.dedup_by(|later, earlier| later.path == earlier.path);
+    let mut folders: BTreeMap<TreePath, TakenFolder> = paths.into_iter().zip(folders).collect();
+    for folder in folders.values_mut() {
+        folder.entries.retain(|entry| entry.id.is_some() || entry.kind == Kind::Folder);
+    }
+    Ok(Taken { folders, omitted, racy, root_owner, reread, read })
+}
+
+/// Sorts out what is to be read. Content that the cache has, and the store has not, is read again.
+fn plan<'a>(store: &Store, root: &'a Root, scan: Scan, batch: Option<&Batch<'_>>) -> (Work<'a>, Vec<Job>) {
+    let mut jobs = Vec::new();
+    let mut paths = Vec::with_capacity(scan.folders.len());
+    let mut folders = Vec::with_capacity(scan.folders.len());
+    let has = |id: &Digest| {
+        is_there(store, batch, ObjectKind::Content, id) || is_there(store, batch, ObjectKind::ChunkList, id)
+    };
+    for (folder, (path, ScannedFolder { entries, device })) in scan.folders.into_iter().enumerate() {
+        let mut taken = Vec::with_capacity(entries.len());
+        for (entry, ScannedEntry { name, kind, mode, stat, attributes, state }) in entries.into_iter().enumerate() {
+            let (mut id, mut proven) = (None, None);
+            let size = if kind == Kind::Folder { 0 } else { stat.size };
+            let mut read = |previous, reason| jobs.push(Job { folder, entry, size, previous, reason });
+            match state {
+                EntryState::Folder { .. } if attributes.is_some() => {}
+                EntryState::Folder { .. } => read(None, ReadReason::Changed),
+                EntryState::Known { id: known, proof } if has(&known) => (id, proven) = (Some(known), Some(proof)),
+                EntryState::Known { .. } => read(None, ReadReason::New),
+                EntryState::Renumbered { id } => read(Some(BlobId(id)), ReadReason::Changed),
+                EntryState::Read { previous, reason } => read(previous.map(BlobId), reason),
+            }
+            let attributes = attributes.unwrap_or_default();
+            let (is_torn, is_quiet, size) = (false, false, stat.size);
+            taken.push(TakenEntry { name, kind, mode, stat, size, id, attributes, proof: proven, is_torn, is_quiet });
+        }
+        paths.push(path);
+        folders.push(TakenFolder { entries: taken, device });
+    }
+    (Work { root, paths, folders, omitted: scan.omitted, root_owner: scan.root_owner }, jobs)
+}
+
+/// Stretches of jobs whose files fit in memory together.
+fn windows(jobs: &[Job]) -> impl Iterator<Item = &[Job]> {
+    let mut rest = jobs;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |job: &&Job| {
+            bytes += job.size.min(CHUNK_LENGTH_MAX_BYTES as u64);
+            bytes <= CAPTURE_WINDOW_BYTES
+        };
+        let count = rest.iter().take(CAPTURE_WINDOW_FILES).take_while(fits).count().max(1);
+        let (window, after) = rest.split_at_checked(count)?;
+        rest = after;
+        Some(window)
+    })
+}
+
+impl Work<'_> {
+    /// Reads the files of a window, in parallel, in order.
+    fn read(&self, window: &[Job]) -> Result<Vec<Got>> {
+        let tasks: Vec<&[Job]> =
+            window.chunk_by(|a, b| a.folder == b.folder).flat_map(|jobs| jobs.chunks(TASK_FILES)).collect();
+        let got: Vec<Result<Vec<Got>>> = tasks.into_par_iter().map(|jobs| self.read_task(jobs)).collect();
+        let mut all = Vec::with_capacity(window.len());
+        for part in got {
+            all.extend(part?);
+        }
+        Ok(all)
+    }
+
+    fn read_task(&self, jobs: &[Job]) -> Result<Vec<Got>> {
+        let folder = match Folder::open(self.root, &self.paths[jobs[0].folder])? {
+            Outcome::Read(folder) => folder,
+            Outcome::Omitted(reason) => return Ok(jobs.iter().map(|_| Got::Omitted(reason)).collect()),
+        };
+        let one = |job: &Job| {
+            let entry = &self.folders[job.folder].entries[job.entry];
+            if entry.kind == Kind::Folder {
+                // One that is gone is met again by the next capture; its list was read a moment ago.
+                return Ok(Got::Folder(read_folder_attributes(&folder, &entry.name).unwrap_or_default()));
+            }
+            if entry.kind == Kind::Symlink {
+                return Ok(match read_symlink(&folder, &entry.name)? {
+                    Outcome::Read(target) => Got::Target(target),
+                    Outcome::Omitted(reason) => Got::Omitted(reason),
+                });
+            }
+            Ok(match read_file(&folder, &entry.name, CHUNK_LENGTH_MAX_BYTES, Beside::Attributes)? {
+                Outcome::Read(OpenedFile::Whole(file)) => Got::Whole(file),
+                Outcome::Read(OpenedFile::Large(file)) => Got::Large(file),
+                Outcome::Omitted(reason) => Got::Omitted(reason),
+            })
+        };
+        jobs.iter().map(one).collect()
+    }
+
+    /// Reads a long file piece by piece; one that changes meanwhile is read again, a few times.
+    fn take_large(
+        &mut self,
+        store: &Store,
+        job: &Job,
+        first: LargeFile,
+        mut batch: Option<&mut Batch<'_>>,
+    ) -> Result<()> {
+        let mut next = Some(first);
+        let mut attempts = 0;
+        while let Some(file) = next.take() {
+            let (id, end) = match read_large(store, job, file, batch.as_deref_mut())? {
+                Outcome::Read(read) => read,
+                Outcome::Omitted(reason) => {
+                    self.omit(job, reason);
+                    return Ok(());
+                }
+            };
+            if end.is_torn && attempts < CAPTURE_RETRIES_MAX {
+                attempts += 1;
+                next = match self.read_task(std::slice::from_ref(job))?.pop() {
+                    Some(Got::Large(again)) => Some(again),
+                    _ => None,
+                };
+                if next.is_some() {
+                    continue;
+                }
+            }
+            self.note(job, end.stat, end.mode, end.is_torn, end.is_quiet);
+            self.note_attributes(job, end.attributes);
+            self.set(job, id, end.length_bytes);
+        }
+        Ok(())
+    }
+
+    /// Stores or hashes the short contents of a window.
+    fn finish_window(&mut self, contents: Vec<(Job, Vec<u8>)>, batch: Option<&mut Batch<'_>>) -> Result<()> {
+        let lengths: Vec<(Job, u64)> = contents.iter().map(|(job, bytes)| (*job, bytes.len() as u64)).collect();
+        let ids = match batch {
+            Some(batch) => {
+                let short = |(job, bytes): (Job, Vec<u8>)| Short { bytes, previous: job.previous };
+                ingest::short(batch, contents.into_iter().map(short).collect())?
+            }
+            None => contents.par_iter().map(|(_, bytes)| BlobId(Digest::of(bytes))).collect(),
+        };
+        for ((job, length), id) in lengths.iter().zip(ids) {
+            self.set(job, id, *length);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, job: &Job, stat: FileStat, mode: u16, is_torn: bool, is_quiet: bool) {
+        let entry = &mut self.folders[job.folder].entries[job.entry];
+        (entry.stat, entry.mode, entry.is_torn, entry.is_quiet) = (stat, mode, is_torn, is_quiet);
+        if is_torn {
+            let path = self.paths[job.folder].join(&entry.name);
+            self.omitted.push(Omission { path, reason: Reason::Torn });
+        }
+    }
+
+    fn note_attributes(&mut self, job: &Job, values: Values) {
+        let entry = &mut self.folders[job.folder].entries[job.entry];
+        entry.is_torn |= values.is_cut_short;
+        if values.is_cut_short {
+            let path = self.paths[job.folder].join(&entry.name);
+            self.omitted.push(Omission { path, reason: Reason::Attributes });
+        }
+        entry.attributes = values.encoded(entry.stat.owner, self.root_owner);
+    }
+
+    fn set(&mut self, job: &Job, id: BlobId, size: u64) {
+        let entry = &mut self.folders[job.folder].entries[job.entry];
+        (entry.id, entry.size) = (Some(id.0), size);
+    }
+
+    fn omit(&mut self, job: &Job, reason: Reason) {
+        let path = self.path(job);
+        self.omitted.push(Omission { path, reason });
+    }
+
+    fn entry(&self, job: &Job) -> &TakenEntry {
+        &self.folders[job.folder].entries[job.entry]
+    }
+
+    fn path(&self, job: &Job) -> TreePath {
+        self.paths[job.folder].join(&self.entry(job).name)
+    }
+}
+
+/// One attempt at a long file.
+fn read_large(
+    store: &Store,
+    job: &Job,
+    mut file: LargeFile,
+    batch: Option<&mut Batch<'_>>,
+) -> Result<Outcome<(BlobId, LargeEnd)>> {
+    let mut failed = None;
+    let expected = file.expected_length_bytes();
+    let mut read = |window: &mut Vec<u8>, most: usize| match file.read_piece(window, most)? {
+        Outcome::Read(count) => Ok(count),
+        Outcome::Omitted(reason) => {
+            failed = Some(reason);
+            Ok(0)
+        }
+    };
+    let id = match batch {
+        Some(batch) => {
+            let previous = job.previous.and_then(|id| store.chunks(id).ok().flatten());
+            ingest::long(batch, expected, previous, job.previous, &mut read)?.0
+        }
+        None => ingest::hash(&mut read)?,
+    };
+    if let Some(reason) = failed {
+        return Ok(Outcome::Omitted(reason));
+    }
+    Ok(match file.finish()? {
+        Outcome::Read(end) => Outcome::Read((id, end)),
+        Outcome::Omitted(reason) => Outcome::Omitted(reason),
+    })
+}

@@ -1,0 +1,82 @@
+//! Paths that were recorded once, are still in the folder, and are left out now.
+//!
+//! Rules can change, and what decides beside them can come into the folder: one line in `retro.toml` or one
+//! `CACHEDIR.TAG`, written by the agent, and a folder is not recorded any more. The step that this happens in says so, and
+//! every snapshot after it carries the count on ([`Dropped`]), until the paths are recorded again. It is counted anew only
+//! where something changed that decides what is left out, against the last snapshot that was taken before any of it.
+
+use std::collections::BTreeSet;
+
+use super::capture::Captured;
+use crate::diff::{Change, ChangeKind, TreeDiffOptions, tree::trees_with};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::snapshot::{Dropped, Snapshot};
+use crate::id::{BlobId, Digest, SnapshotId};
+use crate::limits::RULES_LENGTH_MAX_BYTES;
+use crate::ops::look::attributed::is_attached;
+use crate::path::TreePath;
+use crate::store::Store;
+use crate::workspace::beneath::Root;
+use crate::workspace::rules;
+
+/// Deleted paths of `changes` that are still there, and left out.
+pub(in crate::ops) fn left_out(root: &Root, captured: &Captured, changes: &[Change]) -> BTreeSet<TreePath> {
+    let is_left_out = |path: &&TreePath| captured.leaves_out(path, false);
+    let deleted = changes.iter().filter(|change| change.kind == ChangeKind::Deleted).map(|change| &change.path);
+    deleted.filter(is_left_out).filter(|path| root.has(path)).cloned().collect()
+}
+
+/// The dropped paths of a snapshot of `captured`. `left_out` are the paths of `head` that are left out now.
+pub(in crate::ops) fn dropped(
+    store: &Store,
+    root: &Root,
+    captured: &Captured,
+    (id, head): (SnapshotId, &Snapshot),
+    left_out: &BTreeSet<TreePath>,
+) -> Result<Option<Dropped>> {
+    let carried = head.dropped.map(|before| Dropped { is_new: false, ..before });
+    let decides_the_same = is_rules(head, captured) && is_attached(&head.left_out, &captured.left_out);
+    if decides_the_same && left_out.is_empty() {
+        return Ok(carried);
+    }
+    let (base, count) = match head.dropped.map(|before| left_out_of(store, root, captured, before.base)) {
+        // Where the snapshot is lost or gone, counting begins again with this step.
+        Some(Err(error)) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => (id, left_out.len()),
+        Some(earlier) => (head.dropped.map_or(id, |before| before.base), earlier?.union(left_out).count()),
+        None => (id, left_out.len()),
+    };
+    let found = Dropped { base, count: count as u64, is_new: false };
+    let is_new = carried != Some(found);
+    Ok((count > 0).then_some(Dropped { is_new, ..found }))
+}
+
+/// Returns whether the settings are others than those of `head`; not where they are not known, as in an imported
+/// history.
+pub(in crate::ops) fn has_other_settings(store: &Store, head: &Snapshot, captured: &Captured) -> Result<bool> {
+    Ok(!is_rules(head, captured) && differ(&rules_of(store, head)?, captured.rules.text()))
+}
+
+/// Returns whether a snapshot was taken with other settings than its parent.
+pub(in crate::ops) fn changed_settings(store: &Store, snapshot: &Snapshot, parent: &Snapshot) -> Result<bool> {
+    Ok(snapshot.rules != parent.rules && differ(&rules_of(store, parent)?, &rules_of(store, snapshot)?))
+}
+
+fn is_rules(head: &Snapshot, captured: &Captured) -> bool {
+    head.rules == BlobId(Digest::of(captured.rules.text().as_bytes()))
+}
+
+fn differ(before: &str, now: &str) -> bool {
+    !before.is_empty() && !now.is_empty() && !rules::settings_of(before).eq(rules::settings_of(now))
+}
+
+fn rules_of(store: &Store, snapshot: &Snapshot) -> Result<String> {
+    let text = store.read_blob(snapshot.rules, RULES_LENGTH_MAX_BYTES)?;
+    String::from_utf8(text).map_err(|_| Error::corrupt("read", snapshot.rules, "it is not text"))
+}
+
+fn left_out_of(store: &Store, root: &Root, captured: &Captured, base: SnapshotId) -> Result<BTreeSet<TreePath>> {
+    let before = store.snapshot(base)?.root;
+    let load = |id| captured.load(store, id);
+    let changes = trees_with(&load, Some(before), Some(captured.root), &TreeDiffOptions::default())?;
+    Ok(left_out(root, captured, &changes))
+}

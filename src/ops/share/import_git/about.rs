@@ -1,0 +1,288 @@
+//! Facts about an imported commit: from an export of its step, or from the commit itself.
+
+use gix::ObjectId;
+
+use super::{Import, Imported, Refused, source};
+use crate::diff::{TreeDiffOptions, counts, tree::trees_with};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::attributes::Owner;
+use crate::format::facts::{self, Fact};
+use crate::format::path_list::paths_fit;
+use crate::format::snapshot::{
+    self, Attachment, Cause, ChangeCounts, GitState, Omission, Snapshot, decode_omitted, encode_omitted, history_digest,
+};
+use crate::format::tree::decode;
+use crate::history::name::check_run_name;
+use crate::id::{BlobId, TreeId};
+use crate::limits::{NOTED_EVENTS_MAX, PATH_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES};
+use crate::ops::record::ingest::{self, attached};
+use crate::ops::record::said;
+use crate::ops::share::git::commit::ReadCommit;
+use crate::ops::share::git::load::Turn;
+use crate::ops::share::git::{Stop, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, TRAILER_SUBJECT, TRAILER_TIME};
+use crate::path::escaped;
+use crate::time::Timestamp;
+
+/// Facts about a commit: from an export, or from the commit itself.
+pub(super) struct About {
+    pub(super) root: TreeId,
+    /// Paths in it, where they were counted.
+    pub(super) paths: Option<u64>,
+    pub(super) root_mode: u16,
+    pub(super) root_owner: Option<Owner>,
+    pub(super) run: Option<String>,
+    pub(super) time: Timestamp,
+    pub(super) message: String,
+    pub(super) event: Vec<u8>,
+    pub(super) times: Attachment,
+    pub(super) omitted: Attachment,
+    pub(super) omissions: Vec<Omission>,
+    pub(super) attributes: Attachment,
+    pub(super) left_out: Attachment,
+    pub(super) rules: BlobId,
+    /// Calls that followed and changed nothing.
+    pub(super) calls: Vec<Call>,
+    /// It is exactly the state that was exported.
+    pub(super) is_exact: bool,
+}
+
+/// A call that followed a step and changed nothing. Its event is stored.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) event: BlobId,
+    pub(super) run: String,
+    pub(super) time: Timestamp,
+}
+
+/// Most entries that the event of a step lists as refused; the import lists all of them.
+const REFUSED_IN_EVENT_MAX: usize = 1_000;
+
+impl Import<'_> {
+    /// Stores the commit's tree, and gathers what is known of it.
+    pub(super) fn about(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ObjectId,
+        line: &source::Line,
+        outcome: &mut Imported,
+    ) -> std::result::Result<About, Stop> {
+        let unreadable = |reason| Stop::Commit(Error::corrupt("read git commit", id, reason));
+        let commit = source::read_commit(self.repository, id).map_err(unreadable)?;
+        let mut guessed: Vec<String> = commit.guessed.iter().map(|what| (*what).to_owned()).collect();
+        match self.about_kept(turn, id, &commit) {
+            Ok(Some(about)) => return Ok(about),
+            Ok(None) => {}
+            Err(Stop::Commit(error)) => guessed.push(format!("what was kept of its step cannot be used: {error}")),
+            Err(stop) => return Err(stop),
+        }
+        let previous = self.before.as_ref().map(|(_, before)| before.root);
+        let loaded = self.loader.plain(turn, commit.tree, previous)?;
+        let Said { message, run, seconds } = without_trailers(&commit.message);
+        let run = run.filter(|run| check_run_name(run).is_ok());
+        let run = run.or_else(|| line.run.clone()).unwrap_or_else(|| self.options.run.clone());
+        let omissions = sorted(loaded.omitted.to_vec());
+        let omitted = encode_omitted(&omissions);
+        let is_too_long = |omission: &Omission| omission.path.as_bytes().len() > PATH_LENGTH_MAX_BYTES;
+        if !paths_fit(omissions.iter().map(|omission| &omission.path), &omitted) || omissions.iter().any(is_too_long) {
+            let detail = "it has more or longer paths to leave out than can be listed";
+            return Err(Stop::Commit(Error::new(ErrorKind::Limit, "import commit", id, detail)));
+        }
+        let before = self.before.as_ref().map(|(_, before)| before);
+        let seconds = seconds.or(commit.seconds);
+        let time = seconds.map(Timestamp::from_seconds);
+        if time.map(Timestamp::seconds) != seconds {
+            guessed.push("its date is out of reach; the nearest that a step can have is taken".to_owned());
+        }
+        let about = About {
+            root: loaded.id,
+            paths: Some(loaded.paths),
+            // Git does not know it; what the workspace's folder has is the likeliest.
+            root_mode: before.map_or(0o755, |before| before.root_mode),
+            root_owner: None,
+            run: Some(run),
+            time: time.or(before.map(|before| before.time)).unwrap_or(Timestamp(0)),
+            message,
+            event: event(id, &commit, &[], &guessed, &loaded.refused),
+            times: Attachment::Empty,
+            omitted: ingest::attachment(turn.batch, omitted)?,
+            omissions,
+            attributes: Attachment::Empty,
+            left_out: Attachment::Empty,
+            rules: ingest::any(turn.batch, Vec::new())?,
+            calls: Vec::new(),
+            is_exact: false,
+        };
+        self.refused.extend(loaded.refused.iter().cloned());
+        outcome.guessed.extend(guessed.into_iter().map(|what| (id.to_string(), what)));
+        Ok(about)
+    }
+
+    /// The facts that an export kept about the commit, if it comes from one.
+    fn about_kept(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: ObjectId,
+        commit: &ReadCommit,
+    ) -> std::result::Result<Option<About>, Stop> {
+        let kept = self.loader.kept().map(|kept| kept.snapshot(id)).transpose().map_err(Stop::Commit)?.flatten();
+        let Some(bytes) = kept else { return Ok(None) };
+        let kept = snapshot::decode(&bytes).map_err(|e| Stop::Commit(e.during("read kept snapshot of", id)))?;
+        let previous = self.before.as_ref().map(|(_, before)| before.root);
+        self.loader.exact(turn, kept.root, commit.tree, previous)?;
+        self.loader.content(turn, kept.rules)?;
+        for attachment in [&kept.times, &kept.omitted, &kept.attributes, &kept.left_out] {
+            if let Some(blob) = attachment.blob() {
+                self.loader.content(turn, blob)?;
+            }
+        }
+        let read = |attachment: &Attachment| match attachment {
+            Attachment::Blob(id) => self.loader.read(*id).map_err(Stop::Commit),
+            short => Ok(attached(self.store, short, 0)?),
+        };
+        let (told, omitted) = (read(&kept.event)?, read(&kept.omitted)?);
+        let length = omitted.len();
+        let omissions = decode_omitted(&omitted).ok().filter(|_| length <= PATH_LIST_LENGTH_MAX_BYTES);
+        let unreadable = || Error::corrupt("read kept omitted paths of", id, "they are no list of paths");
+        Ok(Some(About {
+            root: kept.root,
+            paths: None,
+            root_mode: kept.root_mode,
+            root_owner: kept.root_owner,
+            run: kept.run,
+            time: kept.time,
+            message: kept.message,
+            event: event(id, commit, &told, &[], &[]),
+            times: kept.times,
+            omitted: kept.omitted,
+            omissions: omissions.ok_or_else(|| Stop::Commit(unreadable()))?,
+            attributes: kept.attributes,
+            left_out: kept.left_out,
+            rules: kept.rules,
+            calls: self.calls(turn, id)?,
+            is_exact: true,
+        }))
+    }
+
+    /// The calls that an export kept with the commit. What cannot be had of them is left away: they are beside the step.
+    fn calls(&mut self, turn: &mut Turn<'_, '_>, id: ObjectId) -> std::result::Result<Vec<Call>, Stop> {
+        let kept = self.loader.kept().map(|kept| kept.calls(id)).transpose().map_err(Stop::Commit)?.flatten();
+        let facts = kept.and_then(|bytes| facts::decode(&bytes).ok()).unwrap_or_default();
+        let mut calls = Vec::new();
+        for fact in facts.into_iter().take(NOTED_EVENTS_MAX) {
+            let Fact::EventNoted { event, run, time, .. } = fact else { continue };
+            match self.loader.content(turn, event) {
+                Ok(()) => calls.push(Call { event, run, time }),
+                Err(Stop::Commit(_)) => {}
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(calls)
+    }
+
+    /// Everything of the snapshot but its step.
+    pub(super) fn describe(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        id: ObjectId,
+        about: About,
+        line: &source::Line,
+    ) -> Result<Snapshot> {
+        let before = self.before.as_ref().map(|(_, before)| before);
+        let mut changes = match (before, about.paths) {
+            (None, Some(added)) => ChangeCounts { added, ..ChangeCounts::default() },
+            _ => self.changes(turn, about.root)?,
+        };
+        changes.modified += u64::from(before.is_some_and(|before| before.root_mode != about.root_mode));
+        Ok(Snapshot {
+            root: about.root,
+            root_mode: about.root_mode,
+            root_owner: about.root_owner,
+            parents: self.before.iter().map(|(id, _)| *id).collect(),
+            history: history_digest(before.map(|before| before.history), about.root),
+            workspace: self.workspace,
+            run: about.run,
+            step: 1,
+            time: about.time,
+            cause: Cause::Import,
+            message: about.message,
+            changes,
+            event: ingest::attachment(turn.batch, about.event)?,
+            times: about.times,
+            omitted: about.omitted,
+            attributes: about.attributes,
+            left_out: about.left_out,
+            rules: about.rules,
+            // It is about the folder that was recorded, not about the one that this goes to.
+            dropped: None,
+            git: Some(GitState { head: Some(id.to_string()), branch: line.branch.clone() }),
+        })
+    }
+
+    fn changes(&self, turn: &Turn<'_, '_>, root: TreeId) -> Result<ChangeCounts> {
+        let load = |id: TreeId| match turn.fresh.get(&id) {
+            Some(bytes) => decode(bytes).map_err(|e| e.during("read tree", id)),
+            None => self.store.tree(id),
+        };
+        let before = self.before.as_ref().map(|(_, before)| before.root);
+        Ok(counts(&trees_with(&load, before, Some(root), &TreeDiffOptions::default())?))
+    }
+}
+
+/// The agent's event of the step, if there is one: git's object, and what is wrong with it.
+fn event(id: ObjectId, commit: &ReadCommit, told: &[u8], guessed: &[String], refused: &[Refused]) -> Vec<u8> {
+    let told: serde_json::Value = serde_json::from_slice(told).unwrap_or_default();
+    let mut event = match told {
+        serde_json::Value::Object(event) => event,
+        _ => serde_json::Map::new(),
+    };
+    let mut git = serde_json::json!({ "commit": id.to_string(), "author": commit.author });
+    if !guessed.is_empty() {
+        git["guessed"] = guessed.into();
+    }
+    if !refused.is_empty() {
+        let line = |refused: &Refused| format!("{}: {}", escaped(&refused.path), refused.reason);
+        git["refused"] = refused.iter().take(REFUSED_IN_EVENT_MAX).map(line).collect::<Vec<_>>().into();
+    }
+    event.insert("git".to_owned(), git);
+    serde_json::Value::Object(event).to_string().into_bytes()
+}
+
+/// The text of a message, with and without an export's trailers.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Without the trailers; empty where nobody has written any.
+    pub(super) message: String,
+    pub(super) run: Option<String>,
+    /// The true time of a step that git cannot have.
+    pub(super) seconds: Option<i64>,
+}
+
+/// Takes the trailers of an export off a message.
+pub(super) fn without_trailers(message: &str) -> Said {
+    let message = message.trim_end();
+    let (body, trailers) = message.rsplit_once("\n\n").unwrap_or((message, ""));
+    let value = |name: &str| {
+        let mut lines = trailers.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    };
+    let (Some(_), Some(_)) = (value(TRAILER_SNAPSHOT), value(TRAILER_STEP)) else {
+        return Said { message: said::message(message.as_bytes(), &mut Vec::new()), ..Said::default() };
+    };
+    let ours = [TRAILER_SNAPSHOT, TRAILER_STEP, TRAILER_RUN, TRAILER_SUBJECT, TRAILER_TIME];
+    let is_ours =
+        |line: &&str| ours.iter().any(|name| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(": ")));
+    let others: Vec<&str> = trailers.lines().filter(|line| !is_ours(line)).collect();
+    let body = if value(TRAILER_SUBJECT) == Some(body) { "" } else { body };
+    let message = if others.is_empty() { body.to_owned() } else { format!("{body}\n\n{}", others.join("\n")) };
+    let seconds = value(TRAILER_TIME).and_then(|seconds| seconds.parse().ok());
+    Said {
+        message: said::message(message.as_bytes(), &mut Vec::new()),
+        run: value(TRAILER_RUN).map(str::to_owned),
+        seconds,
+    }
+}
+
+fn sorted(mut omitted: Vec<Omission>) -> Vec<Omission> {
+    omitted.sort_by(|a, b| a.path.cmp(&b.path));
+    omitted
+}
