@@ -20,6 +20,7 @@ mod format_refusals;
 mod fuzz;
 #[cfg(feature = "git")]
 mod gitignore;
+mod golden;
 mod kept;
 mod left_out;
 mod model;

@@ -1,0 +1,189 @@
+//! What a store holds, as JSON: workspaces, snapshots, and each path of each snapshot.
+//!
+//! ```text
+//! entry    = kind  mode  size  BLAKE3 of content or target  path      "file 0644 3 6437.. a.txt"
+//! manifest = BLAKE3 of all entries of a snapshot, each with a line feed, in the order of their paths
+//! ```
+//!
+//! Only entries that the step before does not have are listed, and none of folders with more than twenty: the manifest
+//! holds them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use retrograde::format::attributes;
+use retrograde::format::snapshot::{Attachment, Cause, Snapshot, decode_left_out, decode_omitted};
+use retrograde::format::tree::{Kind, Tree};
+use retrograde::id::{Digest, SnapshotId, TreeId};
+use retrograde::store::Store;
+use retrograde::store::state::Workspace;
+use serde_json::{Value, json};
+
+use crate::support::walker::{Nodes, What};
+
+/// Entries of one snapshot by path.
+pub(super) type Entries = BTreeMap<Vec<u8>, String>;
+
+/// Entries of folders that have more are not listed one by one.
+const LISTED_MAX: usize = 20;
+
+/// All that a store holds.
+pub(super) fn reading(store: &Store) -> Value {
+    let state = store.state();
+    let aside = state.forgotten.values().map(|forgotten| (true, &forgotten.workspace));
+    let all: Vec<_> = state.workspaces.values().map(|workspace| (false, workspace)).chain(aside).collect();
+    let workspaces: Vec<Value> = all.iter().map(|(is_aside, workspace)| of_workspace(*is_aside, workspace)).collect();
+    let mut snapshots = Vec::new();
+    for (_, workspace) in all {
+        let mut before = Entries::new();
+        for (step, id) in &workspace.steps {
+            let snapshot = store.snapshot(*id).unwrap();
+            let entries = entries_in(store, &snapshot);
+            let mut read = of_snapshot(store, workspace, *step, *id, &snapshot);
+            let fields = read.as_object_mut().unwrap();
+            fields.insert("paths".to_owned(), (entries.len() - 1).into());
+            fields.insert("manifest".to_owned(), manifest(&entries).into());
+            fields.insert("new_entries".to_owned(), new_entries(&before, &entries).into());
+            snapshots.push(read);
+            before = entries;
+        }
+    }
+    json!({ "workspaces": workspaces, "snapshots": snapshots })
+}
+
+/// The hash of all entries.
+pub(super) fn manifest(entries: &Entries) -> String {
+    let lines: String = entries.values().map(|line| format!("{line}\n")).collect();
+    Digest::of(lines.as_bytes()).to_string()
+}
+
+/// The entries of a folder, as a walk of the file system finds them.
+pub(super) fn entries_of(nodes: &Nodes) -> Entries {
+    let entry = |path: &[u8], mode: u32, what: &What| match what {
+        What::File(length, hash) => line("file", mode, Some((*length, Digest(hash.unwrap()))), path),
+        What::Folder { .. } => line("folder", mode, None, path),
+        What::Symlink(target) => line("symlink", 0, Some((target.len() as u64, Digest::of(target))), path),
+        What::Special => panic!("a snapshot has no {}", shown(path)),
+    };
+    nodes.iter().map(|(path, node)| (path.clone(), entry(path, node.mode, &node.what))).collect()
+}
+
+/// Where two readings begin to differ.
+pub(super) fn first_difference(found: &Value, expected: &Value) -> String {
+    match (found, expected) {
+        (Value::Object(one), Value::Object(other)) => {
+            let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            let differs = names.into_iter().find(|name| one.get(*name) != other.get(*name));
+            differs.map_or_else(String::new, |name| {
+                let (one, other) = (one.get(name).unwrap_or(&Value::Null), other.get(name).unwrap_or(&Value::Null));
+                format!("{name} {}", first_difference(one, other))
+            })
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            let at = one.iter().zip(other).position(|(one, other)| one != other).unwrap_or(0);
+            format!("[{at}] {}", first_difference(&one[at], &other[at]))
+        }
+        _ => format!("is {found}, and {expected} is expected"),
+    }
+}
+
+/// A path as text: all but printable ASCII, and the backslash, is written `\xHH`.
+pub(super) fn shown(path: &[u8]) -> String {
+    let one = |byte: &u8| match byte {
+        0x20..=0x7e if *byte != b'\\' => char::from(*byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    };
+    path.iter().map(one).collect()
+}
+
+fn of_workspace(is_aside: bool, workspace: &Workspace) -> Value {
+    let tags: BTreeMap<&String, String> = workspace.tags.iter().map(|(name, id)| (name, id.to_string())).collect();
+    json!({
+        "workspace": workspace.id.to_string(),
+        "root": shown(&workspace.root),
+        "is_forgotten": is_aside,
+        "head": workspace.head.map(|id| id.to_string()),
+        "tags": tags,
+    })
+}
+
+fn of_snapshot(store: &Store, workspace: &Workspace, step: u64, id: SnapshotId, snapshot: &Snapshot) -> Value {
+    let cause = match snapshot.cause {
+        Cause::Step => "step",
+        Cause::BeforeRestore => "before-restore",
+        Cause::Import => "import",
+        Cause::AfterRestore => "after-restore",
+    };
+    let attached = |attachment: &Attachment| match attachment {
+        Attachment::Empty => Vec::new(),
+        Attachment::Inline(bytes) => bytes.clone(),
+        Attachment::Blob(blob) => store.read_blob(*blob, u64::MAX).unwrap(),
+    };
+    let omitted = decode_omitted(&attached(&snapshot.omitted)).unwrap();
+    let omitted: BTreeMap<String, &str> =
+        omitted.iter().map(|one| (shown(one.path.as_bytes()), one.reason.word())).collect();
+    let left_out = decode_left_out(&attached(&snapshot.left_out)).unwrap();
+    let left_out: Vec<String> = left_out.iter().map(|path| shown(path.as_bytes())).collect();
+    json!({
+        "snapshot": id.to_string(),
+        "workspace": workspace.id.to_string(),
+        "step": step,
+        "run": snapshot.run,
+        "cause": cause,
+        "message": snapshot.message,
+        "time": snapshot.time.0,
+        "parents": snapshot.parents.iter().map(SnapshotId::to_string).collect::<Vec<_>>(),
+        "changes": [snapshot.changes.added, snapshot.changes.modified, snapshot.changes.deleted],
+        "omitted": omitted,
+        "left_out": left_out,
+        "attributes": attributes::decode_list(&attached(&snapshot.attributes)).unwrap().len(),
+    })
+}
+
+/// All entries of a snapshot, each content read and compared with its id.
+fn entries_in(store: &Store, snapshot: &Snapshot) -> Entries {
+    let mut entries = Entries::new();
+    entries.insert(Vec::new(), line("folder", snapshot.root_mode.into(), None, b""));
+    let mut left = vec![(Vec::new(), snapshot.root)];
+    while let Some((folder, tree)) = left.pop() {
+        add_list(store, &folder, tree, &mut entries, &mut left);
+    }
+    entries
+}
+
+fn add_list(store: &Store, folder: &[u8], list: TreeId, entries: &mut Entries, left: &mut Vec<(Vec<u8>, TreeId)>) {
+    let list = match store.tree(list).unwrap() {
+        Tree::Leaf(list) => list,
+        Tree::Node { children, .. } => {
+            return children.iter().for_each(|child| add_list(store, folder, child.id, entries, left));
+        }
+    };
+    for entry in list {
+        let path = [folder, &entry.name].concat();
+        let content = entry.blob().map(|blob| {
+            let bytes = store.read_blob(blob, u64::MAX).unwrap();
+            assert_eq!(bytes.len() as u64, entry.size);
+            (entry.size, Digest::of(&bytes))
+        });
+        let kind = match entry.kind {
+            Kind::File => "file",
+            Kind::Folder => "folder",
+            Kind::Symlink => "symlink",
+        };
+        entries.insert(path.clone(), line(kind, entry.mode.into(), content, &path));
+        left.extend(entry.tree().map(|tree| ([&path[..], b"/"].concat(), tree)));
+    }
+}
+
+fn line(kind: &str, mode: u32, content: Option<(u64, Digest)>, path: &[u8]) -> String {
+    let content = content.map_or_else(|| "- -".to_owned(), |(size, digest)| format!("{size} {digest}"));
+    format!("{kind} {mode:04o} {content} {}", if path.is_empty() { ".".to_owned() } else { shown(path) })
+}
+
+fn new_entries(before: &Entries, entries: &Entries) -> Vec<String> {
+    let folder = |path: &[u8]| path.iter().rposition(|byte| *byte == b'/').map_or(Vec::new(), |at| path[..at].to_vec());
+    let mut counts: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    entries.keys().for_each(|path| *counts.entry(folder(path)).or_default() += 1);
+    let is_listed = |path: &Vec<u8>| counts[&folder(path)] <= LISTED_MAX;
+    let new = entries.iter().filter(|(path, line)| is_listed(path) && before.get(*path) != Some(*line));
+    new.map(|(_, line)| line.clone()).collect()
+}
