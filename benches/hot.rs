@@ -216,12 +216,12 @@ fn entries(count: usize) -> Vec<Entry> {
 
 fn register_and_snap(store: &Store, folder: &Path) -> Result<WorkspaceId> {
     let folder = register::resolve_folder(folder)?;
-    let (id, _) = register::register(store, &folder, &register::Guard::default(), time::now())?;
+    let (id, _) = register::register(store, &folder, &register::Guard::default(), time::Timestamp::now())?;
     snap_once(store, id, &Config::default())?;
     Ok(id)
 }
 
 fn snap_once(store: &Store, workspace: WorkspaceId, config: &Config) -> Result<snap::SnapOutcome> {
-    let options = snap::SnapOptions::new(config, time::now());
+    let options = snap::SnapOptions::new(config, time::Timestamp::now());
     Ok(snap::snap(store, workspace, &options)?)
 }

@@ -207,7 +207,7 @@ pub(crate) fn cache_file(bytes: &[u8]) {
         _ = cache::decode_group(checksum, bytes);
     }
     if let Ok(block) = cache::decode_block(bytes) {
-        assert_eq!(block.lines().count(), block.len());
+        assert_eq!(block.lines().count(), block.line_count());
         _ = block.position(b"name");
     }
     if let Some(length) = cache::block_length_bytes(bytes) {

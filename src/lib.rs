@@ -1,16 +1,58 @@
 //! Retrograde: a flight recorder for the folders that AI agents work in.
 //!
-//! This page is the code map. The library records a folder as a *snapshot* at every step of an agent, and puts any
-//! snapshot back; the binary `retro` is a thin shell around it. Where bytes go is specified in `store-format.md`.
+//! The library records a folder as a *snapshot* at every step of an agent, compares snapshots, and puts the folder back
+//! to any of them. The program `retro` is a thin shell around it.
+//!
+//! ```
+//! use std::fs;
+//! use std::num::NonZeroU64;
+//! use retrograde::{
+//!     CompareWith, Config, Guard, RestoreOptions, Selection, SnapOptions, Store, Timestamp, compare, register, restore_into,
+//!     snap, undo,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let place = tempfile::tempdir()?;
+//! # let (project, store_folder) = (place.path().join("project"), place.path().join("store"));
+//! # fs::create_dir(&project)?;
+//! // A store keeps the snapshots of any number of folders. It is never recorded itself, wherever it lies.
+//! let store = Store::open_or_create_at(&store_folder)?;
+//! let (workspace, _) = register(&store, &project, &Guard::default(), Timestamp::now())?;
+//!
+//! let config = Config::default();
+//! let options = || SnapOptions::new(&config, Timestamp::now());
+//! fs::write(project.join("notes.txt"), "one\n")?;
+//! let before = snap(&store, workspace, &options())?.snapshot;
+//! fs::write(project.join("notes.txt"), "one\ntwo\n")?;
+//! let after = snap(&store, workspace, &options())?.snapshot;
+//!
+//! let everything = Selection::default();
+//! let (old, new) = (CompareWith::Snapshot(before), CompareWith::Snapshot(after));
+//! let comparison = compare(&store, &old, &new, &everything)?;
+//! assert_eq!(comparison.changes[0].path.to_string(), "notes.txt");
+//!
+//! // Elsewhere, beside the folder ...
+//! let elsewhere = place.path().join("before");
+//! restore_into(&store, before, &[], &elsewhere, &Default::default())?;
+//! assert_eq!(fs::read_to_string(elsewhere.join("notes.txt"))?, "one\n");
+//!
+//! // ... or in place: the last step is taken back. `redo` would bring it again.
+//! undo(&store, workspace, NonZeroU64::MIN, &RestoreOptions::new(&config, Timestamp::now()))?;
+//! assert_eq!(fs::read_to_string(project.join("notes.txt"))?, "one\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The code map
 //!
 //! ```text
-//! floor 8   src/bin/retro   arguments, output, the environment: the only code that knows a terminal
-//! floor 7   (incident)      forensics, later
+//! floor 12  src/bin/retro   arguments, output, the environment: the only code that knows a terminal
+//! floor 10  wire            the versioned JSON shapes
 //! floor 6   ops             one file per operation, in the groups of `--help`: record look back keep share check
 //! floor 5   history         naming snapshots, walking their graph
 //!           diff            trees and texts compared
 //!           workspace       the live folder: scan, stat cache, rules, reading, materialize
-//! floor 4   store           objects in packs, facts in commits
+//! floor 4   store           objects in packs, facts in transactions
 //! floor 3   format          bytes <-> values, one file per chapter of store-format.md
 //!           chunker         where large files are cut
 //!           disk            the only code that writes into a store folder
@@ -19,21 +61,22 @@
 //! floor 0   limits, time
 //! ```
 //!
-//! A module imports only from floors below its own; `tests/it/floors.rs` holds the table and checks it.
+//! A module imports only from floors below its own; `tests/it/floors.rs` holds the whole table and checks it. The modules
+//! are private: what the library offers is listed on this page. Where bytes go is specified in `store-format.md`.
 //!
-//! # How a snapshot comes about
+//! # How a snapshot is taken
 //!
 //! `ops::record::snap` asks `workspace::scan` for what differs from the stat cache, reads those files, hands their bytes
-//! to a `store::Batch` (hash, delta or frame, compress), builds the trees of changed folders bottom up, and commits: one
-//! append to a pack, one `fdatasync`. `ops::back` captures what is there, records it, compares trees, and lets
-//! `workspace::materialize` write only what differs.
+//! to a `store::Batch` (hash, delta or frame, compress), builds the trees of changed folders from the bottom up, and
+//! records a transaction: one append to a pack, one `fdatasync`. `ops::back` captures the folder, records it, compares
+//! trees, and lets `workspace::materialize` write only what differs.
 //!
-//! # What happens to damage
+//! # How damage is handled
 //!
-//! `store::recover` reads packs without indexes, from record to record; `store::inspect` shows a store as its packs have it,
-//! whatever the caches say. `ops::check::verify` walks from snapshots to contents and says whom damage hurts. `ops::check::repair`
-//! plans with `store::heal` (flipped bits) and `store::repair` (packs written anew), searches live folders for what is
-//! lost, and marks what stays lost.
+//! `store::recover` reads packs without indexes, from record to record. `store::inspect` shows a store as its packs have
+//! it, whatever the caches say. `ops::check::verify` walks from snapshots to contents and lists which steps and paths
+//! need what is damaged. `ops::check::repair` turns flipped bits back (`store::heal`), writes packs anew
+//! (`store::repair`), searches live folders for lost contents, and marks the snapshots that stay incomplete.
 //!
 //! # What is deliberately absent
 //!
@@ -42,20 +85,159 @@
 //! - Nothing below the binary prints, exits, reads the environment or parses arguments.
 //! - Nothing but `time` reads the clock; time and randomness are arguments: same input, same bytes.
 //! - Nothing but `disk` writes store files; `workspace` writes only outside the store.
-//! - The store's own folder is no option: the store knows it by device and inode, and nobody can forget to name it.
+//! - The store's own folder is not an option: the store knows it by device and inode, and nobody can forget to name it.
 //! - git is never run, and `.git` is never touched.
 
+#![cfg_attr(
+    not(feature = "internals"),
+    allow(
+        unused_imports,
+        unreachable_pub,
+        rustdoc::private_intra_doc_links,
+        reason = "modules export all that their neighbours and the tests use; this page exports a part of it"
+    )
+)]
+
+// The modules are private. Fuzz targets and the tests that need the inside see them through the feature `internals`.
+#[cfg(not(feature = "internals"))]
+mod chunker;
+#[cfg(not(feature = "internals"))]
+mod diff;
+#[cfg(not(feature = "internals"))]
+mod disk;
+#[cfg(not(feature = "internals"))]
+mod error;
+#[cfg(not(feature = "internals"))]
+mod format;
+#[cfg(not(feature = "internals"))]
+mod history;
+#[cfg(not(feature = "internals"))]
+mod id;
+#[cfg(not(feature = "internals"))]
+mod limits;
+#[cfg(not(feature = "internals"))]
+mod ops;
+#[cfg(not(feature = "internals"))]
+mod path;
+#[cfg(not(feature = "internals"))]
+mod progress;
+#[cfg(not(feature = "internals"))]
+mod store;
+#[cfg(not(feature = "internals"))]
+mod time;
+#[cfg(not(feature = "internals"))]
+mod workspace;
+
+#[cfg(feature = "internals")]
 pub mod chunker;
+#[cfg(feature = "internals")]
 pub mod diff;
+#[cfg(feature = "internals")]
 pub mod disk;
+#[cfg(feature = "internals")]
 pub mod error;
+#[cfg(feature = "internals")]
 pub mod format;
+#[cfg(feature = "internals")]
 pub mod history;
+#[cfg(feature = "internals")]
 pub mod id;
+#[cfg(feature = "internals")]
 pub mod limits;
+#[cfg(feature = "internals")]
 pub mod ops;
+#[cfg(feature = "internals")]
 pub mod path;
+#[cfg(feature = "internals")]
 pub mod progress;
+#[cfg(feature = "internals")]
 pub mod store;
+#[cfg(feature = "internals")]
 pub mod time;
+#[cfg(feature = "internals")]
 pub mod workspace;
+
+pub use crate::diff::selection::Selection;
+pub use crate::diff::{Change, ChangeKind};
+pub use crate::error::{Error, ErrorKind, Result};
+pub use crate::format::snapshot::Snapshot;
+pub use crate::history::revision::{Context as RevisionContext, resolve, resolve_range};
+pub use crate::id::{BlobId, Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
+pub use crate::ops::back::{
+    RestoreOptions, RestoreOutcome, abort as abort_restore, redo, restore, restore_into, resume as resume_restore, undo,
+};
+pub use crate::ops::check::repair::{Action as RepairAction, RepairOptions, RepairOutcome, repair};
+pub use crate::ops::check::verify::{Finding, Level as VerifyLevel, VerifyOptions, VerifyOutcome, verify};
+pub use crate::ops::keep::tag::{delete_tag, pin, tag};
+pub use crate::ops::look::cat::cat;
+pub use crate::ops::look::compare::{Comparison, Other as CompareWith, compare};
+pub use crate::ops::look::log::{Log, LogEntry, LogOptions, log};
+pub use crate::ops::look::ls::{LsOptions, ls};
+pub use crate::ops::look::runs::{Run, Runs, runs};
+pub use crate::ops::look::show::{Shown, show};
+pub use crate::ops::look::stats::{Stats, stats};
+pub use crate::ops::record::capture::CaptureOptions;
+pub use crate::ops::record::join::join as join_workspaces;
+pub use crate::ops::record::register::{Guard, forget_workspace, move_workspace, recall_workspace, register};
+pub use crate::ops::record::settings::{Settings, settings};
+pub use crate::ops::record::snap::{SnapOptions, SnapOutcome, snap};
+pub use crate::ops::record::status::{Status, status};
+#[cfg(feature = "git")]
+pub use crate::ops::share::export_git::{ExportGitOptions, export_git};
+pub use crate::ops::share::export_tar::{ExportTarOptions, Exported as TarExport, export_tar};
+#[cfg(feature = "git")]
+pub use crate::ops::share::import_git::{
+    Commits as GitCommits, ImportGitOptions, Imported as GitImport, Source as GitSource, import_git,
+};
+pub use crate::path::TreePath;
+pub use crate::progress::{Event as ProgressEvent, Progress, Silent};
+pub use crate::store::{State, Store, Workspace};
+pub use crate::time::Timestamp;
+pub use crate::workspace::config::Config;
+
+/// Parts of options and outcomes, and helpers for programs that show them to people: rarely named.
+pub mod detail {
+    pub use crate::diff::patch::PatchOptions;
+    pub use crate::diff::selection::Pattern;
+    pub use crate::diff::text::{counts as line_counts, is_comparable};
+    pub use crate::diff::{Side, counts as change_counts};
+    pub use crate::disk::Disk;
+    pub use crate::disk::local::LocalDisk;
+    pub use crate::disk::wait::{LockHolder, LockWait};
+    pub use crate::error::shown;
+    pub use crate::format::facts::{Restore as UnfinishedRestore, RestoreCause};
+    pub use crate::format::pack::ObjectKind;
+    pub use crate::format::snapshot::{Cause, ChangeCounts, Dropped, Omission};
+    pub use crate::format::tree::{Entry, Kind};
+    pub use crate::format::turn::{ReadReason, ReadSummary};
+    pub use crate::history::revision::{check_tag_name, is_in_full, is_range, split_path};
+    pub use crate::limits::{EVENT_LENGTH_MAX_BYTES, READ_NOTABLE_BYTES};
+    pub use crate::ops::check::verify::{Affected, FindingKind, Part as AffectedPart};
+    pub use crate::ops::look::ls::{expect as expect_entry, find as find_entry, kind_word};
+    pub use crate::ops::look::select::selected;
+    pub use crate::ops::look::show::{Call, changes as step_changes, event as step_event};
+    pub use crate::ops::look::stats::{PathTotals, Totals};
+    pub use crate::ops::record::capture::is_in_use;
+    pub use crate::ops::record::register::{
+        Recognised, expect_workspace, forgetting, named_forgotten, named_workspace, recognise, replaced_by_other,
+        resolve_folder, root_of, workspace_of,
+    };
+    pub use crate::ops::record::said::{
+        Part as TextPart, Repair as TextRepair, UNPARSED_KEY, compact as compact_event,
+    };
+    pub use crate::ops::record::snap::RUN_DEFAULT;
+    pub use crate::ops::share::elsewhere::expect_no_store;
+    #[cfg(feature = "git")]
+    pub use crate::ops::share::export_git::ExportedGit;
+    #[cfg(feature = "git")]
+    pub use crate::ops::share::import_git::{LeftOutCommit, LeftOutTag, Refused as RefusedEntry};
+    pub use crate::path::escaped;
+    pub use crate::time::Stopwatch;
+    pub use crate::workspace::config::store::{STORE_CONFIG_NAME, StoreConfig, load as load_store_config};
+    pub use crate::workspace::config::{Notice as ConfigNotice, load_file as load_config_file};
+    pub use crate::workspace::git_head::git_state;
+    pub use crate::workspace::git_notice::{GitNotice, GitPart, GitProblem};
+    pub use crate::workspace::materialize::{Action as RestoreAction, Applied, Filled, Kept, Options as FillOptions};
+    pub use crate::workspace::rules::{Exclusion, Why as ExclusionReason};
+    pub use crate::workspace::scan::Protected as ProtectedFolder;
+}

@@ -236,9 +236,6 @@ pub const PATCH_DELTA_MAX_BYTES: u64 = 32 << 20;
 /// store can describe terabytes.
 pub const PATCH_ID_MAX_BYTES: u64 = 1 << 30;
 
-/// Lines side by side in the picture of a history. More are not drawn: every row would be as wide.
-pub const GRAPH_LANES_MAX: usize = 64;
-
 /// Longest list of paths of a snapshot that is read (omitted paths, modification times), in bytes: two million paths.
 pub const PATH_LIST_LENGTH_MAX_BYTES: usize = 64 << 20;
 

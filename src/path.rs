@@ -1,18 +1,13 @@
 //! Paths inside a workspace: relative, validated, ordered bytes.
 //!
-//! A [`Name`] is one component; a [`TreePath`] is zero or more of them joined by `/`, the empty path being the root.
-//! Names are bytes, not text: Linux allows every byte but NUL and `/`, and a recorder keeps them all. A value of either
-//! type can never lead out of the folder it is resolved in as far as its text goes (no `..`, no leading `/`); symlinks
+//! A [`TreePath`] is zero or more names joined by `/`; the empty path is the root. Names are bytes, not text: Linux
+//! allows every byte but NUL and `/`, and a recorder keeps them all. A path can never lead out of the folder it is resolved in as far as its text goes (no `..`, no leading `/`); symlinks
 //! are the business of whoever opens it.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::limits::{NAME_LENGTH_MAX_BYTES, PATH_LENGTH_MAX_BYTES};
-
-/// One component of a path: 1 to 1,020 bytes, neither `.` nor `..`, without NUL and `/`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<[u8]>);
 
 /// A path relative to a workspace root; empty for the root itself.
 ///
@@ -36,20 +31,7 @@ impl fmt::Display for PathProblem {
     }
 }
 
-impl Name {
-    /// Checks `bytes`.
-    pub fn new(bytes: &[u8]) -> Result<Self, PathProblem> {
-        check_name(bytes)?;
-        Ok(Self(bytes.into()))
-    }
-
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// Checks the bytes of one name without keeping them.
+/// Checks one component of a path: 1 to 1,020 bytes, neither `.` nor `..`, without NUL and `/`.
 pub fn check_name(bytes: &[u8]) -> Result<(), PathProblem> {
     match bytes {
         b"" => Err(PathProblem("a name is empty")),
@@ -229,18 +211,6 @@ pub fn escaped(bytes: &[u8]) -> String {
     text
 }
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escaped(&self.0))
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
-}
-
 impl fmt::Display for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&if self.is_root() { ".".to_owned() } else { escaped(self.as_bytes()) })
@@ -255,7 +225,7 @@ impl fmt::Debug for TreePath {
 
 #[cfg(test)]
 mod tests {
-    use super::{Name, TreePath};
+    use super::{TreePath, check_name};
     use crate::limits::NAME_LENGTH_MAX_BYTES;
 
     fn path(text: &str) -> TreePath {
@@ -265,11 +235,11 @@ mod tests {
     #[test]
     fn names_that_could_lead_elsewhere_are_refused() {
         for bytes in [&b""[..], b".", b"..", b"a/b", b"a\0", b"/"] {
-            assert!(Name::new(bytes).is_err(), "{bytes:?}");
+            assert!(check_name(bytes).is_err(), "{bytes:?}");
         }
-        assert!(Name::new(&vec![b'a'; NAME_LENGTH_MAX_BYTES]).is_ok());
-        assert!(Name::new(&vec![b'a'; NAME_LENGTH_MAX_BYTES + 1]).is_err());
-        assert!(Name::new(b"\xff\n-").is_ok());
+        assert!(check_name(&vec![b'a'; NAME_LENGTH_MAX_BYTES]).is_ok());
+        assert!(check_name(&vec![b'a'; NAME_LENGTH_MAX_BYTES + 1]).is_err());
+        assert!(check_name(b"\xff\n-").is_ok());
         for bytes in [&b"/a"[..], b"a/", b"a//b", b"a/../b", b"./a"] {
             assert!(TreePath::new(bytes).is_err(), "{bytes:?}");
         }

@@ -12,17 +12,6 @@ pub struct Timestamp(pub i64);
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(std::time::Instant);
 
-/// Reads the wall clock.
-#[expect(clippy::disallowed_methods, reason = "this is the one home of the clock")]
-pub fn now() -> Timestamp {
-    let now = std::time::SystemTime::now();
-    let ns = match now.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
-    };
-    Timestamp(ns)
-}
-
 impl Stopwatch {
     /// Starts measuring.
     #[expect(clippy::disallowed_methods, reason = "this is the one home of the clock")]
@@ -37,6 +26,17 @@ impl Stopwatch {
 }
 
 impl Timestamp {
+    /// The wall clock now.
+    #[expect(clippy::disallowed_methods, reason = "this is the one home of the clock")]
+    pub fn now() -> Self {
+        let now = std::time::SystemTime::now();
+        let ns = match now.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+        };
+        Self(ns)
+    }
+
     /// RFC 3339 in UTC with milliseconds, as JSON output has it: `2026-11-20T09:30:00.125Z`.
     pub fn rfc3339(self) -> String {
         match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {

@@ -129,7 +129,7 @@ impl Args {
             return None;
         }
         Some(self.out.clone().unwrap_or_else(|| {
-            let date = time::now().rfc3339();
+            let date = time::Timestamp::now().rfc3339();
             let (date, _) = date.split_once('T').unwrap_or((&date, ""));
             let name = self.name(&crate::facts::commit());
             Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results").join(format!("{date}-{name}.md"))

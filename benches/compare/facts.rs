@@ -29,7 +29,7 @@ pub(crate) fn collect(folder: &Path, probed: &[Probed]) -> Facts {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let version = |found: &Probed| found.version.clone().unwrap_or_else(|| "not installed".to_owned());
     Facts {
-        date: retrograde::time::now().rfc3339(),
+        date: retrograde::time::Timestamp::now().rfc3339(),
         commit: commit(),
         processor: field("/proc/cpuinfo", "model name"),
         cores,

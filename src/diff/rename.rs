@@ -16,11 +16,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, ChangeKind, Side};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::format::tree::Kind;
 use crate::id::Digest;
 use crate::limits::{RENAME_PAIRS_MAX, TEXT_DIFF_MAX_BYTES};
-use crate::store::Store;
 
 /// What counts as a rename, and how much work may be done to find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,18 +46,6 @@ impl Default for RenameOptions {
             read_max_bytes: READ_MAX_BYTES,
         }
     }
-}
-
-/// Joins deleted and added files whose contents are in `store`. See [`detect`].
-pub fn detect_in(store: &Store, changes: Vec<Change>, options: &RenameOptions) -> Result<Vec<Change>> {
-    detect(changes, options, &mut |side| {
-        let Some(blob) = side.blob() else { return Ok(None) };
-        // The size was written by whoever wrote the tree; a content that is longer is not worth what it would cost.
-        match store.read_blob(blob, side.size) {
-            Err(error) if error.kind() == ErrorKind::Limit => Ok(None),
-            read => read.map(Some),
-        }
-    })
 }
 
 /// Joins deleted and added files and symlinks that are one under a new name. The order of paths is kept: a rename stands

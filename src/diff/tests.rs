@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::rename::{RenameOptions, detect_in};
-use super::{ChangeKind, TreeDiffOptions, counts, trees};
+use super::rename::{RenameOptions, detect};
+use super::{ChangeKind, Side, TreeDiffOptions, counts, trees};
 use crate::disk::local::LocalDisk;
+use crate::error::Result;
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::ChangeCounts;
@@ -41,6 +42,10 @@ fn put(store: &Store, files: &[(&str, &[u8])], without: &[&str]) -> TreeId {
     root
 }
 
+fn read(store: &Store, side: &Side) -> Result<Option<Vec<u8>>> {
+    side.blob().map(|blob| store.read_blob(blob, side.size)).transpose()
+}
+
 #[test]
 fn trees_and_contents_are_read_from_the_store() {
     let folder = tempfile::tempdir().unwrap();
@@ -49,7 +54,7 @@ fn trees_and_contents_are_read_from_the_store() {
     let new = put(&store, &[("kept", b"same"), ("moved", b"1\n2\n3\n4\nfive\n")], &[]);
     let changes = trees(&store, Some(old), Some(new), &TreeDiffOptions::default()).unwrap();
     assert_eq!(counts(&changes), ChangeCounts { added: 1, modified: 0, deleted: 1 });
-    let joined = detect_in(&store, changes.clone(), &RenameOptions::default()).unwrap();
+    let joined = detect(changes.clone(), &RenameOptions::default(), &mut |side| read(&store, side)).unwrap();
     assert_eq!((joined.len(), joined[0].kind), (1, ChangeKind::Renamed));
     assert_eq!(counts(&joined), counts(&changes));
 }
@@ -61,5 +66,5 @@ fn content_that_is_missing_is_an_error_and_not_a_difference() {
     let old = put(&store, &[("gone", b"1\n2\n")], &["gone"]);
     let new = put(&store, &[("moved", b"1\n3\n")], &[]);
     let changes = trees(&store, Some(old), Some(new), &TreeDiffOptions::default()).unwrap();
-    assert!(detect_in(&store, changes, &RenameOptions::default()).is_err());
+    assert!(detect(changes, &RenameOptions::default(), &mut |side| read(&store, side)).is_err());
 }

@@ -79,6 +79,7 @@ pub fn counts(old: &[u8], new: &[u8]) -> LineCounts {
 
 /// Applies some or all hunks of a comparison with `old`, in their order. `None` where a hunk is not of `old`, or out of
 /// order. Leaving hunks out is how a change is shrunk to the part that matters.
+#[cfg(any(test, feature = "internals"))]
 pub fn apply(old: &[u8], hunks: &[Hunk<'_>]) -> Option<Vec<u8>> {
     let lines = split_lines(old);
     let mut out = Vec::with_capacity(old.len());

@@ -12,6 +12,7 @@
 //! - caches (indexes, journal, stat caches) may be lost at any moment: they carry checksums, and can be made again.
 
 pub mod local;
+#[cfg(any(test, feature = "internals"))]
 pub mod memory;
 pub mod overlay;
 pub mod wait;

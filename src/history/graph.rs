@@ -3,7 +3,7 @@
 //! Every walk ends: an id is a hash over the ids of the parents, so a cycle cannot be stored, and no walk visits a
 //! snapshot twice, so one that claims to be there cannot loop.
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -11,7 +11,6 @@ use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
 use crate::id::SnapshotId;
 use crate::store::{Store, Workspace};
-use crate::time::Timestamp;
 
 /// One step of a walk.
 pub type Visit = Result<(SnapshotId, Arc<Snapshot>)>;
@@ -24,31 +23,9 @@ pub fn first_parents(store: &Store, from: SnapshotId) -> impl Iterator<Item = Vi
     walk_first_parents(move |id| read(store, id), from)
 }
 
-/// The snapshot `from` and all before it through any parent, each once: of those whose child was visited, the newest
-/// comes next. Ends after the first error.
-pub fn ancestors(store: &Store, from: SnapshotId) -> impl Iterator<Item = Visit> + use<'_> {
-    walk_ancestors(move |id| read(store, id), from)
-}
-
 /// All snapshots of a workspace, the last step first. A parent has a smaller step than its child.
 pub fn newest_first<'a>(store: &'a Store, workspace: &'a Workspace) -> impl DoubleEndedIterator<Item = Visit> + 'a {
     workspace.steps.values().rev().map(|&id| Ok((id, store.snapshot(id)?)))
-}
-
-/// The children among `snapshots` of each of their parents, in the order in which they are given.
-pub fn children<'a>(
-    snapshots: impl IntoIterator<Item = (SnapshotId, &'a [SnapshotId])>,
-) -> BTreeMap<SnapshotId, Vec<SnapshotId>> {
-    let mut children: BTreeMap<SnapshotId, Vec<SnapshotId>> = BTreeMap::new();
-    for (id, parents) in snapshots {
-        for parent in parents {
-            let known = children.entry(*parent).or_default();
-            if known.last() != Some(&id) {
-                known.push(id);
-            }
-        }
-    }
-    children
 }
 
 /// Reads a snapshot. One that is gone is the beginning of history, unless a workspace has it as a step: then it is lost.
@@ -76,36 +53,6 @@ pub(super) fn walk_first_parents(
             Ok(None) => None,
             Err(error) => Some(Err(error)),
         }
-    })
-}
-
-pub(super) fn walk_ancestors(
-    load: impl Fn(SnapshotId) -> Result<Option<Arc<Snapshot>>>,
-    from: SnapshotId,
-) -> impl Iterator<Item = Visit> {
-    let mut loaded: BTreeMap<SnapshotId, Arc<Snapshot>> = BTreeMap::new();
-    let mut seen = BTreeSet::from([from]);
-    let mut newest: BinaryHeap<(Timestamp, u64, SnapshotId)> = BinaryHeap::new();
-    let mut waiting = vec![from];
-    std::iter::from_fn(move || {
-        for id in std::mem::take(&mut waiting) {
-            match load(id) {
-                Ok(Some(snapshot)) => {
-                    newest.push((snapshot.time, snapshot.step, id));
-                    loaded.insert(id, snapshot);
-                }
-                Ok(None) if id != from => {}
-                failed => {
-                    // Nothing waits and nothing is on the heap any more: the walk is over.
-                    newest.clear();
-                    return Some(Err(failed.err().unwrap_or_else(|| gone(id))));
-                }
-            }
-        }
-        let (_, _, id) = newest.pop()?;
-        let snapshot = loaded.remove(&id).expect("what is on the heap was loaded");
-        waiting.extend(snapshot.parents.iter().copied().filter(|parent| seen.insert(*parent)));
-        Some(Ok((id, snapshot)))
     })
 }
 

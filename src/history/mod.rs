@@ -4,7 +4,6 @@
 //! name      what a tag or run may be called
 //! revision  text as people type it -> one snapshot, or a range of them
 //! graph     walking from a snapshot to those before it
-//! lanes     the picture that `log --graph` draws
 //! ```
 //!
 //! A snapshot names its parents, never its children, and a parent may be gone: once it was forgotten, gc deletes it
@@ -12,7 +11,6 @@
 //! it as a step; where one does, the same absence is damage and an error.
 
 pub mod graph;
-pub mod lanes;
 pub mod name;
 pub mod revision;
 

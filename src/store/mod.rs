@@ -51,8 +51,10 @@ pub use state::{Noted, NotedEvent, State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
 pub use timeline::Timeline;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
+use crate::disk::local::LocalDisk;
 use crate::disk::{Disk, LockMode, read_start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::header;
@@ -87,6 +89,17 @@ pub struct Store {
 }
 
 impl Store {
+    /// Opens the store in a folder. `NotFound` where there is none.
+    pub fn open_at(folder: &Path) -> Result<Self> {
+        Self::open(Arc::new(LocalDisk::open(folder)?))
+    }
+
+    /// Opens the store in a folder, creating folder and store where they are missing. Any number of processes may do so
+    /// at once.
+    pub fn open_or_create_at(folder: &Path) -> Result<Self> {
+        Self::open_or_create(Arc::new(LocalDisk::create(folder)?))
+    }
+
     /// Opens the store on `disk`; `NotFound` when there is none.
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self> {
         let id = read_format(&*disk)?;

@@ -19,6 +19,7 @@ pub fn decode(encoding: &Encoding, payload: &[u8], base: &[u8], length_bytes: us
 }
 
 /// The payload that [`decode`] makes `bytes` of again. `level` is that of zstd.
+#[cfg(any(test, feature = "internals"))]
 pub fn encode(encoding: &Encoding, bytes: &[u8], base: &[u8], level: i32) -> Vec<u8> {
     match encoding {
         Encoding::Raw => bytes.to_vec(),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use retrograde::error::ErrorKind;
 use retrograde::ops::record::register::{Guard, move_workspace, register, resolve_folder};
-use retrograde::time::now;
+use retrograde::time::Timestamp;
 
 use crate::support::damage::copy_folder;
 use crate::support::recorder::{Recorder, open_store};
@@ -108,11 +108,11 @@ fn dangerous_folders_are_refused_without_force() {
     std::fs::create_dir_all(&home).unwrap();
     std::fs::create_dir(home.with_file_name("project")).unwrap();
     let guard = Guard { home: Some(home.clone()), force: false };
-    let other = register(&recorder.store, &home.with_file_name("project"), &guard, now()).unwrap().0;
+    let other = register(&recorder.store, &home.with_file_name("project"), &guard, Timestamp::now()).unwrap().0;
     for folder in [std::path::Path::new("/"), &home, home.parent().unwrap()] {
         for done in [
-            register(&recorder.store, folder, &guard, now()).map(drop),
-            move_workspace(&recorder.store, other, folder, &guard, now()),
+            register(&recorder.store, folder, &guard, Timestamp::now()).map(drop),
+            move_workspace(&recorder.store, other, folder, &guard, Timestamp::now()),
         ] {
             let error = done.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{}", folder.display());
@@ -122,13 +122,13 @@ fn dangerous_folders_are_refused_without_force() {
     // Nobody can insist on the store.
     for folder in [&store_root, &store_root.join("packs"), &store_root.join("not/there")] {
         for guard in [guard.clone(), Guard { force: true, ..guard.clone() }] {
-            let error = register(&recorder.store, folder, &guard, now()).unwrap_err();
+            let error = register(&recorder.store, folder, &guard, Timestamp::now()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{}", folder.display());
-            let error = move_workspace(&recorder.store, other, folder, &guard, now()).unwrap_err();
+            let error = move_workspace(&recorder.store, other, folder, &guard, Timestamp::now()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{}", folder.display());
         }
     }
-    assert!(register(&recorder.store, &home, &Guard { force: true, ..guard }, now()).unwrap().1);
+    assert!(register(&recorder.store, &home, &Guard { force: true, ..guard }, Timestamp::now()).unwrap().1);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn equal_content_is_kept_once_across_workspaces() {
     std::fs::create_dir(&second).unwrap();
     let second = resolve_folder(&second).unwrap();
     std::fs::copy(recorder.root.join("one"), second.join("two")).unwrap();
-    let (workspace, _) = register(&recorder.store, &second, &Guard::default(), now()).unwrap();
+    let (workspace, _) = register(&recorder.store, &second, &Guard::default(), Timestamp::now()).unwrap();
     let again = Recorder {
         scratch: crate::support::scratch::Scratch::new(),
         root: second,

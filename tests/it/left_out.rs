@@ -213,7 +213,8 @@ fn another_recorded_folder_inside_is_not_part_of_this_one() {
     let first = recorder.snap();
     let inner = retrograde::ops::record::register::resolve_folder(&recorder.root.join("inner")).unwrap();
     let guard = retrograde::ops::record::register::Guard::default();
-    retrograde::ops::record::register::register(&recorder.store, &inner, &guard, retrograde::time::now()).unwrap();
+    retrograde::ops::record::register::register(&recorder.store, &inner, &guard, retrograde::time::Timestamp::now())
+        .unwrap();
     recorder.write("inner/b", b"changed");
     recorder.write("inner/c", b"c");
     assert!(!recorded(&recorder).contains("inner"));

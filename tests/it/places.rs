@@ -9,7 +9,7 @@ use std::path::Path;
 
 use retrograde::error::ErrorKind;
 use retrograde::ops::record::register::{Guard, register};
-use retrograde::time::now;
+use retrograde::time::Timestamp;
 use retrograde::workspace::places::Place;
 
 use crate::support::depth::AtLeast;
@@ -147,7 +147,7 @@ fn the_store_is_known_however_it_was_opened() {
     let root = scratch.path().to_owned();
     std::os::unix::fs::symlink(".", root.join("link")).unwrap();
     let store = open_store(&root.join("link/link/store"));
-    let (workspace, _) = register(&store, &root, &Guard::default(), now()).unwrap();
+    let (workspace, _) = register(&store, &root, &Guard::default(), Timestamp::now()).unwrap();
     let recorder = Recorder { scratch, root, store, workspace, config: Default::default() };
     recorder.write("f", b"1");
     let first = recorder.snap();
@@ -219,7 +219,7 @@ fn a_root_that_is_swapped_during_a_restore_is_noticed() {
         config: &recorder.config,
         home: None,
         foreign: false,
-        now: now(),
+        now: Timestamp::now(),
         progress: &swapper,
     };
     // What is captured is read through the same handle: the swap comes with the first that is done.

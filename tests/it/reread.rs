@@ -143,7 +143,7 @@ fn a_store_on_another_device_changes_nothing_about_it() {
         &recorder.store,
         &recorder.root,
         &Default::default(),
-        retrograde::time::now(),
+        retrograde::time::Timestamp::now(),
     )
     .unwrap();
     recorder.workspace = workspace;
@@ -220,8 +220,12 @@ fn on_an_overlay_no_new_file_is_proven() {
         let mut recorder = Recorder::of(scratch, &path.join("mnt/ws"));
         recorder.store = crate::support::recorder::open_store(&path.join("mnt/store"));
         let (root, guard) = (&recorder.root, Default::default());
-        let registered =
-            retrograde::ops::record::register::register(&recorder.store, root, &guard, retrograde::time::now());
+        let registered = retrograde::ops::record::register::register(
+            &recorder.store,
+            root,
+            &guard,
+            retrograde::time::Timestamp::now(),
+        );
         recorder.workspace = registered.unwrap().0;
         recorder.write("written", b"1");
         let _mapped = Mapped::new(&recorder.root.join("mapped"), 8_192);

@@ -231,7 +231,7 @@ fn without_a_change_there_is_nothing_to_undo() {
             foreign: false,
             config: &recorder.config,
             home: None,
-            now: retrograde::time::now(),
+            now: retrograde::time::Timestamp::now(),
             progress: &retrograde::progress::Silent,
         },
     )
@@ -256,7 +256,7 @@ fn an_interrupted_restore_is_known_and_undone() {
         target: first,
         paths: Vec::new(),
         cause: RestoreCause::Restore,
-        time: retrograde::time::now(),
+        time: retrograde::time::Timestamp::now(),
     };
     recorder.store.record(|_| Ok(vec![Fact::RestoreBegun(begun.clone())])).unwrap();
     recorder.write("a", b"old");

@@ -6,7 +6,7 @@ use retrograde::id::SnapshotId;
 use retrograde::ops::back::{RestoreOptions, RestoreOutcome, abort, resume};
 use retrograde::progress::Silent;
 use retrograde::store::Workspace;
-use retrograde::time::now;
+use retrograde::time::Timestamp;
 
 use crate::support::damage::overwrite_noise;
 use crate::support::recorder::Recorder;
@@ -55,7 +55,7 @@ impl Killed {
     fn begin(&self, cause: RestoreCause, paths: &[&str], before: Option<SnapshotId>) {
         let workspace = self.recorder.workspace;
         let paths = paths.iter().map(|path| path.as_bytes().to_vec()).collect();
-        let begun = Restore { workspace, before, target: self.first, paths, cause, time: now() };
+        let begun = Restore { workspace, before, target: self.first, paths, cause, time: Timestamp::now() };
         self.recorder.store.record(|_| Ok(vec![Fact::RestoreBegun(begun.clone())])).unwrap();
     }
 
@@ -67,7 +67,7 @@ impl Killed {
             foreign: false,
             config: &self.recorder.config,
             home: None,
-            now: now(),
+            now: Timestamp::now(),
             progress: &Silent,
         };
         what(&self.recorder.store, self.recorder.workspace, &options)
@@ -181,7 +181,7 @@ fn an_abort_that_was_cut_off_is_finished_by_either() {
             target: killed.before,
             paths: Vec::new(),
             cause: RestoreCause::Abort,
-            time: now(),
+            time: Timestamp::now(),
         };
         killed.recorder.store.record(|_| Ok(vec![Fact::RestoreBegun(begun.clone())])).unwrap();
         killed.recorder.write("b", b"meanwhile");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use retrograde::diff::patch::PatchOptions;
+use retrograde::detail::PatchOptions;
 
 use crate::exit;
 

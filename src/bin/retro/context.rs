@@ -6,21 +6,36 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use retrograde::disk::Disk;
-use retrograde::disk::local::LocalDisk;
-use retrograde::disk::wait::{LockHolder, LockWait};
-use retrograde::error::{Error, ErrorKind, Result, shown};
-use retrograde::history::revision;
-use retrograde::id::{SnapshotId, WorkspaceId};
-use retrograde::ops::record::capture::{CaptureOptions, is_in_use};
-use retrograde::ops::record::register::{Recognised, expect_workspace, recognise, root_of, workspace_of};
-use retrograde::ops::record::settings::settings;
-use retrograde::path::TreePath;
-use retrograde::progress::Progress;
-use retrograde::store::{State, Store, Workspace};
-use retrograde::time::{Stopwatch, Timestamp};
-use retrograde::workspace::config::store::StoreConfig;
-use retrograde::workspace::config::{self, Config};
+use retrograde::CaptureOptions;
+use retrograde::Config;
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::Progress;
+use retrograde::Result;
+use retrograde::SnapshotId;
+use retrograde::State;
+use retrograde::Store;
+use retrograde::Timestamp;
+use retrograde::TreePath;
+use retrograde::Workspace;
+use retrograde::WorkspaceId;
+use retrograde::detail::Disk;
+use retrograde::detail::LocalDisk;
+use retrograde::detail::LockHolder;
+use retrograde::detail::LockWait;
+use retrograde::detail::Recognised;
+use retrograde::detail::Stopwatch;
+use retrograde::detail::StoreConfig;
+use retrograde::detail::expect_workspace;
+use retrograde::detail::is_in_use;
+use retrograde::detail::is_range;
+use retrograde::detail::recognise;
+use retrograde::detail::root_of;
+use retrograde::detail::shown;
+use retrograde::detail::workspace_of;
+use retrograde::detail::{load_config_file, load_store_config};
+use retrograde::settings;
+use retrograde::{RevisionContext, resolve, resolve_range};
 
 use crate::args::Global;
 use crate::env::Environment;
@@ -134,7 +149,7 @@ impl Context {
     /// file named on the command line must be right.
     pub(crate) fn config(&self, opened: &Opened, workspace: Option<WorkspaceId>, root: &Path) -> Result<Config> {
         if let Some(file) = &self.global.config {
-            return config::load_file(&self.at(file)?);
+            return load_config_file(&self.at(file)?);
         }
         let found = settings(&opened.store, workspace, root);
         found.notices.iter().for_each(|notice| self.out.warning(format_args!("{}", warnings::notice(notice))));
@@ -150,7 +165,7 @@ impl Context {
     /// The user's settings for the store.
     pub(crate) fn store_config(&self, opened: &Opened) -> StoreConfig {
         let mut notices = Vec::new();
-        let config = config::store::load(&opened.store_root, &mut notices);
+        let config = load_store_config(&opened.store_root, &mut notices);
         notices.iter().for_each(|notice| self.out.warning(format_args!("{}", warnings::notice(notice))));
         config
     }
@@ -234,18 +249,18 @@ impl Opened {
 
     /// The snapshot that a revision names.
     pub(crate) fn resolve(&self, revision: &str) -> Result<SnapshotId> {
-        revision::resolve(&self.revisions(), revision)
+        resolve(&self.revisions(), revision)
     }
 
     /// The snapshots that a range names, or a revision and those before it; oldest first.
     pub(crate) fn resolve_range(&self, text: &str) -> Result<Vec<SnapshotId>> {
-        let range = if revision::is_range(text) { text.to_owned() } else { format!("..{text}") };
-        Ok(revision::resolve_range(&self.revisions(), &range)?.snapshots)
+        let range = if is_range(text) { text.to_owned() } else { format!("..{text}") };
+        Ok(resolve_range(&self.revisions(), &range)?.snapshots)
     }
 
     /// Both ends of a range; the first is `None` where the range begins with history.
     pub(crate) fn resolve_ends(&self, range: &str) -> Result<(Option<SnapshotId>, SnapshotId)> {
-        let range = revision::resolve_range(&self.revisions(), range)?;
+        let range = resolve_range(&self.revisions(), range)?;
         Ok((range.after, range.last))
     }
 
@@ -276,8 +291,8 @@ impl Opened {
         CaptureOptions::new(config, self.home.as_deref(), self.now, progress)
     }
 
-    fn revisions(&self) -> revision::Context<'_> {
-        revision::Context {
+    fn revisions(&self) -> RevisionContext<'_> {
+        RevisionContext {
             store: &self.store,
             state: &self.state,
             workspace: self.workspace_if_any().map(|workspace| workspace.id),

@@ -5,7 +5,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use retrograde::error::{Error, ErrorKind, Result, shown};
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::Result;
+use retrograde::detail::shown;
 
 /// What the surroundings say.
 #[derive(Debug)]

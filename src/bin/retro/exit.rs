@@ -1,6 +1,6 @@
 //! How the program ends: one fixed code for each kind of error.
 
-use retrograde::error::ErrorKind;
+use retrograde::ErrorKind;
 
 use crate::interrupt::SIGNALS;
 

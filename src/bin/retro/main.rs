@@ -32,8 +32,10 @@ use args::Arguments;
 use context::Context;
 use env::Environment;
 use output::{Output, say};
-use retrograde::error::{Error, Result};
-use retrograde::time::{Stopwatch, now};
+use retrograde::Error;
+use retrograde::Result;
+use retrograde::Timestamp;
+use retrograde::detail::Stopwatch;
 use views::color::Palette;
 use views::{human, json};
 
@@ -57,7 +59,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments, out: Output, started: Stopwatch) -> Result<u8> {
     let Arguments { global, verb } = arguments;
-    let mut context = Context { global, environment: Environment::read(), out, now: now(), started };
+    let mut context = Context { global, environment: Environment::read(), out, now: Timestamp::now(), started };
     let code = commands::run(&mut context, verb);
     // What was printed before a failure is worth as much as what was printed before a success.
     let finished = context.out.finish();

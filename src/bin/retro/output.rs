@@ -11,7 +11,8 @@ use std::fmt;
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
 
 use anstream::{AutoStream, ColorChoice};
-use retrograde::error::{Error, Result};
+use retrograde::Error;
+use retrograde::Result;
 
 use crate::args::{ColorWhen, Global};
 use crate::views::color::Palette;

@@ -6,14 +6,17 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::diff::selection::{Pattern, Selection};
-use retrograde::error::{Error, ErrorKind, Result};
-use retrograde::history::revision::check_tag_name;
-use retrograde::id::SnapshotId;
-use retrograde::ops::look::ls::find;
-use retrograde::ops::look::select::selected;
-use retrograde::ops::record::register::root_of;
-use retrograde::path::TreePath;
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::Result;
+use retrograde::Selection;
+use retrograde::SnapshotId;
+use retrograde::TreePath;
+use retrograde::detail::Pattern;
+use retrograde::detail::check_tag_name;
+use retrograde::detail::find_entry as find;
+use retrograde::detail::root_of;
+use retrograde::detail::selected;
 
 use crate::context::{Opened, normal};
 use crate::views::human;

@@ -125,16 +125,11 @@ impl<'a> Line<'a> {
 
 impl<'a> Block<'a> {
     /// Number of lines.
-    pub fn len(&self) -> usize {
+    pub fn line_count(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it has no lines.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// The line at `index`, which must be below [`Self::len`].
+    /// The line at `index`, which must be below [`Self::line_count`].
     pub fn line(&self, index: usize) -> Line<'a> {
         let start = index.checked_sub(1).map_or(0, |before| name_end(&self.entries[before]));
         let entry = &self.entries[index];
@@ -164,7 +159,7 @@ impl<'a> Block<'a> {
 
     /// Where the line about `name` is.
     pub fn position(&self, name: &[u8]) -> Option<usize> {
-        let (mut low, mut high) = (0, self.len());
+        let (mut low, mut high) = (0, self.line_count());
         while low < high {
             let middle = low.midpoint(high);
             match self.line(middle).name().cmp(name) {
@@ -178,7 +173,7 @@ impl<'a> Block<'a> {
 
     /// All lines, ascending by name.
     pub fn lines(self) -> impl Iterator<Item = Line<'a>> {
-        (0..self.len()).map(move |index| self.line(index))
+        (0..self.line_count()).map(move |index| self.line(index))
     }
 }
 

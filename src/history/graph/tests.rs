@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{children, walk_ancestors, walk_first_parents};
+use super::walk_first_parents;
 use crate::error::{Error, ErrorKind};
 use crate::history::fixture::Past;
 use crate::id::SnapshotId;
@@ -22,31 +22,15 @@ fn first_parents_are_followed_to_the_beginning() {
 }
 
 #[test]
-fn ancestors_come_newest_first_and_once() {
-    let mut past = Past::default();
-    let workspace = past.workspace(1);
-    let first = past.take(workspace, "main", &[], 60);
-    let left = past.take(workspace, "main", &[first], 120);
-    let right = past.take(workspace, "main", &[first], 180);
-    let merge = past.take(workspace, "main", &[left, right], 240);
-    assert_eq!(ids(walk_ancestors(|id| past.load(id), merge)), [merge, right, left, first]);
-}
-
-#[test]
 fn history_begins_where_a_parent_was_deleted() {
     let mut past = Past::default();
     let workspace = past.workspace(1);
     let line = past.line(workspace, "main", 4);
     past.snapshots.remove(&line[1]);
     assert_eq!(ids(walk_first_parents(|id| past.load(id), line[3])), [line[3], line[2]]);
-    assert_eq!(ids(walk_ancestors(|id| past.load(id), line[3])), [line[3], line[2]]);
-    for mut walk in [
-        Box::new(walk_first_parents(|id| past.load(id), line[1])) as Box<dyn Iterator<Item = super::Visit>>,
-        Box::new(walk_ancestors(|id| past.load(id), line[1])),
-    ] {
-        assert!(walk.next().unwrap().is_err_and(|error| error.kind() == ErrorKind::NotFound));
-        assert!(walk.next().is_none());
-    }
+    let mut walk = walk_first_parents(|id| past.load(id), line[1]);
+    assert!(walk.next().unwrap().is_err_and(|error| error.kind() == ErrorKind::NotFound));
+    assert!(walk.next().is_none());
 }
 
 #[test]
@@ -62,9 +46,6 @@ fn an_error_ends_a_walk() {
     let walked: Vec<_> = walk_first_parents(failing, line[3]).collect();
     assert_eq!((walked.len(), loads.get()), (3, 3));
     assert!(walked[2].as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupt));
-    let walked: Vec<_> = walk_ancestors(failing, line[3]).collect();
-    assert_eq!(walked.len(), 3);
-    assert!(walked[2].is_err());
 }
 
 #[test]
@@ -75,19 +56,4 @@ fn a_loader_that_claims_a_cycle_does_not_loop() {
     // The loader hands out the last snapshot under the first one's id, as no store can.
     let cyclic = |id| past.load(if id == line[0] { line[2] } else { id });
     assert_eq!(ids(walk_first_parents(cyclic, line[2])), [line[2], line[1], line[0]]);
-    assert_eq!(ids(walk_ancestors(cyclic, line[2])).len(), 3);
-}
-
-#[test]
-fn children_are_found_through_every_parent() {
-    let mut past = Past::default();
-    let workspace = past.workspace(1);
-    let line = past.line(workspace, "main", 2);
-    let fork = past.take(workspace, "main", &[line[0]], 300);
-    let merge = past.take(workspace, "main", &[line[1], fork, fork], 360);
-    let list = [line[0], line[1], fork, merge].map(|id| (id, &past.snapshots[&id].parents[..]));
-    let found = children(list);
-    assert_eq!(found[&line[0]], [line[1], fork]);
-    assert_eq!(found[&fork], [merge]);
-    assert!(!found.contains_key(&merge));
 }

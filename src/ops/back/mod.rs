@@ -17,13 +17,13 @@
 //! - A dry run makes the same plan from the same code, and stops before the first commit.
 
 mod arrive;
-mod back;
 mod into;
 mod parents;
 mod plan;
 mod preflight;
 mod protected;
 mod refused;
+mod undo;
 mod unfinished;
 mod unseen;
 mod wanted;
@@ -41,7 +41,7 @@ use crate::ops::record::capture::{CaptureOptions, Captured, capture_afresh, capt
 use crate::ops::record::register::root_of;
 use crate::ops::record::snap::{About, Step, compared, expect, record};
 use crate::path::TreePath;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, Silent};
 use crate::store::{Batch, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
@@ -50,10 +50,10 @@ use crate::workspace::materialize::{self, Action, Applied, Kept, Options, apply}
 use crate::workspace::scan::EarlierAt;
 use crate::workspace::temporary_name::is_temporary_name;
 use arrive::arrive;
-pub use back::{redo, undo};
 pub use into::restore_into;
 use plan::{Plan, plan};
 use preflight::{expect_contents, expect_kept, is_as_seen};
+pub use undo::{redo, undo};
 pub use unfinished::{abort, resume};
 use unseen::Unseen;
 
@@ -76,6 +76,22 @@ pub struct RestoreOptions<'a> {
     pub now: Timestamp,
     /// Who watches.
     pub progress: &'a dyn Progress,
+}
+
+impl<'a> RestoreOptions<'a> {
+    /// A restore of everything, with a snapshot first, of the same workspace, watched by nobody.
+    pub fn new(config: &'a Config, now: Timestamp) -> Self {
+        Self {
+            paths: Vec::new(),
+            safety: true,
+            dry_run: false,
+            foreign: false,
+            config,
+            home: None,
+            now,
+            progress: &Silent,
+        }
+    }
 }
 
 /// What was done, or would be.

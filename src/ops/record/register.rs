@@ -118,8 +118,9 @@ pub fn root_of(workspace: &Workspace) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(workspace.root.clone()))
 }
 
-/// Registers `folder` as a workspace, and says whether that is new. `folder` is resolved already.
+/// Registers a folder as a workspace. Returns its id, and true if it was not registered before.
 pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> Result<(WorkspaceId, bool)> {
+    let folder = &resolve_folder(folder)?;
     let root = folder.as_os_str().as_bytes();
     if let Some(found) = store.state().workspace_at(root) {
         return Ok((found.id, false));

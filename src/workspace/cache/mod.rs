@@ -55,7 +55,6 @@ pub struct StatCache {
 /// What is known about the file after checking its header, table and groups.
 #[derive(Debug)]
 struct State {
-    file_count: u64,
     root_owner: Owner,
     /// Place of the table.
     table: Range<usize>,
@@ -115,11 +114,6 @@ impl StatCache {
         self.state.is_none()
     }
 
-    /// About how many files it knows.
-    pub fn file_count(&self) -> u64 {
-        self.state.as_ref().map_or(0, |state| state.file_count)
-    }
-
     /// The owner that its root folder had; attributes name others only.
     pub fn root_owner(&self) -> Option<Owner> {
         self.state.as_ref().map(|state| state.root_owner)
@@ -156,6 +150,7 @@ impl StatCache {
     }
 
     /// All folders that can be reached from the root, each before those in it.
+    #[cfg(test)]
     pub fn folders(&self) -> impl Iterator<Item = (TreePath, CachedFolder<'_>)> {
         let mut waiting = vec![TreePath::root()];
         std::iter::from_fn(move || {
@@ -204,8 +199,8 @@ impl State {
             end += group.length_bytes;
         }
         changed.sort_unstable();
-        let CacheHeader { file_count, root_owner, .. } = header;
-        Some(Self { file_count, root_owner, table: table_start..table_end, changed, end, checksum })
+        let CacheHeader { root_owner, .. } = header;
+        Some(Self { root_owner, table: table_start..table_end, changed, end, checksum })
     }
 }
 
@@ -244,6 +239,7 @@ impl<'a> CachedFolder<'a> {
     }
 
     /// The folders in it.
+    #[cfg(test)]
     pub fn child_folders(&self) -> impl Iterator<Item = CachedEntry<'a>> {
         self.entries().filter(|entry| entry.kind == crate::format::tree::Kind::Folder)
     }
@@ -266,7 +262,7 @@ impl<'a> Iterator for Entries<'_, 'a> {
 
     fn next(&mut self) -> Option<CachedEntry<'a>> {
         loop {
-            let base = (self.next < self.base.len()).then(|| self.base.line(self.next));
+            let base = (self.next < self.base.line_count()).then(|| self.base.line(self.next));
             let line = match (base, self.difference.split_first()) {
                 (None, None) => return None,
                 (Some(base), None) => {

@@ -241,7 +241,7 @@ fn changed_blocks(cache: &StatCache, update: &CacheUpdate) -> Option<Vec<u8>> {
             if lines.is_empty() && cached.facts == folder.facts {
                 continue;
             }
-            if lines.len() * 2 <= cached.base.len() + 2 {
+            if lines.len() * 2 <= cached.base.line_count() + 2 {
                 let lines = lines.into_iter();
                 let put = bytes::put_block(
                     &mut blocks,

@@ -145,7 +145,7 @@ pub enum Action {
     },
 }
 
-/// What [`apply`] did.
+/// The result of applying a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Files and symlinks written.
@@ -164,7 +164,7 @@ pub struct Applied {
     pub kept: Vec<Kept>,
 }
 
-/// What [`fill`] did.
+/// The result of filling a new folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filled {
     /// Files written.

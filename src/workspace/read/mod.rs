@@ -122,16 +122,6 @@ impl<'r> Folder<'r> {
         }
     }
 
-    /// Its handle.
-    pub fn handle(&self) -> &OwnedFd {
-        &self.handle
-    }
-
-    /// Its path in the workspace.
-    pub fn path(&self) -> &TreePath {
-        &self.path
-    }
-
     fn refusal<T>(&self, name: &[u8], errno: Errno) -> Result<Outcome<T>> {
         omit_or_fail(errno, || Error::io("read file", self.root.display(&self.path.join(name)), errno))
     }

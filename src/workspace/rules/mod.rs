@@ -288,6 +288,7 @@ impl Rules {
     }
 
     /// Returns whether `path`, or a folder that it is in, is left out by its name alone.
+    #[cfg(test)]
     pub fn excludes_within(&self, path: &TreePath, is_folder: bool) -> bool {
         path.way_from(0).any(|here| self.excludes_at(&here, is_folder || here != *path))
             || self.is_unselected(path, is_folder)

@@ -74,6 +74,7 @@ pub struct ScanOptions<'a> {
     pub progress: &'a dyn Progress,
 }
 
+#[cfg(any(test, feature = "internals"))]
 impl<'a> ScanOptions<'a> {
     /// Scans by the rules alone, with the default limits.
     pub fn new(rules: &'a Rules, clock: FileClock, progress: &'a dyn Progress) -> Self {

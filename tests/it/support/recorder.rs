@@ -15,7 +15,7 @@ use retrograde::ops::record::status::{Status, status};
 use retrograde::path::TreePath;
 use retrograde::progress::Silent;
 use retrograde::store::Store;
-use retrograde::time::now;
+use retrograde::time::Timestamp;
 use retrograde::workspace::config::Config;
 
 use super::scratch::Scratch;
@@ -43,7 +43,7 @@ impl Recorder {
     pub(crate) fn of(scratch: Scratch, root: &Path) -> Self {
         let store = open_store(&scratch.join("store"));
         let root = resolve_folder(root).unwrap();
-        let (workspace, _) = register(&store, &root, &Guard::default(), now()).unwrap();
+        let (workspace, _) = register(&store, &root, &Guard::default(), Timestamp::now()).unwrap();
         Self { scratch, root, store, workspace, config: Config::default() }
     }
 
@@ -58,7 +58,7 @@ impl Recorder {
     }
 
     pub(crate) fn try_snap(&self) -> Result<SnapOutcome> {
-        snap(&self.store, self.workspace, &SnapOptions::new(&self.config, now()))
+        snap(&self.store, self.workspace, &SnapOptions::new(&self.config, Timestamp::now()))
     }
 
     pub(crate) fn snap(&self) -> SnapOutcome {
@@ -84,7 +84,7 @@ impl Recorder {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let options = CaptureOptions::new(&self.config, None, now(), &Silent);
+        let options = CaptureOptions::new(&self.config, None, Timestamp::now(), &Silent);
         status(&self.store, self.workspace, &options).unwrap()
     }
 
@@ -96,7 +96,7 @@ impl Recorder {
             foreign: false,
             config: &self.config,
             home: None,
-            now: now(),
+            now: Timestamp::now(),
             progress: &Silent,
         }
     }

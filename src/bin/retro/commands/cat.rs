@@ -4,10 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use retrograde::error::{Error, ErrorKind, Result};
-use retrograde::history::revision::split_path;
-use retrograde::ops::look::cat::cat;
-use retrograde::path::{TreePath, escaped};
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::Result;
+use retrograde::TreePath;
+use retrograde::cat;
+use retrograde::detail::escaped;
+use retrograde::detail::split_path;
 
 use crate::context::Context;
 use crate::exit;

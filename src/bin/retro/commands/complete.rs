@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use retrograde::error::Result;
+use retrograde::Result;
 
 use crate::complete::{candidates, wanted};
 use crate::context::Context;

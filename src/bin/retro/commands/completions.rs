@@ -2,7 +2,7 @@
 //! of the command line.
 
 use clap_complete::{Shell, generate};
-use retrograde::error::Result;
+use retrograde::Result;
 
 use crate::context::Context;
 use crate::{args, complete, exit};

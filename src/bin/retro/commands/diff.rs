@@ -3,11 +3,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use retrograde::error::{Error, ErrorKind, Result};
-use retrograde::history::revision::is_range;
-use retrograde::id::SnapshotId;
-use retrograde::ops::look::compare::{Other, compare};
-use retrograde::workspace::config::Config;
+use retrograde::CompareWith as Other;
+use retrograde::Config;
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::Result;
+use retrograde::SnapshotId;
+use retrograde::compare;
+use retrograde::detail::is_range;
 
 use crate::args::Diff;
 use crate::context::{Context, Opened};

@@ -7,10 +7,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use retrograde::error::{Error, ErrorKind, Result, shown};
-use retrograde::ops::share::elsewhere::expect_no_store;
-use retrograde::ops::share::export_tar::{ExportTarOptions, Exported, export_tar};
-use retrograde::path::TreePath;
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::ExportTarOptions;
+use retrograde::Result;
+use retrograde::TarExport as Exported;
+use retrograde::TreePath;
+use retrograde::detail::expect_no_store;
+use retrograde::detail::shown;
+use retrograde::export_tar;
 
 use crate::args::Export;
 use crate::context::{Context, Opened};
@@ -159,7 +164,8 @@ fn git(_: &mut Context, _: &Opened, _: &Export, _: &Path) -> Result<u8> {
 
 #[cfg(feature = "git")]
 fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -> Result<u8> {
-    use retrograde::ops::share::export_git::{ExportGitOptions, export_git};
+    use retrograde::ExportGitOptions;
+    use retrograde::export_git;
     let snapshots: Vec<_> = match &arguments.rev {
         Some(range) => opened.resolve_range(range)?,
         None => opened.workspace()?.steps.values().copied().collect(),

@@ -1,6 +1,8 @@
 //! `retro help`: a verb, or the shapes of the JSON output.
 
-use retrograde::error::{Error, ErrorKind, Result};
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::Result;
 
 use crate::context::Context;
 use crate::views::json;

@@ -3,7 +3,7 @@
 #[cfg(feature = "git")]
 use std::fmt::Display;
 
-use retrograde::error::Result;
+use retrograde::Result;
 
 use crate::args::Import;
 use crate::context::Context;
@@ -15,8 +15,11 @@ pub(super) fn run(_: &mut Context, _: Import) -> Result<u8> {
 
 #[cfg(feature = "git")]
 pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
-    use retrograde::ops::record::register::forget_workspace;
-    use retrograde::ops::share::import_git::{Commits, ImportGitOptions, Source, import_git};
+    use retrograde::GitCommits as Commits;
+    use retrograde::GitSource as Source;
+    use retrograde::ImportGitOptions;
+    use retrograde::forget_workspace;
+    use retrograde::import_git;
 
     use super::snap::{Place, said_run};
     use crate::views::progress;
@@ -34,7 +37,7 @@ pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
     let options = ImportGitOptions { run, now: context.now, progress: &*progress };
     let imported = import_git(&opened.store, workspace, source, &options).and_then(expect_some);
     drop(progress);
-    let is_empty = |found: &retrograde::store::Workspace| found.steps.is_empty();
+    let is_empty = |found: &retrograde::Workspace| found.steps.is_empty();
     if is_new && opened.store.state().workspaces.get(&workspace).is_some_and(is_empty) {
         // Nothing came of it: the folder is not recorded, as before.
         forget_workspace(&opened.store, workspace, context.now)?;
@@ -45,10 +48,9 @@ pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
 
 /// An import that could read none of the commits has failed.
 #[cfg(feature = "git")]
-fn expect_some(
-    imported: retrograde::ops::share::import_git::Imported,
-) -> Result<retrograde::ops::share::import_git::Imported> {
-    use retrograde::error::{Error, ErrorKind};
+fn expect_some(imported: retrograde::GitImport) -> Result<retrograde::GitImport> {
+    use retrograde::Error;
+    use retrograde::ErrorKind;
     match imported.left_out.first().filter(|_| imported.snapshots + imported.known == 0) {
         None => Ok(imported),
         Some(first) => {
@@ -60,7 +62,7 @@ fn expect_some(
 }
 
 #[cfg(feature = "git")]
-fn print(context: &mut Context, imported: &retrograde::ops::share::import_git::Imported) -> Result<()> {
+fn print(context: &mut Context, imported: &retrograde::GitImport) -> Result<()> {
     use crate::views::{human, steps};
 
     let elapsed = human::duration(context.started.elapsed());
@@ -97,7 +99,7 @@ fn print(context: &mut Context, imported: &retrograde::ops::share::import_git::I
     };
     let pair = |what: &dyn Display, why: &dyn Display| (what.to_string(), why.to_string());
     list("left out", imported.left_out.iter().map(|left| pair(&left.commit, &left.reason)).collect())?;
-    let path = |path: &[u8]| retrograde::path::escaped(path);
+    let path = |path: &[u8]| retrograde::detail::escaped(path);
     list("left out", imported.refused.iter().map(|left| pair(&path(&left.path), &left.reason)).collect())?;
     list(
         "left out",
@@ -111,20 +113,18 @@ fn print(context: &mut Context, imported: &retrograde::ops::share::import_git::I
 const LISTED_MAX: usize = 20;
 
 #[cfg(feature = "git")]
-fn shape(imported: &retrograde::ops::share::import_git::Imported) -> crate::views::json::Object {
+fn shape(imported: &retrograde::GitImport) -> crate::views::json::Object {
     use crate::views::json::{self, Object};
-    let end = |end: Option<(retrograde::id::SnapshotId, u64)>| {
+    let end = |end: Option<(retrograde::SnapshotId, u64)>| {
         end.map(|(id, step)| Object::new().field("snapshot", id.to_string()).field("step", step))
     };
-    let left_out = |left: &retrograde::ops::share::import_git::LeftOutCommit| {
+    let left_out = |left: &retrograde::detail::LeftOutCommit| {
         Object::new().field("commit", &left.commit).field("reason", &left.reason)
     };
-    let refused = |left: &retrograde::ops::share::import_git::Refused| {
-        Object::new().bytes("path", &left.path).field("reason", left.reason)
-    };
-    let tag = |left: &retrograde::ops::share::import_git::LeftOutTag| {
-        Object::new().field("tag", &left.tag).field("reason", &left.reason)
-    };
+    let refused =
+        |left: &retrograde::detail::RefusedEntry| Object::new().bytes("path", &left.path).field("reason", left.reason);
+    let tag =
+        |left: &retrograde::detail::LeftOutTag| Object::new().field("tag", &left.tag).field("reason", &left.reason);
     let guessed = |(commit, what): &(String, String)| Object::new().field("commit", commit).field("reason", what);
     Object::versioned()
         .field("snapshots", imported.snapshots)
@@ -144,8 +144,9 @@ fn shape(imported: &retrograde::ops::share::import_git::Imported) -> crate::view
 
 /// This build was made without the feature `git`.
 #[cfg(not(feature = "git"))]
-pub(super) fn no_git() -> retrograde::error::Error {
-    use retrograde::error::{Error, ErrorKind};
+pub(super) fn no_git() -> retrograde::Error {
+    use retrograde::Error;
+    use retrograde::ErrorKind;
     Error::new(ErrorKind::Unsupported, "read or write", "git repositories", "this build of retro cannot")
         .with_hint("build it with the feature `git`, which is on by default")
 }

@@ -3,8 +3,9 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use retrograde::error::Result;
-use retrograde::ops::record::register::{self, Guard, resolve_folder, root_of};
+use retrograde::Result;
+use retrograde::detail::{resolve_folder, root_of};
+use retrograde::{Guard, register};
 
 use crate::context::Context;
 use crate::exit;
@@ -22,7 +23,7 @@ pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> R
         context.refuse_inside(&opened.store_root, &folder)?;
     }
     let guard = Guard { home: context.home(), force };
-    let (workspace, is_new) = register::register(&opened.store, &folder, &guard, context.now)?;
+    let (workspace, is_new) = register(&opened.store, &folder, &guard, context.now)?;
     let around = folder.parent().and_then(|parent| opened.workspace_around(parent));
     if let Some(around) = around.filter(|_| is_new) {
         let root = human::path(&root_of(around));

@@ -1,10 +1,15 @@
 //! `retro log`: the steps, newest first.
 
-use retrograde::error::{Error, ErrorKind, Result};
-use retrograde::history::lanes::{self, Prefixes, Style};
-use retrograde::ops::look::log::{Log as Listed, LogEntry, LogOptions, log};
-use retrograde::ops::look::show;
-use retrograde::time::Timestamp;
+use crate::views::graph::{self, Prefixes};
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::Log as Listed;
+use retrograde::LogEntry;
+use retrograde::LogOptions;
+use retrograde::Result;
+use retrograde::Timestamp;
+use retrograde::detail::step_changes;
+use retrograde::log;
 
 use crate::args::Log;
 use crate::context::{Context, Opened};
@@ -38,7 +43,7 @@ pub(super) fn run(context: &mut Context, arguments: &Log) -> Result<u8> {
         let line = if arguments.oneline { columns.short_line(row, &palette) } else { columns.line(row, &palette) };
         let mut lines = vec![line];
         let comparison =
-            if detail.is_any() { Some(show::changes(&opened.store, row.id, &options.selection)?) } else { None };
+            if detail.is_any() { Some(step_changes(&opened.store, row.id, &options.selection)?) } else { None };
         if let Some(comparison) = comparison.as_ref().filter(|_| !detail.wants_patch()) {
             let changed = changes::lines(comparison, detail, &palette)?;
             lines.extend(changed.into_iter().map(|line| format!("      {line}")));
@@ -113,7 +118,7 @@ fn shape(opened: &Opened, options: &LogOptions, arguments: &Log, entry: &LogEntr
     if !arguments.detail.is_any() {
         return Ok(object);
     }
-    let comparison = show::changes(&opened.store, entry.id, &options.selection)?;
+    let comparison = step_changes(&opened.store, entry.id, &options.selection)?;
     Ok(object.list("changes", changes::shapes(&comparison, arguments.detail)?))
 }
 
@@ -187,7 +192,7 @@ fn prefixes(rows: &[Row], is_graph: bool, palette: &Palette) -> Vec<Prefixes> {
         return rows.iter().map(plain).collect();
     }
     let family: Vec<_> = rows.iter().map(|row| (row.id, row.parents.clone())).collect();
-    let drawn = lanes::layout(&family);
+    let drawn = graph::layout(&family);
     let symbol = |row: &Row| if row.is_head { '@' } else { '○' };
-    drawn.iter().zip(rows).map(|(lines, row)| lanes::render(lines, Style::Unicode, symbol(row))).collect()
+    drawn.iter().zip(rows).map(|(lines, row)| graph::render(lines, symbol(row))).collect()
 }

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use retrograde::error::Result;
-use retrograde::format::tree::{Entry, Kind};
-use retrograde::ops::look::ls::{LsOptions, expect, ls};
-use retrograde::path::TreePath;
+use retrograde::LsOptions;
+use retrograde::Result;
+use retrograde::TreePath;
+use retrograde::detail::Entry;
+use retrograde::detail::Kind;
+use retrograde::detail::expect_entry as expect;
+use retrograde::ls;
 
 use crate::context::Context;
 use crate::exit;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use clap_mangen::{Man, generate_to};
-use retrograde::error::{Error, Result};
+use retrograde::Error;
+use retrograde::Result;
 
 use crate::context::Context;
 use crate::{args, exit};

@@ -24,7 +24,7 @@ mod undo;
 mod verify;
 mod workspace;
 
-use retrograde::error::Result;
+use retrograde::Result;
 
 use crate::args::Verb;
 use crate::context::Context;

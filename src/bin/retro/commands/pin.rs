@@ -1,7 +1,7 @@
 //! `retro pin`: steps that are kept whatever the budget.
 
-use retrograde::error::Result;
-use retrograde::ops::keep::tag::pin;
+use retrograde::Result;
+use retrograde::pin;
 
 use crate::context::Context;
 use crate::exit;

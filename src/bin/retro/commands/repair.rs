@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use retrograde::error::Result;
-use retrograde::format::pack::ObjectKind;
-use retrograde::id::WorkspaceId;
-use retrograde::ops::check::repair::{Action, RepairOptions, RepairOutcome, repair};
+use retrograde::RepairAction as Action;
+use retrograde::RepairOptions;
+use retrograde::RepairOutcome;
+use retrograde::Result;
+use retrograde::WorkspaceId;
+use retrograde::detail::ObjectKind;
+use retrograde::repair;
 
 use crate::context::Context;
 use crate::exit;

@@ -3,17 +3,25 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use retrograde::error::Result;
-use retrograde::format::facts::RestoreCause;
-use retrograde::history::revision::is_in_full;
-use retrograde::id::SnapshotId;
-use retrograde::ops::back::{RestoreOptions, RestoreOutcome, abort, restore, restore_into, resume};
-use retrograde::ops::look::compare::{Other, compare};
-use retrograde::ops::look::select::selected;
-use retrograde::path::TreePath;
-use retrograde::progress::Progress;
-use retrograde::workspace::config::Config;
-use retrograde::workspace::materialize::{Filled, Kept, Options};
+use retrograde::CompareWith as Other;
+use retrograde::Config;
+use retrograde::Progress;
+use retrograde::RestoreOptions;
+use retrograde::RestoreOutcome;
+use retrograde::Result;
+use retrograde::SnapshotId;
+use retrograde::TreePath;
+use retrograde::abort_restore as abort;
+use retrograde::compare;
+use retrograde::detail::FillOptions as Options;
+use retrograde::detail::Filled;
+use retrograde::detail::Kept;
+use retrograde::detail::RestoreCause;
+use retrograde::detail::is_in_full;
+use retrograde::detail::selected;
+use retrograde::restore;
+use retrograde::restore_into;
+use retrograde::resume_restore as resume;
 
 use crate::args::{Restore, Rewriting};
 use crate::context::{Context, Opened};

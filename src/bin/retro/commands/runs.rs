@@ -1,7 +1,8 @@
 //! `retro runs`: the runs of the workspace, the one with the newest step first.
 
-use retrograde::error::Result;
-use retrograde::ops::look::runs::{Run, runs};
+use retrograde::Result;
+use retrograde::Run;
+use retrograde::runs;
 
 use crate::context::Context;
 use crate::exit;
@@ -72,8 +73,8 @@ fn said(run: &Run) -> String {
 }
 
 fn shape(run: &Run) -> Object {
-    let end = |(id, snapshot): &(retrograde::id::SnapshotId, std::sync::Arc<_>)| {
-        let snapshot: &retrograde::format::snapshot::Snapshot = snapshot;
+    let end = |(id, snapshot): &(retrograde::SnapshotId, std::sync::Arc<_>)| {
+        let snapshot: &retrograde::Snapshot = snapshot;
         Object::new()
             .field("snapshot", id.to_string())
             .field("step", snapshot.step)

@@ -1,9 +1,11 @@
 //! `retro show`: one step, what it changed and its facts.
 
-use retrograde::diff::counts;
-use retrograde::error::Result;
-use retrograde::ops::look::log::LogEntry;
-use retrograde::ops::look::show;
+use retrograde::LogEntry;
+use retrograde::Result;
+use retrograde::Shown;
+use retrograde::detail::change_counts as counts;
+use retrograde::detail::step_changes;
+use retrograde::show;
 
 use crate::args::Show;
 use crate::context::Context;
@@ -15,14 +17,14 @@ pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<u8> {
     let opened = context.open()?;
     let id = opened.resolve_step(&arguments.rev, "retro show @")?;
     if arguments.event {
-        return print_event(context, &show::show(&opened.store, id)?);
+        return print_event(context, &show(&opened.store, id)?);
     }
     let paths = [&arguments.more[..], &arguments.paths].concat();
     let around: Vec<_> = opened.store.snapshot(id)?.parents.first().copied().into_iter().chain([id]).collect();
     let selection = opened.selection(&paths, &around)?;
     opened.expect_somewhere(&selection, &around, "show")?;
-    let comparison = show::changes(&opened.store, id, &selection)?;
-    let mut shown = show::show(&opened.store, id)?;
+    let comparison = step_changes(&opened.store, id, &selection)?;
+    let mut shown = show(&opened.store, id)?;
     if !selection.is_everything() {
         shown.changes = counts(&comparison.changes);
     }
@@ -51,7 +53,7 @@ pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<u8> {
 }
 
 /// Prints what the agent said about the step, and nothing else.
-fn print_event(context: &mut Context, shown: &show::Shown) -> Result<u8> {
+fn print_event(context: &mut Context, shown: &Shown) -> Result<u8> {
     let out = &mut context.out;
     let of_calls = shown.calls.iter().map(|call| &call.event);
     let events: Vec<&Vec<u8>> = [&shown.event].into_iter().chain(of_calls).filter(|event| !event.is_empty()).collect();
@@ -70,7 +72,7 @@ fn print_event(context: &mut Context, shown: &show::Shown) -> Result<u8> {
 }
 
 /// Lists the calls that followed the step and changed nothing, the newest of them.
-fn calls(context: &mut Context, shown: &show::Shown) -> Result<()> {
+fn calls(context: &mut Context, shown: &Shown) -> Result<()> {
     if shown.call_count == 0 {
         return Ok(());
     }
@@ -94,7 +96,7 @@ const CALLS_MAX: usize = 20;
 const CALL_WIDTH_MAX: usize = 72;
 
 /// A step as `log` lists it, and what only `show` knows.
-fn shape(shown: show::Shown, changes: Vec<Object>) -> Object {
+fn shape(shown: Shown, changes: Vec<Object>) -> Object {
     let git = shown.snapshot.git.as_ref();
     let git = git.map(|git| Object::new().field("head", &git.head).field("branch", &git.branch));
     let rules: Vec<String> = shown.rules.lines().map(ToOwned::to_owned).collect();

@@ -4,14 +4,26 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::error::{Error, ErrorKind, Result};
-use retrograde::id::WorkspaceId;
-use retrograde::ops::record::register::{
-    Guard, Recognised, move_workspace, recognise, register, replaced_by_other, resolve_folder, root_of,
-};
-use retrograde::ops::record::snap::{RUN_DEFAULT, SnapOptions, SnapOutcome, snap};
-use retrograde::workspace::git_head::git_state;
-use retrograde::workspace::git_notice::{GitNotice, GitPart, GitProblem};
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::Guard;
+use retrograde::Result;
+use retrograde::SnapOptions;
+use retrograde::SnapOutcome;
+use retrograde::WorkspaceId;
+use retrograde::detail::GitNotice;
+use retrograde::detail::GitPart;
+use retrograde::detail::GitProblem;
+use retrograde::detail::RUN_DEFAULT;
+use retrograde::detail::Recognised;
+use retrograde::detail::git_state;
+use retrograde::detail::recognise;
+use retrograde::detail::replaced_by_other;
+use retrograde::detail::resolve_folder;
+use retrograde::detail::root_of;
+use retrograde::move_workspace;
+use retrograde::register;
+use retrograde::snap;
 
 use crate::args::Snap;
 use crate::context::{Context, Opened};

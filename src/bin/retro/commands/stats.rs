@@ -1,8 +1,11 @@
 //! `retro stats`: what the store holds and what it costs.
 
-use retrograde::error::Result;
-use retrograde::format::pack::ObjectKind;
-use retrograde::ops::look::stats::{PathTotals, Stats, Totals, stats};
+use retrograde::Result;
+use retrograde::Stats;
+use retrograde::detail::ObjectKind;
+use retrograde::detail::PathTotals;
+use retrograde::detail::Totals;
+use retrograde::stats;
 
 use crate::context::Context;
 use crate::exit;

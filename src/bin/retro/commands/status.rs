@@ -1,11 +1,12 @@
 //! `retro status`: what is recorded, what changed since, and what is left out.
 
-use retrograde::error::Result;
-use retrograde::format::snapshot::Omission;
-use retrograde::ops::record::register::root_of;
-use retrograde::ops::record::status::{Status, status};
-use retrograde::workspace::git_head::git_state;
-use retrograde::workspace::scan::Protected;
+use retrograde::Result;
+use retrograde::Status;
+use retrograde::detail::Omission;
+use retrograde::detail::ProtectedFolder as Protected;
+use retrograde::detail::git_state;
+use retrograde::detail::root_of;
+use retrograde::status;
 
 use super::snap::add_notice;
 use crate::context::{Context, Opened};

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use retrograde::error::Result;
-use retrograde::id::{SnapshotId, WorkspaceId};
-use retrograde::ops::keep::tag::{delete_tag, tag};
-use retrograde::store::Workspace;
+use retrograde::Result;
+use retrograde::SnapshotId;
+use retrograde::Workspace;
+use retrograde::WorkspaceId;
+use retrograde::delete_tag;
+use retrograde::tag;
 
 use crate::args::Tag;
 use crate::context::{Context, Opened};

@@ -2,10 +2,10 @@
 
 use std::num::NonZeroU64;
 
-use retrograde::error::Result;
-use retrograde::id::WorkspaceId;
-use retrograde::ops::back::{self, RestoreOptions, RestoreOutcome};
-use retrograde::store::Store;
+use retrograde::Result;
+use retrograde::Store;
+use retrograde::WorkspaceId;
+use retrograde::{RestoreOptions, RestoreOutcome};
 
 use super::restore::{options, print, way_back};
 use crate::args::{Repeated, Rewriting};
@@ -14,11 +14,11 @@ use crate::exit;
 use crate::views::progress;
 
 pub(super) fn undo(context: &mut Context, count: Repeated, how: Rewriting) -> Result<u8> {
-    walk(context, count, how, back::undo)
+    walk(context, count, how, retrograde::undo)
 }
 
 pub(super) fn redo(context: &mut Context, count: Repeated, how: Rewriting) -> Result<u8> {
-    walk(context, count, how, back::redo)
+    walk(context, count, how, retrograde::redo)
 }
 
 type Walk = fn(&Store, WorkspaceId, NonZeroU64, &RestoreOptions<'_>) -> Result<RestoreOutcome>;

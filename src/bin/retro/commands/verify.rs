@@ -1,7 +1,10 @@
 //! `retro verify`: is the store what its ids say?
 
-use retrograde::error::Result;
-use retrograde::ops::check::verify::{Level, VerifyOptions, VerifyOutcome, verify};
+use retrograde::Result;
+use retrograde::VerifyLevel as Level;
+use retrograde::VerifyOptions;
+use retrograde::VerifyOutcome;
+use retrograde::verify;
 
 use crate::args::Verify;
 use crate::context::Context;

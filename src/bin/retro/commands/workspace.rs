@@ -4,14 +4,22 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::error::{Error, ErrorKind, Result};
-use retrograde::id::{SnapshotId, WorkspaceId};
-use retrograde::ops::record::join::join;
-use retrograde::ops::record::register::{
-    Guard, forget_workspace, forgetting, move_workspace, named_forgotten, named_workspace, recall_workspace,
-    resolve_folder, root_of,
-};
-use retrograde::path::escaped;
+use retrograde::Error;
+use retrograde::ErrorKind;
+use retrograde::Guard;
+use retrograde::Result;
+use retrograde::SnapshotId;
+use retrograde::WorkspaceId;
+use retrograde::detail::escaped;
+use retrograde::detail::forgetting;
+use retrograde::detail::named_forgotten;
+use retrograde::detail::named_workspace;
+use retrograde::detail::resolve_folder;
+use retrograde::detail::root_of;
+use retrograde::forget_workspace;
+use retrograde::join_workspaces as join;
+use retrograde::move_workspace;
+use retrograde::recall_workspace;
 
 use crate::args::Workspace;
 use crate::context::{Context, Opened};

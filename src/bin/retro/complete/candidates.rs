@@ -1,11 +1,11 @@
 //! The words that fit, read from the store.
 
-use retrograde::history::revision::split_path;
-use retrograde::id::SnapshotId;
-use retrograde::ops::look::ls::find;
-use retrograde::ops::look::show::event;
-use retrograde::path::TreePath;
-use retrograde::store::Workspace;
+use retrograde::SnapshotId;
+use retrograde::TreePath;
+use retrograde::Workspace;
+use retrograde::detail::find_entry as find;
+use retrograde::detail::split_path;
+use retrograde::detail::step_event as event;
 
 use super::words::{Kind, Wanted};
 use crate::context::{Context, Opened};

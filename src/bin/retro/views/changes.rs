@@ -1,11 +1,14 @@
 //! Lists of changed paths: which, and by how many lines.
 
 use anstyle::Style;
-use retrograde::diff::text::{counts, is_comparable};
-use retrograde::diff::{Change, ChangeKind, Side};
-use retrograde::error::Result;
-use retrograde::format::tree::Kind;
-use retrograde::ops::look::compare::Comparison;
+use retrograde::Change;
+use retrograde::ChangeKind;
+use retrograde::Comparison;
+use retrograde::Result;
+use retrograde::detail::Kind;
+use retrograde::detail::Side;
+use retrograde::detail::is_comparable;
+use retrograde::detail::line_counts as counts;
 
 use super::color::Palette;
 use super::json::Object;
@@ -215,5 +218,5 @@ fn path_now(change: &Change) -> String {
 }
 
 fn kind_word(side: &Side) -> &'static str {
-    retrograde::ops::look::ls::kind_word(side.kind)
+    retrograde::detail::kind_word(side.kind)
 }

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use retrograde::error::{Error, Result};
-use retrograde::limits::EVENT_LENGTH_MAX_BYTES;
-use retrograde::ops::record::said::{UNPARSED_KEY, compact};
+use retrograde::Error;
+use retrograde::Result;
+use retrograde::detail::EVENT_LENGTH_MAX_BYTES;
+use retrograde::detail::UNPARSED_KEY;
+use retrograde::detail::compact_event as compact;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

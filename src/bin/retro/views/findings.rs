@@ -1,9 +1,12 @@
 //! What verify found: a block of lines for people, an object for programs.
 
-use retrograde::format::pack::ObjectKind;
-use retrograde::id::SnapshotId;
-use retrograde::ops::check::verify::{Affected, Finding, FindingKind, Part};
-use retrograde::store::State;
+use retrograde::Finding;
+use retrograde::SnapshotId;
+use retrograde::State;
+use retrograde::detail::Affected;
+use retrograde::detail::AffectedPart as Part;
+use retrograde::detail::FindingKind;
+use retrograde::detail::ObjectKind;
 
 use super::color::Palette;
 use super::human;

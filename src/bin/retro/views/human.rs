@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use retrograde::format::snapshot::ChangeCounts;
+use retrograde::detail::ChangeCounts;
 
 /// A length in decimal units: `0 B`, `1.2 kB`, `34 MB`.
 pub(crate) fn size(bytes: u64) -> String {
@@ -74,7 +74,7 @@ pub(crate) fn still_there(rules_changed: bool, left_out: u64) -> Option<String> 
 
 /// A path of the operating system, escaped where it is not text.
 pub(crate) fn path(path: &Path) -> String {
-    retrograde::path::escaped(path.as_os_str().as_bytes())
+    retrograde::detail::escaped(path.as_os_str().as_bytes())
 }
 
 /// Text of several lines or with control characters, on one line of at most `width_max` characters.

@@ -5,14 +5,17 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use retrograde::diff::{Change, Side};
-use retrograde::error::Error;
-use retrograde::format::snapshot::{ChangeCounts, Dropped, Omission};
-use retrograde::format::tree::Entry;
-use retrograde::ops::look::log::LogEntry;
-use retrograde::ops::look::ls::kind_word;
-use retrograde::ops::look::show::Call;
-use retrograde::path::TreePath;
+use retrograde::Change;
+use retrograde::Error;
+use retrograde::LogEntry;
+use retrograde::TreePath;
+use retrograde::detail::Call;
+use retrograde::detail::ChangeCounts;
+use retrograde::detail::Dropped;
+use retrograde::detail::Entry;
+use retrograde::detail::Omission;
+use retrograde::detail::Side;
+use retrograde::detail::kind_word;
 use serde::Serialize;
 
 use super::event;

@@ -1,8 +1,9 @@
 //! Paths that are not captured, and the reasons, for people and for programs.
 
-use retrograde::format::snapshot::Dropped;
-use retrograde::store::Workspace;
-use retrograde::workspace::rules::{Exclusion, Why};
+use retrograde::Workspace;
+use retrograde::detail::Dropped;
+use retrograde::detail::Exclusion;
+use retrograde::detail::ExclusionReason as Why;
 
 use super::json::Object;
 

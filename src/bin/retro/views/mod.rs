@@ -6,6 +6,7 @@ pub(crate) mod changes;
 pub(crate) mod color;
 pub(crate) mod event;
 pub(crate) mod findings;
+pub(crate) mod graph;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod left_out;

@@ -3,9 +3,9 @@
 //! Into a file or a pipe, without colour, the bytes are those that the library renders. With colour, and on a terminal, they
 //! are for eyes only, and control characters are escaped: a file that an agent wrote must not be able to move the cursor of whoever looks at it.
 
-use retrograde::diff::patch::PatchOptions;
-use retrograde::error::Result;
-use retrograde::ops::look::compare::Comparison;
+use retrograde::Comparison;
+use retrograde::Result;
+use retrograde::detail::PatchOptions;
 
 use super::color::Palette;
 use super::human::printable;

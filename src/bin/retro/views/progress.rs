@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use retrograde::progress::{Event, Progress};
-use retrograde::time::Stopwatch;
+use retrograde::Progress;
+use retrograde::ProgressEvent as Event;
+use retrograde::detail::Stopwatch;
 
 use super::human;
 use crate::interrupt;

@@ -1,8 +1,9 @@
 //! What was read of a folder, and why: for whoever wonders what a step took so long for.
 
-use retrograde::format::turn::{ReadReason, ReadSummary};
-use retrograde::limits::READ_NOTABLE_BYTES;
-use retrograde::path::escaped;
+use retrograde::detail::READ_NOTABLE_BYTES;
+use retrograde::detail::ReadReason;
+use retrograde::detail::ReadSummary;
+use retrograde::detail::escaped;
 
 use crate::views::human;
 use crate::views::json::Object;

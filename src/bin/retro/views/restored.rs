@@ -1,9 +1,12 @@
 //! What a restore did, or would do.
 
-use retrograde::format::facts::{Restore, RestoreCause};
-use retrograde::ops::back::RestoreOutcome;
-use retrograde::store::Workspace;
-use retrograde::workspace::materialize::{Action, Applied, Kept};
+use retrograde::RestoreOutcome;
+use retrograde::Workspace;
+use retrograde::detail::Applied;
+use retrograde::detail::Kept;
+use retrograde::detail::RestoreAction as Action;
+use retrograde::detail::RestoreCause;
+use retrograde::detail::UnfinishedRestore as Restore;
 
 use super::color::Palette;
 use super::human;
@@ -129,7 +132,7 @@ fn action_shape(action: &Action) -> Object {
 }
 
 fn is_folder(action: &Action) -> bool {
-    use retrograde::format::tree::Kind;
+    use retrograde::detail::Kind;
     matches!(
         action,
         Action::CreateFolder { .. }

@@ -1,11 +1,12 @@
 //! Steps as people read them: one line in a list, or everything about one.
 
-use retrograde::format::snapshot::{Cause, Snapshot};
-use retrograde::id::SnapshotId;
-use retrograde::ops::look::log::LogEntry;
-use retrograde::ops::look::show::Shown;
-use retrograde::store::Workspace;
-use retrograde::time::Timestamp;
+use retrograde::LogEntry;
+use retrograde::Shown;
+use retrograde::Snapshot;
+use retrograde::SnapshotId;
+use retrograde::Timestamp;
+use retrograde::Workspace;
+use retrograde::detail::Cause;
 
 use super::color::Palette;
 use super::{event, human, left_out};

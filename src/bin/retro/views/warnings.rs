@@ -1,11 +1,15 @@
 //! Warnings: words that are not recorded as they were given, settings that do not count, and files of
 //! git's that could not be followed.
 
-use retrograde::error::shown;
-use retrograde::ops::record::said::{Part, Repair, UNPARSED_KEY};
-use retrograde::workspace::config::Notice;
-use retrograde::workspace::config::store::STORE_CONFIG_NAME;
-use retrograde::workspace::git_notice::{GitNotice, GitPart, GitProblem};
+use retrograde::detail::ConfigNotice as Notice;
+use retrograde::detail::GitNotice;
+use retrograde::detail::GitPart;
+use retrograde::detail::GitProblem;
+use retrograde::detail::STORE_CONFIG_NAME;
+use retrograde::detail::TextPart as Part;
+use retrograde::detail::TextRepair as Repair;
+use retrograde::detail::UNPARSED_KEY;
+use retrograde::detail::shown;
 
 use super::human;
 use super::json::Object;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Pure: ids and parents in, rows out. The layout is made of cells that say in which directions lines leave them; a
-//! style turns cells into characters, so that all of them meet, whatever crosses what.
+//! cell becomes the box-drawing character with these lines, so that all of them meet, whatever crosses what.
 //!
 //! Invariants: no two lanes lead to the same snapshot; lanes do not wander once begun; a freed column is taken by the
 //! next lane that begins, so the picture is as wide as there are lines side by side, up to [`GRAPH_LANES_MAX`]: beyond, no
@@ -18,59 +18,52 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::SnapshotId;
-use crate::limits::GRAPH_LANES_MAX;
+use retrograde::SnapshotId;
+
+/// The most lanes side by side that a picture has: more than a terminal is wide.
+const GRAPH_LANES_MAX: usize = 64;
 
 /// What is drawn for one snapshot, from its own line down to the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     /// Column of the snapshot, from 0.
-    pub column: usize,
+    pub(crate) column: usize,
     /// The line it stands on.
-    pub node: Vec<Cell>,
+    pub(crate) node: Vec<Cell>,
     /// The line below it where lanes join or begin; `None` where they only go on.
-    pub link: Option<Vec<Cell>>,
+    pub(crate) link: Option<Vec<Cell>>,
     /// Any further line before the next snapshot.
-    pub rest: Vec<Cell>,
+    pub(crate) rest: Vec<Cell>,
 }
 
 /// One column of one line: the directions in which lines leave it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// The snapshot itself is here.
-    pub is_node: bool,
+    pub(crate) is_node: bool,
     /// To the line above.
-    pub up: bool,
+    pub(crate) up: bool,
     /// To the line below.
-    pub down: bool,
+    pub(crate) down: bool,
     /// To the column before.
-    pub left: bool,
+    pub(crate) left: bool,
     /// To the column after.
-    pub right: bool,
-}
-
-/// The characters that lines are drawn with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    /// `|`, `-`, `.`, `'`.
-    Ascii,
-    /// Box drawing.
-    Unicode,
+    pub(crate) right: bool,
 }
 
 /// A row as text. All prefixes of a row have the same width and end with a space.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prefixes {
+pub(crate) struct Prefixes {
     /// Stands before the first line of what is said about the snapshot.
-    pub node: String,
+    pub(crate) node: String,
     /// Stands before the second line, and is printed even where there is none.
-    pub link: Option<String>,
+    pub(crate) link: Option<String>,
     /// Stands before all lines after that.
-    pub rest: String,
+    pub(crate) rest: String,
 }
 
 /// Lays out snapshots, given with their parents, children before parents.
-pub fn layout(snapshots: &[(SnapshotId, Vec<SnapshotId>)]) -> Vec<Row> {
+pub(crate) fn layout(snapshots: &[(SnapshotId, Vec<SnapshotId>)]) -> Vec<Row> {
     let places: BTreeMap<SnapshotId, usize> = snapshots.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
     let mut lanes = Lanes(Vec::new());
     let mut rows = Vec::with_capacity(snapshots.len());
@@ -82,15 +75,15 @@ pub fn layout(snapshots: &[(SnapshotId, Vec<SnapshotId>)]) -> Vec<Row> {
 }
 
 /// Draws a row, with `symbol` where the snapshot stands.
-pub fn render(row: &Row, style: Style, symbol: char) -> Prefixes {
+pub(crate) fn render(row: &Row, symbol: char) -> Prefixes {
     let link_width = row.link.as_ref().map_or(0, Vec::len);
     let width = row.node.len().max(row.rest.len()).max(link_width);
     let draw = |cells: &[Cell]| {
         let mut text = String::with_capacity(2 * width);
         for at in 0..width {
             let cell = cells.get(at).copied().unwrap_or_default();
-            text.push(if cell.is_node { symbol } else { style.character(cell) });
-            text.push(if cell.right { style.line() } else { ' ' });
+            text.push(if cell.is_node { symbol } else { character(cell) });
+            text.push(if cell.right { '─' } else { ' ' });
         }
         text
     };
@@ -171,34 +164,15 @@ impl Lanes {
     }
 }
 
-impl Style {
-    fn character(self, cell: Cell) -> char {
-        match self {
-            Self::Ascii => match (cell.up, cell.down, cell.left || cell.right) {
-                (true, true, _) | (true, false, false) | (false, true, false) => '|',
-                (true, false, true) => '\'',
-                (false, true, true) => '.',
-                (false, false, true) => '-',
-                (false, false, false) => ' ',
-            },
-            Self::Unicode => {
-                let index = [cell.up, cell.down, cell.left, cell.right];
-                let index = index.iter().fold(0, |sum, &is_set| 2 * sum + usize::from(is_set));
-                UNICODE[index]
-            }
-        }
-    }
-
-    fn line(self) -> char {
-        match self {
-            Self::Ascii => '-',
-            Self::Unicode => '─',
-        }
-    }
-}
-
 /// By up, down, left, right as bits of a number, up the highest.
-const UNICODE: [char; 16] = [' ', '╶', '╴', '─', '╷', '╭', '╮', '┬', '╵', '╰', '╯', '┴', '│', '├', '┤', '┼'];
+const BOX_CHARACTERS: [char; 16] = [' ', '╶', '╴', '─', '╷', '╭', '╮', '┬', '╵', '╰', '╯', '┴', '│', '├', '┤', '┼'];
+
+/// The character with lines in the directions of a cell.
+fn character(cell: Cell) -> char {
+    let index = [cell.up, cell.down, cell.left, cell.right];
+    let index = index.iter().fold(0, |sum, &is_set| 2 * sum + usize::from(is_set));
+    BOX_CHARACTERS[index]
+}
 
 /// Draws a line along a row of cells, between two columns.
 fn connect_cells(cells: &mut Vec<Cell>, from: usize, to: usize) {
