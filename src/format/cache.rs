@@ -1,4 +1,4 @@
-//! The stat cache: what each folder of a workspace looked like when it was last captured (store-format.md, chapter 10).
+//! The stat cache: what each folder of a workspace looked like when it was last captured (store-format.md, appendix B).
 //!
 //! ```text
 //! header  block*  table  group*

@@ -1,4 +1,4 @@
-//! The file `journal`: a copy of the facts of all commits, in order (store-format.md, chapter 7).
+//! The file `journal`: a copy of the facts of all transactions, in order (store-format.md, chapter 8).
 //!
 //! A group is appended after its commit is durable, and not synced: what the journal lacks after a power loss is read
 //! again from the packs, from the pack and offset that its last group names. Losing it loses nothing, and while it is

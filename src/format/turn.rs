@@ -1,5 +1,5 @@
 //! The file `turn` of a workspace: how far the rolling re-read has come, and what made the last step slow
-//! (store-format.md, chapter 10).
+//! (store-format.md, appendix B).
 //!
 //! ```text
 //! file = magic  version  workspace  3 turns  4 counts  largest  padding  checksum        512 bytes

@@ -5,7 +5,7 @@ use retrograde::format::attributes::{Attributes, Name, Owner, decode_list, encod
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::format::index::IndexEntry;
 use retrograde::format::journal::JournalGroup;
-use retrograde::format::pack::{Encoding, Member, ObjectKind, PackHeader};
+use retrograde::format::pack::{Encoding, Link, Member, ObjectKind, PackHeader};
 use retrograde::format::snapshot::{
     Attachment, Cause, ChangeCounts, Dropped, GitState, Omission, Reason, Snapshot, encode_left_out, encode_omitted,
     encode_times, history_digest,
@@ -15,6 +15,7 @@ use retrograde::format::{Reader, chunk_list, facts, header, index, journal, pack
 use retrograde::id::{BlobId, Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
 use retrograde::limits;
 use retrograde::path::TreePath;
+use retrograde::store::payload;
 use retrograde::time::Timestamp;
 
 const DOC: &str = include_str!("../../store-format.md");
@@ -83,6 +84,23 @@ fn trees() {
     ];
     assert_example("tree", &tree::encode(&list).objects[0].1);
     assert_eq!(tree::decode(&example("tree")), Ok(Tree::Leaf(list)));
+}
+
+/// T2: the cuts follow from the names.
+#[test]
+fn nodes() {
+    let empty = Digest::of(b"");
+    let entry = |number: usize| {
+        let name = format!("{number:04}").into_bytes().into();
+        Entry { name, kind: Kind::File, mode: 0o644, size: 0, id: empty }
+    };
+    let folder = tree::encode(&(0..1_600).map(entry).collect::<Vec<_>>());
+    let (node, leaves) = folder.objects.split_last().unwrap();
+    assert_example("node", &node.1);
+    let Ok(Tree::Node { level: 1, children }) = tree::decode(&example("node")) else { panic!("it is no node") };
+    assert_eq!(children.iter().map(|child| child.entry_count).sum::<u64>(), 1_600);
+    let below: Vec<TreeId> = children.iter().map(|child| child.id).collect();
+    assert_eq!(below, leaves.iter().map(|leaf| leaf.0).collect::<Vec<_>>());
 }
 
 /// A secret that one more user may read, a file and a program of root's.
@@ -185,6 +203,57 @@ fn packs() {
     assert!(pack::commit_is_intact(STORE, &bytes[start..]));
 }
 
+/// The record of an example: its header, checked, and its payload.
+fn record_of(name: &str) -> (pack::RecordHeader, Vec<u8>) {
+    let bytes = example(name);
+    let header = pack::decode_record(&bytes).unwrap();
+    assert!(pack::record_is_intact(&header, &bytes) && header.record_length_bytes() == bytes.len());
+    let payload = bytes[header.header_length_bytes..].to_vec();
+    (header, payload)
+}
+
+fn record(encoding: &Encoding, objects: &[&[u8]], base: &[u8]) -> Vec<u8> {
+    let member = |bytes: &&[u8]| Member {
+        kind: ObjectKind::Content,
+        raw_length_bytes: u32::try_from(bytes.len()).unwrap(),
+        prefix: Digest::of(bytes).prefix(),
+    };
+    let members: Vec<Member> = objects.iter().map(member).collect();
+    let mut built = Vec::new();
+    pack::put_record(&mut built, encoding, &members, &payload::encode(encoding, &objects.concat(), base, 3));
+    built
+}
+
+/// P3: the length is that of the record.
+#[test]
+fn frames_of_several_members() {
+    let objects = [&b"hello world\n"[..], b"hello again\n"];
+    assert_example("frame", &record(&Encoding::Zstd, &objects, &[]));
+    let (header, stored) = record_of("frame");
+    let decoded = payload::decode(&header.encoding, &stored, &[], header.raw_length_bytes()).unwrap();
+    assert_eq!(decoded, objects.concat());
+    assert!(payload::decode(&header.encoding, &stored, &[], decoded.len() - 1).is_err());
+}
+
+/// P10: a splice is made of its base.
+#[test]
+fn deltas_and_splices() {
+    let block = DOC.split("with these 65 bytes:\n\n```\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let base = block.as_bytes();
+    let link = Link { base: Digest::of(base).prefix(), generation: 1 };
+    let newer = block.replace("0.1.0", "0.2.0");
+    let newest = newer.replace("2024", "2027");
+    for (name, encoding, object) in
+        [("delta", Encoding::Delta(link), newest), ("splice", Encoding::Splice(link), newer)]
+    {
+        assert_example(name, &record(&encoding, &[object.as_bytes()], base));
+        let (header, stored) = record_of(name);
+        assert_eq!(header.encoding, encoding);
+        assert_eq!(payload::decode(&header.encoding, &stored, base, 65).as_deref(), Ok(object.as_bytes()));
+        assert!(payload::decode(&header.encoding, &stored, &base[..9], 65).is_err(), "it is not the base");
+    }
+}
+
 /// J2: groups up to the first that is not intact.
 #[test]
 fn journals() {
@@ -254,7 +323,7 @@ fn the_format_file() {
 #[test]
 fn the_table_of_limits() {
     let number = |text: &str| text.replace(',', "").parse::<u64>().unwrap();
-    let rows = DOC.split("## 11. Limits").nth(1).unwrap().split("## 12").next().unwrap();
+    let rows = DOC.split("## 11. Limits").nth(1).unwrap().split("\n## ").next().unwrap();
     let found: Vec<(String, u64)> = rows
         .lines()
         .filter_map(|row| row.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
@@ -280,7 +349,7 @@ fn the_table_of_limits() {
         ("bytes in the name of a run or tag", limits::LABEL_LENGTH_MAX_BYTES as u64),
         ("parents of a snapshot", limits::PARENT_COUNT_MAX as u64),
         ("events noted with a snapshot", limits::NOTED_EVENTS_MAX as u64),
-        ("bytes of facts in a commit", limits::FACTS_LENGTH_MAX_BYTES as u64),
+        ("bytes of facts in a transaction", limits::FACTS_LENGTH_MAX_BYTES as u64),
         ("members of a record", limits::FRAME_MEMBER_COUNT_MAX as u64),
         ("bytes in a frame of several members", limits::FRAME_LENGTH_MAX_BYTES as u64),
         ("bytes in a record", limits::RECORD_LENGTH_MAX_BYTES as u64),

@@ -88,11 +88,14 @@ pub(super) fn first_difference(found: &Value, expected: &Value) -> String {
 
 /// A path as text: all but printable ASCII, and the backslash, is written `\xHH`.
 pub(super) fn shown(path: &[u8]) -> String {
-    let one = |byte: &u8| match byte {
-        0x20..=0x7e if *byte != b'\\' => char::from(*byte).to_string(),
-        _ => format!("\\x{byte:02x}"),
-    };
-    path.iter().map(one).collect()
+    let mut text = String::with_capacity(path.len());
+    for byte in path {
+        match byte {
+            0x20..=0x7e if *byte != b'\\' => text.push(char::from(*byte)),
+            _ => text.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    text
 }
 
 fn of_workspace(is_aside: bool, workspace: &Workspace) -> Value {
