@@ -136,12 +136,12 @@ def object_id(kind, data):
 
 # ---- 6. Packs --------------------------------------------------------------------------------------------------------
 
-PACK_MAGIC, RECORD_MAGIC, COMMIT_MAGIC = b"\xd7RETPACK", b"\xd7REC", b"\xd7COM"
+PACK_MAGIC, RECORD_MAGIC, TRAILER_MAGIC = b"\xd7RETPACK", b"\xd7REC", b"\xd7COM"
 PACK_HEADER_LENGTH = 48
 
 Member = namedtuple("Member", "kind length prefix")  # The prefix is the first half of the id.
 Record = namedtuple("Record", "start payload end encoding members base crc")
-Commit = namedtuple("Commit", "sequence length facts end")
+Trailer = namedtuple("Trailer", "sequence length facts end")
 Place = namedtuple("Place", "pack record position")
 
 
@@ -174,17 +174,16 @@ def record_is_intact(pack, record):
     return zlib.crc32(pack[record.payload:record.end], crc) == record.crc
 
 
-def commit_at(pack, at):
-    """The commit that begins at a place of a pack (6.4)."""
+def trailer_at(pack, at):
+    """The trailer of a transaction that begins at a place of a pack (6.4)."""
     reader = Reader(pack, at)
-    require(reader.take(4) == COMMIT_MAGIC, "no commit begins here")
-    sequence, length, facts = reader.uint(), reader.uint(), reader.bytes(FACTS_MAX)
-    reader.take(16)
-    return Commit(sequence, length, facts, reader.at)
+    require(reader.take(4) == TRAILER_MAGIC, "no trailer begins here")
+    sequence, length, facts, _hash = reader.uint(), reader.uint(), reader.bytes(FACTS_MAX), reader.take(16)
+    return Trailer(sequence, length, facts, reader.at)
 
 
 class Pack:
-    """One pack: what its intact batches hold, and what is damaged (6.5)."""
+    """One pack: what its intact transactions hold, and what is damaged (6.6)."""
 
     def __init__(self, folder, number):
         self.number, self.name = number, f"{number:06}.pack"
@@ -204,45 +203,44 @@ class Pack:
         return store_id
 
     def begins(self, at):
-        return at == len(self.data) or self.data[at:at + 4] in (RECORD_MAGIC, COMMIT_MAGIC)
+        return at == len(self.data) or self.data[at:at + 4] in (RECORD_MAGIC, TRAILER_MAGIC)
 
     def scan(self, store_id, is_last):
-        """Finds the batches, going from record to record, and past damage to whatever begins next."""
-        at = batch_start = PACK_HEADER_LENGTH
-        met = []  # Records since the last intact batch.
+        """Finds the transactions, going from record to record, and past damage to whatever begins next."""
+        at = end = PACK_HEADER_LENGTH  # Of the last intact transaction.
+        met = []  # Records after it.
         while at < len(self.data):
             record = attempt(record_at, self.data, at)
             if record and (self.begins(record.end) or record_is_intact(self.data, record)):
                 met.append(record)
                 at = record.end
                 continue
-            commit = attempt(commit_at, self.data, at)
-            if commit and self.is_batch(batch_start, met, at, commit, store_id):
-                start = at - commit.length
-                self.add_damage(batch_start, start, [record for record in met if record.start < start])
+            trailer = attempt(trailer_at, self.data, at)
+            start = at - trailer.length if trailer else None
+            if trailer and self.is_transaction(end, met, at, trailer, store_id):
+                self.add_damage(end, start, [record for record in met if record.start < start])
                 self.records += [record for record in met if record.start >= start]
-                if commit.sequence > 0:
-                    self.facts.append((commit.sequence, commit.facts))
-                at, batch_start, met = commit.end, commit.end, []
-                continue
-            if commit and self.begins(commit.end):
-                at = commit.end
-                continue
-            found = [self.data.find(magic, at + 1) for magic in (RECORD_MAGIC, COMMIT_MAGIC)]
-            at = min((place for place in found if place >= 0), default=len(self.data))
+                if trailer.sequence > 0:
+                    self.facts.append((trailer.sequence, trailer.facts))
+                at, end, met = trailer.end, trailer.end, []
+            elif trailer and self.begins(trailer.end):
+                at = trailer.end
+            else:
+                found = [self.data.find(magic, at + 1) for magic in (RECORD_MAGIC, TRAILER_MAGIC)]
+                at = min((place for place in found if place >= 0), default=len(self.data))
         if not is_last:  # What is left at the end of the last pack is a torn tail (P7), and damage in any other (P8).
-            self.add_damage(batch_start, len(self.data), met)
+            self.add_damage(end, len(self.data), met)
 
-    def is_batch(self, batch_start, met, at, commit, store_id):
-        """Whether an intact batch ends with this commit, and begins where something was met (P4, P12)."""
-        start = at - commit.length
-        if start < batch_start or start not in (batch_start, at, *(record.start for record in met)):
+    def is_transaction(self, end, met, at, trailer, store_id):
+        """Whether a trailer ends an intact transaction, which begins where something may begin (P4, P12)."""
+        start = at - trailer.length
+        if start < end or start not in (end, at, *(record.start for record in met)):
             return False
-        batch = blake3.blake3(store_id + self.data[start:commit.end - 16])
-        return batch.digest()[:16] == self.data[commit.end - 16:commit.end]
+        whole = blake3.blake3(store_id + self.data[start:trailer.end - 16])
+        return whole.digest()[:16] == self.data[trailer.end - 16:trailer.end]
 
     def add_damage(self, start, end, met):
-        """Bytes that belong to no batch. Records in them count if their checksum is right (P6)."""
+        """Bytes that belong to no transaction. Records in them count if their checksum is right (P6)."""
         if start < end:
             self.damage.append((start, end))
             for record in met:
@@ -277,7 +275,8 @@ class Store:
 
     def __init__(self, folder):
         names = os.listdir(os.path.join(folder, "packs"))
-        numbers = sorted(int(name[:-5]) for name in names if name.endswith(".pack") and name[:-5].isdigit())
+        numbers = [int(name[:-5]) for name in names if name.endswith(".pack") and name[:-5].isdigit()]
+        numbers = sorted(number for number in numbers if f"{number:06}.pack" in names and 1 <= number <= 999_999_999)
         packs = [Pack(os.path.join(folder, "packs"), number) for number in numbers]
         self.id = find_store_id(folder, packs)
         self.packs = [pack for pack in packs if pack.store_id in (self.id, None)]
@@ -491,7 +490,11 @@ def decode_snapshot(data):
     return snapshot
 
 
-def read_paths(reader, read_item=lambda: None, has_root=False):
+def names_of(path):
+    return path.split(b"/") if path else []
+
+
+def read_paths(reader, read_item=lambda: None):
     """Paths up to the end of the bytes, each with what is listed of it (S2, S3)."""
     require(reader.rest() <= PATH_LIST_MAX, "a list of paths is over its limit")
     budget, before, found = reader.rest() * PATHS_FACTOR + PATHS_MIN, b"", {}
@@ -501,8 +504,8 @@ def read_paths(reader, read_item=lambda: None, has_root=False):
         path = before[:shared] + rest
         budget -= len(path)
         require(budget >= 0 and len(path) <= PATH_MAX, "a list of paths expands beyond its bound")
-        require(all(map(is_name, path.split(b"/"))) or (has_root and path == b""), "it is no path")
-        require(not found or before.split(b"/") < path.split(b"/"), "paths are out of order")
+        require(path == b"" or all(map(is_name, path.split(b"/"))), "it is no path")
+        require(not found or names_of(before) < names_of(path), "paths are out of order")
         found[path] = read_item()
         before = path
     return found
@@ -531,7 +534,7 @@ def read_attributes(reader):
         return {}
     sets = reader.list(one_set)
     require(ascend(sets), "sets of attributes are out of order or repeated")
-    paths = read_paths(reader, lambda: reader.uint(len(sets) - 1), has_root=True)
+    paths = read_paths(reader, lambda: reader.uint(len(sets) - 1))
     require(set(paths.values()) == set(range(len(sets))), "a set of attributes belongs to no path")
     return paths
 
@@ -573,7 +576,7 @@ def read_fact(reader):
         [half_id, id_, reader.uint, lambda: reader.optional(run), lambda: reader.uint(3)],  # 3 snapshot taken
         [half_id, maybe_id, id_, lambda: reader.list(reader.bytes), restore_cause, time],  # 4 restore begun
         [half_id, maybe_id, time],  # 5 restore ended
-        [half_id, reader.text, maybe_id, time],  # 6 tagged
+        [half_id, run, maybe_id, time],  # 6 tagged
         [id_, reader.flag, time],  # 7 pinned
         [id_, time],  # 8 snapshot forgotten
         [id_, reader.flag, time],  # 9 snapshot incomplete
@@ -583,7 +586,9 @@ def read_fact(reader):
         [half_id, reader.uint, reader.uint, lambda: reader.optional(time), lambda: reader.optional(half_id), time],
     ]  # 13 folder seen
     variant = reader.uint(len(fields) - 1)
-    return variant, [read() for read in fields[variant]]
+    fact = [read() for read in fields[variant]]
+    check_fact(variant, fact)
+    return variant, fact
 
 
 def decode_facts(data):
@@ -593,11 +598,74 @@ def decode_facts(data):
     return facts
 
 
+def check_fact(variant, fields):
+    """What the encoding leaves open (7.1)."""
+    if variant in (0, 1):
+        root = fields[1]
+        require(root[:1] == b"/" and b"\0" not in root and len(root) <= PATH_MAX, "a root is no absolute path")
+    require(variant != 3 or fields[2] > 0, "a step is 0")
+    paths = fields[3] if variant == 4 else []
+    require(all(map(is_name, (name for path in paths for name in names_of(path)))), "a restore has a wrong path")
+
+
 class Workspace:
-    """One recorded folder: where it is, its snapshots by step, its tags, and its head."""
+    """One recorded folder: where it is, its snapshots by step, its tags, and the states that undo and redo lead to."""
 
     def __init__(self, root):
-        self.root, self.steps, self.tags, self.head, self.is_restoring = root, {}, {}, None, False
+        self.root, self.steps, self.tags, self.head = root, {}, {}, None
+        self.restore = None  # The unfinished one: its "before", paths and cause.
+        self.states, self.position, self.undos = [], 0, []  # An undo is what it left, its position, and if that holds.
+
+    def current(self):
+        return self.states[self.position] if self.states else None
+
+    def add(self, state):
+        if not self.states or self.current() != state:
+            self.states[self.position + 1:] = [state]
+            self.position = len(self.states) - 1
+            self.undos = [(left, position, False) for left, position, _ in self.undos]
+
+    def put(self, state):
+        if state and not self.states:
+            self.add(state)
+        elif state:
+            self.states[self.position] = state
+
+    def take(self, step, snapshot, cause):
+        before, self.head, self.steps[step] = self.head, snapshot, snapshot
+        if self.restore or CAUSES[cause] == "import":
+            return
+        if CAUSES[cause] == "step":
+            self.undos = []
+        if self.current() is None and before:
+            self.add(before)
+        self.add(snapshot)
+
+    def end_restore(self, state):
+        if not self.restore:
+            return
+        (before, paths, (cause, *count)), self.restore, self.head = self.restore, None, state or self.head
+        if cause == 0:
+            self.undos = []
+        if cause == 0 and state:
+            self.add(before)
+            self.add(state)
+        elif cause == 1:
+            self.undos += [(before, self.position, True)] if before else []
+            self.position = max(0, self.position - count[0])
+            self.put(state)
+        elif cause == 2 and self.undos:
+            first = max(0, len(self.undos) - count[0])
+            taken, self.undos = self.undos[first:], self.undos[:first]
+            _left, position, holds = taken[0] if taken else (None, 0, False)
+            if holds and position < len(self.states):
+                self.position = position
+                self.put(state)
+            elif taken and state:
+                self.add(before)
+                self.add(state)
+        elif cause == 3:
+            self.add(state or self.current()) if paths else self.put(state)
 
 
 class State:
@@ -634,11 +702,13 @@ class State:
             if variant == 1:
                 workspace.root = rest[0]
             elif variant == 3:
-                workspace.head = workspace.steps[rest[1]] = rest[0]
+                snapshot, step, _run, cause = rest
+                workspace.take(step, snapshot, cause)
             elif variant == 4:
-                workspace.is_restoring = True
-            elif variant == 5 and workspace.is_restoring:
-                workspace.is_restoring, workspace.head = False, rest[0] or workspace.head
+                before, _target, paths, cause, _time = rest
+                workspace.restore = before, paths, cause
+            elif variant == 5:
+                workspace.end_restore(rest[0])
 
     def workspaces(self):
         for is_aside, workspaces in ((False, self.live), (True, self.aside)):
@@ -660,29 +730,31 @@ def shown(path):
 
 
 def list_store(store):
-    state = State(store)
+    """One line for each workspace, and then one for each snapshot, also for one that cannot be read."""
+    state, as_hex = State(store), lambda object_id: object_id and object_id.hex()
     for workspace_id, is_aside, workspace in state.workspaces():
         print(json.dumps({
             "workspace": workspace_id.hex(),
             "root": shown(workspace.root),
             "is_forgotten": is_aside,
-            "head": workspace.head and workspace.head.hex(),
+            "head": as_hex(workspace.head),
             "tags": {name: snapshot.hex() for name, snapshot in workspace.tags.items()},
+            "states": [as_hex(snapshot) for snapshot in workspace.states[:workspace.position + 1]],
+            "undos": [snapshot.hex() for snapshot, _, _ in workspace.undos],
         }))
     for workspace_id, step, snapshot_id in state.snapshots():
-        snapshot = decode_snapshot(store.object(SNAPSHOT, snapshot_id))
-        lists = lists_of(store, snapshot)
-        fields = {name: snapshot[name] for name in ("run", "cause", "message", "time", "changes")}
-        print(json.dumps({
-            "snapshot": snapshot_id.hex(),
-            "workspace": workspace_id.hex(),
-            "step": step,
-            **fields,
-            "parents": [parent.hex() for parent in snapshot["parents"]],
-            "omitted": {shown(path): reason for path, reason in lists["omitted"].items()},
-            "left_out": [shown(path) for path in lists["left_out"]],
-            "attributes": len(lists["attributes"]),
-        }))
+        line = {"snapshot": snapshot_id.hex(), "workspace": workspace_id.hex(), "step": step}
+        try:
+            snapshot = decode_snapshot(store.object(SNAPSHOT, snapshot_id))
+            lists = lists_of(store, snapshot)
+            line.update({name: snapshot[name] for name in ("run", "cause", "message", "time", "changes")})
+            line["parents"] = [parent.hex() for parent in snapshot["parents"]]
+            line["omitted"] = {shown(path): reason for path, reason in lists["omitted"].items()}
+            line["left_out"] = [shown(path) for path in lists["left_out"]]
+            line["attributes"] = len(lists["attributes"])
+        except Corrupt as problem:
+            line["problem"] = str(problem)
+        print(json.dumps(line))
 
 
 def extract(store, digits, folder):

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use retrograde::error::Result;
 use retrograde::format::attributes;
 use retrograde::format::snapshot::{Attachment, Cause, Snapshot, decode_left_out, decode_omitted};
 use retrograde::format::tree::{Kind, Tree};
@@ -26,25 +27,40 @@ pub(super) type Entries = BTreeMap<Vec<u8>, String>;
 /// Entries of folders that have more are not listed one by one.
 const LISTED_MAX: usize = 20;
 
-/// All that a store holds.
+/// All that an intact store holds.
 pub(super) fn reading(store: &Store) -> Value {
+    let mut reading = listing(store);
+    let mut before = (Value::Null, Entries::new());
+    for fields in reading["snapshots"].as_array_mut().unwrap() {
+        let id = fields["snapshot"].as_str().unwrap();
+        assert!(fields.get("problem").is_none(), "{id} cannot be read");
+        let entries = entries_in(store, &store.snapshot(SnapshotId(Digest::parse(id).unwrap())).unwrap());
+        if before.0 != fields["workspace"] {
+            before = (fields["workspace"].clone(), Entries::new());
+        }
+        fields["paths"] = (entries.len() - 1).into();
+        fields["manifest"] = manifest(&entries).into();
+        fields["new_entries"] = new_entries(&before.1, &entries).into();
+        before.1 = entries;
+    }
+    reading
+}
+
+/// Workspaces and snapshots, without what is in the trees. Of a snapshot that cannot be read, only its place is known.
+pub(super) fn listing(store: &Store) -> Value {
     let state = store.state();
     let aside = state.forgotten.values().map(|forgotten| (true, &forgotten.workspace));
     let all: Vec<_> = state.workspaces.values().map(|workspace| (false, workspace)).chain(aside).collect();
     let workspaces: Vec<Value> = all.iter().map(|(is_aside, workspace)| of_workspace(*is_aside, workspace)).collect();
     let mut snapshots = Vec::new();
     for (_, workspace) in all {
-        let mut before = Entries::new();
         for (step, id) in &workspace.steps {
-            let snapshot = store.snapshot(*id).unwrap();
-            let entries = entries_in(store, &snapshot);
-            let mut read = of_snapshot(store, workspace, *step, *id, &snapshot);
-            let fields = read.as_object_mut().unwrap();
-            fields.insert("paths".to_owned(), (entries.len() - 1).into());
-            fields.insert("manifest".to_owned(), manifest(&entries).into());
-            fields.insert("new_entries".to_owned(), new_entries(&before, &entries).into());
-            snapshots.push(read);
-            before = entries;
+            let mut line = json!({"snapshot": id.to_string(), "workspace": workspace.id.to_string(), "step": step});
+            match of_snapshot(store, *id) {
+                Ok(fields) => line.as_object_mut().unwrap().extend(fields),
+                Err(_) => line["problem"] = true.into(),
+            }
+            snapshots.push(line);
         }
     }
     json!({ "workspaces": workspaces, "snapshots": snapshots })
@@ -100,16 +116,22 @@ pub(super) fn shown(path: &[u8]) -> String {
 
 fn of_workspace(is_aside: bool, workspace: &Workspace) -> Value {
     let tags: BTreeMap<&String, String> = workspace.tags.iter().map(|(name, id)| (name, id.to_string())).collect();
+    let in_order = |ids: Vec<Option<SnapshotId>>| -> Vec<Option<String>> {
+        ids.into_iter().rev().map(|id| id.map(|id| id.to_string())).collect()
+    };
     json!({
         "workspace": workspace.id.to_string(),
         "root": shown(&workspace.root),
         "is_forgotten": is_aside,
         "head": workspace.head.map(|id| id.to_string()),
         "tags": tags,
+        "states": in_order(workspace.timeline.backwards().collect()),
+        "undos": in_order(workspace.timeline.undone().map(Some).collect()),
     })
 }
 
-fn of_snapshot(store: &Store, workspace: &Workspace, step: u64, id: SnapshotId, snapshot: &Snapshot) -> Value {
+fn of_snapshot(store: &Store, id: SnapshotId) -> Result<serde_json::Map<String, Value>> {
+    let snapshot = store.snapshot(id)?;
     let cause = match snapshot.cause {
         Cause::Step => "step",
         Cause::BeforeRestore => "before-restore",
@@ -117,19 +139,17 @@ fn of_snapshot(store: &Store, workspace: &Workspace, step: u64, id: SnapshotId, 
         Cause::AfterRestore => "after-restore",
     };
     let attached = |attachment: &Attachment| match attachment {
-        Attachment::Empty => Vec::new(),
-        Attachment::Inline(bytes) => bytes.clone(),
-        Attachment::Blob(blob) => store.read_blob(*blob, u64::MAX).unwrap(),
+        Attachment::Empty => Ok(Vec::new()),
+        Attachment::Inline(bytes) => Ok(bytes.clone()),
+        Attachment::Blob(blob) => store.read_blob(*blob, u64::MAX),
     };
-    let omitted = decode_omitted(&attached(&snapshot.omitted)).unwrap();
+    let omitted = decode_omitted(&attached(&snapshot.omitted)?).unwrap();
     let omitted: BTreeMap<String, &str> =
         omitted.iter().map(|one| (shown(one.path.as_bytes()), one.reason.word())).collect();
-    let left_out = decode_left_out(&attached(&snapshot.left_out)).unwrap();
+    let left_out = decode_left_out(&attached(&snapshot.left_out)?).unwrap();
     let left_out: Vec<String> = left_out.iter().map(|path| shown(path.as_bytes())).collect();
-    json!({
-        "snapshot": id.to_string(),
-        "workspace": workspace.id.to_string(),
-        "step": step,
+    attached(&snapshot.times)?;
+    let fields = json!({
         "run": snapshot.run,
         "cause": cause,
         "message": snapshot.message,
@@ -138,8 +158,10 @@ fn of_snapshot(store: &Store, workspace: &Workspace, step: u64, id: SnapshotId, 
         "changes": [snapshot.changes.added, snapshot.changes.modified, snapshot.changes.deleted],
         "omitted": omitted,
         "left_out": left_out,
-        "attributes": attributes::decode_list(&attached(&snapshot.attributes)).unwrap().len(),
-    })
+        "attributes": attributes::decode_list(&attached(&snapshot.attributes)?).unwrap().len(),
+    });
+    let Value::Object(fields) = fields else { unreachable!("it was written as one") };
+    Ok(fields)
 }
 
 /// All entries of a snapshot, each content read and compared with its id.

@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use retrograde::format::facts::{Fact, Restore, RestoreCause};
+use retrograde::format::snapshot::Cause;
+use retrograde::id::{Digest, SnapshotId, WorkspaceId};
+use retrograde::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{copy, expected, expected_reading};
+use super::{copy, expected, expected_reading, opened};
 use crate::support::depth::{AtLeast, Depth, depth, pick};
 use crate::support::naughty::{Extras, naughty};
 use crate::support::recorder::Recorder;
@@ -49,18 +53,28 @@ fn lines(output: &Output) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What `list` prints, as the library would say it.
+/// What `list` prints, in the form of a reading by the library.
+#[track_caller]
+fn listing(python: &Path, store: &Path) -> Value {
+    let listed = lines(&run(python, &["list".as_ref(), store.as_os_str()]));
+    let (workspaces, mut snapshots): (Vec<Value>, Vec<Value>) =
+        listed.into_iter().partition(|line| line.get("snapshot").is_none());
+    for snapshot in &mut snapshots {
+        if snapshot.get("problem").is_some() {
+            snapshot["problem"] = true.into();
+        }
+    }
+    json!({ "workspaces": workspaces, "snapshots": snapshots })
+}
+
 #[track_caller]
 fn assert_lists_the_same(python: &Path, store: &Path, reading: &Value) {
-    let listed = lines(&run(python, &["list".as_ref(), store.as_os_str()]));
-    let (workspaces, snapshots): (Vec<Value>, Vec<Value>) =
-        listed.into_iter().partition(|line| line.get("snapshot").is_none());
     let mut wanted = reading.clone();
     for snapshot in wanted["snapshots"].as_array_mut().unwrap() {
         let fields = snapshot.as_object_mut().unwrap();
         ["paths", "manifest", "new_entries"].iter().for_each(|field| drop(fields.remove(*field)));
     }
-    let found = json!({ "workspaces": workspaces, "snapshots": snapshots });
+    let found = listing(python, store);
     assert!(found == wanted, "{}", expected::first_difference(&found, &wanted));
 }
 
@@ -136,8 +150,8 @@ fn it_reads_a_random_store() {
             edit(&recorder, &mut rng);
         }
         recorder.snap();
+        go_somewhere(&recorder, &mut rng);
     }
-    recorder.undo();
     let (store, reading) = (recorder.store_root(), expected::reading(&recorder.store));
     assert_lists_the_same(python, &store, &reading);
     let checked = lines(&run(python, &["check".as_ref(), store.as_os_str()])).remove(0);
@@ -147,6 +161,21 @@ fn it_reads_a_random_store() {
         assert_extracts(python, &store, &all[place]);
     }
     AtLeast::new(10, 20).require("snapshots of a random store that a second reader lists", all.len());
+}
+
+/// Goes back, forward or to some step, or stays.
+fn go_somewhere(recorder: &Recorder, rng: &mut Rng) {
+    let state = recorder.store.state();
+    let workspace = &state.workspaces[&recorder.workspace];
+    let steps: Vec<_> = workspace.steps.values().copied().collect();
+    let step = steps[rng.below(steps.len())];
+    match rng.below(6) {
+        0 if workspace.timeline.backwards().count() > 1 => drop(recorder.undo()),
+        1 if workspace.timeline.undone().len() > 0 => drop(recorder.redo()),
+        2 => drop(recorder.restore(step)),
+        3 => drop(recorder.restore_with(step, &["edited"], false)),
+        _ => {}
+    }
 }
 
 /// Writes, appends to, changes in a few places or removes one of a few files.
@@ -167,6 +196,55 @@ fn edit(recorder: &Recorder, rng: &mut Rng) {
     recorder.write(&name, &content);
 }
 
+/// Random facts about a few workspaces and snapshots come to the same state, for undo and redo too (J1, J5, J7, J9).
+#[test]
+fn it_applies_random_facts_as_the_library_does() {
+    let Some(python) = python() else { return };
+    let (mut rng, mut tried) = (Rng::new(0xfac7), 0);
+    for round in 0..pick(3, 80) {
+        let scratch = Scratch::new();
+        let store = opened(&scratch.join("store"));
+        for _ in 0..60 {
+            let facts = (0..=rng.below(4)).map(|_| random_fact(&mut rng)).collect();
+            store.record(|_| Ok(facts)).unwrap();
+        }
+        let (found, wanted) = (listing(python, &scratch.join("store")), expected::listing(&store));
+        assert!(found == wanted, "round {round}: {}", expected::first_difference(&found, &wanted));
+        tried += 1;
+    }
+    AtLeast::new(3, 80).require("stores of random facts that a second reader lists", tried);
+}
+
+fn random_fact(rng: &mut Rng) -> Fact {
+    let workspace = WorkspaceId([u8::try_from(rng.below(3)).unwrap(); 16]);
+    let id = |rng: &mut Rng| SnapshotId(Digest([u8::try_from(rng.below(7)).unwrap(); 32]));
+    let snapshot = id(rng);
+    let maybe = Some(snapshot).filter(|_| rng.below(4) > 0);
+    let (time, count) = (Timestamp(i64::try_from(rng.below(1_000)).unwrap() - 500), rng.below(4) as u64);
+    match rng.below(16) {
+        0 | 1 => Fact::WorkspaceAdded { workspace, root: b"/added".to_vec(), time },
+        2 => Fact::WorkspaceMoved { workspace, root: b"/moved \xff".to_vec(), time },
+        3 if rng.below(4) == 0 => Fact::WorkspaceForgotten { workspace, time },
+        4 => Fact::WorkspaceRecalled { workspace, time },
+        5 => Fact::SnapshotForgotten { snapshot, time },
+        6 => Fact::Tagged { workspace, name: format!("tag{count}"), snapshot: maybe, time },
+        7 => Fact::Pinned { snapshot, pinned: count == 0, time },
+        8..=10 => {
+            let causes = [RestoreCause::Restore, RestoreCause::Undo { count }, RestoreCause::Redo { count }];
+            let cause = causes.get(rng.below(4)).copied().unwrap_or(RestoreCause::Abort);
+            let paths = (0..rng.below(2)).map(|_| b"a/b".to_vec()).collect();
+            Fact::RestoreBegun(Restore { workspace, before: maybe, target: id(rng), paths, cause, time })
+        }
+        11 | 12 => Fact::RestoreEnded { workspace, state: maybe, time },
+        _ => {
+            let causes = [Cause::Step, Cause::BeforeRestore, Cause::Import, Cause::AfterRestore];
+            let run = Some("run".to_owned()).filter(|_| count > 0);
+            let (step, cause) = (1 + rng.below(9) as u64, causes[rng.below(4)]);
+            Fact::SnapshotTaken { workspace, snapshot, step, run, cause }
+        }
+    }
+}
+
 /// A reader that finds nothing wrong with anything would pass all the other tests.
 #[test]
 fn it_notices_every_flipped_byte_of_a_batch() {
@@ -185,6 +263,48 @@ fn it_notices_every_flipped_byte_of_a_batch() {
         tried += 1;
     }
     AtLeast::new(5, 50).require("flipped bytes that a second reader notices", tried);
+}
+
+/// Both readers make the same of damage: which facts count, and which objects can still be read.
+#[test]
+fn it_makes_of_damage_what_the_library_makes_of_it() {
+    let Some(python) = python() else { return };
+    let (scratch, mut rng) = (Scratch::new(), Rng::new(0xdead));
+    let (store, mut tried, mut lost) = (copy(&scratch, false), 0, 0);
+    let packs = ["packs/000001.pack", "packs/000002.pack"].map(|pack| store.join(pack));
+    let whole = packs.each_ref().map(|pack| std::fs::read(pack).unwrap());
+    for round in 0..pick(12, 200) {
+        let which = rng.below(2);
+        packs.iter().zip(&whole).for_each(|(pack, bytes)| overwrite(pack, bytes));
+        overwrite(&packs[which], &damaged(&whole[which], &mut rng));
+        let found = listing(python, &store);
+        let wanted = expected::listing(&opened(&store));
+        assert!(found == wanted, "round {round}: {}", expected::first_difference(&found, &wanted));
+        lost += found["snapshots"].as_array().unwrap().iter().filter(|line| line.get("problem").is_some()).count();
+        tried += 1;
+    }
+    AtLeast::new(12, 200).require("damaged stores that both readers read", tried);
+    AtLeast::new(1, 50).require("snapshots that neither can read", lost);
+}
+
+/// A pack with some bytes flipped, zeroed, cut off, removed or repeated.
+fn damaged(pack: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut bytes = pack.to_vec();
+    for _ in 0..=rng.below(2) {
+        let start = rng.below(bytes.len());
+        let end = (start + 1 + rng.below(2_000)).min(bytes.len());
+        match rng.below(6) {
+            0 | 1 => bytes[start] ^= 1 << rng.below(8),
+            2 => bytes[start..end].fill(0),
+            3 => bytes.truncate(end),
+            4 => drop(bytes.drain(start..end)),
+            _ => {
+                let again = bytes[start..end].to_vec();
+                bytes.splice(start..start, again);
+            }
+        }
+    }
+    bytes
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
