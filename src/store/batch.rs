@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 
 use super::pack::{index_name, pack_name};
-use super::read::Base;
+use super::reader::{Base, Reader};
 use super::recover::entries_of;
 use super::{LOCK, Store, codec, delta, splice};
 use crate::disk::{Disk, LockGuard, LockMode};
@@ -111,7 +111,8 @@ impl Store {
         }
     }
 
-    /// Begins a batch that takes certain objects, by kind and the first half of the id, and drops all others.
+    /// Begins a batch that takes certain objects, by kind and the first half of the id, and drops all others. Those that it
+    /// takes count as absent from the store until then: something may be there and not be readable.
     pub fn batch_of(&self, wanted: BTreeSet<(ObjectKind, [u8; 16])>) -> Batch<'_> {
         let mut batch = self.batch();
         batch.wanted = Some(wanted);
@@ -136,14 +137,20 @@ impl Batch<'_> {
         let new = objects.into_iter().filter(|object| self.is_new(object)).collect::<Vec<_>>();
         let raw_bytes: usize = new.iter().map(|object| object.bytes.len()).sum();
         let level = if raw_bytes <= SMALL_STEP_BYTES { SMALL_STEP_LEVEL } else { CAPTURE_LEVEL };
-        let store = self.store;
-        let plans: Vec<Plan> = new.into_par_iter().map(|object| plan(store, object, level)).collect();
+        let reader = self.store.reader();
+        let plans: Vec<Plan> = new.into_par_iter().map(|object| plan(&reader, object, level)).collect();
         gather(plans).into_par_iter().map(|group| encode_group(group, level)).collect()
     }
 
     /// Whether an object of this kind is stored, or waits in this batch.
     pub fn has(&self, kind: ObjectKind, id: &Digest) -> bool {
-        self.known.contains(&(kind, id.prefix())) || self.store.contains(kind, id)
+        self.known.contains(&(kind, id.prefix())) || self.is_stored(kind, id)
+    }
+
+    /// Whether the store has an object of this kind, other than one that this batch is to store again.
+    pub fn is_stored(&self, kind: ObjectKind, id: &Digest) -> bool {
+        let is_wanted = self.wanted.as_ref().is_some_and(|wanted| wanted.contains(&(kind, id.prefix())));
+        !is_wanted && self.store.contains(kind, id)
     }
 
     /// The same for a chunk of a long file, and notes where it is stored.
@@ -151,7 +158,7 @@ impl Batch<'_> {
         if self.known.contains(&(ObjectKind::Content, id.prefix())) {
             return true;
         }
-        let is_stored = self.store.contains(ObjectKind::Content, id);
+        let is_stored = self.is_stored(ObjectKind::Content, id);
         if is_stored {
             self.reused_chunks.insert(id.prefix());
         }
@@ -174,16 +181,9 @@ impl Batch<'_> {
     }
 
     fn is_new(&mut self, object: &NewObject) -> bool {
-        if let Some(wanted) = &self.wanted {
-            let key = (object.kind, object.id.prefix());
-            if !wanted.contains(&key) || !self.known.insert(key) {
-                return false;
-            }
-            self.totals.objects += 1;
-            self.totals.raw_bytes += object.bytes.len() as u64;
-            return true;
-        }
-        if self.store.contains(object.kind, &object.id) || !self.known.insert((object.kind, object.id.prefix())) {
+        let key = (object.kind, object.id.prefix());
+        let is_asked_for = self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&key));
+        if !is_asked_for || self.is_stored(object.kind, &object.id) || !self.known.insert(key) {
             return false;
         }
         self.totals.objects += 1;
@@ -216,13 +216,7 @@ impl Batch<'_> {
 
     /// Gives a full pack its number.
     fn publish(&self, own: NewPack) -> Result<()> {
-        let opened;
-        let store = if self.store.is_frozen {
-            opened = Store::open(std::sync::Arc::clone(&self.store.disk))?;
-            &opened
-        } else {
-            self.store
-        };
+        let store = self.store;
         let disk = store.disk();
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
         store.refresh()?;
@@ -359,9 +353,9 @@ pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
 
 /// Decides between a change of a base and a whole copy. A change must save a quarter of what zstd alone would leave: for
 /// less, it is not worth reading its base every time.
-fn plan(store: &Store, object: NewObject, level: i32) -> Plan {
+fn plan(reader: &Reader, object: NewObject, level: i32) -> Plan {
     let previous = object.previous.filter(|previous| *previous != object.id);
-    let Some(base) = previous.and_then(|previous| store.base_after(object.kind, &previous)) else {
+    let Some(base) = previous.and_then(|previous| reader.base_after(object.kind, &previous)) else {
         return Plan::Whole(object);
     };
     let (encoding, payload) = change(&base, object.kind, &object.bytes, level);

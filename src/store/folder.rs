@@ -3,12 +3,12 @@
 //! A store from somebody else may describe more than fits anywhere: a folder with a thousand names for one folder with a
 //! thousand names for another, or lists that are a few bytes of change each. Every list of a split folder is therefore
 //! checked against the first name that its parent gives for it, so that none can stand in two places of one folder (nor
-//! an empty one in a million); a folder is read up to [`FOLDER_LENGTH_MAX_BYTES`]; and [`Store::check_extent`] counts
+//! an empty one in a million); a folder is read up to [`FOLDER_LENGTH_MAX_BYTES`]; and [`Reader::check_extent`] counts
 //! what a walk would meet, reading each folder once however many names it has.
 
 use std::collections::HashMap;
 
-use super::Store;
+use super::Reader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::{Child, Entry, Tree};
 use crate::id::TreeId;
@@ -67,7 +67,7 @@ impl FolderRoom {
     }
 }
 
-impl Store {
+impl Reader {
     /// All entries of a folder, split or not, in order.
     pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>> {
         let mut entries: Vec<Entry> = Vec::new();

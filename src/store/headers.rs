@@ -7,8 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::format::pack::RecordHeader;
 
-/// A record: the nonce of its pack, and its offset.
-pub(super) type RecordKey = ([u8; 16], u64);
+/// A record in some pack that this process has opened. The nonce tells a pack from one that a repair put in its place, and
+/// the number tells those apart whose headers are damaged: they have no nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct RecordKey {
+    pub(super) pack: u32,
+    pub(super) nonce: [u8; 16],
+    pub(super) offset: u32,
+}
 
 /// The headers read last, at most [`KEPT_MAX`].
 #[derive(Debug, Default)]
@@ -46,7 +52,7 @@ impl Headers {
 
 #[cfg(test)]
 mod tests {
-    use super::{Headers, KEPT_MAX, MEMBERS_MIN};
+    use super::{Headers, KEPT_MAX, MEMBERS_MIN, RecordKey};
     use crate::format::pack::{Encoding, Member, ObjectKind, RecordHeader};
     use std::sync::Arc;
 
@@ -64,13 +70,19 @@ mod tests {
     #[test]
     fn long_headers_are_kept_and_the_one_used_longest_ago_goes_first() {
         let headers = Headers::default();
-        headers.put(([0; 16], 0), &header(MEMBERS_MIN - 1));
-        assert!(headers.get(&([0; 16], 0)).is_none());
-        for offset in 1..=KEPT_MAX as u64 + 1 {
-            headers.put(([0; 16], offset), &header(MEMBERS_MIN));
-            assert!(headers.get(&([0; 16], 1)).is_some());
+        let key = |offset| RecordKey { pack: 1, nonce: [0; 16], offset };
+        headers.put(key(0), &header(MEMBERS_MIN - 1));
+        assert!(headers.get(&key(0)).is_none());
+        for offset in 1..=u32::try_from(KEPT_MAX).unwrap() + 1 {
+            headers.put(key(offset), &header(MEMBERS_MIN));
+            assert!(headers.get(&key(1)).is_some());
         }
-        assert!(headers.get(&([0; 16], 2)).is_none() && headers.get(&([1; 16], 1)).is_none());
+        assert!(headers.get(&key(2)).is_none());
+        assert!(
+            [RecordKey { nonce: [1; 16], ..key(1) }, RecordKey { pack: 2, ..key(1) }]
+                .iter()
+                .all(|key| headers.get(key).is_none())
+        );
         assert_eq!(headers.kept.lock().unwrap().len(), KEPT_MAX);
     }
 }

@@ -61,8 +61,8 @@ impl StoredFile for Healed {
 }
 
 fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u8)>> {
-    let file = inspection.store.disk().open(&pack.file)?;
-    let store = inspection.store.id();
+    let file = inspection.reader.disk().open(&pack.file)?;
+    let store = inspection.reader.id();
     let mut flips = Vec::new();
     if pack.is_headless {
         let mut header = [0; PACK_HEADER_LENGTH_BYTES];

@@ -31,7 +31,7 @@ mod journal_start;
 mod pack;
 pub mod payload;
 mod quarantine;
-mod read;
+mod reader;
 mod recover;
 pub mod repair;
 mod splice;
@@ -46,6 +46,7 @@ mod tests;
 pub use batch::{Batch, BatchTotals, NewObject};
 pub use commit::{Committed, Final};
 pub use folder::FolderRoom;
+pub use reader::Reader;
 pub use recover::{DoubtfulCommit, Stretch};
 pub use state::{Noted, NotedEvent, State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
@@ -57,12 +58,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use crate::disk::local::LocalDisk;
 use crate::disk::{Disk, LockMode, read_start};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::chunk_list::ChunkRef;
 use crate::format::header;
-use crate::id::{SnapshotId, StoreId};
-use crate::limits::READ_CACHE_BYTES;
-use cache::ByteCache;
-use headers::Headers;
-use read::CacheKey;
+use crate::format::pack::ObjectKind;
+use crate::format::snapshot::Snapshot;
+use crate::format::tree::{Entry, Tree};
+use crate::id::{BlobId, Digest, SnapshotId, StoreId, TreeId};
 use view::View;
 
 /// Name of the file that says what the folder is.
@@ -74,18 +75,14 @@ const FORMAT_LENGTH_MAX_BYTES: u64 = 4 << 10;
 /// Name of the file that is locked while a commit is appended.
 const LOCK: &str = "lock";
 
-/// An open store.
+/// An open store: a [`Reader`] that is replaced by a newer one when others have written, and what writes.
 #[derive(Debug)]
 pub struct Store {
     disk: Arc<dyn Disk>,
     id: StoreId,
-    view: RwLock<Arc<View>>,
-    cache: ByteCache<CacheKey>,
-    headers: Headers,
-    /// Never looks again: what it shows was put together once, see `inspect`.
-    is_frozen: bool,
-    /// The view whose indexes were checked last, because something was missing.
-    checked: Mutex<Weak<View>>,
+    reader: RwLock<Arc<Reader>>,
+    /// The reader whose indexes were checked last, because something was missing.
+    checked: Mutex<Weak<Reader>>,
 }
 
 impl Store {
@@ -108,7 +105,8 @@ impl Store {
             let detail = format!("FORMAT names store {id}, of which there is no pack: {error}");
             return Err(Error::new(error.kind(), "open store", disk.display(""), detail).with_hint(REPAIR_HINT));
         }
-        Ok(Self::with_view(disk, id, view))
+        let reader = RwLock::new(Arc::new(Reader::new(Arc::clone(&disk), id, view)));
+        Ok(Self { disk, id, reader, checked: Mutex::default() })
     }
 
     /// Opens the store on `disk`, creating it where there is none. Any number of processes may do so at once.
@@ -125,25 +123,24 @@ impl Store {
         Self::open(disk)
     }
 
-    fn with_view(disk: Arc<dyn Disk>, id: StoreId, view: View) -> Self {
-        let (view, cache) = (RwLock::new(Arc::new(view)), ByteCache::new(READ_CACHE_BYTES));
-        let headers = Headers::default();
-        Self { disk, id, view, cache, headers, is_frozen: false, checked: Mutex::default() }
-    }
-
-    /// Its id.
+    /// The id that every file of the store names.
     pub fn id(&self) -> StoreId {
         self.id
     }
 
-    /// What it lives on.
+    /// The disk that the store is on.
     pub fn disk(&self) -> &dyn Disk {
         &*self.disk
     }
 
-    /// What its facts add up to, as of the last look.
+    /// The store as it was when it was last looked at, to read from.
+    pub fn reader(&self) -> Arc<Reader> {
+        Arc::clone(&self.reader.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The state that all facts add up to, as of the last look.
     pub fn state(&self) -> Arc<State> {
-        Arc::clone(&self.view().state)
+        self.reader().state()
     }
 
     /// Whether a workspace has this snapshot as a step.
@@ -159,9 +156,6 @@ impl Store {
 
     /// Reads everything anew, the caches too.
     fn reload(&self) -> Result<()> {
-        if self.is_frozen {
-            return Ok(());
-        }
         let view = View::load(&*self.disk, self.id)?;
         self.set_view(view);
         Ok(())
@@ -178,22 +172,39 @@ impl Store {
     }
 
     fn view(&self) -> Arc<View> {
-        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(self.reader().view())
     }
 
     fn set_view(&self, view: View) {
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        let mut reader = self.reader.write().unwrap_or_else(PoisonError::into_inner);
+        *reader = Arc::new(reader.with_view(view));
+    }
+
+    /// Reads something. Before it is called missing or corrupt, the store is looked at again: somebody may have written
+    /// since, or a damaged index may have led to the wrong place.
+    fn read<T>(&self, read: impl Fn(&Reader) -> Result<T>) -> Result<T> {
+        let is_corrupt = |found: &Result<T>| matches!(found, Err(error) if error.kind() == ErrorKind::Corrupt);
+        let mut found = read(&self.reader());
+        if is_corrupt(&found) && !self.was_searched() {
+            self.refresh()?;
+            found = read(&self.reader());
+            if is_corrupt(&found) && self.distrust_indexes()? {
+                found = read(&self.reader());
+            }
+        }
+        found
     }
 
     /// Drops indexes that do not match their checksum, and reads their packs instead; whether there were any. Once for each
     /// view: a history may name any number of snapshots that are not there.
     fn distrust_indexes(&self) -> Result<bool> {
-        let view = self.view();
+        let reader = self.reader();
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.is_frozen || std::ptr::eq(checked.as_ptr(), Arc::as_ptr(&view)) {
+        if std::ptr::eq(checked.as_ptr(), Arc::as_ptr(&reader)) {
             return Ok(false);
         }
-        *checked = Arc::downgrade(&view);
+        *checked = Arc::downgrade(&reader);
+        let view = reader.view();
         if view.packs.iter().all(|pack| pack.index.is_intact()) {
             return Ok(false);
         }
@@ -202,18 +213,18 @@ impl Store {
             .iter()
             .map(|pack| if pack.index.is_intact() { Ok(Arc::clone(pack)) } else { pack.reread().map(Arc::new) });
         let packs = packs.collect::<Result<_>>()?;
-        self.set_view(View { packs, ..View::clone(&view) });
-        *checked = Arc::downgrade(&self.view());
+        self.set_view(View { packs, ..View::clone(view) });
+        *checked = Arc::downgrade(&self.reader());
         Ok(true)
     }
 
     /// Whether something was looked for in this view already, and nobody has written since: what was missing then is
     /// missing still.
     fn was_searched(&self) -> bool {
-        let view = self.view();
+        let reader = self.reader();
         let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         let is_as_seen = |pack: &Arc<pack::Pack>| pack.file.length().is_ok_and(|length| length == pack.index.end());
-        std::ptr::eq(checked.as_ptr(), Arc::as_ptr(&view)) && view.packs.last().is_none_or(is_as_seen)
+        std::ptr::eq(checked.as_ptr(), Arc::as_ptr(&reader)) && reader.view().packs.last().is_none_or(is_as_seen)
     }
 
     /// Nothing is written into a store that a newer version has written to.
@@ -223,6 +234,66 @@ impl Store {
             Some(newer) => Err(Error::new(ErrorKind::Unsupported, "write to", self.disk.display(""), newer)),
             None => Ok(()),
         }
+    }
+}
+
+/// Reading: each as [`Reader`] does it, and what is missing or corrupt is looked for again before that is said.
+impl Store {
+    /// See [`Reader::contains`]; of what others have written since the last look it knows nothing.
+    pub fn contains(&self, kind: ObjectKind, id: &Digest) -> bool {
+        self.reader().contains(kind, id)
+    }
+
+    /// See [`Reader::contains_blob`]; of what others have written since the last look it knows nothing.
+    pub fn contains_blob(&self, id: BlobId) -> bool {
+        self.reader().contains_blob(id)
+    }
+
+    /// See [`Reader::object`].
+    pub fn object(&self, kind: ObjectKind, id: &Digest) -> Result<Arc<Vec<u8>>> {
+        self.read(|reader| reader.object(kind, id))
+    }
+
+    /// See [`Reader::object_with`].
+    pub fn object_with(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<(Digest, Arc<Vec<u8>>)> {
+        self.read(|reader| reader.object_with(kind, prefix))
+    }
+
+    /// See [`Reader::tree`].
+    pub fn tree(&self, id: TreeId) -> Result<Tree> {
+        self.read(|reader| reader.tree(id))
+    }
+
+    /// See [`Reader::folder`].
+    pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>> {
+        self.read(|reader| reader.folder(id))
+    }
+
+    /// See [`Reader::check_extent`].
+    pub fn check_extent(&self, operation: &str, root: TreeId) -> Result<()> {
+        self.read(|reader| reader.check_extent(operation, root))
+    }
+
+    /// See [`Reader::snapshot`].
+    pub fn snapshot(&self, id: SnapshotId) -> Result<Arc<Snapshot>> {
+        self.read(|reader| reader.snapshot(id))
+    }
+
+    /// See [`Reader::chunks`].
+    pub fn chunks(&self, id: BlobId) -> Result<Option<Vec<ChunkRef>>> {
+        self.read(|reader| reader.chunks(id))
+    }
+
+    /// See [`Reader::read_blob`].
+    pub fn read_blob(&self, id: BlobId, length_max_bytes: u64) -> Result<Vec<u8>> {
+        self.read(|reader| reader.read_blob(id, length_max_bytes))
+    }
+
+    /// Hands a blob's content over in pieces of at most 1 MiB, each checked against its id, and checks the whole at the
+    /// end: on an error the caller has seen only bytes of the file, but perhaps not all. Returns the length in bytes.
+    pub fn copy_blob(&self, id: BlobId, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+        let object_of = |kinds: &[ObjectKind], id: &Digest| self.read(|reader| reader.object_of(kinds, id));
+        reader::copy_blob(&object_of, id, take)
     }
 }
 

@@ -3,8 +3,10 @@
 //! Packs are read with `pread`, not mapped: a bad sector or a file cut by somebody else is then an error, where a map
 //! would kill the process.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::headers::RecordKey;
 use super::index::PackIndex;
 use super::recover::{Recovered, Window, recover};
 use crate::disk::{Disk, StoredFile};
@@ -12,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::Malformed;
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
-    HEADER_LENGTH_MAX_BYTES, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record,
+    HEADER_LENGTH_MAX_BYTES, ObjectKind, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record,
 };
 use crate::id::StoreId;
 use crate::limits::{INDEX_LENGTH_FACTOR, PACK_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
@@ -168,6 +170,20 @@ impl Pack {
             has_doubtful_tail: self.has_doubtful_tail,
             settled_end: self.settled_end,
         }
+    }
+
+    /// The same pack, with an index that lacks these objects.
+    pub(super) fn without(&self, objects: &BTreeSet<(ObjectKind, [u8; 16])>) -> Self {
+        let mut entries = self.index.entries();
+        entries.retain(|entry| !objects.contains(&(entry.kind, entry.prefix)));
+        let mut pack = self.without_index();
+        pack.index.extend(&entries, self.index.end());
+        pack
+    }
+
+    /// Names a record of this pack among those of all packs that were ever opened.
+    pub(super) fn record_key(&self, offset: u32) -> RecordKey {
+        RecordKey { pack: self.number, nonce: self.nonce, offset }
     }
 
     /// Whether there should be an index file that says more than the one that is there.

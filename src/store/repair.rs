@@ -22,7 +22,7 @@ use super::pack::{index_name, pack_name};
 use super::quarantine::{FOLDER as QUARANTINE, keep_tail, make_way, put_aside, put_copy_aside, read_piece};
 use super::recover::{Window, record_at};
 use super::view::JOURNAL;
-use super::{FORMAT, LOCK, Store};
+use super::{FORMAT, LOCK, Reader, Store};
 use crate::disk::{Disk, LockGuard, LockMode, StoredFile};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
@@ -91,7 +91,7 @@ pub fn plan(
         let bad = bad.filter(|bad| given_up || bad.base.is_none() || bad.is_readable);
         plan.objects.extend(bad.clone().filter(|bad| bad.is_readable).map(|bad| (bad.kind, bad.prefix)));
         for entry in &pack.rescued {
-            if !inspection.store.is_readable(entry.kind, entry.prefix)? {
+            if !inspection.reader.is_readable(entry.kind, entry.prefix)? {
                 plan.objects.insert((entry.kind, entry.prefix));
             }
         }
@@ -105,7 +105,7 @@ pub fn plan(
     plan.strays.clone_from(&inspection.unusable);
     for (file, _) in &inspection.unusable {
         let index = file.replace(".pack", ".idx");
-        if inspection.store.disk().open(&index).is_ok() {
+        if inspection.reader.disk().open(&index).is_ok() {
             plan.strays.push((index, "its pack is none of this store".to_owned()));
         }
     }
@@ -131,16 +131,16 @@ pub fn plan(
 
 /// Does it. The guard shows that the store's lock is held. Returns the names in quarantine of what was put there.
 pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> Result<Vec<String>> {
-    let store = &inspection.store;
-    let disk = store.disk();
+    let reader = &inspection.reader;
+    let disk = reader.disk();
     super::batch::remove_strays(disk)?;
     if plan.format.is_some() {
-        write_format(disk, store.id())?;
+        write_format(disk, reader.id())?;
     }
     settle(inspection, plan)?;
     let mut given_out = 0;
     if !plan.facts.is_empty() || !plan.objects.is_empty() {
-        write_saved(inspection, new_number(store, &mut given_out)?, plan)?;
+        write_saved(inspection, new_number(reader, &mut given_out)?, plan)?;
     }
     let mut aside = Vec::new();
     if !plan.rewrites.is_empty() || plan.caches.iter().any(|(file, _)| file == JOURNAL) {
@@ -155,12 +155,12 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
     for rewrite in &plan.rewrites {
         let name = pack_name(rewrite.number);
         if rewrite.is_too_long {
-            rewrite_pack(store, rewrite, new_number(store, &mut given_out)?)?;
+            rewrite_pack(reader, rewrite, new_number(reader, &mut given_out)?)?;
             aside.push(put_aside(disk, &name)?);
             disk.remove(&index_name(rewrite.number))?;
         } else {
             aside.push(put_copy_aside(disk, &name)?);
-            rewrite_pack(store, rewrite, rewrite.number)?;
+            rewrite_pack(reader, rewrite, rewrite.number)?;
         }
     }
     for (file, _) in &plan.strays {
@@ -176,8 +176,8 @@ pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> R
 /// the last one, a tail is damage. Tails are a dead writer's remains, most likely; what cuts them is a repair, so they are
 /// kept.
 fn settle(inspection: &Inspection, plan: &PackPlan) -> Result<()> {
-    let disk = inspection.store.disk();
-    let view = inspection.store.view();
+    let disk = inspection.reader.disk();
+    let view = inspection.reader.view();
     let last = inspection.packs.last().map(|pack| pack.number);
     let stays = |pack: &&InspectedPack| plan.rewrites.iter().all(|rewrite| rewrite.number != pack.number);
     for pack in inspection.packs.iter().filter(stays) {
@@ -264,8 +264,8 @@ fn plan_rewrite(
             parts.insert(place.start, PackPart::Batch(place.clone()));
             continue;
         }
-        let file = inspection.store.disk().open(&pack.file)?;
-        let mut window = Window::new(&*file, inspection.store.id(), place.end);
+        let file = inspection.reader.disk().open(&pack.file)?;
+        let mut window = Window::new(&*file, inspection.reader.id(), place.end);
         let mut places = Vec::new();
         let mut at = place.start;
         while let Some(header) = record_at(&mut window, at)? {
@@ -303,8 +303,8 @@ fn plan_rewrite(
 }
 
 /// The next number for a new pack, after so many that were given out since the store was inspected.
-fn new_number(store: &Store, given_out: &mut u32) -> Result<u32> {
-    let number = store.view().expect_number(store.disk(), *given_out)?;
+fn new_number(reader: &Reader, given_out: &mut u32) -> Result<u32> {
+    let number = reader.view().expect_number(reader.disk(), *given_out)?;
     *given_out += 1;
     Ok(number)
 }
@@ -326,8 +326,8 @@ fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
 
 /// Writes a pack of the facts and objects that would be lost with what is damaged.
 fn write_saved(inspection: &Inspection, number: u32, plan: &PackPlan) -> Result<()> {
-    let mut pack = Growing::create(inspection.store.disk(), inspection.store.id())?;
-    pack.add_objects(&inspection.as_read, &plan.objects)?;
+    let mut pack = Growing::create(inspection.reader.disk(), inspection.reader.id())?;
+    pack.add_objects(&inspection.lenient_reader, &plan.objects)?;
     for (sequence, facts) in &plan.facts {
         pack.commit(*sequence, &facts::encode(facts))?;
     }
@@ -335,10 +335,10 @@ fn write_saved(inspection: &Inspection, number: u32, plan: &PackPlan) -> Result<
 }
 
 /// Writes a pack anew beside the old one, as the pack with this number: in its place, where that is its own.
-fn rewrite_pack(store: &Store, rewrite: &Rewrite, number: u32) -> Result<()> {
-    let disk = store.disk();
+fn rewrite_pack(reader: &Reader, rewrite: &Rewrite, number: u32) -> Result<()> {
+    let disk = reader.disk();
     let old = disk.open(&pack_name(rewrite.number))?;
-    let mut pack = Growing::create(disk, store.id())?;
+    let mut pack = Growing::create(disk, reader.id())?;
     for part in &rewrite.parts {
         match part {
             PackPart::Batch(place) => pack.copy(&old, place)?,
@@ -348,7 +348,7 @@ fn rewrite_pack(store: &Store, rewrite: &Rewrite, number: u32) -> Result<()> {
                 }
                 pack.commit(*sequence, facts)?;
             }
-            PackPart::Objects(objects) => pack.add_objects(store, objects)?,
+            PackPart::Objects(objects) => pack.add_objects(reader, objects)?,
         }
     }
     disk.remove(&index_name(number))?;
@@ -402,7 +402,7 @@ impl<'a> Growing<'a> {
     /// Stores objects again, and commits them.
     fn add_objects<'o>(
         &mut self,
-        from: &Store,
+        from: &Reader,
         objects: impl IntoIterator<Item = &'o (ObjectKind, [u8; 16])>,
     ) -> Result<()> {
         for (kind, prefix) in objects {

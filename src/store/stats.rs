@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Store;
+use super::Reader;
 use crate::error::Result;
 use crate::format::pack::{Encoding, ObjectKind};
 
@@ -23,14 +23,14 @@ pub struct ObjectFacts {
 
 /// Calls `see` with every object, reading no more than the headers of records. Returns the number of packs and their
 /// bytes.
-pub fn for_each_object(store: &Store, mut see: impl FnMut(ObjectFacts)) -> Result<(u64, u64)> {
-    let view = store.view();
+pub fn for_each_object(reader: &Reader, mut see: impl FnMut(ObjectFacts)) -> Result<(u64, u64)> {
+    let view = reader.view();
     let mut pack_bytes = 0;
     for pack in &view.packs {
         pack_bytes += pack.file.length()?;
         let offsets: BTreeSet<u32> = pack.index.entries().iter().map(|entry| entry.offset).collect();
         for offset in offsets {
-            let header = pack.read_header(store.disk(), u64::from(offset))?.header;
+            let header = pack.read_header(reader.disk(), u64::from(offset))?.header;
             let raw_total = header.raw_length_bytes().max(1) as u64;
             let stored = header.record_length_bytes() as u64;
             for member in &header.members {

@@ -295,7 +295,33 @@ fn a_second_copy_of_a_pack_is_no_trouble() {
         commit(&open(folder.path()), vec![content(&noise(number, 100), None)], number);
         let inspection = super::inspect::inspect(&disk, super::inspect::Depth::Hashes, None).unwrap();
         assert_eq!((inspection.wrong_caches, inspection.wrong_commits), (Vec::new(), Vec::new()));
-        assert_eq!(*inspection.store.state(), *open(folder.path()).state());
-        assert_eq!(inspection.store.state().sequence, number);
+        assert_eq!(*inspection.reader.state(), *open(folder.path()).state());
+        assert_eq!(inspection.reader.state().sequence, number);
+    }
+}
+
+/// A record is known by its pack, also where the header of that is damaged and its nonce with it.
+#[test]
+fn packs_with_damaged_headers_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let contents = |seed: u64| (0..40).map(move |number| noise(100 * seed + number, 50)).collect::<Vec<_>>();
+    for seed in 1..3 {
+        let (first, folder) = (folder.path().join("1/FORMAT"), folder.path().join(seed.to_string()));
+        if seed > 1 {
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::copy(first, folder.join("FORMAT")).unwrap();
+        }
+        commit(&open(&folder), contents(seed).iter().map(|bytes| content(bytes, None)).collect(), seed);
+    }
+    let pack = |store: u64, number: u64| folder.path().join(format!("{store}/packs/{number:06}.pack"));
+    std::fs::copy(pack(2, 1), pack(1, 2)).unwrap();
+    for number in 1..3 {
+        let mut bytes = std::fs::read(pack(1, number)).unwrap();
+        bytes[..48].fill(0);
+        std::fs::write(pack(1, number), bytes).unwrap();
+    }
+    let store = open(&folder.path().join("1"));
+    for bytes in contents(1).iter().chain(&contents(2)) {
+        assert_eq!(*store.object(ObjectKind::Content, &Digest::of(bytes)).unwrap(), bytes[..]);
     }
 }

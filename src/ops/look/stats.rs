@@ -84,7 +84,7 @@ pub fn stats(store: &Store) -> Result<Stats> {
         stats.kinds.insert(kind, Totals::default());
     }
     let mut uncharged = Uncharged::new();
-    (stats.packs, stats.pack_bytes) = for_each_object(store, |object| {
+    (stats.packs, stats.pack_bytes) = for_each_object(&store.reader(), |object| {
         if matches!(object.kind, ObjectKind::Content | ObjectKind::ChunkList) {
             uncharged.insert((object.kind, object.prefix), object.stored_bytes);
         }

@@ -46,7 +46,7 @@ impl Inspection {
         }
         named.extend(last.into_values().map(|taken| taken.snapshot));
         named.extend(self.tagged(&BTreeMap::new()));
-        let workspaces = &self.store.state().workspaces;
+        let workspaces = &self.reader.state().workspaces;
         shadowed.retain(|(workspace, _, taken)| workspaces.contains_key(workspace) && named.insert(taken.snapshot));
         shadowed
     }

@@ -9,7 +9,7 @@
 //! obstacles  what stands where a file or folder of the store should be
 //! ```
 //!
-//! An [`Inspection`] holds a store to read from that was put together from the packs: it never looks at a cache, and shows
+//! An [`Inspection`] holds a [`Reader`] over a view that was put together from the packs: it never looks at a cache, and shows
 //! what was there when it was made. What is committed meanwhile is not in it: journal first, then the list of packs,
 //! then the packs, so that all that its facts name is in them.
 //!
@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use super::Store;
+use super::Reader;
 use super::pack::{Pack, highest_number, pack_name, pack_number};
 use super::recover::{RecoveredCommit, Stretch};
 use super::state::{Fold, State};
@@ -45,10 +45,10 @@ use packs::Known;
 /// Everything found.
 #[derive(Debug)]
 pub struct Inspection {
-    /// The store as the packs have it, to read from. It never changes.
-    pub store: Store,
-    /// The same with the damaged records that have no other copy: what readers have, who compare all they read with its id.
-    pub as_read: Store,
+    /// The store as the packs have it, to read from: without the objects of damaged records that cannot be read.
+    pub reader: Reader,
+    /// The same with these objects. It reads what a [`Store`](super::Store) reads, which compares all bytes with their ids.
+    pub lenient_reader: Reader,
     /// Why the file that names the store cannot be used.
     pub format_trouble: Option<String>,
     /// What stands where the store needs a file or folder, and is none, and what it is.
@@ -164,16 +164,13 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> 
         next_number: last_number.max(highest_number(&names)).saturating_add(1),
         steps: std::sync::OnceLock::new(),
     };
-    let mut as_read = Store::with_view(Arc::clone(disk), id, view.clone());
-    let mut store = Store::with_view(Arc::clone(disk), id, view);
-    (as_read.is_frozen, store.is_frozen) = (true, true);
+    let lenient_reader = Reader::new(Arc::clone(disk), id, view);
     let mut packs = packs;
-    packs::rescue(&store, &mut packs)?;
-    let format_trouble = trouble;
+    let unreadable = packs::rescue(&lenient_reader, &mut packs)?;
     Ok(Inspection {
-        store,
-        as_read,
-        format_trouble,
+        reader: lenient_reader.without(&unreadable),
+        lenient_reader,
+        format_trouble: trouble,
         obstacles: obstacles(&**disk)?,
         packs,
         unusable,
@@ -216,7 +213,7 @@ fn pack_files(disk: &dyn Disk) -> Result<Vec<String>> {
 impl Inspection {
     /// Number of objects in all packs, each copy counted.
     pub fn object_count(&self) -> u64 {
-        self.store.view().packs.iter().map(|pack| pack.index.tail_count() as u64).sum()
+        self.reader.view().packs.iter().map(|pack| pack.index.tail_count() as u64).sum()
     }
 
     /// The facts of a commit as a pack has them; none where it has no such commit.

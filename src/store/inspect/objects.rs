@@ -16,7 +16,7 @@ use crate::id::Digest;
 use crate::limits::{LISTS_HASHED_FACTOR, LISTS_HASHED_MIN_BYTES, PACK_LENGTH_MAX_BYTES};
 use crate::progress::{Event, Progress};
 use crate::store::pack::{Pack, pack_name};
-use crate::store::{Store, payload};
+use crate::store::{Reader, payload};
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
@@ -59,8 +59,8 @@ pub fn check_objects(
     chosen: &(dyn Fn(ObjectKind, &[u8; 16]) -> bool + Sync),
     progress: &dyn Progress,
 ) -> Result<Checked> {
-    let store = &inspection.store;
-    let view = store.view();
+    let reader = &inspection.reader;
+    let view = reader.view();
     let total = view.packs.iter().map(|pack| pack.index.tail_count() as u64).sum();
     let seen = AtomicU64::new(0);
     let pack_bytes: u64 = inspection.packs.iter().map(|pack| pack.length_bytes.min(PACK_LENGTH_MAX_BYTES)).sum();
@@ -98,27 +98,27 @@ fn check_record(
     chosen: &(dyn Fn(ObjectKind, &[u8; 16]) -> bool + Sync),
     room: &AtomicU64,
 ) -> Result<Checked> {
-    let store = &inspection.store;
-    let mut record = pack.read_header(store.disk(), offset)?;
+    let reader = &inspection.reader;
+    let mut record = pack.read_header(reader.disk(), offset)?;
     let members = record.header.members.clone();
     // A member of a damaged record may be readable while another, which the store does not show, is not.
     let wanted =
-        |member: &Member| chosen(member.kind, &member.prefix) && store.contains_prefix(member.kind, member.prefix);
+        |member: &Member| chosen(member.kind, &member.prefix) && reader.contains_prefix(member.kind, member.prefix);
     let mut checked = Checked::default();
     if !members.iter().any(wanted) {
         return Ok(checked);
     }
-    pack.read_payload(store.disk(), offset, &mut record)?;
+    pack.read_payload(reader.disk(), offset, &mut record)?;
     let mut bad = |member: &Member, detail: String, base: Option<[u8; 16]>| {
         let (file, Member { kind, prefix, .. }) = (pack_name(pack.number), *member);
-        let is_readable = base.is_some() && inspection.as_read.is_readable(kind, prefix)?;
+        let is_readable = base.is_some() && inspection.lenient_reader.is_readable(kind, prefix)?;
         checked.bad.push(BadObject { kind, prefix, file, offset, detail, base, is_readable });
         Ok(())
     };
     let raw_length = record.header.raw_length_bytes();
     let mut unhashed_lists = 0;
     let frame = match record.header.encoding {
-        Encoding::Delta(link) | Encoding::Splice(link) => check_delta(store, &members[0], link.base)?,
+        Encoding::Delta(link) | Encoding::Splice(link) => check_delta(reader, &members[0], link.base)?,
         ref whole => payload::decode(whole, record.payload(), &[], raw_length).map_err(|e| (e.to_string(), None)),
     };
     match frame {
@@ -135,7 +135,7 @@ fn check_record(
                 }
                 if member.kind == ObjectKind::ChunkList && !has_room_for(bytes, room) {
                     unhashed_lists += 1;
-                } else if let Some(detail) = check_bytes(store, member, bytes)? {
+                } else if let Some(detail) = check_bytes(reader, member, bytes)? {
                     bad(member, detail, None)?;
                 }
             }
@@ -158,12 +158,12 @@ fn has_room_for(list: &[u8], room: &AtomicU64) -> bool {
 /// Bytes, or what is wrong with them, and the base if it is that.
 type Decoded = std::result::Result<Vec<u8>, (String, Option<[u8; 16]>)>;
 
-fn check_delta(store: &Store, member: &Member, base: [u8; 16]) -> Result<Decoded> {
-    match store.decode(member.kind, member.prefix) {
+fn check_delta(reader: &Reader, member: &Member, base: [u8; 16]) -> Result<Decoded> {
+    match reader.decode(member.kind, member.prefix) {
         Ok(bytes) => Ok(Ok(bytes.to_vec())),
         Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
         Err(error) => {
-            let is_base = !store.is_decodable(member.kind, base)?;
+            let is_base = !reader.is_decodable(member.kind, base)?;
             Ok(Err(if is_base {
                 ("its base cannot be read".to_owned(), Some(base))
             } else {
@@ -173,7 +173,7 @@ fn check_delta(store: &Store, member: &Member, base: [u8; 16]) -> Result<Decoded
     }
 }
 
-impl Store {
+impl Reader {
     fn is_decodable(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<bool> {
         match self.decode(kind, prefix) {
             Ok(_) => Ok(true),
@@ -184,7 +184,7 @@ impl Store {
 }
 
 /// Compares decoded bytes with the id, and decodes what they say.
-fn check_bytes(store: &Store, member: &Member, bytes: &[u8]) -> Result<Option<String>> {
+fn check_bytes(reader: &Reader, member: &Member, bytes: &[u8]) -> Result<Option<String>> {
     let id = match member.kind {
         ObjectKind::Content => Digest::of(bytes),
         ObjectKind::Tree => {
@@ -206,7 +206,7 @@ fn check_bytes(store: &Store, member: &Member, bytes: &[u8]) -> Result<Option<St
                 Err(malformed) => return Ok(Some(malformed.to_string())),
             };
             for chunk in chunks {
-                let piece = match store.object(ObjectKind::Content, &chunk.id.0) {
+                let piece = match reader.object(ObjectKind::Content, &chunk.id.0) {
                     // A chunk that cannot be read is found as such; here it says nothing about the list.
                     Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
                     piece => piece?,

@@ -1,7 +1,6 @@
 //! Reading every pack from its first byte to its last, and what can be read of it though it is damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -9,13 +8,13 @@ use super::{Depth, InspectedPack};
 use crate::disk::{Disk, LockMode, StoredFile};
 use crate::error::{ErrorKind, Result};
 use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
-use crate::id::{Digest, StoreId};
+use crate::id::StoreId;
 use crate::limits::{INDEX_LENGTH_FACTOR, PACK_LENGTH_MAX_BYTES};
 use crate::store::index::PackIndex;
 use crate::store::pack::{Pack, index_name, pack_name};
 use crate::store::recover::{Recovered, RecoveredCommit};
-use crate::store::view::{JournalPlace, View};
-use crate::store::{LOCK, Store};
+use crate::store::view::JournalPlace;
+use crate::store::{LOCK, Reader};
 
 /// A pack that was read from its first byte to its last.
 pub(super) struct Read {
@@ -161,62 +160,21 @@ pub(super) fn commits_of(
     commits
 }
 
-/// Sorts out which objects of damaged records can be read all the same, and hides the others.
-pub(super) fn rescue(store: &Store, packs: &mut [InspectedPack]) -> Result<()> {
-    let mut hidden = BTreeSet::new();
+/// Sorts out which objects of damaged records can be read all the same. Returns the others.
+pub(super) fn rescue(reader: &Reader, packs: &mut [InspectedPack]) -> Result<BTreeSet<(ObjectKind, [u8; 16])>> {
+    let mut unreadable = BTreeSet::new();
     for pack in packs.iter_mut() {
         for stretch in pack.damaged.iter_mut().chain(&mut pack.tail) {
             let broken = std::mem::take(&mut stretch.broken);
             for entry in broken {
-                if store.is_readable(entry.kind, entry.prefix)? {
+                if reader.is_readable(entry.kind, entry.prefix)? {
                     pack.rescued.push(entry);
                 } else {
-                    hidden.insert((entry.kind, entry.prefix));
+                    unreadable.insert((entry.kind, entry.prefix));
                     stretch.broken.push(entry);
                 }
             }
         }
     }
-    store.hide(&hidden);
-    Ok(())
-}
-
-impl Store {
-    /// Shows these objects no more, in a store that was put together by an inspection: what cannot be read is as good as
-    /// missing, and may be stored again.
-    pub fn hide(&self, hidden: &BTreeSet<(ObjectKind, [u8; 16])>) {
-        assert!(self.is_frozen, "a living store shows what its packs hold");
-        if hidden.is_empty() {
-            return;
-        }
-        let view = self.view();
-        let packs = view.packs.iter().map(|pack| {
-            let mut entries = pack.index.entries();
-            entries.retain(|entry| !hidden.contains(&(entry.kind, entry.prefix)));
-            let mut index = PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64);
-            index.extend(&entries, pack.index.end());
-            Arc::new(Pack { index, ..pack.without_index() })
-        });
-        self.set_view(View { packs: packs.collect(), ..View::clone(&view) });
-    }
-
-    /// Whether an object is there and what its id says. That the system refuses to read is no answer.
-    pub fn is_readable(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<bool> {
-        match self.object_with(kind, prefix) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether an object is there, by what its record says of its id.
-    pub fn contains_prefix(&self, kind: ObjectKind, prefix: [u8; 16]) -> bool {
-        self.view().find(&prefix, &[kind]).is_some()
-    }
-
-    /// The pack an object is in, and where its record begins.
-    pub fn place_of(&self, kind: ObjectKind, id: &Digest) -> Option<(String, u64)> {
-        let view = self.view();
-        view.find(&id.prefix(), &[kind]).map(|(pack, entry)| (pack_name(pack.number), u64::from(entry.offset)))
-    }
+    Ok(unreadable)
 }

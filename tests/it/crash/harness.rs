@@ -164,7 +164,7 @@ impl Record {
         store.refresh()?;
         let mut objects = Vec::new();
         let mut new = Vec::new();
-        for_each_object(store, |object| new.push((object.kind, object.prefix)))?;
+        for_each_object(&store.reader(), |object| new.push((object.kind, object.prefix)))?;
         for (kind, prefix) in new.into_iter().filter(|found| self.known.insert(*found)) {
             let (id, bytes) = store.object_with(kind, prefix)?;
             objects.push(StoredObject { kind, id, bytes });

@@ -206,7 +206,7 @@ pub(super) fn run(disk: &MemoryDisk) -> Result<RepairOutcome> {
 fn kept(disk: &MemoryDisk) -> Kept {
     let store = Store::open(Arc::new(disk.clone())).unwrap();
     let mut names = Vec::new();
-    for_each_object(&store, |object| names.push((object.kind, object.prefix))).unwrap();
+    for_each_object(&store.reader(), |object| names.push((object.kind, object.prefix))).unwrap();
     let objects = names.into_iter().map(|key| (key, store.object_with(key.0, key.1).unwrap().1.to_vec()));
     let mut state = (*store.state()).clone();
     // What a repair says about snapshots that never were is the tests' own doing.

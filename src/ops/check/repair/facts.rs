@@ -16,7 +16,7 @@ use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{self, Cause, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::store::inspect::{Checked, Inspection, Taken};
-use crate::store::{Store, for_each_object};
+use crate::store::{Reader, for_each_object};
 use crate::time::Timestamp;
 
 /// What is known again.
@@ -119,7 +119,7 @@ fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, foun
         let Ok(mut facts) = facts::decode(&commit.facts) else { continue };
         let mut backed = Vec::new();
         for fact in facts.drain(..) {
-            if is_backed(&inspection.store, &fact)? {
+            if is_backed(&inspection.reader, &fact)? {
                 backed.push(fact);
             } else if was_whole && let Fact::SnapshotTaken { snapshot, .. } = fact {
                 found.told.push(snapshot);
@@ -140,8 +140,8 @@ fn take_doubtful(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, foun
 }
 
 /// Whether what a fact names is there and agrees. One that takes something away is never believed unproven.
-fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
-    let is_there = |id: &SnapshotId| read(store, *id).map(|found| found.is_some());
+fn is_backed(reader: &Reader, fact: &Fact) -> Result<bool> {
+    let is_there = |id: &SnapshotId| read(reader, *id).map(|found| found.is_some());
     match fact {
         Fact::WorkspaceAdded { .. }
         | Fact::WorkspaceMoved { .. }
@@ -151,7 +151,7 @@ fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
             let agrees = |found: &Snapshot| {
                 (found.workspace, found.step, &found.run, found.cause) == (*workspace, *step, run, *cause)
             };
-            Ok(read(store, *snapshot)?.is_some_and(|found| agrees(&found)))
+            Ok(read(reader, *snapshot)?.is_some_and(|found| agrees(&found)))
         }
         Fact::RestoreBegun(restore) => Ok(is_there(&restore.target)?
             && match &restore.before {
@@ -173,8 +173,8 @@ fn is_backed(store: &Store, fact: &Fact) -> Result<bool> {
 }
 
 /// A snapshot; none where it is damaged or missing. That the system refuses to read is no answer.
-pub(super) fn read(store: &Store, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
-    match store.snapshot(id) {
+pub(super) fn read(reader: &Reader, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
+    match reader.snapshot(id) {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
         Err(error) => Err(error),
@@ -186,9 +186,9 @@ fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Re
     let all = known.values().chain(found.facts.values()).flatten();
     let mut named: BTreeSet<SnapshotId> = all.filter_map(|fact| taken(fact).map(|(_, _, id)| id)).collect();
     named.extend(inspection.tagged(&found.facts));
-    let store = &inspection.store;
+    let reader = &inspection.reader;
     let mut prefixes = BTreeSet::new();
-    for_each_object(store, |object| {
+    for_each_object(reader, |object| {
         if object.kind == ObjectKind::Snapshot {
             prefixes.insert(object.prefix);
         }
@@ -196,10 +196,10 @@ fn orphans(inspection: &Inspection, known: &BTreeMap<u64, Vec<Fact>>, found: &Re
     let named_prefixes: BTreeSet<[u8; 16]> = named.iter().map(|id| id.0.prefix()).collect();
     let mut orphans = Vec::new();
     for prefix in prefixes.difference(&named_prefixes) {
-        if !store.is_readable(ObjectKind::Snapshot, *prefix)? {
+        if !reader.is_readable(ObjectKind::Snapshot, *prefix)? {
             continue;
         }
-        let (id, bytes) = store.object_with(ObjectKind::Snapshot, *prefix)?;
+        let (id, bytes) = reader.object_with(ObjectKind::Snapshot, *prefix)?;
         if let Ok(snapshot) = snapshot::decode(&bytes) {
             let Snapshot { workspace, step, run, cause, .. } = snapshot;
             orphans.push(Orphan { id: SnapshotId(id), workspace, step, run, cause });

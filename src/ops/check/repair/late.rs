@@ -126,7 +126,7 @@ fn keep_heads(inspection: &Inspection, state: &State, found: &mut Recovered, lat
         let now = state.workspaces.get(&before.id).and_then(|found| found.head);
         let (Some(head), Some(now)) = (before.head, now) else { continue };
         let Some(step) = before.step_of(head).filter(|_| head != now) else { continue };
-        if let (Some(one), Some(other)) = (read(&inspection.store, head)?, read(&inspection.store, now)?)
+        if let (Some(one), Some(other)) = (read(&inspection.reader, head)?, read(&inspection.reader, now)?)
             && one.time > other.time
         {
             found.sources.push(format!("s{step} of workspace {} as its head", before.id.short()));
@@ -239,7 +239,7 @@ fn give_up(
         lost.extend(mentioned(inspection, found)?);
     }
     lost.retain(|prefix| !named.contains(prefix) && !state.lost.contains(prefix));
-    let is_there = |prefix: &[u8; 16]| inspection.store.is_readable(ObjectKind::Snapshot, *prefix);
+    let is_there = |prefix: &[u8; 16]| inspection.reader.is_readable(ObjectKind::Snapshot, *prefix);
     for prefix in lost {
         if !is_there(&prefix)? {
             found.given_up.push(prefix);
@@ -262,7 +262,7 @@ fn mentioned(inspection: &Inspection, found: &Recovered) -> Result<BTreeSet<[u8;
     for fact in facts.values().chain(found.facts.values()).flatten() {
         match fact {
             Fact::SnapshotTaken { snapshot, .. } => {
-                if let Some(snapshot) = read(&inspection.store, *snapshot)? {
+                if let Some(snapshot) = read(&inspection.reader, *snapshot)? {
                     mentioned.extend(snapshot.parents.iter().map(|id| id.0.prefix()));
                 }
             }

@@ -34,7 +34,7 @@ pub(super) struct Searched {
     pub(super) skipped: Vec<String>,
 }
 
-/// Looks for lost objects in all workspaces, and stores those it finds. `store` does not show them, so that they are taken for new.
+/// Looks for lost objects in all workspaces, and stores those it finds.
 pub(super) fn search(store: &Store, search: &Search<'_>) -> Result<Searched> {
     let mut searched = Searched::default();
     let state = store.state();

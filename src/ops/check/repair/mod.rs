@@ -152,8 +152,7 @@ fn put_right(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<Repair
     // A folder that is there again shows what else is missing below it.
     while lost.objects.iter().any(|key| searched.insert(*key)) {
         searched.extend(lost.objects.iter().copied());
-        inspection.store.hide(&lost.objects);
-        if !bring_back(&inspection, &lost.objects, options, &mut outcome)? {
+        if !bring_back(disk, &lost.objects, options, &mut outcome)? {
             break;
         }
         inspection = inspect(disk, Depth::Hashes, None)?;
@@ -164,7 +163,7 @@ fn put_right(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<Repair
         inspection = give_up(disk, options, &mut outcome)?;
         lost = lost_objects(&inspection, options)?;
     }
-    let state = inspection.store.state();
+    let state = inspection.reader.state();
     let marks = marks(&state, &lost.needed);
     let mut places: BTreeMap<SnapshotId, (WorkspaceId, u64)> = BTreeMap::new();
     for (workspace, step, id) in state.snapshots() {
@@ -278,7 +277,7 @@ fn lost_objects(inspection: &Inspection, options: &RepairOptions<'_>) -> Result<
         }
         lost.objects.extend([key, cause]);
         // What is in no pack may have been a list of chunks.
-        if key.0 == ObjectKind::Content && !inspection.store.contains_prefix(key.0, key.1) {
+        if key.0 == ObjectKind::Content && !inspection.reader.contains_prefix(key.0, key.1) {
             lost.objects.insert((ObjectKind::ChunkList, key.1));
         }
         lost.needed.extend(finding.affects.iter().flat_map(|affected| snapshots(affected, &found.state)));
@@ -296,14 +295,14 @@ fn snapshots(affected: &Affected, state: &State) -> Vec<SnapshotId> {
 
 /// Looks for lost objects in live folders, and stores what is found. Whether anything was.
 fn bring_back(
-    inspection: &Inspection,
+    disk: &Arc<dyn Disk>,
     lost: &BTreeSet<Key>,
     options: &RepairOptions<'_>,
     outcome: &mut RepairOutcome,
 ) -> Result<bool> {
     let RepairOptions { now, progress, .. } = *options;
     let search = live::Search { lost, now, progress };
-    let searched = live::search(&inspection.store, &search)?;
+    let searched = live::search(&Store::open(Arc::clone(disk))?, &search)?;
     outcome.left.extend(searched.skipped.into_iter().map(|why| format!("a folder was not searched: {why}")));
     if !searched.met.is_empty() {
         if !outcome.actions.iter().any(|action| matches!(action, Action::Reimport { .. })) {

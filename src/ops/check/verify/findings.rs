@@ -25,7 +25,7 @@ pub(super) fn findings(inspection: &Inspection, walked: &Walked) -> Vec<Finding>
     found.extend(of_facts(inspection));
     found
         .extend(inspection.wrong_caches.iter().map(|(file, detail)| of_file(FindingKind::Cache, file, detail.clone())));
-    let state = inspection.store.state();
+    let state = inspection.reader.state();
     let mut objects: Vec<Finding> = walked
         .objects
         .iter()
@@ -39,15 +39,15 @@ pub(super) fn findings(inspection: &Inspection, walked: &Walked) -> Vec<Finding>
 /// Stat caches that are there and of no use.
 pub(super) fn stat_cache_notes(inspection: &Inspection) -> Result<Vec<String>> {
     let mut notes = Vec::new();
-    let store = &inspection.store;
-    for workspace in store.state().workspaces.values() {
+    let reader = &inspection.reader;
+    for workspace in reader.state().workspaces.values() {
         let file = format!("workspaces/{}/stat", workspace.id);
         let key = CacheKey {
-            store: store.id(),
+            store: reader.id(),
             workspace: workspace.id,
             generation: crate::ops::record::capture::GENERATION,
         };
-        if store.disk().open(&file).is_ok() && StatCache::load(store.disk(), key).is_empty() {
+        if reader.disk().open(&file).is_ok() && StatCache::load(reader.disk(), key).is_empty() {
             notes.push(format!("{file}: it is not used; the next snapshot reads all files and writes it again"));
         }
     }

@@ -190,7 +190,7 @@ pub(in crate::ops) fn examine(inspection: &Inspection, options: &VerifyOptions<'
     Ok(VerifyOutcome {
         findings: findings::findings(inspection, &walked),
         notes,
-        state: inspection.store.state(),
+        state: inspection.reader.state(),
         packs: (inspection.packs.len() + inspection.unusable.len()) as u64,
         pack_bytes: inspection.packs.iter().map(|pack| pack.length_bytes).sum(),
         objects: inspection.object_count(),

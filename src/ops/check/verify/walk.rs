@@ -22,9 +22,8 @@ use crate::limits::{
     AFFECTED_LENGTH_MAX_BYTES, AFFECTED_LOOKS_MAX, FOLDER_DEPTH_MAX, PATH_LIST_LENGTH_MAX_BYTES, WALK_LENGTH_MAX_BYTES,
     WALK_STEP_BYTES,
 };
-use crate::ops::record::ingest::attached;
 use crate::path::TreePath;
-use crate::store::Store;
+use crate::store::Reader;
 use crate::store::inspect::{Checked, Inspection};
 
 /// An object as far as its record names it.
@@ -57,9 +56,9 @@ type Need = (Option<WorkspaceId>, Option<SnapshotId>, Part);
 
 /// Walks all snapshots that have a name.
 pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bool) -> Result<Walked> {
-    let store = &inspection.as_read;
+    let reader = &inspection.lenient_reader;
     let mut walk = Walk {
-        store,
+        reader,
         walked: Walked { objects: known_troubles(inspection, checked)?, ..Walked::default() },
         hurt: HashMap::new(),
         sound: HashSet::new(),
@@ -69,7 +68,7 @@ pub(super) fn walk(inspection: &Inspection, checked: &Checked, decodes_lists: bo
         budget: Budget { bytes: AFFECTED_LENGTH_MAX_BYTES, looks: AFFECTED_LOOKS_MAX },
         decodes_lists,
     };
-    let state = store.state();
+    let state = reader.state();
     let mut seen = BTreeSet::new();
     // What was forgotten can be recalled.
     let aside = state.forgotten.values().map(|forgotten| &forgotten.workspace);
@@ -111,7 +110,7 @@ fn known_troubles(inspection: &Inspection, checked: &Checked) -> Result<BTreeMap
             troubles.insert((entry.kind, entry.prefix), trouble(&pack.file, u64::from(entry.offset), detail));
         }
     }
-    for prefix in &inspection.store.state().lost {
+    for prefix in &inspection.reader.state().lost {
         let given_up = Trouble { detail: "a repair has given it up".to_owned(), ..Trouble::default() };
         troubles.entry((ObjectKind::Snapshot, *prefix)).or_insert(given_up);
     }
@@ -120,10 +119,10 @@ fn known_troubles(inspection: &Inspection, checked: &Checked) -> Result<BTreeMap
         troubles.entry((ObjectKind::Snapshot, *prefix)).or_insert(gone);
     }
     // Another copy of it may be whole.
-    troubles.retain(|(kind, prefix), _| !inspection.store.contains_prefix(*kind, *prefix));
+    troubles.retain(|(kind, prefix), _| !inspection.reader.contains_prefix(*kind, *prefix));
     for bad in &checked.bad {
         // The copy that readers find may be another one.
-        let is_spare = bad.is_readable || inspection.store.is_readable(bad.kind, bad.prefix)?;
+        let is_spare = bad.is_readable || inspection.reader.is_readable(bad.kind, bad.prefix)?;
         let found = Trouble { base: bad.base, is_spare, ..trouble(&bad.file, bad.offset, &bad.detail) };
         troubles.insert((bad.kind, bad.prefix), found);
     }
@@ -146,7 +145,7 @@ type DecodeList = fn(&[u8]) -> std::result::Result<(), Malformed>;
 type Hurt = Rc<Vec<(Vec<u8>, Key)>>;
 
 struct Walk<'a> {
-    store: &'a Store,
+    reader: &'a Reader,
     walked: Walked,
     hurt: HashMap<TreeId, Hurt>,
     sound: HashSet<TreeId>,
@@ -198,7 +197,7 @@ struct Frame {
 impl Walk<'_> {
     fn snapshot(&mut self, id: SnapshotId, place: &Place) -> Result<()> {
         self.walked.snapshots += 1;
-        let snapshot = match self.store.snapshot(id) {
+        let snapshot = match self.reader.snapshot(id) {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 let key = self.trouble(ObjectKind::Snapshot, id.0, error)?;
@@ -226,7 +225,7 @@ impl Walk<'_> {
                 }
             }
         }
-        let noted = self.store.state().noted.get(&id).cloned().unwrap_or_default();
+        let noted = self.reader.state().noted.get(&id).cloned().unwrap_or_default();
         for noted in &noted.newest {
             for key in self.blob(noted.event)? {
                 if !self.need(key, place, None, Part::Event) {
@@ -259,7 +258,7 @@ impl Walk<'_> {
             let known = if let Attachment::Blob(id) = attachment { self.lists.get(id) } else { None };
             let trouble = match known {
                 Some(known) => known.clone(),
-                None => match attached(self.store, attachment, PATH_LIST_LENGTH_MAX_BYTES as u64) {
+                None => match self.attached(attachment) {
                     Ok(bytes) => decode(&bytes).err().map(|malformed| malformed.to_string()),
                     Err(error) if error.kind() == ErrorKind::Limit => Some(error.to_string()),
                     // Content that cannot be read is found as such.
@@ -275,6 +274,14 @@ impl Walk<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn attached(&self, attachment: &Attachment) -> Result<Vec<u8>> {
+        match attachment {
+            Attachment::Empty => Ok(Vec::new()),
+            Attachment::Inline(bytes) => Ok(bytes.clone()),
+            Attachment::Blob(id) => self.reader.read_blob(*id, PATH_LIST_LENGTH_MAX_BYTES as u64),
+        }
     }
 
     /// What is damaged at and below a tree.
@@ -320,7 +327,7 @@ impl Walk<'_> {
         let folder = if is_too_deep {
             Err(Error::corrupt("walk folder", id, "it and what it is in are deeper or longer than anything recorded"))
         } else {
-            self.store.folder(id)
+            self.reader.folder(id)
         };
         match folder {
             Ok(entries) => {
@@ -352,7 +359,7 @@ impl Walk<'_> {
         let mut left = vec![folder];
         let mut seen = HashSet::from([folder]);
         while let Some(list) = left.pop() {
-            match self.store.tree(list) {
+            match self.reader.tree(list) {
                 Ok(Tree::Node { children, .. }) => {
                     left.extend(children.iter().map(|child| child.id).filter(|id| seen.insert(*id)));
                 }
@@ -372,10 +379,10 @@ impl Walk<'_> {
             return Ok(keys.clone());
         }
         let key = (ObjectKind::Content, id.0.prefix());
-        if self.store.contains(ObjectKind::Content, &id.0) {
+        if self.reader.contains(ObjectKind::Content, &id.0) {
             return Ok(if self.knows(key, id.0) { vec![key] } else { Vec::new() });
         }
-        if !self.store.contains(ObjectKind::ChunkList, &id.0) {
+        if !self.reader.contains(ObjectKind::ChunkList, &id.0) {
             let list = (ObjectKind::ChunkList, id.0.prefix());
             let key = if self.walked.objects.contains_key(&list) { list } else { key };
             return Ok(vec![self.missing(key, id.0)]);
@@ -390,7 +397,7 @@ impl Walk<'_> {
 
     fn long_blob(&mut self, id: BlobId) -> Result<Vec<Key>> {
         let list = (ObjectKind::ChunkList, id.0.prefix());
-        let bytes = match self.store.object(ObjectKind::ChunkList, &id.0) {
+        let bytes = match self.reader.object(ObjectKind::ChunkList, &id.0) {
             Ok(bytes) => bytes,
             Err(error) => return Ok(vec![self.trouble(ObjectKind::ChunkList, id.0, error)?]),
         };
@@ -407,7 +414,7 @@ impl Walk<'_> {
         let mut keys: Vec<Key> = if self.knows(list, id.0) { vec![list] } else { Vec::new() };
         for chunk in chunks {
             let key = (ObjectKind::Content, chunk.id.0.prefix());
-            if !self.store.contains(ObjectKind::Content, &chunk.id.0) {
+            if !self.reader.contains(ObjectKind::Content, &chunk.id.0) {
                 keys.push(self.missing(key, chunk.id.0));
             } else if self.knows(key, chunk.id.0) {
                 keys.push(key);
@@ -451,10 +458,10 @@ impl Walk<'_> {
             return Err(error);
         }
         let key = (kind, id.prefix());
-        if !self.store.contains(kind, &id) {
+        if !self.reader.contains(kind, &id) {
             return Ok(self.missing(key, id));
         }
-        let place = self.store.place_of(kind, &id);
+        let place = self.reader.place_of(kind, &id);
         let trouble = self.walked.objects.entry(key).or_default();
         trouble.id = Some(id);
         if trouble.detail.is_empty() {

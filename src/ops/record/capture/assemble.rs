@@ -76,7 +76,7 @@ pub(super) fn assemble(
         let Some(Listed { entries, device, has_attributes, update: entries_update }) = listed else { return Ok(None) };
         let encoded = tree::encode(&entries);
         let (id, size) = (encoded.id(), encoded.size);
-        let new = new_objects(store, encoded, cached.as_ref().map(CachedFolder::tree))?;
+        let new = new_objects(store, batch.as_deref(), encoded, cached.as_ref().map(CachedFolder::tree))?;
         trees.extend(new.iter().map(|object| (TreeId(object.id), object.bytes.clone())));
         objects.extend(new);
         done.insert(path.clone(), Below { tree: id, size, has_attributes });

@@ -9,15 +9,23 @@ use crate::error::Result;
 use crate::format::pack::ObjectKind;
 use crate::format::tree::{EncodedTree, Tree, decode};
 use crate::id::{Digest, TreeId};
-use crate::store::{FolderRoom, NewObject, Store};
+use crate::store::{Batch, FolderRoom, NewObject, Store};
 
 /// Lists of an old folder by level and first name; the list that begins the folder has an empty name.
 type Lists = BTreeMap<(u8, Vec<u8>), TreeId>;
 
-/// The objects of a folder that the store does not have, each with what it is probably most like.
-pub(super) fn new_objects(store: &Store, encoded: EncodedTree, previous: Option<TreeId>) -> Result<Vec<NewObject>> {
-    let new: Vec<(TreeId, Vec<u8>)> =
-        encoded.objects.into_iter().filter(|(id, _)| !store.contains(ObjectKind::Tree, &id.0)).collect();
+/// The objects of a folder that are not stored (for `batch`, if there is one), each with what it is probably most like.
+pub(super) fn new_objects(
+    store: &Store,
+    batch: Option<&Batch<'_>>,
+    encoded: EncodedTree,
+    previous: Option<TreeId>,
+) -> Result<Vec<NewObject>> {
+    let contains = |id: &Digest| match batch {
+        Some(batch) => batch.is_stored(ObjectKind::Tree, id),
+        None => store.contains(ObjectKind::Tree, id),
+    };
+    let new: Vec<(TreeId, Vec<u8>)> = encoded.objects.into_iter().filter(|(id, _)| !contains(&id.0)).collect();
     let object = |(id, bytes): (TreeId, Vec<u8>), previous: Option<Digest>| NewObject {
         kind: ObjectKind::Tree,
         id: id.0,

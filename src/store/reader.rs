@@ -1,21 +1,49 @@
 //! Reading objects: find the record, decode it, check the id.
 //!
+//! A [`Reader`] reads from one view of a store, which never changes: what is not in it is missing, whatever others write. A
+//! live [`Store`](super::Store) owns one and takes a newer one when others have written; an
+//! [`Inspection`](super::inspect::Inspection) owns one over what it found in the packs.
+//!
 //! A delta is decoded from the full copy at the end of its chain forward, at most [`DELTA_DEPTH_MAX`] times; a chain that
 //! is longer, or comes back to itself, is corrupt. No decoder writes more than the length its record states, which is
 //! limited by kind, so a bomb costs what an honest object of that kind may cost.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::cache::ByteCache;
 use super::delta::{self, base_generation};
+use super::headers::{Headers, RecordKey};
 use super::pack::{Pack, Record, pack_name};
-use super::{Store, payload};
+use super::payload;
+use super::state::State;
+use super::view::View;
+use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::{self, ChunkRef};
+use crate::format::index::IndexEntry;
 use crate::format::pack::{Link, Member, ObjectKind, record_is_intact};
 use crate::format::snapshot::{self, Snapshot};
 use crate::format::tree::{self, Tree};
-use crate::id::{BlobId, Digest, SnapshotId, TreeId};
-use crate::limits::DELTA_DEPTH_MAX;
+use crate::id::{BlobId, Digest, SnapshotId, StoreId, TreeId};
+use crate::limits::{DELTA_DEPTH_MAX, READ_CACHE_BYTES};
+
+/// Reads objects by id from a store as it was at one moment.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    disk: Arc<dyn Disk>,
+    id: StoreId,
+    view: Arc<View>,
+    kept: Arc<Kept>,
+}
+
+/// What the readers of one store keep in memory for each other.
+#[derive(Debug)]
+struct Kept {
+    /// The read cache: decoded frames, and versions that others are deltas of.
+    decoded: ByteCache<CacheKey>,
+    headers: Headers,
+}
 
 /// What a new version may be stored against.
 #[derive(Debug)]
@@ -25,11 +53,14 @@ pub(super) struct Base {
     pub(super) bytes: Arc<Vec<u8>>,
 }
 
+/// The kind under which an object was found, and its bytes.
+type Found = (ObjectKind, Arc<Vec<u8>>);
+
 /// Key of the decoded bytes kept for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum CacheKey {
-    /// A frame, by pack and offset.
-    Frame(u32, u32),
+enum CacheKey {
+    /// A frame, by its record.
+    Frame(RecordKey),
     /// An object, by kind and id prefix.
     Object(ObjectKind, [u8; 16]),
 }
@@ -42,15 +73,72 @@ struct Located {
     offset: u32,
 }
 
-impl Store {
+impl Reader {
+    /// Reads from `view`, with nothing in memory yet.
+    pub(super) fn new(disk: Arc<dyn Disk>, id: StoreId, view: View) -> Self {
+        let kept = Kept { decoded: ByteCache::new(READ_CACHE_BYTES), headers: Headers::default() };
+        Self { disk, id, view: Arc::new(view), kept: Arc::new(kept) }
+    }
+
+    /// Reads from another view of the same store, and shares what is in memory.
+    pub(super) fn with_view(&self, view: View) -> Self {
+        Self { view: Arc::new(view), ..self.clone() }
+    }
+
+    /// A reader that lacks these objects. It shares nothing in memory: their bytes may be there.
+    pub(super) fn without(&self, objects: &BTreeSet<(ObjectKind, [u8; 16])>) -> Self {
+        let packs = self.view.packs.iter().map(|pack| Arc::new(pack.without(objects)));
+        let view = View { packs: packs.collect(), ..View::clone(&self.view) };
+        Self::new(Arc::clone(&self.disk), self.id, view)
+    }
+
+    /// The id of the store.
+    pub fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// The disk that the store is on.
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// The state of the store at the moment that is read from.
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.view.state)
+    }
+
+    pub(super) fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
     /// Whether an object of this kind is there.
     pub fn contains(&self, kind: ObjectKind, id: &Digest) -> bool {
-        self.view().find(&id.prefix(), &[kind]).is_some()
+        self.contains_prefix(kind, id.prefix())
+    }
+
+    /// Whether an object of this kind is there, by the first 16 bytes of its id, which is all that its record says of it.
+    pub fn contains_prefix(&self, kind: ObjectKind, prefix: [u8; 16]) -> bool {
+        self.view.find(&prefix, &[kind]).is_some()
     }
 
     /// Whether the content of a file, short or long, is there.
     pub fn contains_blob(&self, id: BlobId) -> bool {
-        self.view().find(&id.0.prefix(), &BLOB_KINDS).is_some()
+        self.view.find(&id.0.prefix(), &BLOB_KINDS).is_some()
+    }
+
+    /// Whether an object is there and its bytes match its id. An I/O error is returned as an error.
+    pub fn is_readable(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<bool> {
+        match self.object_with(kind, prefix) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The name of the pack file that holds an object, and the offset of its record there.
+    pub fn place_of(&self, kind: ObjectKind, id: &Digest) -> Option<(String, u64)> {
+        let (pack, entry) = self.view.find(&id.prefix(), &[kind])?;
+        Some((pack_name(pack.number), u64::from(entry.offset)))
     }
 
     /// One object's bytes, checked against its id. (A chunk list has the id of what it lists: it is checked by its
@@ -107,7 +195,7 @@ impl Store {
     /// A blob's whole content; over `length_max_bytes` it is refused with [`ErrorKind::Limit`].
     pub fn read_blob(&self, id: BlobId, length_max_bytes: u64) -> Result<Vec<u8>> {
         let mut content = Vec::new();
-        self.copy_blob(id, &mut |piece| {
+        copy_blob(&|kinds, id| self.object_of(kinds, id), id, &mut |piece| {
             if (content.len() + piece.len()) as u64 > length_max_bytes {
                 let detail = format!("it is longer than {length_max_bytes} bytes");
                 return Err(Error::new(ErrorKind::Limit, "read content", id, detail));
@@ -116,30 +204,6 @@ impl Store {
             Ok(())
         })?;
         Ok(content)
-    }
-
-    /// Hands a blob's content over in pieces of at most 1 MiB, each checked against its id, and checks the whole at the
-    /// end: on an error the caller has seen only bytes of the file, but perhaps not all. Returns the length in bytes.
-    pub fn copy_blob(&self, id: BlobId, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
-        let (kind, bytes) = self.object_of(&BLOB_KINDS, &id.0)?;
-        if kind == ObjectKind::Content {
-            take(&bytes)?;
-            return Ok(bytes.len() as u64);
-        }
-        let chunks = chunk_list::decode(&bytes).map_err(|e| e.during("read chunk list of", id))?;
-        let mut whole = blake3::Hasher::new();
-        for chunk in &chunks {
-            let piece = self.object(ObjectKind::Content, &chunk.id.0)?;
-            if piece.len() as u64 != u64::from(chunk.length_bytes) {
-                return Err(Error::corrupt("read content", id, "a chunk has another length than its list says"));
-            }
-            whole.update(&piece);
-            take(&piece)?;
-        }
-        if Digest(*whole.finalize().as_bytes()) != id.0 {
-            return Err(Error::corrupt("read content", id, "its chunks do not add up to it"));
-        }
-        Ok(chunk_list::total_length_bytes(&chunks))
     }
 
     /// What a new version may be stored against, when the version before is `previous`; none where a chain starts anew.
@@ -163,23 +227,19 @@ impl Store {
         Some(Base { link: Link { base: prefix, generation }, bytes })
     }
 
-    fn object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<Vec<u8>>)> {
-        let read = self.try_object_of(kinds, id);
-        match read {
-            // A damaged index may have led to the wrong place.
-            Err(error) if error.kind() == ErrorKind::Corrupt && self.distrust_indexes()? => {
-                self.try_object_of(kinds, id)
-            }
-            read => read,
-        }
-        .map_err(|error| match error.kind() {
+    /// The object with this id and one of these kinds, checked as [`object`](Self::object) says.
+    pub(super) fn object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<Found> {
+        self.try_object_of(kinds, id).map_err(|error| match error.kind() {
             ErrorKind::Corrupt if error.hint().is_none() => error.with_hint(VERIFY_HINT),
             _ => error,
         })
     }
 
     fn try_object_of(&self, kinds: &[ObjectKind], id: &Digest) -> Result<(ObjectKind, Arc<Vec<u8>>)> {
-        let kind = self.locate(kinds, id)?;
+        let Some((_, IndexEntry { kind, .. })) = self.view.find_to_read(&id.prefix(), kinds) else {
+            let object = format!("{} {id}", kinds.first().map_or("object", |kind| kind.word()));
+            return Err(Error::corrupt("read", object, "it is not in the store"));
+        };
         let bytes = self.decode(kind, id.prefix()).map_err(|e| e.during("read", format!("{} {id}", kind.word())))?;
         if id_of(kind, &bytes).is_none_or(|found| found == *id) {
             Ok((kind, bytes))
@@ -188,26 +248,6 @@ impl Store {
             let detail = format!("the bytes in {place} do not match the id");
             Err(Error::corrupt("read", format!("{} {id}", kind.word()), detail))
         }
-    }
-
-    /// The kind under which an id is found. Before it is called missing, the store is looked at again: somebody may have
-    /// written it since, or an index may be damaged.
-    fn locate(&self, kinds: &[ObjectKind], id: &Digest) -> Result<ObjectKind> {
-        let found = |store: &Self| store.view().find_to_read(&id.prefix(), kinds).map(|(_, entry)| entry.kind);
-        if let Some(kind) = found(self) {
-            return Ok(kind);
-        }
-        if !self.was_searched() {
-            self.refresh()?;
-            if let Some(kind) = found(self) {
-                return Ok(kind);
-            }
-            self.distrust_indexes()?;
-        }
-        found(self).ok_or_else(|| {
-            let object = format!("{} {id}", kinds.first().map_or("object", |kind| kind.word()));
-            Error::corrupt("read", object, "it is not in the store")
-        })
     }
 
     /// The bytes of an object, not yet checked against its full id: read along its bases until one that rests on
@@ -221,7 +261,7 @@ impl Store {
         let mut links: Vec<Located> = Vec::new();
         let mut next = prefix;
         let mut bytes = loop {
-            if let Some(bytes) = self.cache.get(&CacheKey::Object(kind, next)) {
+            if let Some(bytes) = self.kept.decoded.get(&CacheKey::Object(kind, next)) {
                 break bytes;
             }
             let mut found = first.take().map_or_else(|| self.record_of(kind, next), Ok)?;
@@ -239,23 +279,22 @@ impl Store {
             let base = delta::base_bytes(kind, &bytes);
             let decoded = payload::decode(&found.record.header.encoding, payload, &base, length);
             bytes = Arc::new(decoded.map_err(|e| e.during("decode", self.place(found)))?);
-            self.cache.put(CacheKey::Object(kind, found.member.prefix), Arc::clone(&bytes));
+            self.kept.decoded.put(CacheKey::Object(kind, found.member.prefix), Arc::clone(&bytes));
         }
         Ok(bytes)
     }
 
     /// The record that holds an object, and the object's place in it.
     fn record_of(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Located> {
-        let view = self.view();
         let missing = || Error::corrupt("find", shown(kind, &prefix), "it is not in the store");
-        let (pack, entry) = view.find_to_read(&prefix, &[kind]).ok_or_else(missing)?;
-        let key = (pack.nonce, u64::from(entry.offset));
-        let record = match self.headers.get(&key) {
+        let (pack, entry) = self.view.find_to_read(&prefix, &[kind]).ok_or_else(missing)?;
+        let key = pack.record_key(entry.offset);
+        let record = match self.kept.headers.get(&key) {
             Some(header) => Record { header, bytes: Vec::new() },
-            None => pack.read_header(self.disk(), key.1)?,
+            None => pack.read_header(self.disk(), u64::from(entry.offset))?,
         };
         if !record.bytes.is_empty() {
-            self.headers.put(key, &record.header);
+            self.kept.headers.put(key, &record.header);
         }
         let member = record.header.members.get(usize::from(entry.member)).copied();
         let nobody = Member { kind, raw_length_bytes: 0, prefix: [0; 16] };
@@ -279,9 +318,9 @@ impl Store {
 
     /// An object that is stored whole, alone or in a frame.
     fn full_copy(&self, found: &mut Located) -> Result<Arc<Vec<u8>>> {
-        let key = CacheKey::Frame(found.pack.number, found.offset);
+        let key = CacheKey::Frame(found.pack.record_key(found.offset));
         let count = found.record.header.members.len();
-        let frame = match self.cache.get(&key).filter(|_| count > 1) {
+        let frame = match self.kept.decoded.get(&key).filter(|_| count > 1) {
             Some(frame) => frame,
             None => {
                 self.complete(found)?;
@@ -289,7 +328,7 @@ impl Store {
                 let decoded = payload::decode(&header.encoding, found.record.payload(), &[], header.raw_length_bytes());
                 let frame = Arc::new(decoded.map_err(|e| e.during("decode", self.place(found)))?);
                 if count > 1 {
-                    self.cache.put(key, Arc::clone(&frame));
+                    self.kept.decoded.put(key, Arc::clone(&frame));
                 }
                 frame
             }
@@ -305,6 +344,34 @@ impl Store {
     fn place(&self, found: &Located) -> String {
         format!("{} at offset {}", self.disk().display(&pack_name(found.pack.number)), found.offset)
     }
+}
+
+/// Hands a blob's content over in pieces of at most 1 MiB, each checked against its id, and checks the whole at the end: on
+/// an error the caller has seen only bytes of the file, but perhaps not all. Returns the length in bytes.
+pub(super) fn copy_blob(
+    object_of: &dyn Fn(&[ObjectKind], &Digest) -> Result<Found>,
+    id: BlobId,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<u64> {
+    let (kind, bytes) = object_of(&BLOB_KINDS, &id.0)?;
+    if kind == ObjectKind::Content {
+        take(&bytes)?;
+        return Ok(bytes.len() as u64);
+    }
+    let chunks = chunk_list::decode(&bytes).map_err(|e| e.during("read chunk list of", id))?;
+    let mut whole = blake3::Hasher::new();
+    for chunk in &chunks {
+        let (_, piece) = object_of(&[ObjectKind::Content], &chunk.id.0)?;
+        if piece.len() as u64 != u64::from(chunk.length_bytes) {
+            return Err(Error::corrupt("read content", id, "a chunk has another length than its list says"));
+        }
+        whole.update(&piece);
+        take(&piece)?;
+    }
+    if Digest(*whole.finalize().as_bytes()) != id.0 {
+        return Err(Error::corrupt("read content", id, "its chunks do not add up to it"));
+    }
+    Ok(chunk_list::total_length_bytes(&chunks))
 }
 
 impl Located {
