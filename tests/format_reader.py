@@ -232,7 +232,7 @@ class Pack:
             self.add_damage(end, len(self.data), met)
 
     def is_transaction(self, end, met, at, trailer, store_id):
-        """Whether a trailer ends an intact transaction, which begins where something may begin (P4, P12)."""
+        """True if the trailer ends an intact transaction that begins where one may begin (P4, P12)."""
         start = at - trailer.length
         if start < end or start not in (end, at, *(record.start for record in met)):
             return False
@@ -511,6 +511,17 @@ def read_paths(reader, read_item=lambda: None):
     return found
 
 
+def check_acl(acl):
+    """Known entries, one each for owner, owning group and others, and at most one mask (S8)."""
+    reader, tags = Reader(acl), []
+    require(reader.fixed(4) == 2, "an ACL is of an unknown version")
+    while reader.rest():
+        tag, permissions, _id = reader.fixed(2), reader.fixed(2), reader.fixed(4)
+        require(tag in (1, 2, 4, 8, 16, 32) and permissions <= 7, "an ACL has an unknown entry")
+        tags.append(tag)
+    require([tags.count(tag) for tag in (1, 4, 32)] == [1, 1, 1] and tags.count(16) <= 1, "an ACL has wrong entries")
+
+
 def read_attributes(reader):
     """Paths with owners, ACLs or extended attributes, each with the number of its set (S8)."""
 
@@ -519,7 +530,9 @@ def read_attributes(reader):
         require(1 <= kind <= 4, "an attribute is of an unknown kind")
         name = reader.bytes(USER_NAME_MAX) if kind == 4 else b""
         require(b"\0" not in name and (name or kind < 4), "an attribute has a wrong name")
-        reader.bytes(VALUE_MAX)
+        value = reader.bytes(VALUE_MAX)
+        if kind in (1, 2):
+            check_acl(value)
         return kind, name
 
     def one_set():
@@ -540,7 +553,7 @@ def read_attributes(reader):
 
 
 def lists_of(store, snapshot):
-    """What is listed of the paths of a snapshot: times, omitted paths, paths left out, and paths with attributes."""
+    """The lists of paths of a snapshot: times, omitted paths, paths left out, and paths with attributes."""
     times, omitted, left_out, attributes = (
         Reader(store.attachment(snapshot[name])) for name in ("times", "omitted", "left_out", "attributes"))
 
@@ -599,7 +612,7 @@ def decode_facts(data):
 
 
 def check_fact(variant, fields):
-    """What the encoding leaves open (7.1)."""
+    """Checks the limits that the encoding leaves open (7.1)."""
     if variant in (0, 1):
         root = fields[1]
         require(root[:1] == b"/" and b"\0" not in root and len(root) <= PATH_MAX, "a root is no absolute path")
@@ -669,7 +682,7 @@ class Workspace:
 
 
 class State:
-    """What is true after all facts: the recorded workspaces, and those that were put aside."""
+    """The state after all facts: the recorded workspaces, and those that were put aside."""
 
     def __init__(self, store):
         self.live, self.aside = {}, {}
@@ -812,8 +825,9 @@ def check(store):
 
     def check_blob(blob):
         if blob not in read:
+            for _ in store.blob(blob):
+                pass
             read.add(blob)
-            Counter(len(piece) for piece in store.blob(blob))
 
     def check_snapshot(workspace_id, step, snapshot_id):
         snapshot = decode_snapshot(store.object(SNAPSHOT, snapshot_id))

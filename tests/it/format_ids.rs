@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const DOC: &str = include_str!("../../store-format.md");
 
-/// Whether a word is an id: a letter and a number of one or two digits.
+/// Tells if a word is an id: a letter and a number of one or two digits.
 fn is_id(word: &str) -> bool {
     let mut characters = word.chars();
     characters.next().is_some_and(|c| c.is_ascii_uppercase())

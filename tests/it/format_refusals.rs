@@ -1,4 +1,4 @@
-//! What decoders refuse, by the requirement in store-format.md that has them refuse it. Each test begins with bytes that
+//! Decoders refuse malformed bytes, by the requirement of store-format.md that asks for it. Each test begins with bytes that
 //! are accepted and changes the one thing that is asked about.
 
 use retrograde::format::snapshot::{

@@ -13,6 +13,7 @@
 
 mod expected;
 mod make;
+mod refused;
 mod second_reader;
 
 use std::path::{Path, PathBuf};

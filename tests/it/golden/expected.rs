@@ -1,4 +1,4 @@
-//! What a store holds, as JSON: workspaces, snapshots, and each path of each snapshot.
+//! The contents of a store as JSON: workspaces, snapshots, and each path of each snapshot.
 //!
 //! ```text
 //! entry    = kind  mode  size  BLAKE3 of content or target  path      "file 0644 3 6437.. a.txt"
@@ -11,10 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use retrograde::error::Result;
-use retrograde::format::attributes;
-use retrograde::format::snapshot::{Attachment, Cause, Snapshot, decode_left_out, decode_omitted};
-use retrograde::format::tree::{Kind, Tree};
-use retrograde::id::{Digest, SnapshotId, TreeId};
+use retrograde::format::snapshot::{Attachment, Cause, decode_left_out, decode_omitted, decode_times};
+use retrograde::format::tree::Kind;
+use retrograde::format::{Malformed, attributes};
+use retrograde::id::{Digest, SnapshotId};
 use retrograde::store::Store;
 use retrograde::store::state::Workspace;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ pub(super) fn reading(store: &Store) -> Value {
     for fields in reading["snapshots"].as_array_mut().unwrap() {
         let id = fields["snapshot"].as_str().unwrap();
         assert!(fields.get("problem").is_none(), "{id} cannot be read");
-        let entries = entries_in(store, &store.snapshot(SnapshotId(Digest::parse(id).unwrap())).unwrap());
+        let entries = entries_in(store, SnapshotId(Digest::parse(id).unwrap())).unwrap();
         if before.0 != fields["workspace"] {
             before = (fields["workspace"].clone(), Entries::new());
         }
@@ -83,7 +83,7 @@ pub(super) fn entries_of(nodes: &Nodes) -> Entries {
     nodes.iter().map(|(path, node)| (path.clone(), entry(path, node.mode, &node.what))).collect()
 }
 
-/// Where two readings begin to differ.
+/// The first place at which two readings differ, for messages.
 pub(super) fn first_difference(found: &Value, expected: &Value) -> String {
     match (found, expected) {
         (Value::Object(one), Value::Object(other)) => {
@@ -143,12 +143,14 @@ fn of_snapshot(store: &Store, id: SnapshotId) -> Result<serde_json::Map<String, 
         Attachment::Inline(bytes) => Ok(bytes.clone()),
         Attachment::Blob(blob) => store.read_blob(*blob, u64::MAX),
     };
-    let omitted = decode_omitted(&attached(&snapshot.omitted)?).unwrap();
+    let wrong = |malformed: Malformed| malformed.during("read a list of", id);
+    let omitted = decode_omitted(&attached(&snapshot.omitted)?).map_err(wrong)?;
     let omitted: BTreeMap<String, &str> =
         omitted.iter().map(|one| (shown(one.path.as_bytes()), one.reason.word())).collect();
-    let left_out = decode_left_out(&attached(&snapshot.left_out)?).unwrap();
+    let left_out = decode_left_out(&attached(&snapshot.left_out)?).map_err(wrong)?;
     let left_out: Vec<String> = left_out.iter().map(|path| shown(path.as_bytes())).collect();
-    attached(&snapshot.times)?;
+    decode_times(&attached(&snapshot.times)?).map_err(wrong)?;
+    let attributes = attributes::decode_list(&attached(&snapshot.attributes)?).map_err(wrong)?;
     let fields = json!({
         "run": snapshot.run,
         "cause": cause,
@@ -158,45 +160,38 @@ fn of_snapshot(store: &Store, id: SnapshotId) -> Result<serde_json::Map<String, 
         "changes": [snapshot.changes.added, snapshot.changes.modified, snapshot.changes.deleted],
         "omitted": omitted,
         "left_out": left_out,
-        "attributes": attributes::decode_list(&attached(&snapshot.attributes)?).unwrap().len(),
+        "attributes": attributes.len(),
     });
     let Value::Object(fields) = fields else { unreachable!("it was written as one") };
     Ok(fields)
 }
 
 /// All entries of a snapshot, each content read and compared with its id.
-fn entries_in(store: &Store, snapshot: &Snapshot) -> Entries {
+pub(super) fn entries_in(store: &Store, id: SnapshotId) -> Result<Entries> {
+    let snapshot = store.snapshot(id)?;
     let mut entries = Entries::new();
     entries.insert(Vec::new(), line("folder", snapshot.root_mode.into(), None, b""));
     let mut left = vec![(Vec::new(), snapshot.root)];
     while let Some((folder, tree)) = left.pop() {
-        add_list(store, &folder, tree, &mut entries, &mut left);
-    }
-    entries
-}
-
-fn add_list(store: &Store, folder: &[u8], list: TreeId, entries: &mut Entries, left: &mut Vec<(Vec<u8>, TreeId)>) {
-    let list = match store.tree(list).unwrap() {
-        Tree::Leaf(list) => list,
-        Tree::Node { children, .. } => {
-            return children.iter().for_each(|child| add_list(store, folder, child.id, entries, left));
+        for entry in store.folder(tree)? {
+            let path = [&folder[..], &entry.name].concat();
+            let content = match entry.blob() {
+                Some(blob) => {
+                    let bytes = store.read_blob(blob, u64::MAX)?;
+                    Some((bytes.len() as u64, Digest::of(&bytes)))
+                }
+                None => None,
+            };
+            let kind = match entry.kind {
+                Kind::File => "file",
+                Kind::Folder => "folder",
+                Kind::Symlink => "symlink",
+            };
+            entries.insert(path.clone(), line(kind, entry.mode.into(), content, &path));
+            left.extend(entry.tree().map(|tree| ([&path[..], b"/"].concat(), tree)));
         }
-    };
-    for entry in list {
-        let path = [folder, &entry.name].concat();
-        let content = entry.blob().map(|blob| {
-            let bytes = store.read_blob(blob, u64::MAX).unwrap();
-            assert_eq!(bytes.len() as u64, entry.size);
-            (entry.size, Digest::of(&bytes))
-        });
-        let kind = match entry.kind {
-            Kind::File => "file",
-            Kind::Folder => "folder",
-            Kind::Symlink => "symlink",
-        };
-        entries.insert(path.clone(), line(kind, entry.mode.into(), content, &path));
-        left.extend(entry.tree().map(|tree| ([&path[..], b"/"].concat(), tree)));
     }
+    Ok(entries)
 }
 
 fn line(kind: &str, mode: u32, content: Option<(u64, Digest)>, path: &[u8]) -> String {

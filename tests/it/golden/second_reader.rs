@@ -21,7 +21,7 @@ use crate::support::walker::walk;
 
 /// A Python with the packages that the reader needs: the one that `.ci/run` made beside the build, or the system's. At
 /// full depth there must be one.
-fn python() -> Option<&'static Path> {
+pub(super) fn python() -> Option<&'static Path> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
         let beside_the_build = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../format-reader/bin/python3");
@@ -53,9 +53,9 @@ fn lines(output: &Output) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What `list` prints, in the form of a reading by the library.
+/// The output of `list`, in the form of a reading by the library.
 #[track_caller]
-fn listing(python: &Path, store: &Path) -> Value {
+pub(super) fn listing(python: &Path, store: &Path) -> Value {
     let listed = lines(&run(python, &["list".as_ref(), store.as_os_str()]));
     let (workspaces, mut snapshots): (Vec<Value>, Vec<Value>) =
         listed.into_iter().partition(|line| line.get("snapshot").is_none());
@@ -65,6 +65,16 @@ fn listing(python: &Path, store: &Path) -> Value {
         }
     }
     json!({ "workspaces": workspaces, "snapshots": snapshots })
+}
+
+/// The problems that `check` finds.
+#[track_caller]
+pub(super) fn problems(python: &Path, store: &Path) -> Vec<String> {
+    let output = run(python, &["check".as_ref(), store.as_os_str()]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let checked: Value =
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+    serde_json::from_value(checked["problems"].clone()).unwrap()
 }
 
 #[track_caller]
@@ -215,7 +225,7 @@ fn it_applies_random_facts_as_the_library_does() {
     AtLeast::new(3, 80).require("stores of random facts that a second reader lists", tried);
 }
 
-fn random_fact(rng: &mut Rng) -> Fact {
+pub(super) fn random_fact(rng: &mut Rng) -> Fact {
     let workspace = WorkspaceId([u8::try_from(rng.below(3)).unwrap(); 16]);
     let id = |rng: &mut Rng| SnapshotId(Digest([u8::try_from(rng.below(7)).unwrap(); 32]));
     let snapshot = id(rng);
@@ -308,6 +318,6 @@ fn damaged(pack: &[u8], rng: &mut Rng) -> Vec<u8> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
-fn overwrite(path: &Path, bytes: &[u8]) {
+pub(super) fn overwrite(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
