@@ -128,6 +128,8 @@ mod time;
 #[cfg(not(feature = "internals"))]
 mod workspace;
 
+pub mod wire;
+
 #[cfg(feature = "internals")]
 pub mod chunker;
 #[cfg(feature = "internals")]
@@ -199,7 +201,7 @@ pub use crate::workspace::config::Config;
 pub mod detail {
     pub use crate::diff::patch::PatchOptions;
     pub use crate::diff::selection::Pattern;
-    pub use crate::diff::text::{counts as line_counts, is_comparable};
+    pub use crate::diff::text::{LineCounts, counts as line_counts, is_comparable};
     pub use crate::diff::{Side, counts as change_counts};
     pub use crate::disk::Disk;
     pub use crate::disk::local::LocalDisk;

@@ -6,36 +6,14 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use retrograde::CaptureOptions;
-use retrograde::Config;
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::Progress;
-use retrograde::Result;
-use retrograde::SnapshotId;
-use retrograde::State;
-use retrograde::Store;
-use retrograde::Timestamp;
-use retrograde::TreePath;
-use retrograde::Workspace;
-use retrograde::WorkspaceId;
-use retrograde::detail::Disk;
-use retrograde::detail::LocalDisk;
-use retrograde::detail::LockHolder;
-use retrograde::detail::LockWait;
-use retrograde::detail::Recognised;
-use retrograde::detail::Stopwatch;
-use retrograde::detail::StoreConfig;
-use retrograde::detail::expect_workspace;
-use retrograde::detail::is_in_use;
-use retrograde::detail::is_range;
-use retrograde::detail::recognise;
-use retrograde::detail::root_of;
-use retrograde::detail::shown;
-use retrograde::detail::workspace_of;
-use retrograde::detail::{load_config_file, load_store_config};
-use retrograde::settings;
-use retrograde::{RevisionContext, resolve, resolve_range};
+use retrograde::detail::{
+    Disk, LocalDisk, LockHolder, LockWait, Recognised, Stopwatch, StoreConfig, expect_workspace, is_in_use, is_range,
+    load_config_file, load_store_config, recognise, root_of, shown, workspace_of,
+};
+use retrograde::{
+    CaptureOptions, Config, Error, ErrorKind, Progress, Result, RevisionContext, SnapshotId, State, Store, Timestamp,
+    TreePath, Workspace, WorkspaceId, resolve, resolve_range, settings,
+};
 
 use crate::args::Global;
 use crate::env::Environment;

@@ -5,10 +5,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::Result;
 use retrograde::detail::shown;
+use retrograde::{Error, ErrorKind, Result};
 
 /// What the surroundings say.
 #[derive(Debug)]

@@ -10,27 +10,22 @@ pub(crate) const DONE: u8 = 0;
 /// The answer is no, where a script asked: `diff --exit-code` found changes, `verify` found damage.
 pub(crate) const NO: u8 = 1;
 
-/// The kind of an error, its code, its word in JSON, and what it means.
-const TABLE: [(ErrorKind, u8, &str, &str); 9] = [
-    (ErrorKind::Invalid, 2, "invalid", "the command line makes no sense"),
-    (ErrorKind::NotFound, 3, "not-found", "no such snapshot, path, folder or store"),
-    (ErrorKind::Exists, 4, "exists", "the name is taken"),
-    (ErrorKind::Conflict, 5, "conflict", "something else is in the way"),
-    (ErrorKind::Limit, 6, "limit", "a cap was reached"),
-    (ErrorKind::Corrupt, 7, "corrupt", "stored bytes are damaged"),
-    (ErrorKind::Unsupported, 8, "unsupported", "needs a newer version or another platform"),
-    (ErrorKind::Locked, 9, "locked", "another process holds it"),
-    (ErrorKind::Io, 10, "io", "the operating system refused"),
+/// The kind of an error, its code, and what it means.
+const TABLE: [(ErrorKind, u8, &str); 9] = [
+    (ErrorKind::Invalid, 2, "the command line makes no sense"),
+    (ErrorKind::NotFound, 3, "no such snapshot, path, folder or store"),
+    (ErrorKind::Exists, 4, "the name is taken"),
+    (ErrorKind::Conflict, 5, "something else is in the way"),
+    (ErrorKind::Limit, 6, "a cap was reached"),
+    (ErrorKind::Corrupt, 7, "stored bytes are damaged"),
+    (ErrorKind::Unsupported, 8, "needs a newer version or another platform"),
+    (ErrorKind::Locked, 9, "another process holds it"),
+    (ErrorKind::Io, 10, "the operating system refused"),
 ];
 
 /// The exit code of a kind of error.
 pub(crate) fn code(kind: ErrorKind) -> u8 {
     row(kind).1
-}
-
-/// The word for a kind of error in JSON.
-pub(crate) fn word(kind: ErrorKind) -> &'static str {
-    row(kind).2
 }
 
 /// The table as `--help` shows it.
@@ -40,7 +35,7 @@ pub(crate) fn table() -> String {
         (DONE, "done"),
         (NO, "the answer is no (diff --exit-code: changes, verify: damage, repair, restore: not all)"),
     ];
-    let errors = TABLE.iter().map(|(_, code, _, meaning)| (*code, *meaning));
+    let errors = TABLE.iter().map(|(_, code, meaning)| (*code, *meaning));
     for (code, meaning) in answers.into_iter().chain(errors) {
         text.push_str(&format!("  {code:<3}  {meaning}\n"));
     }
@@ -50,7 +45,7 @@ pub(crate) fn table() -> String {
     text
 }
 
-fn row(kind: ErrorKind) -> &'static (ErrorKind, u8, &'static str, &'static str) {
+fn row(kind: ErrorKind) -> &'static (ErrorKind, u8, &'static str) {
     TABLE.iter().find(|row| row.0 == kind).expect("the table lists every kind")
 }
 

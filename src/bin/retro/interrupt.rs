@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::args::{Restore, Verb};
-use crate::views::json;
+use retrograde::wire;
 
 /// The signals, their names, and what `--help` says about how they end the program.
 pub(crate) const SIGNALS: [(i32, &str); 3] = [(SIGHUP, "SIGHUP"), (SIGINT, "SIGINT"), (SIGTERM, "SIGTERM")];
@@ -131,7 +131,7 @@ fn stop(signal: i32, work: Work, is_json: bool) -> ! {
     let (left, next) = work.left(FOLDER_CHANGES.load(Ordering::Relaxed));
     let message = format!("stopped by {name}: {left}");
     let text = if is_json {
-        format!("{}\n", json::problem("interrupted", &message, Some(next)))
+        format!("{}\n", wire::line(&wire::Failed::interrupted(&message, next)))
     } else {
         format!("{message}; {next}\n")
     };

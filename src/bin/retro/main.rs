@@ -32,12 +32,10 @@ use args::Arguments;
 use context::Context;
 use env::Environment;
 use output::{Output, say};
-use retrograde::Error;
-use retrograde::Result;
-use retrograde::Timestamp;
 use retrograde::detail::Stopwatch;
+use retrograde::{Error, Result, Timestamp, wire};
 use views::color::Palette;
-use views::{human, json};
+use views::human;
 
 fn main() -> ExitCode {
     let started = Stopwatch::start();
@@ -72,7 +70,7 @@ fn fail(error: &Error, is_json: bool, palette: &Palette) -> u8 {
         return exit::DONE;
     }
     if is_json {
-        say(&format!("{}\n", json::error(error)));
+        say(&format!("{}\n", wire::line(&wire::Failed::new(error))));
     } else {
         let (style, dim) = (palette.error, palette.dim);
         let message = human::printable(&error.to_string());

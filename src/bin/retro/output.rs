@@ -11,13 +11,11 @@ use std::fmt;
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
 
 use anstream::{AutoStream, ColorChoice};
-use retrograde::Error;
-use retrograde::Result;
+use retrograde::{Error, Result, wire};
 
 use crate::args::{ColorWhen, Global};
 use crate::views::color::Palette;
 use crate::views::human::printable;
-use crate::views::json;
 
 /// Standard output and standard error, and how to write on them.
 pub(crate) struct Output {
@@ -61,6 +59,11 @@ impl Output {
         self.stdout.write_fmt(text).and_then(|()| self.stdout.write_all(b"\n")).map_err(failed)
     }
 
+    /// Prints a result in JSON, on one line.
+    pub(crate) fn json(&mut self, shape: &impl serde::Serialize) -> Result<()> {
+        self.line(format_args!("{}", wire::line(shape)))
+    }
+
     /// Prints bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.stdout.write_all(bytes).map_err(failed)
@@ -102,7 +105,7 @@ impl Output {
     /// Writes out what is still held back. What a full disk swallowed shows here.
     pub(crate) fn finish(&mut self) -> Result<()> {
         for warning in self.take_warnings() {
-            say(&format!("{}\n", json::warning(&warning)));
+            say(&format!("{}\n", wire::line(&wire::Warning { warning })));
         }
         self.stdout.flush().map_err(failed)
     }

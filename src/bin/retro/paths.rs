@@ -6,17 +6,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::Result;
-use retrograde::Selection;
-use retrograde::SnapshotId;
-use retrograde::TreePath;
-use retrograde::detail::Pattern;
-use retrograde::detail::check_tag_name;
-use retrograde::detail::find_entry as find;
-use retrograde::detail::root_of;
-use retrograde::detail::selected;
+use retrograde::detail::{Pattern, check_tag_name, find_entry as find, root_of, selected};
+use retrograde::{Error, ErrorKind, Result, Selection, SnapshotId, TreePath};
 
 use crate::context::{Opened, normal};
 use crate::views::human;

@@ -11,7 +11,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::args;
 use crate::output::say;
 use crate::views::color::Palette;
-use crate::views::{human, json};
+use crate::views::human;
+use retrograde::wire;
 
 /// Words that people type for verbs, and what to type instead. A test holds that the hints name verbs that there are,
 /// and that no word is a verb.
@@ -154,7 +155,7 @@ fn in_json(error: &clap::Error, habit: Option<&str>, raw: &[OsString]) -> String
         Some(verb) => format!("`retro help {verb}` explains the verb"),
         None => LISTS.to_owned(),
     };
-    json::usage_problem(&message, usage, habit.unwrap_or(&general))
+    wire::line(&wire::Failed::usage(&message, habit.unwrap_or(&general), usage))
 }
 
 #[cfg(test)]

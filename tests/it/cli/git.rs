@@ -33,7 +33,11 @@ fn a_damaged_index_is_said_by_every_step_and_by_status() {
     for line in ["snap --json", "status --json"] {
         let unread = &cli.json(line)[0]["git_unread"];
         assert_eq!(unread[0]["part"], "index", "{line}");
-        assert_eq!(unread[0]["problem"], "it is damaged (it ends early)", "{line}");
+        assert_eq!(
+            (&unread[0]["problem"], &unread[0]["detail"]),
+            (&"damaged".into(), &"it ends early".into()),
+            "{line}"
+        );
         assert!(unread[0]["file"].as_str().unwrap().ends_with("/ws/.git/index"), "{line}");
     }
 }

@@ -1,8 +1,10 @@
-//! `retro help`, and the promise of `retro help json`: the examples there have the keys of what is really printed.
+//! `retro help`, and the promise of `--json`: what is printed is a shape of `wire`, to the last key, and each is tried.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use serde_json::Value;
+use retrograde::wire;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Cli;
 
@@ -138,10 +140,15 @@ const HELP: &str = r#"
         |   retro restore @-1 .env       put one file back
     "#;
 
+/// The line as the shape of this type writes it again.
+fn again<T: DeserializeOwned + Serialize>(line: &str) -> String {
+    let shape: T = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
+    wire::line(&shape)
+}
+
 #[test]
-fn examples_of_json_have_the_keys_of_real_output() {
+fn every_verb_prints_its_shape_and_nothing_else() {
     let cli = Cli::with_two_steps();
-    let examples = examples(&cli);
     rustix::fs::mkfifoat(rustix::fs::CWD, cli.workspace.join("pipe"), rustix::fs::Mode::RWXU).unwrap();
     let content: Vec<u8> = (0..200_u32).flat_map(|line| format!("line {line}\n").into_bytes()).collect();
     cli.write("old.rs", &content);
@@ -149,95 +156,52 @@ fn examples_of_json_have_the_keys_of_real_output() {
     cli.run_with(&["snap", "--tag", "v1", "--event", "-"], b"{\"tool\":\"x\"}").expect(0);
     cli.remove("old.rs");
     cli.write("new.rs", &content);
-    let mut checked = Vec::new();
-    let mut compare = |heading: &str, line: &str| {
+    let mut checked = BTreeSet::new();
+    let mut compare = |verbs: &'static str, line: &str, again: fn(&str) -> String| {
         let found = cli.json(line);
         assert!(!found.is_empty(), "{line} prints nothing");
-        found.iter().for_each(|object| same_shape(&examples[heading][0], object, line));
-        checked.push(heading.to_owned());
+        found.iter().for_each(|object| assert_eq!(object.to_string(), again(&object.to_string()), "{line}"));
+        checked.insert(verbs);
     };
-    compare("status", "status --json");
-    compare("diff", "diff --json");
-    compare("snap", "snap --json");
-    compare("log", "log --json");
-    compare("show", "show @- --json");
-    compare("runs", "runs --json");
-    compare("ls", "ls --json");
-    compare("restore, undo, redo", "restore s1 --json");
-    compare("restore, undo, redo", "undo --json");
-    compare("restore --into", "restore s1 --into ../out --json");
-    compare("tag", "tag --json");
-    compare("tag NAME, tag -d NAME", "tag v2 --json");
-    compare("tag NAME, tag -d NAME", "tag -d v2 --json");
-    compare("pin", "pin @ --json");
-    compare("stats", "stats --json");
-    compare("verify", "verify --json");
-    compare("repair", "repair --json");
-    compare("workspace list", "workspace list --json");
-    compare("workspace move", "workspace move . . --json");
-    compare("export --tar", "export --tar ../x.tar --json");
-    compare("init", "init --json");
-    #[cfg(feature = "git")]
-    {
-        compare("export --git", "export --git ../x.git --json");
-        compare("import", "import --git ../x.git --json");
+    compare("status", "status --json", again::<wire::Status>);
+    compare("diff", "diff --json", again::<wire::Change>);
+    compare("diff", "diff --stat --json", again::<wire::Change>);
+    compare("snap", "snap --json", again::<wire::Snapped>);
+    compare("log", "log --json", again::<wire::Step>);
+    compare("log", "log --stat --json", again::<wire::Step>);
+    compare("show", "show @- --json", again::<wire::Shown>);
+    compare("runs", "runs --json", again::<wire::Run>);
+    compare("ls", "ls --json", again::<wire::Entry>);
+    compare("restore, undo, redo", "restore s1 --json", again::<wire::Restored>);
+    compare("restore, undo, redo", "undo --json", again::<wire::Restored>);
+    compare("restore --into", "restore s1 --into ../out --json", again::<wire::Filled>);
+    compare("tag", "tag --json", again::<wire::Tag>);
+    compare("tag NAME, tag -d NAME", "tag v2 --json", again::<wire::Tagged>);
+    compare("tag NAME, tag -d NAME", "tag -d v2 --json", again::<wire::Tagged>);
+    compare("pin", "pin @ --json", again::<wire::Pinned>);
+    compare("stats", "stats --json", again::<wire::Stats>);
+    compare("workspace list", "workspace list --json", again::<wire::Workspace>);
+    compare("workspace move", "workspace move . . --json", again::<wire::Moved>);
+    compare("export --tar", "export --tar ../x.tar --json", again::<wire::TarExported>);
+    compare("init", "init --json", again::<wire::Registered>);
+    if cfg!(feature = "git") {
+        compare("export --git", "export --git ../x.git --json", again::<wire::GitExported>);
+        compare("import", "import --git ../x.git --json", again::<wire::GitImported>);
     }
-    compare("workspace forget", "workspace forget . --json");
-    compare("workspace forget --undo", "workspace forget --undo . --json");
+    compare("workspace forget", "workspace forget . --json", again::<wire::Forgotten>);
+    compare("workspace forget --undo", "workspace forget --undo . --json", again::<wire::Recalled>);
     cli.run(&["workspace", "forget", "."]).expect(0);
-    let error = cli.run(&["status", "--json"]).expect(3).stderr.clone();
-    same_shape(&examples["errors"][0], &serde_json::from_slice(&error).unwrap(), "an error");
-    let usage = cli.run(&["log", "--json", "--frob"]).expect(2).stderr.clone();
-    same_shape(&examples["usage errors"][0], &serde_json::from_slice(&usage).unwrap(), "a usage error");
-    checked.extend(["errors", "usage errors"].map(str::to_owned));
+    for (arguments, code) in [(&["status", "--json"][..], 3), (&["log", "--json", "--frob"], 2)] {
+        let error = String::from_utf8(cli.run(arguments).expect(code).stderr.clone()).unwrap();
+        assert_eq!(error.trim_end(), again::<wire::Failed>(&error));
+    }
+    let warning = wire::Warning { warning: "x".to_owned() };
+    assert_eq!(wire::line(&warning), again::<wire::Warning>(&wire::line(&warning)));
+    checked.extend(["errors", "warnings"]);
     if cfg!(not(feature = "git")) {
-        checked.extend(["export --git", "import"].map(str::to_owned));
+        checked.extend(["export --git", "import"]);
     }
-    checked.sort();
-    checked.dedup();
-    assert_eq!(checked, examples.keys().cloned().collect::<Vec<_>>(), "every shape is compared");
-}
-
-/// The examples below each heading.
-fn examples(cli: &Cli) -> BTreeMap<String, Vec<Value>> {
-    let text = String::from_utf8(cli.run(&["help", "json"]).stdout).expect("help is text");
-    let mut examples: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    let mut heading = String::new();
-    for line in text.lines() {
-        if let Some(example) = line.strip_prefix("  {") {
-            let example = serde_json::from_str(&format!("{{{example}")).unwrap_or_else(|e| panic!("{heading}: {e}"));
-            examples.entry(heading.clone()).or_default().push(example);
-        } else if let Some((before, _)) = line.split_once(": ").filter(|_| !line.starts_with(' ')) {
-            heading = before.to_owned();
-        }
-    }
-    examples
-}
-
-/// Compares keys, in any order, and the types of values; null stands for any, and lists agree where one is empty.
-fn same_shape(example: &Value, found: &Value, place: &str) {
-    match (example, found) {
-        (Value::Object(example), Value::Object(found)) => {
-            // Only a rename has two paths.
-            let is_side = place.ends_with(".old") || place.ends_with(".new");
-            let keys = |object: &serde_json::Map<String, Value>| {
-                object.keys().filter(|key| !is_side || *key != "path").cloned().collect::<Vec<_>>()
-            };
-            assert_eq!(keys(example), keys(found), "{place}");
-            for (key, value) in example.iter().filter(|(key, _)| *key != "event") {
-                if let Some(other) = found.get(key) {
-                    same_shape(value, other, &format!("{place}.{key}"));
-                }
-            }
-        }
-        (Value::Array(example), Value::Array(found)) => {
-            if let (Some(example), Some(found)) = (example.first(), found.first()) {
-                same_shape(example, found, place);
-            }
-        }
-        (Value::Null, _) | (_, Value::Null) => {}
-        (example, found) => {
-            assert_eq!(std::mem::discriminant(example), std::mem::discriminant(found), "{place}: {example} {found}");
-        }
-    }
+    let schema = wire::schema();
+    let printed: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(checked, printed, "every shape is compared");
 }

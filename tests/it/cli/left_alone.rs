@@ -13,7 +13,7 @@ fn kept(cli: &Cli, line: &str) -> Vec<(String, String)> {
     let told: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("it is one object");
     assert_eq!(told["exact"], false, "{told}");
     let text = |value: &serde_json::Value| value.as_str().expect("it is a text").to_owned();
-    told["kept"].as_array().unwrap().iter().map(|one| (text(&one["path"]), text(&one["reason"]))).collect()
+    told["kept"].as_array().unwrap().iter().map(|one| (text(&one["path"]), text(&one["detail"]))).collect()
 }
 
 fn one(path: &str, reason: &str) -> Vec<(String, String)> {

@@ -4,13 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::Result;
-use retrograde::TreePath;
-use retrograde::cat;
-use retrograde::detail::escaped;
-use retrograde::detail::split_path;
+use retrograde::detail::{escaped, split_path};
+use retrograde::{Error, ErrorKind, Result, TreePath, cat};
 
 use crate::context::Context;
 use crate::exit;

@@ -3,14 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use retrograde::CompareWith as Other;
-use retrograde::Config;
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::Result;
-use retrograde::SnapshotId;
-use retrograde::compare;
 use retrograde::detail::is_range;
+use retrograde::{CompareWith as Other, Config, Error, ErrorKind, Result, SnapshotId, compare};
 
 use crate::args::Diff;
 use crate::context::{Context, Opened};

@@ -7,15 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::ExportTarOptions;
-use retrograde::Result;
-use retrograde::TarExport as Exported;
-use retrograde::TreePath;
-use retrograde::detail::expect_no_store;
-use retrograde::detail::shown;
-use retrograde::export_tar;
+use retrograde::detail::{expect_no_store, shown};
+use retrograde::{Error, ErrorKind, ExportTarOptions, Result, TarExport as Exported, TreePath, export_tar, wire};
 
 use crate::args::Export;
 use crate::context::{Context, Opened};
@@ -23,7 +16,6 @@ use crate::exit;
 use crate::output::Output;
 #[cfg(feature = "git")]
 use crate::views::event;
-use crate::views::json::Object;
 use crate::views::{human, progress};
 
 pub(super) fn run(context: &mut Context, arguments: &Export) -> Result<u8> {
@@ -140,14 +132,7 @@ fn rename_new(from: &Path, to: &Path) -> std::io::Result<()> {
 
 fn print(out: &mut Output, path: &Path, exported: &Exported) -> Result<()> {
     if out.is_json {
-        let object = Object::versioned()
-            .bytes("tar", path.as_os_str().as_encoded_bytes())
-            .field("files", exported.files)
-            .field("folders", exported.folders)
-            .field("symlinks", exported.symlinks)
-            .field("content_bytes", exported.content_bytes)
-            .field("written_bytes", exported.written_bytes);
-        return out.line(format_args!("{}", object.finish()));
+        return out.json(&wire::TarExported::new(path, exported));
     }
     let (files, size) = (human::count(exported.files, "file"), human::size(exported.written_bytes));
     out.summary(format_args!("wrote {}  {files}, {size}", human::path(path)))
@@ -178,21 +163,7 @@ fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -
     drop(progress);
     let out = &mut context.out;
     if out.is_json {
-        let branch = |(run, to): &(Option<String>, String)| Object::new().field("run", run).field("reference", to);
-        let tag = |(tag, to): &(String, String)| Object::new().field("tag", tag).field("reference", to);
-        let step = |(step, to): &(u64, String)| Object::new().field("step", step).field("reference", to);
-        let left_out = exported.left_out.iter().map(|left| Object::new().path(&left.path).field("reason", left.reason));
-        let object = Object::versioned()
-            .bytes("git", folder.as_os_str().as_encoded_bytes())
-            .field("commits", exported.commits)
-            .field("head", &exported.head)
-            .list("branches", exported.branches.iter().map(branch))
-            .list("tags", exported.tags.iter().map(tag))
-            .list("steps", exported.steps.iter().map(step))
-            .field("objects", exported.objects)
-            .field("written_bytes", exported.written_bytes)
-            .list("left_out", left_out);
-        out.line(format_args!("{}", object.finish()))?;
+        out.json(&wire::GitExported::new(&folder, &exported))?;
         return Ok(exit::DONE);
     }
     let (commits, size) = (human::count(exported.commits, "commit"), human::size(exported.written_bytes));

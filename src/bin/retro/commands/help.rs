@@ -1,8 +1,6 @@
 //! `retro help`: a verb, or the shapes of the JSON output.
 
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::Result;
+use retrograde::{Error, ErrorKind, Result};
 
 use crate::context::Context;
 use crate::views::json;
@@ -14,6 +12,7 @@ pub(super) fn run(context: &mut Context, topic: Option<&str>) -> Result<u8> {
     let text = match topic {
         None => command.render_help(),
         Some("json") => {
+            context.out.bytes(retrograde::wire::help().as_bytes())?;
             context.out.bytes(json::HELP.as_bytes())?;
             return Ok(exit::DONE);
         }

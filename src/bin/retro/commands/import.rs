@@ -68,7 +68,7 @@ fn print(context: &mut Context, imported: &retrograde::GitImport) -> Result<()> 
     let elapsed = human::duration(context.started.elapsed());
     let out = &mut context.out;
     if out.is_json {
-        return out.line(format_args!("{}", shape(imported).finish()));
+        return out.json(&retrograde::wire::GitImported::new(imported));
     }
     let palette = out.palette;
     let known = human::count(imported.known, "commit");
@@ -111,36 +111,6 @@ fn print(context: &mut Context, imported: &retrograde::GitImport) -> Result<()> 
 /// Lines of one kind that are printed.
 #[cfg(feature = "git")]
 const LISTED_MAX: usize = 20;
-
-#[cfg(feature = "git")]
-fn shape(imported: &retrograde::GitImport) -> crate::views::json::Object {
-    use crate::views::json::{self, Object};
-    let end = |end: Option<(retrograde::SnapshotId, u64)>| {
-        end.map(|(id, step)| Object::new().field("snapshot", id.to_string()).field("step", step))
-    };
-    let left_out = |left: &retrograde::detail::LeftOutCommit| {
-        Object::new().field("commit", &left.commit).field("reason", &left.reason)
-    };
-    let refused =
-        |left: &retrograde::detail::RefusedEntry| Object::new().bytes("path", &left.path).field("reason", left.reason);
-    let tag =
-        |left: &retrograde::detail::LeftOutTag| Object::new().field("tag", &left.tag).field("reason", &left.reason);
-    let guessed = |(commit, what): &(String, String)| Object::new().field("commit", commit).field("reason", what);
-    Object::versioned()
-        .field("snapshots", imported.snapshots)
-        .field("known", imported.known)
-        .object("first", end(imported.first))
-        .object("last", end(imported.last))
-        .field("exact", imported.exact)
-        .list("omitted", imported.omitted.iter().map(json::omission))
-        .field("omitting", imported.omitting)
-        .list("refused", imported.refused.iter().map(refused))
-        .list("left_out", imported.left_out.iter().map(left_out))
-        .list("guessed", imported.guessed.iter().map(guessed))
-        .field("tags", &imported.tags)
-        .list("tags_left_out", imported.tags_left_out.iter().map(tag))
-        .field("stored_bytes", imported.stored_bytes)
-}
 
 /// This build was made without the feature `git`.
 #[cfg(not(feature = "git"))]

@@ -3,14 +3,12 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use retrograde::Result;
 use retrograde::detail::{resolve_folder, root_of};
-use retrograde::{Guard, register};
+use retrograde::{Guard, Result, register, wire};
 
 use crate::context::Context;
 use crate::exit;
 use crate::views::human;
-use crate::views::json::Object;
 
 pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> Result<u8> {
     let folder = match dir {
@@ -30,12 +28,7 @@ pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> R
         context.out.note(format_args!("note: {root} is recorded too, and this folder with it"));
     }
     if context.out.is_json {
-        let object = Object::versioned()
-            .field("workspace", workspace.to_string())
-            .bytes("root", folder.as_os_str().as_encoded_bytes())
-            .bytes("store", opened.store_root.as_os_str().as_encoded_bytes())
-            .field("new", is_new);
-        context.out.line(format_args!("{}", object.finish()))?;
+        context.out.json(&wire::Registered::new(workspace, &folder, &opened.store_root, is_new))?;
     } else {
         let word = if is_new { "recording" } else { "already recording" };
         let (folder, store) = (human::path(&folder), human::path(&opened.store_root));

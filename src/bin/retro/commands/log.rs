@@ -1,22 +1,14 @@
 //! `retro log`: the steps, newest first.
 
 use crate::views::graph::{self, Prefixes};
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::Log as Listed;
-use retrograde::LogEntry;
-use retrograde::LogOptions;
-use retrograde::Result;
-use retrograde::Timestamp;
 use retrograde::detail::step_changes;
-use retrograde::log;
+use retrograde::{Error, ErrorKind, Log as Listed, LogEntry, LogOptions, Result, Timestamp, log, wire};
 
 use crate::args::Log;
 use crate::context::{Context, Opened};
 use crate::exit;
 use crate::paths::nearest;
 use crate::views::color::Palette;
-use crate::views::json::{self, Object};
 use crate::views::steps::{self, Columns, Row};
 use crate::views::{changes, human, patch};
 
@@ -30,8 +22,7 @@ pub(super) fn run(context: &mut Context, arguments: &Log) -> Result<u8> {
     let mut rows = Vec::new();
     let listed = log(&opened.store, &options, &mut |entry| {
         if context.out.is_json {
-            let object = shape(&opened, &options, arguments, &entry)?;
-            return context.out.line(format_args!("{}", object.finish()));
+            return context.out.json(&shape(&opened, &options, arguments, &entry)?);
         }
         rows.push(Row::of(&entry));
         Ok(())
@@ -113,13 +104,12 @@ fn time(text: &str, option: &str, now: Timestamp) -> Result<Timestamp> {
 }
 
 /// A step in JSON, with its changes where any were asked for.
-fn shape(opened: &Opened, options: &LogOptions, arguments: &Log, entry: &LogEntry) -> Result<Object> {
-    let object = json::step(Object::new(), entry);
-    if !arguments.detail.is_any() {
-        return Ok(object);
-    }
-    let comparison = step_changes(&opened.store, entry.id, &options.selection)?;
-    Ok(object.list("changes", changes::shapes(&comparison, arguments.detail)?))
+fn shape(opened: &Opened, options: &LogOptions, arguments: &Log, entry: &LogEntry) -> Result<wire::Step> {
+    let changes = match arguments.detail.is_any() {
+        true => Some(changes::shapes(&step_changes(&opened.store, entry.id, &options.selection)?, arguments.detail)?),
+        false => None,
+    };
+    Ok(wire::Step::new(entry, changes))
 }
 
 fn print(context: &mut Context, lines: &[String], prefix: &Prefixes) -> Result<()> {

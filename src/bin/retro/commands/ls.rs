@@ -2,18 +2,13 @@
 
 use std::path::PathBuf;
 
-use retrograde::LsOptions;
-use retrograde::Result;
-use retrograde::TreePath;
-use retrograde::detail::Entry;
-use retrograde::detail::Kind;
-use retrograde::detail::expect_entry as expect;
-use retrograde::ls;
+use retrograde::detail::{Entry, Kind, expect_entry as expect};
+use retrograde::{LsOptions, Result, TreePath, ls, wire};
 
 use crate::context::Context;
 use crate::exit;
 use crate::views::color::Palette;
-use crate::views::{human, json};
+use crate::views::human;
 
 pub(super) fn run(context: &mut Context, rev: &str, paths: &[PathBuf], is_recursive: bool) -> Result<u8> {
     let opened = context.open()?;
@@ -24,7 +19,7 @@ pub(super) fn run(context: &mut Context, rev: &str, paths: &[PathBuf], is_recurs
     let palette = out.palette;
     let mut print = |path: &TreePath, entry: &Entry| {
         if out.is_json {
-            out.line(format_args!("{}", json::entry(path, entry).finish()))
+            out.json(&wire::Entry::new(path, entry))
         } else {
             out.line(format_args!("{}", line(path, entry, &palette)))
         }

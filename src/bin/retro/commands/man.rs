@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use clap_mangen::{Man, generate_to};
-use retrograde::Error;
-use retrograde::Result;
+use retrograde::{Error, Result};
 
 use crate::context::Context;
 use crate::{args, exit};

@@ -1,11 +1,9 @@
 //! `retro pin`: steps that are kept whatever the budget.
 
-use retrograde::Result;
-use retrograde::pin;
+use retrograde::{Result, pin, wire};
 
 use crate::context::Context;
 use crate::exit;
-use crate::views::json::Object;
 use crate::views::steps;
 
 pub(super) fn run(context: &mut Context, rev: &str, is_pinned: bool) -> Result<u8> {
@@ -13,11 +11,7 @@ pub(super) fn run(context: &mut Context, rev: &str, is_pinned: bool) -> Result<u
     let snapshot = opened.resolve(rev)?;
     let has_changed = pin(&opened.store, snapshot, is_pinned, context.now)?;
     if context.out.is_json {
-        let object = Object::versioned()
-            .field("snapshot", snapshot.to_string())
-            .field("pinned", is_pinned)
-            .field("changed", has_changed);
-        context.out.line(format_args!("{}", object.finish()))?;
+        context.out.json(&wire::Pinned::new(snapshot, is_pinned, has_changed))?;
         return Ok(exit::DONE);
     }
     let shown = steps::name_in(opened.workspace_if_any(), snapshot, &context.out.palette);

@@ -3,13 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use retrograde::RepairAction as Action;
-use retrograde::RepairOptions;
-use retrograde::RepairOutcome;
-use retrograde::Result;
-use retrograde::WorkspaceId;
 use retrograde::detail::ObjectKind;
-use retrograde::repair;
+use retrograde::{RepairAction as Action, RepairOptions, RepairOutcome, Result, WorkspaceId, repair};
 
 use crate::context::Context;
 use crate::exit;

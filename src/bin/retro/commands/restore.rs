@@ -3,31 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use retrograde::CompareWith as Other;
-use retrograde::Config;
-use retrograde::Progress;
-use retrograde::RestoreOptions;
-use retrograde::RestoreOutcome;
-use retrograde::Result;
-use retrograde::SnapshotId;
-use retrograde::TreePath;
-use retrograde::abort_restore as abort;
-use retrograde::compare;
-use retrograde::detail::FillOptions as Options;
-use retrograde::detail::Filled;
-use retrograde::detail::Kept;
-use retrograde::detail::RestoreCause;
-use retrograde::detail::is_in_full;
-use retrograde::detail::selected;
-use retrograde::restore;
-use retrograde::restore_into;
-use retrograde::resume_restore as resume;
+use retrograde::detail::{FillOptions as Options, Kept, RestoreCause, is_in_full, selected};
+use retrograde::{
+    CompareWith as Other, Config, Progress, RestoreOptions, RestoreOutcome, Result, SnapshotId, TreePath,
+    abort_restore as abort, compare, restore, restore_into, resume_restore as resume, wire,
+};
 
 use crate::args::{Restore, Rewriting};
 use crate::context::{Context, Opened};
 use crate::exit;
 use crate::output::Output;
-use crate::views::json::Object;
 use crate::views::{human, progress, restored, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
@@ -107,7 +92,7 @@ pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOut
     let out = &mut context.out;
     if out.is_json {
         let warnings = out.take_warnings();
-        return out.line(format_args!("{}", restored::shape(outcome, millis).field("warnings", warnings).finish()));
+        return out.json(&wire::Restored::new(outcome, millis, warnings));
     }
     let palette = out.palette;
     if how.dry_run || how.verbose {
@@ -225,8 +210,7 @@ fn into(context: &mut Context, opened: &Opened, target: SnapshotId, paths: &[Tre
     let (millis, elapsed) = (context.millis(), human::duration(context.started.elapsed()));
     let out = &mut context.out;
     if out.is_json {
-        let object = filled_shape(&filled, target, &folder).field("millis", millis);
-        out.line(format_args!("{}", object.finish()))?;
+        out.json(&wire::Filled::new(&filled, target, &folder, millis))?;
         return Ok(if filled.kept.is_empty() { exit::DONE } else { exit::NO });
     }
     let palette = out.palette;
@@ -236,15 +220,4 @@ fn into(context: &mut Context, opened: &Opened, target: SnapshotId, paths: &[Tre
     out.summary(format_args!("{name} into {}  {files}, {size}  {elapsed}", human::path(&folder)))?;
     kept(out, &name, &filled.kept, filled.kept.is_empty())?;
     Ok(if filled.kept.is_empty() { exit::DONE } else { exit::NO })
-}
-
-fn filled_shape(filled: &Filled, target: SnapshotId, folder: &Path) -> Object {
-    Object::versioned()
-        .field("target", target.to_string())
-        .bytes("into", folder.as_os_str().as_encoded_bytes())
-        .field("files", filled.files)
-        .field("folders", filled.folders)
-        .field("symlinks", filled.symlinks)
-        .field("bytes", filled.bytes)
-        .list("kept", filled.kept.iter().map(restored::kept))
 }

@@ -1,12 +1,9 @@
 //! `retro runs`: the runs of the workspace, the one with the newest step first.
 
-use retrograde::Result;
-use retrograde::Run;
-use retrograde::runs;
+use retrograde::{Result, Run, runs, wire};
 
 use crate::context::Context;
 use crate::exit;
-use crate::views::json::Object;
 use crate::views::{event, human, steps};
 
 pub(super) fn run(context: &mut Context) -> Result<u8> {
@@ -14,7 +11,7 @@ pub(super) fn run(context: &mut Context) -> Result<u8> {
     let found = runs(&opened.store, opened.workspace()?.id)?;
     if context.out.is_json {
         for run in &found.runs {
-            context.out.line(format_args!("{}", shape(run).finish()))?;
+            context.out.json(&wire::Run::new(run, event::agent(&run.event)))?;
         }
     } else {
         print(context, &found.runs)?;
@@ -70,24 +67,4 @@ fn said(run: &Run) -> String {
         Some(agent) => format!("{agent}: {did}"),
         None => did,
     }
-}
-
-fn shape(run: &Run) -> Object {
-    let end = |(id, snapshot): &(retrograde::SnapshotId, std::sync::Arc<_>)| {
-        let snapshot: &retrograde::Snapshot = snapshot;
-        Object::new()
-            .field("snapshot", id.to_string())
-            .field("step", snapshot.step)
-            .field("time", snapshot.time.rfc3339())
-    };
-    Object::new()
-        .field("run", &run.name)
-        .field("steps", run.count)
-        .field("head", run.has_head)
-        .object("first", Some(end(&run.first)))
-        .object("last", Some(end(&run.last)))
-        .counts(&run.changes)
-        .field("agent", event::agent(&run.event))
-        .field("message", &run.last.1.message)
-        .raw("event", event::line(&run.event).as_deref().unwrap_or("null"))
 }

@@ -1,16 +1,11 @@
 //! `retro show`: one step, what it changed and its facts.
 
-use retrograde::LogEntry;
-use retrograde::Result;
-use retrograde::Shown;
-use retrograde::detail::change_counts as counts;
-use retrograde::detail::step_changes;
-use retrograde::show;
+use retrograde::detail::{change_counts as counts, step_changes};
+use retrograde::{Result, Shown, show, wire};
 
 use crate::args::Show;
 use crate::context::Context;
 use crate::exit;
-use crate::views::json::{self, Object};
 use crate::views::{changes, event, human, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<u8> {
@@ -30,8 +25,7 @@ pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<u8> {
     }
     if context.out.is_json {
         let changes = changes::shapes(&comparison, arguments.detail)?;
-        let object = shape(shown, changes).finish();
-        context.out.line(format_args!("{object}"))?;
+        context.out.json(&wire::Shown::new(&shown, changes))?;
         return Ok(exit::DONE);
     }
     let palette = context.out.palette;
@@ -62,7 +56,10 @@ fn print_event(context: &mut Context, shown: &Shown) -> Result<u8> {
     }
     for event in events {
         if out.is_json || !out.is_terminal {
-            out.line(format_args!("{}", event::line(event).unwrap_or_default()))?;
+            out.line(format_args!(
+                "{}",
+                wire::Event::of(event).map(|event| event.text().to_owned()).unwrap_or_default()
+            ))?;
         } else {
             let lines = event::pretty(event);
             lines.iter().try_for_each(|line| out.line(format_args!("{}", human::printable(line))))?;
@@ -94,28 +91,3 @@ const CALLS_MAX: usize = 20;
 
 /// Longest text of a call, in characters.
 const CALL_WIDTH_MAX: usize = 72;
-
-/// A step as `log` lists it, and what only `show` knows.
-fn shape(shown: Shown, changes: Vec<Object>) -> Object {
-    let git = shown.snapshot.git.as_ref();
-    let git = git.map(|git| Object::new().field("head", &git.head).field("branch", &git.branch));
-    let rules: Vec<String> = shown.rules.lines().map(ToOwned::to_owned).collect();
-    let workspace = shown.snapshot.workspace;
-    let calls: Vec<Object> = shown.calls.iter().map(json::call).collect();
-    let call_count = shown.call_count;
-    let (left_out, rules_changed) = (shown.left_out, shown.rules_changed);
-    let (omitted, is_pinned, is_incomplete) = (shown.omitted, shown.is_pinned, shown.is_incomplete);
-    let (id, snapshot, event, tags, changed) = (shown.id, shown.snapshot, shown.event, shown.tags, shown.changes);
-    let entry =
-        LogEntry { id, snapshot, event, call_count, changes: changed, tags, is_pinned, is_head: false, is_incomplete };
-    json::step(Object::versioned(), &entry)
-        .field("workspace", workspace.to_string())
-        .field("pinned", is_pinned)
-        .object("git", git)
-        .field("rules", rules)
-        .field("rules_changed", rules_changed)
-        .list("left_out", left_out.iter().map(|path| Object::new().path(path)))
-        .list("calls", calls)
-        .list("omitted", omitted.iter().map(json::omission))
-        .list("changes", changes)
-}

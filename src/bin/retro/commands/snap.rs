@@ -4,31 +4,17 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::Guard;
-use retrograde::Result;
-use retrograde::SnapOptions;
-use retrograde::SnapOutcome;
-use retrograde::WorkspaceId;
-use retrograde::detail::GitNotice;
-use retrograde::detail::GitPart;
-use retrograde::detail::GitProblem;
-use retrograde::detail::RUN_DEFAULT;
-use retrograde::detail::Recognised;
-use retrograde::detail::git_state;
-use retrograde::detail::recognise;
-use retrograde::detail::replaced_by_other;
-use retrograde::detail::resolve_folder;
-use retrograde::detail::root_of;
-use retrograde::move_workspace;
-use retrograde::register;
-use retrograde::snap;
+use retrograde::detail::{
+    GitNotice, GitPart, GitProblem, RUN_DEFAULT, Recognised, git_state, recognise, replaced_by_other, resolve_folder,
+    root_of,
+};
+use retrograde::{
+    Error, ErrorKind, Guard, Result, SnapOptions, SnapOutcome, WorkspaceId, move_workspace, register, snap, wire,
+};
 
 use crate::args::Snap;
 use crate::context::{Context, Opened};
-use crate::views::json::{self, Object};
-use crate::views::{event, human, left_out, progress, read, restored, steps, warnings};
+use crate::views::{event, human, left_out, progress, read, steps, warnings};
 use crate::{exit, output::Output};
 
 pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
@@ -208,7 +194,7 @@ fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {
     let out = &mut context.out;
     if out.is_json {
         let warnings = out.take_warnings();
-        return out.line(format_args!("{}", shape(outcome, millis).field("warnings", warnings).finish()));
+        return out.json(&wire::Snapped::new(outcome, millis, warnings));
     }
     let palette = out.palette;
     let name = steps::name(outcome.step, outcome.snapshot, &palette);
@@ -229,26 +215,4 @@ fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {
         out.note(format_args!("note: {still_there}"));
     }
     Ok(())
-}
-
-fn shape(outcome: &SnapOutcome, millis: u64) -> Object {
-    let parents: Vec<String> = outcome.parents.iter().map(ToString::to_string).collect();
-    Object::versioned()
-        .field("snapshot", outcome.snapshot.to_string())
-        .field("step", outcome.step)
-        .field("tree", outcome.tree.to_string())
-        .field("parents", parents)
-        .field("run", &outcome.run)
-        .field("recorded", outcome.recorded)
-        .field("event_kept", outcome.noted)
-        .counts(&outcome.changes)
-        .field("left_out", outcome.left_out)
-        .field("rules_changed", outcome.rules_changed)
-        .object("dropped", outcome.dropped.as_ref().map(json::dropped))
-        .list("omitted", outcome.omitted.iter().map(json::omission))
-        .list("git_unread", outcome.git_notices.iter().map(warnings::git_shape))
-        .object("read", Some(read::shape(&outcome.read)))
-        .field("stored_bytes", outcome.stored_bytes)
-        .object("unfinished_restore", outcome.unfinished.as_ref().map(restored::unfinished))
-        .field("millis", millis)
 }

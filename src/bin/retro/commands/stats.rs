@@ -1,22 +1,17 @@
 //! `retro stats`: what the store holds and what it costs.
 
-use retrograde::Result;
-use retrograde::Stats;
-use retrograde::detail::ObjectKind;
-use retrograde::detail::PathTotals;
-use retrograde::detail::Totals;
-use retrograde::stats;
+use retrograde::detail::{ObjectKind, PathTotals};
+use retrograde::{Result, Stats, stats, wire};
 
 use crate::context::Context;
 use crate::exit;
 use crate::views::human;
-use crate::views::json::Object;
 
 pub(super) fn run(context: &mut Context) -> Result<u8> {
     let opened = context.open()?;
     let found = stats(&opened.store)?;
     if context.out.is_json {
-        context.out.line(format_args!("{}", shape(&found).finish()))?;
+        context.out.json(&wire::Stats::from(&found))?;
         return Ok(exit::DONE);
     }
     let store = human::path(&opened.store_root);
@@ -85,38 +80,4 @@ fn shares(stats: &Stats) -> [String; 2] {
             less(delta.raw_bytes, delta.stored_bytes)
         ),
     ]
-}
-
-fn shape(stats: &Stats) -> Object {
-    let totals = |totals: &Totals| {
-        Object::new()
-            .field("objects", totals.objects)
-            .field("raw_bytes", totals.raw_bytes)
-            .field("stored_bytes", totals.stored_bytes)
-    };
-    let kinds = stats.kinds.iter().map(|(kind, counted)| (kind.word().replace(' ', "_"), totals(counted)));
-    let largest = |one: &PathTotals| {
-        let named = Object::new().field("workspace", one.workspace.to_string()).path(&one.path);
-        named
-            .field("versions", one.totals.objects)
-            .field("raw_bytes", one.totals.raw_bytes)
-            .field("stored_bytes", one.totals.stored_bytes)
-    };
-    let encodings = stats.encodings.iter().map(|(word, counted)| ((*word).to_owned(), totals(counted)));
-    let map = |pairs: &mut dyn Iterator<Item = (String, Object)>| {
-        pairs.fold(Object::new(), |object, (word, totals)| object.object(&word, Some(totals)))
-    };
-    Object::versioned()
-        .field("workspaces", stats.workspaces)
-        .field("snapshots", stats.snapshots)
-        .field("tags", stats.tags)
-        .field("pins", stats.pins)
-        .field("recorded_bytes", stats.recorded_bytes)
-        .field("store_bytes", stats.store_bytes)
-        .field("packs", stats.packs)
-        .field("pack_bytes", stats.pack_bytes)
-        .object("kinds", Some(map(&mut kinds.into_iter())))
-        .object("encodings", Some(map(&mut encodings.into_iter())))
-        .list("largest", stats.largest.iter().map(largest))
-        .field("damage", &stats.damage)
 }

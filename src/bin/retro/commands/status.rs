@@ -1,19 +1,13 @@
 //! `retro status`: what is recorded, what changed since, and what is left out.
 
-use retrograde::Result;
-use retrograde::Status;
-use retrograde::detail::Omission;
-use retrograde::detail::ProtectedFolder as Protected;
-use retrograde::detail::git_state;
-use retrograde::detail::root_of;
-use retrograde::status;
+use retrograde::detail::{Omission, git_state, root_of};
+use retrograde::{Result, Status, status, wire};
 
 use super::snap::add_notice;
 use crate::context::{Context, Opened};
 use crate::exit;
 use crate::views::color::Palette;
-use crate::views::json::{self, Object};
-use crate::views::{changes, human, left_out, progress, read, restored, steps, warnings};
+use crate::views::{changes, human, left_out, progress, read, steps, warnings};
 
 /// Lines of each list; a step touches a few files, and a list of hundreds hides what stands above it.
 const LINES_MAX: usize = 20;
@@ -31,10 +25,7 @@ pub(super) fn run(context: &mut Context) -> Result<u8> {
     drop(progress);
     if context.out.is_json {
         let warnings = context.out.take_warnings();
-        context.out.line(format_args!(
-            "{}",
-            shape(&found, &opened).field("budget_bytes", budget_bytes).field("warnings", warnings).finish()
-        ))?;
+        context.out.json(&wire::Status::new(&found, &opened.store_root, budget_bytes, warnings))?;
     } else {
         let palette = context.out.palette;
         for line in
@@ -177,50 +168,3 @@ const SIGNS: [&str; 2] = ["! ", "- "];
 
 /// Signs of what is captured all the same or alone, and of what is left out for the sake of something beside or in it.
 const OTHER_SIGNS: [char; 2] = ['&', '*'];
-
-fn protected(found: &Protected) -> Object {
-    Object::new().path(&found.path).field("place", found.place.word())
-}
-
-fn shape(status: &Status, opened: &Opened) -> Object {
-    let workspace = &status.workspace;
-    let head = status.head.as_ref().map(|(id, head)| {
-        Object::new()
-            .field("snapshot", id.to_string())
-            .field("step", head.step)
-            .field("tree", head.root.to_string())
-            .field("time", head.time.rfc3339())
-            .field("run", &head.run)
-            .field("message", &head.message)
-    });
-    let rules: Vec<&str> = status.rules.lines().collect();
-    Object::versioned()
-        .field("workspace", workspace.id.to_string())
-        .bytes("root", &workspace.root)
-        .bytes("store", opened.store_root.as_os_str().as_encoded_bytes())
-        .object("head", head)
-        .field("last_step", workspace.last_step)
-        .list("changes", status.changes.iter().map(json::change))
-        .field("left_out", status.left_out)
-        .field("rules_changed", status.rules_changed)
-        .object("dropped", status.dropped.as_ref().map(json::dropped))
-        .list("omitted", status.omitted.iter().map(json::omission))
-        .list("excluded", status.excluded.iter().map(left_out::shape))
-        .field("unselected", status.unselected_count)
-        .list("protected", status.protected.iter().map(protected))
-        .list("git_unread", status.git_notices.iter().map(warnings::git_shape))
-        .field("rules", rules)
-        .field("files", status.counts.files)
-        .field("folders", status.counts.folders)
-        .field("bytes", status.counts.bytes)
-        .object("read", Some(read::shape(&status.read)))
-        .object("read_last", Some(read::shape(&status.read_last)))
-        .list(
-            "weak_times",
-            status.weak.iter().map(|at| Object::new().path(&at.path).field("file_system", at.file_system)),
-        )
-        .field("reread_steps", status.reread_steps)
-        .field("store_bytes", status.store_bytes)
-        .object("unfinished_restore", workspace.unfinished.as_ref().map(restored::unfinished))
-        .field("damage", &status.damage)
-}

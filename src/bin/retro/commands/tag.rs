@@ -2,17 +2,11 @@
 
 use std::collections::HashMap;
 
-use retrograde::Result;
-use retrograde::SnapshotId;
-use retrograde::Workspace;
-use retrograde::WorkspaceId;
-use retrograde::delete_tag;
-use retrograde::tag;
+use retrograde::{Result, SnapshotId, Workspace, WorkspaceId, delete_tag, tag, wire};
 
 use crate::args::Tag;
 use crate::context::{Context, Opened};
 use crate::exit;
-use crate::views::json::Object;
 use crate::views::{human, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
@@ -21,8 +15,7 @@ pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
         (_, Some(name)) => {
             delete_tag(&opened.store, opened.workspace()?.id, name, context.now)?;
             if context.out.is_json {
-                let object = Object::versioned().field("tag", name).field("snapshot", None::<String>);
-                context.out.line(format_args!("{}", object.finish()))?;
+                context.out.json(&wire::Tagged::new(name, None))?;
             } else {
                 context.out.summary(format_args!("deleted tag {}", human::label(name)))?;
             }
@@ -36,8 +29,7 @@ pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
             };
             tag(&opened.store, workspace, name, snapshot, arguments.force, context.now)?;
             if context.out.is_json {
-                let object = Object::versioned().field("tag", name).field("snapshot", snapshot.to_string());
-                context.out.line(format_args!("{}", object.finish()))?;
+                context.out.json(&wire::Tagged::new(name, Some(snapshot)))?;
             } else {
                 let shown = steps::name_in(opened.workspace_if_any(), snapshot, &context.out.palette);
                 context.out.summary(format_args!("tagged {shown} as {}", human::label(name)))?;
@@ -63,12 +55,7 @@ fn list(context: &mut Context, opened: &Opened) -> Result<()> {
     for (workspace, name, id) in tags {
         let step = steps.get(&(workspace.id, id)).copied();
         if context.out.is_json {
-            let object = Object::new()
-                .field("tag", name)
-                .field("snapshot", id.to_string())
-                .field("step", step)
-                .field("workspace", workspace.id.to_string());
-            context.out.line(format_args!("{}", object.finish()))?;
+            context.out.json(&wire::Tag::new(name, id, step, workspace.id))?;
             continue;
         }
         let shown = steps::name_if_any(step, id, &context.out.palette);

@@ -2,10 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use retrograde::Result;
-use retrograde::Store;
-use retrograde::WorkspaceId;
-use retrograde::{RestoreOptions, RestoreOutcome};
+use retrograde::{RestoreOptions, RestoreOutcome, Result, Store, WorkspaceId};
 
 use super::restore::{options, print, way_back};
 use crate::args::{Repeated, Rewriting};

@@ -1,10 +1,6 @@
 //! `retro verify`: is the store what its ids say?
 
-use retrograde::Result;
-use retrograde::VerifyLevel as Level;
-use retrograde::VerifyOptions;
-use retrograde::VerifyOutcome;
-use retrograde::verify;
+use retrograde::{Result, VerifyLevel as Level, VerifyOptions, VerifyOutcome, verify};
 
 use crate::args::Verify;
 use crate::context::Context;

@@ -4,28 +4,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::Error;
-use retrograde::ErrorKind;
-use retrograde::Guard;
-use retrograde::Result;
-use retrograde::SnapshotId;
-use retrograde::WorkspaceId;
-use retrograde::detail::escaped;
-use retrograde::detail::forgetting;
-use retrograde::detail::named_forgotten;
-use retrograde::detail::named_workspace;
-use retrograde::detail::resolve_folder;
-use retrograde::detail::root_of;
-use retrograde::forget_workspace;
-use retrograde::join_workspaces as join;
-use retrograde::move_workspace;
-use retrograde::recall_workspace;
+use retrograde::detail::{escaped, forgetting, named_forgotten, named_workspace, resolve_folder, root_of};
+use retrograde::{
+    Error, ErrorKind, Guard, Result, WorkspaceId, forget_workspace, join_workspaces as join, move_workspace,
+    recall_workspace, wire,
+};
 
 use crate::args::Workspace;
 use crate::context::{Context, Opened};
 use crate::exit;
 use crate::views::human;
-use crate::views::json::Object;
 
 pub(super) fn run(context: &mut Context, action: Workspace) -> Result<u8> {
     let opened = context.open()?;
@@ -46,15 +34,7 @@ fn list(context: &mut Context, opened: &Opened) -> Result<u8> {
         let is_there = root.is_dir();
         let head = workspace.head.and_then(|head| opened.store.snapshot(head).ok());
         if context.out.is_json {
-            let object = Object::new()
-                .field("workspace", workspace.id.to_string())
-                .bytes("root", &workspace.root)
-                .field("exists", is_there)
-                .field("snapshots", workspace.steps.len())
-                .field("last_step", workspace.last_step)
-                .field("head", workspace.head.map(|id| id.to_string()))
-                .field("time", head.map(|head| head.time.rfc3339()));
-            context.out.line(format_args!("{}", object.finish()))?;
+            context.out.json(&wire::Workspace::new(workspace, is_there, head.as_deref()))?;
             continue;
         }
         let age = head.map_or_else(|| "never".to_owned(), |head| head.time.ago(context.now));
@@ -76,18 +56,7 @@ fn forget(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool
     };
     let out = &mut context.out;
     if out.is_json {
-        let ids = |ids: &[SnapshotId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let object = Object::versioned()
-            .field("workspace", id.to_string())
-            .bytes("root", &found.root)
-            .field("snapshots", what.steps)
-            .field("runs", what.runs)
-            .field("tags", &what.tags)
-            .field("last", what.last.map(|id| id.to_string()))
-            .field("pinned", ids(&what.pinned))
-            .field("tagged_elsewhere", &what.tagged_elsewhere)
-            .field("forgotten", !is_dry_run);
-        out.line(format_args!("{}", object.finish()))?;
+        out.json(&wire::Forgotten::new(found, &what, !is_dry_run))?;
         return Ok(exit::DONE);
     }
     let word = if is_dry_run { "would forget" } else { "forgot" };
@@ -117,12 +86,7 @@ fn recall(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool
     }
     let steps = found.steps.len() as u64;
     if context.out.is_json {
-        let object = Object::versioned()
-            .field("workspace", id.to_string())
-            .bytes("root", &found.root)
-            .field("snapshots", steps)
-            .field("recalled", !is_dry_run);
-        context.out.line(format_args!("{}", object.finish()))?;
+        context.out.json(&wire::Recalled::new(found, !is_dry_run))?;
     } else {
         let word = if is_dry_run { "would record" } else { "recording" };
         let steps = human::count(steps, "step");
@@ -151,9 +115,7 @@ fn relocate(
         }
     };
     if context.out.is_json {
-        let object = Object::versioned().field("workspace", id.to_string());
-        let object = object.bytes("root", folder.as_os_str().as_bytes()).field("joined", joined);
-        context.out.line(format_args!("{}", object.finish()))?;
+        context.out.json(&wire::Moved::new(id, &folder, joined))?;
         return Ok(exit::DONE);
     }
     context.out.summary(format_args!("workspace {} is at {}", id.short(), human::path(&folder)))?;

@@ -1,11 +1,7 @@
 //! The words that fit, read from the store.
 
-use retrograde::SnapshotId;
-use retrograde::TreePath;
-use retrograde::Workspace;
-use retrograde::detail::find_entry as find;
-use retrograde::detail::split_path;
-use retrograde::detail::step_event as event;
+use retrograde::detail::{find_entry as find, split_path, step_event as event};
+use retrograde::{SnapshotId, TreePath, Workspace};
 
 use super::words::{Kind, Wanted};
 use crate::context::{Context, Opened};

@@ -1,18 +1,11 @@
 //! Lists of changed paths: which, and by how many lines.
 
 use anstyle::Style;
-use retrograde::Change;
-use retrograde::ChangeKind;
-use retrograde::Comparison;
-use retrograde::Result;
-use retrograde::detail::Kind;
-use retrograde::detail::Side;
-use retrograde::detail::is_comparable;
-use retrograde::detail::line_counts as counts;
+use retrograde::detail::{Kind, LineCounts, Side, is_comparable, line_counts as counts};
+use retrograde::{Change, ChangeKind, Comparison, Result, wire};
 
 use super::color::Palette;
-use super::json::Object;
-use super::{human, json, patch};
+use super::{human, patch};
 use crate::args::Detail;
 use crate::output::Output;
 
@@ -74,8 +67,7 @@ fn stat(comparison: &Comparison<'_>, palette: &Palette) -> Result<Vec<String>> {
 /// Prints changes as asked for: patches, lines counted, or names where nothing was asked for and `default` says so.
 pub(crate) fn print(out: &mut Output, comparison: &Comparison<'_>, detail: Detail, default: Default) -> Result<()> {
     if out.is_json {
-        let shapes = shapes(comparison, detail)?;
-        return shapes.into_iter().try_for_each(|shape| out.line(format_args!("{}", shape.finish())));
+        return shapes(comparison, detail)?.iter().try_for_each(|shape| out.json(shape));
     }
     if detail.wants_patch() || (default == Default::Patch && !detail.is_any()) {
         return patch::print(out, comparison, &detail.patch_options());
@@ -94,20 +86,13 @@ pub(crate) fn lines(comparison: &Comparison<'_>, detail: Detail, palette: &Palet
 }
 
 /// Changes in JSON; with the lines of each where lines were asked for.
-pub(crate) fn shapes(comparison: &Comparison<'_>, detail: Detail) -> Result<Vec<Object>> {
+pub(crate) fn shapes(comparison: &Comparison<'_>, detail: Detail) -> Result<Vec<wire::Change>> {
     let shape = |change: &Change| {
-        let object = json::change(change);
-        if !detail.stat {
-            return Ok(object);
-        }
-        let lines = match amount(change, comparison)? {
-            Amount::Lines { inserted, deleted } => Some((inserted, deleted)),
-            Amount::Other(_) if change.is_same_content() => Some((0, 0)),
-            Amount::Other(_) => None,
+        let lines = match detail.stat {
+            true => Some(amount(change, comparison)?.counted(change)),
+            false => None,
         };
-        let lines =
-            lines.map(|(inserted, deleted)| Object::new().field("inserted", inserted).field("deleted", deleted));
-        Ok(object.object("lines", lines))
+        Ok(wire::Change::new(change, lines))
     };
     comparison.changes.iter().map(shape).collect()
 }
@@ -139,6 +124,14 @@ enum Amount {
 }
 
 impl Amount {
+    /// The same for programs; `None` where there are no lines to count.
+    fn counted(&self, change: &Change) -> Option<LineCounts> {
+        match self {
+            Self::Lines { inserted, deleted } => Some(LineCounts { inserted: *inserted, deleted: *deleted }),
+            Self::Other(_) => change.is_same_content().then(LineCounts::default),
+        }
+    }
+
     fn lines(&self) -> u64 {
         match self {
             Self::Lines { inserted, deleted } => inserted + deleted,

@@ -7,11 +7,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use retrograde::Error;
-use retrograde::Result;
-use retrograde::detail::EVENT_LENGTH_MAX_BYTES;
-use retrograde::detail::UNPARSED_KEY;
-use retrograde::detail::compact_event as compact;
+use retrograde::detail::{EVENT_LENGTH_MAX_BYTES, UNPARSED_KEY, compact_event as compact};
+use retrograde::{Error, Result};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -34,15 +31,6 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 /// Bytes of an event that are read. Of a longer one the rest is lost; several times as much as is stored is read, because
 /// its long texts can be cut.
 const READ_LENGTH_MAX_BYTES: u64 = 8 * EVENT_LENGTH_MAX_BYTES as u64;
-
-/// An event on one line; what is no JSON object is printed as a text, for want of anything better.
-pub(crate) fn line(event: &[u8]) -> Option<String> {
-    if event.is_empty() {
-        return None;
-    }
-    let text = compact(event).and_then(|bytes| String::from_utf8(bytes).ok());
-    Some(text.unwrap_or_else(|| Value::from(String::from_utf8_lossy(event)).to_string()))
-}
 
 /// An event as people read it: a fact a line, indented, in the order given; long texts are cut.
 pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
@@ -174,7 +162,7 @@ fn said(input: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{line, pretty, summary};
+    use super::{pretty, summary};
 
     #[test]
     fn facts_keep_their_order_and_long_ones_are_cut() {
@@ -199,13 +187,6 @@ mod tests {
         let shown = pretty(many.as_bytes());
         assert_eq!(shown.len(), super::FACT_LINES_MAX + 1);
         assert!(shown.last().is_some_and(|line| line.starts_with("... (200 kB")), "{:?}", shown.last());
-    }
-
-    #[test]
-    fn what_is_no_json_is_shown_as_text() {
-        assert_eq!(line(b""), None);
-        assert_eq!(line(b"{ }").as_deref(), Some("{}"));
-        assert_eq!(line(b"\xff\"").as_deref(), Some("\"\u{fffd}\\\"\""));
     }
 
     #[test]

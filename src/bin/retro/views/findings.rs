@@ -1,12 +1,7 @@
 //! What verify found: a block of lines for people, an object for programs.
 
-use retrograde::Finding;
-use retrograde::SnapshotId;
-use retrograde::State;
-use retrograde::detail::Affected;
-use retrograde::detail::AffectedPart as Part;
-use retrograde::detail::FindingKind;
-use retrograde::detail::ObjectKind;
+use retrograde::detail::{Affected, AffectedPart as Part, FindingKind, ObjectKind};
+use retrograde::{Finding, SnapshotId, State};
 
 use super::color::Palette;
 use super::human;

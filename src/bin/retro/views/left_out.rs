@@ -1,11 +1,7 @@
 //! Paths that are not captured, and the reasons, for people and for programs.
 
 use retrograde::Workspace;
-use retrograde::detail::Dropped;
-use retrograde::detail::Exclusion;
-use retrograde::detail::ExclusionReason as Why;
-
-use super::json::Object;
+use retrograde::detail::{Dropped, Exclusion, ExclusionReason as Why};
 
 /// Why a path is left out; nothing where a name says it all.
 pub(crate) fn reason(why: Why) -> Option<String> {
@@ -20,23 +16,6 @@ pub(crate) fn reason(why: Why) -> Option<String> {
         Why::Earlier => Some("left out by the last snapshot".to_owned()),
         Why::WorkingTree => Some("another working tree of this repository".to_owned()),
         Why::Place(place) => Some(place.text().to_owned()),
-    }
-}
-
-/// The word for a reason in JSON.
-pub(crate) fn word(why: Why) -> &'static str {
-    match why {
-        Why::VersionControl => "version-control",
-        Why::Setting => "setting",
-        Why::BuiltIn => "built-in",
-        Why::Beside(_) => "beside",
-        Why::Marked(_) => "marked",
-        Why::Unselected => "only",
-        Why::Ignored => "ignored",
-        Why::Rest => "rest",
-        Why::Earlier => "earlier",
-        Why::WorkingTree => "working-tree",
-        Why::Place(place) => place.word(),
     }
 }
 
@@ -66,15 +45,6 @@ pub(crate) fn dropped(dropped: &Dropped, workspace: Option<&Workspace>) -> Strin
     let step = workspace.and_then(|workspace| workspace.step_of(dropped.base));
     let base = step.map_or_else(|| dropped.base.short(), |step| format!("s{step}"));
     format!("{} of {base} still in the folder", super::human::count(dropped.count, "path"))
-}
-
-/// One path in JSON.
-pub(crate) fn shape(one: &Exclusion) -> Object {
-    let evidence = match one.why {
-        Why::Beside(file) | Why::Marked(file) => Some(file),
-        _ => None,
-    };
-    Object::new().path(&one.path).field("reason", word(one.why)).field("evidence", evidence)
 }
 
 fn rank(why: Why) -> u8 {

@@ -3,9 +3,8 @@
 //! Into a file or a pipe, without colour, the bytes are those that the library renders. With colour, and on a terminal, they
 //! are for eyes only, and control characters are escaped: a file that an agent wrote must not be able to move the cursor of whoever looks at it.
 
-use retrograde::Comparison;
-use retrograde::Result;
 use retrograde::detail::PatchOptions;
+use retrograde::{Comparison, Result};
 
 use super::color::Palette;
 use super::human::printable;

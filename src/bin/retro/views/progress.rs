@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use retrograde::Progress;
-use retrograde::ProgressEvent as Event;
 use retrograde::detail::Stopwatch;
+use retrograde::{Progress, ProgressEvent as Event};
 
 use super::human;
 use crate::interrupt;

@@ -1,16 +1,10 @@
 //! What a restore did, or would do.
 
-use retrograde::RestoreOutcome;
 use retrograde::Workspace;
-use retrograde::detail::Applied;
-use retrograde::detail::Kept;
-use retrograde::detail::RestoreAction as Action;
-use retrograde::detail::RestoreCause;
-use retrograde::detail::UnfinishedRestore as Restore;
+use retrograde::detail::{Applied, RestoreAction as Action, RestoreCause, UnfinishedRestore as Restore};
 
 use super::color::Palette;
 use super::human;
-use super::json::Object;
 use super::steps;
 
 /// One change to the workspace on one line; the same for a dry run and for the real one.
@@ -50,25 +44,6 @@ pub(crate) fn cut_off(unfinished: &Restore, workspace: &Workspace) -> String {
 
 const FINISH: &str = "`retro restore --continue` finishes it";
 
-/// A restore that was cut off in JSON.
-pub(crate) fn unfinished(unfinished: &Restore) -> Object {
-    Object::new()
-        .field("target", unfinished.target.to_string())
-        .field("before", unfinished.before.map(|id| id.to_string()))
-        .field("cause", cause(unfinished.cause))
-        .list("paths", unfinished.paths.iter().map(|path| Object::new().bytes("path", path)))
-        .field("time", unfinished.time.rfc3339())
-}
-
-fn cause(cause: RestoreCause) -> &'static str {
-    match cause {
-        RestoreCause::Restore => "restore",
-        RestoreCause::Undo { .. } => "undo",
-        RestoreCause::Redo { .. } => "redo",
-        RestoreCause::Abort => "abort",
-    }
-}
-
 /// What was done, in numbers; what did not happen is not said.
 pub(crate) fn counts(applied: &Applied) -> String {
     let parts = [
@@ -84,51 +59,6 @@ pub(crate) fn counts(applied: &Applied) -> String {
         .map(|(count, word)| format!("{} {word}", human::number(*count)))
         .collect();
     if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
-}
-
-/// A restore in JSON.
-pub(crate) fn shape(outcome: &RestoreOutcome, millis: u64) -> Object {
-    let applied = outcome.applied.clone().unwrap_or_default();
-    Object::versioned()
-        .field("target", outcome.target.to_string())
-        .field("target_step", outcome.target_step)
-        .field("before", outcome.before.map(|id| id.to_string()))
-        .field("before_step", outcome.before_step)
-        .field("state", outcome.state.map(|id| id.to_string()))
-        .field("state_step", outcome.state_step)
-        .field("cause", cause(outcome.cause))
-        .field("applied", outcome.applied.is_some())
-        .list("actions", outcome.plan.iter().map(action_shape))
-        .field("written", applied.written)
-        .field("bytes", applied.bytes)
-        .field("created", applied.created)
-        .field("removed", applied.removed)
-        .field("mode_changed", applied.mode_changed)
-        .field("attributes_changed", applied.attributes_changed)
-        .field("exact", outcome.is_exact())
-        .list("kept", outcome.kept().iter().map(kept))
-        .field("millis", millis)
-}
-
-/// A path that was left as it is.
-pub(crate) fn kept(kept: &Kept) -> Object {
-    Object::new().path(&kept.path).field("reason", kept.reason.to_string())
-}
-
-fn action_shape(action: &Action) -> Object {
-    let (word, mode, size) = match action {
-        Action::Remove { .. } => ("remove", None, None),
-        Action::CreateFolder { mode, .. } => ("create", Some(*mode), None),
-        Action::WriteFile { mode, size, .. } => ("write", Some(*mode), Some(*size)),
-        Action::WriteSymlink { .. } => ("link", None, None),
-        Action::SetAttributes { .. } => ("attributes", None, None),
-        Action::SetFileMode { mode, .. } | Action::SetFolderMode { mode, .. } => ("mode", Some(*mode), None),
-    };
-    Object::new()
-        .field("action", word)
-        .path(action.path())
-        .field("mode", mode.map(|mode| format!("{mode:04o}")))
-        .field("size", size)
 }
 
 fn is_folder(action: &Action) -> bool {

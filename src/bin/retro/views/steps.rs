@@ -1,12 +1,7 @@
 //! Steps as people read them: one line in a list, or everything about one.
 
-use retrograde::LogEntry;
-use retrograde::Shown;
-use retrograde::Snapshot;
-use retrograde::SnapshotId;
-use retrograde::Timestamp;
-use retrograde::Workspace;
 use retrograde::detail::Cause;
+use retrograde::{LogEntry, Shown, Snapshot, SnapshotId, Timestamp, Workspace};
 
 use super::color::Palette;
 use super::{event, human, left_out};

@@ -1,18 +1,12 @@
 //! Warnings: words that are not recorded as they were given, settings that do not count, and files of
 //! git's that could not be followed.
 
-use retrograde::detail::ConfigNotice as Notice;
-use retrograde::detail::GitNotice;
-use retrograde::detail::GitPart;
-use retrograde::detail::GitProblem;
-use retrograde::detail::STORE_CONFIG_NAME;
-use retrograde::detail::TextPart as Part;
-use retrograde::detail::TextRepair as Repair;
-use retrograde::detail::UNPARSED_KEY;
-use retrograde::detail::shown;
+use retrograde::detail::{
+    ConfigNotice as Notice, GitNotice, GitPart, GitProblem, STORE_CONFIG_NAME, TextPart as Part, TextRepair as Repair,
+    UNPARSED_KEY, shown,
+};
 
 use super::human;
-use super::json::Object;
 
 /// One repair, in a sentence.
 pub(crate) fn repair(repair: &Repair) -> String {
@@ -76,14 +70,6 @@ pub(crate) fn git(notice: &GitNotice, gitignore: bool) -> String {
         (GitPart::Head, _) => "steps do not say on which commit and branch they are",
     };
     format!("git's {} {}: {}; {so}", notice.part.word(), shown(&notice.file), git_problem(&notice.problem))
-}
-
-/// The same for programs.
-pub(crate) fn git_shape(notice: &GitNotice) -> Object {
-    Object::new()
-        .field("part", notice.part.word())
-        .bytes("file", notice.file.as_os_str().as_encoded_bytes())
-        .field("problem", git_problem(&notice.problem))
 }
 
 /// Why a file of git's could not be followed.

@@ -1,0 +1,74 @@
+//! Errors and warnings, each one object on standard error.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::Failure;
+
+/// A failure. One object on standard error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Failed {
+    /// What went wrong.
+    pub error: Problem,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// What kind of error it is.
+    pub kind: ProblemKind,
+    /// What was being done, with what, and why it failed.
+    pub message: String,
+    /// What to try.
+    pub hint: Option<String>,
+    /// How the verb is used; only of arguments that do not parse, null where only a value is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Option<String>>,
+}
+
+/// What kind of error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ProblemKind {
+    /// The library failed.
+    Failure(Failure),
+    /// A signal ended the program.
+    Signal(Signal),
+}
+
+/// The end by a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Signal {
+    /// A signal ended the program.
+    #[serde(rename = "interrupted")]
+    Interrupted,
+}
+
+impl Failed {
+    /// An error of the library.
+    pub fn new(error: &crate::error::Error) -> Self {
+        let kind = ProblemKind::Failure(error.kind().into());
+        let hint = error.hint().map(ToOwned::to_owned);
+        Self { error: Problem { kind, message: error.to_string(), hint, usage: None } }
+    }
+
+    /// Arguments that do not parse; `usage` is how the verb is used.
+    pub fn usage(message: &str, hint: &str, usage: Option<&str>) -> Self {
+        let (message, hint) = (message.to_owned(), Some(hint.to_owned()));
+        let kind = ProblemKind::Failure(Failure::Invalid);
+        Self { error: Problem { kind, message, hint, usage: Some(usage.map(ToOwned::to_owned)) } }
+    }
+
+    /// The end by a signal.
+    pub fn interrupted(message: &str, hint: &str) -> Self {
+        let (message, hint) = (message.to_owned(), Some(hint.to_owned()));
+        Self { error: Problem { kind: ProblemKind::Signal(Signal::Interrupted), message, hint, usage: None } }
+    }
+}
+
+/// A warning that is part of no result. One object on standard error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    /// What a person should know.
+    pub warning: String,
+}

@@ -1,0 +1,242 @@
+//! The description of all shapes, made from their types.
+
+use std::collections::BTreeSet;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Change, Entry, Failed, Filled, Forgotten, GitExported, GitImported, Moved, Pinned, Recalled, Registered, Restored,
+    Run, Shown, Snapped, Stats, Status, Step, Tag, Tagged, TarExported, VERSION, Warning, Workspace,
+};
+
+/// What prints which shape.
+struct Printed {
+    verbs: &'static str,
+    shape: fn(&mut SchemaGenerator) -> schemars::Schema,
+}
+
+fn printed<T: JsonSchema>(verbs: &'static str) -> Printed {
+    Printed { verbs, shape: SchemaGenerator::subschema_for::<T> }
+}
+
+/// Every shape that is printed, in the order of the verbs in `--help`.
+fn all() -> Vec<Printed> {
+    vec![
+        printed::<Registered>("init"),
+        printed::<Snapped>("snap"),
+        printed::<Status>("status"),
+        printed::<Step>("log"),
+        printed::<Shown>("show"),
+        printed::<Change>("diff"),
+        printed::<Entry>("ls"),
+        printed::<Run>("runs"),
+        printed::<Stats>("stats"),
+        printed::<Restored>("restore, undo, redo"),
+        printed::<Filled>("restore --into"),
+        printed::<Tag>("tag"),
+        printed::<Tagged>("tag NAME, tag -d NAME"),
+        printed::<Pinned>("pin"),
+        printed::<TarExported>("export --tar"),
+        printed::<GitExported>("export --git"),
+        printed::<GitImported>("import"),
+        printed::<Workspace>("workspace list"),
+        printed::<Forgotten>("workspace forget"),
+        printed::<Recalled>("workspace forget --undo"),
+        printed::<Moved>("workspace move"),
+        printed::<Failed>("errors"),
+        printed::<Warning>("warnings"),
+    ]
+}
+
+/// All shapes as one JSON Schema (draft 2020-12): under `$defs` every shape, under `properties` what prints it.
+pub fn schema() -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let mut printed = Map::new();
+    for one in all() {
+        printed.insert(one.verbs.to_owned(), (one.shape)(&mut generator).to_value());
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": format!("JSON output of retro, version {VERSION}"),
+        "properties": printed,
+        "$defs": generator.take_definitions(true),
+    })
+}
+
+/// All shapes in words: each key with its type and meaning, one a line.
+pub fn help() -> String {
+    let schema = schema();
+    let shapes = Shapes { defs: &schema["$defs"] };
+    let mut out = HEAD.replace("VERSION", &VERSION.to_string());
+    let (mut waiting, mut described) = (Vec::new(), BTreeSet::new());
+    for (verbs, shape) in schema["properties"].as_object().into_iter().flatten() {
+        let name = referenced(shape).unwrap_or_default();
+        out.push_str(&format!("\n{verbs}\n"));
+        shapes.describe(name, &mut out, &mut waiting);
+        described.insert(name.to_owned());
+    }
+    out.push_str("\nWhat the keys above hold\n");
+    let mut next = 0;
+    while let Some(name) = waiting.get(next).cloned() {
+        next += 1;
+        if described.insert(name.clone()) {
+            out.push_str(&format!("\n{}\n", label(&name)));
+            shapes.describe(&name, &mut out, &mut waiting);
+        }
+    }
+    out
+}
+
+const HEAD: &str = "\
+JSON output of retro, version VERSION
+
+With --json a verb prints JSON on standard output and nothing else: one object, or one
+object a line for lists. Keys keep their meaning within a version, and keys may be added.
+Errors and warnings are objects on standard error; where a result has the key
+\"warnings\", they are in it. Exit codes are the same as without --json. A path that is
+not UTF-8 has its bytes in base64 beside it, under the same key with \"_base64\" after it.
+`cat` and `completions` print what they are asked for, with or without --json.
+";
+
+/// Columns of text in the description.
+const WIDTH: usize = 100;
+
+/// Every shape by name.
+struct Shapes<'a> {
+    defs: &'a Value,
+}
+
+impl Shapes<'_> {
+    /// Describes one shape, and adds the names of those that it is made of to `waiting`.
+    fn describe(&self, name: &str, out: &mut String, waiting: &mut Vec<String>) {
+        let shape = &self.defs[name];
+        put(out, 2, &text(shape));
+        if let Some(words) = words(shape) {
+            let width = words.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
+            let undescribed = words.iter().all(|(_, meaning)| meaning.is_empty());
+            if undescribed {
+                put(out, 4, &words.iter().map(|(word, _)| word.as_str()).collect::<Vec<_>>().join(" "));
+                return;
+            }
+            for (word, meaning) in words {
+                row(out, &format!("    {word:<width$}"), &meaning);
+            }
+            return;
+        }
+        let keys = shape["properties"].as_object();
+        let keys = keys.into_iter().flatten().filter(|(key, _)| !key.ends_with("_base64"));
+        let keys: Vec<(&String, String, String)> =
+            keys.map(|(key, value)| (key, type_of(value, waiting), text(value))).collect();
+        let key_width = keys.iter().map(|(key, ..)| key.len()).max().unwrap_or(0);
+        let type_width = keys.iter().map(|(_, kind, _)| kind.len()).max().unwrap_or(0);
+        for (key, kind, meaning) in keys {
+            row(out, &format!("    {key:<key_width$}  {kind:<type_width$}"), &meaning);
+        }
+    }
+}
+
+/// What a value is, in words; the shapes it is made of are added to `waiting`.
+fn type_of(value: &Value, waiting: &mut Vec<String>) -> String {
+    if let Some(name) = referenced(value) {
+        waiting.push(name.to_owned());
+        return label(name);
+    }
+    if let Some(constant) = value.get("const") {
+        return constant.to_string();
+    }
+    if let Some(either) = value.get("anyOf").and_then(Value::as_array) {
+        return either.iter().map(|one| type_of(one, waiting)).collect::<Vec<_>>().join(" or ");
+    }
+    let one = |word: &str, waiting: &mut Vec<String>| match word {
+        "integer" | "number" => "number".to_owned(),
+        "string" => "text".to_owned(),
+        "array" => format!("list of {}", type_of(&value["items"], waiting)),
+        "object" if value.get("additionalProperties").is_some() => {
+            format!("{} by name", type_of(&value["additionalProperties"], waiting))
+        }
+        other => other.to_owned(),
+    };
+    match &value["type"] {
+        Value::String(word) => one(word, waiting),
+        Value::Array(several) => {
+            let several = several.iter().filter_map(Value::as_str);
+            several.map(|word| one(word, waiting)).collect::<Vec<_>>().join(" or ")
+        }
+        _ => "any".to_owned(),
+    }
+}
+
+/// The words of a shape that is one of several words, each with its meaning.
+fn words(shape: &Value) -> Option<Vec<(String, String)>> {
+    let plain = |word: &Value| word.as_str().map(|word| (word.to_owned(), String::new()));
+    if let Some(words) = shape.get("enum").and_then(Value::as_array) {
+        return words.iter().map(plain).collect();
+    }
+    let choices = shape.get("oneOf").and_then(Value::as_array)?;
+    let mut words = Vec::new();
+    for choice in choices {
+        match (&choice["const"], choice["enum"].as_array()) {
+            (Value::String(word), _) => words.push((word.clone(), text(choice))),
+            (_, Some(several)) => words.extend(several.iter().filter_map(plain)),
+            _ => return None,
+        }
+    }
+    Some(words)
+}
+
+/// The shape that a value is, by name.
+fn referenced(value: &Value) -> Option<&str> {
+    value.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
+}
+
+fn text(value: &Value) -> String {
+    value["description"].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `KeptReason` as `kept reason`.
+fn label(name: &str) -> String {
+    let mut label = String::new();
+    for character in name.chars() {
+        if character.is_uppercase() && !label.is_empty() {
+            label.push(' ');
+        }
+        label.extend(character.to_lowercase());
+    }
+    label
+}
+
+/// A row of a table: what it begins with, and its meaning, continued below itself.
+fn row(out: &mut String, begin: &str, meaning: &str) {
+    let indent = begin.chars().count() + 2;
+    for (at, line) in wrapped(meaning, WIDTH.saturating_sub(indent)).iter().enumerate() {
+        let before = if at == 0 { format!("{begin}  ") } else { " ".repeat(indent) };
+        out.push_str(format!("{before}{line}").trim_end());
+        out.push('\n');
+    }
+}
+
+/// A paragraph.
+fn put(out: &mut String, indent: usize, text: &str) {
+    for line in wrapped(text, WIDTH - indent).iter().filter(|line| !line.is_empty()) {
+        out.push_str(&format!("{}{line}\n", " ".repeat(indent)));
+    }
+}
+
+/// Lines of at most `width` characters; at least one.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is a first line");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width.max(20) {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}

@@ -1,0 +1,208 @@
+//! Names, pins and recorded folders: `tag`, `pin`, `workspace`.
+
+use std::path::Path as StdPath;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Id, Time, Version, text};
+use crate::format::snapshot::Snapshot;
+use crate::id::{SnapshotId, WorkspaceId};
+use crate::ops::record::register::Forgetting;
+use crate::store::Workspace as Recorded;
+
+/// A tag. One line each; outside of a workspace those of all workspaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tag {
+    /// The name.
+    pub tag: String,
+    /// The snapshot it names.
+    pub snapshot: Id,
+    /// Its number in the workspace; null where it has none there.
+    pub step: Option<u64>,
+    /// The workspace of the tag.
+    pub workspace: Id,
+}
+
+impl Tag {
+    /// A tag of a workspace.
+    pub fn new(tag: &str, snapshot: SnapshotId, step: Option<u64>, workspace: WorkspaceId) -> Self {
+        Self { tag: tag.to_owned(), snapshot: Id::of(snapshot), step, workspace: Id::of(workspace) }
+    }
+}
+
+/// A tag that was given or deleted. One object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tagged {
+    /// The version of the shapes.
+    pub version: Version,
+    /// The name.
+    pub tag: String,
+    /// The snapshot it names; null where it was deleted.
+    pub snapshot: Option<Id>,
+}
+
+impl Tagged {
+    /// A tag, and what it names now.
+    pub fn new(tag: &str, snapshot: Option<SnapshotId>) -> Self {
+        Self { version: Version, tag: tag.to_owned(), snapshot: snapshot.map(Id::of) }
+    }
+}
+
+/// A keep mark that was set or taken away. One object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pinned {
+    /// The version of the shapes.
+    pub version: Version,
+    /// The snapshot.
+    pub snapshot: Id,
+    /// True if gc must keep it.
+    pub pinned: bool,
+    /// False if it was so before.
+    pub changed: bool,
+}
+
+impl Pinned {
+    /// What `pin` did.
+    pub fn new(snapshot: SnapshotId, pinned: bool, changed: bool) -> Self {
+        Self { version: Version, snapshot: Id::of(snapshot), pinned, changed }
+    }
+}
+
+/// A recorded folder. One line each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Workspace {
+    /// Its id.
+    pub workspace: Id,
+    /// Its folder.
+    pub root: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_base64: Option<String>,
+    /// True if the folder is there.
+    pub exists: bool,
+    /// Number of its snapshots.
+    pub snapshots: u64,
+    /// The number of the step taken last.
+    pub last_step: u64,
+    /// The snapshot that the folder stands at.
+    pub head: Option<Id>,
+    /// When that was taken.
+    pub time: Option<Time>,
+}
+
+impl Workspace {
+    /// A recorded folder; `head` is the snapshot that it stands at, where that can be read.
+    pub fn new(workspace: &Recorded, exists: bool, head: Option<&Snapshot>) -> Self {
+        let (root, root_base64) = text(&workspace.root);
+        Self {
+            workspace: Id::of(workspace.id),
+            root,
+            root_base64,
+            exists,
+            snapshots: workspace.steps.len() as u64,
+            last_step: workspace.last_step,
+            head: workspace.head.map(Id::of),
+            time: head.map(|head| head.time.into()),
+        }
+    }
+}
+
+/// A workspace that was forgotten. One object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Forgotten {
+    /// The version of the shapes.
+    pub version: Version,
+    /// Its id.
+    pub workspace: Id,
+    /// Its folder.
+    pub root: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_base64: Option<String>,
+    /// Number of its snapshots.
+    pub snapshots: u64,
+    /// Number of its runs.
+    pub runs: u64,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its last snapshot, which its full id still opens, as those of the others do.
+    pub last: Option<Id>,
+    /// Its pinned snapshots.
+    pub pinned: Vec<Id>,
+    /// Tags of other workspaces that name one of its snapshots.
+    pub tagged_elsewhere: Vec<String>,
+    /// False for `--dry-run`.
+    pub forgotten: bool,
+}
+
+impl Forgotten {
+    /// What forgetting a workspace takes away.
+    pub fn new(workspace: &Recorded, what: &Forgetting, forgotten: bool) -> Self {
+        let (root, root_base64) = text(&workspace.root);
+        Self {
+            version: Version,
+            workspace: Id::of(workspace.id),
+            root,
+            root_base64,
+            snapshots: what.steps,
+            runs: what.runs,
+            tags: what.tags.clone(),
+            last: what.last.map(Id::of),
+            pinned: what.pinned.iter().map(Id::of).collect(),
+            tagged_elsewhere: what.tagged_elsewhere.clone(),
+            forgotten,
+        }
+    }
+}
+
+/// A forgotten workspace that is recorded again. One object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Recalled {
+    /// The version of the shapes.
+    pub version: Version,
+    /// Its id.
+    pub workspace: Id,
+    /// Its folder.
+    pub root: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_base64: Option<String>,
+    /// Number of its snapshots.
+    pub snapshots: u64,
+    /// False for `--dry-run`.
+    pub recalled: bool,
+}
+
+impl Recalled {
+    /// A workspace that comes back.
+    pub fn new(workspace: &Recorded, recalled: bool) -> Self {
+        let (root, root_base64) = text(&workspace.root);
+        let snapshots = workspace.steps.len() as u64;
+        Self { version: Version, workspace: Id::of(workspace.id), root, root_base64, snapshots, recalled }
+    }
+}
+
+/// A workspace whose folder is elsewhere now. One object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Moved {
+    /// The version of the shapes.
+    pub version: Version,
+    /// Its id.
+    pub workspace: Id,
+    /// Its folder.
+    pub root: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_base64: Option<String>,
+    /// Steps of another workspace that `--join` put after its own.
+    pub joined: u64,
+}
+
+impl Moved {
+    /// A workspace at its new place.
+    pub fn new(workspace: WorkspaceId, root: &StdPath, joined: u64) -> Self {
+        let (root, root_base64) = text(root.as_os_str().as_encoded_bytes());
+        Self { version: Version, workspace: Id::of(workspace), root, root_base64, joined }
+    }
+}

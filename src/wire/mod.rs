@@ -1,0 +1,47 @@
+//! The JSON shapes: what `--json` prints, and what other programs are given by any other way.
+//!
+//! Each shape is a type that can be written and read with serde, made from an outcome of the library. [`help`] describes
+//! all of them in words and [`schema`] as JSON Schema, both from the types themselves, so that no description can differ
+//! from what is printed.
+//!
+//! Rules: keys stand in a fixed order. Within one [`VERSION`] a key keeps its meaning, and keys may be added. A path that
+//! is not UTF-8 is given twice: as text in which what is not UTF-8 is replaced, and exactly, in base64, under the same key
+//! with `_base64` after it.
+
+mod back;
+mod error;
+mod help;
+mod keep;
+mod record;
+mod share;
+mod step;
+mod store;
+mod value;
+
+pub use back::{Action, ActionWord, Filled, Kept, KeptReason, Restored, Unfinished};
+pub use error::{Failed, Problem, ProblemKind, Signal, Warning};
+pub use help::{help, schema};
+pub use keep::{Forgotten, Moved, Pinned, Recalled, Tag, Tagged, Workspace};
+pub use record::{
+    Excluded, ExcludedReason, GitPart, GitProblem, GitUnread, Head, LargestRead, Place, ProtectedFolder, Read,
+    ReadCount, ReadWord, Registered, Snapped, Status, WeakTimes,
+};
+pub use share::{
+    CommitReason, GitExported, GitImported, RunReference, StepId, StepReference, TagReason, TagReference, TarExported,
+};
+pub use step::{Call, Change, ChangeWord, Dropped, Entry, Facts, GitState, Lines, Run, Shown, Side, Step, StepTime};
+pub use store::{PathTotals, Stats, Totals};
+pub use value::{
+    Cause, Counts, Event, Failure, Id, Kind, Mode, OmissionReason, Omitted, Path, PathReason, Time, Version,
+};
+
+/// The version of all shapes. It changes when a key changes its meaning or goes away, not when one is added.
+pub const VERSION: u32 = 1;
+
+/// A shape on one line.
+pub fn line(shape: &impl serde::Serialize) -> String {
+    serde_json::to_string(shape).expect("shapes are made of numbers, texts, lists and objects")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,511 @@
+//! What was recorded: `init`, `snap`, `status`.
+
+use std::path::Path as StdPath;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::back::Unfinished;
+use super::step::{Change, Dropped};
+use super::value::{Counts, Id, Omitted, Path, Time, Version, all, text, words};
+use crate::format::turn::{ReadReason, ReadSummary};
+use crate::id::WorkspaceId;
+use crate::ops::record::snap::SnapOutcome;
+use crate::ops::record::status::Status as Found;
+use crate::workspace::git_notice::{GitNotice, GitPart as Part, GitProblem as Problem};
+use crate::workspace::places::Place as Where;
+use crate::workspace::rules::{Exclusion, Why};
+use crate::workspace::scan::{Protected, WeakPlace};
+
+/// A registered folder. One object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Registered {
+    /// The version of the shapes.
+    pub version: Version,
+    /// Its workspace.
+    pub workspace: Id,
+    /// The folder.
+    pub root: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_base64: Option<String>,
+    /// The folder of the store.
+    pub store: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_base64: Option<String>,
+    /// False if it was registered already.
+    pub new: bool,
+}
+
+impl Registered {
+    /// What `register` did.
+    pub fn new(workspace: WorkspaceId, root: &StdPath, store: &StdPath, new: bool) -> Self {
+        let (root, root_base64) = text(root.as_os_str().as_encoded_bytes());
+        let (store, store_base64) = text(store.as_os_str().as_encoded_bytes());
+        Self { version: Version, workspace: Id::of(workspace), root, root_base64, store, store_base64, new }
+    }
+}
+
+/// A snapshot that was taken. One object. With `"recorded": false`, the rest tells of the step that nothing differs from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Snapped {
+    /// The version of the shapes.
+    pub version: Version,
+    /// The snapshot.
+    pub snapshot: Id,
+    /// Its number in the workspace.
+    pub step: u64,
+    /// Its root tree.
+    pub tree: Id,
+    /// What it follows.
+    pub parents: Vec<Id>,
+    /// Its agent session.
+    pub run: Option<String>,
+    /// False if nothing had changed.
+    pub recorded: bool,
+    /// True if nothing had changed and the event was kept with the step.
+    pub event_kept: bool,
+    /// How many paths changed.
+    #[serde(flatten)]
+    pub changed: Counts,
+    /// Deleted paths that are still in the folder: the rules leave them out now.
+    pub left_out: u64,
+    /// True if the settings are not those of the step before.
+    pub rules_changed: bool,
+    /// Recorded paths that the rules leave out.
+    pub dropped: Option<Dropped>,
+    /// Paths not recorded, or not exactly.
+    pub omitted: Vec<Omitted>,
+    /// Files of git's that could not be used.
+    pub git_unread: Vec<GitUnread>,
+    /// What was read, and why.
+    pub read: Read,
+    /// Bytes the store grew by.
+    pub stored_bytes: u64,
+    /// A restore that was cut off.
+    pub unfinished_restore: Option<Unfinished>,
+    /// How long it took.
+    pub millis: u64,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+impl Snapped {
+    /// What `snap` did, how long it took, and what was said about it.
+    pub fn new(outcome: &SnapOutcome, millis: u64, warnings: Vec<String>) -> Self {
+        Self {
+            version: Version,
+            snapshot: Id::of(outcome.snapshot),
+            step: outcome.step,
+            tree: Id::of(outcome.tree),
+            parents: outcome.parents.iter().map(Id::of).collect(),
+            run: outcome.run.clone(),
+            recorded: outcome.recorded,
+            event_kept: outcome.noted,
+            changed: (&outcome.changes).into(),
+            left_out: outcome.left_out,
+            rules_changed: outcome.rules_changed,
+            dropped: outcome.dropped.as_ref().map(Dropped::from),
+            omitted: all(&outcome.omitted),
+            git_unread: all(&outcome.git_notices),
+            read: (&outcome.read).into(),
+            stored_bytes: outcome.stored_bytes,
+            unfinished_restore: outcome.unfinished.as_ref().map(Unfinished::from),
+            millis,
+            warnings,
+        }
+    }
+}
+
+/// How the folder stands against its last step. One object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// The version of the shapes.
+    pub version: Version,
+    /// The workspace.
+    pub workspace: Id,
+    /// Its folder.
+    pub root: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_base64: Option<String>,
+    /// The folder of the store.
+    pub store: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_base64: Option<String>,
+    /// The step that the folder stands at; null where none is recorded.
+    pub head: Option<Head>,
+    /// The number of the step taken last.
+    pub last_step: u64,
+    /// What differs from the head.
+    pub changes: Vec<Change>,
+    /// Deleted paths that are still in the folder: the rules leave them out now.
+    pub left_out: u64,
+    /// True if the settings are not those of the head.
+    pub rules_changed: bool,
+    /// Recorded paths that the rules leave out.
+    pub dropped: Option<Dropped>,
+    /// Paths that would not be recorded, or not exactly.
+    pub omitted: Vec<Omitted>,
+    /// Paths that the rules leave out, and why.
+    pub excluded: Vec<Excluded>,
+    /// Files that `only` does not name, outside the folders that `excluded` lists.
+    pub unselected: u64,
+    /// Folders that are left alone whatever the rules say.
+    pub protected: Vec<ProtectedFolder>,
+    /// Files of git's that could not be used.
+    pub git_unread: Vec<GitUnread>,
+    /// The rules in force, as in `show`.
+    pub rules: Vec<String>,
+    /// Files that a step taken now would hold.
+    pub files: u64,
+    /// Its folders.
+    pub folders: u64,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// What was read to find this out, and why.
+    pub read: Read,
+    /// What the last step read, where that was much.
+    pub read_last: Read,
+    /// Folders where file systems begin on which an unchanged size and time do not mean unchanged content.
+    pub weak_times: Vec<WeakTimes>,
+    /// Every file is read again within this many steps.
+    pub reread_steps: u64,
+    /// Bytes of the store.
+    pub store_bytes: u64,
+    /// A restore that was cut off.
+    pub unfinished_restore: Option<Unfinished>,
+    /// Damage met while opening the store.
+    pub damage: Vec<String>,
+    /// The most that the store may take; null for no limit.
+    pub budget_bytes: Option<u64>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+impl Status {
+    /// What `status` found, with the folder and the budget of the store.
+    pub fn new(status: &Found, store: &StdPath, budget_bytes: Option<u64>, warnings: Vec<String>) -> Self {
+        let workspace = &status.workspace;
+        let (root, root_base64) = text(&workspace.root);
+        let (store, store_base64) = text(store.as_os_str().as_encoded_bytes());
+        Self {
+            version: Version,
+            workspace: Id::of(workspace.id),
+            root,
+            root_base64,
+            store,
+            store_base64,
+            head: status.head.as_ref().map(|(id, head)| Head {
+                snapshot: Id::of(id),
+                step: head.step,
+                tree: Id::of(head.root),
+                time: head.time.into(),
+                run: head.run.clone(),
+                message: head.message.clone(),
+            }),
+            last_step: workspace.last_step,
+            changes: all(&status.changes),
+            left_out: status.left_out,
+            rules_changed: status.rules_changed,
+            dropped: status.dropped.as_ref().map(Dropped::from),
+            omitted: all(&status.omitted),
+            excluded: all(&status.excluded),
+            unselected: status.unselected_count,
+            protected: all(&status.protected),
+            git_unread: all(&status.git_notices),
+            rules: status.rules.lines().map(ToOwned::to_owned).collect(),
+            files: status.counts.files,
+            folders: status.counts.folders,
+            bytes: status.counts.bytes,
+            read: (&status.read).into(),
+            read_last: (&status.read_last).into(),
+            weak_times: all(&status.weak),
+            reread_steps: status.reread_steps,
+            store_bytes: status.store_bytes,
+            unfinished_restore: workspace.unfinished.as_ref().map(Unfinished::from),
+            damage: status.damage.clone(),
+            budget_bytes,
+            warnings,
+        }
+    }
+}
+
+/// The step that a folder stands at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Head {
+    /// The snapshot.
+    pub snapshot: Id,
+    /// Its number in the workspace.
+    pub step: u64,
+    /// Its root tree.
+    pub tree: Id,
+    /// When it was taken.
+    pub time: Time,
+    /// Its agent session.
+    pub run: Option<String>,
+    /// What was said about it.
+    pub message: String,
+}
+
+/// What was read of a folder, by the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Read {
+    /// Files that are new.
+    pub new: ReadCount,
+    /// Files that changed.
+    pub changed: ReadCount,
+    /// Files whose size and times prove nothing.
+    pub unproven: ReadCount,
+    /// Unchanged files that are read again in turn.
+    pub reread: ReadCount,
+    /// The largest of them.
+    pub largest: Option<LargestRead>,
+}
+
+impl From<&ReadSummary> for Read {
+    fn from(read: &ReadSummary) -> Self {
+        let count = |reason| {
+            let count = read.count(reason);
+            ReadCount { files: count.files, bytes: count.bytes }
+        };
+        let largest = read.largest.as_ref().map(|largest| LargestRead {
+            path: Path::of_bytes(&largest.path),
+            bytes: largest.bytes,
+            reason: largest.reason.into(),
+        });
+        Self {
+            new: count(ReadReason::New),
+            changed: count(ReadReason::Changed),
+            unproven: count(ReadReason::Racy),
+            reread: count(ReadReason::Turn),
+            largest,
+        }
+    }
+}
+
+/// Files read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadCount {
+    /// Number of files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The largest file read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LargestRead {
+    /// Its path.
+    #[serde(flatten)]
+    pub path: Path,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Why it was read.
+    pub reason: ReadWord,
+}
+
+words! {
+    /// Why a file was read.
+    ReadWord from ReadReason {
+        /// It is new.
+        New "new" = ReadReason::New,
+        /// It changed.
+        Changed "changed" = ReadReason::Changed,
+        /// Its size and times prove nothing.
+        Unproven "unproven" = ReadReason::Racy,
+        /// It is unchanged and read again in turn.
+        Reread "reread" = ReadReason::Turn,
+    }
+}
+
+/// A path that the rules leave out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Excluded {
+    /// Its path.
+    #[serde(flatten)]
+    pub path: Path,
+    /// Why.
+    pub reason: ExcludedReason,
+    /// The file beside it or in it that decides.
+    pub evidence: Option<String>,
+}
+
+impl From<&Exclusion> for Excluded {
+    fn from(one: &Exclusion) -> Self {
+        let evidence = match one.why {
+            Why::Beside(file) | Why::Marked(file) => Some(file.to_owned()),
+            _ => None,
+        };
+        Self { path: (&one.path).into(), reason: one.why.into(), evidence }
+    }
+}
+
+words! {
+    /// Why a path is left out.
+    ExcludedReason from Why {
+        /// It belongs to a version-control system.
+        VersionControl "version-control" = Why::VersionControl | Why::Place(Where::VersionControl),
+        /// The settings exclude it.
+        Setting "setting" = Why::Setting,
+        /// A built-in rule names it.
+        BuiltIn "built-in" = Why::BuiltIn,
+        /// A tool makes it again from the file beside it.
+        Beside "beside" = Why::Beside(_),
+        /// A file in it says that it is a cache.
+        Marked "marked" = Why::Marked(_),
+        /// `only` does not name it.
+        Only "only" = Why::Unselected,
+        /// git ignores it.
+        Ignored "ignored" = Why::Ignored,
+        /// It is in a folder of which only some paths are recorded.
+        Rest "rest" = Why::Rest,
+        /// The step before left it out.
+        Earlier "earlier" = Why::Earlier,
+        /// It is another working tree of the repository.
+        WorkingTree "working-tree" = Why::WorkingTree | Why::Place(Where::WorkingTree),
+        /// It is the store.
+        Store "store" = Why::Place(Where::Store),
+        /// It is the workspace, mounted in itself.
+        Itself "itself" = Why::Place(Where::Itself),
+        /// It is the root of the file system.
+        System "system" = Why::Place(Where::System),
+        /// It is the home folder.
+        Home "home" = Why::Place(Where::Home),
+        /// It is another recorded folder.
+        Workspace "workspace" = Why::Place(Where::Workspace),
+        /// It was mounted after the step.
+        Mount "mount" = Why::Place(Where::Mount),
+        /// It is on another file system.
+        FileSystem "file-system" = Why::Place(Where::OtherFileSystem),
+    }
+}
+
+/// A folder that is left alone whatever the rules say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProtectedFolder {
+    /// Its path.
+    #[serde(flatten)]
+    pub path: Path,
+    /// What it is.
+    pub place: Place,
+}
+
+impl From<&Protected> for ProtectedFolder {
+    fn from(found: &Protected) -> Self {
+        Self { path: (&found.path).into(), place: found.place.into() }
+    }
+}
+
+words! {
+    /// What a folder is that is left alone.
+    Place from Where {
+        /// The store, or a folder in it.
+        Store "store" = Where::Store,
+        /// The workspace, mounted in itself.
+        Itself "itself" = Where::Itself,
+        /// The root of the file system.
+        System "system" = Where::System,
+        /// The home folder.
+        Home "home" = Where::Home,
+        /// Another recorded folder.
+        Workspace "workspace" = Where::Workspace,
+        /// A folder of a version-control system.
+        VersionControl "version-control" = Where::VersionControl,
+        /// Another working tree of the repository.
+        WorkingTree "working-tree" = Where::WorkingTree,
+        /// A mount that was not there at the step.
+        Mount "mount" = Where::Mount,
+        /// A folder on another file system.
+        FileSystem "file-system" = Where::OtherFileSystem,
+    }
+}
+
+/// A file of git's that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GitUnread {
+    /// What it is to git.
+    pub part: GitPart,
+    /// Its path.
+    pub file: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_base64: Option<String>,
+    /// What is wrong with it.
+    pub problem: GitProblem,
+    /// More about that: the form, the path it names, what is damaged.
+    pub detail: Option<String>,
+}
+
+impl From<&GitNotice> for GitUnread {
+    fn from(notice: &GitNotice) -> Self {
+        let (file, file_base64) = text(notice.file.as_os_str().as_encoded_bytes());
+        let detail = match &notice.problem {
+            Problem::Unreadable(kind) => Some(kind.to_string()),
+            Problem::NotAFile => None,
+            Problem::TooLong { length_max_bytes } => Some(format!("over {length_max_bytes} bytes")),
+            Problem::Malformed(detail) => Some((*detail).to_owned()),
+            Problem::Unsupported(form) => Some(form.clone()),
+            Problem::Dangling(path) | Problem::Relative(path) | Problem::OtherTree(path) => {
+                Some(path.display().to_string())
+            }
+        };
+        Self { part: notice.part.into(), file, file_base64, problem: (&notice.problem).into(), detail }
+    }
+}
+
+words! {
+    /// What a file is to git.
+    GitPart from Part {
+        /// The way from a working tree to its repository.
+        Repository "repository" = Part::Repository,
+        /// The repository's configuration.
+        Settings "settings" = Part::Settings,
+        /// The list of paths that git tracks.
+        Index "index" = Part::Index,
+        /// A list of what git ignores.
+        List "list" = Part::List,
+        /// The commit and branch that are checked out.
+        Head "head" = Part::Head,
+    }
+}
+
+words! {
+    /// Why a file of git's could not be used.
+    GitProblem from &Problem {
+        /// The system refused to read it.
+        Unreadable "unreadable" = Problem::Unreadable(_),
+        /// It is a folder, a pipe or the like.
+        NotAFile "not-a-file" = Problem::NotAFile,
+        /// It is longer than what is read.
+        TooLong "too-long" = Problem::TooLong { .. },
+        /// It is not what git writes.
+        Damaged "damaged" = Problem::Malformed(_),
+        /// It is in a form that retro does not know.
+        Unsupported "unsupported" = Problem::Unsupported(_),
+        /// It names a path that is not there.
+        Dangling "dangling" = Problem::Dangling(_),
+        /// It names a path that is not absolute.
+        Relative "relative" = Problem::Relative(_),
+        /// It is of another folder.
+        OtherTree "other-tree" = Problem::OtherTree(_),
+    }
+}
+
+/// A folder where a file system begins that does not show every change in times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WeakTimes {
+    /// Its path.
+    #[serde(flatten)]
+    pub path: Path,
+    /// The name of the file system; empty where it is not known.
+    pub file_system: String,
+}
+
+impl From<&WeakPlace> for WeakTimes {
+    fn from(weak: &WeakPlace) -> Self {
+        Self { path: (&weak.path).into(), file_system: weak.file_system.to_owned() }
+    }
+}

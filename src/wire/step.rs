@@ -1,0 +1,359 @@
+//! Steps and what they changed: `log`, `show`, `runs`, `diff`, `ls`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Counts, Event, Id, Kind, Mode, Omitted, Path, Time, Version, all, words};
+use crate::diff::text::LineCounts;
+use crate::diff::{Change as Difference, ChangeKind, Side as DiffSide};
+use crate::format::snapshot::{ChangeCounts, Dropped as DroppedPaths, Snapshot};
+use crate::format::tree::Entry as TreeEntry;
+use crate::id::SnapshotId;
+use crate::ops::look::log::LogEntry;
+use crate::ops::look::runs::Run as RunFound;
+use crate::ops::look::show::{Call as NotedCall, Shown as StepShown};
+use crate::path::TreePath;
+
+/// Recorded paths that are still in the folder and that the rules leave out now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Dropped {
+    /// The snapshot that has them.
+    pub snapshot: Id,
+    /// How many there are.
+    pub paths: u64,
+    /// True if the step before does not say so yet.
+    pub new: bool,
+}
+
+impl From<&DroppedPaths> for Dropped {
+    fn from(dropped: &DroppedPaths) -> Self {
+        Self { snapshot: Id::of(dropped.base), paths: dropped.count, new: dropped.is_new }
+    }
+}
+
+/// A step. One line each, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// The snapshot.
+    pub snapshot: Id,
+    /// Number in its workspace.
+    pub step: u64,
+    /// The root tree: equal trees have equal ids.
+    pub tree: Id,
+    /// What it follows.
+    pub parents: Vec<Id>,
+    /// When it was taken.
+    pub time: Time,
+    /// The agent session; null for the snapshots around a restore.
+    pub run: Option<String>,
+    /// What was said about it.
+    pub message: String,
+    /// Its names.
+    pub tags: Vec<String>,
+    /// What the agent told about it.
+    pub event: Option<Event>,
+    /// How many paths changed.
+    #[serde(flatten)]
+    pub changed: Counts,
+    /// Calls that followed it and changed nothing.
+    pub call_count: u64,
+    /// Recorded paths that the rules leave out.
+    pub dropped: Option<Dropped>,
+    /// True if a repair found that parts of it are lost.
+    pub incomplete: bool,
+    /// What it changed; with `--stat`, `--name-status`, `--name-only` or `--patch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<Change>>,
+}
+
+impl Step {
+    /// A step as `log` lists it, with its changes where they were asked for.
+    pub fn new(entry: &LogEntry, changes: Option<Vec<Change>>) -> Self {
+        let facts = (entry.id, &*entry.snapshot, &entry.event[..], &entry.changes);
+        Self { changes, ..Self::of(facts, &entry.tags, entry.call_count, entry.is_incomplete) }
+    }
+
+    fn of(
+        (id, snapshot, event, changed): (SnapshotId, &Snapshot, &[u8], &ChangeCounts),
+        tags: &[String],
+        call_count: u64,
+        incomplete: bool,
+    ) -> Self {
+        Self {
+            snapshot: Id::of(id),
+            step: snapshot.step,
+            tree: Id::of(snapshot.root),
+            parents: snapshot.parents.iter().map(Id::of).collect(),
+            time: snapshot.time.into(),
+            run: snapshot.run.clone(),
+            message: snapshot.message.clone(),
+            tags: tags.to_vec(),
+            event: Event::of(event),
+            changed: changed.into(),
+            call_count,
+            dropped: snapshot.dropped.as_ref().map(Dropped::from),
+            incomplete,
+            changes: None,
+        }
+    }
+}
+
+/// A step, all about it. One object. With `--event` only the event and those of its calls are printed, one a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Shown {
+    /// The version of the shapes.
+    pub version: Version,
+    /// The step, as `log` lists it.
+    #[serde(flatten)]
+    pub step: Step,
+    /// The workspace it belongs to.
+    pub workspace: Id,
+    /// True if gc must keep it.
+    pub pinned: bool,
+    /// Where the workspace's own git repository stood; null where there is none.
+    pub git: Option<GitState>,
+    /// The rules in force, one each: `!` never recorded, `-` exclude, `+` include, `&` only, `=` exact path, `*` by
+    /// evidence, `~ .gitignore` where what git ignores is left out.
+    pub rules: Vec<String>,
+    /// True if they are not those of the step before.
+    pub rules_changed: bool,
+    /// Paths left out for another reason than their name.
+    pub left_out: Vec<Path>,
+    /// The newest calls that followed it and changed nothing.
+    pub calls: Vec<Call>,
+    /// Paths not recorded, or not exactly.
+    pub omitted: Vec<Omitted>,
+}
+
+impl Shown {
+    /// A step with its changes.
+    pub fn new(shown: &StepShown, changes: Vec<Change>) -> Self {
+        let facts = (shown.id, &*shown.snapshot, &shown.event[..], &shown.changes);
+        let step = Step::of(facts, &shown.tags, shown.call_count, shown.is_incomplete);
+        let git = shown.snapshot.git.as_ref();
+        Self {
+            version: Version,
+            step: Step { changes: Some(changes), ..step },
+            workspace: Id::of(shown.snapshot.workspace),
+            pinned: shown.is_pinned,
+            git: git.map(|git| GitState { head: git.head.clone(), branch: git.branch.clone() }),
+            rules: shown.rules.lines().map(ToOwned::to_owned).collect(),
+            rules_changed: shown.rules_changed,
+            left_out: all(&shown.left_out),
+            calls: all(&shown.calls),
+            omitted: all(&shown.omitted),
+        }
+    }
+}
+
+/// Where a git repository stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GitState {
+    /// The commit; null where there is none yet.
+    pub head: Option<String>,
+    /// The branch; null where the head is detached.
+    pub branch: Option<String>,
+}
+
+/// A tool call that changed nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Call {
+    /// When it was recorded.
+    pub time: Time,
+    /// Its agent session.
+    pub run: String,
+    /// What the agent told about it; null where it cannot be read.
+    pub event: Option<Event>,
+}
+
+impl From<&NotedCall> for Call {
+    fn from(call: &NotedCall) -> Self {
+        Self { time: call.time.into(), run: call.run.clone(), event: Event::of(&call.event) }
+    }
+}
+
+/// A run, one agent session. One line each, the one with the newest step first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// Its name.
+    pub run: String,
+    /// Number of its steps.
+    pub steps: u64,
+    /// True if the folder stands at one of them.
+    pub head: bool,
+    /// Its first step.
+    pub first: StepTime,
+    /// Its last step.
+    pub last: StepTime,
+    /// How many paths changed.
+    #[serde(flatten)]
+    pub changed: Counts,
+    /// The agent, where the event of the last step names it.
+    pub agent: Option<String>,
+    /// The message of the last step.
+    pub message: String,
+    /// The event of the last step.
+    pub event: Option<Event>,
+}
+
+impl Run {
+    /// A run, and the agent that the event of its last step names.
+    pub fn new(run: &RunFound, agent: Option<String>) -> Self {
+        let end = |(id, snapshot): &(SnapshotId, std::sync::Arc<Snapshot>)| StepTime {
+            snapshot: Id::of(id),
+            step: snapshot.step,
+            time: snapshot.time.into(),
+        };
+        Self {
+            run: run.name.clone(),
+            steps: run.count,
+            head: run.has_head,
+            first: end(&run.first),
+            last: end(&run.last),
+            changed: (&run.changes).into(),
+            agent,
+            message: run.last.1.message.clone(),
+            event: Event::of(&run.event),
+        }
+    }
+}
+
+/// A step and when it was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepTime {
+    /// The snapshot.
+    pub snapshot: Id,
+    /// Number in its workspace.
+    pub step: u64,
+    /// When it was taken.
+    pub time: Time,
+}
+
+words! {
+    /// What happened to a path.
+    ChangeWord from ChangeKind {
+        /// It is new.
+        Added "added" = ChangeKind::Added,
+        /// Its content changed.
+        Modified "modified" = ChangeKind::Modified,
+        /// It is gone.
+        Deleted "deleted" = ChangeKind::Deleted,
+        /// A file became a folder, a symlink became a file, and so on.
+        Type "type" = ChangeKind::Type,
+        /// Only the permission bits changed.
+        Mode "mode" = ChangeKind::Mode,
+        /// Only owner, ACL or extended attributes changed.
+        Attributes "attributes" = ChangeKind::Attributes,
+        /// It was at another path.
+        Renamed "renamed" = ChangeKind::Renamed,
+    }
+}
+
+/// A path that differs. One line each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// Its path.
+    #[serde(flatten)]
+    pub path: Path,
+    /// What happened to it.
+    pub change: ChangeWord,
+    /// True if owner, ACL or extended attributes differ.
+    pub attributes_changed: bool,
+    /// What it was; null for what was added.
+    pub old: Option<Side>,
+    /// What it is; null for what was deleted.
+    pub new: Option<Side>,
+    /// With `--stat`: lines inserted and deleted; null for folders, binary contents and another kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<Option<Lines>>,
+}
+
+impl Change {
+    /// A path that differs. `lines` is what `--stat` counted, where it was asked for.
+    pub fn new(change: &Difference, lines: Option<Option<LineCounts>>) -> Self {
+        let old_path = change.old_path.as_ref();
+        let counted = |lines: LineCounts| Lines { inserted: lines.inserted, deleted: lines.deleted };
+        Self {
+            path: (&change.path).into(),
+            change: change.kind.into(),
+            attributes_changed: change.attributes_changed,
+            old: change.old.as_ref().map(|old| Side::new(old, old_path)),
+            new: change.new.as_ref().map(|new| Side::new(new, old_path.and(Some(&change.path)))),
+            lines: lines.map(|lines| lines.map(counted)),
+        }
+    }
+}
+
+impl From<&Difference> for Change {
+    fn from(change: &Difference) -> Self {
+        Self::new(change, None)
+    }
+}
+
+/// Lines that differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lines {
+    /// Lines that only the new content has.
+    pub inserted: u64,
+    /// Lines that only the old content has.
+    pub deleted: u64,
+}
+
+/// One side of a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Side {
+    /// Its path; only of a rename.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_base64: Option<String>,
+    /// What it is.
+    #[serde(flatten)]
+    pub facts: Facts,
+}
+
+impl Side {
+    fn new(side: &DiffSide, path: Option<&TreePath>) -> Self {
+        let path = path.map(Path::from);
+        let (path, path_base64) = path.map_or((None, None), |path| (Some(path.path), path.path_base64));
+        Self { path, path_base64, facts: side.into() }
+    }
+}
+
+/// What is at a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Facts {
+    /// What it is.
+    pub kind: Kind,
+    /// Its permission bits.
+    pub mode: Mode,
+    /// Bytes; of a folder the sum of what is in it.
+    pub size: u64,
+    /// The id of its content or tree.
+    pub id: Id,
+}
+
+impl From<&DiffSide> for Facts {
+    fn from(side: &DiffSide) -> Self {
+        Self { kind: side.kind.into(), mode: side.mode.into(), size: side.size, id: Id::of(side.id) }
+    }
+}
+
+/// What is in a step. One line each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Entry {
+    /// Its path.
+    #[serde(flatten)]
+    pub path: Path,
+    /// What it is.
+    #[serde(flatten)]
+    pub facts: Facts,
+}
+
+impl Entry {
+    /// An entry at its path.
+    pub fn new(path: &TreePath, entry: &TreeEntry) -> Self {
+        Self { path: path.into(), facts: (&DiffSide::from(entry)).into() }
+    }
+}

@@ -1,0 +1,316 @@
+//! The values that all shapes are made of: ids, times, paths, words.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::VERSION;
+use crate::error::ErrorKind;
+use crate::format::facts::RestoreCause;
+use crate::format::snapshot::{ChangeCounts, Omission, Reason};
+use crate::format::tree::Kind as EntryKind;
+use crate::ops::record::said::compact;
+use crate::path::TreePath;
+use crate::time::Timestamp;
+
+/// The version of the shapes. It changes when a key changes its meaning or goes away, not when one is added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version;
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u32(VERSION)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match u32::deserialize(from)? {
+            VERSION => Ok(Self),
+            other => Err(D::Error::custom(format!("version {other} of the shapes, not {VERSION}"))),
+        }
+    }
+}
+
+impl JsonSchema for Version {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Version".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "const": VERSION })
+    }
+}
+
+/// 64 hexadecimal digits; the id of a file's content is what `b3sum FILE` prints. A workspace has 32.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Id(pub String);
+
+impl Id {
+    pub(super) fn of(id: impl ToString) -> Self {
+        Self(id.to_string())
+    }
+}
+
+/// RFC 3339, UTC, milliseconds: `2026-11-20T09:30:00.125Z`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Time(pub String);
+
+impl From<Timestamp> for Time {
+    fn from(time: Timestamp) -> Self {
+        Self(time.rfc3339())
+    }
+}
+
+/// Permission bits in octal, `0644`; `0000` for symlinks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Mode(pub String);
+
+impl From<u16> for Mode {
+    fn from(mode: u16) -> Self {
+        Self(format!("{mode:04o}"))
+    }
+}
+
+/// The JSON object given to `snap --event`, unchanged. What was not a JSON object is under `retro:unparsed`.
+#[derive(Clone, Debug)]
+pub struct Event(Box<RawValue>);
+
+impl Event {
+    /// The event of a step or call; `None` where there is none.
+    pub fn of(event: &[u8]) -> Option<Self> {
+        if event.is_empty() {
+            return None;
+        }
+        let compact = compact(event).and_then(|bytes| String::from_utf8(bytes).ok());
+        let raw = compact.and_then(|text| RawValue::from_string(text).ok());
+        let as_text = || {
+            let text = Value::from(String::from_utf8_lossy(event)).to_string();
+            RawValue::from_string(text).expect("a string is JSON")
+        };
+        Some(Self(raw.unwrap_or_else(as_text)))
+    }
+
+    /// The JSON text, on one line.
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(from)?;
+        RawValue::from_string(value.to_string()).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Event {
+    fn schema_name() -> Cow<'static, str> {
+        "Event".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The JSON object given to `snap --event`, unchanged. What was not a JSON object is under \
+                            `retro:unparsed`.",
+            "type": ["object", "string"],
+        })
+    }
+}
+
+/// A path in the workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Path {
+    /// Relative to the workspace; `.` is its root.
+    pub path: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_base64: Option<String>,
+}
+
+impl Path {
+    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+        let (path, path_base64) = text(bytes);
+        Self { path, path_base64 }
+    }
+}
+
+impl From<&TreePath> for Path {
+    fn from(path: &TreePath) -> Self {
+        if path.is_root() { Self { path: ".".to_owned(), path_base64: None } } else { Self::of_bytes(path.as_bytes()) }
+    }
+}
+
+/// Bytes that are text nearly always: as text, and exactly in base64 where they are not UTF-8.
+pub(super) fn text(bytes: &[u8]) -> (String, Option<String>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text.to_owned(), None),
+        Err(_) => (String::from_utf8_lossy(bytes).into_owned(), Some(STANDARD.encode(bytes))),
+    }
+}
+
+/// Defines the words for the values of a library type, one definition for JSON, its documentation and its reader.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident from $library:ty { $($(#[$each:meta])* $variant:ident $word:literal = $pattern:pat,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        pub enum $name {
+            $($(#[$each])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl From<$library> for $name {
+            fn from(value: $library) -> Self {
+                match value {
+                    $($pattern => Self::$variant,)*
+                }
+            }
+        }
+    };
+}
+pub(super) use words;
+
+words! {
+    /// What an entry is.
+    Kind from EntryKind {
+        /// A regular file.
+        File "file" = EntryKind::File,
+        /// A folder.
+        Folder "folder" = EntryKind::Folder,
+        /// A symlink.
+        Symlink "symlink" = EntryKind::Symlink,
+    }
+}
+
+words! {
+    /// Why a path was omitted: not recorded, or not exactly.
+    OmissionReason from Reason {
+        /// It could not be read.
+        Unreadable "unreadable" = Reason::Unreadable,
+        /// It is a socket, a pipe or a device.
+        Special "special" = Reason::Special,
+        /// It is above the size cap.
+        TooLarge "too-large" = Reason::TooLarge,
+        /// It changed while it was read; the bytes read last are recorded.
+        Torn "torn" = Reason::Torn,
+        /// It went away while it was read.
+        Vanished "vanished" = Reason::Vanished,
+        /// Its path is too long.
+        TooLong "too-long" = Reason::TooLong,
+        /// The system failed to read it.
+        ReadError "read-error" = Reason::ReadError,
+        /// It is recorded without some of its extended attributes.
+        Attributes "attributes" = Reason::Attributes,
+    }
+}
+
+words! {
+    /// What changes a folder back or forth.
+    Cause from RestoreCause {
+        /// A restore of a step.
+        Restore "restore" = RestoreCause::Restore,
+        /// The last change was taken back.
+        Undo "undo" = RestoreCause::Undo { .. },
+        /// What was undone was done again.
+        Redo "redo" = RestoreCause::Redo { .. },
+        /// A restore that was cut off was taken back.
+        Abort "abort" = RestoreCause::Abort,
+    }
+}
+
+words! {
+    /// What kind of error it is; each has an exit code of its own.
+    Failure from ErrorKind {
+        /// The command line makes no sense.
+        Invalid "invalid" = ErrorKind::Invalid,
+        /// There is no such snapshot, path, folder or store.
+        NotFound "not-found" = ErrorKind::NotFound,
+        /// The name is taken.
+        Exists "exists" = ErrorKind::Exists,
+        /// Something else is in the way.
+        Conflict "conflict" = ErrorKind::Conflict,
+        /// A cap was reached.
+        Limit "limit" = ErrorKind::Limit,
+        /// Stored bytes are damaged.
+        Corrupt "corrupt" = ErrorKind::Corrupt,
+        /// It needs a newer version or another platform.
+        Unsupported "unsupported" = ErrorKind::Unsupported,
+        /// Another process holds it.
+        Locked "locked" = ErrorKind::Locked,
+        /// The operating system refused.
+        Io "io" = ErrorKind::Io,
+    }
+}
+
+/// Numbers of paths that a step changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// Paths added.
+    pub added: u64,
+    /// Paths modified.
+    pub modified: u64,
+    /// Paths deleted.
+    pub deleted: u64,
+}
+
+impl From<&ChangeCounts> for Counts {
+    fn from(counts: &ChangeCounts) -> Self {
+        let ChangeCounts { added, modified, deleted } = *counts;
+        Self { added, modified, deleted }
+    }
+}
+
+/// A path that was omitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Omitted {
+    /// Its path.
+    #[serde(flatten)]
+    pub path: Path,
+    /// Why.
+    pub reason: OmissionReason,
+}
+
+impl From<&Omission> for Omitted {
+    fn from(omission: &Omission) -> Self {
+        Self { path: (&omission.path).into(), reason: omission.reason.into() }
+    }
+}
+
+/// A path and a reason in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PathReason {
+    /// Its path.
+    #[serde(flatten)]
+    pub path: Path,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// The shapes of a list of values.
+pub(super) fn all<'a, T: 'a, S: From<&'a T>>(values: &'a [T]) -> Vec<S> {
+    values.iter().map(S::from).collect()
+}
