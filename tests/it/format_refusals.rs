@@ -1,5 +1,5 @@
-//! Decoders refuse malformed bytes, by the requirement of store-format.md that asks for it. Each test begins with bytes that
-//! are accepted and changes the one thing that is asked about.
+//! Decoders refuse malformed bytes, by the requirement of store-format.md that asks for it. Each test begins with bytes
+//! that are accepted and changes the one thing that is asked about.
 
 use retrograde::format::snapshot::{
     Attachment, Cause, ChangeCounts, Dropped, GitState, Snapshot, decode_omitted, decode_times, encode_times,

@@ -32,18 +32,23 @@ pub(super) fn reading(store: &Store) -> Value {
     let mut reading = listing(store);
     let mut before = (Value::Null, Entries::new());
     for fields in reading["snapshots"].as_array_mut().unwrap() {
-        let id = fields["snapshot"].as_str().unwrap();
-        assert!(fields.get("problem").is_none(), "{id} cannot be read");
-        let entries = entries_in(store, SnapshotId(Digest::parse(id).unwrap())).unwrap();
+        assert!(fields.get("problem").is_none(), "it cannot be read: {fields}");
         if before.0 != fields["workspace"] {
             before = (fields["workspace"].clone(), Entries::new());
         }
-        fields["paths"] = (entries.len() - 1).into();
-        fields["manifest"] = manifest(&entries).into();
-        fields["new_entries"] = new_entries(&before.1, &entries).into();
-        before.1 = entries;
+        before.1 = add_entries(store, fields, &before.1);
     }
     reading
+}
+
+/// Adds the contents of its tree to a listed snapshot, and returns its entries. `before` has those of the step before.
+pub(super) fn add_entries(store: &Store, fields: &mut Value, before: &Entries) -> Entries {
+    let id = Digest::parse(fields["snapshot"].as_str().unwrap()).unwrap();
+    let entries = entries_in(store, SnapshotId(id)).unwrap();
+    fields["paths"] = (entries.len() - 1).into();
+    fields["manifest"] = manifest(&entries).into();
+    fields["new_entries"] = new_entries(before, &entries).into();
+    entries
 }
 
 /// Workspaces and snapshots, without what is in the trees. Of a snapshot that cannot be read, only its place is known.
