@@ -105,7 +105,7 @@ impl Name {
 }
 
 impl Attributes {
-    /// Whether there is nothing to record.
+    /// True if there is nothing to record.
     pub fn is_empty(&self) -> bool {
         self.owner.is_none() && self.values.is_empty()
     }
@@ -128,7 +128,7 @@ impl AttributeList {
         self.paths.len()
     }
 
-    /// Whether no path has attributes.
+    /// True if no path has attributes.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }

@@ -35,7 +35,7 @@ pub const CACHE_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4 + 4 + 8 + 8 + 8
 pub const PLACE_LENGTH_BYTES: usize = 8 + 8 + 4;
 const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 8;
 
-/// What a stat cache begins with.
+/// The header of a stat cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheHeader {
     /// The store it belongs to.
@@ -50,7 +50,7 @@ pub struct CacheHeader {
     pub nonce: u64,
     /// Number of files when it was written whole.
     pub file_count: u64,
-    /// Where the table begins.
+    /// Offset of the table in the file, in bytes.
     pub table_offset: u64,
     /// Number of places in the table.
     pub folder_count: u32,
@@ -62,12 +62,12 @@ pub struct CacheHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathKey(pub [u8; 16]);
 
-/// Where the block of a folder is.
+/// The place of a folder's block in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// See [`PathKey::hash`].
     pub hash: u64,
-    /// Where it begins in the file.
+    /// Offset in the file, in bytes.
     pub offset: u64,
     /// Its length, in bytes.
     pub length: u32,
@@ -85,7 +85,7 @@ pub struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Where its blocks begin in the file, given where it begins.
+    /// Offset of its blocks in the file, given the offset of the group, in bytes.
     pub fn blocks_start(&self, start: usize) -> usize {
         start + GROUP_HEADER_LENGTH_BYTES
     }

@@ -1,7 +1,7 @@
-//! Facts: what became true at a commit (store-format.md, chapter 7).
+//! Facts: the things that became true with a transaction (store-format.md, chapter 7).
 //!
-//! Every commit record in a pack carries the facts of its commit; the file `journal` is their copy in order. The state
-//! of the store (workspaces, heads, tags, pins) is the fold of all facts, see `store::state`.
+//! Every transaction in a pack carries its facts; the file `journal` is their copy in order. The state of the store
+//! (workspaces, heads, tags, pins) is the fold of all facts, see `store::state`.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,30 +20,30 @@ pub enum Fact {
         workspace: WorkspaceId,
         /// Its absolute path, resolved, as bytes.
         root: Vec<u8>,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// The folder is somewhere else now.
     WorkspaceMoved {
-        /// Which.
+        /// The workspace.
         workspace: WorkspaceId,
         /// Its new absolute path.
         root: Vec<u8>,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// The folder is not recorded any more, and its snapshots have no name left.
     WorkspaceForgotten {
-        /// Which.
+        /// The workspace.
         workspace: WorkspaceId,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// A snapshot was taken, and is the head of its workspace and of its run.
     SnapshotTaken {
-        /// Where.
+        /// The workspace.
         workspace: WorkspaceId,
-        /// Which.
+        /// The snapshot.
         snapshot: SnapshotId,
         /// Its number in the workspace.
         step: u64,
@@ -56,12 +56,12 @@ pub enum Fact {
     RestoreBegun(Restore),
     /// The restore that was begun last in this workspace is over.
     RestoreEnded {
-        /// Where.
+        /// The workspace.
         workspace: WorkspaceId,
         /// The state the folder is in now, which becomes the head: the target, or a snapshot of what came of it. None
         /// where some paths were restored and nobody wanted a snapshot: then the head stays.
         state: Option<SnapshotId>,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// A name was given to a snapshot in a workspace, or taken away. Another workspace may have a tag of the same name.
@@ -70,34 +70,34 @@ pub enum Fact {
         workspace: WorkspaceId,
         /// The name.
         name: String,
-        /// What it names now; none when it was deleted.
+        /// The snapshot that it names now; none when the name was taken away.
         snapshot: Option<SnapshotId>,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// A snapshot was marked to be kept, or the mark was taken away.
     Pinned {
-        /// Which.
+        /// The snapshot.
         snapshot: SnapshotId,
         /// Marked or not.
         pinned: bool,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// A snapshot lost its place in history; gc may delete it.
     SnapshotForgotten {
-        /// Which.
+        /// The snapshot.
         snapshot: SnapshotId,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// Parts of a snapshot were found to be lost, or are there again.
     SnapshotIncomplete {
-        /// Which.
+        /// The snapshot.
         snapshot: SnapshotId,
         /// Lost, or there again.
         incomplete: bool,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// A snapshot that cannot be had was given up: an index or a damaged record names it, and nothing says any more of
@@ -107,12 +107,12 @@ pub enum Fact {
         prefix: [u8; 16],
         /// Lost, or there again.
         lost: bool,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// A call followed a step and changed nothing: its event is kept with that step.
     EventNoted {
-        /// Where.
+        /// The workspace.
         workspace: WorkspaceId,
         /// The step.
         snapshot: SnapshotId,
@@ -120,23 +120,23 @@ pub enum Fact {
         event: BlobId,
         /// The run of the call.
         run: String,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// A workspace that was forgotten is recorded again, with its history as it was.
     WorkspaceRecalled {
-        /// Which.
+        /// The workspace.
         workspace: WorkspaceId,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
     /// A workspace's folder was looked at, and is this one: by that it is known when it is found at another path.
     FolderSeen {
-        /// Which.
+        /// The workspace.
         workspace: WorkspaceId,
         /// The folder.
         folder: FolderIdentity,
-        /// When.
+        /// Time at which it became true.
         time: Timestamp,
     },
 }
@@ -148,7 +148,7 @@ pub struct FolderIdentity {
     pub device: u64,
     /// Inode number.
     pub inode: u64,
-    /// When it was made, where the file system keeps that.
+    /// Time of its creation, where the file system keeps that.
     pub made: Option<Timestamp>,
     /// The identity of git's working tree, if it is one that has a log: the first half of the BLAKE3 hash of the first
     /// line of the log of its `HEAD`. A copy has the same.
@@ -156,8 +156,8 @@ pub struct FolderIdentity {
 }
 
 impl FolderIdentity {
-    /// Whether both are one folder. An inode number is given out again, and the time it was made at tells; where no time is
-    /// known, the device has to be the same.
+    /// True if both are one folder. An inode number may be given out again, so the times of creation have to match; where
+    /// one is not known, the devices have to match instead.
     pub fn is_same(&self, other: &Self) -> bool {
         let is_one = match (self.made, other.made) {
             (Some(one), Some(other)) => one == other,
@@ -170,7 +170,7 @@ impl FolderIdentity {
 /// A restore of a live workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restore {
-    /// Where.
+    /// The workspace.
     pub workspace: WorkspaceId,
     /// The state that undoing it leads to, which is the one before it, or before the restore that was cut off and that
     /// it finishes or takes the place of; none when no safety snapshot was wanted.
@@ -179,37 +179,37 @@ pub struct Restore {
     pub target: SnapshotId,
     /// Only these paths; all of them when empty.
     pub paths: Vec<Vec<u8>>,
-    /// What asked for it.
+    /// The command that asked for it.
     pub cause: RestoreCause,
-    /// When.
+    /// Time at which it became true.
     pub time: Timestamp,
 }
 
-/// What asked for a restore.
+/// The command that asked for a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RestoreCause {
     /// `restore`.
     Restore,
     /// `undo`.
     Undo {
-        /// How many states of the folder it goes back, counted from the one right before it.
+        /// Number of states of the folder that it goes back, counted from the one right before it.
         count: u64,
     },
     /// `redo`.
     Redo {
-        /// How many undos it takes back.
+        /// Number of undos that it takes back.
         count: u64,
     },
     /// Going back from a restore that was cut off: what can be undone and redone stays as it was.
     Abort,
 }
 
-/// Encodes the facts of one commit.
+/// Encodes the facts of one transaction.
 pub fn encode(facts: &[Fact]) -> Vec<u8> {
     compact::encode(&facts)
 }
 
-/// Decodes the facts of one commit.
+/// Decodes the facts of one transaction.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Fact>, Malformed> {
     let facts: Vec<Fact> = match decode_one(bytes) {
         Some(fact) => vec![fact],
@@ -219,11 +219,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Fact>, Malformed> {
     Ok(facts)
 }
 
-/// The facts of nearly every commit, which are that one step of a run was taken, or one event noted. `None` for others
-/// and for what is malformed.
+/// Decodes the most common facts: one step of a run was taken, or one event was noted. `None` for all others, and for
+/// malformed bytes.
 ///
-/// Whoever opens a store reads all of its journal, and this takes a tenth of the time of [`compact::decode`], which goes
-/// through ids byte by byte, and encodes all of it again to compare.
+/// Opening a store decodes its whole journal. This takes a tenth of the time of [`compact::decode`], which goes through
+/// ids byte by byte, and encodes all of it again to compare.
 fn decode_one(bytes: &[u8]) -> Option<Fact> {
     let (&[count, variant], rest) = bytes.split_first_chunk()?;
     let mut reader = Reader::new(rest);
@@ -289,8 +289,7 @@ fn check(fact: &Fact) -> Result<(), Malformed> {
 mod tests {
     use super::*;
 
-    /// What is decoded by hand is what the other way decodes, whatever one byte of it is, wherever it is cut, and
-    /// whatever follows it.
+    /// Both decoders agree on every value of one byte, on every cut, and on bytes that follow.
     #[test]
     fn both_ways_to_decode_agree() {
         let (workspace, snapshot, run) = (WorkspaceId([7; 16]), SnapshotId(Digest([9; 32])), "größer");

@@ -5,8 +5,8 @@
 //! group = magic  count  end of the pack it covers  entries  checksum
 //! ```
 //!
-//! The sorted part is looked up in place by interpolation, because ids are uniform; a group is appended for every batch,
-//! so that a small snapshot never rewrites the file. Everything here can be made again from the pack.
+//! The sorted part is looked up in place by interpolation, because ids are uniform. A group is appended for later
+//! transactions, so that a small snapshot never rewrites the file. Everything here can be made again from the pack.
 
 use super::pack::ObjectKind;
 use super::{Malformed, Reader, VERSION, checksum};
@@ -23,7 +23,7 @@ pub const INDEX_ENTRY_LENGTH_BYTES: usize = 16 + 4 + 2 + 1 + 1;
 
 const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 4 + 8;
 
-/// What an index begins with.
+/// The header of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexHeader {
     /// The store it belongs to.
@@ -32,7 +32,8 @@ pub struct IndexHeader {
     pub pack_nonce: [u8; 16],
     /// The sorted entries cover the pack up to here.
     pub sorted_end: u64,
-    /// No commit in that part has a higher sequence: a reader whose journal goes as far need not look there for facts.
+    /// No transaction in that part has a higher sequence: a reader whose journal goes as far need not look there for
+    /// facts.
     pub last_sequence: u64,
     /// Number of sorted entries.
     pub count: u32,
@@ -40,16 +41,16 @@ pub struct IndexHeader {
     pub entries_checksum: u32,
 }
 
-/// Where an object is in a pack.
+/// The place of an object in a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IndexEntry {
     /// First 16 bytes of its id.
     pub prefix: [u8; 16],
-    /// Where its record begins.
+    /// Offset of its record in the pack, in bytes.
     pub offset: u32,
     /// Its place among the members of the record.
     pub member: u16,
-    /// What it is.
+    /// The kind of the object.
     pub kind: ObjectKind,
 }
 
@@ -117,7 +118,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<IndexHeader, Malformed> {
     Ok(header)
 }
 
-/// Whether the sorted entries match their checksum and are in order.
+/// True if the sorted entries match their checksum and are in order.
 pub fn entries_are_intact(header: &IndexHeader, bytes: &[u8]) -> bool {
     let Some(body) = bytes[INDEX_HEADER_LENGTH_BYTES..].get(..sorted_length_bytes(header)) else { return false };
     let (entries, _) = body.as_chunks::<INDEX_ENTRY_LENGTH_BYTES>();

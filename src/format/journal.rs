@@ -1,8 +1,8 @@
 //! The file `journal`: a copy of the facts of all transactions, in order (store-format.md, chapter 8).
 //!
-//! A group is appended after its commit is durable, and not synced: what the journal lacks after a power loss is read
-//! again from the packs, from the pack and offset that its last group names. Losing it loses nothing, and while it is
-//! there, the facts of a commit are kept twice.
+//! A group is appended after its transaction is durable, and not synced: the facts that the journal lacks after a power
+//! loss are read again from the packs, from the pack and offset that its last group names. A lost journal loses nothing,
+//! and an intact one keeps the facts of every transaction twice.
 
 use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
 use crate::id::StoreId;
@@ -18,14 +18,14 @@ pub const JOURNAL_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 4;
 /// Longest group, in bytes: its facts, and some numbers.
 pub const GROUP_LENGTH_MAX_BYTES: usize = FACTS_LENGTH_MAX_BYTES + 64;
 
-/// The facts of one commit.
+/// The facts of one transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalGroup<'a> {
-    /// Position in the order of all commits, from 1.
+    /// Position in the order of all transactions, from 1.
     pub sequence: u64,
-    /// Number of the pack that holds the commit.
+    /// Number of the pack that holds the transaction.
     pub pack: u32,
-    /// Where the commit ends in it.
+    /// Offset of the end of the transaction in that pack, in bytes.
     pub pack_end: u64,
     /// The encoded facts.
     pub facts: &'a [u8],
@@ -101,8 +101,8 @@ pub fn decode(bytes: &[u8], store: StoreId) -> Result<Journal<'_>, Malformed> {
     Ok(journal)
 }
 
-/// Intact groups at and behind `start`, where [`decode`] has ended: for whoever puts a store right. Whatever the bytes, no
-/// more than all of them are gone through twice.
+/// Intact groups at and after `start`, where [`decode`] has ended. A repair uses them. The cost is bounded: all bytes are
+/// read at most twice.
 pub fn salvage(bytes: &[u8], start: usize) -> Vec<JournalGroup<'_>> {
     let mut found = Vec::new();
     let mut at = start;
@@ -128,7 +128,7 @@ pub fn salvage(bytes: &[u8], start: usize) -> Vec<JournalGroup<'_>> {
     found
 }
 
-/// How many bytes what begins like a group says that it has, as far as they are there.
+/// Length that a possible group states for itself, in bytes, as far as the bytes are there.
 fn claimed_length(bytes: &[u8]) -> usize {
     let mut reader = Reader::new(&bytes[JOURNAL_GROUP_MAGIC.len()..]);
     let has_numbers = (0..3).all(|_| reader.uint().is_ok());

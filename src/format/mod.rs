@@ -4,10 +4,10 @@
 //! trailing byte, a wrong order or an integer that is not in its shortest form is [`Malformed`], so a value has exactly
 //! one encoding and an id names exactly one sequence of bytes.
 //!
-//! No decoder takes more memory than a multiple of its input (`F3`): lengths are checked against the bytes that are really
-//! there before anything is reserved. What it holds at most is the length of the input, times the second column, and the
-//! third, which is for messages, for what serde sets aside for a list before it has seen what is in it, and for paths that
-//! share their beginnings. `tests/it/decoder_limits.rs` measures it.
+//! No decoder takes more memory than a multiple of its input (`F3`): lengths are checked against the bytes that are
+//! really there before anything is reserved. A decoder holds at most the length of the input times the second column,
+//! plus the third. The third column is for messages, for the memory that serde reserves before it has seen the elements
+//! of a list, and for paths that share their beginnings. `tests/it/decoder_limits.rs` measures it.
 //!
 //! | decoder | times | and |
 //! |---|---|---|
@@ -27,8 +27,8 @@
 //! | turn | 2 | 4 KiB |
 //! | FORMAT | 2 | 4 KiB |
 //!
-//! Objects come out of frames and deltas, whose length is limited by the record and by kind, whatever a frame says (`P3`);
-//! `store::payload` holds to that.
+//! The record and the kind limit the length of an object that comes out of a frame or a delta, whatever the frame says
+//! (`P3`); `store::payload` enforces that.
 
 pub mod attributes;
 mod bytes;
@@ -66,12 +66,12 @@ impl Malformed {
         Self { detail: detail.into(), is_newer: false }
     }
 
-    /// Well-formed as far as can be told, but of a version this code does not know.
+    /// Well-formed as far as it can be decoded, but of a version that this code does not know.
     pub fn newer(version: u64) -> Self {
         Self { detail: format!("format version {version} is newer than this program").into(), is_newer: true }
     }
 
-    /// Whether a newer program could read it.
+    /// True if a newer program could read it.
     pub fn is_newer(&self) -> bool {
         self.is_newer
     }

@@ -1,13 +1,14 @@
-//! Packs: append-only batches of records (store-format.md, chapter 6).
+//! Packs: transactions of records and facts, appended one after another (store-format.md, chapter 6).
 //!
 //! ```text
-//! pack   = header  batch*
-//! batch  = record*  commit
-//! record = magic  encoding  lengths  members (kind, raw length, id prefix)  [link to a base]  checksum  payload
-//! commit = magic  sequence  batch length  facts  hash of the whole batch
+//! pack        = header  transaction*
+//! transaction = record*  trailer
+//! record      = magic  encoding  lengths  members (kind, raw length, id prefix)  [link to a base]  checksum  payload
+//! trailer     = magic  sequence  length of the records  facts  hash of the whole transaction
 //! ```
 //!
-//! A batch is there when its commit record is, with the right hash; anything after the last such commit is a torn tail.
+//! A transaction is part of the store when its trailer (`Commit` here) is there and the hash is right. Anything after the
+//! last intact transaction is a torn tail.
 //! Each record says by itself what it holds, so that a scanner finds the next one after damage by its magic and
 //! checksum (the object format of borg 2 is the model).
 
@@ -23,19 +24,19 @@ use crate::limits::{
 pub const PACK_MAGIC: [u8; 8] = *b"\xd7RETPACK";
 /// First bytes of a record.
 pub const RECORD_MAGIC: [u8; 4] = *b"\xd7REC";
-/// First bytes of a commit.
+/// First bytes of a trailer.
 pub const COMMIT_MAGIC: [u8; 4] = *b"\xd7COM";
 
 /// Length of the header of a pack, in bytes.
 pub const PACK_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4;
 
-/// Where the nonce is in it, in bytes.
+/// Offset of the nonce in the header, in bytes.
 pub const PACK_NONCE_OFFSET_BYTES: u64 = 8 + 4 + 16;
 
 /// A record's header fits in this many bytes.
 pub const HEADER_LENGTH_MAX_BYTES: usize = 4 + 1 + 9 + 9 + FRAME_MEMBER_COUNT_MAX * (1 + 9 + 16) + 16 + 9 + 4;
 
-/// Which store and which pack a file is.
+/// The store and the nonce that a pack names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackHeader {
     /// The store it belongs to.
@@ -44,7 +45,7 @@ pub struct PackHeader {
     pub nonce: [u8; 16],
 }
 
-/// What an object is.
+/// The kind of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKind {
     /// A whole file of up to 1 MiB, or a chunk of a longer one.
@@ -57,7 +58,7 @@ pub enum ObjectKind {
     Snapshot,
 }
 
-/// How the payload of a record holds its members.
+/// The way in which the payload of a record holds its members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// One object, as it is.
@@ -71,7 +72,7 @@ pub enum Encoding {
     Splice(Link),
 }
 
-/// What an object is stored against.
+/// The base of an object that is not stored whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// First 16 bytes of the base's id.
@@ -83,7 +84,7 @@ pub struct Link {
 /// One object in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// What it is.
+    /// The kind of the object.
     pub kind: ObjectKind,
     /// Its length, in bytes.
     pub raw_length_bytes: u32,
@@ -94,7 +95,7 @@ pub struct Member {
 /// A decoded record header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordHeader {
-    /// How the payload holds the members.
+    /// The way in which the payload holds the members.
     pub encoding: Encoding,
     /// The objects, in the order of the payload.
     pub members: Vec<Member>,
@@ -106,16 +107,16 @@ pub struct RecordHeader {
     pub header_length_bytes: usize,
 }
 
-/// A decoded commit.
+/// A decoded trailer, which ends a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit<'a> {
-    /// Position in the order of all commits of the store; 0 when it carries no facts.
+    /// Position in the order of all transactions of the store; 0 when it carries no facts.
     pub sequence: u64,
-    /// Length of the records of the batch before it, in bytes.
+    /// Length of the records before it, in bytes.
     pub batch_length_bytes: u64,
     /// The encoded facts.
     pub facts: &'a [u8],
-    /// Length of the commit itself, in bytes.
+    /// Length of the trailer itself, in bytes.
     pub length_bytes: usize,
 }
 
@@ -173,7 +174,7 @@ impl Encoding {
         }
     }
 
-    /// What the object is stored against; `None` for whole copies.
+    /// The base of the object; `None` for whole copies.
     pub fn link(&self) -> Option<Link> {
         match self {
             Self::Raw | Self::Zstd => None,
@@ -276,7 +277,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<RecordHeader, Malformed> {
     Ok(header)
 }
 
-/// Whether a record's bytes match its checksum; `record` begins with the header and holds the whole payload.
+/// True if a record's bytes match its checksum; `record` begins with the header and holds the whole payload.
 pub fn record_is_intact(header: &RecordHeader, record: &[u8]) -> bool {
     record.get(..header.record_length_bytes()).is_some_and(|record| {
         let (head, payload) = record.split_at(header.header_length_bytes);
@@ -284,7 +285,7 @@ pub fn record_is_intact(header: &RecordHeader, record: &[u8]) -> bool {
     })
 }
 
-/// Appends the commit of a batch of `store` whose records are `out[batch_start..]`.
+/// Appends the trailer of a transaction of `store` whose records are `out[batch_start..]`.
 pub fn put_commit(out: &mut Vec<u8>, store: StoreId, batch_start: usize, sequence: u64, facts: &[u8]) {
     let batch_length = out.len() - batch_start;
     out.extend_from_slice(&COMMIT_MAGIC);
@@ -295,7 +296,7 @@ pub fn put_commit(out: &mut Vec<u8>, store: StoreId, batch_start: usize, sequenc
     out.extend_from_slice(&hash);
 }
 
-/// Decodes a commit at the start of `bytes`. The hash is checked by [`commit_is_intact`], which needs the batch.
+/// Decodes a trailer at the start of `bytes`. [`commit_is_intact`] checks the hash: it needs the whole transaction.
 pub fn decode_commit(bytes: &[u8]) -> Result<Commit<'_>, Malformed> {
     let mut reader = Reader::new(bytes);
     if reader.array()? != COMMIT_MAGIC {
@@ -308,14 +309,14 @@ pub fn decode_commit(bytes: &[u8]) -> Result<Commit<'_>, Malformed> {
     Ok(Commit { sequence, batch_length_bytes, facts, length_bytes: bytes.len() - reader.rest().len() })
 }
 
-/// Whether `batch`, from its first record to the end of its commit, matches the hash at its end and belongs to `store`.
+/// True if a transaction, from its first record to the end of its trailer, matches its hash and belongs to `store`.
 pub fn commit_is_intact(store: StoreId, batch: &[u8]) -> bool {
     batch.split_last_chunk::<16>().is_some_and(|(hashed, hash)| batch_hash(batch_hasher(store).update(hashed)) == *hash)
 }
 
-/// Hashes a batch of `store`: to be given all of it but the hash at its end.
+/// Hashes a transaction of `store`: to be given all of it but the hash at its end.
 ///
-/// The store is part of the hash because a file in a workspace may hold a pack, and what looks for batches in damage
+/// The store is part of the hash because a file in a workspace may hold a pack, and a search for transactions in damage
 /// may come upon those in it: they are not ours.
 pub fn batch_hasher(store: StoreId) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
@@ -323,7 +324,7 @@ pub fn batch_hasher(store: StoreId) -> blake3::Hasher {
     hasher
 }
 
-/// The hash at the end of a batch.
+/// The hash at the end of a transaction.
 pub fn batch_hash(hasher: &blake3::Hasher) -> [u8; 16] {
     Digest(*hasher.finalize().as_bytes()).prefix()
 }

@@ -14,7 +14,7 @@ use crate::limits::{
 };
 use crate::path::TreePath;
 
-/// Whether a list of these paths with this encoding is one that can be read again.
+/// True if a list of these paths with this encoding can be read again.
 pub fn paths_fit<'a>(paths: impl IntoIterator<Item = &'a TreePath>, encoding: &[u8]) -> bool {
     let length = paths.into_iter().fold(0_usize, |sum, path| sum.saturating_add(path.as_bytes().len()));
     encoding.len() <= PATH_LIST_LENGTH_MAX_BYTES && length <= paths_length_max_bytes(encoding.len())
@@ -69,7 +69,7 @@ pub(super) fn decode_paths<T>(
     Ok(list)
 }
 
-/// What the paths of a list of this length may take together.
+/// Most bytes that the paths of a list of this length may have together.
 fn paths_length_max_bytes(length_bytes: usize) -> usize {
     length_bytes.saturating_mul(PATH_LIST_EXPANSION_MAX).saturating_add(PATH_LIST_EXPANDED_MIN_BYTES)
 }

@@ -1,8 +1,8 @@
 //! Snapshot objects: a root tree, its parents, and the facts about the step (store-format.md, chapter 5).
 //!
-//! A snapshot stays small whatever happened in its step, because `log` reads all of them: facts that can be long (the
-//! event, the omitted paths, the modification times, the attributes, what was left out) are [`Attachment`]s, kept inside up
-//! to 2 KiB and in a blob beyond.
+//! A snapshot stays small whatever happened in its step, because `log` reads all of them. Facts that can be long are
+//! [`Attachment`]s, kept inside up to 2 KiB and in a blob beyond: the event, the omitted paths, the modification times,
+//! the attributes, and the paths left out.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,11 +42,11 @@ pub struct Snapshot {
     pub run: Option<String>,
     /// Its number in the workspace, from 1.
     pub step: u64,
-    /// When it was taken.
+    /// The time at which it was taken.
     pub time: Timestamp,
     /// Why it was taken.
     pub cause: Cause,
-    /// What a person or agent said about it; may be empty.
+    /// A comment by a person or agent; may be empty.
     pub message: String,
     /// Paths that differ from the first parent.
     pub changes: ChangeCounts,
@@ -54,7 +54,7 @@ pub struct Snapshot {
     pub event: Attachment,
     /// Modification times of the files that changed, see [`encode_times`].
     pub times: Attachment,
-    /// What was not captured, or not exactly, see [`encode_omitted`].
+    /// Paths that were not captured, or not exactly, see [`encode_omitted`].
     pub omitted: Attachment,
     /// Owners, ACLs and other attributes of the paths that have any, see [`super::attributes::encode_list`].
     pub attributes: Attachment,
@@ -64,7 +64,7 @@ pub struct Snapshot {
     pub rules: BlobId,
     /// Paths that were recorded before and are left out now, if there are any.
     pub dropped: Option<Dropped>,
-    /// Where the workspace's own git repository stood, if it has one.
+    /// The state of the workspace's own git repository, if it has one.
     pub git: Option<GitState>,
 }
 
@@ -82,7 +82,7 @@ pub enum Cause {
     AfterRestore,
 }
 
-/// How many paths differ from the first parent.
+/// Numbers of paths that differ from the first parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeCounts {
     /// Paths that the parent did not have.
@@ -129,9 +129,9 @@ pub struct GitState {
 /// A path that a snapshot does not hold, or does not hold exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Omission {
-    /// Where.
+    /// The path.
     pub path: TreePath,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
@@ -197,7 +197,7 @@ impl Reason {
         }
     }
 
-    /// Whether the path is in the tree all the same.
+    /// True if the path is nevertheless in the tree.
     pub fn is_captured(self) -> bool {
         matches!(self, Self::Torn | Self::Attributes)
     }

@@ -11,7 +11,7 @@
 //! Fixed-size leaves were not taken, because one insertion would move every later boundary.
 //!
 //! Size and id stand side by side, last, because they are what a changed file changes: a new version of a list then
-//! differs from the one before in one stretch of some 35 bytes a file.
+//! differs from the one before in one place of some 35 bytes a file.
 //!
 //! Invariants of a decoded list: names ascend strictly and are valid, modes have 12 bits (0 for symlinks), a child list
 //! in a node is not empty and its first names ascend strictly.
@@ -32,7 +32,7 @@ pub const MODE_MASK: u16 = 0o7777;
 const ENTRY_LENGTH_MIN_BYTES: usize = 1 + 1 + 1 + 2 + 32;
 const CHILD_LENGTH_MIN_BYTES: usize = 1 + 1 + 2 + 32;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A regular file; the id names its content.
@@ -48,7 +48,7 @@ pub enum Kind {
 pub struct Entry {
     /// Name within the folder.
     pub name: Box<[u8]>,
-    /// What it is.
+    /// The kind of the entry.
     pub kind: Kind,
     /// Permission bits; 0 for symlinks, whose mode no system keeps.
     pub mode: u16,
@@ -74,7 +74,7 @@ pub struct Child {
 /// A decoded tree object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tree {
-    /// Entries of a folder, or a stretch of them.
+    /// Entries of a folder, or some of them in a row.
     Leaf(Vec<Entry>),
     /// The lists of a split folder.
     Node {
@@ -288,7 +288,7 @@ fn ascending<T>(
     Ok(list)
 }
 
-/// Cuts a list into stretches of 64 to 1,024, after names whose hash has a zero byte at `level`.
+/// Cuts a list into parts of 64 to 1,024, after names whose hash has a zero byte at `level`.
 fn split<'a, T>(mut list: &'a [T], level: u8, name: impl Fn(&T) -> &[u8] + 'a) -> impl Iterator<Item = &'a [T]> {
     std::iter::from_fn(move || {
         if list.is_empty() {

@@ -1,4 +1,4 @@
-//! The file `turn` of a workspace: how far the rolling re-read has come, and what made the last step slow
+//! The file `turn` of a workspace: the progress of the rolling re-read, and the files that made the last step slow
 //! (store-format.md, appendix B).
 //!
 //! ```text
@@ -25,7 +25,7 @@ pub enum ReadReason {
     New,
     /// Its stat is another one than before.
     Changed,
-    /// Its stat proves nothing: it changed just before it was looked at the last time, or its times are ahead of the clock.
+    /// Its stat proves nothing: it changed just before it was last looked at, or its times are ahead of the clock.
     Racy,
     /// It was its turn to be read again, or a restore had to be sure of it.
     Turn,
@@ -43,7 +43,7 @@ pub struct ReadCount {
 /// The largest file that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LargestRead {
-    /// Why.
+    /// The reason.
     pub reason: ReadReason,
     /// Bytes read of it.
     pub bytes: u64,
@@ -51,7 +51,7 @@ pub struct LargestRead {
     pub path: Vec<u8>,
 }
 
-/// What was read of a workspace while it was captured.
+/// The files that were read of a workspace while it was captured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSummary {
     counts: [ReadCount; 4],
@@ -59,7 +59,7 @@ pub struct ReadSummary {
     pub largest: Option<LargestRead>,
 }
 
-/// How far the rolling re-read of one class of files has come.
+/// Progress of the rolling re-read of one class of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// The file to be read next has this rank, or the next one above it.
@@ -75,7 +75,7 @@ pub struct Turn {
 pub struct TurnFile {
     /// By class: settled files, files read soon after a change, files on file systems that promise little.
     pub turns: [Turn; 3],
-    /// What the last step read, if that was much.
+    /// The files that the last step read, if it read much.
     pub read: ReadSummary,
 }
 

@@ -22,7 +22,7 @@ const TAG_GROUP: u16 = 0x08;
 const TAG_MASK: u16 = 0x10;
 const TAG_OTHERS: u16 = 0x20;
 
-/// Who an entry of an ACL is about.
+/// The user or group that an entry of an ACL is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tag {
     /// The owner.

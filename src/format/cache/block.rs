@@ -26,7 +26,7 @@ const FLAGS: u8 = FLAG_RACY | FLAG_AHEAD | FLAG_RECENT | FLAG_OTHER_DEVICE | FLA
 const BIT_DIFFERENCE: u32 = 1;
 const BIT_ATTRIBUTES: u32 = 2;
 
-/// What a block holds of its folder.
+/// The part of its folder that a block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// All entries.
@@ -35,7 +35,7 @@ pub enum Extent {
     Difference,
 }
 
-/// What a block says about its folder as a whole.
+/// Facts about a folder as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderFacts {
     /// The id of its tree.
@@ -44,7 +44,7 @@ pub struct FolderFacts {
     pub size: u64,
     /// Device number of its file system.
     pub device: u64,
-    /// Whether anything in it or below it has attributes.
+    /// True if anything in it or below it has attributes.
     pub has_attributes: bool,
 }
 
@@ -53,11 +53,11 @@ pub struct FolderFacts {
 pub struct CachedEntry<'a> {
     /// Name within the folder.
     pub name: &'a [u8],
-    /// What it is.
+    /// The kind of the entry.
     pub kind: Kind,
     /// Permission bits as the stat has them, where an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
-    /// How far an equal stat proves that the content is this.
+    /// The strength of the proof that an equal stat gives for the content.
     pub proof: Proof,
     /// It is on another file system than its folder, as a file that is a mount point is.
     pub is_on_other_device: bool,
@@ -73,19 +73,19 @@ pub struct CachedEntry<'a> {
     pub id: Digest,
     /// Its own attributes, as [`crate::format::attributes::encode_set`] writes them; empty where it has none.
     pub attributes: &'a [u8],
-    /// Whether anything in this folder or below it has attributes.
+    /// True if anything in this folder or below it has attributes.
     pub has_attributes_below: bool,
 }
 
-/// How far an equal stat proves equal content.
+/// The strength of the proof that an equal stat gives for equal content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Proof {
     /// Not at all: the content may have changed within one tick of the clock.
     Racy,
     /// As long as its times lie ahead of the clock, which would give a change an earlier time.
     Ahead,
-    /// Against all changes but those through a memory map: the file was read soon after it had changed, and somebody may have
-    /// had it open for writing.
+    /// Against all changes but those through a memory map: the file was read soon after it had changed, and somebody
+    /// may have had it open for writing.
     Recent,
     /// As far as the file system can be believed.
     Settled,
@@ -103,7 +103,7 @@ pub enum Line<'a> {
 /// A block that was checked against its checksum.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
-    /// What it holds.
+    /// The part of the folder that it holds.
     pub extent: Extent,
     /// The folder as a whole.
     pub facts: FolderFacts,
@@ -157,7 +157,7 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// Where the line about `name` is.
+    /// Index of the line about `name`.
     pub fn position(&self, name: &[u8]) -> Option<usize> {
         let (mut low, mut high) = (0, self.line_count());
         while low < high {
@@ -314,7 +314,7 @@ fn split_name<'a>(bytes: &'a [u8], entry: &[u8; LINE_LENGTH_BYTES]) -> (&'a [u8]
     (&bytes[..end], bytes.get(end + 1..).unwrap_or_default())
 }
 
-/// Where flags contradict each other, the one that proves least counts.
+/// The proof that the flags stand for: of several, the one that proves least.
 fn proof_of(flags: u8) -> Proof {
     let flagged = [(FLAG_RACY, Proof::Racy), (FLAG_AHEAD, Proof::Ahead), (FLAG_RECENT, Proof::Recent)];
     let least = flagged.into_iter().find(|(flag, _)| flags & flag != 0);
