@@ -1,4 +1,5 @@
-//! The primitive encodings (store-format.md, chapter 1): little-endian integers, variable-length integers, byte strings.
+//! The primitive encodings (store-format.md, chapter 1): little-endian integers, variable-length integers, byte
+//! strings.
 //!
 //! The variable-length integer is the one bincode writes, so that hand-specified structures and the compact ones of
 //! `compact` share one definition: below 251 one byte; else 251, 252 or 253 followed by 2, 4 or 8 bytes.

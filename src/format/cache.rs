@@ -6,8 +6,8 @@
 //! block = checksum  key  counts  tree, size, device  entries of fixed length  names
 //! ```
 //!
-//! A block has the key of its folder, a hash of the path, and not the path: of folders nested a thousand deep, the paths
-//! are longer than all the rest, and nobody reads them here.
+//! A block has the key of its folder, a hash of the path, and not the path: of folders nested a thousand deep, the
+//! paths are longer than all the rest, and nobody reads them here.
 //!
 //! Blocks are looked up in place. A group holds the folders that one capture changed, each as a block with only the
 //! entries that differ, so that one edit in a folder of 50,000 files appends a few hundred bytes. A block says: "this

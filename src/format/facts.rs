@@ -156,8 +156,8 @@ pub struct FolderIdentity {
 }
 
 impl FolderIdentity {
-    /// True if both are one folder. An inode number may be given out again, so the times of creation have to match; where
-    /// one is not known, the devices have to match instead.
+    /// True if both are one folder. An inode number may be given out again, so the times of creation have to match;
+    /// where one is not known, the devices have to match instead.
     pub fn is_same(&self, other: &Self) -> bool {
         let is_one = match (self.made, other.made) {
             (Some(one), Some(other)) => one == other,

@@ -1,8 +1,8 @@
 //! The file `journal`: a copy of the facts of all transactions, in order (store-format.md, chapter 8).
 //!
-//! A group is appended after its transaction is durable, and not synced: the facts that the journal lacks after a power
-//! loss are read again from the packs, from the pack and offset that its last group names. A lost journal loses nothing,
-//! and an intact one keeps the facts of every transaction twice.
+//! A group is appended after its transaction is durable, and not synced: the facts that the journal lacks after a
+//! power loss are read again from the packs, from the pack and offset that its last group names. A lost journal loses
+//! nothing, and an intact one keeps the facts of every transaction twice.
 
 use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
 use crate::id::StoreId;
@@ -101,8 +101,8 @@ pub fn decode(bytes: &[u8], store: StoreId) -> Result<Journal<'_>, Malformed> {
     Ok(journal)
 }
 
-/// Intact groups at and after `start`, where [`decode`] has ended. A repair uses them. The cost is bounded: all bytes are
-/// read at most twice.
+/// Intact groups at and after `start`, where [`decode`] has ended. A repair uses them. The cost is bounded: all bytes
+/// are read at most twice.
 pub fn salvage(bytes: &[u8], start: usize) -> Vec<JournalGroup<'_>> {
     let mut found = Vec::new();
     let mut at = start;

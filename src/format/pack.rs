@@ -7,10 +7,9 @@
 //! trailer     = magic  sequence  length of the records  facts  hash of the whole transaction
 //! ```
 //!
-//! A transaction is part of the store when its trailer (`Commit` here) is there and the hash is right. Anything after the
-//! last intact transaction is a torn tail.
-//! Each record says by itself what it holds, so that a scanner finds the next one after damage by its magic and
-//! checksum (the object format of borg 2 is the model).
+//! A transaction is part of the store when its trailer (`Commit` here) is there and the hash is right. Anything after
+//! the last intact transaction is a torn tail. Each record says by itself what it holds, so that a scanner finds the
+//! next one after damage by its magic and checksum (the object format of borg 2 is the model).
 
 use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
 use crate::id::{Digest, StoreId};
@@ -67,8 +66,8 @@ pub enum Encoding {
     Zstd,
     /// One object in one zstd frame, with its base's bytes as prefix.
     Delta(Link),
-    /// One object that differs from its base in one place: how much of the base's beginning it has, and what comes before
-    /// the base's end.
+    /// One object that differs from its base in one place: how much of the base's beginning it has, and what comes
+    /// before the base's end.
     Splice(Link),
 }
 

@@ -93,9 +93,9 @@ pub struct ChangeCounts {
     pub deleted: u64,
 }
 
-/// Paths that are in an earlier state and still in the folder, but left out: by other rules, or because of what came into
-/// the folder. It is carried from snapshot to snapshot, so that nobody has to read history to learn that something is not
-/// recorded any more.
+/// Paths that are in an earlier state and still in the folder, but left out: by other rules, or because of what came
+/// into the folder. It is carried from snapshot to snapshot, so that nobody has to read history to learn that
+/// something is not recorded any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// The last snapshot that was taken before any of them was left out. It may be gone.

@@ -1,5 +1,6 @@
-//! store-format.md is normative, so it is run: every hex example is built again by the code, byte for byte, decoded, and
-//! encoded again; the table of limits is compared with `limits.rs`. (`format_ids` asks that its requirements have tests.)
+//! store-format.md is normative, so it is run: every hex example is built again by the code, byte for byte, decoded,
+//! and encoded again; the table of limits is compared with `limits.rs`. (`format_ids` asks that its requirements have
+//! tests.)
 
 use retrograde::format::attributes::{Attributes, Name, Owner, decode_list, encode_list, encode_set};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
@@ -318,6 +319,44 @@ fn the_format_file() {
     let id = header::decode(block.as_bytes()).unwrap();
     assert_eq!(header::encode(id), block.as_bytes());
     assert!(header::decode(block.replace("version 1", "version 2").as_bytes()).is_err_and(|error| error.is_newer()));
+}
+
+/// The document speaks to someone who has never seen the code: short lines, standard words, subjects first.
+#[test]
+fn the_document_is_plain() {
+    let dialect = [
+        "overruled",
+        "shadowed",
+        "displaced",
+        "doomed",
+        "spared",
+        "hurt",
+        "trouble",
+        "stretch",
+        "told",
+        "put right",
+        "homeless",
+        "headless",
+        "commit ",
+        "commits",
+        "batches",
+    ];
+    let openings = ["What ", "Whether ", "Who ", "Whoever ", "Which ", "Whatever "];
+    for (number, line) in (1..).zip(DOC.lines()) {
+        assert!(line.chars().count() <= 120, "line {number} of store-format.md is too long");
+    }
+    let prose: String = DOC.split("```").step_by(2).collect();
+    let prose = prose.replace('\n', " ");
+    for word in dialect {
+        // A commit of git is one.
+        let found =
+            prose.match_indices(word).filter(|(at, _)| !prose[at + word.len()..].starts_with("(in hex)")).count();
+        assert_eq!(found, 0, "store-format.md says `{word}`");
+    }
+    for sentence in prose.split(". ") {
+        let sentence = sentence.trim_start_matches([' ', '-']);
+        assert!(!openings.iter().any(|opening| sentence.starts_with(opening)), "no subject: {sentence}");
+    }
 }
 
 #[test]

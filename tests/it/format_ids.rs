@@ -1,5 +1,5 @@
-//! Requirements of store-format.md have ids, and ids have tests: each *must* stands beside an id, each id is cited by some
-//! test, and what tests cite is there.
+//! Requirements of store-format.md have ids, and ids have tests: each *must* stands beside an id, each id is cited by
+//! some test, and what tests cite is there.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

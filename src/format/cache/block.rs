@@ -1,7 +1,7 @@
 //! Blocks of a stat cache: one folder each, looked up in place.
 //!
-//! Invariants of a decoded block: the ends of names ascend strictly and fill the names, every kind is known, and a whole
-//! folder has no line about what is gone. So no line can be asked for that is not there.
+//! Invariants of a decoded block: the ends of names ascend strictly and fill the names, every kind is known, and a
+//! whole folder has no line about what is gone. So no line can be asked for that is not there.
 
 use super::super::tree::{Kind, MODE_MASK};
 use super::super::{Malformed, Reader, checksum};
