@@ -13,11 +13,13 @@
 //! parent says, and names must ascend across lists. So no list can stand in two places, and the work is bounded by the
 //! bytes that are really stored.
 
-use super::tree::LoadTree;
 use crate::error::{Error, Result};
 use crate::format::tree::{Child, Entry, Tree};
 use crate::id::{Digest, TreeId};
 use crate::store::FolderRoom;
+
+/// Reads one tree object.
+pub type LoadTree<'a> = dyn Fn(TreeId) -> Result<Tree> + 'a;
 
 /// Entries of the lists that differ, in order of names: of the old folder, and of the new one. Entries that are equal
 /// on both sides may be among them. With `names` (sorted), lists that can hold none of them are left closed. The last

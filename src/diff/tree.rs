@@ -22,9 +22,10 @@ use std::iter::Peekable;
 use std::vec;
 
 use super::filter::{Filter, Scope};
+pub use super::folder::LoadTree;
 use super::{Change, ChangeKind, Side, folder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::tree::{Entry, Kind, Tree};
+use crate::format::tree::{Entry, Kind};
 use crate::id::TreeId;
 use crate::limits::{FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES};
 use crate::path::TreePath;
@@ -38,9 +39,6 @@ pub struct TreeDiffOptions {
     /// Limits the comparison to these paths and what is below them; nothing else is opened. Empty means everything.
     pub paths: Vec<TreePath>,
 }
-
-/// Reads one tree object.
-pub type LoadTree<'a> = dyn Fn(TreeId) -> Result<Tree> + 'a;
 
 /// Compares two trees; `None` is a tree without entries.
 ///

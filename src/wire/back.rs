@@ -5,8 +5,7 @@ use std::path::Path as StdPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::record::Place;
-use super::value::{Cause, Id, Mode, Path, Time, Version, all, text, words};
+use super::value::{Cause, Id, Mode, Path, Place, Time, Version, all, text, words};
 use crate::format::facts::Restore;
 use crate::id::SnapshotId;
 use crate::ops::back::RestoreOutcome;

@@ -23,8 +23,8 @@ pub use error::{Failed, Problem, ProblemKind, Signal, Warning};
 pub use help::{help, schema};
 pub use keep::{Forgotten, Moved, Pinned, Recalled, Tag, Tagged, Workspace};
 pub use record::{
-    Excluded, ExcludedReason, GitPart, GitProblem, GitUnread, Head, LargestRead, Place, ProtectedFolder, Read,
-    ReadCount, ReadWord, Registered, Snapped, Status, WeakTimes,
+    Excluded, ExcludedReason, GitPart, GitProblem, GitUnread, Head, LargestRead, ProtectedFolder, Read, ReadCount,
+    ReadWord, Registered, Snapped, Status, WeakTimes,
 };
 pub use share::{
     CommitReason, GitExported, GitImported, RunReference, StepId, StepReference, TagReason, TagReference, TarExported,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::back::Unfinished;
 use super::step::{Change, Dropped};
-use super::value::{Counts, Id, Omitted, Path, Time, Version, all, text, words};
+use super::value::{Counts, Id, Omitted, Path, Place, Time, Version, all, text, words};
 use crate::format::turn::{ReadReason, ReadSummary};
 use crate::id::WorkspaceId;
 use crate::ops::record::snap::SnapOutcome;
@@ -396,30 +396,6 @@ pub struct ProtectedFolder {
 impl From<&Protected> for ProtectedFolder {
     fn from(found: &Protected) -> Self {
         Self { path: (&found.path).into(), place: found.place.into() }
-    }
-}
-
-words! {
-    /// What a folder is that is left alone.
-    Place from Where {
-        /// The store, or a folder in it.
-        Store "store" = Where::Store,
-        /// The workspace, mounted in itself.
-        Itself "itself" = Where::Itself,
-        /// The root of the file system.
-        System "system" = Where::System,
-        /// The home folder.
-        Home "home" = Where::Home,
-        /// Another recorded folder.
-        Workspace "workspace" = Where::Workspace,
-        /// A folder of a version-control system.
-        VersionControl "version-control" = Where::VersionControl,
-        /// Another working tree of the repository.
-        WorkingTree "working-tree" = Where::WorkingTree,
-        /// A mount that was not there at the step.
-        Mount "mount" = Where::Mount,
-        /// A folder on another file system.
-        FileSystem "file-system" = Where::OtherFileSystem,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::format::tree::Kind as EntryKind;
 use crate::ops::record::said::compact;
 use crate::path::TreePath;
 use crate::time::Timestamp;
+use crate::workspace::places::Place as Where;
 
 /// The version of the shapes. It changes when a key changes its meaning or goes away, not when one is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -263,6 +264,30 @@ words! {
         Locked "locked" = ErrorKind::Locked,
         /// The operating system refused.
         Io "io" = ErrorKind::Io,
+    }
+}
+
+words! {
+    /// What a folder is that is left alone.
+    Place from Where {
+        /// The store, or a folder in it.
+        Store "store" = Where::Store,
+        /// The workspace, mounted in itself.
+        Itself "itself" = Where::Itself,
+        /// The root of the file system.
+        System "system" = Where::System,
+        /// The home folder.
+        Home "home" = Where::Home,
+        /// Another recorded folder.
+        Workspace "workspace" = Where::Workspace,
+        /// A folder of a version-control system.
+        VersionControl "version-control" = Where::VersionControl,
+        /// Another working tree of the repository.
+        WorkingTree "working-tree" = Where::WorkingTree,
+        /// A mount that was not there at the step.
+        Mount "mount" = Where::Mount,
+        /// A folder on another file system.
+        FileSystem "file-system" = Where::OtherFileSystem,
     }
 }
 

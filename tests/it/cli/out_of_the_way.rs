@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Cli;
 use crate::support::git::{Git, has_git};
+use crate::support::verbs;
 
 /// Everything that only looks, with an event or nothing on standard input.
 const LOOKS: &[&str] = &[
@@ -123,6 +124,8 @@ impl Watched {
 
 #[test]
 fn nothing_is_written_into_the_folder_and_git_is_never_run() {
+    // `import` is tried below, in a folder of its own; `workspace forget` and `move` change no folder.
+    verbs::expect_all(LOOKS.iter().chain(RESTORES).copied(), &["import"]);
     let watched = Watched::new();
     for line in LOOKS {
         watched.expect_untouched(line, &watched.cli.workspace);

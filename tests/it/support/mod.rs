@@ -12,5 +12,6 @@ pub(crate) mod recorder;
 pub(crate) mod rng;
 pub(crate) mod scratch;
 pub(crate) mod terminal;
+pub(crate) mod verbs;
 pub(crate) mod walker;
 pub(crate) mod xattr;

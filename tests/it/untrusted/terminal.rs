@@ -9,6 +9,7 @@ use retrograde::path::TreePath;
 use super::forge::{FILE, FOLDER, Forge, NOON, SYMLINK};
 use super::run::{VERBS, run};
 use crate::support::depth::AtLeast;
+use crate::support::verbs;
 
 /// Clears the screen, sets the title, answers as if typed, ends the line, goes back, turns the text; in UTF-8 and not.
 const NASTY: &str = "x\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\r\u{8}\u{7f}\u{202e}gpj.exe\u{2066}\u{85}";
@@ -90,6 +91,7 @@ fn json(text: &str) -> String {
 
 #[test]
 fn no_view_passes_control_characters_on() {
+    verbs::expect_all(VERBS.iter().copied(), &["init", "import", "completions", "help"]);
     let mut shown_count = 0;
     for colour in ["never", "always"] {
         let forge = nasty();
