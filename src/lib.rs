@@ -208,13 +208,14 @@ pub mod detail {
     pub use crate::disk::wait::{LockHolder, LockWait};
     pub use crate::error::shown;
     pub use crate::format::facts::{Restore as UnfinishedRestore, RestoreCause};
-    pub use crate::format::pack::ObjectKind;
+    pub use crate::format::pack::{ObjectKey, ObjectKind};
     pub use crate::format::snapshot::{Cause, ChangeCounts, Dropped, Omission};
     pub use crate::format::tree::{Entry, Kind};
     pub use crate::format::turn::{ReadReason, ReadSummary};
     pub use crate::history::revision::{check_tag_name, is_in_full, is_range, split_path};
     pub use crate::limits::{EVENT_LENGTH_MAX_BYTES, READ_NOTABLE_BYTES};
-    pub use crate::ops::check::verify::{Affected, FindingKind, Part as AffectedPart};
+    pub use crate::ops::check::repair::{Left as RepairLeft, Source as RecoverySource};
+    pub use crate::ops::check::verify::{Affected, Part as AffectedPart};
     pub use crate::ops::look::ls::{expect as expect_entry, find as find_entry, kind_word};
     pub use crate::ops::look::select::selected;
     pub use crate::ops::look::show::{Call, changes as step_changes, event as step_event};
@@ -234,6 +235,8 @@ pub mod detail {
     #[cfg(feature = "git")]
     pub use crate::ops::share::import_git::{LeftOutCommit, LeftOutTag, Refused as RefusedEntry};
     pub use crate::path::escaped;
+    pub use crate::store::file::StoreFile;
+    pub use crate::store::inspect::{CacheProblem, Damage, DamagedObject, Note, Problem, ProblemKind};
     pub use crate::time::Stopwatch;
     pub use crate::workspace::config::store::{STORE_CONFIG_NAME, StoreConfig, load as load_store_config};
     pub use crate::workspace::config::{Notice as ConfigNotice, load_file as load_config_file};

@@ -134,7 +134,11 @@ pub const RECOVERY_WASTE_FACTOR: u64 = 4;
 /// What failing checks may read of any pack, however short, in bytes.
 pub const RECOVERY_WASTE_MIN_BYTES: u64 = 16 << 20;
 
-/// A damaged stretch longer than this is not searched for single flipped bits, in bytes: it is held in memory for that. A
+/// A repair inspects the store at most this often. Each round but the last does something; a handful is usual, and one more
+/// for each depth of folders that come back one inside the other.
+pub const REPAIR_ROUNDS_MAX: usize = 10_000;
+
+/// A damaged range longer than this is not searched for single flipped bits, in bytes: it is held in memory for that. A
 /// batch is shorter, unless one of its records is longer than any that was ever written.
 pub const HEAL_LENGTH_MAX_BYTES: u64 = 96 << 20;
 

@@ -8,7 +8,7 @@
 //! The sorted part is looked up in place by interpolation, because ids are uniform. A group is appended for later
 //! transactions, so that a small snapshot never rewrites the file. Everything here can be made again from the pack.
 
-use super::pack::ObjectKind;
+use super::pack::{ObjectKey, ObjectKind};
 use super::{Malformed, Reader, VERSION, checksum};
 use crate::id::StoreId;
 
@@ -52,6 +52,13 @@ pub struct IndexEntry {
     pub member: u16,
     /// The kind of the object.
     pub kind: ObjectKind,
+}
+
+impl IndexEntry {
+    /// The object.
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey { kind: self.kind, prefix: self.prefix }
+    }
 }
 
 /// The decoded unsorted part.

@@ -57,6 +57,28 @@ pub enum ObjectKind {
     Snapshot,
 }
 
+/// An object as far as records and indexes name it: two objects with one key are taken for the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// The first 16 bytes of its id.
+    pub prefix: [u8; 16],
+}
+
+impl ObjectKey {
+    /// The key of an object.
+    pub fn new(kind: ObjectKind, id: &Digest) -> Self {
+        Self { kind, prefix: id.prefix() }
+    }
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.word(), crate::id::to_hex(&self.prefix))
+    }
+}
+
 /// The way in which the payload of a record holds its members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -89,6 +111,13 @@ pub struct Member {
     pub raw_length_bytes: u32,
     /// First 16 bytes of its id; the whole id follows from its bytes, and is checked against whatever names it.
     pub prefix: [u8; 16],
+}
+
+impl Member {
+    /// The object.
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey { kind: self.kind, prefix: self.prefix }
+    }
 }
 
 /// A decoded record header.

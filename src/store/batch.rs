@@ -17,7 +17,7 @@ use crate::disk::{Disk, LockGuard, LockMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{self, IndexEntry};
 use crate::format::pack::{
-    Encoding, Member, ObjectKind, PackHeader, decode_record, encode_header, put_commit, put_record,
+    Encoding, Member, ObjectKey, ObjectKind, PackHeader, decode_record, encode_header, put_commit, put_record,
 };
 use crate::id::{Digest, StoreId};
 use crate::limits::{BATCH_INLINE_MAX_BYTES, FRAME_LENGTH_TARGET_BYTES, FRAME_MEMBER_COUNT_MAX, PACK_SEAL_ABOVE_BYTES};
@@ -65,13 +65,13 @@ pub struct Batch<'a> {
     /// Records not written yet.
     pub(super) records: Vec<u8>,
     /// Prefixes of all objects added so far, so that none is stored twice.
-    known: BTreeSet<(ObjectKind, [u8; 16])>,
+    known: BTreeSet<ObjectKey>,
     /// Chunks that the store had, so that they were not even added.
     reused_chunks: BTreeSet<[u8; 16]>,
     pub(super) own_pack: Option<NewPack>,
     pub(super) totals: BatchTotals,
     /// Only these are taken, where it is given.
-    wanted: Option<BTreeSet<(ObjectKind, [u8; 16])>>,
+    wanted: Option<BTreeSet<ObjectKey>>,
     /// Set while records are on their way into a pack of its own. Where that fails they are gone, and what was added can
     /// not be committed any more.
     pub(super) is_broken: bool,
@@ -113,7 +113,7 @@ impl Store {
 
     /// Begins a batch that takes certain objects, by kind and the first half of the id, and drops all others. Those that it
     /// takes count as absent from the store until then: something may be there and not be readable.
-    pub fn batch_of(&self, wanted: BTreeSet<(ObjectKind, [u8; 16])>) -> Batch<'_> {
+    pub fn batch_of(&self, wanted: BTreeSet<ObjectKey>) -> Batch<'_> {
         let mut batch = self.batch();
         batch.wanted = Some(wanted);
         batch
@@ -144,18 +144,18 @@ impl Batch<'_> {
 
     /// Whether an object of this kind is stored, or waits in this batch.
     pub fn has(&self, kind: ObjectKind, id: &Digest) -> bool {
-        self.known.contains(&(kind, id.prefix())) || self.is_stored(kind, id)
+        self.known.contains(&ObjectKey::new(kind, id)) || self.is_stored(kind, id)
     }
 
     /// Whether the store has an object of this kind, other than one that this batch is to store again.
     pub fn is_stored(&self, kind: ObjectKind, id: &Digest) -> bool {
-        let is_wanted = self.wanted.as_ref().is_some_and(|wanted| wanted.contains(&(kind, id.prefix())));
+        let is_wanted = self.wanted.as_ref().is_some_and(|wanted| wanted.contains(&ObjectKey::new(kind, id)));
         !is_wanted && self.store.contains(kind, id)
     }
 
     /// The same for a chunk of a long file, and notes where it is stored.
     pub fn reuse_chunk(&mut self, id: &Digest) -> bool {
-        if self.known.contains(&(ObjectKind::Content, id.prefix())) {
+        if self.known.contains(&ObjectKey::new(ObjectKind::Content, id)) {
             return true;
         }
         let is_stored = self.is_stored(ObjectKind::Content, id);
@@ -176,12 +176,12 @@ impl Batch<'_> {
     }
 
     /// Of the objects that were wanted, those that were met.
-    pub fn met(&self) -> impl Iterator<Item = (ObjectKind, [u8; 16])> {
+    pub fn met(&self) -> impl Iterator<Item = ObjectKey> {
         self.known.iter().copied()
     }
 
     fn is_new(&mut self, object: &NewObject) -> bool {
-        let key = (object.kind, object.id.prefix());
+        let key = ObjectKey::new(object.kind, &object.id);
         let is_asked_for = self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&key));
         if !is_asked_for || self.is_stored(object.kind, &object.id) || !self.known.insert(key) {
             return false;

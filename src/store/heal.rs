@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inspect::{InspectedPack, Inspection};
+use super::pack::pack_name;
 use super::recover::{Window, recover};
 use crate::disk::StoredFile;
 use crate::error::Result;
@@ -61,10 +62,10 @@ impl StoredFile for Healed {
 }
 
 fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u8)>> {
-    let file = inspection.reader.disk().open(&pack.file)?;
+    let file = inspection.reader.disk().open(&pack_name(pack.number))?;
     let store = inspection.reader.id();
     let mut flips = Vec::new();
-    if pack.is_headless {
+    if pack.has_bad_header {
         let mut header = [0; PACK_HEADER_LENGTH_BYTES];
         if file.read_at(0, &mut header)? == header.len() {
             let is_right = |bytes: &[u8]| decode_header(bytes).is_ok_and(|header| header.store == store);
@@ -72,20 +73,20 @@ fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u
                 .extend(try_bits(&mut header, 0..PACK_HEADER_LENGTH_BYTES, is_right).map(|(at, bit)| (at as u64, bit)));
         }
     }
-    for stretch in pack.damaged.iter().chain(&pack.tail) {
-        let length = stretch.place.end - stretch.place.start;
+    for range in pack.damaged.iter().chain(&pack.tail) {
+        let length = range.place.end - range.place.start;
         if length > HEAL_LENGTH_MAX_BYTES {
             continue;
         }
         let mut bytes = vec![0; usize::try_from(length).expect("limited above")];
-        let read = file.read_at(stretch.place.start, &mut bytes)?;
+        let read = file.read_at(range.place.start, &mut bytes)?;
         bytes.truncate(read);
         let tried = turn_back(store, &mut bytes);
         let healed = Held(bytes);
         let whole = recover(&mut Window::new(&healed, store, read as u64), 0, 0, true)?;
         let is_proven = |at: u64| whole.commits.iter().any(|commit| (commit.start..commit.end).contains(&at));
         let proven = tried.into_iter().map(|(at, bit)| (at as u64, bit)).filter(|(at, _)| is_proven(*at));
-        flips.extend(proven.map(|(at, bit)| (stretch.place.start + at, bit)));
+        flips.extend(proven.map(|(at, bit)| (range.place.start + at, bit)));
     }
     Ok(flips)
 }
@@ -268,10 +269,10 @@ mod tests {
         let good = batches();
         for at in 0..good.len() {
             for bit in 0..8 {
-                let mut hurt = good.clone();
-                hurt[at] ^= 1 << bit;
-                let flips = turn_back(STORE, &mut hurt);
-                assert!(hurt == good, "{at} {bit}: {flips:?}");
+                let mut damaged = good.clone();
+                damaged[at] ^= 1 << bit;
+                let flips = turn_back(STORE, &mut damaged);
+                assert!(damaged == good, "{at} {bit}: {flips:?}");
                 assert_eq!(flips, [(at, bit)]);
             }
         }
@@ -281,14 +282,14 @@ mod tests {
     fn one_bit_in_each_record_is_turned_back_and_more_are_not() {
         let good = batches();
         let second = good[5..].windows(4).position(|four| four == b"\xd7REC").unwrap() + 5;
-        let mut hurt = good.clone();
-        hurt[100] ^= 4;
-        hurt[second + 50] ^= 32;
-        assert_eq!(turn_back(STORE, &mut hurt), [(100, 2), (second + 50, 5)]);
-        assert!(hurt == good);
-        let mut hurt = good.clone();
-        hurt[100] ^= 0x55;
-        turn_back(STORE, &mut hurt);
-        assert!(hurt != good);
+        let mut damaged = good.clone();
+        damaged[100] ^= 4;
+        damaged[second + 50] ^= 32;
+        assert_eq!(turn_back(STORE, &mut damaged), [(100, 2), (second + 50, 5)]);
+        assert!(damaged == good);
+        let mut damaged = good.clone();
+        damaged[100] ^= 0x55;
+        turn_back(STORE, &mut damaged);
+        assert!(damaged != good);
     }
 }

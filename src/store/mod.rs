@@ -22,6 +22,7 @@ mod cache;
 mod codec;
 mod commit;
 mod delta;
+pub mod file;
 mod folder;
 mod headers;
 pub mod heal;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::Malformed;
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
-    HEADER_LENGTH_MAX_BYTES, ObjectKind, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record,
+    HEADER_LENGTH_MAX_BYTES, ObjectKey, PACK_HEADER_LENGTH_BYTES, RecordHeader, decode_header, decode_record,
 };
 use crate::id::StoreId;
 use crate::limits::{INDEX_LENGTH_FACTOR, PACK_LENGTH_MAX_BYTES, PACK_NUMBER_MAX};
@@ -173,9 +173,9 @@ impl Pack {
     }
 
     /// The same pack, with an index that lacks these objects.
-    pub(super) fn without(&self, objects: &BTreeSet<(ObjectKind, [u8; 16])>) -> Self {
+    pub(super) fn without(&self, objects: &BTreeSet<ObjectKey>) -> Self {
         let mut entries = self.index.entries();
-        entries.retain(|entry| !objects.contains(&(entry.kind, entry.prefix)));
+        entries.retain(|entry| !objects.contains(&entry.key()));
         let mut pack = self.without_index();
         pack.index.extend(&entries, self.index.end());
         pack

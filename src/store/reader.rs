@@ -22,7 +22,7 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::{self, ChunkRef};
 use crate::format::index::IndexEntry;
-use crate::format::pack::{Link, Member, ObjectKind, record_is_intact};
+use crate::format::pack::{Link, Member, ObjectKey, ObjectKind, record_is_intact};
 use crate::format::snapshot::{self, Snapshot};
 use crate::format::tree::{self, Tree};
 use crate::id::{BlobId, Digest, SnapshotId, StoreId, TreeId};
@@ -86,7 +86,7 @@ impl Reader {
     }
 
     /// A reader that lacks these objects. It shares nothing in memory: their bytes may be there.
-    pub(super) fn without(&self, objects: &BTreeSet<(ObjectKind, [u8; 16])>) -> Self {
+    pub(super) fn without(&self, objects: &BTreeSet<ObjectKey>) -> Self {
         let packs = self.view.packs.iter().map(|pack| Arc::new(pack.without(objects)));
         let view = View { packs: packs.collect(), ..View::clone(&self.view) };
         Self::new(Arc::clone(&self.disk), self.id, view)
@@ -113,12 +113,12 @@ impl Reader {
 
     /// Whether an object of this kind is there.
     pub fn contains(&self, kind: ObjectKind, id: &Digest) -> bool {
-        self.contains_prefix(kind, id.prefix())
+        self.contains_key(ObjectKey::new(kind, id))
     }
 
-    /// Whether an object of this kind is there, by the first 16 bytes of its id, which is all that its record says of it.
-    pub fn contains_prefix(&self, kind: ObjectKind, prefix: [u8; 16]) -> bool {
-        self.view.find(&prefix, &[kind]).is_some()
+    /// Whether an object is there, by all that its record says of its id.
+    pub fn contains_key(&self, key: ObjectKey) -> bool {
+        self.view.find(&key.prefix, &[key.kind]).is_some()
     }
 
     /// Whether the content of a file, short or long, is there.
@@ -127,18 +127,18 @@ impl Reader {
     }
 
     /// Whether an object is there and its bytes match its id. An I/O error is returned as an error.
-    pub fn is_readable(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<bool> {
-        match self.object_with(kind, prefix) {
+    pub fn is_readable(&self, key: ObjectKey) -> Result<bool> {
+        match self.object_with(key.kind, key.prefix) {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// The name of the pack file that holds an object, and the offset of its record there.
-    pub fn place_of(&self, kind: ObjectKind, id: &Digest) -> Option<(String, u64)> {
-        let (pack, entry) = self.view.find(&id.prefix(), &[kind])?;
-        Some((pack_name(pack.number), u64::from(entry.offset)))
+    /// The number of the pack that holds an object, and the offset of its record there.
+    pub fn place_of(&self, key: ObjectKey) -> Option<(u32, u64)> {
+        let (pack, entry) = self.view.find(&key.prefix, &[key.kind])?;
+        Some((pack.number, u64::from(entry.offset)))
     }
 
     /// One object's bytes, checked against its id. (A chunk list has the id of what it lists: it is checked by its

@@ -1,21 +1,22 @@
-//! Making the packs whole again: damaged ones are written anew without what cannot be used, caches are made again.
-//!
-//! [`plan`] decides, [`perform`] does it, in an order in which each step may be the last one before a crash:
+//! The changes that a repair makes to packs and caches, each safe to kill at any moment.
 //!
 //! ```text
-//! FORMAT -> facts and objects that only damaged places have, in a pack of their own -> per damaged pack: copy into quarantine,
-//! new pack beside it, journal away, new pack over the old one -> files of others into quarantine -> caches
+//! write_pack     facts and objects that only damaged places have -> a new pack -> the torn tail of the last one is cut
+//! rewrite_pack   copy into quarantine -> new pack beside it -> journal away -> new pack over the old one
 //! ```
 //!
 //! Invariants: a fact is durable in a pack before the place it was found in goes away; the old bytes are in quarantine
 //! before the new ones take their name; until then readers see the old pack, and after it the new one, whose other
-//! nonce tells them that its index is another pack's. A repair that was killed is finished by the next one.
+//! nonce tells them that its index is another pack's.
+//!
+//! Whoever calls holds the store's lock, and shows it by the guard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::commit::settle_pack;
+use super::file::StoreFile;
 use super::heal::{Flips, Healed};
 use super::inspect::{Checked, InspectedPack, Inspection};
 use super::pack::{index_name, pack_name};
@@ -27,173 +28,89 @@ use crate::disk::{Disk, LockGuard, LockMode, StoredFile};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::header;
-use crate::format::pack::{Encoding, Member, ObjectKind, PackHeader, encode_header, put_commit, put_record};
+use crate::format::pack::{Encoding, Member, ObjectKey, PackHeader, encode_header, put_commit, put_record};
 use crate::id::StoreId;
 use crate::limits::{BATCH_INLINE_MAX_BYTES, PACK_LENGTH_MAX_BYTES};
 
-/// What there is to do about the packs.
-#[derive(Clone, Debug, Default)]
-pub struct PackPlan {
-    /// The file that names the store is written again, and why.
-    pub format: Option<String>,
-    /// Facts that are in no intact commit, by the sequence they get.
-    pub facts: BTreeMap<u64, Vec<Fact>>,
-    /// Objects that can be read only because something damaged is there, and that are stored again, whole.
-    pub objects: BTreeSet<(ObjectKind, [u8; 16])>,
-    /// Packs that are written anew.
-    pub rewrites: Vec<Rewrite>,
-    /// Files that are no part of the store, and why.
-    pub strays: Vec<(String, String)>,
-    /// Caches that are wrong, and why. They are removed and made again.
-    pub caches: Vec<(String, String)>,
-}
-
-/// A pack without what cannot be used of it.
+/// A pack as it is to become: without what is damaged.
 #[derive(Clone, Debug)]
 pub struct Rewrite {
     /// Its number, which it keeps.
     pub number: u32,
-    /// Objects kept of damaged places.
-    pub kept: u64,
     /// Objects given up.
     pub lost: u64,
-    /// Bytes that are in no intact batch.
+    /// Bytes outside of intact transactions.
     pub damaged_bytes: u64,
-    /// Commits whose facts are taken out, because another of the same sequence counts.
-    pub overruled: u64,
-    /// It is longer than a pack may be. What it holds goes into a pack of another number, and it is put aside as it is:
-    /// what lies beyond is never read, however much that is.
+    /// It is longer than a pack may be. Its contents go into a pack of another number, and it is put aside as it is: no
+    /// byte beyond the limit is ever read.
     pub is_too_long: bool,
-    parts: Vec<PackPart>,
+    parts: Vec<Part>,
 }
 
+/// Bytes to be copied: an intact transaction, or records that become one.
 #[derive(Clone, Debug)]
-enum PackPart {
-    /// An intact batch, as it is.
-    Batch(Range<u64>),
-    /// Some records, committed again with the facts they came with, if there are any.
-    Records { places: Vec<Range<u64>>, sequence: u64, facts: Vec<u8> },
-    /// Objects out of damaged records, stored again.
-    Objects(Vec<(ObjectKind, [u8; 16])>),
+struct Part {
+    places: Vec<Range<u64>>,
+    /// The number and the facts of the transaction that the records become.
+    closed_by: Option<(u64, Vec<u8>)>,
 }
 
-/// Decides what to do. `recovered` are facts that no intact commit has. Deltas of lost objects are kept, because the
-/// objects may come back, unless all hope is `given_up`: what is there and cannot be read must not be taken for stored.
-pub fn plan(
-    inspection: &Inspection,
-    checked: &Checked,
-    recovered: BTreeMap<u64, Vec<Fact>>,
-    given_up: bool,
-) -> Result<PackPlan> {
-    let mut plan = PackPlan { format: inspection.format_trouble.clone(), facts: recovered, ..PackPlan::default() };
-    for pack in &inspection.packs {
-        let bad = checked.bad.iter().filter(|bad| bad.file == pack.file);
-        let bad = bad.filter(|bad| given_up || bad.base.is_none() || bad.is_readable);
-        plan.objects.extend(bad.clone().filter(|bad| bad.is_readable).map(|bad| (bad.kind, bad.prefix)));
-        for entry in &pack.rescued {
-            if !inspection.reader.is_readable(entry.kind, entry.prefix)? {
-                plan.objects.insert((entry.kind, entry.prefix));
-            }
-        }
-        let bad: BTreeSet<(u64, ObjectKind, [u8; 16])> = bad.map(|bad| (bad.offset, bad.kind, bad.prefix)).collect();
-        let is_sound = !pack.is_headless && pack.damaged.is_empty() && pack.tail.is_none();
-        let is_whole = is_sound && bad.is_empty() && pack.overruled.is_empty();
-        if !is_whole || is_too_long(pack) {
-            plan.rewrites.push(plan_rewrite(inspection, pack, &bad, &plan.objects)?);
-        }
+/// Takes the store's lock, which writers hold while they append. What stands in the place of its file is put aside first:
+/// nobody can have locked it.
+pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
+    if disk.list(QUARANTINE).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
+        put_aside(disk, QUARANTINE)?;
     }
-    plan.strays.clone_from(&inspection.unusable);
-    for (file, _) in &inspection.unusable {
-        let index = file.replace(".pack", ".idx");
-        if inspection.reader.disk().open(&index).is_ok() {
-            plan.strays.push((index, "its pack is none of this store".to_owned()));
-        }
-    }
-    for (file, why) in &inspection.wrong_caches {
-        if file != JOURNAL && inspection.packs.iter().all(|pack| index_name(pack.number) != *file) {
-            plan.strays.push((file.clone(), why.clone()));
-        } else {
-            plan.caches.push((file.clone(), why.clone()));
-        }
-    }
-    for stale in &inspection.stale_caches {
-        if !plan.caches.iter().any(|(file, _)| *file == stale.0) {
-            plan.caches.push(stale.clone());
-        }
-    }
-    let is_cut = |pack: &InspectedPack| pack.known_length_bytes.is_some() || !pack.lost.is_empty();
-    let names_wrong_places = !plan.facts.is_empty() || inspection.packs.iter().any(is_cut);
-    if names_wrong_places && !plan.caches.iter().any(|(file, _)| file == JOURNAL) {
-        plan.caches.push((JOURNAL.to_owned(), "it names places in packs that are others now".to_owned()));
-    }
-    Ok(plan)
+    make_way(disk, LOCK)?;
+    let guard = disk.lock(LOCK, LockMode::Exclusive)?;
+    Ok(guard.expect("only a try comes back without a lock"))
 }
 
-/// Does it. The guard shows that the store's lock is held. Returns the names in quarantine of what was put there.
-pub fn perform(inspection: &Inspection, plan: &PackPlan, _lock: &LockGuard) -> Result<Vec<String>> {
-    let reader = &inspection.reader;
-    let disk = reader.disk();
-    super::batch::remove_strays(disk)?;
-    if plan.format.is_some() {
-        write_format(disk, reader.id())?;
-    }
-    settle(inspection, plan)?;
-    let mut given_out = 0;
-    if !plan.facts.is_empty() || !plan.objects.is_empty() {
-        write_saved(inspection, new_number(reader, &mut given_out)?, plan)?;
-    }
-    let mut aside = Vec::new();
-    if !plan.rewrites.is_empty() || plan.caches.iter().any(|(file, _)| file == JOURNAL) {
-        // It names places in packs that are about to be others.
-        if inspection.journal_has_rest {
-            aside.push(put_aside(disk, JOURNAL)?);
-        } else {
-            disk.remove(JOURNAL)?;
-        }
-        disk.sync_folder("")?;
-    }
-    for rewrite in &plan.rewrites {
-        let name = pack_name(rewrite.number);
-        if rewrite.is_too_long {
-            rewrite_pack(reader, rewrite, new_number(reader, &mut given_out)?)?;
-            aside.push(put_aside(disk, &name)?);
-            disk.remove(&index_name(rewrite.number))?;
-        } else {
-            aside.push(put_copy_aside(disk, &name)?);
-            rewrite_pack(reader, rewrite, rewrite.number)?;
-        }
-    }
-    for (file, _) in &plan.strays {
-        aside.push(put_aside(disk, file)?);
-    }
-    for (file, _) in plan.caches.iter().filter(|(file, _)| file != JOURNAL) {
-        disk.remove(file)?;
-    }
-    Ok(aside)
+/// Keeps writers out while a dry run reads. Where there is no lock to be had, nobody can write.
+pub fn keep_still(disk: &dyn Disk) -> Option<LockGuard> {
+    // Asking for the lock would make its file.
+    disk.open(LOCK).and_then(|_| disk.lock(LOCK, LockMode::Shared)).ok().flatten()
 }
 
-/// Cuts torn tails of packs that stay and makes the last one durable, as whoever makes a new pack must: in a pack that is not
-/// the last one, a tail is damage. Tails are a dead writer's remains, most likely; what cuts them is a repair, so they are
-/// kept.
-fn settle(inspection: &Inspection, plan: &PackPlan) -> Result<()> {
-    let disk = inspection.reader.disk();
-    let view = inspection.reader.view();
-    let last = inspection.packs.last().map(|pack| pack.number);
-    let stays = |pack: &&InspectedPack| plan.rewrites.iter().all(|rewrite| rewrite.number != pack.number);
-    for pack in inspection.packs.iter().filter(stays) {
-        let found = view.packs.iter().find(|found| found.number == pack.number).expect("it was inspected");
-        if let Some(torn) = &pack.torn {
-            keep_tail(disk, found, torn.start)?;
-        }
-        if pack.torn.is_some() || Some(pack.number) == last {
-            settle_pack(disk, found)?;
-        }
+/// Makes indexes and journal again, where they are missing or behind, as the next writer would. It cuts a torn tail, too,
+/// and as a repair does it, the tail is kept.
+pub fn complete_caches(store: &Store, _lock: &LockGuard) -> Result<()> {
+    super::batch::remove_strays(store.disk())?;
+    store.refresh()?;
+    if let Some(active) = store.view().active()
+        && !active.has_doubtful_tail
+        && active.file.length()? > active.index.end()
+    {
+        keep_tail(store.disk(), active, active.index.end())?;
     }
-    Ok(())
+    store.recover()
+}
+
+/// Puts aside what stands in the place of a file or folder, unless taking the lock has done that.
+pub fn clear_place(disk: &dyn Disk, file: &StoreFile, _lock: &LockGuard) -> Result<()> {
+    let name = file.to_string();
+    if name == LOCK || name == QUARANTINE { Ok(()) } else { put_aside(disk, &name).map(drop) }
+}
+
+/// Moves a file that is no part of the store into quarantine.
+pub fn put_file_aside(disk: &dyn Disk, file: &StoreFile, _lock: &LockGuard) -> Result<()> {
+    put_aside(disk, &file.to_string()).map(drop)
+}
+
+/// Writes the file that names the store.
+pub fn write_format(disk: &dyn Disk, id: StoreId, _lock: &LockGuard) -> Result<()> {
+    let temporary = "tmp/FORMAT";
+    disk.create_folder("tmp")?;
+    disk.remove(temporary)?;
+    disk.write(temporary, 0, &header::encode(id))?;
+    disk.sync(temporary)?;
+    make_way(disk, FORMAT)?;
+    disk.rename(temporary, FORMAT)?;
+    disk.sync_folder("")
 }
 
 /// Turns single bits of packs back, and puts copies of the packs as they were into quarantine. All else of a pack stays
-/// as it is, so its caches stay right. The guard shows that the store's lock is held.
+/// as it is, so its caches stay right.
 pub fn turn_back(disk: &dyn Disk, flips: &Flips, _lock: &LockGuard) -> Result<()> {
     for (number, flips) in flips {
         let name = pack_name(*number);
@@ -217,141 +134,190 @@ pub fn turn_back(disk: &dyn Disk, flips: &Flips, _lock: &LockGuard) -> Result<()
     Ok(())
 }
 
-/// Makes indexes and journal again, where they are missing or behind. The guard shows that the store's lock is held.
-pub fn complete_caches(store: &Store, _lock: &LockGuard) -> Result<()> {
-    store.refresh()?;
-    store.recover()
-}
-
-/// Takes the store's lock, which writers hold while they append. What stands in the place of its file is put aside first:
-/// nobody can have locked it.
-pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
-    if disk.list(QUARANTINE).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
-        put_aside(disk, QUARANTINE)?;
-    }
-    make_way(disk, LOCK)?;
-    let guard = disk.lock(LOCK, LockMode::Exclusive)?;
-    Ok(guard.expect("only a try comes back without a lock"))
-}
-
-/// Keeps writers out while a dry run reads. Where there is no lock to be had, nobody can write.
-pub fn keep_still(disk: &dyn Disk) -> Option<LockGuard> {
-    // Asking for the lock would make its file.
-    disk.open(LOCK).and_then(|_| disk.lock(LOCK, LockMode::Shared)).ok().flatten()
-}
-
-/// Puts aside what [`obstacles`](super::inspect::obstacles) has found. The guard shows that the store's lock is held.
-pub fn clear(disk: &dyn Disk, obstacles: &[(String, String)], _lock: &LockGuard) -> Result<()> {
-    for (name, _) in obstacles.iter().filter(|(name, _)| name != LOCK && name != QUARANTINE) {
-        put_aside(disk, name)?;
-    }
-    Ok(())
-}
-
-fn plan_rewrite(
+/// Writes a pack of facts, each transaction under its own number, and of objects that would be lost with what is damaged.
+/// Then it cuts the torn tail of the pack that was the last one: in any other, a tail is damage. Where that has a whole
+/// transaction in it, its objects are saved first.
+pub fn write_pack(
     inspection: &Inspection,
-    pack: &InspectedPack,
-    bad: &BTreeSet<(u64, ObjectKind, [u8; 16])>,
-    saved_apart: &BTreeSet<(ObjectKind, [u8; 16])>,
-) -> Result<Rewrite> {
-    let mut parts: BTreeMap<u64, PackPart> = BTreeMap::new();
-    let mut kept = 0;
-    let mut saved: Vec<(ObjectKind, [u8; 16])> = pack.rescued.iter().map(|entry| (entry.kind, entry.prefix)).collect();
-    for (place, sequence) in &pack.batches {
-        let hit: BTreeSet<u64> = bad.iter().map(|(offset, ..)| *offset).filter(|at| place.contains(at)).collect();
-        let is_overruled = pack.overruled.contains(&place.end);
-        if hit.is_empty() && !is_overruled {
-            parts.insert(place.start, PackPart::Batch(place.clone()));
-            continue;
-        }
-        let file = inspection.reader.disk().open(&pack.file)?;
-        let mut window = Window::new(&*file, inspection.reader.id(), place.end);
-        let mut places = Vec::new();
-        let mut at = place.start;
-        while let Some(header) = record_at(&mut window, at)? {
-            let end = at + header.record_length_bytes() as u64;
-            if hit.contains(&at) {
-                let members = header.members.iter().map(|member| (member.kind, member.prefix));
-                saved.extend(members.filter(|(kind, prefix)| !bad.contains(&(at, *kind, *prefix))));
-            } else {
-                places.push(at..end);
-            }
-            at = end;
-        }
-        let (sequence, facts) = match is_overruled {
-            true => (0, Vec::new()),
-            false => (*sequence, inspection.encoded_facts(&pack.file, *sequence)),
-        };
-        parts.insert(place.start, PackPart::Records { places, sequence, facts });
+    transactions: &BTreeMap<u64, Vec<Fact>>,
+    objects: &BTreeSet<ObjectKey>,
+    _lock: &LockGuard,
+) -> Result<()> {
+    let reader = &inspection.reader;
+    let in_tail = inspection.packs.iter().flat_map(|pack| &pack.tail).flat_map(|tail| &tail.salvaged);
+    let objects: BTreeSet<ObjectKey> = in_tail.map(|entry| entry.key()).chain(objects.iter().copied()).collect();
+    let has_tail = inspection.packs.iter().any(|pack| pack.tail.is_some());
+    if !has_tail {
+        settle(inspection)?;
     }
-    let mut damaged_bytes = 0;
-    let is_apart = |kind: ObjectKind, prefix: [u8; 16]| saved_apart.contains(&(kind, prefix));
-    let mut lost = bad.iter().filter(|(_, kind, prefix)| !is_apart(*kind, *prefix)).count() as u64;
-    for stretch in pack.damaged.iter().chain(&pack.tail) {
-        kept += stretch.salvaged.len() as u64;
-        lost += stretch.broken.len() as u64;
-        damaged_bytes += stretch.place.end - stretch.place.start;
-        let places = stretch.records.clone();
-        parts.insert(stretch.place.start, PackPart::Records { places, sequence: 0, facts: Vec::new() });
+    if !transactions.is_empty() || !objects.is_empty() {
+        let number = reader.view().expect_next_number(reader.disk())?;
+        let mut pack = Growing::create(reader.disk(), reader.id())?;
+        pack.add_objects(&inspection.lenient_reader, &objects)?;
+        for (sequence, facts) in transactions {
+            pack.commit(*sequence, &facts::encode(facts))?;
+        }
+        pack.publish(number)?;
+        // It covers packs from some place on, and does not look for facts before that.
+        remove_cache(inspection, &StoreFile::Journal, _lock)?;
     }
-    saved.retain(|(kind, prefix)| !is_apart(*kind, *prefix));
-    kept += saved.len() as u64;
-    let mut parts: Vec<PackPart> = parts.into_values().collect();
-    parts.push(PackPart::Objects(saved));
-    let overruled = pack.overruled.len() as u64;
-    Ok(Rewrite { number: pack.number, kept, lost, damaged_bytes, overruled, is_too_long: is_too_long(pack), parts })
+    if has_tail { settle(inspection) } else { Ok(()) }
 }
 
-/// The next number for a new pack, after so many that were given out since the store was inspected.
-fn new_number(reader: &Reader, given_out: &mut u32) -> Result<u32> {
-    let number = reader.view().expect_number(reader.disk(), *given_out)?;
-    *given_out += 1;
-    Ok(number)
+/// Cuts the torn tail of the last pack and makes it durable, as whoever makes a new pack must. A tail is most likely what
+/// a dead writer left; as a repair cuts it, it is kept in quarantine.
+fn settle(inspection: &Inspection) -> Result<()> {
+    let (disk, view) = (inspection.reader.disk(), inspection.reader.view());
+    let (Some(last), Some(found)) = (inspection.packs.last(), view.packs.last()) else { return Ok(()) };
+    if let Some(torn) = &last.torn {
+        keep_tail(disk, found, torn.start)?;
+    }
+    settle_pack(disk, found).map(drop)
 }
 
-fn is_too_long(pack: &InspectedPack) -> bool {
-    pack.length_bytes > PACK_LENGTH_MAX_BYTES
-}
-
-fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
-    let temporary = "tmp/FORMAT";
-    disk.create_folder("tmp")?;
-    disk.remove(temporary)?;
-    disk.write(temporary, 0, &header::encode(id))?;
-    disk.sync(temporary)?;
-    make_way(disk, FORMAT)?;
-    disk.rename(temporary, FORMAT)?;
+/// Removes a cache, or puts it aside where it has bytes that say nothing to readers and may to people.
+pub fn remove_cache(inspection: &Inspection, file: &StoreFile, _lock: &LockGuard) -> Result<()> {
+    let disk = inspection.reader.disk();
+    if *file != StoreFile::Journal {
+        return disk.remove(&file.to_string());
+    }
+    if inspection.journal_has_rest && disk.open(JOURNAL).is_ok() {
+        put_aside(disk, JOURNAL)?;
+    } else {
+        disk.remove(JOURNAL)?;
+    }
     disk.sync_folder("")
 }
 
-/// Writes a pack of the facts and objects that would be lost with what is damaged.
-fn write_saved(inspection: &Inspection, number: u32, plan: &PackPlan) -> Result<()> {
-    let mut pack = Growing::create(inspection.reader.disk(), inspection.reader.id())?;
-    pack.add_objects(&inspection.lenient_reader, &plan.objects)?;
-    for (sequence, facts) in &plan.facts {
-        pack.commit(*sequence, &facts::encode(facts))?;
-    }
-    pack.publish(number)
-}
-
-/// Writes a pack anew beside the old one, as the pack with this number: in its place, where that is its own.
-fn rewrite_pack(reader: &Reader, rewrite: &Rewrite, number: u32) -> Result<()> {
-    let disk = reader.disk();
-    let old = disk.open(&pack_name(rewrite.number))?;
-    let mut pack = Growing::create(disk, reader.id())?;
-    for part in &rewrite.parts {
-        match part {
-            PackPart::Batch(place) => pack.copy(&old, place)?,
-            PackPart::Records { places, sequence, facts } => {
-                for place in places {
-                    pack.add_record(&old, place)?;
-                }
-                pack.commit(*sequence, facts)?;
-            }
-            PackPart::Objects(objects) => pack.add_objects(reader, objects)?,
+/// Objects that are readable and have no other copy than in records that [`plan_rewrites`] leaves out.
+pub fn to_save(inspection: &Inspection, checked: &Checked, given_up: bool) -> Result<BTreeSet<ObjectKey>> {
+    let mut left_out = left_out(checked, given_up);
+    let bad = checked.bad.iter().map(|bad| (bad.pack, bad.offset));
+    let rescued = inspection
+        .packs
+        .iter()
+        .flat_map(|pack| pack.rescued.iter().map(|entry| (pack.number, u64::from(entry.offset))));
+    left_out.extend(rescued.clone());
+    let no_copy: BTreeSet<(u32, u64)> = bad.chain(rescued).collect();
+    let view = inspection.reader.view();
+    let entries = || {
+        let packs = view.packs.iter();
+        packs.flat_map(|pack| {
+            pack.index.entries().into_iter().map(|entry| ((pack.number, u64::from(entry.offset)), entry))
+        })
+    };
+    let mut objects: BTreeSet<ObjectKey> =
+        entries().filter(|(place, _)| left_out.contains(place)).map(|(_, entry)| entry.key()).collect();
+    if !objects.is_empty() {
+        let copies = entries().filter(|(place, _)| !no_copy.contains(place));
+        for (_, entry) in copies {
+            objects.remove(&entry.key());
         }
     }
-    disk.remove(&index_name(number))?;
+    let mut readable = BTreeSet::new();
+    for key in objects {
+        if inspection.lenient_reader.is_readable(key)? {
+            readable.insert(key);
+        }
+    }
+    Ok(readable)
+}
+
+/// Decides which packs are written anew. Deltas of lost objects are kept, because the objects may come back, unless all hope
+/// is `given_up`: what is there and cannot be read must not be taken for stored.
+pub fn plan_rewrites(inspection: &Inspection, checked: &Checked, given_up: bool) -> Result<Vec<Rewrite>> {
+    let left_out = left_out(checked, given_up);
+    let mut rewrites = Vec::new();
+    for pack in &inspection.packs {
+        let left_out: BTreeSet<u64> = left_out.iter().filter(|(of, _)| *of == pack.number).map(|(_, at)| *at).collect();
+        let is_whole = !pack.has_bad_header && pack.damaged.is_empty() && left_out.is_empty();
+        if !is_whole || pack.length_bytes > PACK_LENGTH_MAX_BYTES {
+            let lost = checked.bad.iter().filter(|bad| bad.pack == pack.number && left_out.contains(&bad.offset));
+            let lost = lost.filter(|bad| !bad.is_readable).count() as u64;
+            rewrites.push(plan_rewrite(inspection, pack, lost, &left_out)?);
+        }
+    }
+    Ok(rewrites)
+}
+
+/// Records that give nothing any more, by pack and offset.
+fn left_out(checked: &Checked, given_up: bool) -> BTreeSet<(u32, u64)> {
+    let bad = checked.bad.iter().filter(|bad| given_up || bad.base.is_none() || bad.is_readable);
+    bad.map(|bad| (bad.pack, bad.offset)).collect()
+}
+
+fn plan_rewrite(inspection: &Inspection, pack: &InspectedPack, lost: u64, left_out: &BTreeSet<u64>) -> Result<Rewrite> {
+    let mut rewrite = Rewrite {
+        number: pack.number,
+        lost,
+        damaged_bytes: 0,
+        is_too_long: pack.length_bytes > PACK_LENGTH_MAX_BYTES,
+        parts: Vec::new(),
+    };
+    let mut parts: BTreeMap<u64, Part> = BTreeMap::new();
+    for (place, sequence) in &pack.batches {
+        let part = if left_out.range(place.clone()).next().is_none() {
+            Part { places: vec![place.clone()], closed_by: None }
+        } else {
+            let mut places = records(inspection, pack.number, place)?;
+            places.retain(|record| !left_out.contains(&record.start));
+            Part { places, closed_by: Some((*sequence, inspection.encoded_facts(pack.number, *sequence))) }
+        };
+        parts.insert(place.start, part);
+    }
+    for range in &pack.damaged {
+        rewrite.lost += range.broken.len() as u64;
+        rewrite.damaged_bytes += range.place.end - range.place.start;
+        parts.insert(range.place.start, Part { places: range.records.clone(), closed_by: Some((0, Vec::new())) });
+    }
+    rewrite.parts = parts.into_values().collect();
+    Ok(rewrite)
+}
+
+/// The places of the records of an intact transaction.
+fn records(inspection: &Inspection, pack: u32, place: &Range<u64>) -> Result<Vec<Range<u64>>> {
+    let file = inspection.reader.disk().open(&pack_name(pack))?;
+    let mut window = Window::new(&*file, inspection.reader.id(), place.end);
+    let (mut records, mut at) = (Vec::new(), place.start);
+    while let Some(header) = record_at(&mut window, at)? {
+        let end = at + header.record_length_bytes() as u64;
+        records.push(at..end);
+        at = end;
+    }
+    Ok(records)
+}
+
+/// Writes a pack anew beside the old one, and puts it in its place.
+pub fn rewrite_pack(inspection: &Inspection, rewrite: &Rewrite, lock: &LockGuard) -> Result<()> {
+    let reader = &inspection.reader;
+    let (disk, name, index) = (reader.disk(), pack_name(rewrite.number), index_name(rewrite.number));
+    remove_cache(inspection, &StoreFile::Journal, lock)?;
+    if rewrite.is_too_long {
+        if inspection.packs.last().is_some_and(|last| last.number != rewrite.number) {
+            settle(inspection)?;
+        }
+        copy_parts(reader, rewrite, reader.view().expect_next_number(disk)?)?;
+        put_aside(disk, &name)?;
+        return disk.remove(&index);
+    }
+    put_copy_aside(disk, &name)?;
+    disk.remove(&index)?;
+    copy_parts(reader, rewrite, rewrite.number)
+}
+
+/// Writes what is kept of a pack as the pack with this number.
+fn copy_parts(reader: &Reader, rewrite: &Rewrite, number: u32) -> Result<()> {
+    let old = reader.disk().open(&pack_name(rewrite.number))?;
+    let mut pack = Growing::create(reader.disk(), reader.id())?;
+    for Part { places, closed_by } in &rewrite.parts {
+        match closed_by {
+            None => places.iter().try_for_each(|place| pack.copy(&old, place))?,
+            Some((sequence, facts)) => {
+                places.iter().try_for_each(|place| pack.add_record(&old, place))?;
+                pack.commit(*sequence, facts)?;
+            }
+        }
+    }
     pack.publish(number)
 }
 
@@ -400,15 +366,11 @@ impl<'a> Growing<'a> {
     }
 
     /// Stores objects again, and commits them.
-    fn add_objects<'o>(
-        &mut self,
-        from: &Reader,
-        objects: impl IntoIterator<Item = &'o (ObjectKind, [u8; 16])>,
-    ) -> Result<()> {
-        for (kind, prefix) in objects {
-            let (id, bytes) = from.object_with(*kind, *prefix)?;
+    fn add_objects<'o>(&mut self, from: &Reader, objects: impl IntoIterator<Item = &'o ObjectKey>) -> Result<()> {
+        for key in objects {
+            let (id, bytes) = from.object_with(key.kind, key.prefix)?;
             let raw_length_bytes = u32::try_from(bytes.len()).expect("every kind is limited below 4 GiB");
-            let member = Member { kind: *kind, raw_length_bytes, prefix: id.prefix() };
+            let member = Member { kind: key.kind, raw_length_bytes, prefix: id.prefix() };
             put_record(&mut self.batch, &Encoding::Raw, &[member], &bytes);
             self.commit_if_long()?;
         }

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use super::CacheProblem;
 use super::packs::Read;
 use crate::disk::{Disk, read_start};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index::IndexEntry;
-use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
+use crate::format::pack::{ObjectKey, ObjectKind, PACK_HEADER_LENGTH_BYTES};
 use crate::format::{index, journal};
 use crate::id::StoreId;
 use crate::limits::{INDEX_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES};
+use crate::store::file::StoreFile;
 use crate::store::index::PackIndex;
 use crate::store::pack::{index_name, pack_number};
 use crate::store::recover::RecoveredCommit;
@@ -23,11 +25,11 @@ pub(super) struct Journal {
     pub(super) groups: BTreeMap<u64, Group>,
     pub(super) place: JournalPlace,
     /// Facts of intact groups behind the first that is not, by sequence. Readers do not see them.
-    pub(super) salvaged: BTreeMap<u64, Vec<Fact>>,
-    /// Bytes of it say nothing to readers.
+    salvaged: BTreeMap<u64, Vec<Fact>>,
+    /// It has bytes that readers do not use.
     pub(super) has_rest: bool,
     /// Why it ends where it does, if that is not the end of the file.
-    note: Option<String>,
+    problem: Option<CacheProblem>,
 }
 
 /// The copy of a commit's facts.
@@ -44,15 +46,15 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
         place: JournalPlace::default(),
         salvaged: BTreeMap::new(),
         has_rest: false,
-        note: None,
+        problem: None,
     };
     let bytes = match read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            journal.note = Some("there is none".to_owned());
+            journal.problem = Some(CacheProblem::Missing);
             return Ok(journal);
         }
         Err(error) if error.kind() == ErrorKind::Corrupt => {
-            journal.note = Some(format!("it is not used: {error}"));
+            journal.problem = Some(CacheProblem::Unusable(Some(error.to_string())));
             return Ok(journal);
         }
         bytes => bytes?,
@@ -60,7 +62,7 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
     let decoded = match journal::decode(&bytes, store) {
         Err(malformed) if malformed.is_newer() => return Err(malformed.during("read journal", disk.display(JOURNAL))),
         Err(malformed) => {
-            journal.note = Some(format!("it is not used: {malformed}"));
+            journal.problem = Some(CacheProblem::Unusable(Some(malformed.to_string())));
             journal.has_rest = true;
             return Ok(journal);
         }
@@ -73,7 +75,8 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
         .extend(salvaged.iter().filter_map(|group| Some((group.sequence, facts::decode(group.facts).ok()?))));
     for group in &decoded.groups {
         let Ok(facts) = facts::decode(group.facts) else {
-            journal.note = Some(format!("it is not used: the facts of commit {} cannot be read", group.sequence));
+            let reason = format!("the facts of transaction {} cannot be read", group.sequence);
+            journal.problem = Some(CacheProblem::Unusable(Some(reason)));
             journal.groups.clear();
             return Ok(journal);
         };
@@ -84,95 +87,81 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
         journal.place = JournalPlace { pack: last.pack, pack_end: last.pack_end, length_bytes: 0 };
     }
     if decoded.length_bytes < bytes.len() {
-        let rest = bytes.len() - decoded.length_bytes;
-        journal.note = Some(format!("{rest} bytes from offset {} are not used", decoded.length_bytes));
+        let (rest_bytes, offset) = ((bytes.len() - decoded.length_bytes) as u64, decoded.length_bytes as u64);
+        journal.problem =
+            Some(CacheProblem::Unusable(Some(format!("{rest_bytes} bytes from offset {offset} on are damaged"))));
     }
     Ok(journal)
 }
 
 impl Journal {
-    /// The facts of commits that have others in the packs.
-    pub(super) fn overruled(&self, commits: &BTreeMap<u64, (u32, RecoveredCommit)>) -> Vec<Fact> {
+    /// The facts of transactions that have others in the packs.
+    pub(super) fn conflicting(&self, counting: &BTreeMap<u64, (u32, RecoveredCommit)>) -> Vec<Fact> {
         let differs = |sequence: &u64, group: &Group| {
-            commits.get(sequence).is_some_and(|(_, commit)| commit.facts != group.encoded)
+            counting.get(sequence).is_some_and(|(_, commit)| commit.facts != group.encoded)
         };
         let groups = self.groups.iter().filter(|(sequence, group)| differs(sequence, group));
         groups.flat_map(|(_, group)| group.facts.clone()).collect()
     }
 
-    /// The last commit that it knows of; 0 where it knows none.
+    /// All that it knows, by sequence; also what is behind damage, where readers do not look.
+    pub(super) fn facts(&self) -> impl Iterator<Item = (u64, Vec<Fact>)> {
+        let intact = self.groups.iter().map(|(sequence, group)| (*sequence, group.facts.clone()));
+        self.salvaged.clone().into_iter().chain(intact)
+    }
+
+    /// The last transaction that it knows of; 0 where it knows none.
     pub(super) fn last_sequence(&self) -> u64 {
         self.groups.keys().next_back().copied().unwrap_or(0)
     }
 }
 
-/// Says where the journal contradicts the packs. It was read before them, so what was committed in between is not in it:
-/// `last_now` tells the last commit that it has by now.
+/// Differences between the journal and the packs. It was read before them, so what was committed in between is not in it:
+/// `last_now` tells the last transaction that it has by now.
 pub(super) fn compare_journal(
     journal: &Journal,
     commits: &BTreeMap<u64, (u32, RecoveredCommit)>,
     last_now: impl FnOnce() -> Result<u64>,
-    stale: &mut Vec<(String, String)>,
-) -> Result<Vec<(String, String)>> {
-    let mut wrong = Vec::new();
-    let found = |(sequence, group)| Some((group, commits.get(sequence)?));
-    let pairs: Vec<(&Group, &(u32, RecoveredCommit))> = journal.groups.iter().filter_map(found).collect();
-    let others = pairs.iter().filter(|(group, (_, commit))| commit.facts != group.encoded).count();
-    let elsewhere = pairs.iter().filter(|(group, (pack, commit))| (group.pack, group.pack_end) != (*pack, commit.end));
-    let elsewhere = elsewhere.count();
-    if others > 0 {
-        wrong.push((JOURNAL.to_owned(), format!("it has other facts than the packs for {others} commits")));
-    } else if elsewhere > 0 {
-        wrong.push((JOURNAL.to_owned(), format!("it has {elsewhere} commits in other places than the packs")));
-    }
+) -> Result<Option<(StoreFile, CacheProblem)>> {
+    let agrees = |(sequence, group): (&u64, &Group)| {
+        let commit = commits.get(sequence);
+        commit.is_none_or(|(pack, commit)| {
+            commit.facts == group.encoded && (group.pack, group.pack_end) == (*pack, commit.end)
+        })
+    };
+    let others = journal.groups.iter().filter(|group| !agrees(*group)).count();
     let last = journal.last_sequence();
-    let after = |last: u64| commits.range((Bound::Excluded(last), Bound::Unbounded)).count();
-    let mut behind = after(last);
-    if behind > 0 {
-        behind = after(last_now()?.max(last));
-    }
     let within = commits.range(..=last).filter(|(sequence, _)| !journal.groups.contains_key(sequence)).count();
-    if within > 0 {
-        wrong.push((JOURNAL.to_owned(), format!("it passes over {within} commits that the packs have")));
-    }
-    if let Some(note) = &journal.note
-        && !(commits.is_empty() && behind == 0)
-    {
-        stale.push((JOURNAL.to_owned(), note.clone()));
-    } else if behind > 0 {
-        let commits = if behind == 1 { "commit" } else { "commits" };
-        stale.push((JOURNAL.to_owned(), format!("it lacks the last {behind} {commits}")));
-    }
-    Ok(wrong)
+    let is_after = |last: u64| commits.range((Bound::Excluded(last), Bound::Unbounded)).next().is_some();
+    let is_behind = is_after(last) && is_after(last_now()?.max(last));
+    let problem = match &journal.problem {
+        _ if others + within > 0 => Some(CacheProblem::Differs((others + within) as u64)),
+        Some(problem) if is_behind || !commits.is_empty() => Some(problem.clone()),
+        _ => is_behind.then_some(CacheProblem::Behind),
+    };
+    Ok(problem.map(|problem| (StoreFile::Journal, problem)))
 }
 
-/// Says where indexes contradict their packs and which are of no use, and notes in the packs what only the indexes know.
-pub(super) fn compare_indexes(
-    disk: &dyn Disk,
-    reads: &mut [Read],
-    stale: &mut Vec<(String, String)>,
-) -> Result<Vec<(String, String)>> {
-    let mut wrong = Vec::new();
+/// Differences between indexes and their packs. Notes in the packs what only the indexes know.
+pub(super) fn compare_indexes(disk: &dyn Disk, reads: &mut [Read]) -> Vec<(StoreFile, CacheProblem)> {
+    let mut found = Vec::new();
     for read in reads.iter_mut() {
-        let name = index_name(read.facts.number);
-        if let Some(detail) = compare_index(read) {
-            wrong.push((name, detail));
-            continue;
-        }
+        let number = read.facts.number;
         let is_there = read.saved.append_at().is_some();
         // What was committed since the index was read is not in it.
         let owed_end = read.pack.index.end().min(read.length_before_bytes);
-        if !is_there && !read.facts.is_headless {
-            let what = match disk.open(&name) {
-                Err(error) if error.kind() == ErrorKind::NotFound => "there is none",
-                _ => "it is not used, because it is damaged or of another pack",
-            };
-            stale.push((name, what.to_owned()));
-        } else if is_there && read.saved.end() + INDEX_BEHIND_MAX_BYTES < owed_end {
-            stale.push((name, format!("it covers the pack up to offset {} only", read.saved.end())));
-        }
+        let problem = compare_index(read).or_else(|| {
+            if !is_there && !read.facts.has_bad_header {
+                let missing = disk.open(&index_name(number)).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+                Some(if missing { CacheProblem::Missing } else { CacheProblem::Unusable(None) })
+            } else {
+                let is_behind = is_there && read.saved.end() + INDEX_BEHIND_MAX_BYTES < owed_end;
+                is_behind.then_some(CacheProblem::Behind)
+            }
+        });
+        found.extend(problem.map(|problem| (StoreFile::Index(number), problem)));
     }
-    Ok(wrong)
+    found
 }
 
 /// Indexes whose packs are missing. Of those, and of indexes of packs in whose place something else is, the snapshots that
@@ -182,17 +171,13 @@ pub(super) fn orphans(
     store: StoreId,
     names: &[String],
     reads: &[Read],
-    snapshots: &mut BTreeSet<[u8; 16]>,
-) -> Vec<(String, String)> {
-    let packs: BTreeSet<&str> = names.iter().filter_map(|name| name.strip_suffix(".pack")).collect();
+) -> (Vec<(StoreFile, CacheProblem)>, BTreeSet<[u8; 16]>) {
+    let packs: BTreeSet<u32> = names.iter().filter_map(|name| pack_number(name)).collect();
     let read: BTreeSet<[u8; 16]> = reads.iter().map(|read| read.pack.nonce).collect();
-    let mut wrong = Vec::new();
+    let (mut orphans, mut snapshots) = (Vec::new(), BTreeSet::new());
     for name in names {
-        let Some(stem) = name.strip_suffix(".idx") else { continue };
-        if pack_number(&format!("{stem}.pack")).is_none() {
-            continue;
-        }
         let name = format!("packs/{name}");
+        let StoreFile::Index(number) = StoreFile::at(&name) else { continue };
         if let Ok(bytes) = disk.map(&name)
             && let Ok(header) = index::decode_header(&bytes)
             && !read.contains(&header.pack_nonce)
@@ -202,17 +187,17 @@ pub(super) fn orphans(
             let entries = found.entries().into_iter().filter(|entry| entry.kind == ObjectKind::Snapshot);
             snapshots.extend(entries.map(|entry| entry.prefix));
         }
-        if !packs.contains(stem) {
-            wrong.push((name, "its pack is missing".to_owned()));
+        if !packs.contains(&number) {
+            orphans.push((StoreFile::Index(number), CacheProblem::NoPack));
         }
     }
-    wrong
+    (orphans, snapshots)
 }
 
-/// What a reader would believe of an index though it is wrong.
-fn compare_index(read: &mut Read) -> Option<String> {
+/// The error of an index that readers would believe.
+fn compare_index(read: &mut Read) -> Option<CacheProblem> {
     if !read.saved.is_intact() {
-        return Some("its entries do not match their checksum".to_owned());
+        return Some(CacheProblem::Checksum);
     }
     let end = read.saved.end();
     let found: BTreeSet<IndexEntry> = read.pack.index.entries().into_iter().collect();
@@ -220,24 +205,17 @@ fn compare_index(read: &mut Read) -> Option<String> {
     let offset = |entry: &IndexEntry| u64::from(entry.offset);
     let mut astray = 0;
     for entry in saved.difference(&found) {
-        let is_damaged = read.facts.damaged.iter().any(|stretch| stretch.place.contains(&offset(entry)));
-        if is_damaged || offset(entry) >= read.facts.length_bytes {
-            read.facts.lost.push((entry.kind, entry.prefix, offset(entry)));
-        } else {
-            astray += 1;
-            // It may be all that still knows of a snapshot.
-            if entry.kind == ObjectKind::Snapshot {
-                read.facts.lost.push((entry.kind, entry.prefix, offset(entry)));
-            }
+        let is_damaged = read.facts.damaged.iter().any(|damaged| damaged.place.contains(&offset(entry)));
+        let is_lost = is_damaged || offset(entry) >= read.facts.length_bytes;
+        astray += u64::from(!is_lost);
+        // One that leads astray may be all that still knows of a snapshot.
+        if is_lost || entry.kind == ObjectKind::Snapshot {
+            let key = ObjectKey { kind: entry.kind, prefix: entry.prefix };
+            read.facts.lost.push((key, offset(entry)));
         }
     }
-    let lacking = found.difference(&saved).filter(|entry| offset(entry) < end).count();
+    let lacking = found.difference(&saved).filter(|entry| offset(entry) < end).count() as u64;
     let covers_any = end > PACK_HEADER_LENGTH_BYTES as u64;
-    if astray > 0 {
-        Some(format!("{astray} of its entries lead to nothing"))
-    } else if lacking > 0 && covers_any {
-        Some(format!("it lacks {lacking} objects of the part of the pack that it covers"))
-    } else {
-        None
-    }
+    let differences = astray + if covers_any { lacking } else { 0 };
+    (differences > 0).then_some(CacheProblem::Differs(differences))
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::pack_files;
+use super::{ProblemKind, pack_files};
 use crate::disk::{Disk, read_start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::PACK_HEADER_LENGTH_BYTES;
@@ -18,22 +18,22 @@ use crate::store::{FORMAT, FORMAT_LENGTH_MAX_BYTES};
 /// What a folder is.
 pub(in crate::store) struct Identity {
     pub(in crate::store) id: StoreId,
-    /// What is wrong with the file that should say so.
-    pub(in crate::store) trouble: Option<String>,
+    /// The problem of the file that should say so.
+    pub(in crate::store) problem: Option<ProblemKind>,
 }
 
 /// Finds out. `NotFound` where nothing names a store, `Unsupported` where a newer version does.
 pub(in crate::store) fn identify(disk: &dyn Disk) -> Result<Identity> {
     let named = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err("it is missing".to_owned()),
-        Err(error) if error.kind() == ErrorKind::Corrupt => Err(error.to_string()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(ProblemKind::NoFormat),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Err(ProblemKind::BadFormat(error.to_string())),
         bytes => match header::decode(&bytes?) {
             Err(malformed) if malformed.is_newer() => {
                 return Err(malformed.during("open store", disk.display(FORMAT)).with_hint(
                     "if no newer version ever wrote here, the file is damaged: remove it and run `retro repair`",
                 ));
             }
-            decoded => decoded.map_err(|malformed| malformed.to_string()),
+            decoded => decoded.map_err(|malformed| ProblemKind::BadFormat(malformed.to_string())),
         },
     };
     let votes = votes(disk)?;
@@ -41,20 +41,23 @@ pub(in crate::store) fn identify(disk: &dyn Disk) -> Result<Identity> {
     if let Ok(id) = named
         && has_vote(&id)
     {
-        return Ok(Identity { id, trouble: None });
+        return Ok(Identity { id, problem: None });
     }
     let weight =
         |id: &StoreId, votes: &Votes| (votes.packs + votes.caches + u64::from(named == Ok(*id)), named == Ok(*id));
     let most = votes.iter().max_by_key(|(id, votes)| weight(id, votes)).map(|(id, _)| *id);
     match (most, named) {
-        (Some(id), Ok(named)) if id == named => Ok(Identity { id, trouble: None }),
-        (Some(id), Ok(named)) => {
-            Ok(Identity { id, trouble: Some(format!("it names store {named}, and the other files store {id}")) })
+        (Some(id), Err(problem)) => Ok(Identity { id, problem: Some(problem) }),
+        (Some(id), Ok(named)) if id != named => Ok(Identity { id, problem: Some(ProblemKind::OtherStore(named, id)) }),
+        (_, Ok(id)) => Ok(Identity { id, problem: None }),
+        (None, Err(problem)) => {
+            let reason = match problem {
+                ProblemKind::BadFormat(reason) => reason,
+                _ => "it is missing".to_owned(),
+            };
+            Err(Error::new(ErrorKind::NotFound, "open store", disk.display(FORMAT), reason)
+                .with_hint("no other file here names a store either: there is nothing to repair"))
         }
-        (Some(id), Err(trouble)) => Ok(Identity { id, trouble: Some(trouble) }),
-        (None, Ok(id)) => Ok(Identity { id, trouble: None }),
-        (None, Err(trouble)) => Err(Error::new(ErrorKind::NotFound, "open store", disk.display(FORMAT), trouble)
-            .with_hint("no other file here names a store either: there is nothing to repair")),
     }
 }
 

@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use super::Inspection;
+use super::{Damage, Inspection};
 use crate::error::{ErrorKind, Result};
-use crate::format::pack::{Encoding, Member, ObjectKind};
+use crate::format::pack::{Encoding, Member, ObjectKey, ObjectKind};
 use crate::format::{chunk_list, snapshot, tree};
 use crate::id::Digest;
 use crate::limits::{LISTS_HASHED_FACTOR, LISTS_HASHED_MIN_BYTES, PACK_LENGTH_MAX_BYTES};
 use crate::progress::{Event, Progress};
-use crate::store::pack::{Pack, pack_name};
+use crate::store::pack::Pack;
 use crate::store::{Reader, payload};
 
-/// What came of it.
+/// The result of a check.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// Objects that were decoded.
@@ -31,22 +31,20 @@ pub struct Checked {
     pub unhashed_lists: u64,
 }
 
-/// An object that cannot be had from its record.
+/// An object whose record does not give it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadObject {
-    /// What it is.
-    pub kind: ObjectKind,
-    /// First 16 bytes of its id.
-    pub prefix: [u8; 16],
-    /// The pack it is in.
-    pub file: String,
-    /// Where its record begins.
+    /// The object.
+    pub key: ObjectKey,
+    /// The number of the pack it is in.
+    pub pack: u32,
+    /// The offset of its record.
     pub offset: u64,
-    /// What is wrong.
-    pub detail: String,
+    /// The damage.
+    pub damage: Damage,
     /// The object that it is a delta of, where that is what cannot be read.
-    pub base: Option<[u8; 16]>,
-    /// Whether it can be read all the same, because what it takes from its base is whole.
+    pub base: Option<ObjectKey>,
+    /// It is still readable, because what it takes from its base is whole.
     pub is_readable: bool,
 }
 
@@ -56,7 +54,7 @@ const REPORT_OBJECTS: u64 = 1_000;
 /// Decodes the objects that `chosen` picks, of all packs.
 pub fn check_objects(
     inspection: &Inspection,
-    chosen: &(dyn Fn(ObjectKind, &[u8; 16]) -> bool + Sync),
+    chosen: &(dyn Fn(ObjectKey) -> bool + Sync),
     progress: &dyn Progress,
 ) -> Result<Checked> {
     let reader = &inspection.reader;
@@ -95,35 +93,36 @@ fn check_record(
     inspection: &Inspection,
     pack: &Pack,
     offset: u64,
-    chosen: &(dyn Fn(ObjectKind, &[u8; 16]) -> bool + Sync),
+    chosen: &(dyn Fn(ObjectKey) -> bool + Sync),
     room: &AtomicU64,
 ) -> Result<Checked> {
     let reader = &inspection.reader;
     let mut record = pack.read_header(reader.disk(), offset)?;
     let members = record.header.members.clone();
     // A member of a damaged record may be readable while another, which the store does not show, is not.
-    let wanted =
-        |member: &Member| chosen(member.kind, &member.prefix) && reader.contains_prefix(member.kind, member.prefix);
+    let wanted = |member: &Member| chosen(member.key()) && reader.contains_key(member.key());
     let mut checked = Checked::default();
     if !members.iter().any(wanted) {
         return Ok(checked);
     }
     pack.read_payload(reader.disk(), offset, &mut record)?;
-    let mut bad = |member: &Member, detail: String, base: Option<[u8; 16]>| {
-        let (file, Member { kind, prefix, .. }) = (pack_name(pack.number), *member);
-        let is_readable = base.is_some() && inspection.lenient_reader.is_readable(kind, prefix)?;
-        checked.bad.push(BadObject { kind, prefix, file, offset, detail, base, is_readable });
+    let mut bad = |member: &Member, damage: Damage, base: Option<ObjectKey>| {
+        let (key, pack) = (member.key(), pack.number);
+        let is_readable = base.is_some() && inspection.lenient_reader.is_readable(key)?;
+        checked.bad.push(BadObject { key, pack, offset, damage, base, is_readable });
         Ok(())
     };
     let raw_length = record.header.raw_length_bytes();
     let mut unhashed_lists = 0;
     let frame = match record.header.encoding {
         Encoding::Delta(link) | Encoding::Splice(link) => check_delta(reader, &members[0], link.base)?,
-        ref whole => payload::decode(whole, record.payload(), &[], raw_length).map_err(|e| (e.to_string(), None)),
+        ref whole => {
+            payload::decode(whole, record.payload(), &[], raw_length).map_err(|e| (Damage::Wrong(e.to_string()), None))
+        }
     };
     match frame {
-        Err((detail, base)) => {
-            members.iter().filter(|member| wanted(member)).try_for_each(|member| bad(member, detail.clone(), base))?;
+        Err((damage, base)) => {
+            members.iter().filter(|member| wanted(member)).try_for_each(|member| bad(member, damage.clone(), base))?;
         }
         Ok(frame) => {
             let mut rest = &frame[..];
@@ -135,8 +134,8 @@ fn check_record(
                 }
                 if member.kind == ObjectKind::ChunkList && !has_room_for(bytes, room) {
                     unhashed_lists += 1;
-                } else if let Some(detail) = check_bytes(reader, member, bytes)? {
-                    bad(member, detail, None)?;
+                } else if let Some(reason) = check_bytes(reader, member, bytes)? {
+                    bad(member, Damage::Wrong(reason), None)?;
                 }
             }
         }
@@ -155,35 +154,26 @@ fn has_room_for(list: &[u8], room: &AtomicU64) -> bool {
     room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(length)).is_ok()
 }
 
-/// Bytes, or what is wrong with them, and the base if it is that.
-type Decoded = std::result::Result<Vec<u8>, (String, Option<[u8; 16]>)>;
+/// Bytes, or the damage, and the base if that is the cause.
+type Decoded = std::result::Result<Vec<u8>, (Damage, Option<ObjectKey>)>;
 
 fn check_delta(reader: &Reader, member: &Member, base: [u8; 16]) -> Result<Decoded> {
     match reader.decode(member.kind, member.prefix) {
         Ok(bytes) => Ok(Ok(bytes.to_vec())),
         Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
         Err(error) => {
-            let is_base = !reader.is_decodable(member.kind, base)?;
-            Ok(Err(if is_base {
-                ("its base cannot be read".to_owned(), Some(base))
-            } else {
-                (error.to_string(), None)
-            }))
+            let is_base_damaged = match reader.decode(member.kind, base) {
+                Ok(_) => false,
+                Err(error) if error.kind() == ErrorKind::Corrupt => true,
+                Err(error) => return Err(error),
+            };
+            let base = ObjectKey { kind: member.kind, prefix: base };
+            Ok(Err(if is_base_damaged { (Damage::Base, Some(base)) } else { (Damage::Wrong(error.to_string()), None) }))
         }
     }
 }
 
-impl Reader {
-    fn is_decodable(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<bool> {
-        match self.decode(kind, prefix) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Compares decoded bytes with the id, and decodes what they say.
+/// Compares decoded bytes with the id, and decodes them; the reason why they are wrong.
 fn check_bytes(reader: &Reader, member: &Member, bytes: &[u8]) -> Result<Option<String>> {
     let id = match member.kind {
         ObjectKind::Content => Digest::of(bytes),

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::{Depth, InspectedPack};
+use super::{Depth, InspectedPack, Note, Problem, ProblemKind};
 use crate::disk::{Disk, LockMode, StoredFile};
 use crate::error::{ErrorKind, Result};
-use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
+use crate::format::facts::{self, Fact};
+use crate::format::pack::{ObjectKey, PACK_HEADER_LENGTH_BYTES};
 use crate::id::StoreId;
 use crate::limits::{INDEX_LENGTH_FACTOR, PACK_LENGTH_MAX_BYTES};
+use crate::store::file::StoreFile;
 use crate::store::index::PackIndex;
-use crate::store::pack::{Pack, index_name, pack_name};
+use crate::store::pack::{Pack, index_name};
 use crate::store::recover::{Recovered, RecoveredCommit};
 use crate::store::view::JournalPlace;
 use crate::store::{LOCK, Reader};
@@ -35,28 +37,27 @@ pub(super) struct Known {
     pub(super) is_locked: bool,
 }
 
-/// Files that are no packs of this store, and why.
-type Unusable = Vec<(String, String)>;
-
-/// Reads packs, on every core; those that are none of this store apart, and why.
+/// Reads packs, on every core. Files that are no packs of this store are problems.
 pub(super) fn read_packs(
     disk: &dyn Disk,
     id: StoreId,
     numbers: &[u32],
     known: &Known,
-) -> Result<(Vec<Read>, Unusable)> {
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<Read>> {
     let read: Vec<(u32, Result<Read>)> =
         numbers.par_iter().map(|number| (*number, read_pack(disk, id, *number, known))).collect();
-    let mut unusable = Vec::new();
     let mut reads = Vec::new();
-    for (number, read) in read {
+    for (pack, read) in read {
         match read {
             Ok(read) => reads.push(read),
-            Err(error) if error.kind() == ErrorKind::Corrupt => unusable.push((pack_name(number), error.to_string())),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                problems.push(Problem::of(StoreFile::Pack(pack), ProblemKind::NotAPack(error.to_string())));
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok((reads, unusable))
+    Ok(reads)
 }
 
 /// Reads one pack. Where it seems damaged and may still grow, it is read once more while nobody writes: a writer that cut
@@ -104,10 +105,8 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
     if let Some(tail) = &found.tail {
         pack.index.extend(&tail.salvaged, tail.place.start);
     }
-    let file = pack_name(number);
     let torn = (found.end < length && length > first).then_some(found.end..length);
-    let known_length = (journaled > length).then_some(journaled);
-    let is_headless = pack.is_headless;
+    let has_bad_header = pack.is_headless;
     let Recovered { commits, damaged, tail, .. } = found;
     let batches = commits.iter().map(|commit| (commit.start..commit.end, commit.sequence)).collect();
     let mut commits = commits;
@@ -115,17 +114,15 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
     commits.iter_mut().for_each(|commit| commit.entries = Vec::new());
     let facts = InspectedPack {
         number,
-        file,
         length_bytes: length,
-        is_headless,
+        has_bad_header,
         batches,
         damaged,
         torn,
         tail,
         rescued: Vec::new(),
-        known_length_bytes: known_length,
+        was_longer: journaled > length,
         lost: Vec::new(),
-        overruled: BTreeSet::new(),
         commits,
     };
     Ok(Read { facts, pack, saved, length_before_bytes })
@@ -136,42 +133,50 @@ fn may_be_index(disk: &dyn Disk, number: u32, pack: &dyn StoredFile) -> Result<b
     Ok(disk.open(&index_name(number))?.length()? / INDEX_LENGTH_FACTOR <= pack.length()?)
 }
 
-/// Commits with facts by sequence. Of two that claim one sequence the first counts, as it does for readers; the other is
-/// overruled.
-pub(super) fn commits_of(
-    reads: &mut [Read],
-    wrong: &mut Vec<(String, u64, String)>,
-) -> BTreeMap<u64, (u32, RecoveredCommit)> {
-    let mut commits: BTreeMap<u64, (u32, RecoveredCommit)> = BTreeMap::new();
-    for read in reads {
-        for commit in &read.facts.commits {
-            match commits.get(&commit.sequence) {
-                Some((number, other)) if other.facts != commit.facts => {
-                    let detail =
-                        format!("commit {} is also in {}, with other facts", commit.sequence, pack_name(*number));
-                    wrong.push((read.facts.file.clone(), commit.end, detail));
-                    read.facts.overruled.insert(commit.end);
-                }
-                Some(_) => {}
-                None => drop(commits.insert(commit.sequence, (read.facts.number, commit.clone()))),
-            }
-        }
-    }
-    commits
+/// The transactions of all packs.
+#[derive(Default)]
+pub(super) struct Transactions {
+    /// Those with facts, by number, with the pack of each: of two with one number the first, as for readers.
+    pub(super) counting: BTreeMap<u64, (u32, RecoveredCommit)>,
+    /// Facts of the others, where they differ.
+    pub(super) conflicting: Vec<Fact>,
+    /// The last number that two of them have.
+    pub(super) last_conflict: Option<u64>,
+    pub(super) notes: Vec<Note>,
 }
 
-/// Sorts out which objects of damaged records can be read all the same. Returns the others.
-pub(super) fn rescue(reader: &Reader, packs: &mut [InspectedPack]) -> Result<BTreeSet<(ObjectKind, [u8; 16])>> {
+/// Puts the transactions of packs in order.
+pub(super) fn transactions(reads: &[Read]) -> Transactions {
+    let mut found = Transactions::default();
+    for read in reads {
+        let mut conflicts = 0;
+        for commit in &read.facts.commits {
+            let (_, first) =
+                found.counting.entry(commit.sequence).or_insert_with(|| (read.facts.number, commit.clone()));
+            if first.facts != commit.facts {
+                conflicts += 1;
+                found.conflicting.extend(facts::decode(&commit.facts).unwrap_or_default());
+                found.last_conflict = found.last_conflict.max(Some(commit.sequence));
+            }
+        }
+        if conflicts > 0 {
+            found.notes.push(Note::Conflicting(read.facts.number, conflicts));
+        }
+    }
+    found
+}
+
+/// Sorts out which objects of damaged records are still readable. Returns the others.
+pub(super) fn rescue(reader: &Reader, packs: &mut [InspectedPack]) -> Result<BTreeSet<ObjectKey>> {
     let mut unreadable = BTreeSet::new();
     for pack in packs.iter_mut() {
-        for stretch in pack.damaged.iter_mut().chain(&mut pack.tail) {
-            let broken = std::mem::take(&mut stretch.broken);
-            for entry in broken {
-                if reader.is_readable(entry.kind, entry.prefix)? {
+        for range in pack.damaged.iter_mut().chain(&mut pack.tail) {
+            for entry in std::mem::take(&mut range.broken) {
+                if reader.is_readable(entry.key())? {
                     pack.rescued.push(entry);
                 } else {
-                    unreadable.insert((entry.kind, entry.prefix));
-                    stretch.broken.push(entry);
+                    unreadable.insert(entry.key());
+                    range.broken.push(entry);
                 }
             }
         }

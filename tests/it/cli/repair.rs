@@ -61,7 +61,7 @@ fn what_stays_lost_is_marked_and_hurts_nothing_else() {
     cli.write("dir/kept", b"something else");
     cli.write("edited", b"gone on");
     let done = stdout(&cli, "repair", 1);
-    assert!(done.contains("mark        s1-s6 incomplete of workspace "), "{done}");
+    assert!(done.contains("mark        s1-s6 of workspace ") && done.contains(" incomplete\n"), "{done}");
     assert!(done.contains("all of snapshots known to be incomplete or lost"), "{done}");
     let log = stdout(&cli, "log", 0);
     assert!(log.lines().count() == 6 && log.lines().all(|line| line.ends_with("[incomplete]")), "{log}");
@@ -86,7 +86,7 @@ fn what_stays_lost_is_marked_and_hurts_nothing_else() {
     // When the content turns up again, the marks go.
     cli.write("found", &noise(1, 3_000));
     let found = stdout(&cli, "repair", 0);
-    assert!(found.contains("unmark      s1-s6 incomplete"), "{found}");
+    assert!(found.contains("unmark      s1-s6 of workspace "), "{found}");
     cli.run(&["restore", "s2"]).expect(0);
     assert!(cli.read("dir/kept") == noise(1, 3_000));
 }
@@ -107,7 +107,10 @@ fn history_is_put_together_from_the_snapshots_themselves() {
         cli.remove(cli.store.join(cache));
     }
     let done = stdout(&cli, "repair", 0);
-    assert!(done.contains("recover     s1 of workspace ") && done.contains("from the snapshot itself"), "{done}");
+    assert!(
+        done.contains("recover     s1-s6 of workspace ") && done.contains("from the snapshots themselves"),
+        "{done}"
+    );
     assert!(done.contains("but not where it is: `retro workspace move "), "{done}");
     cli.run(&["log"]).expect(3);
     let id = cli.json("workspace list --json")[0]["workspace"].as_str().unwrap().to_owned();

@@ -54,10 +54,9 @@ fn damage_is_listed_with_every_step_and_path_that_needs_it() {
     let ran = cli.run(&["verify"]);
     let text = String::from_utf8(ran.expect(1).stdout.clone()).unwrap();
     let id = blake3::hash(&noise(1, 3_000)).to_hex();
-    let block =
-        text.split("damaged  ").find(|block| block.starts_with(&format!("content {id}"))).expect("it is listed");
+    let block = text.split("damaged  ").find(|block| block.contains(&format!("content {id}"))).expect("it is listed");
+    assert!(block.starts_with("dir/kept  in s1-s6\n"), "{block}");
     assert!(block.contains("packs/000001.pack at offset "), "{block}");
-    assert!(block.contains("s1-s6 ") && block.contains(" dir/kept\n"), "{block}");
     assert!(text.contains("`retro repair --dry-run` shows what can be done"), "{text}");
     let printed = |arguments: &[&str]| -> Vec<serde_json::Value> {
         let text = String::from_utf8(cli.run(arguments).expect(1).stdout.clone()).unwrap();
@@ -140,7 +139,7 @@ fn an_index_is_wrong_only_where_it_names_what_never_was() {
     let lie = index::encode(header.store, header.pack_nonce, header.sorted_end, header.last_sequence, &entries);
     cli.write(&place, &lie);
     let text = String::from_utf8(cli.run(&["verify"]).expect(1).stdout.clone()).unwrap();
-    assert!(text.starts_with("wrong    packs/000001.idx\n         1 of its entries lead to nothing\n"), "{text}");
+    assert!(text.starts_with("wrong    packs/000001.idx\n         it differs from the packs in 1 place\n"), "{text}");
     cli.run(&["repair"]).expect(0);
     cli.run(&["verify"]).expect(0);
 }

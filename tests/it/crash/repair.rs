@@ -9,8 +9,8 @@ use retrograde::disk::{Disk, read_all};
 use retrograde::error::Result;
 use retrograde::format::facts::Fact;
 use retrograde::format::pack::ObjectKind;
-use retrograde::format::snapshot::Cause;
-use retrograde::id::{Digest, SnapshotId, WorkspaceId};
+use retrograde::format::snapshot::{self, Attachment, Cause, ChangeCounts, Snapshot, snapshot_id};
+use retrograde::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
 use retrograde::limits::INDEX_BEHIND_MAX_BYTES;
 use retrograde::ops::check::repair::{RepairOptions, RepairOutcome, repair};
 use retrograde::ops::check::verify::{Finding, Level};
@@ -66,18 +66,52 @@ fn writing_format_and_facts_again() {
     });
 }
 
-/// A second pack tells another history: what both have is there twice, and the rest is overruled.
+/// A second pack tells another history: the snapshot of its conflicting transaction gets a tag, in a workspace that is added
+/// for it, and one that cannot be read is recorded as lost.
 #[test]
-fn taking_overruled_commits_out() {
-    try_repair("taking overruled commits out", AtLeast::new(430, 1_800), |disk| {
+fn naming_snapshots_of_conflicting_transactions() {
+    try_repair("naming snapshots of conflicting transactions", AtLeast::new(280, 1_100), |disk| {
         let other = disk.killed_after(disk.change_count());
         let store = Store::open(Arc::new(other.clone())).unwrap();
-        commit(&store, vec![content(b"theirs", None)], vec![tag(100)]).unwrap();
+        let bytes = snapshot::encode(&theirs());
+        let (workspace, time) = (theirs().workspace, Timestamp(0));
+        let there = snapshot_id(&bytes);
+        let object = NewObject { kind: ObjectKind::Snapshot, id: there.0, bytes, previous: None };
+        let mut facts = vec![Fact::WorkspaceAdded { workspace, root: b"/w".to_vec(), time }];
+        for (step, snapshot) in (1..).zip([there, SnapshotId(Digest::of(b"lost"))]) {
+            facts.push(Fact::SnapshotTaken { workspace, snapshot, step, run: None, cause: Cause::Step });
+        }
+        commit(&store, vec![object], facts).unwrap();
         drop(store);
         let store = Store::open(Arc::new(disk.clone())).unwrap();
         commit(&store, vec![content(b"ours", None)], vec![tag(101)]).unwrap();
         disk.write("packs/000002.pack", 0, &read_all(&other, "packs/000001.pack").unwrap()).unwrap();
     });
+}
+
+fn theirs() -> Snapshot {
+    Snapshot {
+        root: TreeId(Digest::of(b"nowhere")),
+        root_mode: 0o755,
+        root_owner: None,
+        parents: Vec::new(),
+        history: Digest::of(b"history"),
+        workspace: WorkspaceId([4; 16]),
+        run: None,
+        step: 1,
+        time: Timestamp(0),
+        cause: Cause::Step,
+        message: String::new(),
+        changes: ChangeCounts::default(),
+        event: Attachment::Empty,
+        times: Attachment::Empty,
+        omitted: Attachment::Empty,
+        attributes: Attachment::Empty,
+        left_out: Attachment::Empty,
+        rules: BlobId(Digest::of(b"")),
+        dropped: None,
+        git: None,
+    }
 }
 
 /// Of a snapshot whose record and commit are gone, the index knows the half of its id.
@@ -94,11 +128,10 @@ fn giving_snapshots_up() {
     });
 }
 
-/// A step was taken twice, and neither snapshot can be read: the first gets a tag all the same, so that what is said of it
-/// has an end.
+/// A step was taken twice, and neither snapshot can be read: the first is recorded as lost.
 #[test]
-fn naming_shadowed_snapshots_that_are_lost() {
-    try_repair("naming shadowed snapshots", AtLeast::new(280, 1_100), |disk| {
+fn recording_unnamed_snapshots_that_are_lost() {
+    try_repair("recording unnamed snapshots", AtLeast::new(280, 1_100), |disk| {
         let store = Store::open(Arc::new(disk.clone())).unwrap();
         let (workspace, time) = (WorkspaceId([3; 16]), Timestamp(0));
         let added = Fact::WorkspaceAdded { workspace, root: b"/w".to_vec(), time };

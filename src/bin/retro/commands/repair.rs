@@ -1,15 +1,15 @@
-//! `retro repair`: put a damaged store right.
+//! `retro repair`: repair a damaged store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use retrograde::detail::ObjectKind;
+use retrograde::detail::{ObjectKind, RecoverySource, RepairLeft as Left, StoreFile};
 use retrograde::{RepairAction as Action, RepairOptions, RepairOutcome, Result, WorkspaceId, repair};
 
 use crate::context::Context;
 use crate::exit;
 use crate::views::json::Object;
-use crate::views::{human, progress};
+use crate::views::{findings, human, problems, progress};
 
 pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
     let (disk, _) = context.disk()?;
@@ -29,8 +29,8 @@ pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
         for line in lines(&outcome.actions) {
             context.out.line(format_args!("{line}"))?;
         }
-        for left in &outcome.left {
-            context.out.line(format_args!("left        {}", human::label(left)))?;
+        for one in &outcome.left {
+            context.out.line(format_args!("left        {}", human::label(&left(one))))?;
         }
         for line in verdict(&outcome, &elapsed) {
             context.out.summary(format_args!("{line}"))?;
@@ -40,73 +40,119 @@ pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
     Ok(if is_whole { exit::DONE } else { exit::NO })
 }
 
+/// A line for each action. Steps in a row are one.
 fn lines(actions: &[Action]) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut marks: BTreeMap<(bool, Option<WorkspaceId>), Vec<RangeInclusive<u64>>> = BTreeMap::new();
+    let mut steps: BTreeMap<(&str, &str, Option<WorkspaceId>), BTreeSet<u64>> = BTreeMap::new();
     let given_up = actions.iter().filter(|action| matches!(action, Action::GiveUp { .. })).count() as u64;
-    let mut said = false;
     for action in actions {
-        let (word, what) = match action {
-            Action::Format { detail } => ("write", format!("FORMAT  ({detail})")),
-            Action::TurnBack { file, bits } => {
-                ("turn back", format!("{} of {file}", human::count(*bits, "flipped bit")))
-            }
-            Action::History { detail } => ("recover", detail.clone()),
-            Action::Homeless { workspace } => {
-                let move_it = format!("`retro workspace move {} DIR` says where", workspace.short());
-                ("recover", format!("workspace {}, but not where it is: {move_it}", workspace.short()))
-            }
-            Action::Save { objects } => {
-                ("save", format!("{}, which can be read and needs something damaged", human::count(*objects, "object")))
-            }
-            Action::Rewrite { file, detail } => ("rewrite", format!("{file}  ({detail})")),
-            Action::Quarantine { file, detail } => ("put aside", format!("{file}  ({detail})")),
-            Action::Cache { file, detail } => ("rebuild", format!("{file}  ({detail})")),
-            Action::Reimport { objects } => ("bring back", format!("{} from live folders", counted(objects))),
-            Action::GiveUp { .. } if std::mem::replace(&mut said, true) => continue,
-            Action::GiveUp { .. } => {
-                let count = human::count(given_up, "snapshot");
-                ("give up", format!("{count} of which nobody knows the step any more; `retro verify` lists their ids"))
+        match action {
+            Action::RecoverSnapshot { workspace, step, tag: None, .. } => {
+                let found = " from the snapshots themselves";
+                steps.entry(("recover", found, Some(*workspace))).or_default().insert(*step);
             }
             Action::Mark { step: Some((workspace, step)), incomplete, .. } => {
-                add(marks.entry((*incomplete, Some(*workspace))).or_default(), *step);
-                continue;
+                let word = if *incomplete { "mark" } else { "unmark" };
+                steps.entry((word, " incomplete", Some(*workspace))).or_default().insert(*step);
             }
-            Action::Mark { snapshot, incomplete, .. } => {
-                (if *incomplete { "mark" } else { "unmark" }, snapshot.short())
-            }
-        };
-        lines.push(format!("{word:<10}  {}", human::label(&what)));
+            Action::GiveUp { .. } => {}
+            action => lines.push(format!("{:<10}  {}", verb(action), human::label(&sentence(action)))),
+        }
     }
-    for ((incomplete, workspace), mut ranges) in marks {
-        ranges.sort_by_key(|range| *range.start());
-        let shown: Vec<String> = joined(&ranges).iter().map(shown).collect();
-        let word = if incomplete { "mark" } else { "unmark" };
+    for ((verb, end, workspace), steps) in steps {
+        let shown: Vec<String> = ranges(&steps).iter().map(findings::steps).collect();
         let of = workspace.map(|id| format!(" of workspace {}", id.short())).unwrap_or_default();
-        lines.push(format!("{word:<10}  {} incomplete{of}", shown.join(", ")));
+        lines.push(format!("{verb:<10}  {}{of}{end}", shown.join(", ")));
+    }
+    if given_up > 0 {
+        let count = human::count(given_up, "snapshot");
+        lines.push(format!("give up     {count} that nobody can read; `retro verify` lists their ids"));
     }
     lines
 }
 
-fn add(ranges: &mut Vec<RangeInclusive<u64>>, step: u64) {
-    ranges.push(step..=step);
+fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::WriteFormat(_) => "write",
+        Action::TurnBack { .. } => "turn back",
+        Action::RecoverTransactions { .. }
+        | Action::RecoverWorkspace { .. }
+        | Action::RecoverSnapshot { .. }
+        | Action::FindAgain { .. } => "recover",
+        Action::KeepHead { .. } => "keep",
+        Action::GiveUp { .. } => "give up",
+        Action::Save { .. } => "save",
+        Action::Rewrite { .. } => "rewrite",
+        Action::PutAside(_) => "put aside",
+        Action::Rebuild(_) => "rebuild",
+        Action::BringBack { .. } => "bring back",
+        Action::Mark { incomplete: true, .. } => "mark",
+        Action::Mark { incomplete: false, .. } => "unmark",
+    }
 }
 
-/// Ranges that follow each other become one.
-fn joined(ranges: &[RangeInclusive<u64>]) -> Vec<RangeInclusive<u64>> {
-    let mut joined: Vec<RangeInclusive<u64>> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if last.end().checked_add(1) == Some(*range.start()) => *last = *last.start()..=*range.end(),
-            _ => joined.push(range.clone()),
+fn sentence(action: &Action) -> String {
+    match action {
+        Action::WriteFormat(problem) | Action::PutAside(problem) | Action::Rebuild(problem) => {
+            let file = problem.file.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("{file}  ({})", problems::problem(problem))
+        }
+        Action::TurnBack { pack, bits } => {
+            format!("{} of {}", human::count(*bits, "flipped bit"), StoreFile::Pack(*pack))
+        }
+        Action::RecoverTransactions { source, transactions } => {
+            let count = human::count(*transactions, "transaction");
+            match source {
+                RecoverySource::Journal => format!("{count} from the journal"),
+                RecoverySource::DamagedRanges => format!("{count} from damaged parts of packs"),
+                RecoverySource::Nothing => format!("{count} as lost: nothing is known of them"),
+            }
+        }
+        Action::RecoverWorkspace { workspace, is_placed: true } => format!("workspace {}", workspace.short()),
+        Action::RecoverWorkspace { workspace, is_placed: false } => {
+            let id = workspace.short();
+            format!("workspace {id}, but not where it is: `retro workspace move {id} DIR` says where")
+        }
+        Action::RecoverSnapshot { workspace, step, tag, .. } => {
+            let tag = tag.as_deref().unwrap_or_default();
+            format!("s{step} of workspace {} as {tag}: another snapshot has the step", workspace.short())
+        }
+        Action::KeepHead { workspace, step } => format!("s{step} of workspace {} as its head", workspace.short()),
+        Action::GiveUp { snapshot } => snapshot.to_string(),
+        Action::FindAgain { snapshot } => format!("{snapshot}, which was given up earlier"),
+        Action::Save { objects } => {
+            format!("{}, readable only as long as something damaged is there", human::count(*objects, "object"))
+        }
+        Action::Rewrite { pack, is_too_long: true, .. } => {
+            format!("{}  (it is longer than a pack may be: its contents go into a new one)", StoreFile::Pack(*pack))
+        }
+        Action::Rewrite { pack, damaged_bytes, lost, .. } => {
+            let lost = human::count(*lost, "object");
+            format!("{}  ({damaged_bytes} bytes are damaged; {lost} given up)", StoreFile::Pack(*pack))
+        }
+        Action::BringBack { objects } => format!("{} from live folders", counted(objects)),
+        Action::Mark { snapshot, .. } => snapshot.short(),
+    }
+}
+
+fn left(left: &Left) -> String {
+    match left {
+        Left::NotSearched(reason) => format!("a folder was not searched: {reason}"),
+        Left::TooManyLost(count) => format!("{count} transactions are missing, more than anybody could have made"),
+        Left::NoNumber => "there is no number left for another transaction".to_owned(),
+    }
+}
+
+/// Numbers in a row become a range.
+fn ranges(steps: &BTreeSet<u64>) -> Vec<RangeInclusive<u64>> {
+    let mut ranges: Vec<RangeInclusive<u64>> = Vec::new();
+    for step in steps {
+        match ranges.last_mut() {
+            Some(last) if last.end().checked_add(1) == Some(*step) => *last = *last.start()..=*step,
+            _ => ranges.push(*step..=*step),
         }
     }
-    joined
-}
-
-fn shown(range: &RangeInclusive<u64>) -> String {
-    let (first, last) = (range.start(), range.end());
-    if first == last { format!("s{first}") } else { format!("s{first}-s{last}") }
+    ranges
 }
 
 fn counted(objects: &BTreeMap<ObjectKind, u64>) -> String {
@@ -141,43 +187,46 @@ fn verdict(outcome: &RepairOutcome, elapsed: &str) -> Vec<String> {
 }
 
 fn shape(action: &Action) -> Object {
-    let (word, file, detail) = match action {
-        Action::TurnBack { file, .. } => ("turn-back", Some(&**file), None),
-        Action::Format { detail } => ("format", Some("FORMAT"), Some(detail)),
-        Action::History { detail } => ("history", None, Some(detail)),
-        Action::Homeless { .. } => ("homeless", None, None),
-        Action::Rewrite { file, detail } => ("rewrite", Some(&**file), Some(detail)),
-        Action::Quarantine { file, detail } => ("quarantine", Some(&**file), Some(detail)),
-        Action::Cache { file, detail } => ("cache", Some(&**file), Some(detail)),
-        Action::Reimport { .. } => ("reimport", None, None),
-        Action::GiveUp { .. } => ("give-up", None, None),
-        Action::Save { .. } => ("save", None, None),
-        Action::Mark { incomplete: true, .. } => ("mark", None, None),
-        Action::Mark { incomplete: false, .. } => ("unmark", None, None),
+    let (file, problem) = match action {
+        Action::WriteFormat(problem) | Action::PutAside(problem) | Action::Rebuild(problem) => {
+            (problem.file.clone(), Some(problems::problem(problem)))
+        }
+        Action::TurnBack { pack, .. } | Action::Rewrite { pack, .. } => (Some(StoreFile::Pack(*pack)), None),
+        _ => (None, None),
     };
     let (workspace, step, snapshot) = match action {
-        Action::Homeless { workspace } => (Some(workspace.to_string()), None, None),
-        Action::GiveUp { snapshot } => (None, None, Some(snapshot.clone())),
+        Action::RecoverWorkspace { workspace, .. } => (Some(*workspace), None, None),
+        Action::RecoverSnapshot { workspace, step, snapshot, .. } => {
+            (Some(*workspace), Some(*step), Some(snapshot.to_string()))
+        }
+        Action::KeepHead { workspace, step } => (Some(*workspace), Some(*step), None),
+        Action::GiveUp { snapshot } | Action::FindAgain { snapshot } => {
+            (None, None, Some(findings::hex(&snapshot.prefix)))
+        }
         Action::Mark { snapshot, step, .. } => {
             let (workspace, step) = step.unzip();
-            (workspace.map(|id| id.to_string()), step, Some(snapshot.to_string()))
+            (workspace, step, Some(snapshot.to_string()))
         }
         _ => (None, None, None),
     };
-    let objects = match action {
-        Action::Reimport { objects } => Some(objects.values().sum::<u64>()),
-        Action::TurnBack { bits, .. } => Some(*bits),
-        Action::Save { objects } => Some(*objects),
+    let tag = if let Action::RecoverSnapshot { tag, .. } = action { tag.clone() } else { None };
+    let count = match action {
+        Action::BringBack { objects } => Some(objects.values().sum::<u64>()),
+        Action::TurnBack { bits: count, .. }
+        | Action::Save { objects: count }
+        | Action::RecoverTransactions { transactions: count, .. }
+        | Action::Rewrite { lost: count, .. } => Some(*count),
         _ => None,
     };
     Object::new()
-        .field("action", word)
-        .field("file", file)
-        .field("detail", detail)
-        .field("workspace", workspace)
+        .field("action", verb(action).replace(' ', "-"))
+        .field("file", file.map(|file| file.to_string()))
+        .field("problem", problem)
+        .field("workspace", workspace.map(|id| id.to_string()))
         .field("step", step)
         .field("snapshot", snapshot)
-        .field("objects", objects)
+        .field("tag", tag)
+        .field("count", count)
 }
 
 fn sums(outcome: &RepairOutcome) -> Object {
@@ -186,5 +235,5 @@ fn sums(outcome: &RepairOutcome) -> Object {
         .field("done", outcome.is_done)
         .field("findings_left", outcome.findings_left)
         .field("findings_marked", outcome.findings_marked)
-        .field("left", &outcome.left)
+        .field("left", outcome.left.iter().map(left).collect::<Vec<String>>())
 }

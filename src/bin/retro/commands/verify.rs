@@ -6,7 +6,7 @@ use crate::args::Verify;
 use crate::context::Context;
 use crate::exit;
 use crate::views::json::Object;
-use crate::views::{findings, human, progress};
+use crate::views::{findings, human, problems, progress};
 
 pub(super) fn run(context: &mut Context, arguments: &Verify) -> Result<u8> {
     let (disk, _) = context.disk()?;
@@ -36,7 +36,7 @@ pub(super) fn run(context: &mut Context, arguments: &Verify) -> Result<u8> {
             }
         }
         for note in &found.notes {
-            context.out.summary(format_args!("note     {}", human::label(note)))?;
+            context.out.summary(format_args!("note     {}", human::label(&problems::note(note))))?;
         }
         context.out.summary(format_args!("{}  {elapsed}", summary(&found, level)))?;
         for line in verdict(&found) {
@@ -88,5 +88,5 @@ fn shape(found: &VerifyOutcome) -> Object {
         .field("decoded_objects", found.decoded_objects)
         .field("decoded_bytes", found.decoded_bytes)
         .field("snapshots", found.snapshots)
-        .field("notes", &found.notes)
+        .field("notes", found.notes.iter().map(problems::note).collect::<Vec<String>>())
 }

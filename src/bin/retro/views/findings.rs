@@ -1,57 +1,96 @@
-//! What verify found: a block of lines for people, an object for programs.
+//! Findings of verify: a block of lines for people, an object for programs.
 
-use retrograde::detail::{Affected, AffectedPart as Part, FindingKind, ObjectKind};
+use std::ops::RangeInclusive;
+
+use retrograde::detail::{Affected, AffectedPart as Part, Damage, DamagedObject, ObjectKind, Problem, ProblemKind};
 use retrograde::{Finding, SnapshotId, State};
 
 use super::color::Palette;
-use super::human;
 use super::json::Object;
+use super::{human, problems};
 
-/// A finding: what and where, why, and then every step and path that needs it, steps in a row as a range.
+/// A finding: what is affected, or else where the problem is; then the problem.
 pub(crate) fn lines(finding: &Finding, state: &State, palette: &Palette) -> Vec<String> {
     let style = palette.error;
-    let word = if finding.kind == FindingKind::Cache { "wrong" } else { "damaged" };
-    let object = finding.object.as_ref().map(|(kind, id)| format!("{} {id}", kind.word()));
-    let place = finding.file.as_ref().map(|file| match finding.offset {
-        Some(offset) => format!("{} at offset {offset}", human::label(file)),
-        None => human::label(file),
-    });
-    let what: Vec<String> = object.into_iter().chain(place).collect();
-    let what = if what.is_empty() { "history".to_owned() } else { what.join("  ") };
-    let mut lines = vec![format!("{style}{word:<7}{style:#}  {what}"), indented(&human::printable(&finding.detail))];
-    if let Some(cause) = &finding.cause {
-        lines.push(indented(&format!("because of {cause}")));
-    }
-    for affected in &finding.affects {
-        lines.push(indented(&format!("  {:<14}  {}", steps(affected, state), part(&affected.part))));
-    }
-    match &finding.object {
-        Some((ObjectKind::Snapshot, _)) if finding.affects.is_empty() => {
-            lines.push(indented("which step of which workspace it was is not known"));
+    let (place, problem) = (place(&finding.problem), problems::problem(&finding.problem));
+    let mut lines: Vec<String> = finding.affects.iter().map(|affected| subject(affected, state)).collect();
+    match (&finding.problem.kind, place) {
+        (ProblemKind::OnlyInJournal(..), Some(place)) if !lines.is_empty() => {
+            lines = vec![format!("{place} ({})", lines.join(", "))];
         }
-        Some(_) if finding.is_harmless() => lines.push(indented("it can be had all the same")),
-        Some(_) if finding.affects.is_empty() => lines.push(indented("no snapshot needs it")),
-        _ => {}
+        (_, place) => lines.extend(place),
     }
-    if finding.is_marked && finding.affects.is_empty() {
-        lines.push(indented("marked: it is known to be lost"));
-    } else if finding.is_marked {
-        lines.push(indented("marked: these snapshots are known to be incomplete"));
+    lines.push(human::printable(&problem));
+    if let ProblemKind::Object(object) = &finding.problem.kind {
+        lines.extend(about(object, finding));
     }
+    let word = word(&finding.problem.kind);
+    let first = format!("{style}{word:<7}{style:#}  {}", lines[0]);
+    std::iter::once(first).chain(lines[1..].iter().map(|line| format!("         {line}"))).collect()
+}
+
+/// More about an object.
+fn about(object: &DamagedObject, finding: &Finding) -> Vec<String> {
+    let mut lines: Vec<String> = object.cause.iter().map(|cause| format!("because of {cause}")).collect();
+    let is_needed = !finding.affects.is_empty();
+    let line = match (object.is_readable, finding.is_marked) {
+        (true, _) => "still readable",
+        (false, true) if is_needed => "marked: these snapshots are known to be incomplete",
+        (false, true) => "marked: it is known to be lost; its step is not known",
+        (false, false) if is_needed => return lines,
+        (false, false) if object.key.kind == ObjectKind::Snapshot => "its step is not known",
+        (false, false) => "no snapshot needs it",
+    };
+    lines.push(line.to_owned());
     lines
+}
+
+fn word(kind: &ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::Cache(_) => "wrong",
+        ProblemKind::LostTransactions(_) | ProblemKind::OnlyInJournal(..) => "lost",
+        ProblemKind::Unnamed(..) => "unnamed",
+        ProblemKind::Object(object) if matches!(object.damage, Damage::Missing | Damage::CutOff | Damage::GivenUp) => {
+            "lost"
+        }
+        _ => "damaged",
+    }
+}
+
+/// The object, transaction or file that a problem is about.
+fn place(problem: &Problem) -> Option<String> {
+    let file = problem.file.as_ref().map(|file| human::label(&file.to_string()));
+    let file = file.map(|file| problem.offset.map_or(file.clone(), |offset| format!("{file} at offset {offset}")));
+    match (&problem.kind, problems::transactions(problem)) {
+        (ProblemKind::Object(object), _) => {
+            let named = |id| format!("{} {id}", object.key.kind.word());
+            let object = object.id.map_or_else(|| object.key.to_string(), named);
+            Some(file.map_or(object.clone(), |file| format!("{object}  {file}")))
+        }
+        (_, Some([first, last])) if first == last => Some(format!("transaction {first}")),
+        (_, Some([first, last])) => Some(format!("transactions {first} to {last}")),
+        _ => file,
+    }
 }
 
 /// The same for programs; every snapshot stands for itself.
 pub(crate) fn shape(finding: &Finding, state: &State) -> Object {
-    let (object, id) = finding.object.as_ref().map(|(kind, id)| (kind.word().replace(' ', "_"), id)).unzip();
+    let problem = &finding.problem;
+    let object = match &problem.kind {
+        ProblemKind::Object(object) => Some(object),
+        _ => None,
+    };
+    let id = |object: &DamagedObject| object.id.map_or_else(|| hex(&object.key.prefix), |id| id.to_string());
     Object::new()
-        .field("finding", finding.kind.word())
-        .field("file", &finding.file)
-        .field("offset", finding.offset)
-        .field("object", object)
-        .field("id", id)
-        .field("detail", &finding.detail)
-        .field("cause", &finding.cause)
+        .field("finding", problems::word(problem))
+        .field("file", problem.file.as_ref().map(ToString::to_string))
+        .field("offset", problem.offset)
+        .field("transactions", problems::transactions(problem))
+        .field("object", object.map(|object| object.key.kind.word().replace(' ', "_")))
+        .field("id", object.map(id))
+        .field("readable", object.map(|object| object.is_readable))
+        .field("cause", object.and_then(|object| object.cause).map(|cause| cause.to_string()))
+        .field("detail", problems::problem(problem))
         .field("marked", finding.is_marked)
         .list("affects", finding.affects.iter().flat_map(|affected| each(affected, state)))
 }
@@ -62,64 +101,61 @@ fn each(affected: &Affected, state: &State) -> Vec<Object> {
             .field("workspace", affected.workspace.map(|id| id.to_string()))
             .field("step", step)
             .field("snapshot", snapshot.to_string())
-            .field("part", affected.part.word());
+            .field("part", part_word(&affected.part));
         match &affected.part {
             Part::Path(path) => object.path(path),
             _ => object.field("path", None::<String>),
         }
     };
     let stray = affected.snapshot.map(|id| one(None, id));
-    let steps = snapshots(affected, state).map(|(step, id)| one(Some(step), id));
-    steps.chain(stray).collect()
+    affected.steps(state).map(|(step, id)| one(Some(step), id)).chain(stray).collect()
 }
 
-fn snapshots(affected: &Affected, state: &State) -> impl Iterator<Item = (u64, SnapshotId)> {
-    let workspace = affected.workspace.and_then(|id| state.workspaces.get(&id));
-    let ranges = affected.steps.iter();
-    ranges.flat_map(move |range| {
-        workspace.into_iter().flat_map(|found| found.steps.range(range.clone()).map(|(step, id)| (*step, *id)))
-    })
+/// Half an id, in hex.
+pub(crate) fn hex(prefix: &[u8; 16]) -> String {
+    prefix.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `s3-s120, s130`, with the workspace where there are several; of a single step its id too.
-fn steps(affected: &Affected, state: &State) -> String {
-    if let Some(id) = affected.snapshot {
-        return id.short();
-    }
-    let mut shown: Vec<String> = Vec::new();
-    for range in &affected.steps {
-        let (first, last) = (range.start(), range.end());
-        shown.push(if first == last { format!("s{first}") } else { format!("s{first}-s{last}") });
-    }
-    let mut found = snapshots(affected, state);
+/// `src/main.rs  in s3-s120, s130`, with the workspace where there are several; of a single step its id too.
+fn subject(affected: &Affected, state: &State) -> String {
+    let mut steps: Vec<String> = affected.steps.iter().map(steps).collect();
+    let mut found = affected.steps(state);
     if let (Some((_, id)), None) = (found.next(), found.next()) {
-        shown.push(id.short());
-        return prefixed(affected, state, &shown.join(" "));
+        steps = vec![format!("{} {}", steps.join(", "), id.short())];
     }
-    prefixed(affected, state, &shown.join(", "))
+    steps.extend(affected.snapshot.map(|id| id.short()));
+    let steps = match affected.workspace {
+        Some(id) if state.workspaces.len() > 1 => format!("{} {}", id.short(), steps.join(", ")),
+        _ => steps.join(", "),
+    };
+    match &affected.part {
+        Part::Snapshot => steps,
+        Part::Path(path) if path.is_root() => format!(".  in {steps}"),
+        Part::Path(path) => format!("{path}  in {steps}"),
+        Part::Event => format!("the event of {steps}"),
+        Part::Times => format!("the modification times of {steps}"),
+        Part::Omitted => format!("the list of omitted paths of {steps}"),
+        Part::Attributes => format!("the owners, ACLs and extended attributes of {steps}"),
+        Part::LeftOut => format!("the list of paths left out of {steps}"),
+        Part::Rules => format!("the exclude list of {steps}"),
+    }
 }
 
-fn prefixed(affected: &Affected, state: &State, steps: &str) -> String {
-    match affected.workspace {
-        Some(id) if state.workspaces.len() > 1 => format!("{} {steps}", id.short()),
-        _ => steps.to_owned(),
-    }
+/// `s3`, or `s3-s120`.
+pub(crate) fn steps(range: &RangeInclusive<u64>) -> String {
+    let (first, last) = (range.start(), range.end());
+    if first == last { format!("s{first}") } else { format!("s{first}-s{last}") }
 }
 
-fn part(part: &Part) -> String {
+fn part_word(part: &Part) -> &'static str {
     match part {
-        Part::Snapshot => "(the snapshot itself)".to_owned(),
-        Part::Path(path) if path.is_root() => ".".to_owned(),
-        Part::Path(path) => path.to_string(),
-        Part::Event => "(its event)".to_owned(),
-        Part::Times => "(its modification times)".to_owned(),
-        Part::Omitted => "(its list of omitted paths)".to_owned(),
-        Part::Attributes => "(its owners, ACLs and extended attributes)".to_owned(),
-        Part::LeftOut => "(its list of paths left out)".to_owned(),
-        Part::Rules => "(its exclude list)".to_owned(),
+        Part::Snapshot => "snapshot",
+        Part::Path(_) => "path",
+        Part::Event => "event",
+        Part::Times => "times",
+        Part::Omitted => "omitted",
+        Part::Attributes => "attributes",
+        Part::LeftOut => "left-out",
+        Part::Rules => "rules",
     }
-}
-
-fn indented(text: &str) -> String {
-    format!("         {text}")
 }

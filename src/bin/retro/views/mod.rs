@@ -11,6 +11,7 @@ pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod left_out;
 pub(crate) mod patch;
+pub(crate) mod problems;
 pub(crate) mod progress;
 pub(crate) mod read;
 pub(crate) mod restored;

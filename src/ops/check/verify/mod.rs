@@ -1,35 +1,41 @@
-//! Checking a store against its ids: what is damaged, and whom it hurts.
+//! Checking a store against its ids: what is damaged, and which steps and paths need it.
 //!
 //! ```text
-//! inspect (packs, commits, caches) -> objects (decoded, compared with their ids) -> walk (what snapshots need) -> findings
+//! inspect (packs, transactions, caches) -> objects (decoded, compared with their ids) -> walk (what snapshots need) -> findings
 //! ```
 //!
-//! Every [`Finding`] is data. One about an object names the snapshots and paths that need it; one about bytes, facts or a
-//! cache names the file. A cache that readers see to be unusable, and what a killed writer left, are notes: no finding.
+//! Every [`Finding`] is data. One about an object names the snapshots and paths that need it; any other names a file or a
+//! transaction. A cache that readers see to be unusable, and what a killed writer left, are notes and no findings.
 //! Nothing is written and no lock is needed; what is committed meanwhile is not looked at.
 
-mod findings;
+mod damage;
+mod lists;
 mod walk;
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::error::Result;
-use crate::format::pack::ObjectKind;
+use crate::format::pack::ObjectKey;
 use crate::id::{Digest, SnapshotId, WorkspaceId};
+use crate::ops::record::capture::GENERATION;
 use crate::path::TreePath;
 use crate::progress::Progress;
 use crate::store::State;
-use crate::store::inspect::{Checked, Depth, Inspection, check_objects, inspect};
-use std::sync::Arc;
-pub(in crate::ops) use walk::Key;
+use crate::store::file::StoreFile;
+use crate::store::inspect::{
+    CacheProblem, Checked, Depth, Inspection, Note, Problem, ProblemKind, check_objects, inspect,
+};
+use crate::workspace::cache::{CacheKey, StatCache};
+use damage::Damages;
 
 /// How to check.
 #[derive(Clone, Copy)]
 pub struct VerifyOptions<'a> {
     /// How closely.
     pub level: Level,
-    /// Who watches.
+    /// Gets events while the check is at work.
     pub progress: &'a dyn Progress,
 }
 
@@ -49,13 +55,13 @@ pub enum Level {
     },
 }
 
-/// What was checked, and what was found.
+/// The extent and the result of a check.
 #[derive(Debug)]
 pub struct VerifyOutcome {
     /// Damage, in the order of files.
     pub findings: Vec<Finding>,
-    /// What is worth saying and no damage.
-    pub notes: Vec<String>,
+    /// Remarks that are no damage.
+    pub notes: Vec<Note>,
     /// The state of the store, for the names of snapshots.
     pub state: Arc<State>,
     /// Pack files.
@@ -72,53 +78,28 @@ pub struct VerifyOutcome {
     pub snapshots: u64,
 }
 
-/// One thing that is wrong.
+/// A problem, and the snapshots that it affects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What sort of thing.
-    pub kind: FindingKind,
-    /// The file within the store, where there is one.
-    pub file: Option<String>,
-    /// Where in it, in bytes.
-    pub offset: Option<u64>,
-    /// The object, with its id or the first half of it.
-    pub object: Option<(ObjectKind, String)>,
-    /// What is wrong.
-    pub detail: String,
-    /// The object that is the reason, where it is another: the base of a delta.
-    pub cause: Option<String>,
-    /// The snapshots and paths that need it.
+    /// The problem.
+    pub problem: Problem,
+    /// The snapshots and paths that need what is damaged.
     pub affects: Vec<Affected>,
-    /// Whether all of these snapshots are marked incomplete: a repair has seen it.
+    /// All of these snapshots are marked incomplete, or the object is recorded as lost: a repair has seen it.
     pub is_marked: bool,
-    /// The object that cannot be had and the one that is the reason, itself where it is no other.
-    pub(in crate::ops) keys: Option<(Key, Key)>,
 }
 
 impl Finding {
-    /// Whether it is about an object that can be had all the same.
-    pub fn is_harmless(&self) -> bool {
-        self.kind == FindingKind::Object && self.keys.is_none()
+    /// The object that cannot be read and the one that is the cause, itself where it is no other; none where the finding
+    /// is about something else, or about an object that is still readable.
+    pub fn lost(&self) -> Option<(ObjectKey, ObjectKey)> {
+        match &self.problem.kind {
+            ProblemKind::Object(object) if !object.is_readable => {
+                Some((object.key, object.cause.unwrap_or(object.key)))
+            }
+            _ => None,
+        }
     }
-}
-
-/// What sort of thing is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FindingKind {
-    /// Something stands where a file or a folder of the store should be.
-    Place,
-    /// The file that names the store.
-    Format,
-    /// A pack as a whole.
-    Pack,
-    /// Bytes of a pack.
-    Bytes,
-    /// Facts: history itself.
-    Facts,
-    /// An index or the journal, which readers would believe.
-    Cache,
-    /// An object is damaged or missing.
-    Object,
 }
 
 /// Snapshots that need something in one place.
@@ -155,85 +136,98 @@ pub enum Part {
     Rules,
 }
 
+impl Affected {
+    /// The snapshots.
+    pub fn snapshots(&self, state: &State) -> Vec<SnapshotId> {
+        self.steps(state).map(|(_, id)| id).chain(self.snapshot).collect()
+    }
+
+    /// The steps with their snapshots.
+    pub fn steps<'s>(&self, state: &'s State) -> impl Iterator<Item = (u64, SnapshotId)> + use<'s, '_> {
+        let live = |id| state.workspaces.get(&id);
+        let forgotten = |id| state.forgotten.get(&id).map(|forgotten| &forgotten.workspace);
+        let steps = self.workspace.and_then(|id| live(id).or_else(|| forgotten(id))).map(|found| &found.steps);
+        self.steps.iter().flat_map(move |range| {
+            steps.into_iter().flat_map(|steps| steps.range(range.clone()).map(|(step, id)| (*step, *id)))
+        })
+    }
+}
+
 /// Checks the store on `disk`. Damage is no error: only what keeps the check from being made is.
 pub fn verify(disk: &Arc<dyn Disk>, options: &VerifyOptions<'_>) -> Result<VerifyOutcome> {
     let depth = if options.level == Level::Quick { Depth::Frames } else { Depth::Hashes };
     let inspection = inspect(disk, depth, None)?;
-    let mut outcome = examine(&inspection, options)?;
-    outcome.notes.extend(findings::stat_cache_notes(&inspection)?);
+    let checked = match options.level {
+        Level::Full => check_objects(&inspection, &|_| true, options.progress)?,
+        Level::Quick => Checked::default(),
+        Level::Sample { parts_per_million, seed } => {
+            check_objects(&inspection, &|key| is_drawn(key, parts_per_million, seed), options.progress)?
+        }
+    };
+    let mut outcome = examine(&inspection, &checked, options.level)?;
+    outcome.notes.extend(unusable_stat_caches(&inspection));
     Ok(outcome)
 }
 
-/// Checks what an inspection has found.
-pub(in crate::ops) fn examine(inspection: &Inspection, options: &VerifyOptions<'_>) -> Result<VerifyOutcome> {
-    let checked = match options.level {
-        Level::Full => check_objects(inspection, &|_, _| true, options.progress)?,
-        Level::Quick => Checked::default(),
-        Level::Sample { parts_per_million, seed } => check_objects(
-            inspection,
-            &|kind, prefix| is_drawn(kind, prefix, parts_per_million, seed),
-            options.progress,
-        )?,
-    };
-    let walked = walk::walk(inspection, &checked, options.level == Level::Full)?;
+/// Finds whom the problems of a store affect.
+pub(in crate::ops) fn examine(inspection: &Inspection, checked: &Checked, level: Level) -> Result<VerifyOutcome> {
+    let mut damages = Damages::of(inspection, checked)?;
+    let snapshots = walk::walk(&inspection.lenient_reader, &mut damages, level == Level::Full)?;
+    let state = inspection.reader.state();
+    let of_file =
+        |problem: &Problem| Finding { problem: problem.clone(), affects: affected(problem), is_marked: false };
+    let mut findings: Vec<Finding> = inspection.problems.iter().map(of_file).collect();
+    findings.extend(damages.findings(&state));
     let mut notes = inspection.notes.clone();
-    if walked.is_cut_short {
-        notes.push(
-            "damage hurts more paths and steps than can be listed: of some steps it is only said that they are hurt"
-                .into(),
-        );
+    if damages.budget.is_spent() {
+        notes.push(Note::CutShort);
     }
     if checked.unhashed_lists > 0 {
-        let count = checked.unhashed_lists;
-        notes.push(format!("the contents of {count} very long files were checked chunk by chunk only, not as a whole"));
+        notes.push(Note::NotHashedAsAWhole(checked.unhashed_lists));
     }
+    let not_packs =
+        inspection.problems.iter().filter(|problem| matches!(problem.kind, ProblemKind::NotAPack(_))).count();
     Ok(VerifyOutcome {
-        findings: findings::findings(inspection, &walked),
+        findings,
         notes,
-        state: inspection.reader.state(),
-        packs: (inspection.packs.len() + inspection.unusable.len()) as u64,
+        state,
+        packs: (inspection.packs.len() + not_packs) as u64,
         pack_bytes: inspection.packs.iter().map(|pack| pack.length_bytes).sum(),
         objects: inspection.object_count(),
         decoded_objects: checked.objects,
         decoded_bytes: checked.bytes,
-        snapshots: walked.snapshots,
+        snapshots,
     })
 }
 
+/// The snapshots that a problem of history affects.
+fn affected(problem: &Problem) -> Vec<Affected> {
+    let one =
+        |workspace, steps, snapshot| Affected { workspace: Some(workspace), part: Part::Snapshot, steps, snapshot };
+    match &problem.kind {
+        ProblemKind::OnlyInJournal(_, steps) => {
+            steps.iter().map(|(workspace, step)| one(*workspace, [*step..=*step].into(), None)).collect()
+        }
+        ProblemKind::Unnamed(workspace, _, snapshot) => vec![one(*workspace, Vec::new(), Some(*snapshot))],
+        _ => Vec::new(),
+    }
+}
+
+/// Stat caches that are there and of no use.
+fn unusable_stat_caches(inspection: &Inspection) -> Vec<Note> {
+    let (disk, store) = (inspection.reader.disk(), inspection.reader.id());
+    let state = inspection.reader.state();
+    let unusable = state.workspaces.keys().map(|id| (StoreFile::StatCache(*id), *id)).filter(|(file, workspace)| {
+        let key = CacheKey { store, workspace: *workspace, generation: GENERATION };
+        disk.open(&file.to_string()).is_ok() && StatCache::load(disk, key).is_empty()
+    });
+    let problem = |file| Problem::of(file, ProblemKind::Cache(CacheProblem::Unusable(None)));
+    unusable.map(|(file, _)| Note::Cache(problem(file))).collect()
+}
+
 /// Whether an object is in the sample.
-fn is_drawn(kind: ObjectKind, prefix: &[u8; 16], parts_per_million: u32, seed: u64) -> bool {
-    let drawn = Digest::of(&[&seed.to_le_bytes()[..], &[kind.code()], prefix].concat());
+fn is_drawn(key: ObjectKey, parts_per_million: u32, seed: u64) -> bool {
+    let drawn = Digest::of(&[&seed.to_le_bytes()[..], &[key.kind.code()], &key.prefix].concat());
     let number = u64::from_le_bytes(*drawn.0.first_chunk().expect("a digest has 32 bytes"));
     number % 1_000_000 < u64::from(parts_per_million)
-}
-
-impl FindingKind {
-    /// The word for it in output.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Place => "place",
-            Self::Format => "format",
-            Self::Pack => "pack",
-            Self::Bytes => "bytes",
-            Self::Facts => "facts",
-            Self::Cache => "cache",
-            Self::Object => "object",
-        }
-    }
-}
-
-impl Part {
-    /// The word for it in output; a path has its own.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Snapshot => "snapshot",
-            Self::Path(_) => "path",
-            Self::Event => "event",
-            Self::Times => "times",
-            Self::Omitted => "omitted",
-            Self::Attributes => "attributes",
-            Self::LeftOut => "left-out",
-            Self::Rules => "rules",
-        }
-    }
 }

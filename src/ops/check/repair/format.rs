@@ -1,0 +1,28 @@
+//! The first pass: the places of files and folders, and the file that names the store.
+
+use std::sync::Arc;
+
+use super::{Action, Round};
+use crate::disk::Disk;
+use crate::error::Result;
+use crate::store::file::StoreFile;
+use crate::store::inspect::obstacles;
+use crate::store::repair::{clear_place, lock, write_format};
+
+/// Puts aside what stands in the place of a file or folder. It comes before everything else, because without some of
+/// them there is no lock to be had.
+pub(super) fn clear(disk: &Arc<dyn Disk>) -> Result<Vec<Action>> {
+    let obstacles = obstacles(&**disk)?;
+    let guard = lock(&**disk)?;
+    let files = obstacles.iter().flat_map(|problem| &problem.file);
+    files.into_iter().try_for_each(|file| clear_place(&**disk, file, &guard))?;
+    Ok(obstacles.into_iter().map(Action::PutAside).collect())
+}
+
+/// Writes the file that names the store, if it cannot be used.
+pub(super) fn write(round: &mut Round<'_>) -> Result<Vec<Action>> {
+    let mut problems = round.inspection.problems.iter();
+    let Some(problem) = problems.find(|problem| problem.file == Some(StoreFile::Format)) else { return Ok(Vec::new()) };
+    write_format(&**round.disk, round.inspection.reader.id(), round.guard())?;
+    Ok(vec![Action::WriteFormat(problem.clone())])
+}

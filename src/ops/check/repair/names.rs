@@ -1,0 +1,216 @@
+//! Names for snapshots that have none, and a record of those that are lost.
+//!
+//! One rule: a snapshot that nothing names gets its own step if that is free, and a tag if another snapshot has it. So of
+//! two histories of one step, as when a pack is found again after its steps were taken a second time, the one that counts
+//! stays as it is, and every snapshot of the other is reachable. A workspace that is not known is added first.
+//!
+//! A snapshot that nobody can read, and that something still names, is recorded as lost: half an id is enough. Its step may
+//! not be known; that it was there is kept, so that no check ever calls the store whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{Found, read};
+use super::{Action, RepairOptions};
+use crate::error::Result;
+use crate::format::facts::Fact;
+use crate::format::pack::{ObjectKey, ObjectKind};
+use crate::format::snapshot::{self, Cause, Snapshot};
+use crate::id::{SnapshotId, WorkspaceId};
+use crate::store::inspect::{Checked, Inspection, RECOVERED, check_objects};
+use crate::store::{State, for_each_object};
+use crate::time::Timestamp;
+
+/// The state as it becomes, and the facts that make it so.
+struct Naming<'a> {
+    inspection: &'a Inspection,
+    state: State,
+    now: Timestamp,
+    found: &'a mut Found,
+}
+
+/// Adds facts that name snapshots to those that are known again.
+pub(super) fn give(inspection: &Inspection, options: &RepairOptions<'_>, found: &mut Found) -> Result<()> {
+    let checked = check_objects(inspection, &|key| key.kind == ObjectKind::Snapshot, options.progress)?;
+    let before = inspection.state_with(&found.transactions);
+    let named = inspection.named(&before);
+    let unreadable = unreadable(inspection, &checked, found, &named)?;
+    let mut naming = Naming { inspection, state: before.clone(), now: options.now, found };
+    for (id, snapshot) in unnamed(inspection, &named)? {
+        naming.name(id, &snapshot, &before);
+    }
+    naming.keep_heads(&before)?;
+    naming.record_lost(&before, unreadable)
+}
+
+/// Snapshots that are there and have no name, in the order of their steps.
+fn unnamed(inspection: &Inspection, named: &BTreeSet<[u8; 16]>) -> Result<Vec<(SnapshotId, Snapshot)>> {
+    let reader = &inspection.reader;
+    let mut keys = BTreeSet::new();
+    for_each_object(reader, |object| {
+        let key = ObjectKey { kind: object.kind, prefix: object.prefix };
+        if key.kind == ObjectKind::Snapshot && !named.contains(&key.prefix) {
+            keys.insert(key);
+        }
+    })?;
+    let mut unnamed = Vec::new();
+    for key in keys {
+        if reader.is_readable(key)? {
+            let (id, bytes) = reader.object_with(key.kind, key.prefix)?;
+            unnamed.extend(snapshot::decode(&bytes).ok().map(|snapshot| (SnapshotId(id), snapshot)));
+        }
+    }
+    unnamed.sort_by_key(|(id, snapshot)| (snapshot.workspace, snapshot.step, *id));
+    Ok(unnamed)
+}
+
+/// Snapshots without a name that something knows of and nobody can read.
+fn unreadable(
+    inspection: &Inspection,
+    checked: &Checked,
+    found: &Found,
+    named: &BTreeSet<[u8; 16]>,
+) -> Result<BTreeSet<ObjectKey>> {
+    let packs = &inspection.packs;
+    let ids = inspection.taken().map(|taken| taken.snapshot).chain(found.told.iter().copied());
+    let mut prefixes: BTreeSet<[u8; 16]> = ids.map(|id| id.0.prefix()).collect();
+    prefixes.extend(&inspection.lost_with_packs);
+    let bad = checked.bad.iter().filter(|bad| !bad.is_readable).flat_map(|bad| bad.base.into_iter().chain([bad.key]));
+    let mut keys: BTreeSet<ObjectKey> =
+        packs.iter().flat_map(|pack| &pack.lost).map(|(key, _)| *key).chain(bad).collect();
+    // A damaged record may name a snapshot that never was: it is believed where transactions are missing that it may be of.
+    if found.is_incomplete {
+        keys.extend(
+            packs.iter().flat_map(|pack| &pack.damaged).flat_map(|range| &range.broken).map(|entry| entry.key()),
+        );
+        prefixes.extend(mentioned(inspection)?);
+    }
+    keys.retain(|key| key.kind == ObjectKind::Snapshot);
+    keys.extend(prefixes.into_iter().map(|prefix| ObjectKey { kind: ObjectKind::Snapshot, prefix }));
+    let mut unreadable = BTreeSet::new();
+    for key in keys.into_iter().filter(|key| !named.contains(&key.prefix)) {
+        if !inspection.reader.is_readable(key)? {
+            unreadable.insert(key);
+        }
+    }
+    Ok(unreadable)
+}
+
+/// Snapshots that others name as what came before them, and those that restores have begun with.
+fn mentioned(inspection: &Inspection) -> Result<BTreeSet<[u8; 16]>> {
+    let mut mentioned = BTreeSet::new();
+    for fact in inspection.facts.values().flatten() {
+        match fact {
+            Fact::SnapshotTaken { snapshot, .. } => {
+                if let Some(snapshot) = read(&inspection.reader, *snapshot)? {
+                    mentioned.extend(snapshot.parents.iter().map(|id| id.0.prefix()));
+                }
+            }
+            Fact::RestoreBegun(restore) => {
+                mentioned.extend(restore.before.iter().chain([&restore.target]).map(|id| id.0.prefix()));
+            }
+            _ => {}
+        }
+    }
+    Ok(mentioned)
+}
+
+impl Naming<'_> {
+    fn say(&mut self, fact: Fact) {
+        self.state.apply(fact.clone());
+        self.found.late.push(fact);
+    }
+
+    /// Gives a snapshot its own step, or a tag.
+    fn name(&mut self, id: SnapshotId, snapshot: &Snapshot, before: &State) {
+        let Snapshot { workspace, step, .. } = *snapshot;
+        if !self.state.workspaces.contains_key(&workspace) && !self.state.forgotten.contains_key(&workspace) {
+            self.add(workspace);
+        }
+        let is_free =
+            |state: &State| state.workspaces.get(&workspace).is_some_and(|found| !found.steps.contains_key(&step));
+        let tag = (!is_free(&self.state)).then(|| self.free_tag(workspace, step, id));
+        self.found.actions.push(Action::RecoverSnapshot { workspace, step, snapshot: id, tag: tag.clone() });
+        if let Some(name) = tag {
+            return self.say(Fact::Tagged { workspace, name, snapshot: Some(id), time: self.now });
+        }
+        // One that is older than others is no state that the folder was in last, and not the last of its run.
+        let known = before.workspaces.get(&workspace).filter(|known| known.last_step > step);
+        let run = snapshot.run.clone().filter(|run| known.is_none_or(|known| !known.runs.contains_key(run)));
+        let cause = if known.is_some() { Cause::Import } else { snapshot.cause };
+        self.say(Fact::SnapshotTaken { workspace, snapshot: id, step, run, cause });
+    }
+
+    /// Adds a workspace, at the place that a transaction says that does not count, if no other workspace is there.
+    fn add(&mut self, workspace: WorkspaceId) {
+        let mut roots = self.inspection.conflicting.iter().filter_map(|fact| match fact {
+            Fact::WorkspaceAdded { workspace: added, root, .. }
+            | Fact::WorkspaceMoved { workspace: added, root, .. } => (*added == workspace).then_some(root),
+            _ => None,
+        });
+        let root = roots.next_back().filter(|root| self.state.workspace_at(root).is_none()).cloned();
+        self.found.actions.push(Action::RecoverWorkspace { workspace, is_placed: root.is_some() });
+        let root = root.unwrap_or_else(|| format!("/unknown/{workspace}").into_bytes());
+        self.say(Fact::WorkspaceAdded { workspace, root, time: self.now });
+    }
+
+    fn free_tag(&self, workspace: WorkspaceId, step: u64, id: SnapshotId) -> String {
+        let short = format!("{RECOVERED}s{step}-{}", id.short());
+        let forgotten = || self.state.forgotten.get(&workspace).map(|forgotten| &forgotten.workspace);
+        let found = self.state.workspaces.get(&workspace).or_else(forgotten);
+        let is_taken = found.is_some_and(|found| found.tags.contains_key(&short));
+        if is_taken { format!("{RECOVERED}{id}") } else { short }
+    }
+
+    /// Makes the newest step the head again, where an older one was named last: one that was recovered here, or the end of a
+    /// history that came back and is longer than the one that went on.
+    fn keep_heads(&mut self, before: &State) -> Result<()> {
+        if self.found.late.is_empty() {
+            return Ok(());
+        }
+        let at_conflict = self.inspection.state_at_conflict();
+        let mut heads: BTreeMap<WorkspaceId, SnapshotId> = BTreeMap::new();
+        for state in [Some(before), at_conflict.as_ref()].into_iter().flatten() {
+            for workspace in state.workspaces.values() {
+                let Some(head) = workspace.head else { continue };
+                let known = heads.entry(workspace.id).or_insert(head);
+                if self.is_newer(head, *known)? {
+                    *known = head;
+                }
+            }
+        }
+        for (workspace, head) in heads {
+            let Some(now) = self.state.workspaces.get(&workspace) else { continue };
+            let (Some(current), Some(step)) = (now.head, now.step_of(head)) else { continue };
+            if current == head || now.last_step > before.workspaces.get(&workspace).map_or(0, |known| known.last_step) {
+                continue;
+            }
+            let found = read(&self.inspection.reader, head)?;
+            let (run, cause) = found.map_or((None, Cause::Import), |found| (found.run.clone(), found.cause));
+            self.found.actions.push(Action::KeepHead { workspace, step });
+            self.say(Fact::SnapshotTaken { workspace, snapshot: head, step, run, cause });
+        }
+        Ok(())
+    }
+
+    fn is_newer(&self, one: SnapshotId, other: SnapshotId) -> Result<bool> {
+        let time = |id| Ok(read(&self.inspection.reader, id)?.map(|found| found.time));
+        Ok(one != other && time(one)? > time(other)?)
+    }
+
+    /// Records which snapshots are lost, and which are there again.
+    fn record_lost(&mut self, before: &State, unreadable: BTreeSet<ObjectKey>) -> Result<()> {
+        let time = self.now;
+        for snapshot in unreadable {
+            self.found.actions.push(Action::GiveUp { snapshot });
+            self.say(Fact::SnapshotLost { prefix: snapshot.prefix, lost: true, time });
+        }
+        for prefix in &before.lost {
+            let snapshot = ObjectKey { kind: ObjectKind::Snapshot, prefix: *prefix };
+            if self.inspection.reader.is_readable(snapshot)? {
+                self.found.actions.push(Action::FindAgain { snapshot });
+                self.say(Fact::SnapshotLost { prefix: *prefix, lost: false, time });
+            }
+        }
+        Ok(())
+    }
+}
