@@ -165,9 +165,9 @@ pub(crate) enum Verb {
         /// The folder
         dir: Option<PathBuf>,
     },
-    /// Explain a verb, or the JSON output with `help json`
+    /// Explain a verb or a topic: recording, settings, json
     Help {
-        /// A verb, or `json`
+        /// A verb, or recording, settings, json
         topic: Option<String>,
     },
 }

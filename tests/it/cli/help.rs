@@ -47,7 +47,7 @@ fn help_lists_the_verbs_by_purpose() {
         "help nothing",
         "
         | ! error: explain nothing: there is no such verb
-        | ! hint: `retro help` lists the verbs; `retro help json` explains the JSON output
+        | ! hint: `retro help` lists the verbs; topics are recording, settings and json
         | exit 3
     ",
     );
@@ -89,7 +89,7 @@ const HELP: &str = r#"
         |   repair       Put a damaged store right, bring back what can be had, mark what stays lost
         |   workspace    List, forget or move recorded folders
         |   completions  Print a completion script
-        |   help         Explain a verb, or the JSON output with `help json`
+        |   help         Explain a verb or a topic: recording, settings, json
         |
         | Options, before or after the verb:
         |       --store <DIR>    Keep the store in DIR instead of $RETRO_STORE or the user data folder
@@ -139,6 +139,23 @@ const HELP: &str = r#"
         |   retro restore s12            put everything back to step 12; `retro undo` takes it back
         |   retro restore @-1 .env       put one file back
     "#;
+
+/// The settings that `help settings` shows are those that there are: none is passed over.
+#[test]
+fn the_settings_that_help_shows_count() {
+    let cli = Cli::with_two_steps();
+    let text = String::from_utf8(cli.run(&["help", "settings"]).stdout).unwrap();
+    let of = |table: &str| {
+        let start = text.find(table).unwrap_or_else(|| panic!("no {table}"));
+        text[start..].split("\n\n").next().unwrap().to_owned()
+    };
+    cli.write("retro.toml", of("[capture]").as_bytes());
+    cli.write(cli.store.join("config.toml"), of("[retention]").as_bytes());
+    let found = &cli.json("status --json")[0];
+    assert_eq!(found["warnings"], serde_json::json!([]), "{text}");
+    assert_eq!(found["budget_bytes"], 20_u64 << 30);
+    assert!(String::from_utf8(cli.run(&["help", "recording"]).stdout).unwrap().lines().all(|line| line.len() <= 102));
+}
 
 /// The line as the shape of this type writes it again.
 fn again<T: DeserializeOwned + Serialize>(line: &str) -> String {
