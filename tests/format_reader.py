@@ -302,31 +302,41 @@ class Store:
         return payload if record.encoding == RAW else decompress(payload, length)
 
     def decode(self, place, depth=0):
-        """The bytes of the object at a place, compared with the half of its id that the record states."""
+        """The bytes of the object at a place, not yet compared with its id."""
         pack, record, position = place
-        kind, length, prefix = record.members[position]
+        kind, length, _prefix = record.members[position]
         if record.base is None:
             start = sum(member.length for member in record.members[:position])
             data = self.frame(pack, record.start)[start:start + length]
         else:
             require(depth < DELTA_DEPTH_MAX, "its chain of deltas is too long")  # P2
-            base = self.find(kind, record.base, depth + 1)
+            base = self.base(kind, record.base, depth + 1)
             base += object_id(SNAPSHOT, base) if kind == SNAPSHOT else b""  # P11
             make = decompress if record.encoding == DELTA else splice
             data = make(pack.data[record.payload:record.end], length, base)
-        if kind == CHUNK_LIST:
-            require(record_is_intact(pack.data, record), "its record does not match its checksum")  # I2
-        else:
-            require(object_id(kind, data)[:16] == prefix, "its bytes do not match its id")
+        require(kind != CHUNK_LIST or record_is_intact(pack.data, record), "its record does not match its checksum")  # I2
         return data
 
     @functools.lru_cache(maxsize=1_024)
-    def find(self, kind, prefix, depth=0):
+    def base(self, kind, prefix, depth):
+        """A base. It need not match its id: the id of the object that rests on it decides (6.2)."""
+        require(self.places.get((kind, prefix)), "its base is not in the store")
+        return self.decode(self.places[kind, prefix][0], depth)
+
+    def checked(self, place):
+        """The bytes of the object at a place, compared with the half of its id that the record states."""
+        kind, _, prefix = place.record.members[place.position]
+        data = self.decode(place)
+        require(kind == CHUNK_LIST or object_id(kind, data)[:16] == prefix, "its bytes do not match its id")
+        return data
+
+    @functools.lru_cache(maxsize=1_024)
+    def find(self, kind, prefix):
         """An object by the first half of its id: the first copy that can be read."""
         problem = "it is not in the store"
         for place in self.places.get((kind, prefix), []):
             try:
-                return self.decode(place, depth)
+                return self.checked(place)
             except Corrupt as error:
                 problem = error
         raise Corrupt(f"{KIND_WORDS[kind]} {prefix.hex()}: {problem}")
@@ -816,7 +826,7 @@ def check(store):
 
     def check_object(place):
         kind, _, prefix = place.record.members[place.position]
-        data, depth, record = store.decode(place), 0, place.record
+        data, depth, record = store.checked(place), 0, place.record
         while record.base:
             depth, record = depth + 1, store.places[kind, record.base][0].record
         counts["deepest delta"] = max(counts["deepest delta"], depth)
@@ -835,11 +845,11 @@ def check(store):
         lists = lists_of(store, snapshot)
         store.attachment(snapshot["event"])
         check_blob(snapshot["rules"])
-        parent = snapshot["parents"][0] if snapshot["parents"] else None
-        if parent is None or (SNAPSHOT, parent[:16]) in store.places:
-            before = decode_snapshot(store.object(SNAPSHOT, parent))["history"] if parent else NO_PARENT
+        parents = [attempt(store.object, SNAPSHOT, parent) for parent in snapshot["parents"][:1]]
+        if None not in parents:  # The history of a snapshot whose parent is lost cannot be checked (I3).
+            before = decode_snapshot(parents[0])["history"] if parents else NO_PARENT
             history = blake3.blake3(before + snapshot["root"]).digest()
-            require(history == snapshot["history"], "its history digest does not follow from its parent's")  # I3
+            require(history == snapshot["history"], "its history digest does not follow from its parent's")
         for _, entry in walk(store, snapshot["root"]):
             counts[{FILE: "files", FOLDER: "folders", SYMLINK: "symlinks"}[entry.kind]] += 1
             if entry.kind != FOLDER:

@@ -171,6 +171,15 @@ fn of_snapshot(store: &Store, id: SnapshotId) -> Result<serde_json::Map<String, 
     Ok(fields)
 }
 
+/// Reads everything that belongs to a snapshot.
+pub(super) fn read_all(store: &Store, id: SnapshotId) -> Result<()> {
+    of_snapshot(store, id)?;
+    let snapshot = store.snapshot(id)?;
+    let blobs = snapshot.event.blob().into_iter().chain([snapshot.rules]);
+    blobs.map(|blob| store.read_blob(blob, u64::MAX)).collect::<Result<Vec<_>>>()?;
+    entries_in(store, id).map(drop)
+}
+
 /// All entries of a snapshot, each content read and compared with its id.
 pub(super) fn entries_in(store: &Store, id: SnapshotId) -> Result<Entries> {
     let snapshot = store.snapshot(id)?;

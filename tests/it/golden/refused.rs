@@ -12,7 +12,7 @@ use retrograde::id::{Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
 use retrograde::store::Store;
 use retrograde::time::Timestamp;
 
-use super::second_reader::{listing, overwrite, problems, python};
+use super::second_reader::{listing, overwrite, problems, python, random_fact, steps_with_problems};
 use super::{copy, expected, opened};
 use crate::support::depth::{AtLeast, pick};
 use crate::support::rng::Rng;
@@ -196,7 +196,7 @@ fn mutated_facts() {
     let mut forger = Forger::new(&opened(&folder));
     let count = pick(300, 4_000);
     for _ in 0..count {
-        let facts: Vec<Fact> = (0..=rng.below(2)).map(|_| super::second_reader::random_fact(&mut rng)).collect();
+        let facts: Vec<Fact> = (0..=rng.below(2)).map(|_| random_fact(&mut rng)).collect();
         forger.end_with(&mutated(&facts::encode(&facts), &mut rng));
     }
     forger.write(&folder);
@@ -208,10 +208,4 @@ fn mutated_facts() {
     assert_eq!(refused, store.damage().len(), "{:?}", store.damage());
     AtLeast::new(100, 1_000).require("mutated facts that both readers refuse", refused);
     AtLeast::new(50, 500).require("mutated facts that both readers read", count - refused);
-}
-
-/// The steps that `check` has something to say of, as `s12 ID`.
-fn steps_with_problems(problems: &[String]) -> BTreeSet<String> {
-    let named = problems.iter().filter_map(|problem| problem.split_once(':'));
-    named.map(|(what, _)| what.to_owned()).filter(|what| what.starts_with('s') && what.contains(' ')).collect()
 }
