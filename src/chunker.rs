@@ -1,9 +1,9 @@
-//! Cuts large files into chunks at places their content decides (store-format.md, chapter 3).
+//! Cuts large files into chunks at positions that their content determines (store-format.md, chapter 3).
 //!
-//! FastCDC, the variant of 2020 with normalisation level 1 (Xia et al., "The Design of Fast Content-Defined Chunking for
-//! Data Deduplication Based Storage Systems", IEEE TPDS 31(9), 2020). Files up to 1 MiB are one chunk: there, deltas
-//! against the previous version cost 5 to 12 times less than chunks do. Boundaries never enter an object's identity, so
-//! the parameters may change without changing any id.
+//! FastCDC, the variant of 2020 with normalisation level 1 (Xia et al., "The Design of Fast Content-Defined Chunking
+//! for Data Deduplication Based Storage Systems", IEEE TPDS 31(9), 2020). Files up to 1 MiB are one chunk: at that
+//! size, deltas against the previous version cost 5 to 12 times less than chunks. Boundaries never enter an object's
+//! id, so the parameters may change without changing any id.
 
 use fastcdc::v2020::FastCDC;
 
@@ -12,18 +12,18 @@ use crate::limits::CHUNK_LENGTH_MAX_BYTES;
 /// Chunk sizes, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// No chunk but the last is shorter.
+    /// Shortest chunk, except the last of a file.
     pub min: usize,
-    /// What chunks are around.
+    /// Average chunk.
     pub average: usize,
-    /// No chunk is longer.
+    /// Longest chunk.
     pub max: usize,
 }
 
 /// Files longer than this are cut into larger chunks, so that the list of a 5 GB file stays below 1 MB.
 pub const LARGE_CHUNKS_ABOVE_BYTES: u64 = 256 << 20;
 
-/// The sizes for a file of this length, in bytes.
+/// The chunk sizes for a file of this length, in bytes.
 pub fn sizes_for(length_bytes: u64) -> Sizes {
     if length_bytes > LARGE_CHUNKS_ABOVE_BYTES {
         Sizes { min: 64 << 10, average: 256 << 10, max: CHUNK_LENGTH_MAX_BYTES }
@@ -34,8 +34,8 @@ pub fn sizes_for(length_bytes: u64) -> Sizes {
 
 /// Lengths of the chunks at the start of `bytes`, whose first byte begins a chunk.
 ///
-/// Unless `is_last`, bytes may follow: the cuts stop where fewer than `sizes.max` bytes are left, because a boundary is
-/// known only when that many have been seen. The rest is given again with what follows it.
+/// Unless `is_last`, bytes may follow: cutting stops when fewer than `sizes.max` bytes are left, because a boundary is
+/// known only after that many. The caller passes the rest again with the bytes that follow it.
 pub fn cuts(bytes: &[u8], sizes: Sizes, is_last: bool) -> Vec<usize> {
     let mut lengths = Vec::with_capacity(bytes.len() / sizes.average + 1);
     let chunker = FastCDC::new(bytes, sizes.min, sizes.average, sizes.max);

@@ -1,14 +1,13 @@
 //! The one error type of the library.
 //!
-//! An [`Error`] is opaque and one word wide. It is built only through the constructors here, which ask for the
-//! operation and the path or object, so that an error without them cannot be written. Messages read
-//! `operation object: detail`, in lower case and without a full stop; what to try next is a [`Error::hint`], which the
-//! binary prints on a line of its own.
+//! An [`Error`] is opaque and one word wide. Only the constructors here build it. They ask for the operation and the
+//! path or object, so that an error without them cannot be written. Messages read `operation object: detail`, in lower
+//! case and without a full stop; advice is a [`Error::hint`], which the binary prints on a line of its own.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What a caller may branch on. The binary maps each to an exit code.
+/// The kind of an error, for callers to branch on. The binary maps each to an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorKind {
     /// The named thing does not exist.
@@ -19,13 +18,13 @@ pub enum ErrorKind {
     Invalid,
     /// Stored bytes are not what their id or checksum says.
     Corrupt,
-    /// Stored by a newer version, or impossible on this platform.
+    /// Written by a newer version, or impossible on this platform.
     Unsupported,
-    /// Somebody else holds it, and waiting was not asked for.
+    /// Another process holds the lock, and the caller asked not to wait.
     Locked,
-    /// The world moved on, or two things want the same place.
+    /// The state has changed since, or two things claim the same path.
     Conflict,
-    /// A cap was reached.
+    /// A limit was reached.
     Limit,
     /// The operating system refused.
     Io,
@@ -34,7 +33,7 @@ pub enum ErrorKind {
 /// Result with the library's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, with what, where.
+/// The error of every operation: kind, message, and a hint if there is one.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -45,7 +44,7 @@ struct Inner {
 }
 
 impl Error {
-    /// The operating system refused `operation` on `path`.
+    /// An error of the operating system in `operation` on `path`.
     pub fn io(operation: &str, path: impl AsRef<Path>, source: impl Into<std::io::Error>) -> Self {
         let source = source.into();
         let kind = match source.kind() {
@@ -56,41 +55,41 @@ impl Error {
         Self::build(kind, format!("{operation} {path}: {}", plain(&source)), Some(source))
     }
 
-    /// Stored bytes are damaged: `operation` on `object` failed because of `detail`.
+    /// Damage in stored bytes: `operation` on `object` failed because of `detail`.
     pub fn corrupt(operation: &str, object: impl fmt::Display, detail: impl fmt::Display) -> Self {
         Self::build(ErrorKind::Corrupt, format!("{operation} {object}: {detail}"), None)
     }
 
-    /// Any other kind: `operation` on `object` failed because of `detail`.
+    /// An error of another kind: `operation` on `object` failed because of `detail`.
     pub fn new(kind: ErrorKind, operation: &str, object: impl fmt::Display, detail: impl fmt::Display) -> Self {
         Self::build(kind, format!("{operation} {object}: {detail}"), None)
     }
 
-    /// The same error as the reason why `operation` on `object` failed: a pack's damage, seen from the object in it.
+    /// The same error with `operation` on `object` before it, for example the object whose pack is damaged.
     #[must_use]
     pub fn during(mut self, operation: &str, object: impl fmt::Display) -> Self {
         self.0.message = format!("{operation} {object}: {}", self.0.message);
         self
     }
 
-    /// Adds what to try next, one sentence without a full stop.
+    /// Adds advice: one sentence without a full stop.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// What a caller may branch on.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What to try next, if anything is known to help.
+    /// Advice on what to try next, if there is any.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// The error of the operating system behind it, if there is one.
+    /// The kind of the operating system's error, if there is one.
     pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
         self.0.source.as_ref().map(std::io::Error::kind)
     }
@@ -118,13 +117,13 @@ impl std::error::Error for Error {
     }
 }
 
-/// A path for a message: escaped where it is not text.
+/// A path for a message, escaped where it is not text.
 pub fn shown(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     crate::path::escaped(PathBuf::from(path).as_os_str().as_bytes())
 }
 
-/// The operating system's words without `(os error 2)` and the capital.
+/// The operating system's text, without `(os error 2)` and the initial capital.
 fn plain(source: &std::io::Error) -> String {
     let text = source.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

@@ -1,9 +1,9 @@
 //! Typed names of objects: 32-byte BLAKE3 digests, their hex, and prefixes as people type them.
 //!
-//! A [`Digest`] is raw hash output. An id says what it names: a [`BlobId`] is the plain BLAKE3 hash of the content, what
-//! `b3sum FILE` prints; a [`TreeId`] and a [`SnapshotId`] are BLAKE3 in `derive_key` mode, so that no file content can
-//! ever have the id of a tree or a snapshot (store-format.md, chapter 2). Which context belongs to which kind is known
-//! by `format`; this module only holds the types.
+//! A [`Digest`] is raw hash output; an id is typed. A [`BlobId`] is the plain BLAKE3 hash of the content, as `b3sum
+//! FILE` prints it. A [`TreeId`] and a [`SnapshotId`] are BLAKE3 in `derive_key` mode, so that no file content can have
+//! the id of a tree or a snapshot (store-format.md, chapter 2). `format` knows the context of each kind; this module
+//! only holds the types.
 
 use std::fmt;
 
@@ -35,23 +35,23 @@ macro_rules! typed_id {
 }
 
 typed_id! {
-    /// Names the content of one file, or one chunk of it: BLAKE3 of the bytes.
+    /// The id of one file's content, or of one chunk of it: BLAKE3 of the bytes.
     BlobId
 }
 typed_id! {
-    /// Names one folder's sorted list.
+    /// The id of one folder's sorted list.
     TreeId
 }
 typed_id! {
-    /// Names one snapshot.
+    /// The id of one snapshot.
     SnapshotId
 }
 
-/// Names a store; chosen at random when it is created, so that a file of another store is recognised.
+/// The id of a store: random, chosen at its creation, so that a file of another store is recognised.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct StoreId(pub [u8; 16]);
 
-/// Names a workspace of a store; chosen when it is registered, and kept when the folder moves.
+/// The id of a workspace: chosen when it is registered, and kept when the folder moves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct WorkspaceId(pub [u8; 16]);
 
@@ -73,7 +73,7 @@ impl Digest {
         to_hex(&self.0[..4])
     }
 
-    /// The first 16 bytes: what an index keeps.
+    /// The first 16 bytes, as a pack index keeps them.
     pub fn prefix(&self) -> [u8; 16] {
         self.0.first_chunk().copied().expect("a digest is longer than 16 bytes")
     }
@@ -156,13 +156,13 @@ impl HexPrefix {
         Some(Self { low: filled('0')?, high: filled('f')? })
     }
 
-    /// Whether `digest` begins with these digits.
+    /// Returns true if `digest` begins with these digits.
     pub fn matches(&self, digest: &Digest) -> bool {
         (self.low..=self.high).contains(digest)
     }
 }
 
-/// Two digits a byte, lower case.
+/// Two hex digits per byte, lower case.
 pub fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16");
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()

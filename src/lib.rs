@@ -7,8 +7,8 @@
 //! use std::fs;
 //! use std::num::NonZeroU64;
 //! use retrograde::{
-//!     CompareWith, Config, Guard, RestoreOptions, Selection, SnapOptions, Store, Timestamp, compare, register, restore_into,
-//!     snap, undo,
+//!     CompareWith, Config, Guard, RestoreOptions, Selection, SnapOptions, Store, Timestamp, compare, register,
+//!     restore_into, snap, undo,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,43 +49,43 @@
 //! floor 12  src/bin/retro   arguments, output, the environment: the only code that knows a terminal
 //! floor 10  wire            the versioned JSON shapes
 //! floor 6   ops             one file per operation, in the groups of `--help`: record look back keep share check
-//! floor 5   history         naming snapshots, walking their graph
+//! floor 5   history         names of snapshots, walks of their graph
 //!           diff            trees and texts compared
 //!           workspace       the live folder: scan, stat cache, rules, reading, materialize
 //! floor 4   store           objects in packs, facts in transactions
 //! floor 3   format          bytes <-> values, one file per chapter of store-format.md
-//!           chunker         where large files are cut
+//!           chunker         cuts large files into chunks
 //!           disk            the only code that writes into a store folder
 //! floor 2   error, progress
 //! floor 1   id, path
 //! floor 0   limits, time
 //! ```
 //!
-//! A module imports only from floors below its own; `tests/it/floors.rs` holds the whole table and checks it. The modules
-//! are private: what the library offers is listed on this page. Where bytes go is specified in `store-format.md`.
+//! A module imports only from floors below its own; `tests/it/floors.rs` holds the whole table and checks it. The
+//! modules are private; this page lists the public names. `store-format.md` specifies the bytes of a store.
 //!
 //! # How a snapshot is taken
 //!
-//! `ops::record::snap` asks `workspace::scan` for what differs from the stat cache, reads those files, hands their bytes
-//! to a `store::Batch` (hash, delta or frame, compress), builds the trees of changed folders from the bottom up, and
-//! records a transaction: one append to a pack, one `fdatasync`. `ops::back` captures the folder, records it, compares
-//! trees, and lets `workspace::materialize` write only what differs.
+//! `ops::record::snap` asks `workspace::scan` for the differences from the stat cache and reads those files. It passes
+//! their bytes to a `store::Batch` (hash, delta or frame, compress), builds the trees of changed folders from the
+//! bottom up, and records a transaction: one append to a pack, one `fdatasync`. `ops::back` captures the folder,
+//! records it, compares trees, and lets `workspace::materialize` write only the differences.
 //!
 //! # How damage is handled
 //!
-//! `store::recover` reads packs without indexes, from record to record. `store::inspect` shows a store as its packs have
-//! it, whatever the caches say. `ops::check::verify` walks from snapshots to contents and lists which steps and paths
-//! need what is damaged. `ops::check::repair` turns flipped bits back (`store::heal`), writes packs anew
+//! `store::recover` reads packs without pack indexes, from record to record. `store::inspect` shows a store as its
+//! packs have it, regardless of its caches. `ops::check::verify` walks from snapshots to contents and lists the steps
+//! and paths that need damaged objects. `ops::check::repair` corrects flipped bits (`store::heal`), rewrites packs
 //! (`store::repair`), searches live folders for lost contents, and marks the snapshots that stay incomplete.
 //!
 //! # What is deliberately absent
 //!
 //! - `format` does no I/O, and allocates no more than a small multiple of its input.
-//! - `store` knows no workspace, and `workspace` no history; what they need of each other meets in `ops`.
+//! - `store` knows no workspace, and `workspace` no history; they meet in `ops`.
 //! - Nothing below the binary prints, exits, reads the environment or parses arguments.
 //! - Nothing but `time` reads the clock; time and randomness are arguments: same input, same bytes.
 //! - Nothing but `disk` writes store files; `workspace` writes only outside the store.
-//! - The store's own folder is not an option: the store knows it by device and inode, and nobody can forget to name it.
+//! - The store's own folder is not an option: the store knows it by device and inode, so nobody can forget to name it.
 //! - git is never run, and `.git` is never touched.
 
 #![cfg_attr(

@@ -1,8 +1,8 @@
 //! Paths inside a workspace: relative, validated, ordered bytes.
 //!
 //! A [`TreePath`] is zero or more names joined by `/`; the empty path is the root. Names are bytes, not text: Linux
-//! allows every byte but NUL and `/`, and a recorder keeps them all. A path can never lead out of the folder it is resolved in as far as its text goes (no `..`, no leading `/`); symlinks
-//! are the business of whoever opens it.
+//! allows every byte but NUL and `/`, and a recorder keeps them all. The text of a path never leads out of the folder
+//! in which it is resolved (no `..`, no leading `/`); symlinks are up to the code that opens it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::limits::{NAME_LENGTH_MAX_BYTES, PATH_LENGTH_MAX_BYTES};
 
 /// A path relative to a workspace root; empty for the root itself.
 ///
-/// Ordered by bytes with `/` before every other byte, so that a folder is followed by all that is in it: the order in
-/// which trees are walked and paths are listed. Copies share their bytes, and so do the folders above a path with it: in
-/// a deep tree they are long.
+/// Paths are ordered by bytes with `/` before every other byte, so that a folder precedes its contents: the order in
+/// which trees are walked and paths listed. Clones share their bytes, and so do a path and its parents: in a deep tree
+/// these are long.
 #[derive(Clone, Default)]
 pub struct TreePath {
     bytes: Arc<[u8]>,
-    /// It ends here.
+    /// End of the path in `bytes`.
     length: usize,
 }
 
-/// Why bytes are no name or path.
+/// The reason why bytes are no name or path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathProblem(&'static str);
 
@@ -70,7 +70,7 @@ impl TreePath {
         Self::of(bytes.into())
     }
 
-    /// The folder it is in; `None` for the root.
+    /// The folder that contains it; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         self.split_last().map(|(parent, _)| self.first(parent.len()))
     }
@@ -80,7 +80,7 @@ impl TreePath {
         self.split_last().map(|(_, name)| name)
     }
 
-    /// The folders on the way to it whose paths are longer than so many bytes, outermost first, and itself.
+    /// The path itself and its parents, outermost first, as far as they are longer than `length` bytes.
     pub fn way_from(&self, length: usize) -> impl Iterator<Item = Self> {
         let bytes = self.as_bytes();
         let slashes = (length + 1..bytes.len()).filter(|&at| bytes[at] == b'/');
@@ -97,12 +97,12 @@ impl TreePath {
         self.names().count()
     }
 
-    /// Whether it is the root.
+    /// Returns true for the root.
     pub fn is_root(&self) -> bool {
         self.length == 0
     }
 
-    /// Whether it is `folder` or somewhere below it.
+    /// Returns true if it is `folder` or below it.
     pub fn is_within(&self, folder: &Self) -> bool {
         folder.is_root()
             || self
@@ -116,7 +116,7 @@ impl TreePath {
         &self.bytes[..self.length]
     }
 
-    /// As a path of the operating system, relative; `.` for the root.
+    /// The path as a relative one of the operating system; `.` for the root.
     pub fn to_os_path(&self) -> std::path::PathBuf {
         use std::os::unix::ffi::OsStrExt;
         let bytes: &[u8] = if self.is_root() { b"." } else { self.as_bytes() };
@@ -136,7 +136,7 @@ impl TreePath {
         Self { length: bytes.len(), bytes }
     }
 
-    /// Its first bytes, up to the end of a name.
+    /// The path that its first `length` bytes are; they end with a name.
     fn first(&self, length: usize) -> Self {
         Self { bytes: Arc::clone(&self.bytes), length }
     }
@@ -173,7 +173,7 @@ impl Ord for TreePath {
     }
 }
 
-/// Bytes that two paths have in common at their start; many at a time, because deep paths differ late.
+/// Length of the common start of two paths; compares many bytes at a time, because deep paths differ late.
 pub(crate) fn equal_length(a: &[u8], b: &[u8]) -> usize {
     let mut start = 0;
     for stride in [2_048, 64] {
@@ -183,8 +183,8 @@ pub(crate) fn equal_length(a: &[u8], b: &[u8]) -> usize {
     start + a[start..].iter().zip(&b[start..]).take_while(|(a, b)| a == b).count()
 }
 
-/// Prints bytes for a person: UTF-8 as it is; control characters, characters that turn the direction of text, and bytes
-/// that are not UTF-8 escaped as `\n`, `\x1b`, `\u{202e}`, `\xff`.
+/// Formats bytes for a person: UTF-8 as it is; control characters, characters that change the direction of text, and
+/// bytes that are not UTF-8 escaped as `\n`, `\x1b`, `\u{202e}`, `\xff`.
 pub fn escaped(bytes: &[u8]) -> String {
     use std::fmt::Write;
     let mut text = String::with_capacity(bytes.len());

@@ -1,42 +1,42 @@
-//! Events out of long work, for whoever wants to show them.
+//! Progress events of long operations.
 
-/// What long work reports as it goes on.
+/// A progress event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Files looked at while scanning, so far.
+    /// Number of files scanned so far.
     Scanned(u64),
-    /// Files and bytes still to be read and stored, known once the scan is over.
+    /// Work left to read and store, known once the scan is over.
     Planned {
         /// Number of files.
         files: u64,
-        /// Their bytes.
+        /// Total length in bytes.
         bytes: u64,
     },
-    /// Files and bytes done since the last report.
+    /// Work done since the last event.
     Done {
         /// Number of files.
         files: u64,
-        /// Their bytes.
+        /// Total length in bytes.
         bytes: u64,
     },
-    /// The live folder is being changed from here on, and is between two states until the work is over.
+    /// The live folder is changing from here on: it is between two states until the work is over.
     Changing,
-    /// Stored objects compared with their ids.
+    /// Progress of comparing stored objects with their ids.
     Checked {
-        /// So far.
+        /// Number compared so far.
         objects: u64,
-        /// In all.
+        /// Number in all.
         of: u64,
     },
 }
 
-/// Takes events; called from several threads.
+/// Receives progress events, from several threads.
 pub trait Progress: Sync {
-    /// One event happened.
+    /// Receives one event.
     fn event(&self, event: Event);
 }
 
-/// Nobody is watching.
+/// Ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -1,4 +1,4 @@
-//! The only reader of the clock, and times as people read and write them.
+//! The only reader of the clock; reads and writes times as people do.
 //!
 //! Everything else takes a [`Timestamp`] as an argument: the same input gives the same bytes and the same report.
 
@@ -26,7 +26,7 @@ impl Stopwatch {
 }
 
 impl Timestamp {
-    /// The wall clock now.
+    /// The current time of the wall clock.
     #[expect(clippy::disallowed_methods, reason = "this is the one home of the clock")]
     pub fn now() -> Self {
         let now = std::time::SystemTime::now();
@@ -37,7 +37,7 @@ impl Timestamp {
         Self(ns)
     }
 
-    /// RFC 3339 in UTC with milliseconds, as JSON output has it: `2026-11-20T09:30:00.125Z`.
+    /// RFC 3339 in UTC with milliseconds, as in JSON output: `2026-11-20T09:30:00.125Z`.
     pub fn rfc3339(self) -> String {
         match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
             Ok(time) => format!("{time:.3}"),
@@ -63,7 +63,7 @@ impl Timestamp {
         Self(seconds.saturating_mul(1_000_000_000))
     }
 
-    /// Age as a person says it: `3 minutes ago`; `in the future` where the clock went backwards.
+    /// Age in words: `3 minutes ago`; `in the future` if the clock went backwards.
     pub fn ago(self, now: Self) -> String {
         let seconds = now.seconds() - self.seconds();
         let (count, unit) = match seconds {
@@ -76,10 +76,10 @@ impl Timestamp {
         format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
     }
 
-    /// Reads what a person writes: `10 minutes ago`, `2h` (which is as long ago), `now`, `today` (when it began),
+    /// Reads a time that a person wrote: `10 minutes ago`, `2h` (two hours ago), `now`, `today` (its start),
     /// `yesterday`, `10:30` (the last one), `2026-11-20`, `2026-11-20 10:30`, RFC 3339.
     ///
-    /// Dates without a zone are in the local one. Returns `None` for anything else.
+    /// Dates without a zone are local. Returns `None` for anything else.
     pub fn parse(text: &str, now: Self) -> Option<Self> {
         let text = text.trim();
         match text {
@@ -88,7 +88,7 @@ impl Timestamp {
             "yesterday" => return Some(Self(now.0.checked_sub(86_400 * 1_000_000_000)?)),
             _ => {}
         }
-        // Before spans: `23:59:59` is one, too, to those who write stopwatches.
+        // Tried before spans, because `23:59:59` also reads as a span.
         if let Ok(time) = text.parse::<jiff::civil::Time>() {
             return Self::in_day(time, now);
         }
@@ -108,7 +108,7 @@ impl Timestamp {
         Self::from_jiff(local.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp())
     }
 
-    /// The last time before `now` when the local clock showed this.
+    /// The last time before `now` at which the local clock showed `time`.
     fn in_day(time: jiff::civil::Time, now: Self) -> Option<Self> {
         let zone = jiff::tz::TimeZone::system();
         let today = jiff::Timestamp::from_nanosecond(i128::from(now.0)).ok()?.to_zoned(zone.clone()).date();

@@ -1,4 +1,4 @@
-//! Which paths a comparison is limited to, asked folder by folder while walking.
+//! Limits a comparison to some paths, folder by folder while walking.
 //!
 //! The paths are kept sorted and without those that lie within another one, so that the paths below any folder are a
 //! contiguous range: a walk carries that range along and narrows it with each name, and never tests a path as a whole.
@@ -13,7 +13,7 @@ pub(super) struct Filter<'a> {
     paths: Vec<Vec<&'a [u8]>>,
 }
 
-/// How much of what is below a folder is wanted.
+/// The part of a folder's contents that is selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     /// Everything, and the folder itself.
@@ -31,7 +31,7 @@ impl<'a> Filter<'a> {
         Self { paths: sorted.into_iter().map(|path| path.names().collect()).collect() }
     }
 
-    /// What is wanted of the root; no paths at all means everything.
+    /// The selected part of the root; no paths at all select everything.
     pub(super) fn root(&self) -> Scope {
         match self.paths.first() {
             None => Scope::All,
@@ -40,7 +40,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// What is wanted of `name` in a folder `depth` names below the root; `None` for nothing.
+    /// The selected part of `name` in a folder `depth` names below the root; `None` if nothing of it is selected.
     pub(super) fn enter(&self, scope: &Scope, depth: usize, name: &[u8]) -> Option<Scope> {
         let Scope::Below(range) = scope else {
             return Some(Scope::All);
@@ -55,7 +55,7 @@ impl<'a> Filter<'a> {
         Some(if is_named { Scope::All } else { Scope::Below(start..end) })
     }
 
-    /// The names wanted in a folder `depth` names below the root, in order; `None` for all.
+    /// The selected names in a folder `depth` names below the root, in order; `None` for all.
     pub(super) fn names(&self, scope: &Scope, depth: usize) -> Option<Vec<&'a [u8]>> {
         let Scope::Below(range) = scope else { return None };
         let mut names: Vec<&[u8]> = self.paths[range.clone()].iter().map(|path| path[depth]).collect();

@@ -1,4 +1,4 @@
-//! What differs between two lists of one folder, small or split (store-format.md, chapter 4).
+//! Compares two lists of one folder, small or split (store-format.md, chapter 4).
 //!
 //! ```text
 //! old node:  A B C D E        A, B, D, E are on both sides: never opened
@@ -21,9 +21,9 @@ use crate::store::FolderRoom;
 /// Reads one tree object.
 pub type LoadTree<'a> = dyn Fn(TreeId) -> Result<Tree> + 'a;
 
-/// Entries of the lists that differ, in order of names: of the old folder, and of the new one. Entries that are equal
-/// on both sides may be among them. With `names` (sorted), lists that can hold none of them are left closed. The last
-/// value is what was read to tell, in bytes as [`FolderRoom`] counts them.
+/// The entries of the lists that differ, in order of names: of the old folder and of the new one. Some entries may be
+/// equal on both sides. With `names` (sorted), lists that can hold none of them are not opened. The last value is the
+/// number of bytes read, as [`FolderRoom`] counts them.
 pub(super) fn differing(
     load: &LoadTree<'_>,
     old: Option<TreeId>,
@@ -126,14 +126,18 @@ impl Lists {
 }
 
 impl List {
-    /// Opens it, and checks that it begins as its parent says.
+    /// Loads the list, and checks that it begins with the name that its parent records.
     fn read(self, load: &LoadTree<'_>) -> Result<Tree> {
         if let Some(tree) = self.opened {
             return Ok(tree);
         }
         let tree = load(self.id)?;
         if tree.first_name() != Some(&self.first_name) {
-            return Err(Error::corrupt("compare tree", self.id, "a list of a split folder begins with another name"));
+            return Err(Error::corrupt(
+                "compare tree",
+                self.id,
+                "a list of a split folder does not begin with the name that its parent records",
+            ));
         }
         Ok(tree)
     }
@@ -161,7 +165,7 @@ fn any_between(names: &[&[u8]], first: &[u8], end: Option<&[u8]>) -> bool {
 }
 
 fn wrong_level(id: TreeId) -> Error {
-    Error::corrupt("compare tree", id, "a list of a split folder is of another level")
+    Error::corrupt("compare tree", id, "a list of a split folder has a level other than its parent records")
 }
 
 fn out_of_order(id: TreeId) -> Error {

@@ -12,7 +12,7 @@ use sha1dc::Hasher;
 pub struct GitBlobId([u8; 20]);
 
 impl GitBlobId {
-    /// Stands for a side that does not exist.
+    /// The id in place of a side that does not exist.
     pub const NONE: Self = Self([0; 20]);
 
     /// The id of a content in memory.
@@ -53,7 +53,8 @@ impl GitBlobHasher {
         self.0.update(bytes);
     }
 
-    /// The id of all of it. Git itself refuses contents that were made to collide; a patch only names them.
+    /// The id of the whole content. Git refuses contents made to collide; a patch only names them, so they are accepted
+    /// here.
     pub fn finish(self) -> GitBlobId {
         GitBlobId(self.0.finalize().unwrap_or_else(|collision| collision.digest()).to_bytes())
     }

@@ -1,21 +1,21 @@
-//! Which lines differ between two contents.
+//! Line differences between two contents.
 //!
-//! For all but very large changes (`DIRECT_WORK_MAX`) this is imara-diff's histogram algorithm with its indent heuristic, what people know from
+//! Up to `DIRECT_WORK_MAX` this is imara-diff's histogram algorithm with its indent heuristic, which people know from
 //! git. Histogram and Myers are both quadratic on some inputs, and not only on hostile ones: a log of 200,000 lines in
 //! which every second line changed takes histogram 36 s, and 1,000,000 lines of few distinct values take either one
-//! minutes. So beyond that bound the lines are first divided at anchors, lines that occur exactly once on each side, in
-//! the longest order common to both (Bram Cohen's patience diff), and only what is between two anchors is compared,
-//! within a budget for all of it. What does not fit the budget is reported as replaced whole: still a correct
-//! difference, only not the shortest.
+//! minutes. Larger changes are therefore divided at anchors first. Anchors are lines that occur exactly once on each
+//! side, in the longest order common to both (Bram Cohen's patience diff). Only the gaps between anchors are compared,
+//! within one budget for all of them. A gap beyond the budget is reported as replaced whole: still a correct
+//! difference, but not the shortest.
 //!
-//! Invariants of the result: ranges ascend, at least one line that is equal lies between any two, no range is empty on
-//! both sides, and the lines outside of all ranges are equal on both sides in order.
+//! Invariants of the result: ranges ascend, at least one equal line lies between any two, no range is empty on both
+//! sides, and the lines outside all ranges are equal on both sides, in order.
 
 use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, IndentHeuristic, IndentLevel, InternedInput, Token};
 
-/// Lines of the old content that were replaced by lines of the new one; either may be none.
+/// Lines of the old content replaced by lines of the new one; either range may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineChange {
     /// Lines removed, counted from 0.
@@ -51,7 +51,7 @@ pub fn line_changes(old: &[u8], new: &[u8]) -> Vec<LineChange> {
     Divided::new(&input).run(before, after, start)
 }
 
-/// Most comparisons of lines before anchors are looked for: two changed stretches of 10,000 lines, 0.1 s at worst.
+/// Most comparisons of lines made without anchors: two changed ranges of 10,000 lines, 0.1 s at worst.
 const DIRECT_WORK_MAX: u64 = 100_000_000;
 
 /// Most comparisons of lines between anchors, all together: a second or two at worst.
@@ -72,7 +72,7 @@ impl<'a> Divided<'a> {
         Self { input, gap_tokens, work_left: DIVIDED_WORK_MAX, changes: Vec::new() }
     }
 
-    /// Compares two stretches that both begin at line `start`.
+    /// Compares two ranges of lines that both begin at line `start`.
     fn run(mut self, before: &[Token], after: &[Token], start: usize) -> Vec<LineChange> {
         let (mut old_at, mut new_at) = (0, 0);
         let end = (before.len(), after.len());
@@ -83,7 +83,7 @@ impl<'a> Divided<'a> {
         self.changes
     }
 
-    /// Compares what is between two anchors.
+    /// Compares the lines between two anchors.
     fn gap(&mut self, before: &[Token], after: &[Token], old_start: usize, new_start: usize) {
         let work = work(before, after);
         if before.len().min(after.len()) == 0 || work == 1 || work > self.work_left {
@@ -116,7 +116,7 @@ impl<'a> Divided<'a> {
     }
 
     fn replaced(&mut self, before: &[Token], after: &[Token], old_start: usize, new_start: usize) {
-        // Lines at the edges may still be equal where no anchor held them.
+        // Lines at the edges may be equal without being anchors.
         let common = before.iter().zip(after).take_while(|(a, b)| a == b).count();
         let (before, after) = (&before[common..], &after[common..]);
         let (old_start, new_start) = (old_start + common, new_start + common);
@@ -136,33 +136,35 @@ const TAB_WIDTH: u8 = 8;
 
 /// Pairs of positions of lines that occur once on each side: the longest list that ascends on both sides.
 fn anchors(before: &[Token], after: &[Token], token_count: usize) -> Vec<(usize, usize)> {
-    let places = |stretch: &[Token]| {
-        let mut places = vec![Place::Nowhere; token_count];
-        for (at, token) in stretch.iter().enumerate() {
-            let place = &mut places[token.0 as usize];
-            *place = if matches!(place, Place::Nowhere) { Place::Once(at) } else { Place::Often };
+    let occurrences = |lines: &[Token]| {
+        let mut found = vec![Occurrence::Never; token_count];
+        for (at, token) in lines.iter().enumerate() {
+            let occurrence = &mut found[token.0 as usize];
+            *occurrence =
+                if matches!(occurrence, Occurrence::Never) { Occurrence::Once(at) } else { Occurrence::Often };
         }
-        places
+        found
     };
-    let (old_places, new_places) = (places(before), places(after));
+    let (old_found, new_found) = (occurrences(before), occurrences(after));
     let pairs = before.iter().enumerate().filter_map(|(at, token)| {
-        match (old_places[token.0 as usize], new_places[token.0 as usize]) {
-            (Place::Once(_), Place::Once(new_at)) => Some((at, new_at)),
+        match (old_found[token.0 as usize], new_found[token.0 as usize]) {
+            (Occurrence::Once(_), Occurrence::Once(new_at)) => Some((at, new_at)),
             _ => None,
         }
     });
     longest_ascending(&pairs.collect::<Vec<_>>())
 }
 
+/// The position of a line that may occur several times on one side.
 #[derive(Clone, Copy)]
-enum Place {
-    Nowhere,
+enum Occurrence {
+    Never,
     Once(usize),
     Often,
 }
 
-/// The longest subsequence whose second numbers ascend, by patience sorting: each pair goes onto the leftmost pile whose
-/// top is larger, and remembers the top of the pile before.
+/// The longest subsequence whose second numbers ascend, by patience sorting: each pair goes onto the leftmost pile
+/// whose top is larger, and remembers the top of the pile before.
 fn longest_ascending(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let mut tops: Vec<usize> = Vec::new();
     let mut before = vec![None; pairs.len()];

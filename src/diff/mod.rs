@@ -1,10 +1,10 @@
 //! Differences between two trees, and between two texts.
 //!
-//! Pure but for the loading of trees and contents, which callers hand in: nothing here knows a workspace or a terminal.
+//! It loads trees and contents only through callbacks of the caller; it knows neither a workspace nor a terminal.
 //!
 //! ```text
 //! tree    two tree ids    -> Change list, in order of paths; cost follows the change
-//! selection                which paths are meant
+//! selection                a set of paths
 //! rename  Change list     -> Change list with pairs of deleted and added files joined
 //! lines   two contents    -> ranges of lines that differ
 //! text    two contents    -> hunks with context, counts, hunks applied
@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Invariants of a [`Change`] list: paths ascend (the order of [`TreePath`]), each at most once; `old` and `new` are
-//! `None` exactly where the kind says so. Folders have no content of their own, so a folder is never `Modified`: what
-//! changed below it is listed instead.
+//! `None` exactly where the kind says so. A folder has no content of its own, so it is never `Modified`: the changed
+//! paths below it are listed instead.
 
 pub mod git_id;
 pub mod lines;
@@ -38,61 +38,62 @@ pub use tree::{TreeDiffOptions, trees};
 /// One path that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Where; for a rename, where it is now.
+    /// The path; for a rename, the new one.
     pub path: TreePath,
-    /// What happened to it.
+    /// The kind of change.
     pub kind: ChangeKind,
-    /// What it was; `None` when it was added.
+    /// The old side; `None` when the path was added.
     pub old: Option<Side>,
-    /// What it is; `None` when it was deleted.
+    /// The new side; `None` when the path was deleted.
     pub new: Option<Side>,
-    /// Where it was before a rename; `None` for everything else.
+    /// The path before a rename; `None` for every other kind.
     pub old_path: Option<TreePath>,
-    /// Whether its owner, ACL or extended attributes differ. Trees do not have them: whoever compares snapshots says so.
+    /// True if the owner, ACL or extended attributes differ. Trees do not hold these: the caller that compares
+    /// snapshots sets it.
     pub attributes_changed: bool,
 }
 
-/// What happened to a path.
+/// The kind of change to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeKind {
     /// Only the new tree has it.
     Added,
-    /// Other content of a file, or other target of a symlink; the mode may differ too.
+    /// A file with other content, or a symlink with another target; the mode may differ too.
     Modified,
     /// Only the old tree has it.
     Deleted,
-    /// It became something else: file, folder or symlink. What is below the folder is listed on its own.
+    /// A file, folder or symlink became another of these. Paths below a folder are listed on their own.
     Type,
-    /// Other permission bits, and no other content; for a folder, whatever happened below it.
+    /// Other permission bits and the same content; for a folder, regardless of changes below it.
     Mode,
     /// Another owner, ACL or extended attribute, and nothing else.
     Attributes,
-    /// It was somewhere else; content and mode may differ too. Only [`rename::detect`] makes these.
+    /// The path changed; content and mode may differ too. Only [`rename::detect`] makes these.
     Renamed,
 }
 
-/// What a path is in one of the two trees.
+/// One path in one of the two trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Side {
     /// File, folder or symlink.
     pub kind: Kind,
     /// Permission bits; 0 for symlinks.
     pub mode: u16,
-    /// Bytes of content; the sum below a folder.
+    /// Length of the content in bytes; for a folder, the sum of all below it.
     pub size: u64,
     /// Content of a file, target of a symlink, or tree of a folder.
     pub id: Digest,
 }
 
 impl Change {
-    /// Whether both sides have the same content: it only moved, or has another mode.
+    /// Returns true if both sides have the same content, so that only the path or the mode changed.
     pub fn is_same_content(&self) -> bool {
         self.old.zip(self.new).is_some_and(|(old, new)| old.kind == new.kind && old.id == new.id)
     }
 }
 
-/// Counts changes the way a snapshot records them. A rename is one path more and one path less, so that the numbers do
-/// not depend on whether renames were looked for.
+/// Counts changes as a snapshot records them. A rename counts as one added and one deleted path, so that the numbers do
+/// not depend on rename detection.
 pub fn counts(changes: &[Change]) -> ChangeCounts {
     let mut counts = ChangeCounts::default();
     for change in changes {
@@ -125,7 +126,7 @@ impl ChangeKind {
         }
     }
 
-    /// The letter of git's `--name-status`, which tells neither a mode nor an attribute from content.
+    /// The letter of git's `--name-status`, which shows a changed mode or attribute like changed content.
     pub fn letter(self) -> char {
         match self {
             Self::Added => 'A',

@@ -9,13 +9,12 @@
 //! @@ -1,3 +1,4 @@
 //! ```
 //!
-//! Modes carry all twelve permission bits, so a change from 0644 to 0600 is visible; git and patch act on the execute
-//! bit only. The mode in an `index` line is no change, and is one of the two that git has, or `git apply` would warn of
-//! every file that its group may write.
+//! Modes carry all twelve permission bits, so a change from 0644 to 0600 is visible; git and patch use the execute bit
+//! only. The mode in an `index` line is one of git's two, or `git apply` would warn of every group-writable file.
 //!
-//! Contents that are not text follow in git's own form (`binary`) where [`PatchOptions::binary`] asks for it.
-//! Otherwise a line says that they differ, and `git apply` refuses the patch. Folders and changed attributes are comments,
-//! which both tools pass over.
+//! Contents that are not text follow in git's own form (`binary`) if [`PatchOptions::binary`] is set. Otherwise a line
+//! says that they differ, and `git apply` refuses the patch. Folders and changed attributes become comments, which both
+//! tools skip.
 
 mod binary;
 mod delta;
@@ -29,30 +28,30 @@ use crate::format::tree::Kind;
 use crate::limits::PATCH_ID_MAX_BYTES;
 use crate::path::TreePath;
 
-/// How to write a patch.
+/// Options of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PatchOptions {
-    /// Lines that did not change, around those that did.
+    /// Unchanged lines around each change.
     pub context: usize,
-    /// Writes contents that are not text as git's binary patches, with ids in full, which they need.
+    /// Writes contents that are not text as git's binary patches. These need ids in full.
     pub binary: bool,
 }
 
-/// Takes bytes of a patch, or of a content.
+/// A receiver of the bytes of a patch or content.
 pub type Put<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
-/// Hands a content over in pieces, as often as it is asked to.
+/// Passes a content to a receiver in pieces; may be called more than once.
 pub type CopyContent<'a> = dyn Fn(&mut Put<'_>) -> Result<()> + 'a;
 
 /// The content of one side of a change.
 pub enum Content<'a> {
-    /// In memory.
+    /// A content in memory.
     Whole(Vec<u8>),
-    /// Too long for that.
+    /// A content too long for memory.
     Long {
         /// Its length in bytes.
         length_bytes: u64,
-        /// Hands it over.
+        /// Passes the content on.
         copy: Box<CopyContent<'a>>,
     },
 }
@@ -72,15 +71,15 @@ impl Default for PatchOptions {
     }
 }
 
-/// Whether a patch of this change shows any content: not where both sides have the same, nor of folders.
+/// Returns true if a patch of this change needs contents: false if both sides are equal, and for folders.
 pub fn needs_contents(change: &Change) -> bool {
     let is_content = |side: &Option<Side>| side.is_some_and(|side| side.kind != Kind::Folder);
     let is_equal = change.old.zip(change.new).is_some_and(|(old, new)| old.kind == new.kind && old.id == new.id);
     !is_equal && (is_content(&change.old) || is_content(&change.new))
 }
 
-/// Writes the patch of one change, given the contents of both sides (the targets of symlinks). Neither is looked at
-/// unless [`needs_contents`] says so; then each side that exists and is no folder has one.
+/// Writes the patch of one change, given the contents of both sides (for symlinks, the targets). They are used only if
+/// [`needs_contents`] returns true; then each side that exists and is no folder must have one.
 pub fn render(
     change: &Change,
     old: Option<&Content<'_>>,
@@ -97,7 +96,7 @@ pub fn render(
         return Ok(());
     }
     match (&change.old, &change.new) {
-        // Git, too, takes a change of type for a deletion and an addition: a patch cannot turn a file into a symlink.
+        // As in git, a change of type is a deletion and an addition: a patch cannot turn a file into a symlink.
         (Some(was), Some(is)) if was.kind != is.kind => {
             put_half(put, change, Half { old: Some((was, old)), new: None }, options)?;
             put_half(put, change, Half { old: None, new: Some((is, new)) }, options)
@@ -109,7 +108,7 @@ pub fn render(
     }
 }
 
-/// The path as a person writes it: the root folder, which only its attributes bring into a list, is `.`.
+/// The path for a person: `.` for the root folder, which is listed only when its attributes change.
 fn path_of(change: &Change) -> &[u8] {
     if change.path.is_root() { b"." } else { change.path.as_bytes() }
 }
@@ -132,13 +131,13 @@ pub fn put_hunk(out: &mut Vec<u8>, hunk: &Hunk<'_>) {
     }
 }
 
-/// Digits of an id where none is asked for in full: enough for git to find the one blob that is meant.
+/// Digits of an abbreviated id: enough for git to find the one blob.
 const ID_DIGITS: usize = 10;
 
 /// Digits of an id in full.
 const ID_DIGITS_ALL: usize = 40;
 
-/// What one patch compares: sides of one kind, or one side and nothing.
+/// The sides that one patch compares: two of one kind, or one alone.
 #[derive(Clone, Copy)]
 struct Half<'a, 'b> {
     old: Option<(&'a Side, Option<&'a Content<'b>>)>,
@@ -191,7 +190,7 @@ fn put_content(
     let new = half.new.and_then(|side| side.1).unwrap_or(&nothing);
     let digits = if options.binary { ID_DIGITS_ALL } else { ID_DIGITS };
     let id = |is_there: bool, content: &Content<'_>| {
-        // Zeros stand for an id that was not computed, too: git refuses to apply a binary patch with either.
+        // Zeros also stand for an id that was not computed: git refuses to apply a binary patch with either.
         let is_named = is_there && (options.binary || content.length_bytes() <= PATCH_ID_MAX_BYTES);
         if is_named { git_id(content) } else { Ok(GitBlobId::NONE) }
     };
@@ -258,7 +257,7 @@ fn put_line(out: &mut Vec<u8>, parts: &[&[u8]]) {
     out.push(b'\n');
 }
 
-/// A name with a space in it ends with a tab, or `patch` would take what follows the space for a time.
+/// A name with a space ends with a tab, or `patch` would read the text after the space as a time.
 fn name_end(name: &[u8]) -> &'static [u8] {
     if name.contains(&b' ') && !name.starts_with(b"\"") { b"\t" } else { b"" }
 }
@@ -280,7 +279,7 @@ fn git_mode(side: &Side) -> String {
     }
 }
 
-/// The mode as git itself has it.
+/// The mode as git stores it.
 fn plain_git_mode(side: &Side) -> &'static str {
     match side.kind {
         Kind::File if side.mode & 0o100 != 0 => "100755",

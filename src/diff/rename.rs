@@ -1,4 +1,4 @@
-//! Pairs of deleted and added files that are one file under a new name.
+//! Finds pairs of deleted and added files that are one file under a new name.
 //!
 //! ```text
 //! 1. equal content:  same id; same name first, then in order of paths
@@ -6,12 +6,12 @@
 //! 3. the rest:       the files nearest in size, as far as the bounds allow
 //! ```
 //!
-//! Step 1 needs no content. Steps 2 and 3 compare what git compares (`diffcore-delta`): contents are cut into lines, or
-//! pieces of 64 bytes where lines are longer, and two files are as similar as the share of the larger one that is in
-//! pieces of both. Pairs that cannot reach the bound by their sizes alone are not read. The work is bounded by the
-//! number of pairs, the bytes read, and the size of one file; what is beyond stays deleted and added, which is true too.
+//! Step 1 needs no content. Steps 2 and 3 compare as git does (`diffcore-delta`). Contents are cut into lines, or
+//! pieces of 64 bytes where lines are longer; two files are as similar as the share of the larger one that is in pieces
+//! of both. Pairs whose sizes rule out a match are not read. The work is bounded by the number of pairs, the bytes
+//! read, and the size of one file; files beyond a bound stay deleted and added, which is true too.
 //!
-//! Copies are not looked for: the source is still there, and so nothing was lost.
+//! Copies are not searched for: the source still exists, so nothing was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,20 +21,20 @@ use crate::format::tree::Kind;
 use crate::id::Digest;
 use crate::limits::{RENAME_PAIRS_MAX, TEXT_DIFF_MAX_BYTES};
 
-/// What counts as a rename, and how much work may be done to find it.
+/// The definition of a rename, and bounds on the work to find one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenameOptions {
     /// Least share of equal content, in percent. At 100 only files with equal content are paired.
     pub similarity_min_percent: u8,
     /// Most pairs of files compared for similarity.
     pub pairs_max: usize,
-    /// Longer files are paired by equal content only, in bytes.
+    /// Longest file compared for similarity, in bytes; longer files are paired by equal content only.
     pub file_length_max_bytes: u64,
     /// Most bytes read to compare files for similarity.
     pub read_max_bytes: u64,
 }
 
-/// Reads the content of a file; `None` where it is not to be had.
+/// Reads the content of a file; `None` if it cannot be read.
 pub type LoadContent<'a> = dyn FnMut(&Side) -> Result<Option<Vec<u8>>> + 'a;
 
 impl Default for RenameOptions {
@@ -48,8 +48,8 @@ impl Default for RenameOptions {
     }
 }
 
-/// Joins deleted and added files and symlinks that are one under a new name. The order of paths is kept: a rename stands
-/// where the file is now. Folders are never joined.
+/// Joins deleted and added files and symlinks that are one under a new name. The order of paths is kept: a rename
+/// stands at its new path. Folders are never joined.
 pub fn detect(changes: Vec<Change>, options: &RenameOptions, load: &mut LoadContent<'_>) -> Result<Vec<Change>> {
     let mut search = Search::new(&changes);
     search.pair_equal();
@@ -74,12 +74,12 @@ const READ_MAX_BYTES: u64 = 64 << 20;
 /// Pieces of content: 64 bytes, or up to the end of the line.
 const PIECE_LENGTH_MAX_BYTES: usize = 64;
 
-/// Deleted and added files that have no partner yet, by index into the changes, in order of paths.
+/// Deleted and added files without a partner, by index into the changes, in order of paths.
 struct Search<'a> {
     changes: &'a [Change],
     deleted: Vec<usize>,
     added: Vec<usize>,
-    /// From an added file to the deleted one it was.
+    /// From each added file to its deleted partner.
     pairs: BTreeMap<usize, usize>,
 }
 
@@ -93,7 +93,8 @@ impl<'a> Search<'a> {
         Self { changes, deleted, added, pairs: BTreeMap::new() }
     }
 
-    /// Pairs equal content. Empty files are all equal and say nothing, so they are paired under the same name only.
+    /// Pairs equal content. All empty files are equal, which means nothing, so they are paired only under the same
+    /// name.
     fn pair_equal(&mut self) {
         let changes = self.changes;
         let content = |at: usize| (side(&changes[at]).kind, side(&changes[at]).id);
@@ -114,7 +115,7 @@ impl<'a> Search<'a> {
         self.take(found);
     }
 
-    /// Pairs the most similar of the candidates first.
+    /// Pairs candidates, the most similar first.
     fn pair_similar(
         &mut self,
         scores: &mut Scores<'_, '_>,
@@ -148,7 +149,7 @@ impl<'a> Search<'a> {
         pairs.filter(|pair| self.may_reach(*pair, options)).take(count_max).collect()
     }
 
-    /// For each added file the deleted ones nearest in size; so many that the number of pairs stays within the bound.
+    /// The deleted files nearest in size to each added one, so many that the number of pairs stays within the bound.
     fn nearest_sizes(&self, options: &RenameOptions, count_max: usize) -> Vec<(usize, usize)> {
         let size = |at: usize| side(&self.changes[at]).size;
         let mut sources: Vec<(u64, usize)> = self.comparable(&self.deleted, options).map(|at| (size(at), at)).collect();
@@ -175,7 +176,7 @@ impl<'a> Search<'a> {
         pairs
     }
 
-    /// Files worth reading.
+    /// Files that are worth reading.
     fn comparable(&self, list: &[usize], options: &RenameOptions) -> impl Iterator<Item = usize> {
         let is_comparable = |at: &usize| {
             let side = side(&self.changes[*at]);
@@ -184,7 +185,7 @@ impl<'a> Search<'a> {
         list.iter().copied().filter(is_comparable).collect::<Vec<_>>().into_iter()
     }
 
-    /// Whether the sizes alone allow a pair to be similar enough.
+    /// Returns true if the sizes of a pair allow enough similarity.
     fn may_reach(&self, (added, deleted): (usize, usize), options: &RenameOptions) -> bool {
         let (a, b) = (side(&self.changes[added]).size, side(&self.changes[deleted]).size);
         percent(a.min(b), a.max(b)) >= options.similarity_min_percent
@@ -199,21 +200,21 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Pieces of a content by hash, ascending, each with the bytes it covers in all.
+/// The pieces of a content: hash, ascending, and the total bytes of all pieces with that hash.
 type Pieces = Vec<(u64, u64)>;
 
 /// Compares contents, reading each once, within the bounds.
 struct Scores<'a, 'b> {
     options: &'a RenameOptions,
     load: &'a mut LoadContent<'b>,
-    /// `None` for what could not be read.
+    /// By content; `None` if it could not be read.
     pieces: BTreeMap<Digest, Option<Pieces>>,
     pairs_left: usize,
     bytes_left: u64,
 }
 
 impl Scores<'_, '_> {
-    /// How similar two files are, in percent; `None` if not enough, or if it cannot be told within the bounds.
+    /// The similarity of two files in percent; `None` if it is too low, or unknown within the bounds.
     fn similarity(&mut self, old: &Side, new: &Side) -> Result<Option<u8>> {
         let Some(left) = self.pairs_left.checked_sub(1) else {
             return Ok(None);
@@ -243,7 +244,7 @@ impl Scores<'_, '_> {
     }
 }
 
-/// Cuts a content and sums it up.
+/// Cuts a content into pieces and adds up equal ones.
 fn pieces(content: &[u8]) -> Pieces {
     use std::hash::{DefaultHasher, Hasher};
     let lines = content.split_inclusive(|&byte| byte == b'\n');
@@ -289,7 +290,7 @@ fn side(change: &Change) -> &Side {
     change.old.as_ref().or(change.new.as_ref()).expect("a change has at least one side")
 }
 
-/// The changes, with those deleted files that are renamed now left out.
+/// The changes without the deleted files that became renames.
 fn joined(changes: Vec<Change>, sources: &BTreeMap<usize, usize>) -> Vec<Change> {
     let renamed: BTreeMap<usize, (Option<Side>, crate::path::TreePath)> =
         sources.values().map(|&at| (at, (changes[at].old, changes[at].path.clone()))).collect();

@@ -1,8 +1,8 @@
-//! Which paths are meant: named ones with all that is below them, and those that match a pattern.
+//! A selection of paths: named ones with everything below them, and those that match a pattern.
 //!
-//! A comparison walks as far as the named paths and the fixed fronts of the patterns reach (`limits`); what it
-//! lists is then held against the patterns. A path is selected with all that is below it, by a pattern as by its name:
-//! `tests/*` means what is in the folders that match, too.
+//! A comparison walks only the named paths and the fixed fronts of the patterns (`limits`); its result is then matched
+//! against the patterns. A pattern selects everything below a matching path, as a name does: `tests/*` includes the
+//! contents of matching folders.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,25 +13,26 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::Change;
 use crate::path::{TreePath, escaped};
 
-/// A set of paths; everything when nothing is named.
+/// A set of paths; everything if nothing is named.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     paths: Vec<TreePath>,
     patterns: Vec<Pattern>,
 }
 
-/// Paths that look alike: `*` and `?` stand for anything within a name, `**` for any folders, `[a-z]` for one of these,
-/// `{a,b}` for either.
+/// A pattern of paths: `*` and `?` match anything within a name, `**` any folders, `[a-z]` one of these, `{a,b}`
+/// either.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
     matcher: GlobMatcher,
-    /// The folders at the front that are no pattern.
+    /// The leading folders without wildcards.
     front: TreePath,
 }
 
 impl Pattern {
-    /// Reads a pattern of whole paths from the root of the workspace. `None` where the text is none, or a broken one.
+    /// Reads a pattern of whole paths from the root of the workspace. `None` if the text has no wildcard, or is
+    /// malformed.
     pub fn parse(text: &str) -> Option<Self> {
         let is_pattern = |name: &str| name.contains(['*', '?', '[', '{', '\\']);
         let matcher = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build().ok()?;
@@ -43,13 +44,13 @@ impl Pattern {
         Some(Self { text: text.to_owned(), matcher: matcher.compile_matcher(), front })
     }
 
-    /// The same pattern, under the name that a person gave it.
+    /// The same pattern, shown as `text`.
     #[must_use]
     pub fn given_as(self, text: &str) -> Self {
         Self { text: text.to_owned(), ..self }
     }
 
-    /// Writes a path so that it stands for itself in a pattern.
+    /// Escapes a path so that it matches itself in a pattern.
     pub fn quoted(path: &str) -> String {
         globset::escape(path)
     }
@@ -62,32 +63,32 @@ impl From<Vec<TreePath>> for Selection {
 }
 
 impl Selection {
-    /// Paths, and paths that match patterns.
+    /// A selection of paths and patterns.
     pub fn new(paths: Vec<TreePath>, patterns: Vec<Pattern>) -> Self {
         Self { paths, patterns }
     }
 
-    /// Whether nothing is named, and so everything meant.
+    /// Returns true if nothing is named, which selects everything.
     pub fn is_everything(&self) -> bool {
         self.paths.is_empty() && self.patterns.is_empty()
     }
 
-    /// The paths that are named as they are.
+    /// The named paths.
     pub fn paths(&self) -> &[TreePath] {
         &self.paths
     }
 
-    /// Whether there is any pattern.
+    /// Returns true if there is any pattern.
     pub fn has_patterns(&self) -> bool {
         !self.patterns.is_empty()
     }
 
-    /// How many names and patterns there are.
+    /// The number of paths and patterns.
     pub fn count(&self) -> usize {
         self.paths.len() + self.patterns.len()
     }
 
-    /// A name or pattern as a person wrote it, by its index.
+    /// A path or pattern as the person wrote it, by its index.
     pub fn shown(&self, index: usize) -> String {
         match self.paths.get(index) {
             Some(path) => path.to_string(),
@@ -95,13 +96,13 @@ impl Selection {
         }
     }
 
-    /// Where to look: no selected path lies anywhere else. Empty means everywhere.
+    /// The paths at or below which all selected paths lie. Empty means everywhere.
     pub fn limits(&self) -> Vec<TreePath> {
         let fronts = self.patterns.iter().map(|pattern| &pattern.front);
         self.paths.iter().chain(fronts).cloned().collect()
     }
 
-    /// The selected path that `path` is, or is below: of several the one nearest to the root.
+    /// The selected path at or above `path`; of several, the one nearest to the root.
     pub fn over(&self, path: &TreePath) -> Option<TreePath> {
         if self.is_everything() {
             return Some(TreePath::root());
@@ -116,17 +117,17 @@ impl Selection {
         }
     }
 
-    /// Whether a path is selected, or below one that is.
+    /// Returns true if `path` is selected or below a selected path.
     pub fn holds(&self, path: &TreePath) -> bool {
         self.over(path).is_some()
     }
 
-    /// Whether a change has to do with a selected path, of a rename on either side.
+    /// Returns true if either path of a change is selected.
     pub fn concerns(&self, change: &Change) -> bool {
         self.holds(&change.path) || change.old_path.as_ref().is_some_and(|old| self.holds(old))
     }
 
-    /// Marks the names and patterns that select a path, or something above it.
+    /// Marks the paths and patterns that select `path`, or a folder above it.
     pub fn mark(&self, path: &TreePath, is_met: &mut [bool]) {
         for (index, is_met) in is_met.iter_mut().enumerate().filter(|(_, is_met)| !**is_met) {
             *is_met = match self.paths.get(index) {
@@ -143,7 +144,7 @@ impl Pattern {
     }
 }
 
-/// A path and all above it, without the root, the longest last.
+/// A path and the folders above it without the root, the longest last.
 fn fronts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     ends.chain([path.len()]).map(|end| &path[..end]).filter(|front| !front.is_empty())

@@ -1,4 +1,4 @@
-//! Comparing trees that are in a real store.
+//! Tests of comparing trees in a real store.
 
 use std::sync::Arc;
 

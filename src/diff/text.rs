@@ -1,20 +1,20 @@
 //! Differences between two texts as people and `patch` read them: hunks of removed, inserted and context lines.
 //!
-//! A line is what ends with a newline, and what follows the last one. Lines are bytes: nothing is decoded, and a
-//! difference in a carriage return is a difference.
+//! A line ends with a newline; the last one may lack it. Lines are bytes: nothing is decoded, and a carriage return
+//! counts as a difference.
 
 use std::ops::Range;
 
 use super::lines::{LineChange, line_changes, split_lines};
 use crate::limits::TEXT_DIFF_MAX_BYTES;
 
-/// Context lines around a change, as git and diff have it.
+/// Context lines around a change, as in git and diff.
 pub const CONTEXT_DEFAULT: usize = 3;
 
-/// A stretch of lines that holds changes that are close to one another, and context on both sides.
+/// A range of lines with changes close to one another, and context on both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hunk<'a> {
-    /// First line in the old content, counted from 0. Where the hunk has none of its lines, those before it.
+    /// First line in the old content, counted from 0. If the hunk has no old lines, the number of lines before it.
     pub old_start: usize,
     /// Context and removed lines.
     pub old_count: usize,
@@ -29,29 +29,29 @@ pub struct Hunk<'a> {
 /// One line of a hunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// Which side it is on.
+    /// The side the line is on.
     pub mark: Mark,
     /// Its bytes with the newline, if it has one.
     pub text: &'a [u8],
 }
 
-/// Which side a line is on.
+/// The side a line is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
-    /// Both.
+    /// On both sides.
     Context,
-    /// The old one.
+    /// Only in the old content.
     Removed,
-    /// The new one.
+    /// Only in the new content.
     Inserted,
 }
 
-/// What `--stat` shows.
+/// Line counts, as `--stat` shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineCounts {
-    /// Lines only the new content has.
+    /// Lines that only the new content has.
     pub inserted: u64,
-    /// Lines only the old content has.
+    /// Lines that only the old content has.
     pub deleted: u64,
 }
 
@@ -77,8 +77,8 @@ pub fn counts(old: &[u8], new: &[u8]) -> LineCounts {
     counts
 }
 
-/// Applies some or all hunks of a comparison with `old`, in their order. `None` where a hunk is not of `old`, or out of
-/// order. Leaving hunks out is how a change is shrunk to the part that matters.
+/// Applies some or all hunks of a comparison with `old`, in their order. `None` if a hunk does not fit `old` or is out
+/// of order. Leaving hunks out shrinks a change to the part that matters.
 #[cfg(any(test, feature = "internals"))]
 pub fn apply(old: &[u8], hunks: &[Hunk<'_>]) -> Option<Vec<u8>> {
     let lines = split_lines(old);
@@ -103,13 +103,14 @@ pub fn apply(old: &[u8], hunks: &[Hunk<'_>]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Whether a content is compared line by line: text, and within [`TEXT_DIFF_MAX_BYTES`].
+/// Returns true if a content is compared line by line: text of at most [`TEXT_DIFF_MAX_BYTES`].
 pub fn is_comparable(content: &[u8]) -> bool {
     content.len() as u64 <= TEXT_DIFF_MAX_BYTES && !is_binary(content)
 }
 
-/// Whether a content is better not shown as text: a NUL in the first 8,000 bytes, which is git's rule, or 30 % of them
-/// neither UTF-8 nor printable, which is Perl's and keeps compressed data off the terminal. Latin-1 texts pass.
+/// Returns true if a content should not be shown as text. Either it has a NUL in the first 8,000 bytes, which is git's
+/// rule, or 30 % of them are neither UTF-8 nor printable, which is Perl's rule and keeps compressed data off the
+/// terminal. Latin-1 text passes.
 pub fn is_binary(content: &[u8]) -> bool {
     let start = &content[..content.len().min(BINARY_SEARCH_BYTES)];
     if start.contains(&0) {
@@ -119,7 +120,7 @@ pub fn is_binary(content: &[u8]) -> bool {
     let mut parts = start.utf8_chunks().peekable();
     while let Some(part) = parts.next() {
         odd_count += part.valid().bytes().filter(|byte| is_odd_control(*byte)).count();
-        // The last character may be cut by the end of the search; it says nothing.
+        // The last character may be cut off by the limit, so it does not count.
         if parts.peek().is_some() || start.len() == content.len() {
             odd_count += part.invalid().len();
         }
@@ -127,10 +128,10 @@ pub fn is_binary(content: &[u8]) -> bool {
     odd_count * 10 > start.len() * 3
 }
 
-/// Bytes searched for signs of a binary content, as in git.
+/// Bytes searched for signs of binary content, as in git.
 const BINARY_SEARCH_BYTES: usize = 8_000;
 
-/// Control characters that texts do not have: all but backspace, tab, newline, form feed, return and escape.
+/// Control characters that text does not have: all but backspace, tab, newline, form feed, return and escape.
 fn is_odd_control(byte: u8) -> bool {
     byte == 0x7f || (byte < b' ' && !matches!(byte, 8 | b'\t' | b'\n' | 12 | b'\r' | 27))
 }

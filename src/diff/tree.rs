@@ -1,22 +1,22 @@
 //! Differences between two trees; the cost follows the change, not the tree.
 //!
-//! Two folders with equal ids are equal and never opened. Two that differ are opened, as far as they differ
-//! (`folder`), and their entries merged by name; what is below is walked in the same way. The walk keeps its own stack:
-//! a workspace may be thousands of folders deep, deeper than a thread's stack would allow.
+//! Folders with equal ids are equal and never opened. Folders that differ are opened as far as they differ (`folder`),
+//! and their entries merged by name; subfolders are walked in the same way. The walk keeps its own stack: a workspace
+//! may be thousands of folders deep, more than a thread's stack allows.
 //!
-//! What is listed:
+//! The list contains:
 //!
 //! - files and symlinks: added, deleted, modified, mode, type;
 //! - folders: an added or deleted one only when it is empty or [`TreeDiffOptions::folders`] is set, always followed by
 //!   what is below it; one in both trees only when its mode differs;
-//! - a path that is a folder on one side only and something else on the other: one [`ChangeKind::Type`] with both sides,
-//!   followed by what was or is below the folder, as deleted or added.
+//! - a path that is a folder on one side only and something else on the other: one [`ChangeKind::Type`] with both
+//!   sides, followed by what was or is below the folder, as deleted or added.
 //!
-//! The root folder itself is not in the list; its mode is a fact of the snapshot. Sizes are not compared: they follow
-//! from the content, and where they do not, `verify` says so.
+//! The root folder itself is not listed; its mode is a fact of the snapshot. Sizes are not compared: they follow from
+//! the content, and `verify` reports sizes that do not.
 //!
-//! A hostile store can describe a folder with 1,000 names for one folder with 1,000 names and so on; the sum of all
-//! that is read and listed is therefore capped ([`WALK_LENGTH_MAX_BYTES`]).
+//! In a hostile store a folder may name one subfolder 1,000 times, which names another 1,000 times, and so on. The
+//! total size of everything read and listed is therefore capped ([`WALK_LENGTH_MAX_BYTES`]).
 
 use std::iter::Peekable;
 use std::vec;
@@ -31,7 +31,7 @@ use crate::limits::{FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES};
 use crate::path::TreePath;
 use crate::store::Store;
 
-/// What to list, and where.
+/// The extent of a tree comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreeDiffOptions {
     /// Lists every added and deleted folder, not only empty ones. Restore needs them all.
@@ -42,8 +42,8 @@ pub struct TreeDiffOptions {
 
 /// Compares two trees; `None` is a tree without entries.
 ///
-/// Fails with `Limit` where the difference is too large or too deep to list, and with what the store says where a tree
-/// cannot be read.
+/// Fails with `Limit` if the difference is too large or too deep to list, and with the store's error if a tree cannot
+/// be read.
 pub fn trees(
     store: &Store,
     old: Option<TreeId>,
@@ -67,15 +67,15 @@ struct Walk<'a> {
     load: &'a LoadTree<'a>,
     filter: Filter<'a>,
     folders: bool,
-    /// The path of the entry being compared; one buffer, because a path for every folder on the stack would take
-    /// memory with the square of the depth.
+    /// The path of the entry being compared. One buffer for all: a path for every folder on the stack would take memory
+    /// quadratic in the depth.
     path: Vec<u8>,
     frames: Vec<Frame>,
     changes: Vec<Change>,
     work_left: u64,
 }
 
-/// One folder on the way down, and what is still to be compared in it.
+/// One open folder of the walk, with the entries still to compare.
 struct Frame {
     path_length_bytes: usize,
     scope: Scope,
@@ -83,7 +83,7 @@ struct Frame {
     new: Peekable<vec::IntoIter<Entry>>,
 }
 
-/// The entries of one name; one of them at least.
+/// The entries of one name; at least one is present.
 struct Pair {
     old: Option<Entry>,
     new: Option<Entry>,
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
     fn spend(&mut self, work: u64) -> Result<()> {
         self.work_left = self.work_left.checked_sub(work).ok_or_else(|| {
             let path = crate::path::escaped(&self.path);
-            Error::new(ErrorKind::Limit, "compare trees", path, "it is one of more paths than fit in memory")
+            Error::new(ErrorKind::Limit, "compare trees", path, "there are more paths than fit in memory")
                 .with_hint("compare one folder at a time by naming it")
         })?;
         Ok(())
@@ -188,7 +188,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Frame {
-    /// The entries of the next name in either list, passing over what is equal in both.
+    /// The entries of the next name in either list, skipping those equal in both.
     fn next_pair(&mut self) -> Option<Pair> {
         loop {
             let name_order = match (self.old.peek(), self.new.peek()) {
@@ -212,7 +212,7 @@ impl Pair {
         &entry.expect("a pair has at least one entry").name
     }
 
-    /// What happened, if it is to be listed.
+    /// The kind of change; `None` if it is not listed.
     fn kind(&self, lists_folders: bool) -> Option<ChangeKind> {
         let is_listed = |entry: &Entry| entry.kind != Kind::Folder || lists_folders;
         match (&self.old, &self.new) {

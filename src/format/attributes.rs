@@ -5,12 +5,12 @@
 //! list = uint number of sets  sets  paths, each with the number of its set
 //! ```
 //!
-//! Few files have any, and those that do mostly share them, so a snapshot keeps each distinct set once. An owner is
-//! listed only where it differs from the owner of the root folder: a tree that belongs to one user lists none, whoever
+//! Few files have attributes, and most of these share them, so a snapshot keeps each distinct set once. An owner is
+//! listed only where it differs from the root folder's: a tree that belongs to one user lists none, regardless of who
 //! records it.
 //!
-//! Only the four kinds of names above can be written down. A decoder refuses every other one, so a hostile store
-//! cannot make a restore set a security label or any attribute that the kernel or a file system gives a meaning to.
+//! Only the four kinds of names above can be encoded. A decoder refuses all others, so that a hostile store cannot make
+//! a restore set a security label or any other attribute with a meaning to the kernel or a file system.
 
 pub mod acl;
 
@@ -26,7 +26,7 @@ use crate::limits::{
 };
 use crate::path::TreePath;
 
-/// Numbers of the user and the group that a file belongs to.
+/// The user and group that own a file, by number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Owner {
     /// Number of the user.
@@ -35,23 +35,23 @@ pub struct Owner {
     pub gid: u32,
 }
 
-/// Name of an attribute that snapshots hold. Names are ordered as they are encoded.
+/// The name of an attribute that snapshots hold. Names are ordered as they are encoded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Name {
-    /// `system.posix_acl_access`: who may read and write the file.
+    /// `system.posix_acl_access`: the ACL of the file.
     AccessAcl,
     /// `system.posix_acl_default`: the ACL that new files in the folder get.
     DefaultAcl,
-    /// `security.capability`: privileges that a program has whoever starts it.
+    /// `security.capability`: privileges of a program, regardless of who starts it.
     Capability,
-    /// `user.` and these 1 to 250 bytes, none of them NUL.
+    /// `user.` followed by these 1 to 250 bytes without NUL.
     User(Box<[u8]>),
 }
 
-/// Everything about one path that is neither content nor permission bits.
+/// The attributes of one path: everything but content and permission bits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
-    /// The owner, where it is not that of the root folder.
+    /// The owner, where it differs from the root folder's.
     pub owner: Option<Owner>,
     /// Values by name, ascending, each name once.
     pub values: Vec<(Name, Box<[u8]>)>,
@@ -75,12 +75,12 @@ const XATTR_DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 const XATTR_CAPABILITY: &[u8] = b"security.capability";
 const XATTR_USER_PREFIX: &[u8] = b"user.";
 
-/// Length of the shortest set (one attribute with nothing in it) and of the shortest attribute, in bytes.
+/// Length of the shortest set (one empty attribute) and of the shortest attribute, in bytes.
 const SET_LENGTH_MIN_BYTES: usize = 4;
 const ATTRIBUTE_LENGTH_MIN_BYTES: usize = 2;
 
 impl Name {
-    /// The name that the operating system has for it.
+    /// The operating system's name for it.
     pub fn xattr(&self) -> Vec<u8> {
         match self {
             Self::AccessAcl => XATTR_ACCESS_ACL.to_vec(),
@@ -110,13 +110,13 @@ impl Attributes {
         self.owner.is_none() && self.values.is_empty()
     }
 
-    /// One value.
+    /// The value of an attribute.
     pub fn value(&self, name: &Name) -> Option<&[u8]> {
         let at = self.values.binary_search_by(|(found, _)| found.cmp(name)).ok()?;
         Some(&self.values[at].1)
     }
 
-    /// The ACL that decides who may open it.
+    /// The access ACL, if there is one.
     pub fn access_acl(&self) -> Option<&[u8]> {
         self.value(&Name::AccessAcl)
     }
@@ -149,7 +149,7 @@ impl AttributeList {
     }
 }
 
-/// Encodes one set; nothing at all where there is nothing to record.
+/// Encodes one set; empty if there is nothing to record.
 pub fn encode_set(attributes: &Attributes) -> Vec<u8> {
     let mut out = Vec::new();
     if attributes.is_empty() {
@@ -177,7 +177,7 @@ pub fn encode_set(attributes: &Attributes) -> Vec<u8> {
     out
 }
 
-/// Decodes what [`encode_set`] wrote.
+/// Decodes the output of [`encode_set`].
 pub fn decode_set(bytes: &[u8]) -> Result<Attributes, Malformed> {
     if bytes.is_empty() {
         return Ok(Attributes::default());
@@ -188,7 +188,7 @@ pub fn decode_set(bytes: &[u8]) -> Result<Attributes, Malformed> {
     Ok(attributes)
 }
 
-/// Encodes the attributes of paths, in ascending order, each once. Sets come encoded, and none is empty.
+/// Encodes the attributes of paths, in ascending order, each once. The sets are already encoded, and none is empty.
 pub fn encode_list(list: &[(TreePath, Box<[u8]>)]) -> Vec<u8> {
     let mut numbers: BTreeMap<&[u8], u64> = list.iter().map(|(_, set)| (&**set, 0)).collect();
     let mut out = Vec::new();
@@ -205,7 +205,7 @@ pub fn encode_list(list: &[(TreePath, Box<[u8]>)]) -> Vec<u8> {
     out
 }
 
-/// Decodes what [`encode_list`] wrote.
+/// Decodes the output of [`encode_list`].
 pub fn decode_list(bytes: &[u8]) -> Result<AttributeList, Malformed> {
     if bytes.is_empty() {
         return Ok(AttributeList::default());
@@ -229,7 +229,8 @@ pub fn decode_list(bytes: &[u8]) -> Result<AttributeList, Malformed> {
     let mut is_used = vec![false; count];
     let paths = decode_paths(reader.rest(), |path, reader| {
         let set = reader.length(count.saturating_sub(1))?;
-        let used = is_used.get_mut(set).ok_or_else(|| Malformed::new("a set of attributes is not there"))?;
+        let used =
+            is_used.get_mut(set).ok_or_else(|| Malformed::new("a path refers to a missing set of attributes"))?;
         *used = true;
         Ok((path, u32::try_from(set).expect("a list has fewer than 2^32 sets")))
     })?;
@@ -261,7 +262,7 @@ fn read_set(reader: &mut Reader<'_>) -> Result<Attributes, Malformed> {
                 check_user_name(name)?;
                 Name::User(name.into())
             }
-            _ => return Err(Malformed::new("an attribute is of an unknown kind")),
+            _ => return Err(Malformed::new("an attribute has an unknown kind")),
         };
         let value = reader.bytes(ATTRIBUTE_VALUE_LENGTH_MAX_BYTES)?;
         if matches!(name, Name::AccessAcl | Name::DefaultAcl) {
@@ -281,11 +282,7 @@ fn read_set(reader: &mut Reader<'_>) -> Result<Attributes, Malformed> {
 
 fn check_user_name(name: &[u8]) -> Result<(), Malformed> {
     let is_right = (1..=ATTRIBUTE_NAME_LENGTH_MAX_BYTES).contains(&name.len()) && !name.contains(&0);
-    if is_right {
-        Ok(())
-    } else {
-        Err(Malformed::new("the name of an attribute is empty, too long or has a NUL in it"))
-    }
+    if is_right { Ok(()) } else { Err(Malformed::new("the name of an attribute is empty, too long or contains a NUL")) }
 }
 
 #[cfg(test)]

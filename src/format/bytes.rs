@@ -1,8 +1,8 @@
 //! The primitive encodings (store-format.md, chapter 1): little-endian integers, variable-length integers, byte
 //! strings.
 //!
-//! The variable-length integer is the one bincode writes, so that hand-specified structures and the compact ones of
-//! `compact` share one definition: below 251 one byte; else 251, 252 or 253 followed by 2, 4 or 8 bytes.
+//! The variable-length integer is bincode's, so that the structures of `compact` share it with all others: one byte
+//! below 251; else 251, 252 or 253 followed by 2, 4 or 8 bytes.
 
 use super::Malformed;
 
@@ -34,7 +34,7 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Takes values off the front of a slice.
+/// Reads values from the front of a slice.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// The bytes that have not been read yet.
+    /// The bytes not yet read.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -114,7 +114,8 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| Malformed::new(format!("a length of {value} is over the limit of {max}")))
     }
 
-    /// A variable-length count of items that each take at least `item_length_min_bytes`: no more than can be there.
+    /// A variable-length count of items of at least `item_length_min_bytes` each; fails if they exceed the remaining
+    /// bytes.
     pub fn count(&mut self, max: usize, item_length_min_bytes: usize) -> Result<usize, Malformed> {
         let count = self.length(max)?;
         if count.saturating_mul(item_length_min_bytes) > self.rest.len() {
@@ -123,13 +124,13 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    /// A length and that many bytes, at most `max`.
+    /// A length of at most `max`, and that many bytes.
     pub fn bytes(&mut self, max: usize) -> Result<&'a [u8], Malformed> {
         let length = self.length(max)?;
         self.take(length)
     }
 
-    /// Refuses trailing bytes.
+    /// Fails if bytes are left.
     pub fn finish(self) -> Result<(), Malformed> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed::new("bytes follow the end")) }
     }

@@ -1,4 +1,4 @@
-//! The stat cache: what each folder of a workspace looked like when it was last captured (store-format.md, appendix B).
+//! The stat cache: the state of each folder of a workspace at its last capture (store-format.md, appendix B).
 //!
 //! ```text
 //! header  block*  table  group*
@@ -6,16 +6,16 @@
 //! block = checksum  key  counts  tree, size, device  entries of fixed length  names
 //! ```
 //!
-//! A block has the key of its folder, a hash of the path, and not the path: of folders nested a thousand deep, the
-//! paths are longer than all the rest, and nobody reads them here.
+//! A block contains a hash of its folder's path as key, not the path itself: in folders nested a thousand deep the
+//! paths would be longer than everything else, and nothing reads them here.
 //!
-//! Blocks are looked up in place. A group holds the folders that one capture changed, each as a block with only the
-//! entries that differ, so that one edit in a folder of 50,000 files appends a few hundred bytes. A block says: "this
-//! list has this tree id"; that is true by itself, whatever else the file holds. That the ids of child folders in a
-//! list agree with the blocks of those folders is only true after a whole group: hence one checksum over all of it,
-//! which also covers the checksum before, so that a group can never follow another one than it was written after.
+//! Blocks are looked up in place. A group holds the folders that one capture changed, each as a block of only the
+//! entries that differ, so that one edit in a folder of 50,000 files appends a few hundred bytes. A block says that a
+//! list has a certain tree id, which is true regardless of the rest of the file. The tree ids of child folders in a
+//! list agree with the blocks of those folders only after a whole group. One checksum therefore covers the group and
+//! the checksum before it, so that a group is valid only after the one that it was written after.
 //!
-//! Unlike everything else in `format`, nothing here is the only copy of anything: any damage means "not known".
+//! Unlike the rest of `format`, nothing here is the only copy of anything: damage just means that the state is unknown.
 
 mod block;
 
@@ -31,7 +31,7 @@ pub const CACHE_MAGIC: [u8; 8] = *b"\xd7RETSTAT";
 pub const CACHE_GROUP_MAGIC: [u8; 4] = *b"\xd7CHG";
 /// Length of the header, in bytes.
 pub const CACHE_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4 + 4 + 8 + 8 + 8 + 8 + 4 + 4 + 4;
-/// Length of one place in the table, in bytes.
+/// Length of one place (entry) in the table, in bytes.
 pub const PLACE_LENGTH_BYTES: usize = 8 + 8 + 4;
 const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 8;
 
@@ -42,13 +42,13 @@ pub struct CacheHeader {
     pub store: StoreId,
     /// The workspace it describes.
     pub workspace: WorkspaceId,
-    /// Owner of the root folder, and of every entry whose attributes say no other.
+    /// Owner of the root folder, and of every entry without an owner in its attributes.
     pub root_owner: Owner,
-    /// The store's generation: objects named here were in the store then, and gc has deleted nothing since.
+    /// The store's generation. All objects named here were in the store then, and gc has deleted nothing since.
     pub generation: u64,
-    /// Chosen at random when it was written whole, so that no two are ever taken for each other.
+    /// Random, chosen at each full write, so that two caches are never confused.
     pub nonce: u64,
-    /// Number of files when it was written whole.
+    /// Number of files at the last full write.
     pub file_count: u64,
     /// Offset of the table in the file, in bytes.
     pub table_offset: u64,
@@ -58,7 +58,7 @@ pub struct CacheHeader {
     pub table_checksum: u32,
 }
 
-/// The key of a folder's block: the first 16 bytes of the BLAKE3 hash of its path. Nobody can make two equal.
+/// The key of a folder's block: the first 16 bytes of the BLAKE3 hash of its path, which nobody can make collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathKey(pub [u8; 16]);
 
@@ -73,10 +73,10 @@ pub struct Place {
     pub length: u32,
 }
 
-/// A group that was checked against its checksum.
+/// A group with a valid checksum.
 #[derive(Clone, Copy, Debug)]
 pub struct Group<'a> {
-    /// Its blocks, one after another: see [`block_length_bytes`].
+    /// Its blocks, one after another; see [`block_length_bytes`].
     pub blocks: &'a [u8],
     /// Its checksum, which the next group continues.
     pub checksum: u32,
@@ -97,7 +97,7 @@ impl PathKey {
         Self(Digest::of(path).0.first_chunk().copied().expect("a digest is longer than 16 bytes"))
     }
 
-    /// The sort key of the table: the first eight bytes of the key, so that nobody can make many equal.
+    /// The sort key of the table: the first eight bytes of the key. Nobody can make many of them equal.
     pub fn hash(self) -> u64 {
         u64::from_le_bytes(self.0.first_chunk().copied().expect("a key is longer than 8 bytes"))
     }
@@ -123,7 +123,7 @@ pub fn encode_header(header: &CacheHeader) -> Vec<u8> {
     out
 }
 
-/// Decodes the header, and gives its checksum, which the first group continues.
+/// Decodes the header. Also returns its checksum, which the first group continues.
 pub fn decode_header(bytes: &[u8]) -> Result<(CacheHeader, u32), Malformed> {
     let mut reader = Reader::new(bytes);
     if reader.array()? != CACHE_MAGIC {
@@ -163,7 +163,7 @@ pub fn encode_table(places: &[Place]) -> Vec<u8> {
     out
 }
 
-/// The table, if it is all there and matches its checksum.
+/// The table, if it is complete and matches its checksum.
 pub fn table<'a>(header: &CacheHeader, bytes: &'a [u8]) -> Option<&'a [[u8; PLACE_LENGTH_BYTES]]> {
     let start = usize::try_from(header.table_offset).ok()?;
     let length = (header.folder_count as usize).checked_mul(PLACE_LENGTH_BYTES)?;
@@ -171,7 +171,7 @@ pub fn table<'a>(header: &CacheHeader, bytes: &'a [u8]) -> Option<&'a [[u8; PLAC
     (checksum(&[body]) == header.table_checksum).then_some(body.as_chunks().0)
 }
 
-/// The places in the table that have this hash; more than one only by accident.
+/// The places in the table with this hash; more than one only by chance.
 pub fn places_of(table: &[[u8; PLACE_LENGTH_BYTES]], hash: u64) -> impl Iterator<Item = Place> {
     let first = table.partition_point(|place| decode_place(place).hash < hash);
     table[first..].iter().map(decode_place).take_while(move |place| place.hash == hash)
@@ -188,7 +188,7 @@ pub fn encode_group(before: u32, blocks: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The group that `bytes` begin with, if it is intact and follows the one with checksum `before`.
+/// The group at the start of `bytes`, if it is intact and follows the one with checksum `before`.
 pub fn decode_group(before: u32, bytes: &[u8]) -> Option<Group<'_>> {
     let mut reader = Reader::new(bytes);
     if reader.array().ok()? != CACHE_GROUP_MAGIC {

@@ -1,7 +1,7 @@
 //! Chunk lists: the chunks of a file above 1 MiB, in order (store-format.md, chapter 3).
 //!
-//! The id of the blob is the hash of the *whole content*, so a list is not checked by its own id: each chunk is checked
-//! by its id, and a full read hashes what it returns.
+//! The id of the blob is the hash of the *whole content*, so its own id cannot check a list. Each chunk is checked by
+//! its id, and a full read hashes the bytes it returns.
 
 use super::{Malformed, Reader, put_uint};
 use crate::id::{BlobId, Digest};
@@ -27,7 +27,7 @@ pub fn encode(chunks: &[ChunkRef]) -> Vec<u8> {
     out
 }
 
-/// Decodes a list; a list of fewer than two chunks is refused, because its blob would be its chunk.
+/// Decodes a list. Fewer than two chunks are refused, because one chunk is the blob itself.
 pub fn decode(bytes: &[u8]) -> Result<Vec<ChunkRef>, Malformed> {
     let mut reader = Reader::new(bytes);
     let count = reader.count(usize::MAX, 33)?;

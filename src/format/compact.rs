@@ -1,8 +1,8 @@
-//! The one place where bincode is used (store-format.md, chapter 1.3).
+//! The only user of bincode (store-format.md, chapter 1.3).
 //!
 //! bincode has had no maintainer since December 2025 (RUSTSEC-2025-0141). Its bytes are therefore specified in
-//! store-format.md, the version is pinned, and this module is the only one to change when another writer of the same
-//! bytes takes over. Decoding re-encodes and compares, so that only canonical bytes are accepted.
+//! store-format.md, the version is pinned, and another writer of the same bytes would replace it here only. Decoding
+//! re-encodes and compares, so that only canonical bytes are accepted.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -26,7 +26,7 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     bincode::serde::encode_to_vec(value, config()).expect("the types encoded here have no case that fails")
 }
 
-/// Decodes all of `bytes`, refusing any that [`encode`] would not have written.
+/// Decodes all of `bytes`; refuses any that [`encode`] would not write.
 pub(super) fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], length_max_bytes: usize) -> Result<T, Malformed> {
     if bytes.len() > length_max_bytes.min(LENGTH_MAX_BYTES) {
         return Err(Malformed::new("a structure is over its length limit"));

@@ -1,4 +1,4 @@
-//! Facts: the things that became true with a transaction (store-format.md, chapter 7).
+//! Facts: the statements that become true with a transaction (store-format.md, chapter 7).
 //!
 //! Every transaction in a pack carries its facts; the file `journal` is their copy in order. The state of the store
 //! (workspaces, heads, tags, pins) is the fold of all facts, see `store::state`.
@@ -11,19 +11,19 @@ use crate::id::{BlobId, Digest, SnapshotId, WorkspaceId};
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, LABEL_LENGTH_MAX_BYTES, PATH_LENGTH_MAX_BYTES};
 use crate::time::Timestamp;
 
-/// One thing that became true.
+/// One statement that becomes true with a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
     /// A folder is recorded from now on.
     WorkspaceAdded {
-        /// Its name in the store.
+        /// Its id in the store.
         workspace: WorkspaceId,
         /// Its absolute path, resolved, as bytes.
         root: Vec<u8>,
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// The folder is somewhere else now.
+    /// The folder has a new path.
     WorkspaceMoved {
         /// The workspace.
         workspace: WorkspaceId,
@@ -32,14 +32,14 @@ pub enum Fact {
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// The folder is not recorded any more, and its snapshots have no name left.
+    /// The folder is no longer recorded, and its snapshots lost their names.
     WorkspaceForgotten {
         /// The workspace.
         workspace: WorkspaceId,
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// A snapshot was taken, and is the head of its workspace and of its run.
+    /// A snapshot was taken. It becomes the head of its workspace and of its run.
     SnapshotTaken {
         /// The workspace.
         workspace: WorkspaceId,
@@ -47,39 +47,39 @@ pub enum Fact {
         snapshot: SnapshotId,
         /// Its number in the workspace.
         step: u64,
-        /// The agent session it belongs to; none for the snapshots around a restore.
+        /// The agent session it belongs to; `None` for the snapshots around a restore.
         run: Option<String>,
-        /// The reason why it was taken, which decides what an undo makes of it.
+        /// The reason why it was taken, which decides how undo treats it.
         cause: Cause,
     },
-    /// The workspace is being changed to a past state.
+    /// A restore of the workspace began.
     RestoreBegun(Restore),
-    /// The restore that was begun last in this workspace is over.
+    /// The last restore begun in this workspace is over.
     RestoreEnded {
         /// The workspace.
         workspace: WorkspaceId,
-        /// The state the folder is in now, which becomes the head: the target, or a snapshot of what came of it. None
-        /// where some paths were restored and nobody wanted a snapshot: then the head stays.
+        /// The folder's new state, which becomes the head: the target, or a snapshot of the result. `None` if only some
+        /// paths were restored and no snapshot was wanted; then the head stays.
         state: Option<SnapshotId>,
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// A name was given to a snapshot in a workspace, or taken away. Another workspace may have a tag of the same name.
+    /// A tag was set or removed in a workspace. Another workspace may have a tag of the same name.
     Tagged {
-        /// The workspace that the name belongs to; the snapshot may be of another one.
+        /// The workspace that has the tag; the snapshot may belong to another one.
         workspace: WorkspaceId,
         /// The name.
         name: String,
-        /// The snapshot that it names now; none when the name was taken away.
+        /// The snapshot that it names; `None` if the tag was removed.
         snapshot: Option<SnapshotId>,
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// A snapshot was marked to be kept, or the mark was taken away.
+    /// A snapshot was pinned, so that gc keeps it, or unpinned.
     Pinned {
         /// The snapshot.
         snapshot: SnapshotId,
-        /// Marked or not.
+        /// True if pinned.
         pinned: bool,
         /// Time at which it became true.
         time: Timestamp,
@@ -91,30 +91,30 @@ pub enum Fact {
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// Parts of a snapshot were found to be lost, or are there again.
+    /// Parts of a snapshot were found to be lost, or are readable again.
     SnapshotIncomplete {
         /// The snapshot.
         snapshot: SnapshotId,
-        /// Lost, or there again.
+        /// True if lost, false if readable again.
         incomplete: bool,
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// A snapshot that cannot be had was given up: an index or a damaged record names it, and nothing says any more of
-    /// which workspace it was, or which step; or it is there again.
+    /// A lost snapshot was given up, or is readable again. A pack index or a damaged record names it, but nothing says
+    /// any more to which workspace and step it belonged.
     SnapshotLost {
-        /// The first half of its id, which is all that records and indexes have of it.
+        /// The first half of its id, which is all that records and pack indexes hold.
         prefix: [u8; 16],
-        /// Lost, or there again.
+        /// True if lost, false if readable again.
         lost: bool,
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// A call followed a step and changed nothing: its event is kept with that step.
+    /// A call after a step changed nothing; its event is kept with that step.
     EventNoted {
         /// The workspace.
         workspace: WorkspaceId,
-        /// The step.
+        /// The snapshot of the step.
         snapshot: SnapshotId,
         /// The event.
         event: BlobId,
@@ -123,14 +123,14 @@ pub enum Fact {
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// A workspace that was forgotten is recorded again, with its history as it was.
+    /// A forgotten workspace is recorded again, with its history.
     WorkspaceRecalled {
         /// The workspace.
         workspace: WorkspaceId,
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// A workspace's folder was looked at, and is this one: by that it is known when it is found at another path.
+    /// The identity of a workspace's folder was read. It identifies the folder if it appears at another path.
     FolderSeen {
         /// The workspace.
         workspace: WorkspaceId,
@@ -141,23 +141,23 @@ pub enum Fact {
     },
 }
 
-/// A folder of the operating system, whatever its path.
+/// The identity of a folder in the operating system, independent of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderIdentity {
-    /// Number of the device of its file system, which another start of the system may change.
+    /// Device number of its file system, which may change when the system restarts.
     pub device: u64,
     /// Inode number.
     pub inode: u64,
-    /// Time of its creation, where the file system keeps that.
+    /// Time of creation, if the file system keeps it.
     pub made: Option<Timestamp>,
-    /// The identity of git's working tree, if it is one that has a log: the first half of the BLAKE3 hash of the first
-    /// line of the log of its `HEAD`. A copy has the same.
+    /// The identity of git's working tree, if it has a log: the first half of the BLAKE3 hash of the first line of the
+    /// log of its `HEAD`. A copy has the same.
     pub git: Option<[u8; 16]>,
 }
 
 impl FolderIdentity {
-    /// True if both are one folder. An inode number may be given out again, so the times of creation have to match;
-    /// where one is not known, the devices have to match instead.
+    /// Returns true if both are the same folder. An inode number may be reused, so the times of creation must match
+    /// too; if one is unknown, the devices must match instead.
     pub fn is_same(&self, other: &Self) -> bool {
         let is_one = match (self.made, other.made) {
             (Some(one), Some(other)) => one == other,
@@ -167,40 +167,40 @@ impl FolderIdentity {
     }
 }
 
-/// A restore of a live workspace.
+/// A restore of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restore {
     /// The workspace.
     pub workspace: WorkspaceId,
-    /// The state that undoing it leads to, which is the one before it, or before the restore that was cut off and that
-    /// it finishes or takes the place of; none when no safety snapshot was wanted.
+    /// The state that undo returns to: the one before this restore, or before an interrupted restore that it finishes
+    /// or replaces. `None` if no safety snapshot was wanted.
     pub before: Option<SnapshotId>,
     /// The state it leads to.
     pub target: SnapshotId,
-    /// Only these paths; all of them when empty.
+    /// The paths to restore; empty for all.
     pub paths: Vec<Vec<u8>>,
-    /// The command that asked for it.
+    /// The command that started it.
     pub cause: RestoreCause,
     /// Time at which it became true.
     pub time: Timestamp,
 }
 
-/// The command that asked for a restore.
+/// The command that started a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RestoreCause {
     /// `restore`.
     Restore,
     /// `undo`.
     Undo {
-        /// Number of states of the folder that it goes back, counted from the one right before it.
+        /// Number of states to go back, counted from the one before the current.
         count: u64,
     },
     /// `redo`.
     Redo {
-        /// Number of undos that it takes back.
+        /// Number of undos to reverse.
         count: u64,
     },
-    /// Going back from a restore that was cut off: what can be undone and redone stays as it was.
+    /// Returns to the state before an interrupted restore; undo and redo stay as they were.
     Abort,
 }
 
@@ -219,11 +219,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Fact>, Malformed> {
     Ok(facts)
 }
 
-/// Decodes the most common facts: one step of a run was taken, or one event was noted. `None` for all others, and for
-/// malformed bytes.
+/// Decodes the most common facts: one step of a run, or one noted event. `None` for all others, and for malformed
+/// bytes.
 ///
-/// Opening a store decodes its whole journal. This takes a tenth of the time of [`compact::decode`], which goes through
-/// ids byte by byte, and encodes all of it again to compare.
+/// Opening a store decodes its whole journal. This takes a tenth of the time of [`compact::decode`], which reads ids
+/// byte by byte and then re-encodes everything to compare.
 fn decode_one(bytes: &[u8]) -> Option<Fact> {
     let (&[count, variant], rest) = bytes.split_first_chunk()?;
     let mut reader = Reader::new(rest);
@@ -248,7 +248,7 @@ fn decode_one(bytes: &[u8]) -> Option<Fact> {
     reader.rest().is_empty().then_some(fact)
 }
 
-/// Numbers of variants.
+/// Numbers of enum variants.
 const SNAPSHOT_TAKEN: u8 = 3;
 const EVENT_NOTED: u8 = 11;
 
@@ -257,7 +257,7 @@ fn from_zigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-/// An optional value that is there.
+/// The tag of an optional value that is present.
 const HAS_RUN: u8 = 1;
 
 /// The variant [`Cause::Step`].
@@ -289,7 +289,7 @@ fn check(fact: &Fact) -> Result<(), Malformed> {
 mod tests {
     use super::*;
 
-    /// Both decoders agree on every value of one byte, on every cut, and on bytes that follow.
+    /// Both decoders agree on every value of each byte, on every truncation, and on trailing bytes.
     #[test]
     fn both_ways_to_decode_agree() {
         let (workspace, snapshot, run) = (WorkspaceId([7; 16]), SnapshotId(Digest([9; 32])), "größer");

@@ -1,4 +1,4 @@
-//! The file `FORMAT`: what the folder is, for programs and for people (store-format.md, chapter 9).
+//! The file `FORMAT`: marks the folder as a store, for programs and people (store-format.md, chapter 9).
 //!
 //! ```text
 //! retrograde store
@@ -16,7 +16,7 @@ pub fn encode(store: StoreId) -> Vec<u8> {
     format!("{TITLE}version {VERSION}\nid {store}\n").into_bytes()
 }
 
-/// Decodes the file; a newer version is told apart from damage, whatever follows its first two lines.
+/// Decodes the file. A newer version is distinguished from damage, regardless of what follows its first two lines.
 pub fn decode(bytes: &[u8]) -> Result<StoreId, Malformed> {
     let text = std::str::from_utf8(bytes).ok().and_then(|text| text.strip_prefix(TITLE));
     let text = text.ok_or_else(|| Malformed::new("it does not begin like a store"))?;

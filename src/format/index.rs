@@ -1,18 +1,18 @@
-//! Indexes: where each object of a pack is (store-format.md, chapter 8).
+//! Pack indexes: the position of each object in a pack (store-format.md, chapter 8).
 //!
 //! ```text
 //! header  sorted entries  group*
 //! group = magic  count  end of the pack it covers  entries  checksum
 //! ```
 //!
-//! The sorted part is looked up in place by interpolation, because ids are uniform. A group is appended for later
-//! transactions, so that a small snapshot never rewrites the file. Everything here can be made again from the pack.
+//! The sorted part is searched in place by interpolation, because ids are uniform. A group is appended for later
+//! transactions, so that a small snapshot never rewrites the file. Everything here can be rebuilt from the pack.
 
 use super::pack::{ObjectKey, ObjectKind};
 use super::{Malformed, Reader, VERSION, checksum};
 use crate::id::StoreId;
 
-/// First bytes of an index file.
+/// First bytes of a pack index.
 pub const INDEX_MAGIC: [u8; 8] = *b"\xd7RETINDX";
 /// First bytes of a group.
 pub const GROUP_MAGIC: [u8; 4] = *b"\xd7GRP";
@@ -23,16 +23,16 @@ pub const INDEX_ENTRY_LENGTH_BYTES: usize = 16 + 4 + 2 + 1 + 1;
 
 const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 4 + 8;
 
-/// The header of an index.
+/// The header of a pack index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexHeader {
     /// The store it belongs to.
     pub store: StoreId,
     /// The nonce of its pack.
     pub pack_nonce: [u8; 16],
-    /// The sorted entries cover the pack up to here.
+    /// End of the part of the pack that the sorted entries cover, in bytes.
     pub sorted_end: u64,
-    /// No transaction in that part has a higher sequence: a reader whose journal goes as far need not look there for
+    /// Highest sequence of a transaction in that part. A reader whose journal has it need not search that part for
     /// facts.
     pub last_sequence: u64,
     /// Number of sorted entries.
@@ -48,14 +48,14 @@ pub struct IndexEntry {
     pub prefix: [u8; 16],
     /// Offset of its record in the pack, in bytes.
     pub offset: u32,
-    /// Its place among the members of the record.
+    /// Its index among the members of the record.
     pub member: u16,
     /// The kind of the object.
     pub kind: ObjectKind,
 }
 
 impl IndexEntry {
-    /// The object.
+    /// The key of the object.
     pub fn key(&self) -> ObjectKey {
         ObjectKey { kind: self.kind, prefix: self.prefix }
     }
@@ -66,13 +66,13 @@ impl IndexEntry {
 pub struct Tail {
     /// Entries of all groups, in order.
     pub entries: Vec<IndexEntry>,
-    /// The last group covers the pack up to here; `None` without groups.
+    /// End of the part of the pack that the last group covers, in bytes; `None` without groups.
     pub end: Option<u64>,
-    /// Length of the groups that are intact, in bytes. What follows them is no group and may be overwritten.
+    /// Length of the intact groups, in bytes. Anything after them may be overwritten.
     pub length_bytes: usize,
 }
 
-/// Encodes a whole index without groups. `entries` must be sorted.
+/// Encodes a pack index without groups. `entries` must be sorted.
 pub fn encode(
     store: StoreId,
     pack_nonce: [u8; 16],
@@ -99,7 +99,7 @@ pub fn encode(
     out
 }
 
-/// Decodes the header and checks that the sorted entries are there; they are checked by [`entries_are_intact`].
+/// Decodes the header and checks that all sorted entries are present; [`entries_are_intact`] checks their content.
 pub fn decode_header(bytes: &[u8]) -> Result<IndexHeader, Malformed> {
     let mut reader = Reader::new(bytes);
     if reader.array()? != INDEX_MAGIC {
@@ -132,7 +132,7 @@ pub fn entries_are_intact(header: &IndexHeader, bytes: &[u8]) -> bool {
     checksum(&[body]) == header.entries_checksum && entries.is_sorted_by(|a, b| a[..16] <= b[..16])
 }
 
-/// The sorted entry at `position`, if there is one and it is sound.
+/// The sorted entry at `position`, if it exists and is valid.
 pub fn entry_at(header: &IndexHeader, bytes: &[u8], position: usize) -> Option<IndexEntry> {
     if position >= header.count as usize {
         return None;
@@ -143,8 +143,8 @@ pub fn entry_at(header: &IndexHeader, bytes: &[u8], position: usize) -> Option<I
 
 /// Position of the first sorted entry that is not below `prefix`.
 ///
-/// Interpolation first, because ids are uniform: a few probes where halving takes twenty. A table that is not uniform
-/// (hostile, or damaged) falls back to halving, so the number of probes is logarithmic whatever the bytes.
+/// It interpolates first, because ids are uniform: a few probes where a binary search takes twenty. A table that is not
+/// uniform (hostile or damaged) ends in a binary search, so the number of probes is always logarithmic.
 pub fn lower_bound(header: &IndexHeader, bytes: &[u8], prefix: &[u8; 16]) -> usize {
     let entries = &bytes[INDEX_HEADER_LENGTH_BYTES..][..sorted_length_bytes(header)];
     let (entries, _) = entries.as_chunks::<INDEX_ENTRY_LENGTH_BYTES>();

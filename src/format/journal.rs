@@ -1,8 +1,8 @@
 //! The file `journal`: a copy of the facts of all transactions, in order (store-format.md, chapter 8).
 //!
-//! A group is appended after its transaction is durable, and not synced: the facts that the journal lacks after a
-//! power loss are read again from the packs, from the pack and offset that its last group names. A lost journal loses
-//! nothing, and an intact one keeps the facts of every transaction twice.
+//! A group is appended after its transaction is durable, and not synced. After a power loss, the missing facts are read
+//! again from the packs, starting at the pack and offset that the last group names. Losing the journal loses nothing,
+//! and an intact one is a second copy of the facts of every transaction.
 
 use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
 use crate::id::StoreId;
@@ -15,7 +15,7 @@ pub const JOURNAL_GROUP_MAGIC: [u8; 4] = *b"\xd7JRN";
 /// Length of the header, in bytes.
 pub const JOURNAL_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 4;
 
-/// Longest group, in bytes: its facts, and some numbers.
+/// Longest group, in bytes: its facts and some numbers.
 pub const GROUP_LENGTH_MAX_BYTES: usize = FACTS_LENGTH_MAX_BYTES + 64;
 
 /// The facts of one transaction.
@@ -34,9 +34,9 @@ pub struct JournalGroup<'a> {
 /// The groups of a journal up to the first that is not intact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal<'a> {
-    /// In ascending order of sequence.
+    /// The groups in ascending order of sequence.
     pub groups: Vec<JournalGroup<'a>>,
-    /// Length of the header and the intact groups, in bytes. What follows may be overwritten.
+    /// Length of the header and the intact groups, in bytes. Anything after them may be overwritten.
     pub length_bytes: usize,
 }
 
@@ -101,15 +101,14 @@ pub fn decode(bytes: &[u8], store: StoreId) -> Result<Journal<'_>, Malformed> {
     Ok(journal)
 }
 
-/// Intact groups at and after `start`, where [`decode`] has ended. A repair uses them. The cost is bounded: all bytes
-/// are read at most twice.
+/// Intact groups at and after `start`, the end of what [`decode`] reads; for repair. All bytes are read at most twice.
 pub fn salvage(bytes: &[u8], start: usize) -> Vec<JournalGroup<'_>> {
     let mut found = Vec::new();
     let mut at = start;
     let mut waste = bytes.len();
     while let Some(next) = bytes.get(at..).and_then(|rest| find(rest, &JOURNAL_GROUP_MAGIC)) {
         at += next;
-        // What claims to be a group is read to its checksum, right or wrong.
+        // A possible group is read up to its checksum, valid or not.
         let claimed = claimed_length(&bytes[at..]);
         if claimed > waste {
             break;
@@ -128,7 +127,7 @@ pub fn salvage(bytes: &[u8], start: usize) -> Vec<JournalGroup<'_>> {
     found
 }
 
-/// Length that a possible group states for itself, in bytes, as far as the bytes are there.
+/// Length of a possible group by its own numbers, in bytes, as far as it is present.
 fn claimed_length(bytes: &[u8]) -> usize {
     let mut reader = Reader::new(&bytes[JOURNAL_GROUP_MAGIC.len()..]);
     let has_numbers = (0..3).all(|_| reader.uint().is_ok());

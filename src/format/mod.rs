@@ -1,13 +1,13 @@
-//! Bytes to values and back: the code behind store-format.md, one file per chapter.
+//! Encoders and decoders: the code behind store-format.md, one file per chapter.
 //!
-//! Pure: nothing here reads or writes a file. Every decoder is strict (`F1` in store-format.md): an unknown tag, a
-//! trailing byte, a wrong order or an integer that is not in its shortest form is [`Malformed`], so a value has exactly
-//! one encoding and an id names exactly one sequence of bytes.
+//! Nothing here does I/O. Every decoder is strict (`F1` in store-format.md): an unknown tag, a trailing byte, a wrong
+//! order or an integer that is not in its shortest form is [`Malformed`]. So a value has exactly one encoding, and an
+//! id names exactly one sequence of bytes.
 //!
-//! No decoder takes more memory than a multiple of its input (`F3`): lengths are checked against the bytes that are
-//! really there before anything is reserved. A decoder holds at most the length of the input times the second column,
-//! plus the third. The third column is for messages, for the memory that serde reserves before it has seen the elements
-//! of a list, and for paths that share their beginnings. `tests/it/decoder_limits.rs` measures it.
+//! No decoder takes more memory than a multiple of its input (`F3`): lengths are checked against the available bytes
+//! before memory is reserved. A decoder holds at most the length of the input times the second column, plus the third.
+//! The third column covers messages, the memory that serde reserves before it has seen the elements of a list, and
+//! paths that share their beginnings. `tests/it/decoder_limits.rs` measures it.
 //!
 //! | decoder | times | and |
 //! |---|---|---|
@@ -27,7 +27,7 @@
 //! | turn | 2 | 4 KiB |
 //! | FORMAT | 2 | 4 KiB |
 //!
-//! The record and the kind limit the length of an object that comes out of a frame or a delta, whatever the frame says
+//! The record and the kind limit the length of an object decoded from a frame or a delta, regardless of the frame
 //! (`P3`); `store::payload` enforces that.
 
 pub mod attributes;
@@ -50,10 +50,10 @@ pub use bytes::{Reader, put_bytes, put_uint};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Version of the whole format; the one this code writes and the only one it reads.
+/// Version of the whole format: the only one that this code writes and reads.
 pub const VERSION: u32 = 1;
 
-/// Why bytes are not what they should be. The caller, who knows the file and the object, makes an error of it.
+/// The reason why bytes cannot be decoded. The caller, which knows the file and the object, turns it into an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     detail: Cow<'static, str>,
@@ -66,17 +66,17 @@ impl Malformed {
         Self { detail: detail.into(), is_newer: false }
     }
 
-    /// Well-formed as far as it can be decoded, but of a version that this code does not know.
+    /// Valid as far as it can be decoded, but of an unknown newer version.
     pub fn newer(version: u64) -> Self {
         Self { detail: format!("format version {version} is newer than this program").into(), is_newer: true }
     }
 
-    /// True if a newer program could read it.
+    /// True if a newer program could read the bytes.
     pub fn is_newer(&self) -> bool {
         self.is_newer
     }
 
-    /// As an error of `operation` on `object`.
+    /// Converts into an error of `operation` on `object`.
     pub fn during(self, operation: &str, object: impl fmt::Display) -> crate::error::Error {
         use crate::error::{Error, ErrorKind};
         let kind = if self.is_newer { ErrorKind::Unsupported } else { ErrorKind::Corrupt };
@@ -90,7 +90,7 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// CRC-32 (IEEE) of the parts, one after another: what protects headers, records and caches against accidents.
+/// CRC-32 (IEEE) of the concatenated parts. It protects headers, records and caches against accidental damage.
 pub fn checksum(parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     for part in parts {

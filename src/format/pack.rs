@@ -7,9 +7,9 @@
 //! trailer     = magic  sequence  length of the records  facts  hash of the whole transaction
 //! ```
 //!
-//! A transaction is part of the store when its trailer (`Commit` here) is there and the hash is right. Anything after
-//! the last intact transaction is a torn tail. Each record says by itself what it holds, so that a scanner finds the
-//! next one after damage by its magic and checksum (the object format of borg 2 is the model).
+//! A transaction is part of the store if its trailer is complete and the hash matches. Anything after the last intact
+//! transaction is a torn tail. Each record describes its own content, so that after damage a scanner finds the next one
+//! by its magic and checksum (modelled on the object format of borg 2).
 
 use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
 use crate::id::{Digest, StoreId};
@@ -32,15 +32,15 @@ pub const PACK_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4;
 /// Offset of the nonce in the header, in bytes.
 pub const PACK_NONCE_OFFSET_BYTES: u64 = 8 + 4 + 16;
 
-/// A record's header fits in this many bytes.
+/// Longest header of a record, in bytes.
 pub const HEADER_LENGTH_MAX_BYTES: usize = 4 + 1 + 9 + 9 + FRAME_MEMBER_COUNT_MAX * (1 + 9 + 16) + 16 + 9 + 4;
 
-/// The store and the nonce that a pack names.
+/// The header of a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackHeader {
     /// The store it belongs to.
     pub store: StoreId,
-    /// Random; an index names the pack it was made from by it.
+    /// Random; a pack index names its pack by it.
     pub nonce: [u8; 16],
 }
 
@@ -49,15 +49,15 @@ pub struct PackHeader {
 pub enum ObjectKind {
     /// A whole file of up to 1 MiB, or a chunk of a longer one.
     Content,
-    /// The chunks of a file; its id is the hash of the file.
+    /// The list of a file's chunks; its id is the hash of the file.
     ChunkList,
-    /// One list of a folder.
+    /// One list of a folder, whole or a part.
     Tree,
     /// A snapshot.
     Snapshot,
 }
 
-/// An object as far as records and indexes name it: two objects with one key are taken for the same.
+/// An object as records and pack indexes name it. Objects with equal keys count as the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     /// Its kind.
@@ -79,26 +79,26 @@ impl std::fmt::Display for ObjectKey {
     }
 }
 
-/// The way in which the payload of a record holds its members.
+/// The encoding of the members in the payload of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// One object, as it is.
+    /// One object, uncompressed.
     Raw,
-    /// One or more objects, one after another, in one zstd frame.
+    /// One or more objects, concatenated, in one zstd frame.
     Zstd,
-    /// One object in one zstd frame, with its base's bytes as prefix.
+    /// One object in one zstd frame, with the base's bytes as prefix.
     Delta(Link),
-    /// One object that differs from its base in one place: how much of the base's beginning it has, and what comes
-    /// before the base's end.
+    /// One object that differs from its base in one place: the length of the base's start that it shares, the new
+    /// bytes, and where the base's shared end begins.
     Splice(Link),
 }
 
-/// The base of an object that is not stored whole.
+/// The base of an object that is stored as a delta or splice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// First 16 bytes of the base's id.
     pub base: [u8; 16],
-    /// Place in its chain of versions: 1 is stored against a full copy. See `store::delta`.
+    /// Position in its chain of versions: 1 is stored against a full copy. See `store::delta`.
     pub generation: u32,
 }
 
@@ -109,12 +109,12 @@ pub struct Member {
     pub kind: ObjectKind,
     /// Its length, in bytes.
     pub raw_length_bytes: u32,
-    /// First 16 bytes of its id; the whole id follows from its bytes, and is checked against whatever names it.
+    /// First 16 bytes of its id. The whole id is computed from the bytes, and checked against the id that refers to it.
     pub prefix: [u8; 16],
 }
 
 impl Member {
-    /// The object.
+    /// The key of the object.
     pub fn key(&self) -> ObjectKey {
         ObjectKey { kind: self.kind, prefix: self.prefix }
     }
@@ -123,7 +123,7 @@ impl Member {
 /// A decoded record header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordHeader {
-    /// The way in which the payload holds the members.
+    /// The encoding of the members in the payload.
     pub encoding: Encoding,
     /// The objects, in the order of the payload.
     pub members: Vec<Member>,
@@ -131,14 +131,14 @@ pub struct RecordHeader {
     pub stored_length_bytes: usize,
     /// CRC-32 of the header before it and the payload.
     pub checksum: u32,
-    /// Length of this header, in bytes: the payload begins there.
+    /// Length of this header, in bytes: the offset of the payload.
     pub header_length_bytes: usize,
 }
 
 /// A decoded trailer, which ends a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit<'a> {
-    /// Position in the order of all transactions of the store; 0 when it carries no facts.
+    /// Position in the order of all transactions of the store; 0 for a transaction without facts.
     pub sequence: u64,
     /// Length of the records before it, in bytes.
     pub batch_length_bytes: u64,
@@ -152,7 +152,7 @@ impl ObjectKind {
     /// All kinds, in the order of their codes.
     pub const ALL: [Self; 4] = [Self::Content, Self::ChunkList, Self::Tree, Self::Snapshot];
 
-    /// The byte that stands for it.
+    /// The code of the kind in records and pack indexes.
     pub fn code(self) -> u8 {
         match self {
             Self::Content => 1,
@@ -162,12 +162,12 @@ impl ObjectKind {
         }
     }
 
-    /// The kind a byte stands for.
+    /// The kind with this code.
     pub fn from_code(code: u8) -> Result<Self, Malformed> {
         Self::ALL
             .into_iter()
             .find(|kind| kind.code() == code)
-            .ok_or_else(|| Malformed::new("an object is of an unknown kind"))
+            .ok_or_else(|| Malformed::new("an object has an unknown kind"))
     }
 
     /// The word used in messages.
@@ -192,7 +192,7 @@ impl ObjectKind {
 }
 
 impl Encoding {
-    /// The byte that stands for it.
+    /// The code of the encoding in records.
     pub fn code(&self) -> u8 {
         match self {
             Self::Raw => 0,
@@ -202,7 +202,7 @@ impl Encoding {
         }
     }
 
-    /// The base of the object; `None` for whole copies.
+    /// The base of the object; `None` if it is stored whole.
     pub fn link(&self) -> Option<Link> {
         match self {
             Self::Raw | Self::Zstd => None,
@@ -273,7 +273,7 @@ pub fn put_record(out: &mut Vec<u8>, encoding: &Encoding, members: &[Member], pa
     out.extend_from_slice(payload);
 }
 
-/// Decodes the header of a record that begins at the start of `bytes`, which may end anywhere after it.
+/// Decodes the header of a record at the start of `bytes`, which may end anywhere after the header.
 pub fn decode_record(bytes: &[u8]) -> Result<RecordHeader, Malformed> {
     let mut reader = Reader::new(bytes);
     if reader.array()? != RECORD_MAGIC {
@@ -305,7 +305,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<RecordHeader, Malformed> {
     Ok(header)
 }
 
-/// True if a record's bytes match its checksum; `record` begins with the header and holds the whole payload.
+/// True if a record matches its checksum; `record` begins with the header and must hold the whole payload.
 pub fn record_is_intact(header: &RecordHeader, record: &[u8]) -> bool {
     record.get(..header.record_length_bytes()).is_some_and(|record| {
         let (head, payload) = record.split_at(header.header_length_bytes);
@@ -313,7 +313,7 @@ pub fn record_is_intact(header: &RecordHeader, record: &[u8]) -> bool {
     })
 }
 
-/// Appends the trailer of a transaction of `store` whose records are `out[batch_start..]`.
+/// Appends the trailer of a transaction of `store`, whose records are `out[batch_start..]`.
 pub fn put_commit(out: &mut Vec<u8>, store: StoreId, batch_start: usize, sequence: u64, facts: &[u8]) {
     let batch_length = out.len() - batch_start;
     out.extend_from_slice(&COMMIT_MAGIC);
@@ -324,11 +324,12 @@ pub fn put_commit(out: &mut Vec<u8>, store: StoreId, batch_start: usize, sequenc
     out.extend_from_slice(&hash);
 }
 
-/// Decodes a trailer at the start of `bytes`. [`commit_is_intact`] checks the hash: it needs the whole transaction.
+/// Decodes a trailer at the start of `bytes`. It cannot check the hash, which covers the whole transaction: see
+/// [`commit_is_intact`].
 pub fn decode_commit(bytes: &[u8]) -> Result<Commit<'_>, Malformed> {
     let mut reader = Reader::new(bytes);
     if reader.array()? != COMMIT_MAGIC {
-        return Err(Malformed::new("no commit begins here"));
+        return Err(Malformed::new("no trailer begins here"));
     }
     let sequence = reader.uint()?;
     let batch_length_bytes = reader.uint()?;
@@ -342,10 +343,10 @@ pub fn commit_is_intact(store: StoreId, batch: &[u8]) -> bool {
     batch.split_last_chunk::<16>().is_some_and(|(hashed, hash)| batch_hash(batch_hasher(store).update(hashed)) == *hash)
 }
 
-/// Hashes a transaction of `store`: to be given all of it but the hash at its end.
+/// The hasher of a transaction of `store`; feed it the whole transaction except the hash at its end.
 ///
-/// The store is part of the hash because a file in a workspace may hold a pack, and a search for transactions in damage
-/// may come upon those in it: they are not ours.
+/// The store is part of the hash because a file in a workspace may be a pack of another store, and a search for
+/// transactions in a damaged range may find those inside it.
 pub fn batch_hasher(store: StoreId) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&store.0);
@@ -368,7 +369,10 @@ fn decode_link(reader: &mut Reader<'_>) -> Result<Link, Malformed> {
     let base = reader.array()?;
     let generation = u32::try_from(reader.uint()?).ok();
     let generation = generation.filter(|generation| (1..=DELTA_GENERATION_MAX).contains(generation));
-    Ok(Link { base, generation: generation.ok_or_else(|| Malformed::new("a delta has no such generation"))? })
+    Ok(Link {
+        base,
+        generation: generation.ok_or_else(|| Malformed::new("the generation of a delta is out of range"))?,
+    })
 }
 
 fn check_record(header: &RecordHeader) -> Result<(), Malformed> {
@@ -376,7 +380,7 @@ fn check_record(header: &RecordHeader) -> Result<(), Malformed> {
     match (&header.encoding, header.members.len()) {
         (_, 0) => Err(Malformed::new("a record is empty")),
         (Encoding::Raw, 1) if raw_length == header.stored_length_bytes => Ok(()),
-        (Encoding::Raw, _) => Err(Malformed::new("a raw record has several objects or another length than its object")),
+        (Encoding::Raw, _) => Err(Malformed::new("a raw record has several objects or a length unlike its object's")),
         (Encoding::Delta(_) | Encoding::Splice(_), 2..) => Err(Malformed::new("a delta has several objects")),
         (_, 2..) if raw_length > FRAME_LENGTH_MAX_BYTES => Err(Malformed::new("a frame is over its length limit")),
         _ => Ok(()),

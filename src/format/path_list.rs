@@ -1,12 +1,12 @@
-//! Lists of paths in snapshots, sorted, each written as what it does not share with the one before (store-format.md,
+//! Lists of paths in snapshots, sorted; each path omits the start that it shares with the one before (store-format.md,
 //! chapter 5).
 //!
 //! ```text
-//! uint number of bytes shared with the path before   bytes the rest of the path   what is listed of it
+//! uint number of bytes shared with the path before   bytes the rest of the path   value of the path
 //! ```
 //!
-//! A list is a few bytes a path, because neighbours share their folders. The same makes a short list of very long paths
-//! possible, so what they take together is bounded too.
+//! Each path takes a few bytes, because neighbours share their folders. Sharing also lets a short list describe very
+//! long paths, so their total length is bounded too.
 
 use super::{Malformed, Reader, put_bytes, put_uint};
 use crate::limits::{
@@ -14,13 +14,13 @@ use crate::limits::{
 };
 use crate::path::TreePath;
 
-/// True if a list of these paths with this encoding can be read again.
+/// True if a list of these paths with this encoding is within the limits of a decoder.
 pub fn paths_fit<'a>(paths: impl IntoIterator<Item = &'a TreePath>, encoding: &[u8]) -> bool {
     let length = paths.into_iter().fold(0_usize, |sum, path| sum.saturating_add(path.as_bytes().len()));
     encoding.len() <= PATH_LIST_LENGTH_MAX_BYTES && length <= paths_length_max_bytes(encoding.len())
 }
 
-/// Encodes a list, sorted by path and each path once: after each path comes what `rest` writes.
+/// Encodes a list, sorted by path and each path once; `rest` writes the value after each path.
 pub(super) fn encode_paths<T>(list: &[T], path: impl Fn(&T) -> &TreePath, rest: impl Fn(&mut Vec<u8>, &T)) -> Vec<u8> {
     assert!(list.is_sorted_by(|a, b| path(a) < path(b)), "paths are sorted and unique");
     let mut out = Vec::new();
@@ -36,7 +36,7 @@ pub(super) fn encode_paths<T>(list: &[T], path: impl Fn(&T) -> &TreePath, rest: 
     out
 }
 
-/// Decodes a list; `item` reads what comes after each path.
+/// Decodes a list; `item` reads the value after each path.
 pub(super) fn decode_paths<T>(
     bytes: &[u8],
     mut item: impl FnMut(TreePath, &mut Reader<'_>) -> Result<T, Malformed>,
@@ -52,9 +52,11 @@ pub(super) fn decode_paths<T>(
         let before = last.as_ref().map_or(&[][..], TreePath::as_bytes);
         let shared = reader.length(PATH_LENGTH_MAX_BYTES)?;
         let rest = reader.bytes(PATH_LENGTH_MAX_BYTES)?;
-        let start = before.get(..shared).ok_or_else(|| Malformed::new("a path shares more than there is"))?;
+        let start = before
+            .get(..shared)
+            .ok_or_else(|| Malformed::new("a path shares more bytes than the path before it has"))?;
         if before.get(shared).is_some_and(|byte| rest.first() == Some(byte)) {
-            return Err(Malformed::new("a path shares less than it could"));
+            return Err(Malformed::new("a path repeats bytes that it could share"));
         }
         budget = budget
             .checked_sub(start.len() + rest.len())
@@ -69,7 +71,7 @@ pub(super) fn decode_paths<T>(
     Ok(list)
 }
 
-/// Most bytes that the paths of a list of this length may have together.
+/// Most bytes that the paths of a list of this length may have in total.
 fn paths_length_max_bytes(length_bytes: usize) -> usize {
     length_bytes.saturating_mul(PATH_LIST_EXPANSION_MAX).saturating_add(PATH_LIST_EXPANDED_MIN_BYTES)
 }

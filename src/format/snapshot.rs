@@ -1,8 +1,8 @@
 //! Snapshot objects: a root tree, its parents, and the facts about the step (store-format.md, chapter 5).
 //!
-//! A snapshot stays small whatever happened in its step, because `log` reads all of them. Facts that can be long are
-//! [`Attachment`]s, kept inside up to 2 KiB and in a blob beyond: the event, the omitted paths, the modification times,
-//! the attributes, and the paths left out.
+//! A snapshot stays small regardless of its step, because `log` reads all of them. Facts that can be long are
+//! [`Attachment`]s, kept inside the snapshot up to 2 KiB and in a blob beyond: the event, the omitted paths, the
+//! modification times, the attributes, and the excluded paths.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,53 +22,53 @@ pub const SNAPSHOT_CONTEXT: &str = "retrograde 2026-11 snapshot v1";
 
 const SNAPSHOT_VERSION: u8 = 1;
 
-/// The state of a workspace at one step, and what is known about the step.
+/// The state of a workspace at one step, and the facts about the step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The workspace's root folder.
+    /// The tree of the workspace's root folder.
     pub root: TreeId,
     /// Permission bits of the root folder itself, which no tree lists.
     pub root_mode: u16,
-    /// The owner of the root folder, and of every path that `attributes` does not give another; none where nothing is
-    /// known of owners, as in an imported history.
+    /// The owner of the root folder, and of every path without another in `attributes`. `None` if owners are unknown,
+    /// as in an imported history.
     pub root_owner: Option<Owner>,
-    /// The snapshots it follows; none for the first.
+    /// The preceding snapshots; empty for the first.
     pub parents: Vec<SnapshotId>,
     /// H(i) = BLAKE3(H(i-1), root(i)), along first parents; equal digests mean equal histories of states.
     pub history: Digest,
     /// The workspace it was taken in.
     pub workspace: WorkspaceId,
-    /// The agent session it belongs to; none for the snapshots around a restore, which are no agent's work.
+    /// The agent session it belongs to; `None` for the snapshots around a restore, which are no agent's work.
     pub run: Option<String>,
     /// Its number in the workspace, from 1.
     pub step: u64,
     /// The time at which it was taken.
     pub time: Timestamp,
-    /// Why it was taken.
+    /// The reason why it was taken.
     pub cause: Cause,
     /// A comment by a person or agent; may be empty.
     pub message: String,
-    /// Paths that differ from the first parent.
+    /// Numbers of paths that differ from the first parent.
     pub changes: ChangeCounts,
-    /// JSON facts of the step as they were given: agent, tool, input, exit code, session and tool-use ids.
+    /// JSON facts of the step as given: agent, tool, input, exit code, session and tool-use ids.
     pub event: Attachment,
     /// Modification times of the files that changed, see [`encode_times`].
     pub times: Attachment,
     /// Paths that were not captured, or not exactly, see [`encode_omitted`].
     pub omitted: Attachment,
-    /// Owners, ACLs and other attributes of the paths that have any, see [`super::attributes::encode_list`].
+    /// Owners, ACLs and other attributes of paths that have any, see [`super::attributes::encode_list`].
     pub attributes: Attachment,
-    /// Paths that were left out for another reason than their name, see [`encode_left_out`].
+    /// Paths excluded for another reason than their name, see [`encode_left_out`].
     pub left_out: Attachment,
-    /// The exclude list that was in force, as text, one rule a line.
+    /// The exclude list in force, as text, one rule a line.
     pub rules: BlobId,
-    /// Paths that were recorded before and are left out now, if there are any.
+    /// Paths that were recorded before and are excluded now, if there are any.
     pub dropped: Option<Dropped>,
     /// The state of the workspace's own git repository, if it has one.
     pub git: Option<GitState>,
 }
 
-/// Why a snapshot was taken.
+/// The reason why a snapshot was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// A step of an agent or a person.
@@ -77,8 +77,7 @@ pub enum Cause {
     BeforeRestore,
     /// An existing history was imported.
     Import,
-    /// The state after a restore that did not make the folder exactly a recorded state: of some paths, or of all but
-    /// those that were kept.
+    /// The state after a restore whose result is no recorded state: it restored only some paths, or kept some.
     AfterRestore,
 }
 
@@ -93,78 +92,78 @@ pub struct ChangeCounts {
     pub deleted: u64,
 }
 
-/// Paths that are in an earlier state and still in the folder, but left out: by other rules, or because of what came
-/// into the folder. It is carried from snapshot to snapshot, so that nobody has to read history to learn that
-/// something is not recorded any more.
+/// Paths that are in an earlier state and still in the folder, but excluded now: by other rules, or because of new
+/// files in the folder. Each snapshot repeats it, so that nobody has to search history for paths that are no longer
+/// recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
-    /// The last snapshot that was taken before any of them was left out. It may be gone.
+    /// The last snapshot before any of them was excluded. It may be deleted.
     pub base: SnapshotId,
     /// Their number, at least 1.
     pub count: u64,
-    /// True if the parent does not say the same: it is this snapshot that some of them are missing from first.
+    /// True if this snapshot is the first that lacks some of them: the parent's value is different.
     pub is_new: bool,
 }
 
-/// Bytes kept inside a snapshot, or in a blob when they are long.
+/// Bytes kept inside a snapshot, or in a blob if they are long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attachment {
-    /// Nothing.
+    /// No bytes.
     Empty,
     /// 1 to 2,048 bytes.
     Inline(Vec<u8>),
-    /// More.
+    /// More than 2,048 bytes.
     Blob(BlobId),
 }
 
-/// HEAD of a git repository.
+/// The HEAD of a git repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitState {
-    /// The commit, in hex; none before the first.
+    /// The commit, in hex; `None` before the first.
     pub head: Option<String>,
-    /// The branch; none when HEAD is detached.
+    /// The branch; `None` when HEAD is detached.
     pub branch: Option<String>,
 }
 
-/// A path that a snapshot does not hold, or does not hold exactly.
+/// A path that a snapshot lacks, or does not hold exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Omission {
     /// The path.
     pub path: TreePath,
-    /// The reason.
+    /// The reason why it was omitted.
     pub reason: Reason,
 }
 
-/// Why a path was omitted.
+/// The reason why a path was omitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
-    /// Not allowed to read it.
+    /// No permission to read it.
     Unreadable,
     /// Neither file, folder nor symlink: a FIFO, socket or device.
     Special,
-    /// Larger than the configured cap.
+    /// Larger than the configured limit.
     TooLarge,
-    /// It kept changing while being read: the bytes last seen are kept, and may be torn.
+    /// It kept changing while being read: the bytes of the last read are kept, and may mix two states.
     Torn,
-    /// It was there when listed and gone when read.
+    /// It was listed, but gone when read.
     Vanished,
     /// Its name or path is longer than the format allows, or its folder is too deep.
     TooLong,
     /// The operating system reported an error while reading it.
     ReadError,
-    /// Some of its attributes could not be read, or are over the limits; all else is recorded.
+    /// Some attributes could not be read, or exceed the limits; everything else is recorded.
     Attributes,
 }
 
 impl Snapshot {
-    /// All that is attached: event, times, omitted paths, attributes, paths left out.
+    /// All attachments: event, times, omitted paths, attributes, excluded paths.
     pub fn attachments(&self) -> [&Attachment; 5] {
         [&self.event, &self.times, &self.omitted, &self.attributes, &self.left_out]
     }
 }
 
 impl Attachment {
-    /// Bytes kept inside; `None` when there are none or they are in a blob.
+    /// Bytes kept inside; `None` if there are none, or they are in a blob.
     pub fn inline(&self) -> Option<&[u8]> {
         match self {
             Self::Inline(bytes) => Some(bytes),
@@ -172,7 +171,7 @@ impl Attachment {
         }
     }
 
-    /// The blob that holds them, if they are long.
+    /// The blob that holds the bytes, if they are long.
     pub fn blob(&self) -> Option<BlobId> {
         match self {
             Self::Blob(id) => Some(*id),
@@ -197,7 +196,7 @@ impl Reason {
         }
     }
 
-    /// True if the path is nevertheless in the tree.
+    /// True if the path is in the tree all the same.
     pub fn is_captured(self) -> bool {
         matches!(self, Self::Torn | Self::Attributes)
     }
@@ -208,14 +207,15 @@ pub fn snapshot_id(encoding: &[u8]) -> SnapshotId {
     SnapshotId(Digest(*blake3::Hasher::new_derive_key(SNAPSHOT_CONTEXT).update(encoding).finalize().as_bytes()))
 }
 
-/// The history digest of a snapshot with this root, after a first parent with history digest `parent` (zero for none).
+/// The history digest of a snapshot with this root, whose first parent has the history digest `parent` (`None`: no
+/// parent).
 pub fn history_digest(parent: Option<Digest>, root: TreeId) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&parent.unwrap_or_default().0).update(&root.0.0);
     Digest(*hasher.finalize().as_bytes())
 }
 
-/// Encodes a snapshot. The caller keeps to the limits; [`check`] tells.
+/// Encodes a snapshot. The caller keeps to the limits, see [`check`].
 pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
     let mut out = vec![SNAPSHOT_VERSION];
     out.extend_from_slice(&compact::encode(snapshot));
@@ -230,13 +230,13 @@ pub fn decode(bytes: &[u8]) -> Result<Snapshot, Malformed> {
             check(&snapshot)?;
             Ok(snapshot)
         }
-        Some((0, _)) => Err(Malformed::new("a snapshot of version 0")),
+        Some((0, _)) => Err(Malformed::new("a snapshot has version 0")),
         Some((&version, _)) => Err(Malformed::newer(u64::from(version))),
         None => Err(Malformed::new("a snapshot is empty")),
     }
 }
 
-/// Checks the limits that the encoding itself does not hold.
+/// Checks the limits that the encoding itself does not enforce.
 pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
     let inline_fits = |attachment: &Attachment| {
         attachment.inline().is_none_or(|bytes| (1..=ATTACHMENT_INLINE_MAX_BYTES).contains(&bytes.len()))
@@ -246,7 +246,7 @@ pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
     }
     let is_named = |run: &String| !run.is_empty() && run.len() <= LABEL_LENGTH_MAX_BYTES;
     if !snapshot.run.as_ref().is_none_or(is_named) {
-        return Err(Malformed::new("a run has no name or too long a one"));
+        return Err(Malformed::new("the name of a run is empty or too long"));
     }
     if snapshot.message.len() > MESSAGE_LENGTH_MAX_BYTES {
         return Err(Malformed::new("a message is too long"));
@@ -255,10 +255,10 @@ pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
         return Err(Malformed::new("a snapshot has step 0 or a mode of more than 12 bits"));
     }
     if snapshot.dropped.is_some_and(|dropped| dropped.count == 0) {
-        return Err(Malformed::new("a snapshot says that no paths were dropped"));
+        return Err(Malformed::new("the number of dropped paths is 0"));
     }
     if !snapshot.attachments().into_iter().all(inline_fits) {
-        return Err(Malformed::new("an attachment is kept inside though it is empty or long"));
+        return Err(Malformed::new("an inline attachment is empty or too long"));
     }
     Ok(())
 }
@@ -283,7 +283,7 @@ pub fn encode_omitted(omitted: &[Omission]) -> Vec<u8> {
     )
 }
 
-/// Decodes what [`encode_omitted`] wrote.
+/// Decodes the output of [`encode_omitted`].
 pub fn decode_omitted(bytes: &[u8]) -> Result<Vec<Omission>, Malformed> {
     decode_paths(bytes, |path, reader| {
         let reason = match reader.u8()? {
@@ -301,12 +301,12 @@ pub fn decode_omitted(bytes: &[u8]) -> Result<Vec<Omission>, Malformed> {
     })
 }
 
-/// Encodes paths that were left out with all that is in them, in ascending order, each once.
+/// Encodes the excluded paths, in ascending order, each once; a folder stands for everything in it.
 pub fn encode_left_out(left_out: &[TreePath]) -> Vec<u8> {
     encode_paths(left_out, |path| path, |_, _| {})
 }
 
-/// Decodes what [`encode_left_out`] wrote.
+/// Decodes the output of [`encode_left_out`].
 pub fn decode_left_out(bytes: &[u8]) -> Result<Vec<TreePath>, Malformed> {
     decode_paths(bytes, |path, _| Ok(path))
 }
@@ -316,7 +316,7 @@ pub fn encode_times(times: &[(TreePath, Timestamp)]) -> Vec<u8> {
     encode_paths(times, |time| &time.0, |out, time| out.extend_from_slice(&time.1.0.to_le_bytes()))
 }
 
-/// Decodes what [`encode_times`] wrote.
+/// Decodes the output of [`encode_times`].
 pub fn decode_times(bytes: &[u8]) -> Result<Vec<(TreePath, Timestamp)>, Malformed> {
     decode_paths(bytes, |path, reader| Ok((path, Timestamp(reader.i64()?))))
 }

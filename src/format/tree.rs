@@ -6,15 +6,15 @@
 //!                           leaf: entries    leaf: entries    ...
 //! ```
 //!
-//! Leaves are cut after entries whose *name* hashes to a certain pattern, so the cuts depend on nothing but the set of
-//! names: equal folders have equal ids, whatever their history, and a new file changes one leaf and the nodes above.
-//! Fixed-size leaves were not taken, because one insertion would move every later boundary.
+//! A list is cut after each entry whose *name* has a certain pattern in its hash, so the cuts depend only on the set of
+//! names. Equal folders therefore have equal ids regardless of their history, and a new file changes one leaf and the
+//! nodes above. With leaves of fixed size, one insertion would move every later boundary.
 //!
-//! Size and id stand side by side, last, because they are what a changed file changes: a new version of a list then
-//! differs from the one before in one place of some 35 bytes a file.
+//! Size and id stand together at the end of an entry, because a changed file changes both: successive versions of a
+//! list then differ in one place of some 35 bytes per file.
 //!
-//! Invariants of a decoded list: names ascend strictly and are valid, modes have 12 bits (0 for symlinks), a child list
-//! in a node is not empty and its first names ascend strictly.
+//! Invariants of a decoded list: names are valid and ascend strictly, modes have 12 bits (0 for symlinks), and a node
+//! has at least one child, with first names that ascend strictly.
 
 use super::{Malformed, Reader, put_bytes, put_uint};
 use crate::id::{BlobId, Digest, TreeId};
@@ -50,9 +50,9 @@ pub struct Entry {
     pub name: Box<[u8]>,
     /// The kind of the entry.
     pub kind: Kind,
-    /// Permission bits; 0 for symlinks, whose mode no system keeps.
+    /// Permission bits; 0 for symlinks, which have none.
     pub mode: u16,
-    /// Bytes of a file's content or a symlink's target; the sum below a folder.
+    /// Length of a file's content or a symlink's target in bytes; for a folder, the sum of all below it.
     pub size: u64,
     /// Content of a file, target of a symlink, or tree of a folder.
     pub id: Digest,
@@ -61,11 +61,11 @@ pub struct Entry {
 /// One line of a node: a leaf, or a node one level lower.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
-    /// First name in it.
+    /// The first name in it.
     pub first_name: Box<[u8]>,
-    /// Entries in the leaves below it.
+    /// Number of entries in the leaves below it.
     pub entry_count: u64,
-    /// Sum of their sizes.
+    /// Sum of the sizes of these entries, in bytes.
     pub size: u64,
     /// The list below.
     pub id: TreeId,
@@ -74,11 +74,11 @@ pub struct Child {
 /// A decoded tree object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tree {
-    /// Entries of a folder, or some of them in a row.
+    /// The entries of a folder, or consecutive ones of a split folder.
     Leaf(Vec<Entry>),
     /// The lists of a split folder.
     Node {
-        /// 1 above leaves, and so on.
+        /// 1 directly above leaves, 2 above nodes of level 1, and so on.
         level: u8,
         /// Lists one level lower, in order.
         children: Vec<Child>,
@@ -107,7 +107,7 @@ impl Entry {
 }
 
 impl Tree {
-    /// 0 for a leaf, 1 for a node above leaves, and so on.
+    /// 0 for a leaf, 1 for a node directly above leaves, and so on.
     pub fn level(&self) -> u8 {
         match self {
             Self::Leaf(_) => 0,
@@ -115,7 +115,7 @@ impl Tree {
         }
     }
 
-    /// The first name in it; none in an empty leaf.
+    /// The first name in it; `None` in an empty leaf.
     pub fn first_name(&self) -> Option<&[u8]> {
         match self {
             Self::Leaf(entries) => entries.first().map(|entry| &*entry.name),
@@ -138,7 +138,7 @@ pub fn tree_id(encoding: &[u8]) -> TreeId {
 
 /// Encodes a folder, given its entries in ascending order of names.
 ///
-/// Panics if names do not ascend strictly: the caller sorted them.
+/// Panics if names do not ascend strictly.
 pub fn encode(entries: &[Entry]) -> EncodedTree {
     assert!(entries.is_sorted_by(|a, b| a.name < b.name), "entries of a folder are sorted and unique");
     let size = entries.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.size));
@@ -245,7 +245,7 @@ fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
         1 => Kind::File,
         2 => Kind::Folder,
         3 => Kind::Symlink,
-        _ => return Err(Malformed::new("an entry is of an unknown kind")),
+        _ => return Err(Malformed::new("an entry has an unknown kind")),
     };
     let mode = reader.uint()?;
     let mode = u16::try_from(mode).ok().filter(|mode| mode & !MODE_MASK == 0);
@@ -288,7 +288,7 @@ fn ascending<T>(
     Ok(list)
 }
 
-/// Cuts a list into parts of 64 to 1,024, after names whose hash has a zero byte at `level`.
+/// Cuts a list into parts of 64 to 1,024 entries, after names whose hash has a zero byte at `level`.
 fn split<'a, T>(mut list: &'a [T], level: u8, name: impl Fn(&T) -> &[u8] + 'a) -> impl Iterator<Item = &'a [T]> {
     std::iter::from_fn(move || {
         if list.is_empty() {

@@ -1,4 +1,4 @@
-//! The file `turn` of a workspace: the progress of the rolling re-read, and the files that made the last step slow
+//! The file `turn` of a workspace: the position of the rolling re-read, and the files that made the last step slow
 //! (store-format.md, appendix B).
 //!
 //! ```text
@@ -6,7 +6,8 @@
 //! turn = rank  offset  files                             count = files  bytes
 //! ```
 //!
-//! One sector, written in place: a torn write fails its checksum, and the re-read begins again at its first file.
+//! The file is one sector, written in place: a torn write fails its checksum, and the re-read starts again at the first
+//! file.
 
 use super::{Malformed, Reader, VERSION, checksum};
 use crate::id::WorkspaceId;
@@ -15,43 +16,43 @@ use crate::id::WorkspaceId;
 pub const TURN_MAGIC: [u8; 8] = *b"\xd7RETTURN";
 /// Length of the file, in bytes.
 pub const TURN_LENGTH_BYTES: usize = 512;
-/// Longest path kept in it, in bytes.
+/// Longest path kept in the file, in bytes.
 const PATH_ROOM_BYTES: usize = TURN_LENGTH_BYTES - 8 - 4 - 16 - 3 * 24 - 4 * 16 - 1 - 8 - 2 - 4;
 
-/// Why the content of a file was read.
+/// The reason why the content of a file was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ReadReason {
-    /// The stat cache does not have it, or the store has lost its content.
+    /// The stat cache has no entry for it, or the store has lost its content.
     New,
-    /// Its stat is another one than before.
+    /// Its stat changed.
     Changed,
-    /// Its stat proves nothing: it changed just before it was last looked at, or its times are ahead of the clock.
+    /// Its stat proves nothing: it changed just before it was last read, or its times are ahead of the clock.
     Racy,
-    /// It was its turn to be read again, or a restore had to be sure of it.
+    /// It was due to be read again, or a restore needed certainty.
     Turn,
 }
 
-/// Files and their bytes.
+/// Numbers of files and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadCount {
     /// Number of files.
     pub files: u64,
-    /// Bytes read.
+    /// Number of bytes read.
     pub bytes: u64,
 }
 
 /// The largest file that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LargestRead {
-    /// The reason.
+    /// The reason why it was read.
     pub reason: ReadReason,
-    /// Bytes read of it.
+    /// Number of bytes read of it.
     pub bytes: u64,
-    /// Its path in the workspace; a long one is cut.
+    /// Its path in the workspace, truncated if long.
     pub path: Vec<u8>,
 }
 
-/// The files that were read of a workspace while it was captured.
+/// The files read during one capture of a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSummary {
     counts: [ReadCount; 4],
@@ -59,28 +60,28 @@ pub struct ReadSummary {
     pub largest: Option<LargestRead>,
 }
 
-/// Progress of the rolling re-read of one class of files.
+/// Position of the rolling re-read in one class of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
-    /// The file to be read next has this rank, or the next one above it.
+    /// Rank of the file to be read next; if there is none of this rank, the next higher one.
     pub rank: u64,
-    /// Bytes at the start of that file that have been read already.
+    /// Number of bytes at the start of that file that are already read.
     pub offset: u64,
-    /// Number of files in the class when they were last counted.
+    /// Number of files in the class at the last count.
     pub files: u64,
 }
 
-/// The whole file.
+/// The content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TurnFile {
-    /// By class: settled files, files read soon after a change, files on file systems that promise little.
+    /// Positions by class: settled files, files read soon after a change, files on unreliable file systems.
     pub turns: [Turn; 3],
     /// The files that the last step read, if it read much.
     pub read: ReadSummary,
 }
 
 impl ReadReason {
-    /// All of them, in the order of their numbers.
+    /// All reasons, in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::New, Self::Changed, Self::Racy, Self::Turn];
 
     fn index(self) -> usize {
@@ -99,7 +100,7 @@ impl ReadSummary {
         self.counts[reason.index()]
     }
 
-    /// All files and bytes.
+    /// Sum over all reasons.
     pub fn total(&self) -> ReadCount {
         self.counts.iter().fold(ReadCount::default(), |sum, count| ReadCount {
             files: sum.files.saturating_add(count.files),
@@ -107,7 +108,7 @@ impl ReadSummary {
         })
     }
 
-    /// Adds one file. `path` is asked for when it is the largest so far.
+    /// Adds one file. `path` is called only if the file is the largest so far.
     pub fn add(&mut self, reason: ReadReason, bytes: u64, path: impl FnOnce() -> Vec<u8>) {
         let count = &mut self.counts[reason.index()];
         count.files = count.files.saturating_add(1);
@@ -143,7 +144,7 @@ pub fn encode(workspace: WorkspaceId, file: &TurnFile) -> Vec<u8> {
 /// Decodes the file of a workspace.
 pub fn decode(workspace: WorkspaceId, bytes: &[u8]) -> Result<TurnFile, Malformed> {
     if bytes.len() != TURN_LENGTH_BYTES {
-        return Err(Malformed::new("it is of another length"));
+        return Err(Malformed::new("its length is wrong"));
     }
     let (body, sum) = bytes.split_at(TURN_LENGTH_BYTES - 4);
     if sum != checksum(&[body]).to_le_bytes() {
@@ -151,14 +152,14 @@ pub fn decode(workspace: WorkspaceId, bytes: &[u8]) -> Result<TurnFile, Malforme
     }
     let mut reader = Reader::new(body);
     if reader.array()? != TURN_MAGIC {
-        return Err(Malformed::new("it does not begin like one"));
+        return Err(Malformed::new("it does not begin like a turn file"));
     }
     let version = reader.u32()?;
     if version != VERSION {
         return Err(Malformed::newer(u64::from(version)));
     }
     if reader.array()? != workspace.0 {
-        return Err(Malformed::new("it is of another workspace"));
+        return Err(Malformed::new("it belongs to another workspace"));
     }
     let mut file = TurnFile::default();
     for turn in &mut file.turns {
@@ -173,7 +174,7 @@ pub fn decode(workspace: WorkspaceId, bytes: &[u8]) -> Result<TurnFile, Malforme
     let length = usize::from(reader.u16()?);
     let path = reader.take(length)?.to_vec();
     if reader.rest().iter().any(|byte| *byte != 0) {
-        return Err(Malformed::new("its padding is not empty"));
+        return Err(Malformed::new("its padding is not zero"));
     }
     let is_any = file.read.total().files > 0;
     file.read.largest = is_any.then_some(LargestRead { reason, bytes, path });

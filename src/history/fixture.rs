@@ -12,7 +12,7 @@ use crate::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
 use crate::store::{Final, NewObject, State, Store};
 use crate::time::Timestamp;
 
-/// Snapshots, and the facts about them.
+/// A history in memory: snapshots and the facts about them.
 #[derive(Default)]
 pub(super) struct Past {
     pub(super) snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
@@ -29,7 +29,7 @@ impl Past {
         workspace
     }
 
-    /// Takes a snapshot at `seconds`.
+    /// Records a snapshot at `seconds`.
     pub(super) fn take(
         &mut self,
         workspace: WorkspaceId,
@@ -67,7 +67,7 @@ impl Past {
         id
     }
 
-    /// Takes `count` snapshots, one after another, a minute apart from second 60.
+    /// Records `count` snapshots, one after another, a minute apart from second 60.
     pub(super) fn line(&mut self, workspace: WorkspaceId, run: &str, count: i64) -> Vec<SnapshotId> {
         let mut ids: Vec<SnapshotId> = Vec::new();
         for number in 1..=count {
@@ -77,7 +77,7 @@ impl Past {
         ids
     }
 
-    /// Puts everything into a store, except the snapshots in `lost`.
+    /// Writes everything into a store, except the snapshots in `lost`.
     pub(super) fn store(&self, folder: &std::path::Path, lost: &[SnapshotId]) -> Store {
         let store = Store::open_or_create(Arc::new(LocalDisk::create(folder).unwrap())).unwrap();
         let object = |(id, snapshot): (&SnapshotId, &Arc<Snapshot>)| {
@@ -92,13 +92,13 @@ impl Past {
         store
     }
 
-    /// Lets a fact become true.
+    /// Adds a fact to the state.
     pub(super) fn apply(&mut self, fact: Fact) {
         self.facts.push(fact.clone());
         self.state.apply(fact);
     }
 
-    /// Reads a snapshot; one that is not there was forgotten.
+    /// Reads a snapshot; `None` if it is absent.
     pub(super) fn load(&self, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
         Ok(self.snapshots.get(&id).cloned())
     }

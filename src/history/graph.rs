@@ -1,7 +1,7 @@
-//! Walking from a snapshot to those before it.
+//! Walks from a snapshot to its ancestors.
 //!
-//! Every walk ends: an id is a hash over the ids of the parents, so a cycle cannot be stored, and no walk visits a
-//! snapshot twice, so one that claims to be there cannot loop.
+//! Every walk ends: an id is a hash over the ids of the parents, so no cycle can be stored. A walk also visits no
+//! snapshot twice, so that a store that claims a cycle cannot make it loop.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::format::snapshot::Snapshot;
 use crate::id::SnapshotId;
 use crate::store::{Store, Workspace};
 
-/// One step of a walk.
+/// One snapshot of a walk.
 pub type Visit = Result<(SnapshotId, Arc<Snapshot>)>;
 
-/// Reads a snapshot; `None` where history begins because it was forgotten and deleted.
+/// Reads a snapshot; `None` where history begins because the snapshot was forgotten and deleted.
 pub(super) type Load<'a> = dyn Fn(SnapshotId) -> Result<Option<Arc<Snapshot>>> + 'a;
 
-/// The snapshot `from`, its first parent, the first parent of that, and so on. Ends after the first error.
+/// The snapshot `from`, its first parent, that one's first parent, and so on. Ends after the first error.
 pub fn first_parents(store: &Store, from: SnapshotId) -> impl Iterator<Item = Visit> + use<'_> {
     walk_first_parents(move |id| read(store, id), from)
 }
@@ -28,7 +28,7 @@ pub fn newest_first<'a>(store: &'a Store, workspace: &'a Workspace) -> impl Doub
     workspace.steps.values().rev().map(|&id| Ok((id, store.snapshot(id)?)))
 }
 
-/// Reads a snapshot. One that is gone is the beginning of history, unless a workspace has it as a step: then it is lost.
+/// Reads a snapshot. An absent one is the beginning of history, unless a workspace lists it as a step: then it is lost.
 pub(super) fn read(store: &Store, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
     match store.snapshot(id) {
         Err(_) if !store.contains(ObjectKind::Snapshot, &id.0) && !store.is_step(id) => Ok(None),

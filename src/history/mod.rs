@@ -1,14 +1,14 @@
 //! The snapshot graph and the ways to name a snapshot.
 //!
 //! ```text
-//! name      what a tag or run may be called
+//! name      the names that tags and runs may have
 //! revision  text as people type it -> one snapshot, or a range of them
-//! graph     walking from a snapshot to those before it
+//! graph     walks from a snapshot to its ancestors
 //! ```
 //!
-//! A snapshot names its parents, never its children, and a parent may be gone: once it was forgotten, gc deletes it
-//! while its children live on. So history has a beginning wherever the next parent cannot be read and no workspace lists
-//! it as a step; where one does, the same absence is damage and an error.
+//! A snapshot names its parents, never its children, and a parent may be absent: gc deletes a forgotten snapshot while
+//! its children stay. History therefore begins where the next parent is absent and no workspace lists it as a step. If
+//! a workspace does list it, its absence is damage and an error.
 
 pub mod graph;
 pub mod name;

@@ -1,8 +1,8 @@
-//! What tags and runs may be called.
+//! The names that tags and runs may have.
 //!
-//! A name is typed where a revision is expected, so a tag that reads like another form of revision would hide what it
-//! reads like, and one with `..` in it could never be found again. Such names are refused when they are given; the
-//! store itself holds any name, and [`super::revision`] finds an exact tag first.
+//! A name is typed where a revision is expected. A tag that reads like another form of revision would hide it, and a
+//! tag with `..` in it could never be found. Such names are refused when they are given; the store itself holds any
+//! name, and [`super::revision`] finds an exact tag first.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::HexPrefix;
@@ -11,10 +11,10 @@ use crate::path::escaped;
 
 /// Checks the name of a new tag.
 ///
-/// Refused, as `Invalid`: what [`check_run_name`] refuses; a colon, which separates a revision from a path; what reads
-/// as a step (`s12`, also with an offset), as an id (four hex digits or more, and nothing else), as anything that
-/// begins with `@`, or as `HEAD`, also with an offset. A bare number of up to three digits is a name like any other, and
-/// then means the tag and not the step.
+/// Refused, as `Invalid`: every name that [`check_run_name`] refuses; a colon, which separates a revision from a path;
+/// a name that reads as a step (`s12`, also with an offset), as an id (four hex digits or more, and nothing else) or as
+/// `HEAD`, also with an offset; a name that begins with `@`. A bare number of up to three digits is allowed, and then
+/// means the tag, not the step.
 pub fn check_tag_name(name: &str) -> Result<()> {
     let refuse = |detail: &str| Err(Error::new(ErrorKind::Invalid, "name tag", escaped(name.as_bytes()), detail));
     if let Some(detail) = problem(name) {
@@ -30,7 +30,7 @@ pub fn check_tag_name(name: &str) -> Result<()> {
         return refuse("it reads as a step");
     }
     if without_offsets(name) == HEAD {
-        return refuse("it reads as where the workspace stands");
+        return refuse("it reads as the current snapshot");
     }
     if HexPrefix::parse(name).is_some() {
         return refuse("it reads as the id of a snapshot");
@@ -40,7 +40,7 @@ pub fn check_tag_name(name: &str) -> Result<()> {
 
 /// Checks the name of a new run.
 ///
-/// Refused, as `Invalid`: nothing at all, more than 255 bytes, control characters and white space, `..`, a dash or dot
+/// Refused, as `Invalid`: an empty name, more than 255 bytes, control characters and white space, `..`, a dash or dot
 /// at either end.
 pub fn check_run_name(name: &str) -> Result<()> {
     match problem(name) {
@@ -49,26 +49,26 @@ pub fn check_run_name(name: &str) -> Result<()> {
     }
 }
 
-/// What git calls the place where the workspace stands.
+/// Git's name for the current snapshot of the workspace.
 pub(super) const HEAD: &str = "HEAD";
 
-/// How far a snapshot is from the one that is named.
+/// The distance from a named snapshot to the one that is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offset {
-    /// This many along first parents.
+    /// So many steps back along first parents.
     Back(u64),
-    /// This parent of it, counted from 1.
+    /// A parent, counted from 1.
     Parent(u64),
 }
 
-/// The number of `12`; `None` for anything else, and for digits with zeros before them, which are an id.
+/// The number of `12`; `None` for anything else, and for digits with leading zeros, which are an id.
 pub(super) fn bare_number(text: &str) -> Option<u64> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     if is_number { text.parse().ok() } else { None }
 }
 
-/// The number of `s12`; `None` for what is no step. More digits than a number holds are the largest number, which no
-/// step has.
+/// The number of `s12`; `None` if the text is no step. A number that is too large becomes the largest, which no step
+/// has.
 pub(super) fn step_number(text: &str) -> Option<u64> {
     let digits = text.strip_prefix('s')?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -77,7 +77,7 @@ pub(super) fn step_number(text: &str) -> Option<u64> {
     Some(digits.parse().unwrap_or(u64::MAX))
 }
 
-/// Takes the last `-`, `~` or `^`, or one of them with a number, off: what is before it, and how far back it goes.
+/// Splits off the last `-`, `~` or `^` with the number that may follow it. Returns the text before it, and the offset.
 pub(super) fn split_offset(text: &str) -> Option<(&str, Offset)> {
     let base = text.trim_end_matches(|character: char| character.is_ascii_digit());
     let digits = &text[base.len()..];
@@ -94,7 +94,7 @@ fn without_offsets(mut text: &str) -> &str {
     text
 }
 
-/// What is wrong with any name.
+/// The reason why a name can be neither a tag nor a run.
 fn problem(name: &str) -> Option<&'static str> {
     match name {
         "" => Some("a name is empty"),

@@ -1,12 +1,12 @@
 //! Revisions: the ways to name a snapshot, and ranges of snapshots.
 //!
 //! ```text
-//! TAG             the snapshot with that tag in the workspace; outside of any, in the only one that has it
+//! TAG             the snapshot with that tag in the workspace; without a workspace, in the only one that has it
 //! ID/REV          REV in the workspace whose id begins with these digits, four or more
-//! @  HEAD         where the workspace stands: the last one taken or restored
+//! @  HEAD         the snapshot that the workspace was last recorded as or restored to
 //! @{TIME}         the last one of the workspace at or before TIME: `@{10 minutes ago}`, `@{2026-11-20 10:30}`
 //! s12  12         step 12 of the workspace; a bare number that is no step may still begin an id
-//! run:NAME        the last of that run; of the workspace first, then of the others if only one has such a run
+//! run:NAME        the last of that run; this workspace's first, else that of the only one with such a run
 //! 3f2a            the one whose id begins with these digits, four or more; all 64 find any snapshot of the store
 //! REV-  REV-3     the first parent, the third along first parents; may be repeated
 //! REV~  REV~3     the same, as git writes it
@@ -16,9 +16,9 @@
 //! A..  ..B  ..    up to where the workspace stands; from the first; both
 //! ```
 //!
-//! The forms are tried in this order, on the whole text before an offset is taken off: `v1-2` is the tag of that name
-//! where there is one, and two before `v1` where there is none. Names of new tags are checked so that hardly any can
-//! read as another form ([`super::name`]). Forms that only git has are understood and not written: people type them.
+//! The forms are tried in this order, on the whole text before an offset is split off. `v1-2` is the tag of that name
+//! if there is one, else the snapshot two before `v1`. Names of new tags are checked so that hardly any reads as
+//! another form ([`super::name`]). Forms that only git has are read, because people type them, but never written.
 
 use std::collections::BTreeSet;
 
@@ -31,55 +31,56 @@ use crate::path::escaped;
 use crate::store::{State, Store, Workspace};
 use crate::time::Timestamp;
 
-/// What revisions are resolved against.
+/// The store and workspace against which revisions are resolved.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// Where snapshots are read.
+    /// The store whose snapshots are read.
     pub store: &'a Store,
-    /// Its facts.
+    /// The facts of the store.
     pub state: &'a State,
-    /// The workspace that steps and `@` belong to, if the command has one.
+    /// The workspace of steps and of `@`, if the command has one.
     pub workspace: Option<WorkspaceId>,
-    /// What `10 minutes ago` is relative to.
+    /// The time from which `10 minutes ago` is counted.
     pub now: Timestamp,
 }
 
-/// Snapshots along first parents.
+/// A range of snapshots along first parents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
-    /// The snapshot before the first one; `None` where the range begins with history.
+    /// The snapshot before the first one; `None` if the range begins with history.
     pub after: Option<SnapshotId>,
-    /// The last one.
+    /// The last snapshot.
     pub last: SnapshotId,
-    /// All of them, oldest first; empty where `after` is the last one itself.
+    /// All snapshots, oldest first; empty if `after` is `last`.
     pub snapshots: Vec<SnapshotId>,
 }
 
 /// Finds the snapshot that a revision names.
 ///
-/// `NotFound` where nothing has that name, `Invalid` where the text is no revision or names several snapshots.
+/// Fails with `NotFound` if nothing has that name, and with `Invalid` if the text is no revision or names several
+/// snapshots.
 pub fn resolve(context: &Context<'_>, text: &str) -> Result<SnapshotId> {
     Resolver::with(context, |resolver| resolver.resolve(text))
 }
 
-/// Finds the snapshots that a range names. `Invalid` also where `A` does not come before `B`.
+/// Finds the snapshots that a range names. Fails as [`resolve`], and with `Invalid` if `A` does not come before `B`.
 pub fn resolve_range(context: &Context<'_>, text: &str) -> Result<Range> {
     Resolver::with(context, |resolver| resolver.resolve_range(text))
 }
 
-/// Whether a revision says by itself which snapshot it is, whatever folder it is used in: all digits of an id, or a
-/// workspace's digits before a slash.
+/// Returns true if a revision means the same snapshot in every folder: all digits of an id, or digits of a workspace
+/// before a slash.
 pub fn is_in_full(text: &str) -> bool {
     let is_qualified = || text.split_once('/').is_some_and(|(digits, _)| HexPrefix::parse(digits).is_some());
     Digest::parse(text).is_some() || is_qualified()
 }
 
-/// Whether the text is a range rather than one revision.
+/// Returns true if the text is a range, not one revision.
 pub fn is_range(text: &str) -> bool {
     range_at(text).is_some()
 }
 
-/// Cuts `REV:PATH` at the colon: the first one that is not in a time and not in `run:`.
+/// Splits `REV:PATH` at the first colon that is neither in a time nor in `run:`.
 pub fn split_path(text: &str) -> Option<(&str, &str)> {
     let prefix_length = if text.starts_with(RUN_PREFIX) { RUN_PREFIX.len() } else { 0 };
     let is_end = |at: usize| at >= prefix_length && text.as_bytes()[at] == b':';
@@ -89,7 +90,7 @@ pub fn split_path(text: &str) -> Option<(&str, &str)> {
 
 const RUN_PREFIX: &str = "run:";
 
-/// Candidates named when digits begin several ids.
+/// Most candidates that a message names when several match.
 const CANDIDATES_SHOWN_MAX: usize = 8;
 
 struct Resolver<'a> {
@@ -107,7 +108,7 @@ impl Resolver<'_> {
 
     fn resolve(&self, text: &str) -> Result<SnapshotId> {
         if is_range(text) {
-            return Err(invalid(text, "it is a range where one snapshot is asked for"));
+            return Err(invalid(text, "this is a range, and one snapshot is needed"));
         }
         let (mut base, mut offsets) = (text, Vec::new());
         loop {
@@ -127,7 +128,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Goes from a snapshot where offsets lead, the last one first. Runs of steps back are one walk.
+    /// Applies offsets to a snapshot, the last one first. Successive steps back are one walk.
     fn follow(&self, from: SnapshotId, offsets: &[Offset], text: &str) -> Result<SnapshotId> {
         let (mut at, mut back) = (from, 0_u64);
         for offset in offsets.iter().rev() {
@@ -143,7 +144,7 @@ impl Resolver<'_> {
 
     fn resolve_range(&self, text: &str) -> Result<Range> {
         let Some(at) = range_at(text) else {
-            return Err(invalid(text, "it is no range").with_hint("write A..B for what follows A up to B"));
+            return Err(invalid(text, "this is not a range").with_hint("write A..B for what follows A up to B"));
         };
         let (first, last) = (&text[..at], &text[at + 2..]);
         if last.starts_with('.') || is_range(last) {
@@ -169,7 +170,7 @@ impl Resolver<'_> {
         Ok(Range { after, last, snapshots })
     }
 
-    /// Finds what has exactly this name, without an offset.
+    /// Finds the snapshot with exactly this name, without an offset.
     fn exact(&self, text: &str) -> Result<Option<SnapshotId>> {
         if let Some(id) = self.tagged(text)? {
             return Ok(Some(id));
@@ -219,7 +220,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Cuts `ID/REV`, where the digits begin the id of one workspace.
+    /// Splits `ID/REV`, where the digits begin the id of one workspace.
     fn qualified<'t>(&self, text: &'t str) -> Result<Option<(WorkspaceId, &'t str)>> {
         let Some((digits, rest)) = text.split_once('/').filter(|(digits, _)| HexPrefix::parse(digits).is_some()) else {
             return Ok(None);
@@ -234,7 +235,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// One of the parents, counted from 1.
+    /// A parent, counted from 1.
     fn parent(&self, of: SnapshotId, number: u64, text: &str) -> Result<SnapshotId> {
         let snapshot = (self.load)(of)?.ok_or_else(|| not_found(text, "it was forgotten"))?;
         let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
@@ -245,7 +246,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// Goes back along first parents.
+    /// Goes back `count` snapshots along first parents.
     fn before(&self, from: SnapshotId, count: u64, text: &str) -> Result<SnapshotId> {
         let mut passed = 0;
         for visit in walk_first_parents(self.load, from) {
@@ -263,8 +264,8 @@ impl Resolver<'_> {
         Err(not_found(text, &detail))
     }
 
-    /// The last step at or before a time. Steps are looked at one by one from the newest: their times ascend only as
-    /// long as nobody sets the clock back.
+    /// The last step at or before a time. Steps are read one by one from the newest: their times ascend only if nobody
+    /// sets the clock back.
     fn at_time(&self, text: &str, time: &str) -> Result<SnapshotId> {
         let workspace = self.workspace(text)?;
         let Some(time) = Timestamp::parse(time, self.now) else {
@@ -317,7 +318,7 @@ impl Resolver<'_> {
     fn workspace(&self, text: &str) -> Result<&Workspace> {
         let found = self.workspace.and_then(|id| self.state.workspaces.get(&id));
         found.ok_or_else(|| {
-            invalid(text, "it belongs to a workspace, and none is given")
+            invalid(text, "this needs a workspace, and none is given")
                 .with_hint("run this in a recorded folder, or name one with -C")
         })
     }
@@ -339,12 +340,12 @@ fn known(state: &State) -> impl Iterator<Item = SnapshotId> {
     steps.chain(named).chain(state.workspaces.values().flat_map(of_workspace))
 }
 
-/// Where the two dots of a range are.
+/// The position of the two dots of a range.
 fn range_at(text: &str) -> Option<usize> {
     outside_times(text).find(|&at| text.as_bytes()[at..].starts_with(b".."))
 }
 
-/// Positions of the bytes that are not in the braces of a time, where dots and colons mean something else.
+/// Positions of the bytes outside the braces of a time, where dots and colons mean something else.
 fn outside_times(text: &str) -> impl Iterator<Item = usize> {
     let bytes = text.as_bytes();
     let mut is_inside = false;

@@ -1,11 +1,11 @@
-//! Ranges of lines that differ.
+//! Tests of the ranges of lines that differ.
 
 use proptest::prelude::*;
 
 use super::{DIVIDED_WORK_MAX, Divided, LineChange, line_changes, longest_ascending, split_lines};
 use imara_diff::InternedInput;
 
-/// Puts the new lines of each change in the place of the old ones.
+/// Replaces the old lines of each change by the new ones.
 fn patched(old: &[u8], new: &[u8], changes: &[LineChange]) -> Vec<u8> {
     let (old, new) = (split_lines(old), split_lines(new));
     let mut out = Vec::new();
@@ -31,7 +31,7 @@ fn check(old: &[u8], new: &[u8], changes: &[LineChange]) {
     }
 }
 
-/// The same comparison, forced to look for anchors.
+/// The same comparison, always divided at anchors.
 fn divided(old: &[u8], new: &[u8]) -> Vec<LineChange> {
     let input = InternedInput::new(old, new);
     Divided::new(&input).run(&input.before, &input.after, 0)

@@ -1,16 +1,16 @@
-//! Contents that are not text, as git writes them into patches.
+//! Contents that are not text, as git writes them in patches.
 //!
 //! ```text
 //! GIT binary patch
-//! literal 1234          how the new content comes about, by its length or the length of the delta
-//! zcmV...               zlib in base 85, up to 52 bytes a line, the first letter says how many
+//! literal 1234          makes the new content; the number is its length, or that of the delta
+//! zcmV...               zlib in base 85, up to 52 bytes a line, the first letter is their count
 //!
-//! delta 17              how the old content comes about, so that the patch can be reversed
+//! delta 17              makes the old content, so that the patch can be reversed
 //! ...
 //! ```
 //!
 //! A content is written as a delta against the other side where that is shorter. Contents too long for memory are
-//! handed through: they are compressed as they are, without a look at the other side.
+//! compressed as a stream, without a delta.
 
 use zlib_rs::{Deflate, DeflateFlush, Status};
 
@@ -19,14 +19,14 @@ use super::{Content, Put};
 use crate::error::{Error, Result};
 use crate::limits::PATCH_DELTA_MAX_BYTES;
 
-/// Appends the patch between two contents, either of which may be empty because the side does not exist.
+/// Appends the patch between two contents; the content of a side that does not exist is empty.
 pub(super) fn put_binary(put: &mut Put<'_>, old: &Content<'_>, new: &Content<'_>) -> Result<()> {
     put(b"GIT binary patch\n")?;
     put_half(put, old, new)?;
     put_half(put, new, old)
 }
 
-/// Appends how `new` comes about.
+/// Appends the part that makes `new`.
 fn put_half(put: &mut Put<'_>, old: &Content<'_>, new: &Content<'_>) -> Result<()> {
     let content = match (old, new) {
         (_, Content::Long { length_bytes, copy }) => {
@@ -34,7 +34,7 @@ fn put_half(put: &mut Put<'_>, old: &Content<'_>, new: &Content<'_>) -> Result<(
             let mut lines = Lines::new(put);
             let mut deflater = Deflater::new();
             let mut left = *length_bytes;
-            let wrong = || Error::corrupt("write patch", "a long file", "its content is not as long as it says");
+            let wrong = || Error::corrupt("write patch", "a long file", "its content has not the recorded length");
             copy(&mut |piece| {
                 left = left.checked_sub(piece.len() as u64).ok_or_else(wrong)?;
                 deflater.push(piece, &mut |bytes| lines.push(bytes))
@@ -64,7 +64,7 @@ fn put_half(put: &mut Put<'_>, old: &Content<'_>, new: &Content<'_>) -> Result<(
     lines.finish()
 }
 
-/// Whether both contents are short enough for git, which keeps lengths and places in deltas in 32 bits, and for memory.
+/// Returns true if both contents are short enough for memory, and for git, which keeps lengths and offsets in 32 bits.
 fn is_worth_a_delta(old: &[u8], new: &[u8]) -> bool {
     old.len().max(new.len()) as u64 <= PATCH_DELTA_MAX_BYTES
 }
@@ -87,7 +87,7 @@ struct Deflater {
     buffer: Vec<u8>,
 }
 
-/// What git takes by default.
+/// Git's default level.
 const LEVEL: i32 = 6;
 const WINDOW_BITS: u8 = 15;
 const BUFFER_BYTES: usize = 32 << 10;
@@ -109,7 +109,7 @@ impl Deflater {
         Ok(())
     }
 
-    /// Compresses as much as fits the buffer, and says how many bytes were taken.
+    /// Compresses as much as fits the buffer; returns the number of bytes consumed.
     fn step(&mut self, bytes: &[u8], flush: DeflateFlush, take: &mut Put<'_>) -> Result<(usize, Status)> {
         let before = (self.deflate.total_in(), self.deflate.total_out());
         let status = self.deflate.compress(bytes, &mut self.buffer, flush);
@@ -120,7 +120,7 @@ impl Deflater {
     }
 }
 
-/// Bytes as lines of base 85, and an empty line at the end.
+/// Writes bytes as lines of base 85, with an empty line at the end.
 struct Lines<'a, 'b> {
     put: &'a mut Put<'b>,
     pending: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Git's deltas: a content as copies from another one and bytes of its own.
+//! Git's deltas: a content as copies from another content and inserted bytes.
 //!
 //! ```text
 //! delta   length of old, length of new (7 bits a byte, low bits first, high bit: more follow) | instruction ...
@@ -6,9 +6,9 @@
 //! insert  0 n n n n n n n | n bytes, n from 1
 //! ```
 //!
-//! (gitformat-pack(5).) The old content is cut into blocks, and the new one is searched for each of them at every
-//! position by a rolling hash, as rsync does; a block that is found is extended in both directions. Git's own search is
-//! better by some per cent, and ten times as long.
+//! (gitformat-pack(5).) The old content is cut into blocks. A rolling hash searches the new content for them at every
+//! position, as in rsync; a block that is found is extended in both directions. Git's own search makes deltas some per
+//! cent smaller and takes ten times as long.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub(super) fn delta(old: &[u8], new: &[u8]) -> Vec<u8> {
     put_length(&mut out, old.len());
     put_length(&mut out, new.len());
     let blocks = blocks_of(old);
-    // Bytes from here on are in no copy yet.
+    // Bytes from here on are not yet covered by a copy.
     let mut pending = 0;
     let mut at = 0;
     let mut window = new.get(..BLOCK_BYTES).map(Rolling::new);
@@ -42,16 +42,16 @@ pub(super) fn delta(old: &[u8], new: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Bytes in a block: shorter ones find more, and cost a copy instruction of up to 7 bytes each.
+/// Bytes in a block. Shorter blocks find more matches; each costs a copy instruction of up to 7 bytes.
 const BLOCK_BYTES: usize = 16;
 
-/// Most bytes that one copy instruction takes.
+/// Most bytes of one copy instruction.
 const COPY_MAX_BYTES: usize = 0x1_0000;
 
-/// Most bytes that one insert instruction takes.
+/// Most bytes of one insert instruction.
 const INSERT_MAX_BYTES: usize = 127;
 
-/// Where the blocks of the old content are, by hash. Of equal hashes the first counts.
+/// Offsets of the blocks of the old content, by hash. Of equal hashes the first counts.
 fn blocks_of(old: &[u8]) -> HashMap<u32, usize> {
     let mut blocks = HashMap::with_capacity(old.len() / BLOCK_BYTES);
     for (number, block) in old.chunks_exact(BLOCK_BYTES).enumerate() {
@@ -60,13 +60,13 @@ fn blocks_of(old: &[u8]) -> HashMap<u32, usize> {
     blocks
 }
 
-/// Sum of the bytes of a block, each times a power of the base, so that a window can move on by one byte.
+/// A rolling hash: the sum of a block's bytes, each times a power of the base, so that the window can move by one byte.
 struct Rolling(u32);
 
-/// Odd, so that no bit of a byte is lost, and with bits all over.
+/// Odd, so that no bit of a byte is lost, with bits spread over the word.
 const BASE: u32 = 0x0801_0835;
 
-/// The base to the power of the block's length: what the byte that leaves the window is worth by then.
+/// The base to the power of the block's length: the factor of the byte that leaves the window.
 const LEAVING: u32 = BASE.wrapping_pow(16);
 
 impl Rolling {
@@ -139,7 +139,7 @@ mod tests {
 
     use super::{Rolling, delta};
 
-    /// What git makes of a delta (patch-delta.c).
+    /// Applies a delta as git does (patch-delta.c).
     fn applied(old: &[u8], delta: &[u8]) -> Vec<u8> {
         let mut bytes = delta.iter().copied();
         let mut length = || {
@@ -202,7 +202,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_delta_makes_the_new_content(old in vec(0..3_u8, 0..400), edits in vec((0..400_usize, 0..60_usize, vec(any::<u8>(), 0..200)), 0..4)) {
+        fn a_delta_makes_the_new_content(
+            old in vec(0..3_u8, 0..400),
+            edits in vec((0..400_usize, 0..60_usize, vec(any::<u8>(), 0..200)), 0..4),
+        ) {
             let mut new = old.clone();
             for (at, gone, put) in edits {
                 let at = at.min(new.len());

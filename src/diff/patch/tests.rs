@@ -1,4 +1,4 @@
-//! Patches as git writes them.
+//! Tests that patches are as git writes them.
 
 use super::{Content, PatchOptions, Put, render};
 use crate::diff::{Change, ChangeKind, Side};
@@ -37,17 +37,20 @@ fn rendered(change: &Change, old: Option<Content<'_>>, new: Option<Content<'_>>,
 fn a_modified_file() {
     let (old, new) = (b"a\nb\nc\n", b"a\nx\nc");
     let change = change(ChangeKind::Modified, b"dir/f", Some(file(0o644, old)), Some(file(0o644, new)));
-    let expected = "diff --git a/dir/f b/dir/f\nindex de980441c3..98d508357f 100644\n--- a/dir/f\n+++ b/dir/f\n@@ -1,3 +1,3 @@\n a\n-b\n-c\n+x\n+c\n\\ No newline at end of file\n";
+    let expected = "diff --git a/dir/f b/dir/f\nindex de980441c3..98d508357f 100644\n--- a/dir/f\n+++ b/dir/f\n\
+        @@ -1,3 +1,3 @@\n a\n-b\n-c\n+x\n+c\n\\ No newline at end of file\n";
     assert_eq!(patch(&change, Some(old), Some(new)), expected);
 }
 
 #[test]
 fn added_and_deleted_files() {
     let added = change(ChangeKind::Added, b"f", None, Some(file(0o755, b"a\n")));
-    let expected = "diff --git a/f b/f\nnew file mode 100755\nindex 0000000000..7898192261\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+a\n";
+    let expected = "diff --git a/f b/f\nnew file mode 100755\nindex 0000000000..7898192261\n--- /dev/null\n+++ b/f\n\
+        @@ -0,0 +1 @@\n+a\n";
     assert_eq!(patch(&added, None, Some(b"a\n")), expected);
     let deleted = change(ChangeKind::Deleted, b"f", Some(file(0o644, b"a\nb")), None);
-    let expected = "diff --git a/f b/f\ndeleted file mode 100644\nindex 0a207c060e..0000000000\n--- a/f\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-a\n-b\n\\ No newline at end of file\n";
+    let expected = "diff --git a/f b/f\ndeleted file mode 100644\nindex 0a207c060e..0000000000\n--- a/f\n\
+        +++ /dev/null\n@@ -1,2 +0,0 @@\n-a\n-b\n\\ No newline at end of file\n";
     assert_eq!(patch(&deleted, Some(b"a\nb"), None), expected);
     let empty = change(ChangeKind::Added, b"f", None, Some(file(0o644, b"")));
     assert_eq!(
@@ -69,9 +72,12 @@ fn renames_with_and_without_edits() {
         old_path: Some(TreePath::new(b"old name").unwrap()),
         ..change(ChangeKind::Renamed, b"new\tname", Some(old), Some(new))
     };
-    let expected = "diff --git \"a/old name\" \"b/new\\tname\"\nsimilarity index 100%\nrename from \"old name\"\nrename to \"new\\tname\"\n";
+    let expected = "diff --git \"a/old name\" \"b/new\\tname\"\nsimilarity index 100%\nrename from \"old name\"\n\
+        rename to \"new\\tname\"\n";
     assert_eq!(patch(&renamed(old), None, None), expected);
-    let expected = "diff --git \"a/old name\" \"b/new\\tname\"\nold mode 100644\nnew mode 100755\nrename from \"old name\"\nrename to \"new\\tname\"\nindex 7898192261..6178079822\n--- a/old name\t\n+++ \"b/new\\tname\"\n@@ -1 +1 @@\n-a\n+b\n";
+    let expected = "diff --git \"a/old name\" \"b/new\\tname\"\nold mode 100644\nnew mode 100755\n\
+        rename from \"old name\"\nrename to \"new\\tname\"\nindex 7898192261..6178079822\n--- a/old name\t\n\
+        +++ \"b/new\\tname\"\n@@ -1 +1 @@\n-a\n+b\n";
     assert_eq!(patch(&renamed(new), Some(b"a\n"), Some(b"b\n")), expected);
 }
 
@@ -79,7 +85,9 @@ fn renames_with_and_without_edits() {
 fn a_change_of_type_is_a_deletion_and_an_addition() {
     let link = Side { kind: Kind::Symlink, mode: 0, size: 1, id: Digest::of(b"t") };
     let turned = change(ChangeKind::Type, b"f", Some(file(0o644, b"a\n")), Some(link));
-    let expected = "diff --git a/f b/f\ndeleted file mode 100644\nindex 7898192261..0000000000\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\ndiff --git a/f b/f\nnew file mode 120000\nindex 0000000000..32f64f4d83\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+t\n\\ No newline at end of file\n";
+    let expected = "diff --git a/f b/f\ndeleted file mode 100644\nindex 7898192261..0000000000\n--- a/f\n\
+        +++ /dev/null\n@@ -1 +0,0 @@\n-a\ndiff --git a/f b/f\nnew file mode 120000\nindex 0000000000..32f64f4d83\n\
+        --- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+t\n\\ No newline at end of file\n";
     assert_eq!(patch(&turned, Some(b"a\n"), Some(b"t")), expected);
 }
 
@@ -105,12 +113,15 @@ fn what_is_not_text_differs_or_is_a_binary_patch() {
     let expected = "diff --git a/f b/f\nindex 90802fedc2..63d8dbd40c 100644\nBinary files a/f and b/f differ\n";
     assert_eq!(patch(&modified, Some(b"a\0"), Some(b"b")), expected);
     let options = PatchOptions { binary: true, ..PatchOptions::default() };
-    let expected = "diff --git a/f b/f\nindex 90802fedc2462f10bf2114d086cacb9e3af99ffb..63d8dbd40c23542e740659a7168a0ce3138ea748 100644\nGIT binary patch\nliteral 1\nIc$`ZD003hEV*mgE\n\nliteral 2\nJc$`aQ0002Q0Ac_D\n\n";
+    let expected = "diff --git a/f b/f\n\
+        index 90802fedc2462f10bf2114d086cacb9e3af99ffb..63d8dbd40c23542e740659a7168a0ce3138ea748 100644\n\
+        GIT binary patch\nliteral 1\nIc$`ZD003hEV*mgE\n\nliteral 2\nJc$`aQ0002Q0Ac_D\n\n";
     assert_eq!(bytes(&modified, Some(b"a\0"), Some(b"b"), options), expected.as_bytes());
     let added = change(ChangeKind::Added, b"f", None, Some(file(0o644, b"\0")));
     assert_eq!(
         patch(&added, None, Some(b"\0")),
-        "diff --git a/f b/f\nnew file mode 100644\nindex 0000000000..f76dd238ad\nBinary files /dev/null and b/f differ\n"
+        "diff --git a/f b/f\nnew file mode 100644\nindex 0000000000..f76dd238ad\n\
+            Binary files /dev/null and b/f differ\n"
     );
 }
 
@@ -141,6 +152,7 @@ fn names_and_lines_that_are_not_utf8_are_kept() {
     let modified = change(ChangeKind::Modified, b"\xff", Some(file(0o644, b"\xe9\n")), Some(file(0o644, b"\xe8\n")));
     let out = bytes(&modified, Some(b"caf\xe9\n"), Some(b"caf\xe8\n"), PatchOptions::default());
     let expected: &[u8] =
-        b"diff --git \"a/\\377\" \"b/\\377\"\nindex 6f83395d97..030ede5c3a 100644\n--- \"a/\\377\"\n+++ \"b/\\377\"\n@@ -1 +1 @@\n-caf\xe9\n+caf\xe8\n";
+        b"diff --git \"a/\\377\" \"b/\\377\"\nindex 6f83395d97..030ede5c3a 100644\n--- \"a/\\377\"\n+++ \"b/\\377\"\n\
+            @@ -1 +1 @@\n-caf\xe9\n+caf\xe8\n";
     assert_eq!(out, expected);
 }

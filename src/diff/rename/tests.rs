@@ -1,4 +1,4 @@
-//! Pairs that are renames, and pairs that only look like it.
+//! Tests of pairs that are renames, and of pairs that only look like it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::format::tree::Kind;
 use crate::id::Digest;
 use crate::path::TreePath;
 
-/// Contents by id, and changes over them.
+/// Contents by id, and changes that refer to them.
 #[derive(Default)]
 struct World {
     contents: BTreeMap<Digest, Vec<u8>>,
@@ -60,7 +60,7 @@ impl World {
     }
 }
 
-/// Lines that are in no other text.
+/// Lines that no other text contains.
 fn text(seed: &str, lines: usize) -> Vec<u8> {
     (0..lines).map(|line| format!("{seed} {line:04}\n")).collect::<String>().into_bytes()
 }

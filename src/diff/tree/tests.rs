@@ -1,4 +1,4 @@
-//! Trees of every shape compared, and what is opened for it.
+//! Tests of comparing trees of every shape, and of the trees opened for it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,10 +14,10 @@ use crate::id::{Digest, TreeId};
 use crate::limits::FOLDER_DEPTH_MAX;
 use crate::path::TreePath;
 
-/// The names of a path, and what is there.
+/// The names of a path, and the entry there.
 type Line<'a> = (Vec<&'a str>, &'a str);
 
-/// Trees in memory, and which of them were opened.
+/// Trees in memory, with a record of those opened.
 #[derive(Default)]
 struct Trees {
     objects: BTreeMap<TreeId, Tree>,
@@ -33,7 +33,7 @@ impl Trees {
         encoded.id()
     }
 
-    /// Puts in a tree that no encoder writes, under a made-up id.
+    /// Adds a tree that no encoder writes, under an invented id.
     fn forge(&mut self, name: &str, tree: Tree) -> TreeId {
         let id = TreeId(Digest::of(name.as_bytes()));
         self.objects.insert(id, tree);
@@ -195,7 +195,7 @@ fn paths_limit_what_is_listed_and_what_is_opened() {
     );
     assert_eq!(limited(&["", "g"]).len(), 6);
     assert!(limited(&["nothing", "a/x/below", "b/cc"]).is_empty());
-    // What leads to a path is passed through, not listed.
+    // Folders on the way to a path are entered, not listed.
     assert_eq!(
         compared(&["a=1"], &["a/!700", "a/b/c=1", "a/d=1"], &options(true, &["a/b"])),
         ["added a/b", "added a/b/c"]
@@ -231,7 +231,7 @@ fn in_a_large_folder_only_what_differs_is_opened() {
     assert_eq!(trees.opened.borrow().len(), 4);
     assert_eq!(shown(&trees.diff(Some(old), Some(shorter), &options(false, &[])).unwrap()), ["deleted file-000007"]);
     assert!(trees.opened.borrow().len() <= 6);
-    // Looking for one file opens the leaf that could hold it, even where everything else is new.
+    // A comparison of one file opens only the leaf that could hold it, even if everything else is new.
     let found = trees.diff(None, Some(new), &options(false, &["file-031000"])).unwrap();
     assert_eq!(shown(&found), ["added file-031000"]);
     assert_eq!(trees.opened.borrow().len(), 2);
@@ -292,7 +292,7 @@ fn folders_that_hold_each_other_a_thousand_times_end_at_the_limit() {
         };
         (old, new) = (trees.put(&list(old)), trees.put(&list(new)));
     }
-    // What is below one path is found all the same.
+    // Changes below one path are found all the same.
     let path = ["file-000001"; 12].join("/");
     assert_eq!(trees.diff(Some(old), Some(new), &options(false, &[&path])).unwrap().len(), 1);
     let load = |id| trees.objects.get(&id).cloned().ok_or_else(|| Error::new(ErrorKind::NotFound, "read tree", id, ""));
@@ -342,12 +342,12 @@ fn a_tree_that_cannot_be_read_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-/// A small tree as a map from path to what is there; folders come from the paths.
+/// A small tree as a map from path to content; folders follow from the paths.
 fn models() -> impl Strategy<Value = BTreeMap<String, u8>> {
     prop::collection::btree_map("[abc](/[abc]){0,3}", 0..4_u8, 0..12)
 }
 
-/// Drops paths below a path that is a file, and lists the folders that are left.
+/// Drops paths below a path that is a file, and lists the remaining folders.
 fn lines(model: &BTreeMap<String, u8>) -> Vec<String> {
     let is_below_file = |path: &str| {
         model.keys().any(|other| path.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/')))
@@ -358,13 +358,20 @@ fn lines(model: &BTreeMap<String, u8>) -> Vec<String> {
 
 proptest! {
     #[test]
-    fn applying_the_changes_to_the_old_tree_gives_the_new_one(old in models(), new in models(), limit in "[abc](/[abc]){0,2}") {
+    fn applying_the_changes_to_the_old_tree_gives_the_new_one(
+        old in models(),
+        new in models(),
+        limit in "[abc](/[abc]){0,2}",
+    ) {
         let mut trees = Trees::default();
         let (old_lines, new_lines) = (lines(&old), lines(&new));
-        let build = |trees: &mut Trees, lines: &[String]| trees.build(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        let build = |trees: &mut Trees, lines: &[String]| {
+            trees.build(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        };
         let (old_root, new_root) = (build(&mut trees, &old_lines), build(&mut trees, &new_lines));
         let files = |lines: &[String]| -> BTreeMap<String, Digest> {
-            lines.iter().map(|line| line.split_once('=').unwrap()).map(|(path, value)| (path.to_owned(), Digest::of(value.as_bytes()))).collect()
+            let pairs = lines.iter().map(|line| line.split_once('=').unwrap());
+            pairs.map(|(path, value)| (path.to_owned(), Digest::of(value.as_bytes()))).collect()
         };
         let (mut files_now, wanted) = (files(&old_lines), files(&new_lines));
         let changes = trees.diff(Some(old_root), Some(new_root), &options(false, &[])).unwrap();
@@ -378,7 +385,8 @@ proptest! {
         }
         prop_assert_eq!(files_now, wanted);
         let limits = options(false, &[&limit]);
-        let within: Vec<Change> = changes.into_iter().filter(|change| change.path.is_within(&limits.paths[0])).collect();
+        let is_within = |change: &Change| change.path.is_within(&limits.paths[0]);
+        let within: Vec<Change> = changes.into_iter().filter(is_within).collect();
         prop_assert_eq!(trees.diff(Some(old_root), Some(new_root), &limits).unwrap(), within);
     }
 }

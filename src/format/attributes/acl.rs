@@ -1,13 +1,13 @@
-//! POSIX ACLs as the kernel hands them out, and the permission bits that follow from them.
+//! POSIX ACLs in the kernel's encoding, and the permission bits that follow from them.
 //!
 //! ```text
 //! u32 version (2)   entries: u16 tag   u16 permissions (4 read, 2 write, 1 execute)   u32 user or group
 //! ```
 //!
-//! A file with an ACL shows the ACL's *mask* where its group bits would be, so that old programs see the most that
-//! anybody gets. Without the ACL these bits mean something else: the whole group gets what one named user got. A tree
-//! therefore records what the group really has ([`mode_without`]), and where a restore cannot set the ACL, the file
-//! gets what nobody has more of than with the ACL ([`narrowest_mode`]).
+//! A file with an ACL shows the ACL's *mask* in place of its group bits, so that old programs see the most that anybody
+//! gets. Without the ACL these bits would give the whole group the access of one named user. A tree therefore records
+//! the group's real bits ([`mode_without`]). A restore that cannot set the ACL uses bits that give nobody more than the
+//! ACL would ([`narrowest_mode`]).
 
 use super::Malformed;
 
@@ -33,26 +33,26 @@ pub enum Tag {
     OwningGroup,
     /// A group by number.
     Group(u32),
-    /// The most that all but the owner and others get.
+    /// The upper bound for everybody but the owner and others.
     Mask,
     /// Everybody else.
     Others,
 }
 
-/// The ACL's entries, in order. Only of an ACL that [`check`] accepts.
+/// The entries of an ACL that [`check`] accepts, in order.
 pub fn entries(acl: &[u8]) -> impl Iterator<Item = (Tag, u16)> {
     let (entries, _) = acl.get(HEADER_LENGTH_BYTES..).unwrap_or_default().as_chunks::<ENTRY_LENGTH_BYTES>();
     entries.iter().filter_map(|entry| Some((tag(entry)?, permissions(entry))))
 }
 
-/// Checks an ACL of a file or folder: known entries, and one each for owner, owning group and others.
+/// Checks an ACL of a file or folder: all entries known, and one each for owner, owning group and others.
 pub fn check(acl: &[u8]) -> Result<(), Malformed> {
     let Some((version, rest)) = acl.split_first_chunk() else {
         return Err(Malformed::new("an ACL is shorter than its header"));
     };
     let (entries, left) = rest.as_chunks::<ENTRY_LENGTH_BYTES>();
     if u32::from_le_bytes(*version) != VERSION || !left.is_empty() {
-        return Err(Malformed::new("an ACL is of an unknown version or length"));
+        return Err(Malformed::new("an ACL has an unknown version or a wrong length"));
     }
     let count = |wanted: Tag| entries.iter().filter(|entry| tag(entry) == Some(wanted)).count();
     let are_known = entries.iter().all(|entry| tag(entry).is_some() && permissions(entry) <= 7);
@@ -63,8 +63,7 @@ pub fn check(acl: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Permission bits that are true without the ACL: those of the owning group, as far as the mask lets them, in place of
-/// the mask.
+/// The permission bits that hold without the ACL: the owning group's, limited by the mask, in place of the mask.
 pub fn mode_without(mode: u16, acl: &[u8]) -> u16 {
     mode & !0o070 | (found(acl, Tag::OwningGroup) & mask(acl)) << 3
 }
@@ -75,8 +74,8 @@ pub fn mode_with(mode: u16, acl: &[u8]) -> u16 {
     mode & 0o7000 | found(acl, Tag::Owner) << 6 | group << 3 | found(acl, Tag::Others)
 }
 
-/// Permission bits with which nobody has more without the ACL than with it. A user whom the ACL names may be a member
-/// of the owning group or one of the others, and a member of a group that it names one of the others.
+/// Permission bits that give nobody more without the ACL than with it. A user whom the ACL names may belong to the
+/// owning group or to the others; a member of a group that it names may be one of the others.
 pub fn narrowest_mode(mode: u16, acl: &[u8]) -> u16 {
     let mask = mask(acl);
     let mut bits = mode_without(mode, acl);
@@ -99,7 +98,7 @@ fn find(acl: &[u8], wanted: Tag) -> Option<u16> {
     entries(acl).find(|(tag, _)| *tag == wanted).map(|(_, permissions)| permissions)
 }
 
-/// The permissions of an entry that every ACL has; none where it is missing after all.
+/// The permissions of an entry that every checked ACL has; 0 if it is missing.
 fn found(acl: &[u8], wanted: Tag) -> u16 {
     find(acl, wanted).unwrap_or(0)
 }

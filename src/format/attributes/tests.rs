@@ -1,4 +1,4 @@
-//! Tests of attributes: sets and lists read back as they were written and in no other way; bits that follow from ACLs.
+//! Tests of attributes: sets and lists have one encoding; permission bits follow from ACLs.
 
 use super::acl::{check, mode_with, mode_without, narrowest_mode};
 use super::{Attributes, Name, Owner, decode_list, decode_set, encode_list, encode_set};
@@ -107,7 +107,7 @@ fn s8_lists_read_back_as_they_were_written() {
     assert_eq!(encode_list(&again), bytes);
     assert!(encode_list(&[]).is_empty() && decode_list(&[]).unwrap().is_empty());
     (1..bytes.len()).for_each(|cut| {
-        // A list may end after any path, but then a set is left over, unless another path has it.
+        // A list may end after any path, but then a set is unused, unless another path has it.
         assert!(decode_list(&bytes[..cut]).is_err() || cut > bytes.len() - 6, "cut at {cut}");
     });
     let unused = [&[2][..], &written[1].1, &written[0].1, &[0, 1, b'a', 0]].concat();
@@ -119,7 +119,7 @@ fn s8_lists_read_back_as_they_were_written() {
     assert!(decode_list(&[0]).is_err() && decode_list(&[0, 0, 1, b'a', 0]).is_err());
 }
 
-/// A file of 0600 that one user may read shows 0640: its group must not get what the mask says.
+/// A file of 0600 that one user may read shows 0640: its group must not get the bits of the mask.
 #[test]
 fn permission_bits_are_those_of_the_group_not_of_the_mask() {
     let secret = with_user([6, 4, 0, 4, 0]);
@@ -128,13 +128,13 @@ fn permission_bits_are_those_of_the_group_not_of_the_mask() {
     let shared = with_user([7, 7, 5, 7, 5]);
     assert_eq!((mode_with(0o4700, &shared), mode_without(0o4775, &shared)), (0o4775, 0o4755));
     assert_eq!(narrowest_mode(0o4775, &shared), 0o4755);
-    // The mask also keeps the group from what its own entry gives.
+    // The mask also limits what the group's own entry gives.
     assert_eq!(mode_without(0o640, &with_user([6, 7, 7, 4, 0])), 0o640);
     let plain = acl(&[(1, 6, !0), (4, 4, !0), (32, 0, !0)]);
     assert_eq!((mode_with(0, &plain), mode_without(0o640, &plain)), (0o640, 0o640));
 }
 
-/// Whoever the ACL keeps out may be one of the group or of the others.
+/// A user whom the ACL excludes may belong to the group or to the others.
 #[test]
 fn nobody_has_more_without_the_acl_than_with_it() {
     assert_eq!(narrowest_mode(0o664, &with_user([6, 0, 4, 6, 4])), 0o600);

@@ -1,7 +1,7 @@
 //! Blocks of a stat cache: one folder each, looked up in place.
 //!
 //! Invariants of a decoded block: the ends of names ascend strictly and fill the names, every kind is known, and a
-//! whole folder has no line about what is gone. So no line can be asked for that is not there.
+//! block of a whole folder has no line for a deleted name. Reading a line therefore never fails.
 
 use super::super::tree::{Kind, MODE_MASK};
 use super::super::{Malformed, Reader, checksum};
@@ -31,11 +31,11 @@ const BIT_ATTRIBUTES: u32 = 2;
 pub enum Extent {
     /// All entries.
     Whole,
-    /// Entries that differ from what earlier blocks of the same folder say.
+    /// Only the entries that differ from earlier blocks of the same folder.
     Difference,
 }
 
-/// Facts about a folder as a whole.
+/// Facts about a whole folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderFacts {
     /// The id of its tree.
@@ -48,20 +48,20 @@ pub struct FolderFacts {
     pub has_attributes: bool,
 }
 
-/// One name in a folder as the stat cache has it.
+/// The stat cache's entry for one name in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachedEntry<'a> {
     /// Name within the folder.
     pub name: &'a [u8],
     /// The kind of the entry.
     pub kind: Kind,
-    /// Permission bits as the stat has them, where an ACL shows its mask for the group; 0 for symlinks.
+    /// Permission bits of the stat, in which an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
-    /// The strength of the proof that an equal stat gives for the content.
+    /// The strength of the proof that equal stats mean equal content.
     pub proof: Proof,
-    /// It is on another file system than its folder, as a file that is a mount point is.
+    /// True if it is on another file system than its folder, as a file that is a mount point.
     pub is_on_other_device: bool,
-    /// Bytes of content or target; the sum below a folder.
+    /// Length of content or target in bytes; for a folder, the sum of all below it.
     pub size: u64,
     /// Modification time in nanoseconds since 1970; 0 for folders.
     pub mtime_ns: i64,
@@ -69,38 +69,38 @@ pub struct CachedEntry<'a> {
     pub ctime_ns: i64,
     /// Inode number.
     pub inode: u64,
-    /// Content, target or tree.
+    /// Id of the content, target or tree.
     pub id: Digest,
-    /// Its own attributes, as [`crate::format::attributes::encode_set`] writes them; empty where it has none.
+    /// Its own attributes, encoded by [`crate::format::attributes::encode_set`]; empty if it has none.
     pub attributes: &'a [u8],
     /// True if anything in this folder or below it has attributes.
     pub has_attributes_below: bool,
 }
 
-/// The strength of the proof that an equal stat gives for equal content.
+/// The strength of the proof that equal stats mean equal content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Proof {
-    /// Not at all: the content may have changed within one tick of the clock.
+    /// No proof: the content may have changed within one tick of the clock.
     Racy,
-    /// As long as its times lie ahead of the clock, which would give a change an earlier time.
+    /// A proof as long as the times are ahead of the clock, because a change would get an earlier time.
     Ahead,
-    /// Against all changes but those through a memory map: the file was read soon after it had changed, and somebody
-    /// may have had it open for writing.
+    /// A proof against all changes except through a memory map: the file was read soon after it had changed, and
+    /// somebody may have had it open for writing.
     Recent,
-    /// As far as the file system can be believed.
+    /// A full proof, as far as the file system is reliable.
     Settled,
 }
 
-/// A line of a block: an entry, or the news that there is none of this name any more.
+/// A line of a block: an entry, or a name that was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// It is there.
+    /// An existing name.
     Entry(CachedEntry<'a>),
-    /// It is gone.
+    /// A deleted name.
     Gone(&'a [u8]),
 }
 
-/// A block that was checked against its checksum.
+/// A block with a valid checksum.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
     /// The part of the folder that it holds.
@@ -114,7 +114,7 @@ pub struct Block<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The name it is about.
+    /// The name of the line.
     pub fn name(&self) -> &'a [u8] {
         match self {
             Self::Entry(entry) => entry.name,
@@ -157,7 +157,7 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// Index of the line about `name`.
+    /// Index of the line for `name`.
     pub fn position(&self, name: &[u8]) -> Option<usize> {
         let (mut low, mut high) = (0, self.line_count());
         while low < high {
@@ -177,7 +177,7 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Appends a block. `lines` must ascend strictly by name. A folder of more than 4 GiB of names and stats is not kept.
+/// Appends a block. `lines` must ascend strictly by name. Fails if the folder has more than 4 GiB of names and stats.
 pub fn put_block<'a>(
     out: &mut Vec<u8>,
     key: PathKey,
@@ -218,7 +218,7 @@ pub fn put_block<'a>(
     Ok(())
 }
 
-/// Decodes the block that takes all of `bytes`.
+/// Decodes a block that fills `bytes`.
 pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     let mut reader = Reader::new(bytes);
     if reader.u32()? != checksum(&[reader.rest()]) {
@@ -229,7 +229,7 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     let names_length = reader.u32()? as usize;
     let bits = reader.u32()?;
     if bits & !(BIT_DIFFERENCE | BIT_ATTRIBUTES) != 0 {
-        return Err(Malformed::new("a block is of an unknown extent"));
+        return Err(Malformed::new("a block has unknown flags"));
     }
     let extent = if bits & BIT_DIFFERENCE != 0 { Extent::Difference } else { Extent::Whole };
     let facts = FolderFacts {
@@ -243,18 +243,18 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     reader.finish()?;
     let ends_ascend = entries.is_sorted_by(|a, b| name_end(a) < name_end(b));
     if !ends_ascend || entries.last().map_or(0, name_end) != names_length {
-        return Err(Malformed::new("the names of a block do not fill their place"));
+        return Err(Malformed::new("the names of a block do not fill their space"));
     }
     let least = if extent == Extent::Whole { KIND_FILE } else { KIND_GONE };
     if !entries.iter().all(|entry| (least..=KIND_SYMLINK).contains(&entry[6]) && entry[7] & !FLAGS == 0) {
-        return Err(Malformed::new("a line of a block is of an unknown kind"));
+        return Err(Malformed::new("a line of a block has an unknown kind or flag"));
     }
-    // Lines are looked up by halving: out of order, the same line could be there and not there.
+    // Lines are found by binary search: in a block out of order, a line could be both found and missed.
     let (mut start, mut last) = (0, &[][..]);
     for entry in entries {
         let (name, attributes) = split_name(&names[start..name_end(entry)], entry);
         if (entry[7] & FLAG_ATTRIBUTES != 0) == attributes.is_empty() {
-            return Err(Malformed::new("a line of a block lacks its attributes"));
+            return Err(Malformed::new("a line of a block lacks attributes, or has some without their flag"));
         }
         if last >= name {
             return Err(Malformed::new("the names of a block are empty, out of order or repeated"));
@@ -264,7 +264,7 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     Ok(Block { extent, facts, key, entries, names })
 }
 
-/// The length of the block that `bytes` begin with, as far as its own counts say.
+/// The length of the block at the start of `bytes`, in bytes, according to its own counts.
 pub fn block_length_bytes(bytes: &[u8]) -> Option<usize> {
     let mut reader = Reader::new(bytes);
     reader.u32().ok()?;
@@ -305,7 +305,7 @@ fn put_line(out: &mut Vec<u8>, line: &Line<'_>, name_end: u32) {
     out.extend_from_slice(&entry.id.0);
 }
 
-/// A name, and the attributes that follow it after a NUL where the entry says that there are some.
+/// Splits a name from its attributes, which follow after a NUL if the flag is set.
 fn split_name<'a>(bytes: &'a [u8], entry: &[u8; LINE_LENGTH_BYTES]) -> (&'a [u8], &'a [u8]) {
     if entry[7] & FLAG_ATTRIBUTES == 0 {
         return (bytes, &[]);
@@ -314,7 +314,7 @@ fn split_name<'a>(bytes: &'a [u8], entry: &[u8; LINE_LENGTH_BYTES]) -> (&'a [u8]
     (&bytes[..end], bytes.get(end + 1..).unwrap_or_default())
 }
 
-/// The proof that the flags stand for: of several, the one that proves least.
+/// The proof that the flags encode; of several, the weakest.
 fn proof_of(flags: u8) -> Proof {
     let flagged = [(FLAG_RACY, Proof::Racy), (FLAG_AHEAD, Proof::Ahead), (FLAG_RECENT, Proof::Recent)];
     let least = flagged.into_iter().find(|(flag, _)| flags & flag != 0);

@@ -1,4 +1,4 @@
-//! Tests of the bytes of the stat cache: what is written reads back, and nothing else does.
+//! Tests of the encoding of the stat cache: what is written reads back, and nothing else decodes.
 
 use super::block::{Block, CachedEntry, Extent, FolderFacts, Line, Proof};
 use super::{
@@ -42,7 +42,7 @@ fn block(extent: Extent, lines: &[Line<'static>]) -> Vec<u8> {
     bytes
 }
 
-/// Changes a byte and mends the checksum, as no accident does.
+/// Changes a byte and corrects the checksum, which no accident does.
 fn with(bytes: &[u8], at: usize, byte: u8) -> Result<Block<'static>, Malformed> {
     let mut bytes = bytes.to_vec();
     bytes[at] = byte;

@@ -1,4 +1,4 @@
-//! Walks over histories that fork, and over hostile ones.
+//! Tests of walks over histories that fork, and over hostile ones.
 
 use std::cell::Cell;
 
@@ -53,7 +53,7 @@ fn a_loader_that_claims_a_cycle_does_not_loop() {
     let mut past = Past::default();
     let workspace = past.workspace(1);
     let line = past.line(workspace, "main", 3);
-    // The loader hands out the last snapshot under the first one's id, as no store can.
+    // The loader returns the last snapshot under the first one's id, which no store can.
     let cyclic = |id| past.load(if id == line[0] { line[2] } else { id });
     assert_eq!(ids(walk_first_parents(cyclic, line[2])), [line[2], line[1], line[0]]);
 }

@@ -1,4 +1,4 @@
-//! Every way to name a snapshot, and every way to get it wrong.
+//! Tests of every way to name a snapshot, and of every mistake.
 
 use super::{Context, Resolver, is_range, resolve, resolve_range, split_path};
 use crate::error::{ErrorKind, Result};
@@ -144,7 +144,7 @@ fn an_empty_workspace_has_no_head() {
 fn digits_that_begin_several_ids_name_the_candidates() {
     let mut past = Past::default();
     let workspace = past.workspace(1);
-    // Among 65,536 prefixes of four digits, a thousand snapshots have some in common.
+    // A thousand snapshots share some of the 65,536 prefixes of four digits.
     let line = past.line(workspace, "main", 1_000);
     let mut ids: Vec<String> = line.iter().map(ToString::to_string).collect();
     ids.sort();
@@ -177,7 +177,7 @@ fn a_bare_number_is_a_tag_then_a_step_then_the_beginning_of_an_id() {
     let by_step = line.get(usize::try_from(number).unwrap() - 1).copied();
     let text = number.to_string();
     assert_eq!(find(&past, workspace, &text).unwrap(), by_step.unwrap_or(line[index]));
-    // Nothing but the step can be meant where there is no workspace.
+    // Without a workspace only the id can be meant.
     assert_eq!(
         with(&past, None, |resolver| resolver.resolve(&text)).ok(),
         Some(line[index]).filter(|_| { line.iter().filter(|id| id.to_string().starts_with(&text)).count() == 1 })
@@ -208,7 +208,7 @@ fn all_digits_find_a_snapshot_that_was_forgotten() {
     let (mut past, workspace, line) = five();
     past.apply(Fact::SnapshotForgotten { snapshot: line[1], time: NOW });
     assert_eq!(find(&past, workspace, &line[1].to_string()).unwrap(), line[1]);
-    // Undo still leads there, so that a part of its digits finds it, too.
+    // Undo still leads there, so some of its digits find it too.
     assert_eq!(find(&past, workspace, &line[1].to_string()[..63]).unwrap(), line[1]);
     assert_eq!(kind(find(&past, workspace, "s2")), ErrorKind::NotFound);
 }
