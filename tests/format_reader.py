@@ -314,7 +314,8 @@ class Store:
             base += object_id(SNAPSHOT, base) if kind == SNAPSHOT else b""  # P11
             make = decompress if record.encoding == DELTA else splice
             data = make(pack.data[record.payload:record.end], length, base)
-        require(kind != CHUNK_LIST or record_is_intact(pack.data, record), "its record does not match its checksum")  # I2
+        if kind == CHUNK_LIST:
+            require(record_is_intact(pack.data, record), "its record does not match its checksum")  # I2
         return data
 
     @functools.lru_cache(maxsize=1_024)
