@@ -220,7 +220,7 @@ pub mod detail {
     pub use crate::ops::look::select::selected;
     pub use crate::ops::look::show::{Call, changes as step_changes, event as step_event};
     pub use crate::ops::look::stats::{PathTotals, Totals};
-    pub use crate::ops::record::capture::is_in_use;
+    pub use crate::ops::record::folder::is_in_use;
     pub use crate::ops::record::register::{
         Recognised, expect_workspace, forgetting, named_forgotten, named_workspace, recognise, replaced_by_other,
         resolve_folder, root_of, workspace_of,

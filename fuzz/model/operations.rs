@@ -11,7 +11,6 @@ use retrograde::ops::keep::tag::{delete_tag, pin, tag};
 use retrograde::ops::record::register::{Guard, forget_workspace, recall_workspace, register};
 use retrograde::ops::record::snap::{SnapOptions, snap};
 use retrograde::path::TreePath;
-use retrograde::progress::Silent;
 
 use super::expected::{Begun, Past};
 use super::folder::TOP;
@@ -199,11 +198,9 @@ impl World {
     fn with_options<T>(&mut self, paths: Vec<TreePath>, walk: impl FnOnce(&Self, &RestoreOptions<'_>) -> T) -> T {
         let now = self.tick();
         let config = self.config.clone();
-        let (config, progress) = (&config, &Silent);
-        walk(
-            self,
-            &RestoreOptions { paths, safety: true, dry_run: false, foreign: false, config, home: None, now, progress },
-        )
+        let mut options = RestoreOptions::new(&config, now);
+        options.paths = paths;
+        walk(self, &options)
     }
 
     /// A restore was run to its end. `earlier` is the step that undoing it leads to, where that is not the state right

@@ -212,16 +212,8 @@ fn a_root_that_is_swapped_during_a_restore_is_noticed() {
     }
     recorder.snap();
     let swapper = Swapper { root: recorder.root.clone(), done: false.into() };
-    let options = RestoreOptions {
-        paths: Vec::new(),
-        safety: true,
-        dry_run: false,
-        config: &recorder.config,
-        home: None,
-        foreign: false,
-        now: Timestamp::now(),
-        progress: &swapper,
-    };
+    let mut options = RestoreOptions::new(&recorder.config, Timestamp::now());
+    options.progress = &swapper;
     // What is captured is read through the same handle: the swap comes with the first that is done.
     let error = restore(&recorder.store, recorder.workspace, first, &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
@@ -232,8 +224,8 @@ fn a_root_that_is_swapped_during_a_restore_is_noticed() {
     // With the right folder back, it is finished.
     std::fs::rename(&recorder.root, &other).unwrap();
     std::fs::rename(recorder.root.with_extension("away"), &recorder.root).unwrap();
-    resume(&recorder.store, recorder.workspace, &RestoreOptions { progress: &retrograde::progress::Silent, ..options })
-        .unwrap();
+    options.progress = &retrograde::progress::Silent;
+    resume(&recorder.store, recorder.workspace, &options).unwrap();
     assert!((0..400).all(|number| recorder.read(&format!("d{}/f{number}", number % 4)) == b"old"));
 }
 

@@ -224,16 +224,7 @@ fn without_a_change_there_is_nothing_to_undo() {
         &recorder.store,
         recorder.workspace,
         std::num::NonZeroU64::MIN,
-        &retrograde::ops::back::RestoreOptions {
-            paths: Vec::new(),
-            safety: true,
-            dry_run: false,
-            foreign: false,
-            config: &recorder.config,
-            home: None,
-            now: retrograde::time::Timestamp::now(),
-            progress: &retrograde::progress::Silent,
-        },
+        &retrograde::ops::back::RestoreOptions::new(&recorder.config, retrograde::time::Timestamp::now()),
     )
     .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -4,7 +4,6 @@ use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::{Fact, Restore, RestoreCause};
 use retrograde::id::SnapshotId;
 use retrograde::ops::back::{RestoreOptions, RestoreOutcome, abort, resume};
-use retrograde::progress::Silent;
 use retrograde::store::Workspace;
 use retrograde::time::Timestamp;
 
@@ -60,16 +59,8 @@ impl Killed {
     }
 
     fn run(&self, what: Run, dry_run: bool, safety: bool) -> Result<RestoreOutcome> {
-        let options = RestoreOptions {
-            paths: Vec::new(),
-            safety,
-            dry_run,
-            foreign: false,
-            config: &self.recorder.config,
-            home: None,
-            now: Timestamp::now(),
-            progress: &Silent,
-        };
+        let mut options = RestoreOptions::new(&self.recorder.config, Timestamp::now());
+        (options.safety, options.dry_run) = (safety, dry_run);
         what(&self.recorder.store, self.recorder.workspace, &options)
     }
 

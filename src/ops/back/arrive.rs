@@ -4,17 +4,19 @@
 //! and what it is becomes a snapshot in the same transaction that says that the restore has ended. So the state can be
 //! gone back to, and nobody takes what was restored for an edit of somebody's.
 
-use super::{RestoreOptions, Unseen, Wish};
+use super::Context;
+use super::choice::Wish;
+use super::look::capture;
 use crate::error::Result;
 use crate::format::facts::{Fact, RestoreCause};
 use crate::format::snapshot::{Cause, Snapshot};
-use crate::id::{SnapshotId, WorkspaceId};
+use crate::id::SnapshotId;
 use crate::limits::MESSAGE_LENGTH_MAX_BYTES;
-use crate::ops::record::snap::{About, Step, expect, look, record};
+use crate::ops::record::add_snapshot::About;
+use crate::ops::record::capture::Around;
+use crate::ops::record::register::expect;
+use crate::ops::record::step::{Step, compared};
 use crate::path::TreePath;
-use crate::store::Store;
-use crate::workspace::beneath::Root;
-use crate::workspace::scan::EarlierAt;
 
 /// Paths named in the message of the snapshot.
 const PATHS_NAMED_MAX: usize = 3;
@@ -22,13 +24,13 @@ const PATHS_NAMED_MAX: usize = 3;
 /// Says that the restore has ended, and returns the state it left the folder in. Without a safety snapshot nobody wants
 /// one afterwards: then a restore of some paths is one more edit that is not recorded yet.
 pub(super) fn arrive(
-    store: &Store,
-    workspace: WorkspaceId,
-    (wish, wanted): (&Wish, &Snapshot),
+    context: &Context<'_>,
+    wish: &Wish,
+    target: &Snapshot,
     is_whole: bool,
-    root: &Root,
-    options: &RestoreOptions<'_>,
 ) -> Result<Option<SnapshotId>> {
+    let Context { store, root, options, .. } = context;
+    let workspace = context.workspace.id;
     let ended = |state| vec![Fact::RestoreEnded { workspace, state, time: options.now }];
     if is_whole || !options.safety {
         let state = wish.paths.is_empty().then_some(wish.target);
@@ -38,25 +40,20 @@ pub(super) fn arrive(
     let state = store.state();
     let found = expect(&state, workspace)?;
     let mut batch = store.batch();
-    let config = options.config.without_stops();
-    let unseen = Unseen::of(store, found, root);
-    let unseen = unseen.as_ref().map(|unseen| |path: &[u8], is_folder: bool| unseen.at(path, is_folder));
-    let mut capture = options.capture(&config);
-    capture.earlier = unseen.as_ref().map(|unseen| unseen as &EarlierAt<'_>);
     // The rules may be those of before the restore; what it put back is there, whatever they say of it, and so is the rest
     // of what was there before, if only some paths were put back.
     let head = found.head.filter(|_| !wish.paths.is_empty()).and_then(|head| store.snapshot(head).ok());
-    capture.wanted = [Some(wanted.root), head.map(|head| head.root)];
-    let step = look(store, found, root, &capture, Some(&mut batch))?;
-    let state = match recorded_already(&step, wish, wanted) {
+    let around = Around { kept: [Some(target.root), head.map(|head| head.root)], ..Around::default() };
+    let captured = capture(context, found, around, Some(&mut batch))?;
+    let step = compared(store, found, root, captured)?;
+    let state = match recorded_already(&step, wish, target) {
         Some(known) => {
             store.record(|_| Ok(ended(Some(known))))?;
             known
         }
         None => {
-            let message = message(wish, wanted);
-            let about = About::of_restore(Cause::AfterRestore, &message, options.now);
-            record(&mut batch, found, &step, about, |_, taken| ended(Some(taken)))?.snapshot
+            let about = About::of_restore(Cause::AfterRestore, message(wish, target), options.now);
+            step.record(&mut batch, found, about, |_, taken| ended(Some(taken)))?.id
         }
     };
     step.captured.remember(store);
@@ -64,15 +61,15 @@ pub(super) fn arrive(
 }
 
 /// The snapshot that the folder equals: the target, or the head.
-fn recorded_already(step: &Step, wish: &Wish, wanted: &Snapshot) -> Option<SnapshotId> {
-    if step.is_at(wanted) {
+fn recorded_already(step: &Step, wish: &Wish, target: &Snapshot) -> Option<SnapshotId> {
+    if step.captured.is_at(target) {
         return Some(wish.target);
     }
     step.head.as_ref().filter(|_| !step.differs()).map(|(id, _)| *id)
 }
 
-fn message(wish: &Wish, wanted: &Snapshot) -> String {
-    let step = wanted.step;
+fn message(wish: &Wish, target: &Snapshot) -> String {
+    let step = target.step;
     let word = if wish.cause == RestoreCause::Abort { "put back" } else { "restored" };
     if wish.paths.is_empty() {
         return format!("{word} s{step}, except for what was left alone");

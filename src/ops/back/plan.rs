@@ -26,7 +26,7 @@ pub(super) struct Plan {
     /// What has to be done.
     pub(super) actions: Vec<Action>,
     /// Contents that are there now and are not any more when it is done.
-    pub(super) doomed: Vec<(TreePath, BlobId)>,
+    pub(super) lost: Vec<(TreePath, BlobId)>,
     /// Some of what the target does not have is left alone: the folder will not be exactly the target.
     pub(super) protects: bool,
     /// Folders that are left alone, and in which the target has something else than what may be there. In order of path.
@@ -72,7 +72,7 @@ pub(super) fn plan(
             plan.protects = true;
         } else {
             plan.actions.extend(actions_of(change));
-            plan.doomed.extend(doomed(change));
+            plan.lost.extend(content_lost(change));
         }
     }
     let above = plan_parents(store, now, target, before, &plan.actions, paths)?;
@@ -129,7 +129,7 @@ fn with_all_of_the_root_owner(
 }
 
 /// The content that one change takes away.
-fn doomed(change: &Change) -> Option<(TreePath, BlobId)> {
+fn content_lost(change: &Change) -> Option<(TreePath, BlobId)> {
     let stays = matches!(change.kind, ChangeKind::Mode | ChangeKind::Attributes);
     let old = change.old.as_ref().filter(|old| old.kind != Kind::Folder && !stays)?;
     Some((change.path.clone(), BlobId(old.id)))

@@ -72,7 +72,7 @@ fn take_out(plan: &mut Plan, kept: &[Kept]) {
         !before.checked_sub(1).is_some_and(|last| path.is_within(outermost[last]))
     };
     plan.actions.retain(|action| is_left(action.path()));
-    plan.doomed.retain(|(path, _)| is_left(path));
+    plan.lost.retain(|(path, _)| is_left(path));
 }
 
 /// The names that a folder has in a tree; none where there is no such folder.

@@ -14,13 +14,14 @@
 
 use std::num::NonZeroU64;
 
-use super::plan::plan;
-use super::{Before, RestoreOptions, RestoreOutcome, Seen, Wish, lock, restore_locked, unfinished};
+use super::choice::{Before, Choice, Wish};
+use super::{RestoreOptions, RestoreOutcome, go_back, lock, unfinished};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::Owner;
 use crate::format::facts::RestoreCause;
 use crate::format::snapshot::Attachment;
 use crate::id::{SnapshotId, TreeId, WorkspaceId};
+use crate::ops::record::register::expect;
 use crate::store::{Store, Workspace};
 
 /// Takes the last `count` changes of a workspace back. `NotFound` where there are fewer; then nothing is done.
@@ -33,12 +34,14 @@ pub fn undo(
     let count = count.get();
     let _lock = lock(store, workspace, options)?;
     store.refresh()?;
-    let choose = |seen: &Seen<'_>| match (&seen.workspace.unfinished, count) {
-        (Some(_), 1) => unfinished::aborting(seen.workspace),
-        (Some(_), _) => undo_beyond_unfinished(seen, count - 1),
-        (None, _) => undo_changes(seen, count, options.safety),
+    let state = store.state();
+    let found = expect(&state, workspace)?;
+    let choice = match (&found.unfinished, count) {
+        (Some(_), 1) => Choice::Known(unfinished::aborting(found)?),
+        (Some(_), _) => Choice::Known(undo_beyond_unfinished(store, found, count - 1)?),
+        (None, _) => undo_changes(store, found, count)?,
     };
-    restore_locked(store, workspace, &choose, options)
+    go_back(store, found, choice, options)
 }
 
 /// Goes back to the state that the last undo left, or the last but `count`. `NotFound` where there are fewer; then nothing
@@ -52,48 +55,42 @@ pub fn redo(
     let count = count.get();
     let _lock = lock(store, workspace, options)?;
     store.refresh()?;
-    let choose = |seen: &Seen<'_>| {
-        let mut undone = seen.workspace.timeline.undone();
-        let available = undone.len() as u64;
-        let last = usize::try_from(count - 1).ok().and_then(|last| undone.nth(last));
-        let target = last.ok_or_else(|| too_few("redo", available, count))?;
-        let before = unfinished::superseded(seen.workspace, &[])?;
-        Ok(Wish { target, cause: RestoreCause::Redo { count }, before, paths: Vec::new() })
-    };
-    restore_locked(store, workspace, &choose, options)
+    let state = store.state();
+    let found = expect(&state, workspace)?;
+    let mut undone = found.timeline.undone();
+    let available = undone.len() as u64;
+    let last = usize::try_from(count - 1).ok().and_then(|last| undone.nth(last));
+    let target = last.ok_or_else(|| too_few("redo", available, count))?;
+    let before = unfinished::superseded(found, &[])?;
+    let wish = Wish { target, cause: RestoreCause::Redo { count }, before, paths: Vec::new(), counts_now: false };
+    go_back(store, found, Choice::Known(wish), options)
 }
 
-fn undo_changes(seen: &Seen<'_>, count: u64, safety: bool) -> Result<Wish> {
-    let Seen { store, workspace, root, step } = seen;
+/// An edit that is not recorded yet is the last change, if there is one: only the capture tells.
+fn undo_changes(store: &Store, workspace: &Workspace, count: u64) -> Result<Choice> {
     let Some(stands) = workspace.stands() else {
         let detail = "nothing of it is recorded yet";
         return Err(Error::new(ErrorKind::NotFound, "nothing to undo in", "this folder", detail)
             .with_hint("`retro snap` records it"));
     };
-    // What a restore would leave alone is no edit that could be taken back. A state that is lost counts as left.
-    let has_edits = match store.snapshot(stands) {
-        Ok(stands) => !plan(store, root, &step.captured, &stands, None, &[])?.actions.is_empty(),
-        Err(error) if error.kind() == ErrorKind::Corrupt => step.differs(),
-        Err(error) => return Err(error),
+    let wish = |edits: u64| {
+        let (states, target) = earlier(store, workspace, stands, count - edits)
+            .map_err(|available| too_few("undo", available + edits, count))?;
+        let target = target.ok_or_else(unrecorded)?;
+        let cause = RestoreCause::Undo { count: states };
+        Ok(Wish { target, cause, before: Before::Now, paths: Vec::new(), counts_now: true })
     };
-    let edits = u64::from(has_edits);
-    let (states, target) = earlier(store, workspace, stands, count - edits)
-        .map_err(|available| too_few("undo", available + edits, count))?;
-    // The snapshot of what is there is one more state to go back over.
-    let states = states + u64::from(step.differs() && safety);
-    let target = target.ok_or_else(unrecorded)?;
-    Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before: Before::Now, paths: Vec::new() })
+    Ok(Choice::ByEdits { stands, edited: wish(1), unedited: wish(0) })
 }
 
 /// Takes back the restore that was cut off, and `count` changes before it.
-fn undo_beyond_unfinished(seen: &Seen<'_>, count: u64) -> Result<Wish> {
-    let Seen { store, workspace, .. } = seen;
+fn undo_beyond_unfinished(store: &Store, workspace: &Workspace, count: u64) -> Result<Wish> {
     let before = unfinished::superseded(workspace, &[])?;
     let stands = workspace.stands().ok_or_else(|| too_few("undo", 1, count + 1))?;
     let (states, target) =
         earlier(store, workspace, stands, count).map_err(|available| too_few("undo", available + 1, count + 1))?;
     let target = target.ok_or_else(unrecorded)?;
-    Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before, paths: Vec::new() })
+    Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before, paths: Vec::new(), counts_now: false })
 }
 
 /// The state before the last `count` changes, and how many states back it is. `None` where it was not recorded. Where

@@ -11,11 +11,12 @@
 //! other. After an abort, what can be undone and redone is what it was before the restore. An abort that is cut off is
 //! itself unfinished: resuming it and aborting it are the same.
 
-use super::{Before, RestoreOptions, RestoreOutcome, Wish, lock, paths_of, restore_locked};
+use super::choice::{Before, Choice, Wish};
+use super::{RestoreOptions, RestoreOutcome, go_back, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Restore, RestoreCause};
 use crate::id::WorkspaceId;
-use crate::ops::record::snap::expect;
+use crate::ops::record::register::expect;
 use crate::path::TreePath;
 use crate::store::{Store, Workspace};
 
@@ -28,10 +29,11 @@ pub fn resume(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_
     let _lock = lock(store, workspace, options)?;
     store.refresh()?;
     let state = store.state();
-    let past = unfinished_in(expect(&state, workspace)?, "continue")?;
+    let found = expect(&state, workspace)?;
+    let past = unfinished_in(found, "continue")?;
     let before = Before::As(past.before);
-    let wish = Wish { target: past.target, cause: past.cause, before, paths: paths_of(past) };
-    restore_locked(store, workspace, &|_| Ok(wish.clone()), options)
+    let wish = Wish { target: past.target, cause: past.cause, before, paths: paths_of(past), counts_now: false };
+    go_back(store, found, Choice::Known(wish), options)
 }
 
 /// Puts the workspace back to the state before a restore that was cut off, and ends that restore as if it had never
@@ -40,8 +42,8 @@ pub fn abort(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>
     let _lock = lock(store, workspace, options)?;
     store.refresh()?;
     let state = store.state();
-    let wish = aborting(expect(&state, workspace)?)?;
-    restore_locked(store, workspace, &|_| Ok(wish.clone()), options)
+    let found = expect(&state, workspace)?;
+    go_back(store, found, Choice::Known(aborting(found)?), options)
 }
 
 /// The way back from a restore that was cut off.
@@ -52,7 +54,7 @@ pub(super) fn aborting(workspace: &Workspace) -> Result<Wish> {
         Error::new(ErrorKind::NotFound, "abort restore in", workspace.id.short(), detail)
             .with_hint("`retro restore --continue` finishes it; `retro restore REV` goes to another step")
     })?;
-    Ok(Wish { target, cause: RestoreCause::Abort, before: Before::Now, paths: paths_of(past) })
+    Ok(Wish { target, cause: RestoreCause::Abort, before: Before::Now, paths: paths_of(past), counts_now: false })
 }
 
 /// What undoing a new restore of `paths` leads to. A restore that was cut off is superseded by one that covers it;
@@ -66,6 +68,11 @@ pub(super) fn superseded(workspace: &Workspace, paths: &[TreePath]) -> Result<Be
         return Err(Error::new(ErrorKind::Conflict, "restore in", workspace.id.short(), detail).with_hint(WAYS_OUT));
     }
     Ok(workspace.before_unfinished().map_or(Before::Now, |before| Before::As(Some(before))))
+}
+
+/// The paths of a restore, as options have them.
+fn paths_of(restore: &Restore) -> Vec<TreePath> {
+    restore.paths.iter().filter_map(|path| TreePath::new(path).ok()).collect()
 }
 
 fn unfinished_in<'w>(workspace: &'w Workspace, word: &str) -> Result<&'w Restore> {

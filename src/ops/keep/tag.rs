@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::Fact;
 use crate::history::revision::check_tag_name;
 use crate::id::{SnapshotId, WorkspaceId};
-use crate::ops::record::snap::expect;
+use crate::ops::record::register::expect;
 use crate::path::escaped;
 use crate::store::{Store, Workspace};
 use crate::time::Timestamp;

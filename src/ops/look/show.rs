@@ -101,7 +101,7 @@ pub fn changes<'a>(store: &'a Store, id: SnapshotId, selection: &Selection) -> R
 }
 
 /// As [`changes`], with a rename as one path deleted and another added: no content is read.
-pub(in crate::ops) fn plain_changes(store: &Store, id: SnapshotId, selection: &Selection) -> Result<Vec<Change>> {
+pub(super) fn plain_changes(store: &Store, id: SnapshotId, selection: &Selection) -> Result<Vec<Change>> {
     let parent = parent_of(store, id)?.map(|(_, parent)| parent);
     let snapshot = store.snapshot(id)?;
     let options = TreeDiffOptions { folders: false, paths: selection.limits() };

@@ -20,14 +20,14 @@ use crate::workspace::beneath::Root;
 use crate::workspace::rules;
 
 /// Deleted paths of `changes` that are still there, and left out.
-pub(in crate::ops) fn left_out(root: &Root, captured: &Captured, changes: &[Change]) -> BTreeSet<TreePath> {
+pub(super) fn left_out(root: &Root, captured: &Captured, changes: &[Change]) -> BTreeSet<TreePath> {
     let is_left_out = |path: &&TreePath| captured.leaves_out(path, false);
     let deleted = changes.iter().filter(|change| change.kind == ChangeKind::Deleted).map(|change| &change.path);
     deleted.filter(is_left_out).filter(|path| root.has(path)).cloned().collect()
 }
 
 /// The dropped paths of a snapshot of `captured`. `left_out` are the paths of `head` that are left out now.
-pub(in crate::ops) fn dropped(
+pub(super) fn dropped(
     store: &Store,
     root: &Root,
     captured: &Captured,
@@ -52,7 +52,7 @@ pub(in crate::ops) fn dropped(
 
 /// Returns whether the settings are others than those of `head`; not where they are not known, as in an imported
 /// history.
-pub(in crate::ops) fn has_other_settings(store: &Store, head: &Snapshot, captured: &Captured) -> Result<bool> {
+pub(super) fn has_other_settings(store: &Store, head: &Snapshot, captured: &Captured) -> Result<bool> {
     Ok(!is_rules(head, captured) && differ(&rules_of(store, head)?, captured.rules.text()))
 }
 

@@ -9,14 +9,13 @@
 
 use std::collections::BTreeMap;
 
-use super::capture::lock_workspace;
-use super::register::{root_of, seen};
-use super::snap::{expect, next_step};
+use super::add_snapshot::{encoded, next_step, taken_fact};
+use super::folder::lock_workspace;
+use super::register::{expect, root_of, seen};
 use crate::diff::{TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Fact, Restore, RestoreCause};
-use crate::format::pack::ObjectKind;
-use crate::format::snapshot::{self, Snapshot, history_digest};
+use crate::format::snapshot::{Snapshot, history_digest};
 use crate::id::{Digest, SnapshotId, WorkspaceId};
 use crate::limits::JOINED_STEPS_MAX;
 use crate::store::{Final, NewObject, State, Store, Workspace};
@@ -27,6 +26,7 @@ struct Retaken {
     was: SnapshotId,
     id: SnapshotId,
     snapshot: Snapshot,
+    object: NewObject,
 }
 
 /// Puts the history of `newer` after that of `older`, which then is where `newer` was. Returns how many steps were added.
@@ -52,14 +52,8 @@ pub fn join(store: &Store, older: WorkspaceId, newer: WorkspaceId, now: Timestam
         return Err(Error::new(ErrorKind::Limit, "join workspace", newer.short(), detail));
     }
     let retaken = retake(store, one, other)?;
-    let objects = retaken.iter().map(|step| NewObject {
-        kind: ObjectKind::Snapshot,
-        id: step.id.0,
-        bytes: snapshot::encode(&step.snapshot),
-        previous: step.snapshot.parents.first().map(|parent| parent.0),
-    });
     let mut batch = store.batch();
-    batch.add(objects.collect())?;
+    batch.add(retaken.iter().map(|step| step.object.clone()).collect())?;
     batch.commit(|now_state| {
         let is_as_seen = [one, other].into_iter().all(|seen| now_state.workspaces.get(&seen.id) == Some(seen));
         if !is_as_seen {
@@ -102,10 +96,10 @@ fn retake(store: &Store, one: &Workspace, other: &Workspace) -> Result<Vec<Retak
         };
         snapshot.history = history_digest(before, snapshot.root);
         (snapshot.workspace, snapshot.step) = (one.id, step);
-        let id = snapshot::snapshot_id(&snapshot::encode(&snapshot));
+        let (id, object) = encoded(&snapshot)?;
         names.insert(*was, id);
         histories.insert(id, snapshot.history);
-        retaken.push(Retaken { was: *was, id, snapshot });
+        retaken.push(Retaken { was: *was, id, snapshot, object });
     }
     Ok(retaken)
 }
@@ -114,9 +108,9 @@ fn retake(store: &Store, one: &Workspace, other: &Workspace) -> Result<Vec<Retak
 fn facts(state: &State, one: &Workspace, other: &Workspace, retaken: &[Retaken], now: Timestamp) -> Vec<Fact> {
     let workspace = one.id;
     let mut facts = Vec::new();
-    for Retaken { was, id, snapshot } in retaken {
-        let (snapshot, step, run, cause) = (*id, snapshot.step, snapshot.run.clone(), snapshot.cause);
-        facts.push(Fact::SnapshotTaken { workspace, snapshot, step, run, cause });
+    for Retaken { was, id, snapshot, .. } in retaken {
+        facts.push(taken_fact(*id, snapshot));
+        let snapshot = *id;
         let noted = state.noted.get(was).into_iter().flat_map(|noted| &noted.newest);
         facts.extend(noted.map(|noted| {
             let (event, run, time) = (noted.event, noted.run.to_string(), noted.time);

@@ -1,15 +1,23 @@
 //! Recording: `init`, `snap` and `status`, and which folder a workspace is.
 //!
 //! ```text
-//! register   which folder a workspace is       settings   which rules are in force in it
-//! capture    the live folder as a tree         ingest     content into a batch
-//! said       texts from outside, repaired      dropped    recorded paths that the rules now leave out
-//! snap       capture and texts -> snapshot     status     the live folder against its head
+//! register   which folder a workspace is       folder     that folder opened, and locked
+//! settings   which rules are in force in it    said       texts from outside, repaired
+//!
+//! snap       capture -> step -> add_snapshot   status     capture -> step
+//!
+//! capture        the live folder as a tree: scan, take, assemble
+//! step           a capture, and the differences from the head of the history
+//! add_snapshot   the transaction that makes a step of it: also those of restores and imports
+//!
+//! dropped    recorded paths that are left out  ingest     content into a batch
 //! join       one history out of two
 //! ```
 
+pub(in crate::ops) mod add_snapshot;
 pub mod capture;
 pub(in crate::ops) mod dropped;
+pub mod folder;
 pub mod ingest;
 pub mod join;
 pub mod register;
@@ -17,3 +25,4 @@ pub mod said;
 pub mod settings;
 pub mod snap;
 pub mod status;
+pub(in crate::ops) mod step;

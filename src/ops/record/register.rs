@@ -5,7 +5,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
-use super::snap::expect;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::facts::{Fact, FolderIdentity};
 use crate::id::{Digest, SnapshotId, WorkspaceId};
@@ -108,9 +107,17 @@ pub fn replaced_by_other(workspace: &Workspace) -> Option<PathBuf> {
 }
 
 /// The identity of the folder of a workspace, as far as the operating system and git know it.
-pub(in crate::ops) fn seen(workspace: WorkspaceId, folder: &Path, time: Timestamp) -> Option<Fact> {
+pub(super) fn seen(workspace: WorkspaceId, folder: &Path, time: Timestamp) -> Option<Fact> {
     let folder = places::open(folder).and_then(|open| places::folder_identity(&open, folder))?;
     Some(Fact::FolderSeen { workspace, folder, time })
+}
+
+/// The workspace of this id, if it is still recorded.
+pub(in crate::ops) fn expect(state: &State, workspace: WorkspaceId) -> Result<&Workspace> {
+    state.workspaces.get(&workspace).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "find workspace", workspace, "it is not recorded in this store")
+            .with_hint("`retro workspace list` shows the recorded ones")
+    })
 }
 
 /// Where a workspace is.

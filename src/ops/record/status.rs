@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::capture::{CaptureOptions, open_root};
-use super::snap::{expect, look};
+use super::capture::CaptureOptions;
+use super::folder::open_root;
+use super::register::expect;
+use super::step::look;
 use crate::diff::Change;
 use crate::error::Result;
 use crate::format::snapshot::{Dropped, Omission, Snapshot};
@@ -66,15 +68,13 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
     let step = look(store, found, &root, options, None)?;
     let class = if step.captured.weak.iter().any(|place| place.path.is_root()) { Class::Weak } else { Class::Settled };
     let reread_steps = class.steps_for(step.captured.counts.files, step.captured.counts.bytes);
-    let (changes, left_out) = (step.changes().to_vec(), step.left_out());
-    let (rules_changed, dropped) = (step.has_other_settings(), step.dropped());
     Ok(Status {
         workspace: found.clone(),
         head: step.head,
-        changes,
-        left_out,
-        rules_changed,
-        dropped,
+        changes: step.changes,
+        left_out: step.left_out.len() as u64,
+        rules_changed: step.has_other_settings,
+        dropped: step.dropped,
         omitted: step.captured.omitted,
         excluded: step.captured.excluded,
         unselected_count: step.captured.unselected_count,

@@ -24,7 +24,7 @@ mod update;
 use std::ops::Range;
 
 pub use crate::format::cache::{CachedEntry, FolderFacts, Proof};
-pub use update::{CacheEntry, CacheUpdate, ChildUpdate, EntriesUpdate, FolderUpdate, Stored, store};
+pub use update::{CacheEntry, CacheUpdate, ChildUpdate, EntriesUpdate, FolderUpdate, Stored, forget, store};
 
 use crate::disk::{Bytes, Disk};
 use crate::format::attributes::Owner;

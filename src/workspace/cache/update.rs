@@ -15,7 +15,7 @@ use crate::format::cache::{
     self as bytes, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, PathKey, Place, Proof,
 };
 use crate::format::tree::Kind;
-use crate::id::{Digest, TreeId};
+use crate::id::{Digest, TreeId, WorkspaceId};
 use crate::limits::CACHE_OVERLAY_MIN_BYTES;
 use crate::path::TreePath;
 use crate::workspace::stat::FileStat;
@@ -133,6 +133,11 @@ pub fn store(disk: &dyn Disk, cache: &StatCache, update: &CacheUpdate) -> Result
     }
     disk.write(&name, state.end as u64, &group)?;
     Ok(Stored::Appended)
+}
+
+/// Removes the cache of a workspace, so that the next capture reads everything.
+pub fn forget(disk: &dyn Disk, workspace: WorkspaceId) -> Result<()> {
+    disk.remove(&file_name(workspace))
 }
 
 /// Appended changes may take up to one part in this many of the rest: they are looked through at every load.

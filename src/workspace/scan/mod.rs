@@ -92,8 +92,19 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// True if the path of a file, or of a folder, is wanted.
-pub type Wanted<'a> = dyn Fn(&[u8], bool) -> bool + Sync + 'a;
+/// True if a path is captured although something keeps it from being captured. The flag says that it is a folder.
+pub type Wanted<'a> = dyn Fn(&[u8], bool, KeptOutBy) -> bool + Sync + 'a;
+
+/// The reason why a path is captured only if it is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptOutBy {
+    /// A rule or an ignore file leaves it out.
+    Rules,
+    /// An earlier snapshot left it out.
+    Earlier,
+    /// It is larger than the cap on one file.
+    Size,
+}
 
 /// The part of a file or a folder that an earlier snapshot captured. It need not be right for what is in a folder
 /// that was left out.

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::compare::Found;
 use super::listing::{NamePlace, Names};
-use super::{Earlier, Protected, ScanOptions};
+use super::{Earlier, KeptOutBy, Protected, ScanOptions};
 use crate::disk::FolderId;
 use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
@@ -178,9 +178,9 @@ pub(super) fn sift(
             Ok(look) => matches!(look.kind_and_mode, Some((Kind::Folder, _))),
             Err(_) => at.hint == FileType::Directory,
         };
-        let is_wanted = |is_folder| is_wanted(options, folder.path, name, is_folder);
+        let is_wanted = |is_folder, by| is_wanted(options, folder.path, name, is_folder, by);
         let place = folder.place_of(options, look);
-        let is_entered = place == Some(Place::OtherFileSystem) && is_wanted(true);
+        let is_entered = place == Some(Place::OtherFileSystem) && is_wanted(true, KeptOutBy::Rules);
         if let Some(place) = place.filter(|_| !is_entered) {
             sifted.protected.push(Protected { path: folder.path.join(name), place });
             sifted.excluded.push(Exclusion { path: folder.path.join(name), why: Why::Place(place) });
@@ -202,7 +202,7 @@ pub(super) fn sift(
         };
         let is_needed = |size: u64| {
             let is_settings = folder.path.is_root() && is_settings(name, false) && size <= CONFIG_LENGTH_MAX_BYTES;
-            is_settings || is_wanted(false)
+            is_settings || is_wanted(false, KeptOutBy::Size)
         };
         match found_or_refusal(options, folder.depth, *at, look, &is_needed) {
             Ok(one) => {
@@ -248,11 +248,13 @@ fn decide(
     let folder_length = if folder.path.is_root() { 0 } else { folder.path.as_bytes().len() + 1 };
     path.truncate(folder_length);
     path.extend_from_slice(name);
-    let is_wanted = || options.wanted.is_some_and(|wanted| wanted(path, is_folder));
+    let is_wanted = |by| options.wanted.is_some_and(|wanted| wanted(path, is_folder, by));
     let mut is_partly = false;
     let lists_below = match judge(options, folder, path, name, is_folder, is_beside) {
         Judged::Captured => match earlier(options, folder, path, is_folder) {
-            Earlier::LeftOut if is_wanted() => return Ok(Decided { share: Share::Wanted, lists_below: None }),
+            Earlier::LeftOut if is_wanted(KeptOutBy::Earlier) => {
+                return Ok(Decided { share: Share::Wanted, lists_below: None });
+            }
             Earlier::LeftOut => return Err(Why::Earlier),
             how_much => {
                 is_partly = how_much == Earlier::Partly;
@@ -260,14 +262,14 @@ fn decide(
             }
         },
         Judged::Exception(lists) => Some(lists),
-        Judged::Out(why) if !why.is_binding() && is_wanted() => {
+        Judged::Out(why) if !why.is_binding() && is_wanted(KeptOutBy::Rules) => {
             return Ok(Decided { share: Share::Wanted, lists_below: None });
         }
         Judged::Out(why) => return Err(why),
     };
     let share = if is_named { share_of(options, path, name, is_folder) } else { Some(Share::All) };
     let share = match share {
-        Some(Share::All) if is_partly => Some(Share::Named { is_wanted: is_wanted() }),
+        Some(Share::All) if is_partly => Some(Share::Named { is_wanted: is_wanted(KeptOutBy::Rules) }),
         share => share,
     };
     share.map(|share| Decided { share, lists_below }).ok_or(Why::Unselected)
@@ -290,7 +292,7 @@ fn share_of(options: &ScanOptions<'_>, path: &[u8], name: &[u8], is_folder: bool
         return Some(Share::All);
     }
     let may_hold = is_folder && options.rules.only().is_some_and(|only| only.may_be_in(path));
-    let is_wanted = options.wanted.is_some_and(|wanted| wanted(path, is_folder));
+    let is_wanted = options.wanted.is_some_and(|wanted| wanted(path, is_folder, KeptOutBy::Rules));
     match (may_hold, is_wanted) {
         (true, is_wanted) => Some(Share::Named { is_wanted }),
         (false, true) => Some(Share::Wanted),
@@ -356,8 +358,8 @@ fn has_file(names: &Names, looked: &[Looked], name: &str) -> bool {
 }
 
 /// Returns whether a name in a folder is wanted whatever the rules say.
-fn is_wanted(options: &ScanOptions<'_>, folder: &TreePath, name: &[u8], is_folder: bool) -> bool {
-    options.wanted.is_some_and(|wanted| wanted(folder.join(name).as_bytes(), is_folder))
+fn is_wanted(options: &ScanOptions<'_>, folder: &TreePath, name: &[u8], is_folder: bool, by: KeptOutBy) -> bool {
+    options.wanted.is_some_and(|wanted| wanted(folder.join(name).as_bytes(), is_folder, by))
 }
 
 /// The part of a name that is captured. `is_needed` says of a file of some length that it is captured however much it

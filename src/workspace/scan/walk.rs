@@ -20,7 +20,7 @@ use super::listing::Names;
 use super::sift::{Below, FolderPlace, Looked, Share, look, marks, sift};
 use super::tally::Tally;
 use super::turn::{Picker, rank_of};
-use super::{CaptureCounts, Protected, ScanOptions, WeakPlace};
+use super::{CaptureCounts, KeptOutBy, Protected, ScanOptions, WeakPlace};
 use crate::error::{Error, Result};
 use crate::format::snapshot::Omission;
 use crate::format::tree::Kind;
@@ -298,7 +298,7 @@ impl<'a> Walk<'a> {
             return Entered::Tracked(around.within(true));
         }
         match self.options.wanted {
-            Some(wanted) if wanted(task.path.as_bytes(), true) => Entered::Wanted,
+            Some(wanted) if wanted(task.path.as_bytes(), true, KeptOutBy::Rules) => Entered::Wanted,
             _ => Entered::Not,
         }
     }

@@ -144,6 +144,30 @@ fn what_a_restore_wrote_over_comes_back_without_the_rest() {
     expect_files(&cli, &["retro.toml"], &[]);
 }
 
+/// An undo goes to one of two states, depending on whether there are edits. What the rules leave out, and only the other
+/// one has, it neither takes away nor records.
+#[test]
+fn what_is_left_out_stays_where_only_the_state_not_gone_to_has_it() {
+    let settings = "[capture]\nexclude = [\"*.log\", \"out\"]\n";
+    let cli = with(&[("f", "1"), ("a.log", "1"), ("out/x", "1")], &[("f", "2"), ("retro.toml", settings)]);
+    cli.write("f", b"edited");
+    cli.write("a.log", b"2");
+    cli.write("out/y", b"2");
+    undo(&cli, 2, 3);
+    assert_eq!((cli.read("f"), cli.read("a.log")), (b"2".to_vec(), b"2".to_vec()));
+    expect_files(&cli, &["out/x", "out/y"], &[]);
+    for path in ["a.log", "out", "out/x"] {
+        cli.run(&["cat", &format!("s3:{path}")]).expect(3);
+    }
+    // Now it goes to the state that has them: they are in the state before it.
+    undo(&cli, 1, 4);
+    assert_eq!((cli.read("f"), cli.read("a.log")), (b"1".to_vec(), b"1".to_vec()));
+    expect_files(&cli, &["out/x", "out/y"], &["retro.toml"]);
+    assert_eq!(cli.run(&["cat", "s4:a.log"]).expect(0).stdout, b"2");
+    cli.run(&["redo"]).expect(0);
+    assert_eq!((cli.read("f"), cli.read("a.log")), (b"2".to_vec(), b"2".to_vec()));
+}
+
 #[test]
 fn what_only_did_not_name_is_no_edit() {
     let settings = "[capture]\nonly = [\"*.md\"]\n";

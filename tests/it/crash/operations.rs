@@ -353,16 +353,7 @@ impl Bench {
     }
 
     fn restore_options(&self) -> RestoreOptions<'_> {
-        RestoreOptions {
-            paths: Vec::new(),
-            safety: true,
-            dry_run: false,
-            foreign: false,
-            config: &self.config,
-            home: None,
-            now: Timestamp(4),
-            progress: &Silent,
-        }
+        RestoreOptions::new(&self.config, Timestamp(4))
     }
 
     /// What the agent does before the operation; what only `crossing` adds goes again.

@@ -67,7 +67,8 @@ impl Recorder {
 
     pub(crate) fn restore_with(&self, target: SnapshotId, paths: &[&str], dry_run: bool) -> Result<RestoreOutcome> {
         let paths = paths.iter().map(|path| TreePath::new(path.as_bytes()).unwrap()).collect();
-        let options = RestoreOptions { paths, dry_run, ..self.restore_options() };
+        let mut options = self.restore_options();
+        (options.paths, options.dry_run) = (paths, dry_run);
         restore(&self.store, self.workspace, target, &options)
     }
 
@@ -89,16 +90,7 @@ impl Recorder {
     }
 
     fn restore_options(&self) -> RestoreOptions<'_> {
-        RestoreOptions {
-            paths: Vec::new(),
-            safety: true,
-            dry_run: false,
-            foreign: false,
-            config: &self.config,
-            home: None,
-            now: Timestamp::now(),
-            progress: &Silent,
-        }
+        RestoreOptions::new(&self.config, Timestamp::now())
     }
 
     /// Writes a file of the workspace, and the folders above it.

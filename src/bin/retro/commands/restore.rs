@@ -40,9 +40,9 @@ pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
     let config = context.workspace_config(&opened)?;
     let paths = paths_to_restore(context, &opened, target, &named, &config)?;
     let progress = progress::reporter(&context.out);
-    let options = options(context, &opened, arguments.how, &config, &*progress);
-    let foreign = arguments.force && is_in_full(rev);
-    let outcome = restore(&opened.store, id, target, &RestoreOptions { paths, foreign, ..options })?;
+    let mut options = options(context, &opened, arguments.how, &config, &*progress);
+    (options.paths, options.foreign) = (paths, arguments.force && is_in_full(rev));
+    let outcome = restore(&opened.store, id, target, &options)?;
     drop(progress);
     opened.refresh();
     print(context, &opened, &outcome, arguments.how)?;
@@ -73,16 +73,10 @@ pub(super) fn options<'a>(
     config: &'a Config,
     progress: &'a dyn Progress,
 ) -> RestoreOptions<'a> {
-    RestoreOptions {
-        paths: Vec::new(),
-        safety: !how.no_safety_snapshot,
-        dry_run: how.dry_run,
-        foreign: false,
-        config,
-        home: opened.home.as_deref(),
-        now: context.now,
-        progress,
-    }
+    let mut options = RestoreOptions::new(config, context.now);
+    (options.safety, options.dry_run) = (!how.no_safety_snapshot, how.dry_run);
+    (options.home, options.progress) = (opened.home.as_deref(), progress);
+    options
 }
 
 /// Prints what was done to the workspace, or would be.

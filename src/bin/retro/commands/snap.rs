@@ -27,23 +27,16 @@ pub(super) fn run(context: &mut Context, arguments: Snap) -> Result<u8> {
     let (workspace, is_new) = place.register(context, &opened, arguments.force)?;
     let progress = progress::reporter(&context.out);
     let (git, git_notice) = git_state(&place.root);
-    let mut outcome = snap(
-        &opened.store,
-        workspace,
-        &SnapOptions {
-            message: arguments.message.into_vec(),
-            run: said_run(context, arguments.run).into_vec(),
-            event,
-            // What is not text is no name; what is shown of it is no name either.
-            tag: arguments.tag.map(|tag| tag.to_string_lossy().into_owned()),
-            allow_empty: arguments.allow_empty,
-            config: &config,
-            home: opened.home.as_deref(),
-            git,
-            now: context.now,
-            progress: &*progress,
-        },
-    )?;
+    let mut options = SnapOptions::new(&config, context.now);
+    options.message = arguments.message.into_vec();
+    options.run = said_run(context, arguments.run).into_vec();
+    (options.event, options.git) = (event, git);
+    // What is not text is no name; what is shown of it is no name either.
+    options.tag = arguments.tag.map(|tag| tag.to_string_lossy().into_owned());
+    options.allow_empty = arguments.allow_empty;
+    (options.home, options.progress) = (opened.home.as_deref(), &*progress);
+    let mut outcome = snap(&opened.store, workspace, &options)?;
+    drop(options);
     drop(progress);
     for repair in &outcome.repairs {
         context.out.warning(format_args!("{}", warnings::repair(repair)));

@@ -3,13 +3,13 @@
 //! A folder whose list is the cached one but that has a changed folder below it takes its entries from the cache. All
 //! other folders keep the tree that the cache has for them, and are not looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bases::new_objects;
 use super::is_there;
-use super::take::{Taken, TakenEntry, TakenFolder};
+use super::take::{TakenEntry, TakenFolder};
 use crate::error::Result;
-use crate::format::attributes::{acl, decode_set};
+use crate::format::attributes::{Owner, acl, decode_set};
 use crate::format::pack::ObjectKind;
 use crate::format::tree::{self, Entry, Kind};
 use crate::id::TreeId;
@@ -20,6 +20,17 @@ use crate::workspace::cache::{
     StatCache,
 };
 use crate::workspace::stat::RacyRule;
+
+/// Everything that trees are built from.
+pub(super) struct Parts {
+    /// Folders whose list is not the cached one.
+    pub(super) folders: BTreeMap<TreePath, TakenFolder>,
+    /// Files that are settled now, of other folders.
+    pub(super) settled: BTreeMap<TreePath, BTreeSet<Box<[u8]>>>,
+    pub(super) racy: RacyRule,
+    pub(super) file_count: u64,
+    pub(super) root_owner: Owner,
+}
 
 /// The trees.
 #[derive(Debug)]
@@ -45,11 +56,10 @@ struct Below {
 pub(super) fn assemble(
     store: &Store,
     cache: &StatCache,
-    taken: Taken,
-    file_count: u64,
+    parts: Parts,
     mut batch: Option<&mut Batch<'_>>,
 ) -> Result<Option<Built>> {
-    let Taken { folders, racy, root_owner, reread, .. } = taken;
+    let Parts { folders, settled, racy, file_count, root_owner } = parts;
     let mut todo: BTreeMap<TreePath, Option<TakenFolder>> = BTreeMap::new();
     for (path, folder) in folders {
         let mut above = path.parent();
@@ -64,7 +74,7 @@ pub(super) fn assemble(
     }
     let mut done = Done::new();
     let mut trees = BTreeMap::new();
-    let mut update = CacheUpdate { file_count, root_owner, settled: reread.settled, folders: BTreeMap::new() };
+    let mut update = CacheUpdate { file_count, root_owner, settled, folders: BTreeMap::new() };
     let mut objects: Vec<NewObject> = Vec::new();
     while let Some((path, folder)) = todo.pop_last() {
         let cached = cache.folder(&path);

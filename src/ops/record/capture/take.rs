@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::{is_there, reread};
+use super::is_there;
 use crate::error::Result;
 use crate::format::attributes::Owner;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
-use crate::format::turn::{ReadReason, ReadSummary, Turn};
+use crate::format::turn::{ReadReason, ReadSummary};
 use crate::id::{BlobId, Digest};
 use crate::limits::{CAPTURE_RETRIES_MAX, CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES};
 use crate::ops::record::ingest::{self, Short};
@@ -19,26 +19,21 @@ use crate::progress::{Event, Progress};
 use crate::store::{Batch, Store};
 use crate::workspace::attributes::Values;
 use crate::workspace::beneath::Root;
-use crate::workspace::cache::{Proof, StatCache};
+use crate::workspace::cache::Proof;
 use crate::workspace::read::{
     Beside, Folder, LargeEnd, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_folder_attributes,
     read_symlink,
 };
-use crate::workspace::scan::{EntryState, Scan, ScannedEntry, ScannedFolder};
+use crate::workspace::scan::{EntryState, ScannedEntry, ScannedFolder};
 use crate::workspace::stat::{FileStat, RacyRule};
 
-/// A scan whose files all have an id.
+/// The outcome of reading: every file has an id.
 #[derive(Debug)]
 pub(super) struct Taken {
     /// Folders whose list is not the cached one.
     pub(super) folders: BTreeMap<TreePath, TakenFolder>,
+    /// Paths that could not be read, or not exactly.
     pub(super) omitted: Vec<Omission>,
-    pub(super) racy: RacyRule,
-    pub(super) root_owner: Owner,
-    /// What became of the files that were read again.
-    pub(super) reread: reread::Done,
-    /// What was read, and why.
-    pub(super) read: ReadSummary,
 }
 
 /// The list of one folder.
@@ -101,27 +96,24 @@ enum Got {
 const TASK_FILES: usize = 64;
 
 impl Taken {
-    /// Whether there are files whose times lie so far ahead that it matters when the reading ended.
-    pub(super) fn has_times_ahead(&self) -> bool {
+    /// Returns whether there are files whose times lie so far ahead that it matters when the reading ended.
+    pub(super) fn has_times_ahead(&self, racy: &RacyRule) -> bool {
         let mut entries = self.folders.values().flat_map(|folder| &folder.entries);
-        entries.any(|entry| self.racy.is_far_ahead(&entry.stat))
+        entries.any(|entry| racy.is_far_ahead(&entry.stat))
     }
 }
 
-/// Reads, and stores or only hashes.
+/// Reads, and stores or only hashes. Notes in `read` what it reads, and why.
 pub(super) fn take(
     store: &Store,
     root: &Root,
-    cache: &StatCache,
-    mut scan: Scan,
-    turns: [Turn; 3],
+    root_owner: Owner,
+    folders: BTreeMap<TreePath, ScannedFolder>,
     progress: &dyn Progress,
     mut batch: Option<&mut Batch<'_>>,
+    read: &mut ReadSummary,
 ) -> Result<Taken> {
-    let mut read = ReadSummary::default();
-    let reread = reread::reread(store, root, cache, &mut scan, turns, &mut read)?;
-    let (racy, root_owner) = (scan.racy, scan.root_owner);
-    let (mut work, jobs) = plan(store, root, scan, batch.as_deref());
+    let (mut work, jobs) = plan(store, root, root_owner, folders, batch.as_deref());
     for job in jobs.iter().filter(|job| work.entry(job).kind != Kind::Folder) {
         read.add(job.reason, job.size, || work.path(job).as_bytes().to_vec());
     }
@@ -148,25 +140,29 @@ pub(super) fn take(
         let bytes = window.iter().map(|job| job.size).sum();
         progress.event(Event::Done { files: window.len() as u64, bytes });
     }
-    let Work { paths, folders, mut omitted, .. } = work;
-    omitted.sort_by(|a, b| a.path.cmp(&b.path));
-    omitted.dedup_by(|later, earlier| later.path == earlier.path);
+    let Work { paths, folders, omitted, .. } = work;
     let mut folders: BTreeMap<TreePath, TakenFolder> = paths.into_iter().zip(folders).collect();
     for folder in folders.values_mut() {
         folder.entries.retain(|entry| entry.id.is_some() || entry.kind == Kind::Folder);
     }
-    Ok(Taken { folders, omitted, racy, root_owner, reread, read })
+    Ok(Taken { folders, omitted })
 }
 
 /// Sorts out what is to be read. Content that the cache has, and the store has not, is read again.
-fn plan<'a>(store: &Store, root: &'a Root, scan: Scan, batch: Option<&Batch<'_>>) -> (Work<'a>, Vec<Job>) {
+fn plan<'a>(
+    store: &Store,
+    root: &'a Root,
+    root_owner: Owner,
+    scanned: BTreeMap<TreePath, ScannedFolder>,
+    batch: Option<&Batch<'_>>,
+) -> (Work<'a>, Vec<Job>) {
     let mut jobs = Vec::new();
-    let mut paths = Vec::with_capacity(scan.folders.len());
-    let mut folders = Vec::with_capacity(scan.folders.len());
+    let mut paths = Vec::with_capacity(scanned.len());
+    let mut folders = Vec::with_capacity(scanned.len());
     let has = |id: &Digest| {
         is_there(store, batch, ObjectKind::Content, id) || is_there(store, batch, ObjectKind::ChunkList, id)
     };
-    for (folder, (path, ScannedFolder { entries, device })) in scan.folders.into_iter().enumerate() {
+    for (folder, (path, ScannedFolder { entries, device })) in scanned.into_iter().enumerate() {
         let mut taken = Vec::with_capacity(entries.len());
         for (entry, ScannedEntry { name, kind, mode, stat, attributes, state }) in entries.into_iter().enumerate() {
             let (mut id, mut proven) = (None, None);
@@ -187,7 +183,7 @@ fn plan<'a>(store: &Store, root: &'a Root, scan: Scan, batch: Option<&Batch<'_>>
         paths.push(path);
         folders.push(TakenFolder { entries: taken, device });
     }
-    (Work { root, paths, folders, omitted: scan.omitted, root_owner: scan.root_owner }, jobs)
+    (Work { root, paths, folders, omitted: Vec::new(), root_owner }, jobs)
 }
 
 /// Stretches of jobs whose files fit in memory together.

@@ -31,13 +31,13 @@
 //! Git is never run. What is written passes `git fsck --strict`: what it would refuse is left out of the trees and
 //! reported.
 
-pub(in crate::ops) mod commit;
+pub(super) mod commit;
 mod exact;
-pub(in crate::ops) mod kept;
-pub(in crate::ops) mod load;
-pub(in crate::ops) mod names;
-pub(in crate::ops) mod pack;
-pub(in crate::ops) mod trees;
+pub(super) mod kept;
+pub(super) mod load;
+pub(super) mod names;
+pub(super) mod pack;
+pub(super) mod trees;
 
 use std::path::Path;
 
@@ -48,7 +48,7 @@ use crate::error::{Error, ErrorKind, Result, shown};
 
 /// Why a commit gives no step.
 #[derive(Debug)]
-pub(in crate::ops) enum Stop {
+pub(super) enum Stop {
     /// It cannot be read, or is not what can be recorded: it is left out, and named.
     Commit(Error),
     /// The import cannot go on: the store fails.
@@ -62,39 +62,34 @@ impl From<Error> for Stop {
 }
 
 /// Where an export keeps what git cannot hold.
-pub(in crate::ops) const META_REF: &str = "refs/retro/meta";
+pub(super) const META_REF: &str = "refs/retro/meta";
 
 /// Where an export keeps the ends of lines that no branch or tag leads to.
-pub(in crate::ops) const STEPS_REF: &str = "refs/retro/steps/";
+pub(super) const STEPS_REF: &str = "refs/retro/steps/";
 
 /// Most folders one in another. Git refuses trees deeper than its `core.maxTreeDepth`, 2,048 unless configured, and
 /// counts the root and the file in.
-pub(in crate::ops) const DEPTH_MAX: usize = 2_000;
+pub(super) const DEPTH_MAX: usize = 2_000;
 
 /// Names of the trailers that an export ends its messages with.
-pub(in crate::ops) const TRAILER_SNAPSHOT: &str = "Retro-Snapshot";
+pub(super) const TRAILER_SNAPSHOT: &str = "Retro-Snapshot";
 /// The step's number.
-pub(in crate::ops) const TRAILER_STEP: &str = "Retro-Step";
+pub(super) const TRAILER_STEP: &str = "Retro-Step";
 /// The run.
-pub(in crate::ops) const TRAILER_RUN: &str = "Retro-Run";
+pub(super) const TRAILER_RUN: &str = "Retro-Run";
 
 /// The subject of a message that nobody has written.
-pub(in crate::ops) const TRAILER_SUBJECT: &str = "Retro-Subject";
+pub(super) const TRAILER_SUBJECT: &str = "Retro-Subject";
 /// Seconds since 1970, where git cannot have them as a time.
-pub(in crate::ops) const TRAILER_TIME: &str = "Retro-Time";
+pub(super) const TRAILER_TIME: &str = "Retro-Time";
 
 /// Options under which a repository is opened: its own configuration and nothing of its user's or its surroundings.
-pub(in crate::ops) fn isolated() -> gix::open::Options {
+pub(super) fn isolated() -> gix::open::Options {
     gix::open::Options::isolated().open_path_as_is(false)
 }
 
 /// Git's library failed in `operation` on a repository.
-pub(in crate::ops) fn failed(
-    kind: ErrorKind,
-    operation: &str,
-    repository: &Path,
-    error: impl std::fmt::Display,
-) -> Error {
+pub(super) fn failed(kind: ErrorKind, operation: &str, repository: &Path, error: impl std::fmt::Display) -> Error {
     Error::new(kind, operation, shown(repository), error)
 }
 
@@ -102,19 +97,19 @@ pub(in crate::ops) fn failed(
 const SECONDS_MAX: i64 = (u32::MAX as i64) << 8;
 
 /// Whether git can have a time. It counts seconds from 1970, and `git fsck` refuses any before, and any that do not fit.
-pub(in crate::ops) fn time_fits(seconds: i64) -> bool {
+pub(super) fn time_fits(seconds: i64) -> bool {
     (0..=SECONDS_MAX).contains(&seconds)
 }
 
 /// Who made a commit, as git writes it. A time that git cannot have is the nearest that it can.
-pub(in crate::ops) fn signature(name: &str, seconds: i64) -> gix::actor::Signature {
+pub(super) fn signature(name: &str, seconds: i64) -> gix::actor::Signature {
     let seconds = seconds.clamp(0, SECONDS_MAX);
     let time = gix::date::Time { seconds, offset: 0 };
     gix::actor::Signature { name: BString::from(name), email: BString::from("retro@localhost"), time }
 }
 
 /// Git's id of an object with this content.
-pub(in crate::ops) fn object_id(kind: gix::objs::Kind, bytes: &[u8]) -> Result<ObjectId> {
+pub(super) fn object_id(kind: gix::objs::Kind, bytes: &[u8]) -> Result<ObjectId> {
     let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
     hasher.update(&gix::objs::encode::loose_header(kind, bytes.len() as u64));
     hasher.update(bytes);
@@ -122,6 +117,6 @@ pub(in crate::ops) fn object_id(kind: gix::objs::Kind, bytes: &[u8]) -> Result<O
 }
 
 /// The id that a hasher has come to. Git's own hasher refuses content made to collide.
-pub(in crate::ops) fn finish(hasher: gix::hash::Hasher) -> Result<ObjectId> {
+pub(super) fn finish(hasher: gix::hash::Hasher) -> Result<ObjectId> {
     hasher.try_finalize().map_err(|e| Error::new(ErrorKind::Unsupported, "hash", "an object for git", e))
 }

@@ -5,16 +5,16 @@ use gix::ObjectId;
 use super::{Import, Imported, Refused, source};
 use crate::diff::{TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::attributes::Owner;
 use crate::format::facts::{self, Fact};
 use crate::format::path_list::paths_fit;
 use crate::format::snapshot::{
-    self, Attachment, Cause, ChangeCounts, GitState, Omission, Snapshot, decode_omitted, encode_omitted, history_digest,
+    self, Attachment, Cause, ChangeCounts, GitState, Omission, decode_omitted, encode_omitted,
 };
 use crate::format::tree::decode;
 use crate::history::name::check_run_name;
 use crate::id::{BlobId, TreeId};
 use crate::limits::{NOTED_EVENTS_MAX, PATH_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES};
+use crate::ops::record::add_snapshot::{About, Content};
 use crate::ops::record::ingest::{self, attached};
 use crate::ops::record::said;
 use crate::ops::share::git::commit::ReadCommit;
@@ -23,26 +23,14 @@ use crate::ops::share::git::{Stop, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, 
 use crate::path::escaped;
 use crate::time::Timestamp;
 
-/// Facts about a commit: from an export, or from the commit itself.
-pub(super) struct About {
-    pub(super) root: TreeId,
-    /// Paths in it, where they were counted.
-    pub(super) paths: Option<u64>,
-    pub(super) root_mode: u16,
-    pub(super) root_owner: Option<Owner>,
-    pub(super) run: Option<String>,
-    pub(super) time: Timestamp,
-    pub(super) message: String,
-    pub(super) event: Vec<u8>,
-    pub(super) times: Attachment,
-    pub(super) omitted: Attachment,
+/// The snapshot that a commit becomes.
+pub(super) struct Known {
+    pub(super) about: About,
+    pub(super) content: Content,
     pub(super) omissions: Vec<Omission>,
-    pub(super) attributes: Attachment,
-    pub(super) left_out: Attachment,
-    pub(super) rules: BlobId,
     /// Calls that followed and changed nothing.
     pub(super) calls: Vec<Call>,
-    /// It is exactly the state that was exported.
+    /// True if it is exactly the state that was exported.
     pub(super) is_exact: bool,
 }
 
@@ -59,18 +47,18 @@ const REFUSED_IN_EVENT_MAX: usize = 1_000;
 
 impl Import<'_> {
     /// Stores the commit's tree, and gathers what is known of it.
-    pub(super) fn about(
+    pub(super) fn known_of(
         &mut self,
         turn: &mut Turn<'_, '_>,
         id: ObjectId,
         line: &source::Line,
         outcome: &mut Imported,
-    ) -> std::result::Result<About, Stop> {
+    ) -> std::result::Result<Known, Stop> {
         let unreadable = |reason| Stop::Commit(Error::corrupt("read git commit", id, reason));
         let commit = source::read_commit(self.repository, id).map_err(unreadable)?;
         let mut guessed: Vec<String> = commit.guessed.iter().map(|what| (*what).to_owned()).collect();
-        match self.about_kept(turn, id, &commit) {
-            Ok(Some(about)) => return Ok(about),
+        match self.known_kept(turn, id, &commit, line) {
+            Ok(Some(known)) => return Ok(known),
             Ok(None) => {}
             Err(Stop::Commit(error)) => guessed.push(format!("what was kept of its step cannot be used: {error}")),
             Err(stop) => return Err(stop),
@@ -93,37 +81,36 @@ impl Import<'_> {
         if time.map(Timestamp::seconds) != seconds {
             guessed.push("its date is out of reach; the nearest that a step can have is taken".to_owned());
         }
-        let about = About {
+        let time = time.or(before.map(|before| before.time)).unwrap_or(Timestamp(0));
+        let event = event(id, &commit, &[], &guessed, &loaded.refused);
+        // Git does not know it; what the workspace's folder has is the likeliest.
+        let root_mode = before.map_or(0o755, |before| before.root_mode);
+        let content = Content {
             root: loaded.id,
-            paths: Some(loaded.paths),
-            // Git does not know it; what the workspace's folder has is the likeliest.
-            root_mode: before.map_or(0o755, |before| before.root_mode),
+            root_mode,
             root_owner: None,
-            run: Some(run),
-            time: time.or(before.map(|before| before.time)).unwrap_or(Timestamp(0)),
-            message,
-            event: event(id, &commit, &[], &guessed, &loaded.refused),
+            changes: self.changes(turn, loaded.id, root_mode, Some(loaded.paths))?,
             times: Attachment::Empty,
             omitted: ingest::attachment(turn.batch, omitted)?,
-            omissions,
             attributes: Attachment::Empty,
             left_out: Attachment::Empty,
+            dropped: None,
             rules: ingest::any(turn.batch, Vec::new())?,
-            calls: Vec::new(),
-            is_exact: false,
         };
         self.refused.extend(loaded.refused.iter().cloned());
         outcome.guessed.extend(guessed.into_iter().map(|what| (id.to_string(), what)));
-        Ok(about)
+        let about = about_import(id, line, Some(run), time, message, event);
+        Ok(Known { about, content, omissions, calls: Vec::new(), is_exact: false })
     }
 
     /// The facts that an export kept about the commit, if it comes from one.
-    fn about_kept(
+    fn known_kept(
         &mut self,
         turn: &mut Turn<'_, '_>,
         id: ObjectId,
         commit: &ReadCommit,
-    ) -> std::result::Result<Option<About>, Stop> {
+        line: &source::Line,
+    ) -> std::result::Result<Option<Known>, Stop> {
         let kept = self.loader.kept().map(|kept| kept.snapshot(id)).transpose().map_err(Stop::Commit)?.flatten();
         let Some(bytes) = kept else { return Ok(None) };
         let kept = snapshot::decode(&bytes).map_err(|e| Stop::Commit(e.during("read kept snapshot of", id)))?;
@@ -143,24 +130,23 @@ impl Import<'_> {
         let length = omitted.len();
         let omissions = decode_omitted(&omitted).ok().filter(|_| length <= PATH_LIST_LENGTH_MAX_BYTES);
         let unreadable = || Error::corrupt("read kept omitted paths of", id, "they are no list of paths");
-        Ok(Some(About {
+        let content = Content {
             root: kept.root,
-            paths: None,
             root_mode: kept.root_mode,
             root_owner: kept.root_owner,
-            run: kept.run,
-            time: kept.time,
-            message: kept.message,
-            event: event(id, commit, &told, &[], &[]),
+            changes: self.changes(turn, kept.root, kept.root_mode, None)?,
             times: kept.times,
             omitted: kept.omitted,
-            omissions: omissions.ok_or_else(|| Stop::Commit(unreadable()))?,
             attributes: kept.attributes,
             left_out: kept.left_out,
+            // It is about the folder that was recorded, not about the one that this goes to.
+            dropped: None,
             rules: kept.rules,
-            calls: self.calls(turn, id)?,
-            is_exact: true,
-        }))
+        };
+        let event = event(id, commit, &told, &[], &[]);
+        let about = about_import(id, line, kept.run, kept.time, kept.message, event);
+        let omissions = omissions.ok_or_else(|| Stop::Commit(unreadable()))?;
+        Ok(Some(Known { about, content, omissions, calls: self.calls(turn, id)?, is_exact: true }))
     }
 
     /// The calls that an export kept with the commit. What cannot be had of them is left away: they are beside the step.
@@ -179,53 +165,33 @@ impl Import<'_> {
         Ok(calls)
     }
 
-    /// Everything of the snapshot but its step.
-    pub(super) fn describe(
-        &self,
-        turn: &mut Turn<'_, '_>,
-        id: ObjectId,
-        about: About,
-        line: &source::Line,
-    ) -> Result<Snapshot> {
+    /// Counts the paths that differ from the snapshot before; `paths` is the number of all, if that is known.
+    fn changes(&self, turn: &Turn<'_, '_>, root: TreeId, root_mode: u16, paths: Option<u64>) -> Result<ChangeCounts> {
         let before = self.before.as_ref().map(|(_, before)| before);
-        let mut changes = match (before, about.paths) {
-            (None, Some(added)) => ChangeCounts { added, ..ChangeCounts::default() },
-            _ => self.changes(turn, about.root)?,
-        };
-        changes.modified += u64::from(before.is_some_and(|before| before.root_mode != about.root_mode));
-        Ok(Snapshot {
-            root: about.root,
-            root_mode: about.root_mode,
-            root_owner: about.root_owner,
-            parents: self.before.iter().map(|(id, _)| *id).collect(),
-            history: history_digest(before.map(|before| before.history), about.root),
-            workspace: self.workspace,
-            run: about.run,
-            step: 1,
-            time: about.time,
-            cause: Cause::Import,
-            message: about.message,
-            changes,
-            event: ingest::attachment(turn.batch, about.event)?,
-            times: about.times,
-            omitted: about.omitted,
-            attributes: about.attributes,
-            left_out: about.left_out,
-            rules: about.rules,
-            // It is about the folder that was recorded, not about the one that this goes to.
-            dropped: None,
-            git: Some(GitState { head: Some(id.to_string()), branch: line.branch.clone() }),
-        })
-    }
-
-    fn changes(&self, turn: &Turn<'_, '_>, root: TreeId) -> Result<ChangeCounts> {
+        if let (None, Some(added)) = (before, paths) {
+            return Ok(ChangeCounts { added, ..ChangeCounts::default() });
+        }
         let load = |id: TreeId| match turn.fresh.get(&id) {
             Some(bytes) => decode(bytes).map_err(|e| e.during("read tree", id)),
             None => self.store.tree(id),
         };
-        let before = self.before.as_ref().map(|(_, before)| before.root);
-        Ok(counts(&trees_with(&load, before, Some(root), &TreeDiffOptions::default())?))
+        let options = TreeDiffOptions::default();
+        let mut changes = counts(&trees_with(&load, before.map(|before| before.root), Some(root), &options)?);
+        changes.modified += u64::from(before.is_some_and(|before| before.root_mode != root_mode));
+        Ok(changes)
     }
+}
+
+fn about_import(
+    id: ObjectId,
+    line: &source::Line,
+    run: Option<String>,
+    time: Timestamp,
+    message: String,
+    event: Vec<u8>,
+) -> About {
+    let git = Some(GitState { head: Some(id.to_string()), branch: line.branch.clone() });
+    About { cause: Cause::Import, message, run, event, git, time }
 }
 
 /// The agent's event of the step, if there is one: git's object, and what is wrong with it.

@@ -23,21 +23,22 @@ pub use source::{Commits, LeftOutCommit, LeftOutTag, Source};
 
 pub use super::git::load::Refused;
 
-use about::Call;
+use about::{Call, Known};
 
 use super::git::Stop;
 use super::git::load::{Loader, Turn};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::format::facts::Fact;
-use crate::format::pack::ObjectKind;
-use crate::format::snapshot::{self, Cause, Omission, Snapshot};
+use crate::format::snapshot::{Cause, Omission, Snapshot};
 use crate::history::name::check_run_name;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::ops::keep::tag::tagged;
-use crate::ops::record::capture::lock_workspace;
+use crate::ops::record::add_snapshot::{Place, add_snapshot, taken_fact};
+use crate::ops::record::folder::lock_workspace;
+use crate::ops::record::register::expect;
 use crate::path::escaped;
 use crate::progress::Progress;
-use crate::store::{Final, NewObject, Store};
+use crate::store::Store;
 use crate::time::Timestamp;
 
 /// How to import.
@@ -99,7 +100,7 @@ pub fn import_git(
         outcome.guessed.push((super::git::META_REF.to_owned(), error.to_string()));
     }
     let state = store.state();
-    let found = crate::ops::record::snap::expect(&state, workspace)?;
+    let found = expect(&state, workspace)?;
     let head = found.head;
     let known = known_commits(store, found.steps.values().copied())?;
     let mut import = Import {
@@ -148,7 +149,7 @@ fn give_tags(
             let mut facts = Vec::new();
             (given, left_out) = (Vec::new(), Vec::new());
             for (name, snapshot) in part {
-                match tagged(crate::ops::record::snap::expect(state, workspace)?, name, *snapshot, now) {
+                match tagged(expect(state, workspace)?, name, *snapshot, now) {
                     Ok(None) => {}
                     Ok(Some(fact)) => {
                         given.push(name.clone());
@@ -235,45 +236,21 @@ impl Import<'_> {
     ) -> std::result::Result<(SnapshotId, u64), Stop> {
         let mut batch = self.store.batch();
         let mut turn = Turn { batch: &mut batch, fresh: HashMap::new() };
-        let about = self.about(&mut turn, id, line, outcome)?;
-        let omissions = about.omissions.clone();
-        let (is_exact, calls) = (about.is_exact, about.calls.clone());
-        let mut snapshot = self.describe(&mut turn, id, about, line)?;
-        let (head, workspace) = (self.head, self.workspace);
-        let previous = self.before.as_ref().map(|(id, _)| id.0);
-        let mut taken = None;
-        let committed = batch.commit(|state| {
-            let found = crate::ops::record::snap::expect(state, workspace)?;
-            if found.head != head {
-                return Err(Error::new(ErrorKind::Conflict, "record step in", workspace, "its head moved meanwhile"));
-            }
-            snapshot.step = crate::ops::record::snap::next_step(found)?;
-            let bytes = snapshot::encode(&snapshot);
-            snapshot::decode(&bytes).map_err(|e| e.during("record step", snapshot.step))?;
-            let id = snapshot::snapshot_id(&bytes);
-            taken = Some(id);
-            let (step, run, cause) = (snapshot.step, snapshot.run.clone(), snapshot.cause);
-            let taken = Fact::SnapshotTaken { workspace, snapshot: id, step, run, cause };
-            let noted = calls.into_iter().map(|Call { event, run, time }| Fact::EventNoted {
-                workspace,
-                snapshot: id,
-                event,
-                run,
-                time,
-            });
-            let facts = std::iter::once(taken).chain(noted).collect();
-            let object = NewObject { kind: ObjectKind::Snapshot, id: id.0, bytes, previous };
-            Ok(Final { objects: vec![object], facts })
+        let Known { about, content, omissions, calls, is_exact } = self.known_of(&mut turn, id, line, outcome)?;
+        let workspace = self.workspace;
+        let place = Place { workspace, head: self.head, parent: self.before.clone() };
+        let added = add_snapshot(&mut batch, place, content, about, |_, snapshot| {
+            let noted = |Call { event, run, time }| Fact::EventNoted { workspace, snapshot, event, run, time };
+            calls.into_iter().map(noted).collect()
         })?;
-        outcome.stored_bytes += committed.stored_bytes;
+        outcome.stored_bytes += added.stored_bytes;
         outcome.exact += u64::from(is_exact);
         outcome.omitting += u64::from(!omissions.is_empty());
         outcome.omitted = omissions;
-        let taken = taken.expect("a commit that succeeded has decided");
-        let step = snapshot.step;
-        self.head = Some(taken);
-        self.before = Some((taken, Arc::new(snapshot)));
-        Ok((taken, step))
+        let step = added.snapshot.step;
+        self.head = Some(added.id);
+        self.before = Some((added.id, Arc::new(added.snapshot)));
+        Ok((added.id, step))
     }
 
     /// Makes a snapshot that was imported the head again, which the last one taken is.
@@ -282,13 +259,10 @@ impl Import<'_> {
             return Ok(());
         }
         let snapshot = self.store.snapshot(id)?;
-        let workspace = self.workspace;
-        let (step, run, cause) = (snapshot.step, snapshot.run.clone(), snapshot.cause);
         self.store.record(|state| {
-            let is_there = crate::ops::record::snap::expect(state, workspace)?.steps.get(&step) == Some(&id);
+            let is_there = expect(state, self.workspace)?.steps.get(&snapshot.step) == Some(&id);
             // The same fact once more: taken as that step, and the head.
-            let fact = Fact::SnapshotTaken { workspace, snapshot: id, step, run: run.clone(), cause };
-            Ok(if is_there { vec![fact] } else { Vec::new() })
+            Ok(is_there.then(|| taken_fact(id, &snapshot)).into_iter().collect())
         })?;
         self.head = Some(id);
         Ok(())

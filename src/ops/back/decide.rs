@@ -1,0 +1,69 @@
+//! The second stage of a restore: the state to go to, and everything that has to be done for it.
+
+use std::sync::Arc;
+
+use super::Context;
+use super::choice::{Choice, Wish};
+use super::plan::{Plan, plan};
+use crate::error::Result;
+use crate::format::facts::RestoreCause;
+use crate::format::snapshot::Snapshot;
+use crate::ops::record::capture::Captured;
+use crate::ops::record::step::{Step, compared};
+use crate::store::{Batch, Workspace};
+use crate::workspace::materialize::Action;
+
+/// The state of a folder, the one to go to, and what there is to do.
+pub(super) struct Decided {
+    /// The folder now, against its head.
+    pub(super) step: Step,
+    pub(super) wish: Wish,
+    pub(super) target: Arc<Snapshot>,
+    pub(super) plan: Plan,
+    /// True if the rules leave out something of what it writes over.
+    pub(super) was_left_out: bool,
+}
+
+/// Chooses the state, and plans the way to it.
+pub(super) fn decide(
+    context: &Context<'_>,
+    mut captured: Captured,
+    choice: Choice,
+    batch: Option<&mut Batch<'_>>,
+) -> Result<Decided> {
+    let Context { store, workspace, root, options, .. } = context;
+    let mut wish = choice.choose(context, &captured)?;
+    let target = store.snapshot(wish.target)?;
+    captured.narrow(store, batch, target.root)?;
+    let step = compared(store, workspace, root, captured)?;
+    if let RestoreCause::Undo { count } = &mut wish.cause {
+        *count += u64::from(wish.counts_now && options.safety && step.differs());
+    }
+    // Where it is damaged, nothing is known of what the interrupted restore found.
+    let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());
+    let plan = plan(store, root, &step.captured, &target, interrupted.as_deref(), &wish.paths)?;
+    let was_left_out = step.captured.has_paths_for_target() || writes_left_out(&step.captured, &plan.actions);
+    Ok(Decided { step, wish, target, plan, was_left_out })
+}
+
+impl Decided {
+    /// Returns whether the restore can be passed over in silence. Going back is noted though nothing is left to be done: else
+    /// that change could never be passed.
+    pub(super) fn is_nothing_to_do(&self, workspace: &Workspace) -> bool {
+        let head = self.step.head.as_ref().map(|(id, _)| *id);
+        let stays = head == Some(self.wish.target) || !self.wish.paths.is_empty();
+        self.plan.actions.is_empty()
+            && stays
+            && workspace.unfinished.is_none()
+            && self.wish.cause == RestoreCause::Restore
+    }
+}
+
+/// Returns whether something is written at a path that the rules leave out.
+fn writes_left_out(captured: &Captured, actions: &[Action]) -> bool {
+    actions.iter().any(|action| match action {
+        Action::Remove { .. } => false,
+        Action::CreateFolder { path, .. } => captured.leaves_out(path, true) || captured.leaves_out(path, false),
+        action => captured.leaves_out(action.path(), false),
+    })
+}
