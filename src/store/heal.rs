@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use super::inspect::{InspectedPack, Inspection};
 use super::pack::pack_name;
-use super::recover::{Window, recover};
 use crate::disk::StoredFile;
 use crate::error::Result;
 use crate::format::pack::{
@@ -81,19 +80,16 @@ fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u
         let mut bytes = vec![0; usize::try_from(length).expect("limited above")];
         let read = file.read_at(range.place.start, &mut bytes)?;
         bytes.truncate(read);
-        let tried = turn_back(store, &mut bytes);
-        let healed = Held(bytes);
-        let whole = recover(&mut Window::new(&healed, store, read as u64), 0, 0, true)?;
-        let is_proven = |at: u64| whole.commits.iter().any(|commit| (commit.start..commit.end).contains(&at));
-        let proven = tried.into_iter().map(|(at, bit)| (at as u64, bit)).filter(|(at, _)| is_proven(*at));
-        flips.extend(proven.map(|(at, bit)| (range.place.start + at, bit)));
+        let proven = turn_back(store, &mut bytes).into_iter();
+        flips.extend(proven.map(|(at, bit)| (range.place.start + at as u64, bit)));
     }
     Ok(flips)
 }
 
-/// Turns back what seem to be flipped bits, from batch to batch, as far as one leads to the next. Returns them.
+/// Turns back what seem to be flipped bits, from batch to batch, as far as one leads to the next. Returns those that are
+/// proven by the hash of their batch.
 fn turn_back(store: StoreId, bytes: &mut [u8]) -> Vec<(usize, u8)> {
-    let mut flips = Vec::new();
+    let (mut flips, mut of_batch) = (Vec::new(), Vec::new());
     let (mut batch, mut at) = (0, 0);
     while at < bytes.len() {
         let Some((end, is_commit)) = next_place(store, bytes, batch, at) else {
@@ -102,16 +98,20 @@ fn turn_back(store: StoreId, bytes: &mut [u8]) -> Vec<(usize, u8)> {
             if found.is_none() {
                 break;
             }
-            flips.extend(found);
+            of_batch.extend(found);
             continue;
         };
         if is_commit {
             if !commit_is_intact(store, &bytes[batch..end]) {
-                flips.extend(try_commit(store, bytes, batch, at, end));
+                of_batch.extend(try_commit(store, bytes, batch, at, end));
             }
+            if commit_is_intact(store, &bytes[batch..end]) {
+                flips.append(&mut of_batch);
+            }
+            of_batch.clear();
             batch = end;
         } else {
-            flips.extend(heal_record(&mut bytes[at..end]).map(|(place, bit)| (at + place, bit)));
+            of_batch.extend(heal_record(&mut bytes[at..end]).map(|(place, bit)| (at + place, bit)));
         }
         at = end;
     }
@@ -223,22 +223,6 @@ fn heal_record(record: &mut [u8]) -> Option<(usize, u8)> {
 /// One step of CRC-32 (reflected, polynomial edb88320) backwards.
 fn before(sum: u32) -> u32 {
     if sum >> 31 == 1 { (sum ^ 0xedb8_8320) << 1 | 1 } else { sum << 1 }
-}
-
-#[derive(Debug)]
-struct Held(Vec<u8>);
-
-impl StoredFile for Held {
-    fn length(&self) -> Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
-        let count = (self.0.len() - start).min(buffer.len());
-        buffer[..count].copy_from_slice(&self.0[start..start + count]);
-        Ok(count)
-    }
 }
 
 #[cfg(test)]

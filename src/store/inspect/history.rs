@@ -15,26 +15,11 @@ use crate::store::file::StoreFile;
 /// How the tags begin that a repair gives.
 pub const RECOVERED: &str = "recovered-";
 
-/// A step as a fact names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Taken {
-    /// The workspace.
-    pub workspace: WorkspaceId,
-    /// The step.
-    pub step: u64,
-    /// The snapshot.
-    pub snapshot: SnapshotId,
-}
-
-impl Taken {
-    /// The step that a fact takes.
-    pub fn of(fact: &Fact) -> Option<Self> {
-        match fact {
-            Fact::SnapshotTaken { workspace, step, snapshot, .. } => {
-                Some(Self { workspace: *workspace, step: *step, snapshot: *snapshot })
-            }
-            _ => None,
-        }
+/// The step that a fact takes, and its snapshot.
+pub fn taken(fact: &Fact) -> Option<(WorkspaceId, u64, SnapshotId)> {
+    match fact {
+        Fact::SnapshotTaken { workspace, step, snapshot, .. } => Some((*workspace, *step, *snapshot)),
+        _ => None,
     }
 }
 
@@ -68,21 +53,21 @@ impl Inspection {
     }
 
     /// Every step that was ever taken, also by transactions that do not count.
-    pub fn taken(&self) -> impl Iterator<Item = Taken> {
-        self.facts.values().flatten().chain(&self.conflicting).filter_map(Taken::of)
+    pub fn taken(&self) -> impl Iterator<Item = (WorkspaceId, u64, SnapshotId)> {
+        self.facts.values().flatten().chain(&self.conflicting).filter_map(taken)
     }
 
     pub(super) fn add_problems_of_history(&mut self) {
         for transaction in &self.only_in_journal {
-            let taken = self.facts[transaction].iter().filter_map(Taken::of);
-            let steps = taken.map(|taken| (taken.workspace, taken.step)).collect();
+            let taken = self.facts[transaction].iter().filter_map(taken);
+            let steps = taken.map(|(workspace, step, _)| (workspace, step)).collect();
             self.problems.push(Problem::of(StoreFile::Journal, ProblemKind::OnlyInJournal(*transaction, steps)));
         }
         let mut named = self.named(&self.reader.state());
         let unnamed: Vec<Problem> = self
             .taken()
-            .filter(|taken| named.insert(taken.snapshot.0.prefix()))
-            .map(|taken| ProblemKind::Unnamed(taken.workspace, taken.step, taken.snapshot))
+            .filter(|(_, _, snapshot)| named.insert(snapshot.0.prefix()))
+            .map(|(workspace, step, snapshot)| ProblemKind::Unnamed(workspace, step, snapshot))
             .map(Problem::of_history)
             .collect();
         self.problems.extend(unnamed);

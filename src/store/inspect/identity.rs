@@ -15,15 +15,8 @@ use crate::store::pack::pack_number;
 use crate::store::view::JOURNAL;
 use crate::store::{FORMAT, FORMAT_LENGTH_MAX_BYTES};
 
-/// What a folder is.
-pub(in crate::store) struct Identity {
-    pub(in crate::store) id: StoreId,
-    /// The problem of the file that should say so.
-    pub(in crate::store) problem: Option<ProblemKind>,
-}
-
-/// Finds out. `NotFound` where nothing names a store, `Unsupported` where a newer version does.
-pub(in crate::store) fn identify(disk: &dyn Disk) -> Result<Identity> {
+/// The store that a folder is, and the problem of the file that should say so. `NotFound` where nothing names a store, `Unsupported` where a newer version does.
+pub(super) fn identify(disk: &dyn Disk) -> Result<(StoreId, Option<ProblemKind>)> {
     let named = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(ProblemKind::NoFormat),
         Err(error) if error.kind() == ErrorKind::Corrupt => Err(ProblemKind::BadFormat(error.to_string())),
@@ -41,15 +34,15 @@ pub(in crate::store) fn identify(disk: &dyn Disk) -> Result<Identity> {
     if let Ok(id) = named
         && has_vote(&id)
     {
-        return Ok(Identity { id, problem: None });
+        return Ok((id, None));
     }
     let weight =
         |id: &StoreId, votes: &Votes| (votes.packs + votes.caches + u64::from(named == Ok(*id)), named == Ok(*id));
     let most = votes.iter().max_by_key(|(id, votes)| weight(id, votes)).map(|(id, _)| *id);
     match (most, named) {
-        (Some(id), Err(problem)) => Ok(Identity { id, problem: Some(problem) }),
-        (Some(id), Ok(named)) if id != named => Ok(Identity { id, problem: Some(ProblemKind::OtherStore(named, id)) }),
-        (_, Ok(id)) => Ok(Identity { id, problem: None }),
+        (Some(id), Err(problem)) => Ok((id, Some(problem))),
+        (Some(id), Ok(named)) if id != named => Ok((id, Some(ProblemKind::OtherStore(named, id)))),
+        (_, Ok(id)) => Ok((id, None)),
         (None, Err(problem)) => {
             let reason = match problem {
                 ProblemKind::BadFormat(reason) => reason,

@@ -40,7 +40,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index::IndexEntry;
 use crate::format::pack::ObjectKey;
-pub use history::{RECOVERED, Taken};
+pub use history::{RECOVERED, taken};
 pub use objects::{BadObject, Checked, check_objects};
 pub use obstacles::obstacles;
 use packs::Known;
@@ -115,7 +115,7 @@ pub enum Depth {
 ///
 /// The guard of the store's lock is passed by a caller who holds it.
 pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> Result<Inspection> {
-    let identity::Identity { id, problem } = identity::identify(&**disk)?;
+    let (id, problem) = identity::identify(&**disk)?;
     let mut problems: Vec<Problem> = obstacles(&**disk)?;
     problems.extend(problem.map(|kind| Problem::of(StoreFile::Format, kind)));
     let journal = caches::read_journal(&**disk, id)?;

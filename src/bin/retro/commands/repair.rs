@@ -44,7 +44,7 @@ pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
 fn lines(actions: &[Action]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut steps: BTreeMap<(&str, &str, Option<WorkspaceId>), BTreeSet<u64>> = BTreeMap::new();
-    let given_up = actions.iter().filter(|action| matches!(action, Action::GiveUp { .. })).count() as u64;
+    let given_up = actions.iter().filter(|action| matches!(action, Action::GiveUp(_))).count() as u64;
     for action in actions {
         match action {
             Action::RecoverSnapshot { workspace, step, tag: None, .. } => {
@@ -55,7 +55,7 @@ fn lines(actions: &[Action]) -> Vec<String> {
                 let word = if *incomplete { "mark" } else { "unmark" };
                 steps.entry((word, " incomplete", Some(*workspace))).or_default().insert(*step);
             }
-            Action::GiveUp { .. } => {}
+            Action::GiveUp(_) => {}
             action => lines.push(format!("{:<10}  {}", verb(action), human::label(&sentence(action)))),
         }
     }
@@ -74,18 +74,18 @@ fn lines(actions: &[Action]) -> Vec<String> {
 fn verb(action: &Action) -> &'static str {
     match action {
         Action::WriteFormat(_) => "write",
-        Action::TurnBack { .. } => "turn back",
-        Action::RecoverTransactions { .. }
-        | Action::RecoverWorkspace { .. }
+        Action::TurnBack(..) => "turn back",
+        Action::RecoverTransactions(..)
+        | Action::RecoverWorkspace(..)
         | Action::RecoverSnapshot { .. }
-        | Action::FindAgain { .. } => "recover",
-        Action::KeepHead { .. } => "keep",
-        Action::GiveUp { .. } => "give up",
-        Action::Save { .. } => "save",
+        | Action::FindAgain(..) => "recover",
+        Action::KeepHead(..) => "keep",
+        Action::GiveUp(_) => "give up",
+        Action::Save(..) => "save",
         Action::Rewrite { .. } => "rewrite",
         Action::PutAside(_) => "put aside",
         Action::Rebuild(_) => "rebuild",
-        Action::BringBack { .. } => "bring back",
+        Action::BringBack(..) => "bring back",
         Action::Mark { incomplete: true, .. } => "mark",
         Action::Mark { incomplete: false, .. } => "unmark",
     }
@@ -97,10 +97,10 @@ fn sentence(action: &Action) -> String {
             let file = problem.file.as_ref().map(ToString::to_string).unwrap_or_default();
             format!("{file}  ({})", problems::problem(problem))
         }
-        Action::TurnBack { pack, bits } => {
+        Action::TurnBack(pack, bits) => {
             format!("{} of {}", human::count(*bits, "flipped bit"), StoreFile::Pack(*pack))
         }
-        Action::RecoverTransactions { source, transactions } => {
+        Action::RecoverTransactions(source, transactions) => {
             let count = human::count(*transactions, "transaction");
             match source {
                 RecoverySource::Journal => format!("{count} from the journal"),
@@ -108,8 +108,8 @@ fn sentence(action: &Action) -> String {
                 RecoverySource::Nothing => format!("{count} as lost: nothing is known of them"),
             }
         }
-        Action::RecoverWorkspace { workspace, is_placed: true } => format!("workspace {}", workspace.short()),
-        Action::RecoverWorkspace { workspace, is_placed: false } => {
+        Action::RecoverWorkspace(workspace, true) => format!("workspace {}", workspace.short()),
+        Action::RecoverWorkspace(workspace, false) => {
             let id = workspace.short();
             format!("workspace {id}, but not where it is: `retro workspace move {id} DIR` says where")
         }
@@ -117,10 +117,10 @@ fn sentence(action: &Action) -> String {
             let tag = tag.as_deref().unwrap_or_default();
             format!("s{step} of workspace {} as {tag}: another snapshot has the step", workspace.short())
         }
-        Action::KeepHead { workspace, step } => format!("s{step} of workspace {} as its head", workspace.short()),
-        Action::GiveUp { snapshot } => snapshot.to_string(),
-        Action::FindAgain { snapshot } => format!("{snapshot}, which was given up earlier"),
-        Action::Save { objects } => {
+        Action::KeepHead(workspace, step) => format!("s{step} of workspace {} as its head", workspace.short()),
+        Action::GiveUp(snapshot) => snapshot.to_string(),
+        Action::FindAgain(snapshot) => format!("{snapshot}, which was given up earlier"),
+        Action::Save(objects) => {
             format!("{}, readable only as long as something damaged is there", human::count(*objects, "object"))
         }
         Action::Rewrite { pack, is_too_long: true, .. } => {
@@ -130,7 +130,7 @@ fn sentence(action: &Action) -> String {
             let lost = human::count(*lost, "object");
             format!("{}  ({damaged_bytes} bytes are damaged; {lost} given up)", StoreFile::Pack(*pack))
         }
-        Action::BringBack { objects } => format!("{} from live folders", counted(objects)),
+        Action::BringBack(objects) => format!("{} from live folders", counted(objects)),
         Action::Mark { snapshot, .. } => snapshot.short(),
     }
 }
@@ -191,18 +191,16 @@ fn shape(action: &Action) -> Object {
         Action::WriteFormat(problem) | Action::PutAside(problem) | Action::Rebuild(problem) => {
             (problem.file.clone(), Some(problems::problem(problem)))
         }
-        Action::TurnBack { pack, .. } | Action::Rewrite { pack, .. } => (Some(StoreFile::Pack(*pack)), None),
+        Action::TurnBack(pack, _) | Action::Rewrite { pack, .. } => (Some(StoreFile::Pack(*pack)), None),
         _ => (None, None),
     };
     let (workspace, step, snapshot) = match action {
-        Action::RecoverWorkspace { workspace, .. } => (Some(*workspace), None, None),
+        Action::RecoverWorkspace(workspace, _) => (Some(*workspace), None, None),
         Action::RecoverSnapshot { workspace, step, snapshot, .. } => {
             (Some(*workspace), Some(*step), Some(snapshot.to_string()))
         }
-        Action::KeepHead { workspace, step } => (Some(*workspace), Some(*step), None),
-        Action::GiveUp { snapshot } | Action::FindAgain { snapshot } => {
-            (None, None, Some(findings::hex(&snapshot.prefix)))
-        }
+        Action::KeepHead(workspace, step) => (Some(*workspace), Some(*step), None),
+        Action::GiveUp(snapshot) | Action::FindAgain(snapshot) => (None, None, Some(findings::hex(&snapshot.prefix))),
         Action::Mark { snapshot, step, .. } => {
             let (workspace, step) = step.unzip();
             (workspace, step, Some(snapshot.to_string()))
@@ -211,10 +209,10 @@ fn shape(action: &Action) -> Object {
     };
     let tag = if let Action::RecoverSnapshot { tag, .. } = action { tag.clone() } else { None };
     let count = match action {
-        Action::BringBack { objects } => Some(objects.values().sum::<u64>()),
-        Action::TurnBack { bits: count, .. }
-        | Action::Save { objects: count }
-        | Action::RecoverTransactions { transactions: count, .. }
+        Action::BringBack(objects) => Some(objects.values().sum::<u64>()),
+        Action::TurnBack(_, count)
+        | Action::Save(count)
+        | Action::RecoverTransactions(_, count)
         | Action::Rewrite { lost: count, .. } => Some(*count),
         _ => None,
     };

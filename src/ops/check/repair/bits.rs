@@ -8,5 +8,5 @@ use crate::store::repair;
 pub(super) fn turn_back(round: &mut Round<'_>) -> Result<Vec<Action>> {
     let flips = find_flips(&round.inspection)?;
     repair::turn_back(&**round.disk, &flips, round.guard())?;
-    Ok(flips.iter().map(|(pack, flips)| Action::TurnBack { pack: *pack, bits: flips.len() as u64 }).collect())
+    Ok(flips.iter().map(|(pack, flips)| Action::TurnBack(*pack, flips.len() as u64)).collect())
 }

@@ -29,7 +29,7 @@ pub(super) fn bring_back(round: &mut Round<'_>) -> Result<Vec<Action>> {
     let met = search(round, &lost)?;
     let mut objects: BTreeMap<ObjectKind, u64> = BTreeMap::new();
     met.iter().for_each(|key| *objects.entry(key.kind).or_default() += 1);
-    Ok(if objects.is_empty() { Vec::new() } else { vec![Action::BringBack { objects }] })
+    Ok(if objects.is_empty() { Vec::new() } else { vec![Action::BringBack(objects)] })
 }
 
 /// Takes out of the packs what stays lost and all that rests on it: as long as it is there, a writer that meets the same

@@ -18,7 +18,7 @@ use crate::format::snapshot::Snapshot;
 use crate::id::SnapshotId;
 use crate::limits::FACTS_LENGTH_MAX_BYTES;
 use crate::store::Reader;
-use crate::store::inspect::{Inspection, Taken};
+use crate::store::inspect::{Inspection, taken};
 use crate::store::repair::write_pack;
 
 /// Facts that are known again.
@@ -62,7 +62,7 @@ pub(super) fn recover(round: &mut Round<'_>) -> Result<Vec<Action>> {
 impl Found {
     fn add(&mut self, source: Source, transactions: BTreeMap<u64, Vec<Fact>>) {
         if !transactions.is_empty() {
-            self.actions.push(Action::RecoverTransactions { source, transactions: transactions.len() as u64 });
+            self.actions.push(Action::RecoverTransactions(source, transactions.len() as u64));
             self.transactions.extend(transactions);
         }
     }
@@ -74,7 +74,7 @@ fn take_from_damage(inspection: &Inspection, found: &mut Found) -> Result<BTreeM
     // What a torn tail tells was most likely never acknowledged.
     let tails = inspection.packs.iter().flat_map(|pack| &pack.tail).map(|range| (range, false));
     let next = inspection.reader.state().sequence.saturating_add(1);
-    let mut taken = BTreeMap::new();
+    let mut recovered = BTreeMap::new();
     for (range, was_acknowledged) in damaged.chain(tails) {
         for doubtful in &range.doubtful {
             let Ok(facts) = facts::decode(&doubtful.facts) else { continue };
@@ -82,19 +82,19 @@ fn take_from_damage(inspection: &Inspection, found: &mut Found) -> Result<BTreeM
             for fact in facts {
                 if is_backed(&inspection.reader, &fact)? {
                     backed.push(fact);
-                } else if was_acknowledged && let Some(Taken { snapshot, .. }) = Taken::of(&fact) {
+                } else if was_acknowledged && let Some((_, _, snapshot)) = taken(&fact) {
                     found.told.push(snapshot);
                 }
             }
             let number = doubtful.sequence;
             let is_free = number == next || inspection.lost_transactions().any(|gap| gap.contains(&number));
             if is_free && number > 0 && !backed.is_empty() {
-                taken.entry(number).or_insert(backed);
+                recovered.entry(number).or_insert(backed);
             }
         }
     }
-    taken.retain(|number, _| !found.transactions.contains_key(number));
-    Ok(taken)
+    recovered.retain(|number, _| !found.transactions.contains_key(number));
+    Ok(recovered)
 }
 
 /// Whether the snapshots that a fact names are there and agree. One that takes something away is never believed unproven.

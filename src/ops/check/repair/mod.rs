@@ -81,27 +81,12 @@ pub enum Action {
     PutAside(Problem),
     /// A cache is made again, because of this problem.
     Rebuild(Problem),
-    /// Single bits of a pack are turned back, and the transaction matches its hash again.
-    TurnBack {
-        /// The number of the pack.
-        pack: u32,
-        /// The number of bits.
-        bits: u64,
-    },
-    /// Transactions are recorded again.
-    RecoverTransactions {
-        /// Where their facts come from.
-        source: Source,
-        /// The number of transactions.
-        transactions: u64,
-    },
-    /// A workspace that no fact adds is added again.
-    RecoverWorkspace {
-        /// The workspace.
-        workspace: WorkspaceId,
-        /// Where its folder is was found out, too.
-        is_placed: bool,
-    },
+    /// In the pack of this number, so many flipped bits are turned back: their transactions match their hashes again.
+    TurnBack(u32, u64),
+    /// So many transactions are recorded again.
+    RecoverTransactions(Source, u64),
+    /// A workspace that no fact adds is added again. Its folder may have been found out, too.
+    RecoverWorkspace(WorkspaceId, bool),
     /// A snapshot that had no name gets one.
     RecoverSnapshot {
         /// Its workspace.
@@ -113,28 +98,14 @@ pub enum Action {
         /// The tag that it gets, because another snapshot has the step; none where it gets its step back.
         tag: Option<String>,
     },
-    /// A step that is newer than what recovered facts make the head becomes the head again.
-    KeepHead {
-        /// Its workspace.
-        workspace: WorkspaceId,
-        /// The step.
-        step: u64,
-    },
-    /// A snapshot is recorded as lost. Nobody knows more of it than half of its id.
-    GiveUp {
-        /// The snapshot.
-        snapshot: ObjectKey,
-    },
+    /// A step that is newer than what recovered facts make the head becomes the head of its workspace again.
+    KeepHead(WorkspaceId, u64),
+    /// A snapshot that nobody can read and nothing names is recorded as lost.
+    GiveUp(ObjectKey),
     /// A snapshot that an earlier repair recorded as lost is there again.
-    FindAgain {
-        /// The snapshot.
-        snapshot: ObjectKey,
-    },
-    /// Objects are stored again that are readable only as long as something damaged is there.
-    Save {
-        /// How many.
-        objects: u64,
-    },
+    FindAgain(ObjectKey),
+    /// So many objects are stored again that are readable only as long as something damaged is there.
+    Save(u64),
     /// A pack is written anew without what is damaged.
     Rewrite {
         /// Its number.
@@ -146,11 +117,8 @@ pub enum Action {
         /// It is longer than a pack may be, and its contents go into a new one.
         is_too_long: bool,
     },
-    /// Lost objects are stored again from live folders.
-    BringBack {
-        /// How many, by kind.
-        objects: BTreeMap<ObjectKind, u64>,
-    },
+    /// So many lost objects of each kind are stored again from live folders.
+    BringBack(BTreeMap<ObjectKind, u64>),
     /// A snapshot is marked incomplete, or no longer.
     Mark {
         /// Its id.

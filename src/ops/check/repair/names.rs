@@ -71,7 +71,7 @@ fn unreadable(
     named: &BTreeSet<[u8; 16]>,
 ) -> Result<BTreeSet<ObjectKey>> {
     let packs = &inspection.packs;
-    let ids = inspection.taken().map(|taken| taken.snapshot).chain(found.told.iter().copied());
+    let ids = inspection.taken().map(|(_, _, snapshot)| snapshot).chain(found.told.iter().copied());
     let mut prefixes: BTreeSet<[u8; 16]> = ids.map(|id| id.0.prefix()).collect();
     prefixes.extend(&inspection.lost_with_packs);
     let bad = checked.bad.iter().filter(|bad| !bad.is_readable).flat_map(|bad| bad.base.into_iter().chain([bad.key]));
@@ -148,7 +148,7 @@ impl Naming<'_> {
             _ => None,
         });
         let root = roots.next_back().filter(|root| self.state.workspace_at(root).is_none()).cloned();
-        self.found.actions.push(Action::RecoverWorkspace { workspace, is_placed: root.is_some() });
+        self.found.actions.push(Action::RecoverWorkspace(workspace, root.is_some()));
         let root = root.unwrap_or_else(|| format!("/unknown/{workspace}").into_bytes());
         self.say(Fact::WorkspaceAdded { workspace, root, time: self.now });
     }
@@ -186,7 +186,7 @@ impl Naming<'_> {
             }
             let found = read(&self.inspection.reader, head)?;
             let (run, cause) = found.map_or((None, Cause::Import), |found| (found.run.clone(), found.cause));
-            self.found.actions.push(Action::KeepHead { workspace, step });
+            self.found.actions.push(Action::KeepHead(workspace, step));
             self.say(Fact::SnapshotTaken { workspace, snapshot: head, step, run, cause });
         }
         Ok(())
@@ -201,13 +201,13 @@ impl Naming<'_> {
     fn record_lost(&mut self, before: &State, unreadable: BTreeSet<ObjectKey>) -> Result<()> {
         let time = self.now;
         for snapshot in unreadable {
-            self.found.actions.push(Action::GiveUp { snapshot });
+            self.found.actions.push(Action::GiveUp(snapshot));
             self.say(Fact::SnapshotLost { prefix: snapshot.prefix, lost: true, time });
         }
         for prefix in &before.lost {
             let snapshot = ObjectKey { kind: ObjectKind::Snapshot, prefix: *prefix };
             if self.inspection.reader.is_readable(snapshot)? {
-                self.found.actions.push(Action::FindAgain { snapshot });
+                self.found.actions.push(Action::FindAgain(snapshot));
                 self.say(Fact::SnapshotLost { prefix: *prefix, lost: false, time });
             }
         }

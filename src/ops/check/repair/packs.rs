@@ -28,7 +28,7 @@ pub(super) fn write_anew(round: &mut Round<'_>, given_up: bool) -> Result<Vec<Ac
         .collect();
     let objects = to_save(inspection, checked, given_up)?;
     if !objects.is_empty() {
-        actions.push(Action::Save { objects: objects.len() as u64 });
+        actions.push(Action::Save(objects.len() as u64));
     }
     if !actions.is_empty() {
         write_pack(inspection, &[].into(), &objects, round.guard())?;
