@@ -67,7 +67,7 @@ impl PackIndex {
     /// Adds what was read from the pack itself; entries of batches that end by `known` are known already.
     pub(super) fn take_in(&mut self, found: &Recovered, known: u64) {
         let batches = found.commits.iter().filter(|commit| commit.end > known).flat_map(|commit| &commit.entries);
-        let salvaged = found.damaged.iter().flat_map(|stretch| &stretch.salvaged);
+        let salvaged = found.damaged.iter().flat_map(|damaged| &damaged.salvaged);
         let salvaged = salvaged.filter(|entry| u64::from(entry.offset) >= known);
         let entries: Vec<IndexEntry> = batches.chain(salvaged).copied().collect();
         self.extend(&entries, found.end);

@@ -48,7 +48,7 @@ pub use batch::{Batch, BatchTotals, NewObject};
 pub use commit::{Committed, Final};
 pub use folder::FolderRoom;
 pub use reader::Reader;
-pub use recover::{DoubtfulCommit, Stretch};
+pub use recover::{DamagedRange, DoubtfulCommit};
 pub use state::{Noted, NotedEvent, State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
 pub use timeline::Timeline;

@@ -153,7 +153,7 @@ impl Pack {
     /// Adds what was read from the pack itself, as [`PackIndex::take_in`] does, and what is damaged in it.
     pub(super) fn take_in(&mut self, found: &Recovered, known: u64) {
         self.index.take_in(found, known);
-        self.broken.extend(found.damaged.iter().flat_map(|stretch| &stretch.broken));
+        self.broken.extend(found.damaged.iter().flat_map(|damaged| &damaged.broken));
         self.broken.sort_unstable();
     }
 

@@ -34,12 +34,12 @@ use crate::limits::{FACTS_LENGTH_MAX_BYTES, FRAME_MEMBER_COUNT_MAX, RECOVERY_WAS
 pub(super) struct Recovered {
     /// Commits, in order.
     pub(super) commits: Vec<RecoveredCommit>,
-    /// Stretches of the pack that are damaged, in order.
-    pub(super) damaged: Vec<Stretch>,
+    /// Damaged ranges of the pack, in order.
+    pub(super) damaged: Vec<DamagedRange>,
     /// Where the last intact commit ends, or what was known as committed: what follows is a torn tail.
     pub(super) end: u64,
     /// The torn tail, where a commit is in it: its writer died before all of it was written, or it is damaged.
-    pub(super) tail: Option<Stretch>,
+    pub(super) tail: Option<DamagedRange>,
 }
 
 /// One intact batch.
@@ -59,7 +59,7 @@ pub(super) struct RecoveredCommit {
 
 /// Bytes outside any intact batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stretch {
+pub struct DamagedRange {
     /// Where it begins, and where what follows begins.
     pub place: Range<u64>,
     /// Places of records whose checksum is right.
@@ -292,7 +292,7 @@ impl Scan {
         // Each record is looked at once more, as far as it goes: they do not overlap.
         pack.far_left = u64::MAX;
         let open = std::mem::take(&mut self.open);
-        let mut stretch = Stretch { place: open.start..end, doubtful: open.doubtful, ..Stretch::default() };
+        let mut range = DamagedRange { place: open.start..end, doubtful: open.doubtful, ..DamagedRange::default() };
         for (number, (place, first)) in open.records.iter().enumerate() {
             let last = open.records.get(number + 1).map_or(open.entries.len(), |(_, next)| *next);
             let header = record_at(pack, place.start)?;
@@ -301,13 +301,13 @@ impl Scan {
                 None => false,
             };
             if is_intact {
-                stretch.records.push(place.clone());
-                stretch.salvaged.extend_from_slice(&open.entries[*first..last]);
+                range.records.push(place.clone());
+                range.salvaged.extend_from_slice(&open.entries[*first..last]);
             } else {
-                stretch.broken.extend_from_slice(&open.entries[*first..last]);
+                range.broken.extend_from_slice(&open.entries[*first..last]);
             }
         }
-        self.found.damaged.push(stretch);
+        self.found.damaged.push(range);
         Ok(())
     }
 }

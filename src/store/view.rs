@@ -287,8 +287,8 @@ fn open_pack(
     let found = pack.recover_from(start, known_end)?;
     pack.take_in(&found, indexed);
     pack.has_doubtful_tail = found.tail.is_some();
-    for stretch in &found.damaged {
-        let Range { start, end } = stretch.place;
+    for range in &found.damaged {
+        let Range { start, end } = range.place;
         troubles.push(trouble(format!("{} bytes from offset {start} are damaged", end - start)));
     }
     let is_new = |commit: &RecoveredCommit| commit.sequence > 0 && commit.end > journaled;

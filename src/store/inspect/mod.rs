@@ -32,7 +32,7 @@ use std::sync::Arc;
 use super::Reader;
 use super::file::StoreFile;
 use super::pack::{Pack, highest_number, pack_number};
-use super::recover::{RecoveredCommit, Stretch};
+use super::recover::{DamagedRange, RecoveredCommit};
 use super::state::Fold;
 use super::view::{JournalPlace, View};
 use crate::disk::{Disk, LockGuard};
@@ -87,11 +87,11 @@ pub struct InspectedPack {
     /// Intact transactions: the bytes of each, and its number.
     pub batches: Vec<(Range<u64>, u64)>,
     /// Bytes outside of them, but for the torn tail.
-    pub damaged: Vec<Stretch>,
+    pub damaged: Vec<DamagedRange>,
     /// The bytes at the end that a killed writer left.
     pub torn: Option<Range<u64>>,
     /// The same, where a whole transaction is in them that does not match its hash.
-    pub tail: Option<Stretch>,
+    pub tail: Option<DamagedRange>,
     /// Objects in damaged records that are still readable: their bytes match their ids.
     pub rescued: Vec<IndexEntry>,
     /// The journal knows it to have been longer.

@@ -98,9 +98,9 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
     let found = pack.recover_with(first, known_end, known.depth == Depth::Hashes)?;
     pack.index = PackIndex::empty(first);
     pack.index.take_in(&found, first);
-    for stretch in found.damaged.iter().chain(&found.tail) {
+    for damaged in found.damaged.iter().chain(&found.tail) {
         // Whether they can be read is found out when all packs are there: `rescue`.
-        pack.index.extend(&stretch.broken, stretch.place.start);
+        pack.index.extend(&damaged.broken, damaged.place.start);
     }
     if let Some(tail) = &found.tail {
         pack.index.extend(&tail.salvaged, tail.place.start);

@@ -50,7 +50,7 @@ fn batch(out: &mut Vec<u8>, sequence: u64, contents: &[&[u8]]) {
 }
 
 fn salvaged(found: &Recovered) -> usize {
-    found.damaged.iter().map(|stretch| stretch.salvaged.len()).sum()
+    found.damaged.iter().map(|range| range.salvaged.len()).sum()
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn with_a_bit_flipped() -> MemoryDisk {
     prepare(|disk| flip(disk, PACK, 900))
 }
 
-fn with_a_stretch_of_zeros() -> MemoryDisk {
+fn with_a_range_of_zeros() -> MemoryDisk {
     prepare(|disk| overwrite(disk, PACK, 400, &[0; 700]))
 }
 
@@ -39,7 +39,7 @@ fn interrupted(prepared: &MemoryDisk) -> Vec<(MemoryDisk, String)> {
 /// R1: it waits for whoever writes, and touches nothing meanwhile.
 #[test]
 fn a_repair_holds_the_lock() {
-    let disk = with_a_stretch_of_zeros();
+    let disk = with_a_range_of_zeros();
     let held = disk.lock("lock", LockMode::Exclusive).unwrap();
     std::thread::scope(|scope| {
         let repair = scope.spawn(|| run(&disk).unwrap());
@@ -53,7 +53,7 @@ fn a_repair_holds_the_lock() {
 /// R2: at no moment is the pack as it was in neither place.
 #[test]
 fn the_pack_as_it_was_is_put_aside_first() {
-    for prepared in [with_a_bit_flipped(), with_a_stretch_of_zeros()] {
+    for prepared in [with_a_bit_flipped(), with_a_range_of_zeros()] {
         let original = read_all(&prepared, PACK).unwrap();
         let mut replaced = 0;
         for (disk, what) in interrupted(&prepared) {
@@ -73,7 +73,7 @@ fn a_pack_written_anew_is_another_one() {
     let nonce = |disk: &MemoryDisk| decode_header(&read_all(disk, PACK).unwrap()).unwrap().nonce;
     let flipped = with_a_bit_flipped();
     assert!(interrupted(&flipped).iter().all(|(disk, _)| nonce(disk) == nonce(&flipped)));
-    let zeroed = with_a_stretch_of_zeros();
+    let zeroed = with_a_range_of_zeros();
     let journal = read_all(&zeroed, "journal").unwrap();
     let mut replaced = 0;
     for (disk, what) in interrupted(&zeroed) {
@@ -88,7 +88,7 @@ fn a_pack_written_anew_is_another_one() {
 /// R5: what cannot be read is not taken for stored, so that it can be stored again.
 #[test]
 fn what_is_lost_can_be_stored_again() {
-    let disk = with_a_stretch_of_zeros();
+    let disk = with_a_range_of_zeros();
     run(&disk).unwrap();
     let store = Store::open(Arc::new(disk)).unwrap();
     let objects: Vec<NewObject> = (0..4).flat_map(step).collect();

@@ -30,7 +30,7 @@ pub(super) struct Found {
     pub(super) late: Vec<Fact>,
     pub(super) actions: Vec<Action>,
     /// Snapshots that a damaged transaction took and that nobody can read.
-    pub(super) told: Vec<SnapshotId>,
+    pub(super) unreadable: Vec<SnapshotId>,
     /// The facts of some transactions are not known.
     pub(super) is_incomplete: bool,
 }
@@ -41,10 +41,10 @@ pub(super) fn recover(round: &mut Round<'_>) -> Result<Vec<Action>> {
     let only_in_journal = inspection.only_in_journal.iter();
     let of_journal = only_in_journal.map(|number| (*number, inspection.facts[number].clone())).collect();
     found.add(Source::Journal, of_journal);
-    let told = take_from_damage(inspection, &mut found)?;
-    found.add(Source::DamagedRanges, told);
+    let from_damage = take_from_damage(inspection, &mut found)?;
+    found.add(Source::DamagedRanges, from_damage);
     let lost = lost(inspection, &found, &mut round.left);
-    found.is_incomplete = !found.told.is_empty() || inspection.lost_transactions().next().is_some();
+    found.is_incomplete = !found.unreadable.is_empty() || inspection.lost_transactions().next().is_some();
     found.add(Source::Nothing, lost);
     let numbered = found.actions.len();
     names::give(inspection, round.options, &mut found)?;
@@ -83,7 +83,7 @@ fn take_from_damage(inspection: &Inspection, found: &mut Found) -> Result<BTreeM
                 if is_backed(&inspection.reader, &fact)? {
                     backed.push(fact);
                 } else if was_acknowledged && let Some((_, _, snapshot)) = taken(&fact) {
-                    found.told.push(snapshot);
+                    found.unreadable.push(snapshot);
                 }
             }
             let number = doubtful.sequence;

@@ -71,7 +71,7 @@ fn unreadable(
     named: &BTreeSet<[u8; 16]>,
 ) -> Result<BTreeSet<ObjectKey>> {
     let packs = &inspection.packs;
-    let ids = inspection.taken().map(|(_, _, snapshot)| snapshot).chain(found.told.iter().copied());
+    let ids = inspection.taken().map(|(_, _, snapshot)| snapshot).chain(found.unreadable.iter().copied());
     let mut prefixes: BTreeSet<[u8; 16]> = ids.map(|id| id.0.prefix()).collect();
     prefixes.extend(&inspection.lost_with_packs);
     let bad = checked.bad.iter().filter(|bad| !bad.is_readable).flat_map(|bad| bad.base.into_iter().chain([bad.key]));
