@@ -191,27 +191,29 @@ pub fn remove_cache(inspection: &Inspection, file: &StoreFile, _lock: &LockGuard
 
 /// Objects that are readable and have no other copy than in records that [`plan_rewrites`] leaves out.
 pub fn to_save(inspection: &Inspection, checked: &Checked, given_up: bool) -> Result<BTreeSet<ObjectKey>> {
-    let mut left_out = left_out(checked, given_up);
-    let bad = checked.bad.iter().map(|bad| (bad.pack, bad.offset));
-    let rescued = inspection
+    let rescued: BTreeSet<(u32, u64)> = inspection
         .packs
         .iter()
-        .flat_map(|pack| pack.rescued.iter().map(|entry| (pack.number, u64::from(entry.offset))));
-    left_out.extend(rescued.clone());
-    let no_copy: BTreeSet<(u32, u64)> = bad.chain(rescued).collect();
+        .flat_map(|pack| pack.rescued.iter().map(|entry| (pack.number, u64::from(entry.offset))))
+        .collect();
+    let (left_out, bad) = (left_out(checked, given_up), &checked.bad);
+    let unreadable = bad.iter().filter(|bad| !bad.is_readable);
+    let unreadable: BTreeSet<((u32, u64), ObjectKey)> =
+        unreadable.map(|bad| ((bad.pack, bad.offset), bad.key)).collect();
+    let damaged: BTreeSet<(u32, u64)> = bad.iter().map(|bad| (bad.pack, bad.offset)).collect();
     let view = inspection.reader.view();
-    let entries = || {
-        let packs = view.packs.iter();
-        packs.flat_map(|pack| {
-            pack.index.entries().into_iter().map(|entry| ((pack.number, u64::from(entry.offset)), entry))
+    let copies = || {
+        view.packs.iter().flat_map(|pack| {
+            let place = |offset: u32| (pack.number, u64::from(offset));
+            pack.index.entries().into_iter().map(move |entry| (place(entry.offset), entry.key()))
         })
     };
-    let mut objects: BTreeSet<ObjectKey> =
-        entries().filter(|(place, _)| left_out.contains(place)).map(|(_, entry)| entry.key()).collect();
+    let is_left_out = |place: &(u32, u64)| left_out.contains(place) || rescued.contains(place);
+    let in_danger = copies().filter(|copy| is_left_out(&copy.0) && !unreadable.contains(copy));
+    let mut objects: BTreeSet<ObjectKey> = in_danger.map(|(_, key)| key).collect();
     if !objects.is_empty() {
-        let copies = entries().filter(|(place, _)| !no_copy.contains(place));
-        for (_, entry) in copies {
-            objects.remove(&entry.key());
+        for (_, key) in copies().filter(|(place, _)| !damaged.contains(place) && !rescued.contains(place)) {
+            objects.remove(&key);
         }
     }
     let mut readable = BTreeSet::new();
