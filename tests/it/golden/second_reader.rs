@@ -263,7 +263,7 @@ pub(super) fn random_fact(rng: &mut Rng) -> Fact {
 
 /// A reader that finds nothing wrong with anything would pass all the other tests.
 #[test]
-fn it_notices_every_flipped_byte_of_a_batch() {
+fn it_notices_flipped_bytes() {
     let Some(python) = python() else { return };
     let scratch = Scratch::new();
     let (store, mut tried) = (copy(&scratch, false), 0);
