@@ -139,7 +139,7 @@ pub const RECOVERY_WASTE_MIN_BYTES: u64 = 16 << 20;
 
 /// Most rounds of a repair. Each round inspects the store, and each but the last repairs something. A handful is usual,
 /// plus one for each level of nested folders that are recovered.
-pub const REPAIR_ROUNDS_MAX: usize = 256;
+pub const REPAIR_ROUNDS_MAX: usize = FOLDER_DEPTH_MAX + 64;
 
 /// Longest damaged range that is searched for flipped bits, in bytes: it is held in memory. A batch is shorter, unless
 /// one of its records is longer than any that is written.
