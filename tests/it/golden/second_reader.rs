@@ -25,12 +25,15 @@ use crate::support::walker::walk;
 pub(super) fn python() -> Option<&'static Path> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
-        let beside_the_build = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../format-reader/bin/python3");
+        let below = |folder: &str, path| Path::new(folder).join(path).join("format-reader/bin/python3");
+        let beside_the_build = below(env!("CARGO_TARGET_TMPDIR"), "..");
+        // Where another build, such as that of a feature, has a folder of its own.
+        let in_the_checkout = below(env!("CARGO_MANIFEST_DIR"), "target");
         let can = |python: &PathBuf| {
             let tried = Command::new(python).args(["-c", "import blake3, zstandard"]).output();
             tried.is_ok_and(|output| output.status.success())
         };
-        [beside_the_build, PathBuf::from("python3")].into_iter().find(can)
+        [beside_the_build, in_the_checkout, PathBuf::from("python3")].into_iter().find(can)
     };
     let found = FOUND.get_or_init(find).as_deref();
     if found.is_none() {
