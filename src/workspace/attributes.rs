@@ -1,9 +1,9 @@
-//! Attributes of open files: ACLs, `user.*` attributes, file capabilities, and who owns them.
+//! Attributes of open files: owner, ACLs, `user.*` attributes, file capabilities.
 //!
-//! Reading costs one call for a file that has none. What the system does not know (a file system without ACLs, a system
-//! without such calls) is as good as not there; what it knows and does not hand out is noted, and the path is listed.
+//! Reading costs one call for a file without attributes. Attributes that the file system or the operating system does
+//! not support count as absent. If some exist but cannot be read, the path is listed.
 //!
-//! Invariant: no more is read or set than snapshots can hold: [`Name`] has no other names.
+//! Invariant: only attributes that snapshots can hold are read or set: [`Name`] has no other names.
 
 use std::os::fd::AsFd;
 
@@ -13,21 +13,21 @@ use rustix::io::Errno;
 use crate::format::attributes::{Attributes, Name, Owner, acl, encode_set};
 use crate::limits::{ATTRIBUTE_VALUE_LENGTH_MAX_BYTES, ATTRIBUTES_LENGTH_MAX_BYTES};
 
-/// The attributes of one file, but for its owner.
+/// The attributes of one file, except its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Values {
     /// Values by name, ascending, each name once.
     pub values: Vec<(Name, Box<[u8]>)>,
-    /// Some could not be read, or do not fit.
+    /// True if some could not be read, or do not fit.
     pub is_cut_short: bool,
 }
 
-/// Who owns it.
+/// The owner of a file.
 pub fn owner_of(stat: &Stat) -> Owner {
     Owner { uid: stat.st_uid, gid: stat.st_gid }
 }
 
-/// Whether this process may give files to other users.
+/// Returns true if this process may give files to other users.
 pub fn may_give_away() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -58,7 +58,7 @@ pub fn read(handle: impl AsFd) -> Values {
 }
 
 impl Values {
-    /// As a set to record of a file with this owner; empty where there is nothing to record.
+    /// Encodes them as the set of a file with this owner; empty if there is nothing to record.
     pub fn encoded(self, owner: Owner, root_owner: Owner) -> Box<[u8]> {
         let owner = (owner != root_owner).then_some(owner);
         encode_set(&Attributes { owner, values: self.values }).into()
@@ -75,13 +75,13 @@ impl Values {
                     self.values.push((name, value.into()));
                 }
             }
-            // It was taken away since it was listed.
+            // It was removed after it was listed.
             Err(Errno::NODATA) => {}
             Err(e) => self.is_cut_short |= !has_none(e),
         }
     }
 
-    /// Leaves `user.*` attributes out that would make the set longer than a set may be. ACLs come first, and always fit.
+    /// Drops `user.*` attributes that would make the set longer than allowed. ACLs come first and always fit.
     fn keep_what_fits(&mut self) {
         let mut length = SET_FRONT_MAX_BYTES;
         let before = self.values.len();
@@ -95,13 +95,13 @@ impl Values {
     }
 }
 
-/// Bytes of a list of names that hardly any file's is longer than.
+/// Length of the first buffer for names, in bytes; few files need more.
 const LIST_SHORT_BYTES: usize = 1 << 10;
 
-/// Longest list of names of one file that Linux hands out, in bytes.
+/// Longest list of names of one file on Linux, in bytes.
 const LIST_MAX_BYTES: usize = 64 << 10;
 
-/// What a set takes beside its attributes, and an attribute beside its name and value, at most: numbers and lengths.
+/// Most bytes of a set besides its attributes, and of an attribute besides its name and value: numbers and lengths.
 const SET_FRONT_MAX_BYTES: usize = 32;
 const ATTRIBUTE_FRONT_MAX_BYTES: usize = 16;
 
@@ -109,12 +109,12 @@ fn user_name_length(name: &Name) -> usize {
     if let Name::User(name) = name { name.len() } else { 0 }
 }
 
-/// Whether an error says that there are none: the file system or the system does not have such things.
+/// Returns true if an error means that the file system or operating system does not support attributes.
 fn has_none(errno: Errno) -> bool {
     matches!(errno, Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM)
 }
 
-/// Reads all of something whose length is not known, and may change meanwhile.
+/// Reads a value whose length is unknown and may change meanwhile.
 fn all_of(read: impl Fn(&mut [u8]) -> rustix::io::Result<usize>, max: usize) -> rustix::io::Result<Vec<u8>> {
     let mut buffer = vec![0; VALUE_SHORT_BYTES.min(max)];
     loop {

@@ -1,14 +1,14 @@
-//! Folders of a workspace as handles, reached without ever following a symlink.
+//! Handles of folders in a workspace, opened without ever following a symlink.
 //!
-//! Whoever reads or writes in a workspace opens the folder here and works relative to its handle by single names. A
-//! symlink swapped in at any moment makes the opening fail; it can never lead outside. On Linux the kernel enforces it
+//! Code that reads or writes in a workspace opens the folder here and works relative to its handle by single names. If
+//! a symlink replaces a folder at any moment, opening fails; it never leads outside. On Linux the kernel enforces this
 //! (`openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`); elsewhere each name is opened with `O_NOFOLLOW` from the
-//! handle before it. Paths longer than one system call takes are opened in stretches.
+//! handle before it. Paths too long for one system call are opened in parts.
 //!
-//! The kernel looks at every name of a path. Folders nested thousands deep, each opened from the root, would take it a time
-//! that grows with the square of the depth; so of a deep path, some handles on the way are kept for the next one. They are
-//! let go after a few hundred openings, and whenever something on the way is removed, and where one of them leads nowhere, the
-//! path is opened from the root. Other paths are always opened from the root.
+//! The kernel looks up every name of a path. Opening each of thousands of nested folders from the root would take time
+//! quadratic in the depth. For a deep path, some handles on the way are therefore kept for the next path. They are
+//! dropped after a few hundred openings, and whenever something on the way is removed. If opening from a kept handle
+//! fails, the path is opened from the root. Short paths are always opened from the root.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::disk::FolderId;
 use crate::error::{Error, Result};
 use crate::path::{TreePath, equal_length};
 
-/// The root folder of a live workspace, or of a folder being filled.
+/// The root folder of a workspace, or of a folder being filled.
 #[derive(Debug)]
 pub struct Root {
     handle: OwnedFd,
@@ -31,27 +31,27 @@ pub struct Root {
     way: Mutex<Way>,
 }
 
-/// Handles on the way to the folder that was opened last, if that is deep.
+/// Handles on the way to the deep folder that was opened last.
 #[derive(Debug, Default)]
 struct Way {
     path: TreePath,
-    /// Offsets in the path, ascending, each with the folder that leads there; [`NAMES_APART`] names apart.
+    /// Offsets in the path, ascending, each with the handle of the folder before it; [`NAMES_APART`] names apart.
     handles: Vec<(usize, OwnedFd)>,
-    /// The number of folders opened since the first of them.
+    /// Number of folders opened since the first handle was kept.
     use_count: usize,
 }
 
-/// Paths up to this length are always opened from the root, in bytes.
+/// Longest path that is always opened from the root, in bytes.
 const SHORT_MAX_BYTES: usize = 512;
 
-/// Names between two handles that are kept. The deepest path there may be keeps 128 of them.
+/// Number of names between two kept handles. The deepest possible path keeps 128 of them.
 const NAMES_APART: usize = 64;
 
-/// Folders opened before the handles are let go, so that a folder that somebody moved away is not worked in for long.
+/// Number of folders opened before the handles are dropped, so that a folder that was moved away is soon noticed.
 const USES_MAX: usize = 256;
 
-/// Longest path given to one system call, in bytes, with room for the last name.
-const STRETCH_MAX_BYTES: usize = 2_048;
+/// Longest path in one system call, in bytes, with room for the last name.
+const PART_MAX_BYTES: usize = 2_048;
 
 impl Root {
     /// Opens the folder at `path`, which may itself be reached through symlinks.
@@ -61,71 +61,71 @@ impl Root {
         Ok(Self { handle, path: path.to_owned(), places: RwLock::default(), way: Mutex::default() })
     }
 
-    /// The same folder, in which these folders are left alone.
-    pub fn sparing(self, places: Places) -> Self {
+    /// The same root with these folders protected.
+    pub fn with_protected(self, places: Places) -> Self {
         Self { places: RwLock::new(Arc::new(places)), ..self }
     }
 
-    /// The folders in it that are left alone.
+    /// The protected folders in it.
     pub fn places(&self) -> Arc<Places> {
         Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Leaves these folders alone, too: a scan met something that says what they are.
-    pub fn spare(&self, folders: impl IntoIterator<Item = FolderId>, place: Place) {
+    /// Protects these folders too, after a scan found what they are.
+    pub fn protect(&self, folders: impl IntoIterator<Item = FolderId>, place: Place) {
         let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
         let places = Arc::make_mut(&mut places);
         folders.into_iter().for_each(|folder| places.add(folder, place));
     }
 
-    /// Whether its path still leads to this folder, and not to another one that came into its place.
+    /// Returns true if its path still leads to this folder, not to another that replaced it.
     pub fn is_in_place(&self) -> bool {
         FolderId::of_open(&self.handle).is_ok_and(|here| places::identity(&self.path) == Some(here))
     }
 
-    /// Returns whether there is anything at a path in it.
+    /// Returns true if there is an entry at `path` in it.
     pub fn has(&self, path: &TreePath) -> bool {
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else { return true };
         let look = |folder: OwnedFd| rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
         self.folder(&parent).is_ok_and(look)
     }
 
-    /// Its handle.
+    /// The handle of the root folder.
     pub fn handle(&self) -> &OwnedFd {
         &self.handle
     }
 
-    /// Where it was opened.
+    /// The path by which it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The absolute path of something in it, for messages.
+    /// The absolute path of `path` in it, for messages.
     pub fn display(&self, path: &TreePath) -> PathBuf {
         if path.is_root() { self.path.clone() } else { self.path.join(path.to_os_path()) }
     }
 
-    /// Opens a folder below it for reading and for relative work.
+    /// Opens a folder in it for reading and for relative work.
     pub fn folder(&self, path: &TreePath) -> rustix::io::Result<OwnedFd> {
         if path.as_bytes().len() <= SHORT_MAX_BYTES {
-            return open_stretches(&self.handle, path.as_bytes());
+            return open_in_parts(&self.handle, path.as_bytes());
         }
         let mut way = self.way();
         let opened = way.open(&self.handle, path);
         if opened.is_ok() || way.handles.is_empty() {
             return opened;
         }
-        // One of the handles may be of a folder that is not there any more.
+        // A kept handle may be of a folder that was removed.
         *way = Way::default();
         way.open(&self.handle, path)
     }
 
-    /// Lets go of the handles on the way to deep folders: what has one of these paths may be another folder from now on.
+    /// Drops the handles on the way to deep folders, because their paths may lead to other folders from now on.
     pub fn forget_way(&self) {
         *self.way() = Way::default();
     }
 
-    /// As [`Self::forget_way`], of this path and what is below it.
+    /// As [`Self::forget_way`], for handles of folders below `path` only.
     pub fn forget_below(&self, path: &TreePath) {
         self.way().cut(path.as_bytes());
     }
@@ -144,7 +144,7 @@ impl Way {
         let bytes = path.as_bytes();
         let equal = equal_length(self.path.as_bytes(), bytes);
         if equal < bytes.len() {
-            // What leads elsewhere is let go; what leads on to a folder below is not.
+            // Drop the handles that are not on the new path.
             self.handles.retain(|(end, _)| *end <= equal);
             self.path = path.clone();
         }
@@ -156,8 +156,8 @@ impl Way {
             };
             let rest = &bytes[start..];
             let mut slashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-            let Some(slash) = slashes.nth(NAMES_APART - 1) else { return open_stretches(from, rest) };
-            let handle = open_stretches(from, &rest[..slash])?;
+            let Some(slash) = slashes.nth(NAMES_APART - 1) else { return open_in_parts(from, rest) };
+            let handle = open_in_parts(from, &rest[..slash])?;
             self.handles.insert(used, (start + slash + 1, handle));
             used += 1;
         }
@@ -171,25 +171,25 @@ impl Way {
     }
 }
 
-/// Opens a folder by a relative path of any length; the folder itself anew where that is empty.
-fn open_stretches(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let (stretch, mut rest) = first_stretch(path);
-    let mut handle = open_folder(from, if stretch.is_empty() { b"." } else { stretch })?;
+/// Opens a folder by a relative path of any length; an empty path reopens `from`.
+fn open_in_parts(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let (part, mut rest) = first_part(path);
+    let mut handle = open_folder(from, if part.is_empty() { b"." } else { part })?;
     while !rest.is_empty() {
-        let (stretch, after) = first_stretch(rest);
-        handle = open_folder(&handle, stretch)?;
+        let (part, after) = first_part(rest);
+        handle = open_folder(&handle, part)?;
         rest = after;
     }
     Ok(handle)
 }
 
-/// Cuts a path at the last slash within the longest stretch; a single name is never cut.
-fn first_stretch(path: &[u8]) -> (&[u8], &[u8]) {
-    if path.len() <= STRETCH_MAX_BYTES {
+/// Splits a path at the last slash within the longest part; a single name is never split.
+fn first_part(path: &[u8]) -> (&[u8], &[u8]) {
+    if path.len() <= PART_MAX_BYTES {
         return (path, &[]);
     }
-    let slash = path[..STRETCH_MAX_BYTES].iter().rposition(|&byte| byte == b'/');
-    let slash = slash.expect("names are shorter than a stretch");
+    let slash = path[..PART_MAX_BYTES].iter().rposition(|&byte| byte == b'/');
+    let slash = slash.expect("names are shorter than a part");
     (&path[..slash], &path[slash + 1..])
 }
 
@@ -201,7 +201,7 @@ pub fn open_folder(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     use rustix::fs::ResolveFlags;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match rustix::fs::openat2(from, path, FOLDER_FLAGS, Mode::empty(), resolve) {
-        // Old container runtimes refuse system calls that they do not know with EPERM.
+        // Old container runtimes refuse unknown system calls with EPERM.
         Err(Errno::NOSYS | Errno::PERM) => open_folder_by_names(from, path),
         opened => opened,
     }
@@ -241,11 +241,11 @@ pub fn sync_file_system(_: impl AsFd) -> rustix::io::Result<()> {
 mod tests {
     use rustix::fs::Mode;
 
-    use super::{NAMES_APART, Root, USES_MAX, open_folder_by_names, open_stretches};
+    use super::{NAMES_APART, Root, USES_MAX, open_folder_by_names, open_in_parts};
     use crate::disk::FolderId;
     use crate::path::TreePath;
 
-    /// However deep, the kernel is given some names at a time, from a handle on the way.
+    /// The kernel gets only some names at a time, from a handle on the way, at any depth.
     #[test]
     fn deep_folders_are_opened_from_handles_on_the_way_to_them() {
         const DEPTH: usize = 500;
@@ -264,7 +264,7 @@ mod tests {
         let kept = || root.way().handles.iter().map(|(end, _)| end / b"folder/".len()).collect::<Vec<_>>();
         let expected: Vec<usize> = (1..=DEPTH / NAMES_APART).map(|part| part * NAMES_APART).collect();
         assert_eq!(kept(), expected[..expected.len() - usize::from(DEPTH.is_multiple_of(NAMES_APART))]);
-        let from_root = |path: &TreePath| FolderId::of_open(open_stretches(root.handle(), path.as_bytes()).unwrap());
+        let from_root = |path: &TreePath| FolderId::of_open(open_in_parts(root.handle(), path.as_bytes()).unwrap());
         for path in paths.iter().rev().chain(&paths) {
             let opened = FolderId::of_open(root.folder(path).unwrap()).unwrap();
             assert_eq!(opened, from_root(path).unwrap(), "{path}");
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(kept(), [NAMES_APART]);
         assert!(root.folder(&paths[DEPTH]).is_ok() && kept().len() > 1);
 
-        // Another folder in the place of one on the way: the handles lead to what is not there any more.
+        // Another folder replaces one on the way: the handles lead to a removed folder.
         std::fs::remove_dir_all(inside.path().join("folder")).unwrap();
         let again = make();
         assert_eq!(FolderId::of_open(root.folder(&again[DEPTH]).unwrap()).unwrap(), from_root(&again[DEPTH]).unwrap());

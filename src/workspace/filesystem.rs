@@ -1,46 +1,45 @@
-//! What the file system that a folder is on promises about times and inode numbers.
+//! The promises of a file system about times and inode numbers.
 //!
-//! A change time that no program can set is what makes an equal stat prove equal content. Local disk file systems keep
-//! one, write it for every change through a system call, and for the first change through a memory map after the kernel
-//! wrote the page out. Others keep none (FAT), show what a server remembers (network file systems, FUSE), or never
-//! write a page out (tmpfs, so that a map leaves one time at most). Those are *weak*: everything on them is read again
-//! four times as often. What is not known to be sound is weak.
+//! A change time that no program can set is the reason why an equal stat proves equal content. Local disk file systems
+//! keep one. They write it for every change through a system call, and for the first change through a memory map after
+//! the kernel wrote the page out. Others keep none (FAT), show a server's cached values (network file systems, FUSE),
+//! or never write a page out (tmpfs, where a map changes the time at most once). These are *weak*: everything on them
+//! is read again four times as often. An unknown file system counts as weak.
 
 use std::os::fd::AsFd;
 
-/// What a file system promises.
+/// A kind of file system and its promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileSystem {
-    /// What it is called; empty where it is not known.
+    /// Its name; empty if unknown.
     pub name: &'static str,
-    /// Every change leaves a change time, sooner or later.
+    /// True if every change changes the change time, sooner or later.
     pub is_sound: bool,
-    /// An inode number stays with its file for as long as the file is there, whether it is mounted again or not.
+    /// True if a file keeps its inode number as long as it exists, also when the file system is mounted again.
     pub keeps_inodes: bool,
 }
 
 impl FileSystem {
-    /// One of which nothing is known.
+    /// A file system of which nothing is known.
     pub const UNKNOWN: Self = Self { name: "", is_sound: false, keeps_inodes: false };
 
-    /// Whether it can be asked where the holes of a file are.
+    /// Returns true if it can report the holes of a file.
     pub fn tells_holes(&self) -> bool {
         self.is_sound || self.name == "tmpfs"
     }
 
-    /// Returns whether a file that somebody has mapped for writing counts as open for writing, even when its descriptor
-    /// is closed.
-    /// Not where only the file below it on another file system does.
+    /// Returns true if a file that is mapped for writing counts as open for writing, even after its descriptor is
+    /// closed. False for stacked file systems, where only the file below counts.
     pub fn counts_maps(&self) -> bool {
         self.is_sound && !matches!(self.name, "overlay" | "ecryptfs")
     }
 
-    /// Bytes on disk of a file of this length for which it says `counted`: some do not count.
+    /// Bytes on disk of a file of length `size` for which the file system reports `counted`: some always report 0.
     pub fn allocated_bytes(&self, size: u64, counted: u64) -> u64 {
         if counted == 0 && !self.keeps_inodes { size } else { counted }
     }
 
-    /// The one that an open file or folder is on. What cannot be found out is as good as unknown.
+    /// The file system of an open file or folder; unknown if it cannot be found out.
     #[cfg(target_os = "linux")]
     pub fn of(handle: impl AsFd) -> Self {
         let Ok(found) = rustix::fs::fstatfs(handle) else { return Self::UNKNOWN };
@@ -50,14 +49,14 @@ impl FileSystem {
         Self::of_magic(magic)
     }
 
-    /// The one that an open file or folder is on. Types are not told apart here.
+    /// The file system of an open file or folder. Types are not distinguished on this platform.
     #[cfg(not(target_os = "linux"))]
     pub fn of(_: impl AsFd) -> Self {
         Self::UNKNOWN
     }
 
-    /// The one with this number (`statfs(2)`, and the kernel's `magic.h`).
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "types are not told apart elsewhere"))]
+    /// The file system with this number (`statfs(2)`, and the kernel's `magic.h`).
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "types are distinguished on Linux only"))]
     fn of_magic(magic: u32) -> Self {
         let sound = |name| Self { name, is_sound: true, keeps_inodes: true };
         let weak = |name| Self { name, is_sound: false, keeps_inodes: true };

@@ -1,4 +1,4 @@
-//! Reading files of git's, which anybody may have put anything in the place of.
+//! Reads git's files, any of which may have been replaced by something else.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,13 +10,13 @@ use rustix::io::Errno;
 
 use super::git_notice::GitProblem;
 
-/// A regular file of at most this length; `None` where there is none. Never waits: a pipe is opened without blocking and
-/// turned down.
+/// The content of a regular file of at most this length; `None` if there is none. Never waits: a pipe is opened without
+/// blocking and refused.
 pub(super) fn read(path: &Path, length_max_bytes: u64) -> Result<Option<Vec<u8>>, GitProblem> {
     read_at(&CWD, path, OFlags::empty(), length_max_bytes)
 }
 
-/// The same, from an open folder, with `extra` flags. A symlink that must not be followed is as good as none.
+/// As [`read`], from an open folder and with `extra` flags. A symlink that must not be followed counts as absent.
 pub(super) fn read_at(
     from: &impl AsFd,
     path: &Path,
@@ -26,7 +26,7 @@ pub(super) fn read_at(
     let Some(file) = open_at(from, path, extra)? else { return Ok(None) };
     let length_bytes = file.metadata().map_err(GitProblem::io)?.len();
     let mut bytes = Vec::new();
-    // It may grow while it is read.
+    // The file may grow while it is read.
     if length_bytes <= length_max_bytes {
         file.take(length_max_bytes + 1).read_to_end(&mut bytes).map_err(GitProblem::io)?;
     }
@@ -36,7 +36,7 @@ pub(super) fn read_at(
     Ok(Some(bytes))
 }
 
-/// The first bytes of a regular file, as many as there are up to `count`; `None` where they cannot be read.
+/// The first `count` bytes of a regular file, or all if it is shorter; `None` if they cannot be read.
 pub(super) fn read_begin(path: &Path, count: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     open_at(&CWD, path, OFlags::empty()).ok()??.take(count as u64).read_to_end(&mut bytes).ok()?;
@@ -49,7 +49,7 @@ fn open_at(from: &impl AsFd, path: &Path, extra: OFlags) -> Result<Option<File>,
         Ok(file) => File::from(file),
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         Err(Errno::LOOP) if extra.contains(OFlags::NOFOLLOW) => return Ok(None),
-        // A socket, or a pipe that nobody reads.
+        // A socket, or a pipe without a reader.
         Err(Errno::NXIO) => return Err(GitProblem::NotAFile),
         Err(errno) => return Err(GitProblem::io(errno)),
     };

@@ -1,15 +1,15 @@
-//! Folders of git's that are not called `.git`.
+//! Git's folders that are not named `.git`.
 //!
-//! A `.git` that is a file or a symlink names the folder which git keeps everything in, and that folder may say that it
-//! shares most of it with another one. Either may lie in the workspace under any name (`git init --separate-git-dir`), and
-//! a part of a git folder may be mounted there. A restore that wrote there would take commits away. So these folders are
-//! [`Place::VersionControl`](super::places::Place), known by device and inode.
+//! A `.git` that is a file or a symlink names the folder that holds git's data, and that folder may share most of it
+//! with another one. Either may lie in the workspace under any name (`git init --separate-git-dir`), and a part of a
+//! git folder may be mounted there. A restore that wrote there would lose git commits. These folders are therefore
+//! [`Place::VersionControl`](super::places::Place), identified by device and inode.
 //!
-//! A `.git` file is anybody's to write. It counts only where it names what git would take for a repository, and never for
-//! a folder that the `.git` itself lies in: else a line of text could keep a whole workspace from being recorded.
+//! Anybody can write a `.git` file. It counts only if it names what git would accept as a repository, and never for a
+//! folder that contains the `.git` itself: otherwise a line of text could keep a whole workspace from being recorded.
 //!
-//! Going up from a mounted folder leads past the git folder that it is a part of. So mounts are asked which path of their
-//! file system they show.
+//! The parents of a mounted folder do not include the git folder that it is a part of. Mounts are therefore matched by
+//! the path that they show on their file system.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -30,14 +30,14 @@ pub struct NamedFolder {
 }
 
 impl NamedFolder {
-    /// Returns whether a walk from `root` comes to it: it lies there, and not in a folder that is left out by its name.
+    /// Returns true if a walk from `root` enters it: it lies there, and in no folder that is excluded by its name.
     pub fn is_walked(&self, root: &Path) -> bool {
         let Ok(root) = std::fs::canonicalize(root) else { return true };
         self.path.strip_prefix(root).is_ok_and(|below| !has_own_name(below))
     }
 }
 
-/// The folders of git's that the `.git` of a folder names; none where that is a folder itself.
+/// The git folders that the `.git` of a folder names; empty if that is a folder itself.
 pub fn named_in(folder: &Path) -> Vec<NamedFolder> {
     let is_link = std::fs::symlink_metadata(folder.join(".git")).is_ok_and(|found| !found.is_dir());
     let (true, Ok(Some(own)), Some(opened)) = (is_link, git_folder(folder), places::open(folder)) else {
@@ -54,25 +54,25 @@ pub fn named_in(folder: &Path) -> Vec<NamedFolder> {
     named
 }
 
-/// Folders in a workspace that are git's, as far as its root and what is mounted in it tell.
+/// The git folders in a workspace, as far as its root and the mounts in it show them.
 pub fn known_at(root: &Root) -> Vec<FolderId> {
     let named = named_in(root.path());
     let paths: Vec<&Path> = named.iter().map(|folder| folder.path.as_path()).collect();
-    // A workspace that somebody keeps in such a folder is all of that kind.
+    // A workspace inside a version control folder would match as a whole.
     let is_shown = |shown: &Path| !has_own_name(root.path()) && has_own_name(shown);
     let mounted = mounts::showing(root, &paths, &is_shown).into_iter();
     let mounted = mounted.filter_map(|path| FolderId::of_open(root.folder(&path).ok()?).ok());
     named.iter().map(|folder| folder.id).chain(mounted).collect()
 }
 
-/// Returns whether git would take this for a repository.
+/// Returns true if git would accept this as a repository.
 fn is_repository(own: &Path, shared: &Path) -> bool {
     std::fs::symlink_metadata(own.join("HEAD")).is_ok()
         && shared.join("objects").is_dir()
         && shared.join("refs").is_dir()
 }
 
-/// Returns whether a folder of version control is part of a path, by its name.
+/// Returns true if a name in the path is that of a version control folder.
 fn has_own_name(path: &Path) -> bool {
     path.components().any(|part| NAMES.contains(&part.as_os_str().as_bytes()))
 }

@@ -1,16 +1,15 @@
 //! The state and the identity of the workspace's own git repository, read at every snapshot.
 //!
-//! Only references are read, and which kind of ids they have: no object, no index. Opening the whole repository would cost several
-//! times what the answer costs, and a snapshot must not wait for it. Nothing is written, git is never run, and a
-//! repository that cannot be read is noted and else the same as none: a snapshot is never refused because of somebody
-//! else's files.
+//! Only references and the kind of ids are read: no object, no index. Opening the whole repository would cost several
+//! times as much, and a snapshot must not wait for it. Nothing is written, and git is never run. A repository that
+//! cannot be read is reported and otherwise treated as absent: files of another program never prevent a snapshot.
 //!
-//! Only the repository of the workspace's root counts, not one further up or further down: its state is that of these
-//! files. A linked worktree and a submodule, whose `.git` is a file that names a folder elsewhere, are followed there.
+//! Only the repository of the workspace's root counts, not one above or below it: its state is that of these files. For
+//! a linked worktree or a submodule, whose `.git` is a file that names a folder elsewhere, that folder is read.
 //!
-//! A working tree that is found at another path, on another file system too, is known by how its `HEAD` began: git
-//! writes that into the first line of its log (when, by whom, as which commit), which is the same in a copy and in no other
-//! clone. The first commit of the history would be that of all clones.
+//! A working tree that moved, even to another file system, is identified by the beginning of its `HEAD` log: git writes
+//! the time, author and commit into the first line. A copy has the same line; no other clone has. The first commit of
+//! the history would be that of all clones.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,8 +22,8 @@ use crate::id::Digest;
 /// Longest file that only names another folder, in bytes.
 const POINTER_LENGTH_MAX_BYTES: u64 = 8 << 10;
 
-/// HEAD of the repository whose working tree `root` is; none where there is none, or none that can be read. Then it is noted
-/// why.
+/// The HEAD of the repository whose working tree is `root`; `None` without a repository, or if it cannot be read. The
+/// notice then says why.
 #[cfg(feature = "git")]
 pub fn git_state(root: &Path) -> (Option<GitState>, Option<GitNotice>) {
     use super::git_notice::GitPart;
@@ -39,14 +38,14 @@ pub fn git_state(root: &Path) -> (Option<GitState>, Option<GitNotice>) {
     }
 }
 
-/// This build knows nothing of git.
+/// Without the feature `git` nothing is known of repositories.
 #[cfg(not(feature = "git"))]
 pub fn git_state(_: &Path) -> (Option<GitState>, Option<GitNotice>) {
     (None, None)
 }
 
-/// The identity of a working tree, whatever its path: a copy has the same, every other clone another one. `None`
-/// where git keeps no log of what was checked out.
+/// The identity of a working tree, independent of its path: a copy has the same, every other clone another one. `None`
+/// if git keeps no log of its checkouts.
 pub fn git_identity(root: &Path) -> Option<[u8; 16]> {
     const LOG_LENGTH_MAX_BYTES: usize = 4 << 10;
     let log = git_folder(root).ok()??.join("logs/HEAD");
@@ -55,7 +54,7 @@ pub fn git_identity(root: &Path) -> Option<[u8; 16]> {
     Some(Digest::of(&begin[..end]).prefix())
 }
 
-/// The folder that a working tree's `.git` is, or names; `None` where there is nothing of that name that git would look at.
+/// The folder that the `.git` of a working tree is, or names; `None` if there is no `.git` that git would use.
 pub(super) fn git_folder(root: &Path) -> Result<Option<PathBuf>, GitProblem> {
     match named_folder(root)? {
         Some(folder) if !folder.is_dir() => Err(GitProblem::Dangling(folder)),
@@ -63,7 +62,7 @@ pub(super) fn git_folder(root: &Path) -> Result<Option<PathBuf>, GitProblem> {
     }
 }
 
-/// The same, whether it is there or not.
+/// As [`git_folder`], but the folder need not exist.
 pub(super) fn named_folder(root: &Path) -> Result<Option<PathBuf>, GitProblem> {
     let dot_git = root.join(".git");
     match std::fs::metadata(&dot_git) {
@@ -73,10 +72,11 @@ pub(super) fn named_folder(root: &Path) -> Result<Option<PathBuf>, GitProblem> {
     }
     let Some(pointer) = git_file::read(&dot_git, POINTER_LENGTH_MAX_BYTES)? else { return Ok(None) };
     let folder = pointer.strip_prefix(b"gitdir:").and_then(|pointer| pointed_at(root, pointer));
-    folder.map(Some).ok_or(GitProblem::Malformed("it does not name a folder"))
+    folder.map(Some).ok_or(GitProblem::Malformed("it names no folder"))
 }
 
-/// The folder that a repository shares with other working trees: the same, unless it says otherwise.
+/// The folder that a repository shares with other working trees; the repository itself unless `commondir` names
+/// another.
 pub(super) fn shared_folder(git_folder: &Path) -> Option<PathBuf> {
     match read_pointer(&git_folder.join("commondir")) {
         Some(pointer) => pointed_at(git_folder, &pointer),
@@ -89,7 +89,7 @@ fn pointed_at(base: &Path, pointer: &[u8]) -> Option<PathBuf> {
     (!path.is_empty()).then(|| base.join(path))
 }
 
-/// A short regular file's bytes, where there is one.
+/// The content of a short regular file, if there is one.
 pub(super) fn read_pointer(path: &Path) -> Option<Vec<u8>> {
     git_file::read(path, POINTER_LENGTH_MAX_BYTES).ok().flatten()
 }
@@ -106,7 +106,7 @@ mod lookup {
     use crate::limits::{IGNORE_FILE_LENGTH_MAX_BYTES, LABEL_LENGTH_MAX_BYTES};
     use crate::workspace::git_file;
 
-    /// Symbolic references followed from HEAD to a commit. Git itself stops at five.
+    /// Most symbolic references followed from HEAD to a commit. Git itself stops at five.
     const HOPS_MAX: usize = 5;
 
     /// Longest `HEAD`, in bytes; a name is at most as long as a path.
@@ -118,14 +118,14 @@ mod lookup {
     pub(super) fn head(folder: &Path) -> Result<Option<GitState>, GitProblem> {
         let shared = super::shared_folder(folder).ok_or(GitProblem::Malformed("`commondir` names no folder"))?;
         let Some(head) = git_file::read(&folder.join("HEAD"), HEAD_LENGTH_MAX_BYTES)? else {
-            // An empty folder of that name is no repository for git either.
+            // An empty folder named `.git` is no repository for git either.
             let is_one = shared.join("objects").is_dir();
-            return if is_one { Err(GitProblem::Malformed("it is not there")) } else { Ok(None) };
+            return if is_one { Err(GitProblem::Malformed("it is missing")) } else { Ok(None) };
         };
         if head.trim_ascii_end() == b"ref: refs/heads/.invalid" {
             return Err(GitProblem::Unsupported("reftable".to_owned()));
         }
-        // A pipe in the place of a file would make the reader wait forever.
+        // A pipe in place of a file would make the reader wait forever.
         if !is_file_or_missing(&shared.join("packed-refs")) {
             return Err(GitProblem::NotAFile);
         }
@@ -154,8 +154,8 @@ mod lookup {
         Err(GitProblem::Malformed("it leads in a circle"))
     }
 
-    /// The kind of ids that a repository has, as its settings say. They are not parsed for that: hardly any names the
-    /// extension.
+    /// The kind of ids of a repository, according to its settings. Settings are parsed only if they name the extension,
+    /// which few do.
     fn kind(shared: &Path) -> Kind {
         let settings =
             git_file::read(&shared.join("config"), IGNORE_FILE_LENGTH_MAX_BYTES).ok().flatten().unwrap_or_default();
@@ -167,14 +167,14 @@ mod lookup {
         if format.is_some_and(|format| **format == *b"sha256") { Kind::Sha256 } else { Kind::Sha1 }
     }
 
-    /// The name of a branch as people say it; `None` for other references, and for names no snapshot can hold.
+    /// The short name of a branch; `None` for other references, and for names that no snapshot can hold.
     fn short_name(name: &gix::refs::FullName) -> Option<String> {
         let (category, short) = name.category_and_short_name()?;
         let text = std::str::from_utf8(short).ok()?;
         (category == Category::LocalBranch && text.len() <= LABEL_LENGTH_MAX_BYTES).then(|| text.to_owned())
     }
 
-    /// A folder is as good as missing: `feature` is one where `feature/x` is a branch.
+    /// A folder counts as missing: `feature` is a folder if there is a branch `feature/x`.
     fn is_file_or_missing(path: &Path) -> bool {
         std::fs::metadata(path).map_or(true, |facts| facts.is_file() || facts.is_dir())
     }

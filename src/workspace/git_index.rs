@@ -1,21 +1,22 @@
-//! The paths that a repository's index has: what git tracks, whatever is ignored.
+//! The paths in a repository's index: those that git tracks, also if they match an ignore pattern.
 //!
-//! Only paths are wanted. They are read here and not with `gix`, because that maps a shared index (a mapped file that
-//! somebody cuts kills the reader, a pipe in its place makes it wait), reads with threads of its own within ours, and says nothing
-//! of what is in a folder that a sparse index does not list. It takes as long: 10 ms for 70,000 paths, 7 % of a step in
-//! which nothing changed, too little to be worth a cache that could be wrong.
+//! Only paths are needed. They are read here and not with `gix`. That maps a shared index: truncating the mapped file
+//! kills the reader, and a pipe in its place makes it wait. It also starts threads of its own inside ours, and does not
+//! report the folders that a sparse index does not list. The time is the same: 10 ms for 70,000 paths, 7 % of a step
+//! without changes, too little to justify a cache that could be wrong.
 //!
 //! ```text
 //! "DIRC"  version 2, 3 or 4  count
-//! entry:  40 bytes of stat, in which the mode  id  flags  name, whole (2, 3) or as what follows the one before (4)
-//! extensions: four letters, length, bytes; small letters must be understood
-//! id over everything; as git does, nobody checks it
+//! entry:  40 bytes of stat with the mode  id  flags  name, whole (2, 3) or as the difference from the one before (4)
+//! extensions: four letters, length, bytes; a reader must know those with small letters
+//! id over everything; like git, this code does not check it
 //! ```
 //!
-//! An index may rest on another, `sharedindex.ID` (*split*): then it has what is added to, replaced in and deleted from it. It may have a
-//! folder in the place of all that is in it, where none of that is checked out (*sparse*): what is tracked below is not known.
+//! An index may build on another, `sharedindex.ID` (*split*): then it holds only the entries added to, replaced in and
+//! deleted from it. It may also hold a folder in place of all its files, if none of them is checked out (*sparse*):
+//! then the tracked paths below are unknown.
 //!
-//! Invariant: no bytes make it panic, loop or take much more memory than the longest index does.
+//! Invariant: no bytes make it panic, loop, or take much more memory than the longest index.
 
 #![expect(clippy::big_endian_bytes, reason = "git writes its numbers so")]
 
@@ -33,7 +34,7 @@ use crate::limits::GIT_INDEX_LENGTH_MAX_BYTES;
 /// The paths of an index.
 #[derive(Debug, Default)]
 pub(super) struct GitIndex {
-    /// The bytes of all paths, in small letters where case does not count.
+    /// The bytes of all paths, in lower case if case does not count.
     names: Vec<u8>,
     /// Ascending by path.
     entries: Vec<Entry>,
@@ -41,18 +42,18 @@ pub(super) struct GitIndex {
     has_folders: bool,
 }
 
-/// Length of an id in a repository of the common kind, in bytes.
+/// Length of an id in a SHA-1 repository, in bytes.
 pub(super) const SHA1_LENGTH_BYTES: usize = 20;
 
 /// Length of an id in a repository whose `extensions.objectFormat` is `sha256`, in bytes.
 pub(super) const SHA256_LENGTH_BYTES: usize = 32;
 
-/// More entries than the longest index has.
+/// Upper bound of the number of entries in the longest index.
 const ENTRIES_MAX: usize = (GIT_INDEX_LENGTH_MAX_BYTES / 62) as usize;
 
 #[derive(Clone, Debug)]
 struct Entry {
-    /// Its path, among the names.
+    /// Range of its path in the names.
     path: Range<u32>,
     kind: Kind,
 }
@@ -68,14 +69,14 @@ enum Kind {
     Folder,
 }
 
-/// An index as its file has it.
+/// An index as stored in its file.
 #[derive(Debug, Default)]
 struct Parsed {
     index: GitIndex,
     link: Option<Link>,
 }
 
-/// The changes that a split index makes to its base.
+/// The changes of a split index to its base.
 #[derive(Debug)]
 struct Link {
     shared: String,
@@ -84,7 +85,7 @@ struct Link {
 }
 
 impl GitIndex {
-    /// Reads the index in `file`, whose ids are so long where that is known; `None` where there is none.
+    /// Reads the index in `file`, whose ids have `id_length` bytes if that is known; `None` if there is no file.
     pub(super) fn read(file: &Path, case: Case, id_length: Option<usize>) -> Result<Option<Self>, GitProblem> {
         let Some(bytes) = git_file::read(file, GIT_INDEX_LENGTH_MAX_BYTES)? else { return Ok(None) };
         let read = |id_length| Ok((parse(&bytes, id_length)?, id_length));
@@ -109,8 +110,8 @@ impl GitIndex {
         Ok(Some(index))
     }
 
-    /// Returns whether it has the file at `path`, or the folder there as a repository, or anything in the folder;
-    /// `None` where that is in a folder of which it has no more than the name.
+    /// Returns true if the index has the file at `path`, or for a folder, a repository there or anything in it. `None`
+    /// if the path lies in a folder of which a sparse index holds only the name.
     pub(super) fn has(&self, path: &[u8], is_folder: bool) -> Option<bool> {
         let path = if self.folds { Cow::Owned(path.to_ascii_lowercase()) } else { Cow::Borrowed(path) };
         let at = self.first_from(&path);
@@ -131,7 +132,7 @@ impl GitIndex {
         if self.has_folders && is_in_folder() { None } else { Some(false) }
     }
 
-    /// The position of the first path that is not before `wanted`.
+    /// Index of the first path that is not before `wanted`.
     fn first_from(&self, wanted: &[u8]) -> usize {
         self.entries.partition_point(|entry| self.name(entry) < wanted)
     }
@@ -140,7 +141,7 @@ impl GitIndex {
         &self.names[entry.path.start as usize..entry.path.end as usize]
     }
 
-    /// Adds a path; together they stay below the length of the longest index.
+    /// Adds a path; all paths together must stay below the length of the longest index.
     fn push(&mut self, name: &[u8], kind: Kind) -> Result<(), GitProblem> {
         let start = self.names.len();
         if (start + name.len()) as u64 > GIT_INDEX_LENGTH_MAX_BYTES {
@@ -162,11 +163,11 @@ impl GitIndex {
     }
 }
 
-/// The entries of a split index and of its base together.
+/// The entries of a split index and its base combined.
 fn joined(shared: Parsed, own: GitIndex, link: &Link) -> Result<GitIndex, GitProblem> {
     const BEYOND: GitProblem = GitProblem::Malformed("it changes more entries than the shared index has");
     if shared.link.is_some() {
-        return Err(GitProblem::Malformed("its shared index rests on another one"));
+        return Err(GitProblem::Malformed("its shared index builds on another one"));
     }
     let mut index = shared.index;
     let mut added = own.entries.iter();
@@ -191,7 +192,7 @@ fn joined(shared: Parsed, own: GitIndex, link: &Link) -> Result<GitIndex, GitPro
     Ok(index)
 }
 
-/// Bytes that are still to be read.
+/// The bytes not yet read.
 struct Bytes<'a>(&'a [u8]);
 
 const SHORT: GitProblem = GitProblem::Malformed("it ends early");
@@ -215,7 +216,7 @@ impl<'a> Bytes<'a> {
         Ok(usize::try_from(self.number()?).expect("an address has 32 bits or more"))
     }
 
-    /// The bytes before the next NUL, which is consumed, too.
+    /// Reads the bytes before the next NUL, and the NUL.
     fn text(&mut self) -> Result<&'a [u8], GitProblem> {
         let end = self.0.iter().position(|byte| *byte == 0).ok_or(SHORT)?;
         let text = self.take(end)?;
@@ -223,7 +224,7 @@ impl<'a> Bytes<'a> {
         Ok(text)
     }
 
-    /// A number in git's own form of as many bytes as it needs.
+    /// Reads a number in git's variable-length form.
     fn offset(&mut self) -> Result<usize, GitProblem> {
         let mut value = 0_usize;
         loop {
@@ -237,12 +238,12 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Reads an index whose ids are so long. A split one may have entries without a path, which replace others.
+/// Reads an index with ids of `id_length` bytes. A split index may have entries without a path, which replace others.
 fn parse(bytes: &[u8], id_length: usize) -> Result<Parsed, GitProblem> {
     let end = bytes.len().checked_sub(id_length).ok_or(SHORT)?;
     let mut left = Bytes(&bytes[..end]);
     if left.array()? != *b"DIRC" {
-        return Err(GitProblem::Malformed("it does not begin as an index does"));
+        return Err(GitProblem::Malformed("it does not begin like an index"));
     }
     let version = left.number()?;
     if !matches!(version, 2..=4) {
@@ -262,10 +263,10 @@ fn parse(bytes: &[u8], id_length: usize) -> Result<Parsed, GitProblem> {
     Ok(Parsed { index, link })
 }
 
-/// Bytes of an entry before its mode.
+/// Offset of the mode in an entry, in bytes.
 const MODE_OFFSET: usize = 24;
 
-/// Reads one entry; `name` is the one before, and becomes its own.
+/// Reads one entry; `name` holds the one before and becomes its own.
 fn entry(left: &mut Bytes<'_>, version: u32, id_length: usize, name: &mut Vec<u8>) -> Result<Kind, GitProblem> {
     const EXTENDED: u16 = 0x4000;
     const NAME_LENGTH: u16 = 0x0fff;
@@ -275,7 +276,7 @@ fn entry(left: &mut Bytes<'_>, version: u32, id_length: usize, name: &mut Vec<u8
         0o100_000 | 0o120_000 => Kind::File,
         0o160_000 => Kind::Repository,
         0o040_000 => Kind::Folder,
-        _ => return Err(GitProblem::Malformed("an entry is of no kind that git has")),
+        _ => return Err(GitProblem::Malformed("an entry has an unknown kind")),
     };
     left.take(12 + id_length)?;
     let flags = u16::from_be_bytes(left.array()?);
@@ -284,7 +285,10 @@ fn entry(left: &mut Bytes<'_>, version: u32, id_length: usize, name: &mut Vec<u8
     }
     if version == 4 {
         let cut = left.offset()?;
-        let kept = name.len().checked_sub(cut).ok_or(GitProblem::Malformed("a path is cut to less than nothing"))?;
+        let kept = name
+            .len()
+            .checked_sub(cut)
+            .ok_or(GitProblem::Malformed("a path drops more bytes than the path before it has"))?;
         name.truncate(kept);
         name.extend_from_slice(left.text()?);
         return Ok(kind);
@@ -297,7 +301,7 @@ fn entry(left: &mut Bytes<'_>, version: u32, id_length: usize, name: &mut Vec<u8
         }
         length => left.take(usize::from(length))?,
     });
-    // One NUL to eight, so that the next begins at a multiple of eight.
+    // One to eight NULs, so that the next entry begins at a multiple of eight.
     let padding = 8 - (before - left.0.len()) % 8;
     if left.take(padding)?.iter().any(|byte| *byte != 0) || name.contains(&0) {
         return Err(GitProblem::Malformed("a path does not end where it should"));
@@ -305,7 +309,7 @@ fn entry(left: &mut Bytes<'_>, version: u32, id_length: usize, name: &mut Vec<u8
     Ok(kind)
 }
 
-/// Reads what follows the entries, and returns what it says of a shared index.
+/// Reads the extensions after the entries; returns the link to a shared index, if there is one.
 fn extensions(left: &mut Bytes<'_>, id_length: usize) -> Result<Option<Link>, GitProblem> {
     let mut found = None;
     while !left.0.is_empty() {
@@ -333,9 +337,9 @@ fn link(inside: &mut Bytes<'_>, id_length: usize) -> Result<Option<Link>, GitPro
     Ok(Some(Link { shared, deleted, replaced }))
 }
 
-/// The numbers in a bitmap (EWAH): words of 64 bits, each run of equal ones followed by some that are given.
+/// The numbers in a bitmap (EWAH): 64-bit words, each run of equal words followed by literal ones.
 fn bitmap(inside: &mut Bytes<'_>) -> Result<Vec<usize>, GitProblem> {
-    const LONG: GitProblem = GitProblem::Malformed("a bitmap is longer than it says");
+    const LONG: GitProblem = GitProblem::Malformed("a bitmap is longer than its length");
     let (bit_count, word_count) = (inside.length()?, inside.length()?);
     let mut words = inside.take(word_count.checked_mul(8).ok_or(SHORT)?)?.chunks_exact(8);
     inside.number()?;

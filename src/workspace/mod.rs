@@ -1,4 +1,4 @@
-//! The live folder an agent works in: what is in it, what is left out, reading it, and putting states back.
+//! The live folder that an agent works in: scanning it, excluding paths, reading files, and restoring states.
 //!
 //! ```text
 //! config -> rules, ignore -> scan (with cache) -> read   capture
@@ -6,19 +6,19 @@
 //! beneath                                                both
 //! ```
 //!
-//! - [`config`] reads `retro.toml`; [`rules`] decides which paths are left out, [`ignore`] what git would.
-//! - [`scan`] walks the folder and compares it with the stat [`cache`], so that only what may differ is read.
-//! - [`read`] takes the bytes of a file that other processes write at the same time.
-//! - [`materialize`] writes states of the past into folders.
+//! - [`config`] reads `retro.toml`; [`rules`] decides which paths are excluded, [`ignore`] which git ignores.
+//! - [`scan`] walks the folder and compares it with the stat [`cache`], so that only files that may differ are read.
+//! - [`read`] reads files that other processes may write at the same time.
+//! - [`materialize`] writes recorded states into folders.
 //! - [`attributes`] reads owners, ACLs and extended attributes.
-//! - [`places`] are folders that are left alone whatever path leads to them: the store first of all.
-//! - [`stat`], [`filesystem`] and `refusal` say what file times prove and what errors mean; [`turn`] remembers how far the
-//!   rolling re-read has come; [`beneath`] opens folders without ever
-//!   following a symlink.
+//! - [`places`] are protected folders, such as the store, identified independently of their path.
+//! - [`stat`], [`filesystem`] and `refusal` interpret file times and errors; [`turn`] keeps the position of the rolling
+//!   re-read; [`beneath`] opens folders without ever following a symlink.
 //!
-//! Invariants: a path in a workspace is opened by single names relative to a folder handle, never followed through a
-//! symlink. Nothing here knows the store's history, only [`materialize`] reads its objects, and only the stat cache is
-//! written into a store folder, through [`crate::disk::Disk`]. The clock is that of file systems, never the wall clock.
+//! Invariants: a path in a workspace is opened by single names relative to a folder handle, never through a symlink.
+//! Nothing here knows the store's history; only [`materialize`] reads its objects, and only the stat cache and the turn
+//! file are written into a store folder, through [`crate::disk::Disk`]. Times come from file systems, never from the
+//! wall clock.
 
 pub mod attributes;
 pub mod beneath;

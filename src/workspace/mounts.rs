@@ -1,11 +1,11 @@
 //! The mounts in a workspace.
 //!
-//! A mount looks like a folder, or a file, and what is in it is captured like everything else. But it may not have been
-//! there when a step was taken, and then the step says nothing about what is in it: so each step says what was mounted, and
-//! a restore leaves alone what was not.
+//! A mount looks like a folder or a file, and its contents are captured like everything else. But it may not have been
+//! mounted when a step was taken, and then the step says nothing about its contents. Each step therefore records the
+//! mounts, and a restore protects those that the step does not have.
 //!
-//! The kernel lists mounts by path. A device number would not do: a folder that is mounted from elsewhere on the same file
-//! system has the same one.
+//! The kernel lists mounts by path. Device numbers are not enough: a folder mounted from the same file system has the
+//! same one.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -14,18 +14,18 @@ use std::path::{Path, PathBuf};
 use crate::path::TreePath;
 use crate::workspace::beneath::Root;
 
-/// Paths of mounts below the root, ascending; none where the system does not tell.
+/// Paths of mounts below the root, ascending; empty if the system does not report them.
 pub fn below(root: &Root) -> Vec<TreePath> {
     table(root).map(|(list, top)| listed(&list, &top)).unwrap_or_default()
 }
 
-/// Paths of mounts below the root that show one of `folders`, a part of one, or what `is_shown` says by its path on its own
-/// file system.
+/// Paths of mounts below the root that show one of `folders`, a part of one, or a folder whose path on its own file
+/// system satisfies `is_shown`.
 pub fn showing(root: &Root, folders: &[&Path], is_shown: &dyn Fn(&Path) -> bool) -> Vec<TreePath> {
     table(root).map(|(list, top)| shown_in(&list, &top, folders, is_shown)).unwrap_or_default()
 }
 
-/// The kernel's list of mounts, and where the root is.
+/// The kernel's list of mounts, and the path of the root.
 #[cfg(target_os = "linux")]
 fn table(root: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
     use std::os::fd::AsRawFd;
@@ -33,7 +33,7 @@ fn table(root: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((std::fs::read("/proc/self/mountinfo").ok()?, link.as_os_str().as_bytes().to_vec()))
 }
 
-/// Nothing is known of mounts here.
+/// Mounts are unknown on this platform.
 #[cfg(not(target_os = "linux"))]
 fn table(_: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
     None
@@ -49,7 +49,7 @@ struct Mount<'l> {
     point: PathBuf,
 }
 
-/// The mounts in a list. The fields of a line are: its number, that of the mount around it, device, folder shown, point.
+/// The mounts in a list. The fields of a line are: number, parent's number, device, folder shown, mount point.
 fn mounts(list: &[u8]) -> impl Iterator<Item = Mount<'_>> {
     let path = |text| PathBuf::from(OsString::from_vec(unescaped(text)));
     list.split(|&byte| byte == b'\n').filter_map(move |line| {
@@ -59,14 +59,14 @@ fn mounts(list: &[u8]) -> impl Iterator<Item = Mount<'_>> {
     })
 }
 
-/// The path of a mount below `top`.
+/// The path of a mount relative to `top`.
 fn place_below(mount: &Mount<'_>, top: &[u8]) -> Option<TreePath> {
     let above = if top == b"/" { b"" } else { top };
     let rest = mount.point.as_os_str().as_bytes().strip_prefix(above)?.strip_prefix(b"/")?;
     TreePath::new(rest).ok().filter(|path| !path.is_root())
 }
 
-/// Of the mounts in `list`, those below `top`.
+/// The mounts in `list` that are below `top`.
 fn listed(list: &[u8], top: &[u8]) -> Vec<TreePath> {
     let mut found: Vec<TreePath> = mounts(list).filter_map(|mount| place_below(&mount, top)).collect();
     found.sort_unstable();
@@ -77,7 +77,7 @@ fn listed(list: &[u8], top: &[u8]) -> Vec<TreePath> {
 /// See [`showing`].
 fn shown_in(list: &[u8], top: &[u8], folders: &[&Path], is_shown: &dyn Fn(&Path) -> bool) -> Vec<TreePath> {
     let all: Vec<Mount<'_>> = mounts(list).collect();
-    // The last of those at one point hides the others.
+    // Of several at one mount point, the last hides the others.
     let place = |folder: &&Path| {
         let around = all.iter().filter(|mount| folder.starts_with(&mount.point));
         let mount = around.max_by_key(|mount| mount.point.as_os_str().len())?;
@@ -91,7 +91,7 @@ fn shown_in(list: &[u8], top: &[u8], folders: &[&Path], is_shown: &dyn Fn(&Path)
     all.iter().filter(shows).filter_map(|mount| place_below(mount, top)).collect()
 }
 
-/// A path without the escapes of the list: a backslash and three octal digits for a space, a tab, a line feed, a backslash.
+/// Decodes the escapes of the list: a backslash and three octal digits for space, tab, line feed and backslash.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -1,9 +1,9 @@
-//! Folders that are never captured and never written into, whatever path leads to them.
+//! Protected folders: never captured and never written into, by whatever path they are reached.
 //!
-//! A path says little about which folder it is: a bind mount, a symlink or a move gives one folder many paths, and a
-//! relative path means another folder in another process. So these folders are known by device and inode, taken from
-//! open handles; a bind mount keeps both. Scan leaves such a folder out, and materialize refuses to enter, fill, change or
-//! remove it.
+//! A path does not identify a folder: a bind mount, a symlink or a move gives one folder many paths, and a relative
+//! path means another folder in another process. Protected folders are therefore identified by device and inode, taken
+//! from open handles; a bind mount keeps both. Scan excludes such a folder, and materialize refuses to enter, fill,
+//! change or remove it.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +16,7 @@ use crate::format::facts::FolderIdentity;
 use crate::time::Timestamp;
 use crate::workspace::git_head::git_identity;
 
-/// A folder that is left alone, and why.
+/// The reason why a folder is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// The store, or a folder in it.
@@ -29,25 +29,25 @@ pub enum Place {
     Home,
     /// Another recorded folder.
     Workspace,
-    /// A folder of version control, by whatever name it is opened.
+    /// A version control folder, under any name.
     VersionControl,
     /// Another working tree of the repository around it.
     WorkingTree,
-    /// A mount that was not there at the step.
+    /// A mount that the step did not have.
     Mount,
-    /// A folder on another file system than the workspace, where those are left out.
+    /// A folder on another file system than the workspace, if these are excluded.
     OtherFileSystem,
 }
 
-/// The folders that are left alone in one workspace.
+/// The protected folders of one workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places(Vec<(FolderId, Place)>);
 
-/// A relative path to go up by can hardly be longer: file systems stop paths at 4,096 bytes.
+/// Most folders to go up: file systems limit paths to 4,096 bytes.
 const STEPS_UP_MAX: usize = 4_096;
 
 impl Place {
-    /// What it is, in a message: `it is retro's own store`.
+    /// A description for messages: `it is retro's own store`.
     pub fn text(self) -> &'static str {
         match self {
             Self::Store => "retro's own store",
@@ -57,12 +57,12 @@ impl Place {
             Self::Workspace => "another recorded folder",
             Self::VersionControl => "a folder of version control",
             Self::WorkingTree => "another working tree of the repository",
-            Self::Mount => "a mount that was not there at the step",
+            Self::Mount => "a mount that the step did not have",
             Self::OtherFileSystem => "on another file system",
         }
     }
 
-    /// What it is, in one word.
+    /// Its name in machine-readable output.
     pub fn word(self) -> &'static str {
         match self {
             Self::Store => "store",
@@ -79,8 +79,8 @@ impl Place {
 }
 
 impl Places {
-    /// Those of the workspace whose root folder is `root`: the folders of the store, the root itself where it is met again
-    /// inside, the root of the file system, and the home folder unless the workspace holds that as a matter of course.
+    /// The protected folders of the workspace with root folder `root`: the folders of the store, the root itself if it
+    /// is mounted inside itself, the root of the file system, and the home folder unless it lies in the workspace.
     pub fn around(root: &OwnedFd, store: &[FolderId], home: Option<&Path>) -> rustix::io::Result<Self> {
         let own = FolderId::of_open(root)?;
         let mut places = Self(store.iter().map(|folder| (*folder, Place::Store)).collect());
@@ -95,28 +95,28 @@ impl Places {
         Ok(places)
     }
 
-    /// Adds one more.
+    /// Adds a folder.
     pub fn add(&mut self, folder: FolderId, place: Place) {
         self.0.push((folder, place));
         self.sort();
     }
 
-    /// Why this folder is left alone, if it is one of them.
+    /// The reason why this folder is protected; `None` if it is not.
     pub fn at(&self, folder: FolderId) -> Option<Place> {
         let at = self.0.binary_search_by_key(&folder, |(known, _)| *known).ok()?;
         Some(self.0[at].1)
     }
 
     fn sort(&mut self) {
-        // A folder that is several of them is the first.
+        // Of several reasons for one folder the first counts.
         self.0.sort_unstable();
         self.0.dedup_by_key(|(folder, _)| *folder);
     }
 }
 
-/// An open folder and those above it, each with which it is.
+/// An open folder and its parents, innermost first, with their identities.
 ///
-/// It goes up from the handle, so that no path has to be believed, and stops where that is not permitted.
+/// It goes up from the handle and so depends on no path; it stops where that is not permitted.
 pub fn upwards(folder: impl AsFd) -> impl Iterator<Item = (FolderId, OwnedFd)> {
     let known = |handle: OwnedFd| Some((FolderId::of_open(&handle).ok()?, handle));
     let mut next = rustix::fs::openat(folder, ".", FLAGS, Mode::empty()).ok().and_then(known);
@@ -129,30 +129,30 @@ pub fn upwards(folder: impl AsFd) -> impl Iterator<Item = (FolderId, OwnedFd)> {
     std::iter::from_fn(step).take(STEPS_UP_MAX)
 }
 
-/// Returns whether an open folder is one of `folders`, or lies in one of them at any depth. Where going up is not
-/// permitted, the answer is no.
+/// Returns true if an open folder is one of `folders`, or lies in one at any depth. Returns false where going up is not
+/// permitted.
 pub fn is_within(folder: impl AsFd, folders: &[FolderId]) -> bool {
     upwards(folder).any(|(here, _)| folders.contains(&here))
 }
 
-/// The folder at a path, or the nearest above it that is there.
+/// Opens the folder at a path, or its nearest existing parent.
 pub fn nearest(path: &Path) -> Option<OwnedFd> {
     let above = path.ancestors().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
     above.into_iter().find_map(open)
 }
 
-/// Whether a path, or the nearest folder above it that is there, is one of `folders` or lies in one.
+/// Returns true if a path, or its nearest existing parent, is one of `folders` or lies in one.
 pub fn leads_into(path: &Path, folders: &[FolderId]) -> bool {
     nearest(path).is_some_and(|nearest| is_within(&nearest, folders))
 }
 
-/// The identity of the folder at a path, through symlinks; none where there is no folder.
+/// The identity of the folder at a path, through symlinks; `None` if there is no folder.
 pub fn identity(path: &Path) -> Option<FolderId> {
     open(path).and_then(|folder| FolderId::of_open(&folder).ok())
 }
 
-/// The identity of the folder at `path`: with its time of birth, if the file system keeps that, and git's
-/// identity, if it is a working tree of git's.
+/// The identity of the folder at `path`, with its time of creation if the file system keeps it, and git's identity if
+/// it is a working tree.
 pub fn folder_identity(folder: &OwnedFd, path: &Path) -> Option<FolderIdentity> {
     let facts = std::fs::File::from(folder.try_clone().ok()?).metadata().ok()?;
     let made = facts.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
@@ -160,15 +160,15 @@ pub fn folder_identity(folder: &OwnedFd, path: &Path) -> Option<FolderIdentity> 
     Some(FolderIdentity { device: facts.dev(), inode: facts.ino(), made, git: git_identity(path) })
 }
 
-/// Enough to look at a folder and to go up from it; needs no right to read it.
+/// Flags sufficient to identify a folder and to go up from it; they need no permission to read it.
 #[cfg(target_os = "linux")]
 const FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// Enough to look at a folder and to go up from it.
+/// Flags sufficient to identify a folder and to go up from it.
 #[cfg(not(target_os = "linux"))]
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// Opens the folder at a path; none where there is none.
+/// Opens the folder at a path; `None` if there is none.
 pub fn open(path: &Path) -> Option<OwnedFd> {
     rustix::fs::open(path, FLAGS, Mode::empty()).ok()
 }

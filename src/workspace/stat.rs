@@ -1,16 +1,16 @@
-//! What the file system says about one name, and when that can be believed later.
+//! Stats of files, and the proof that they give later.
 //!
-//! An equal stat stands for equal content only if the content could not have changed since without changing the stat.
-//! File times advance in ticks of a few milliseconds: a file written twice within one tick, with the same size, looks
-//! the same before and after. So a stat is kept as proof only when each of its times was either strictly older than a
-//! moment on the *same clock* that had passed before the file was read, or strictly newer than one after it was read
-//! ([`Proof::Ahead`]: until the clock has come there, every change gets an earlier time). Anything else is racy, and is read
-//! again next time. The wall clock is never asked, because it runs ahead of file times by up to a tick.
+//! An equal stat means equal content only if the content could not have changed without changing the stat. File times
+//! advance in ticks of a few milliseconds: a file written twice within one tick, with the same size, looks unchanged. A
+//! stat is therefore a proof only in two cases. Either each of its times is strictly older than a moment on the *same
+//! clock* before the file was read; or it is strictly newer than one after it was read ([`Proof::Ahead`]: until the
+//! clock reaches that time, every change gets an earlier one). Every other stat is racy, and the file is read again
+//! next time. The wall clock is never used, because it is ahead of file times by up to a tick.
 //!
-//! A program that writes through a shared memory map changes the times with the first write to a page after the kernel
-//! wrote that page out, and with no other. A file that was read soon after its change time, while somebody had it open for
-//! writing, may therefore still change without a trace ([`Proof::Recent`]); any other cannot ([`Proof::Settled`]). That holds where the
-//! file system is sound, see [`super::filesystem`].
+//! A program that writes through a shared memory map changes the times only with the first write to a page after the
+//! kernel wrote that page out. A file that was read soon after its change time, while somebody had it open for writing,
+//! may therefore still change without a trace ([`Proof::Recent`]); any other cannot ([`Proof::Settled`]). This holds if
+//! the file system is sound, see [`super::filesystem`].
 
 use rustix::fs::{FileType, RawMode, Stat};
 
@@ -21,7 +21,7 @@ use crate::format::cache::{CachedEntry, Proof};
 use crate::format::tree::{Kind, MODE_MASK};
 use crate::limits::{RACY_WINDOW_NS, SETTLED_AFTER_NS};
 
-/// The part of a stat that changes when content may have changed.
+/// The parts of a stat that change when the content may have changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FileStat {
     /// Length, in bytes.
@@ -34,44 +34,44 @@ pub struct FileStat {
     pub inode: u64,
     /// Device number of its file system.
     pub device: u64,
-    /// Who owns it.
+    /// The owner.
     pub owner: Owner,
 }
 
-/// Says what stats prove that were read after a moment and before another.
+/// Decides what stats prove that were read between two moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RacyRule {
-    /// A moment on the clock of the store's file system, before anything was looked at.
+    /// A moment on the clock of the store's file system, before anything was read.
     pub clock: FileClock,
-    /// A moment on the same clock after everything was read; the end of time where nobody looked.
+    /// A moment on the same clock after everything was read; the maximum if it was not needed.
     pub end_ns: i64,
     /// The newest change time seen on any other file system.
     pub newest_elsewhere_ns: i64,
 }
 
-/// How a stat compares with that of the cache.
+/// The result of comparing a stat with the stat cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Likeness {
-    /// It is, to all appearance, the very file that the cache has, unchanged.
+    /// Equal in everything: the same file, unchanged.
     Same,
-    /// As [`Self::Same`], but for inode or device number.
+    /// Equal except for inode or device number.
     Renumbered,
-    /// The stat is equal, and proves nothing.
+    /// Equal, but the stat proves nothing.
     Racy,
-    /// It is another one.
+    /// Different.
     Changed,
 }
 
 impl Likeness {
-    /// Whether what the cache has of it may be taken for what it is.
+    /// Returns true if the cached content may be used.
     pub fn is_believed(self) -> bool {
         matches!(self, Self::Same | Self::Renumbered)
     }
 }
 
 impl RacyRule {
-    /// As [`Self::proof`], of a file that nobody had open for writing when its reading began, if it is quiet: whoever maps
-    /// it later leaves a trace.
+    /// As [`Self::proof`]. If `is_quiet`, nobody had the file open for writing when its reading began, so that a later
+    /// map would change its times.
     pub fn proof_when(&self, is_quiet: bool, stat: &FileStat) -> Proof {
         match self.proof(stat) {
             Proof::Recent if is_quiet => Proof::Settled,
@@ -79,14 +79,14 @@ impl RacyRule {
         }
     }
 
-    /// What a stat proves of content that was read under it.
+    /// The proof that a stat gives for content that was read under it.
     pub fn proof(&self, stat: &FileStat) -> Proof {
         let is_ours = stat.device == self.clock.device;
         let bound_ns = if is_ours {
             self.clock.time_ns
         } else {
-            // No probe is possible there. A change time in the future (somebody's clock was wrong) must not make
-            // everything look old, hence the smaller of the two.
+            // No probe is possible there. A change time in the future (from a wrong clock) must not make everything
+            // look old, hence the smaller of the two.
             self.newest_elsewhere_ns.min(self.clock.time_ns).saturating_sub(RACY_WINDOW_NS)
         };
         let times = [stat.mtime_ns, stat.ctime_ns];
@@ -98,7 +98,7 @@ impl RacyRule {
         if is_ahead { Proof::Ahead } else { Proof::Racy }
     }
 
-    /// Whether a stat has times so far ahead that it is worth knowing when the reading ended.
+    /// Returns true if a stat has times so far ahead that the end of reading must be known.
     pub fn is_far_ahead(&self, stat: &FileStat) -> bool {
         let newest_ns = stat.mtime_ns.max(stat.ctime_ns);
         stat.device == self.clock.device && newest_ns > self.clock.time_ns.saturating_add(RACY_WINDOW_NS)
@@ -106,7 +106,7 @@ impl RacyRule {
 }
 
 impl FileStat {
-    /// Takes what matters out of a stat.
+    /// Extracts the relevant parts of a stat.
     pub fn of(stat: &Stat) -> Self {
         Self {
             size: u64::try_from(stat.st_size).unwrap_or(0),
@@ -118,8 +118,8 @@ impl FileStat {
         }
     }
 
-    /// Compares it with what the cache has of the same name. `folder_device` is where the folder is now, `clock` what time
-    /// it is.
+    /// Compares it with the stat cache's entry for the same name. `folder_device` is the folder's device now, `clock`
+    /// the current time.
     pub fn likeness(&self, cached: &CachedEntry<'_>, folder_device: u64, clock: FileClock) -> Likeness {
         let is_equal = self.size == cached.size
             && self.mtime_ns == cached.mtime_ns
@@ -137,15 +137,15 @@ impl FileStat {
 }
 
 impl FileStat {
-    /// Whether the attributes of this folder are, to all appearance, those that the cache has. What is in it is for its
-    /// own list to say; a name added or removed there changes this stat, too.
+    /// Returns true if the attributes of this folder are the cached ones. Its contents are compared by its own list;
+    /// adding or removing a name there also changes this stat.
     pub fn has_attributes_of(&self, cached: &CachedEntry<'_>) -> bool {
         let is_proof = matches!(cached.proof, Proof::Recent | Proof::Settled);
         is_proof && self.ctime_ns == cached.ctime_ns && self.inode == cached.inode
     }
 }
 
-/// What can be captured, and its permission bits; `None` for FIFOs, sockets and devices.
+/// The kind and permission bits of a file; `None` for FIFOs, sockets and devices, which are not captured.
 pub fn kind_and_mode(stat: &Stat) -> Option<(Kind, u16)> {
     let mode = permissions(stat);
     match FileType::from_raw_mode(stat.st_mode) {
@@ -161,7 +161,7 @@ pub fn permissions(stat: &Stat) -> u16 {
     u16::try_from(stat.st_mode & RawMode::from(MODE_MASK)).expect("twelve bits fit")
 }
 
-/// Bytes of a file that are on disk: holes are not.
+/// Bytes of a file on disk, without its holes.
 pub fn allocated_bytes(stat: &Stat) -> u64 {
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     size.min(u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512))

@@ -1,8 +1,7 @@
 //! Names of temporary files in a workspace.
 //!
-//! A restore that is killed may leave such a file; capture passes over it, and the next restore removes it. Half of the
-//! name is a checksum of the other half, so that a file of somebody's own that is only called alike is recorded and kept
-//! like any other.
+//! A killed restore may leave such a file; capture skips it, and the next restore removes it. Half of the name is a
+//! checksum of the other half, so that a user's file with a similar name is recorded and kept like any other.
 
 use crate::id::Digest;
 
@@ -19,7 +18,7 @@ pub fn temporary_name(number: u32) -> String {
     format!("{TEMPORARY_PREFIX}{digits}{}", &check[..DIGITS])
 }
 
-/// Returns whether a file of this name is one of our temporary files, and not only called like one.
+/// Returns true if this is the name of one of our temporary files, with a valid checksum.
 pub fn is_temporary_name(name: &[u8]) -> bool {
     let number = name.strip_prefix(TEMPORARY_PREFIX.as_bytes()).and_then(|digits| digits.get(..DIGITS));
     let number = number.and_then(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());

@@ -1,7 +1,7 @@
 //! A miniature of a capture, for tests: scan, read, trees, cache; no store.
 //!
-//! [`Bench::capture`] goes through the cache as the real operation does, [`Bench::truth`] reads everything. Whatever a
-//! test did to the files or to the cache, both must come to the same root tree.
+//! [`Bench::capture`] uses the cache as the real operation does, [`Bench::truth`] reads everything. Both must give the
+//! same root tree, whatever a test did to the files or to the cache.
 
 #![expect(clippy::disallowed_methods, reason = "tests make their own workspaces")]
 
@@ -27,7 +27,7 @@ use crate::progress::Silent;
 #[allow(dead_code, reason = "the integration tests need more of it")]
 pub(crate) mod depth;
 
-/// A workspace, and a store folder with nothing but a cache in it.
+/// A workspace, and a store folder that contains only a cache.
 pub(super) struct Bench {
     _home: tempfile::TempDir,
     pub(super) path: PathBuf,
@@ -37,7 +37,7 @@ pub(super) struct Bench {
     pub(super) rules: Rules,
 }
 
-/// What a capture came to.
+/// The result of a capture.
 pub(super) struct Captured {
     pub(super) root: TreeId,
     pub(super) update: CacheUpdate,
@@ -72,7 +72,7 @@ impl Bench {
         self.disk.root().join(format!("workspaces/{}/stat", self.key.workspace))
     }
 
-    /// Replaces the cache as a whole, so that whoever has the old one mapped keeps it.
+    /// Replaces the cache file, so that an existing map of the old one stays valid.
     pub(super) fn replace_cache(&self, bytes: &[u8]) {
         std::fs::create_dir_all(self.cache_path().parent().unwrap()).unwrap();
         let other = self.disk.root().join("replacement");
@@ -94,7 +94,7 @@ impl Bench {
         self.scan_with(&self.load(), self.disk.file_clock().unwrap())
     }
 
-    /// Captures by way of the cache, and writes the cache.
+    /// Captures with the cache, and writes the cache.
     pub(super) fn capture(&self) -> (Captured, Stored) {
         let cache = self.load();
         let captured = self.compute(&cache);
@@ -102,17 +102,17 @@ impl Bench {
         (captured, stored)
     }
 
-    /// Captures by way of a cache, and writes nothing.
+    /// Captures with a given cache, and writes nothing.
     pub(super) fn compute(&self, cache: &StatCache) -> Captured {
         self.compute_with(cache, self.disk.file_clock().unwrap())
     }
 
-    /// The root tree, whatever any cache says.
+    /// The root tree, without any cache.
     pub(super) fn truth(&self) -> TreeId {
         self.compute(&StatCache::empty(self.key)).root
     }
 
-    /// Waits until files written by now are older than the next probe.
+    /// Waits until all files written so far are older than the next probe.
     pub(super) fn settle(&self) {
         let before = self.disk.file_clock().unwrap();
         while self.disk.file_clock().unwrap() == before {
@@ -200,7 +200,7 @@ impl Bench {
     }
 }
 
-/// A folder that is as cached, but for the trees of folders in it.
+/// A folder as cached, except for the trees of its child folders.
 fn renew(cache: &StatCache, path: &TreePath, done: &BTreeMap<TreePath, FolderUpdate>) -> FolderUpdate {
     let cached = cache.folder(path).unwrap();
     let mut children = Vec::new();

@@ -1,20 +1,20 @@
-//! How far the rolling re-read of a workspace has come, remembered from one step to the next.
+//! The position of the rolling re-read of a workspace, kept from one step to the next.
 //!
-//! The file may be lost at any time: the re-read then begins again at its first file. It is written only when it says
-//! something new, so that a small folder, all of which is read again at every step, costs no write.
+//! The file may be lost at any time: the re-read then starts again at its first file. It is written only if it changed,
+//! so that a small folder, which is read again entirely at every step, costs no write.
 
 use crate::disk::{Disk, read_start};
 use crate::error::Result;
 use crate::format::turn::{self, TURN_LENGTH_BYTES, TurnFile};
 use crate::id::WorkspaceId;
 
-/// Reads what is remembered of a workspace; nothing where it is missing or damaged.
+/// Reads the turn file of a workspace; the default if it is missing or damaged.
 pub fn load(disk: &dyn Disk, workspace: WorkspaceId) -> TurnFile {
     let bytes = read_start(disk, &file_name(workspace), TURN_LENGTH_BYTES as u64 + 1).unwrap_or_default();
     turn::decode(workspace, &bytes).unwrap_or_default()
 }
 
-/// Remembers it. The caller holds the workspace's lock.
+/// Writes the turn file of a workspace. The caller holds the workspace's lock.
 pub fn store(disk: &dyn Disk, workspace: WorkspaceId, file: &TurnFile) -> Result<()> {
     let bytes = turn::encode(workspace, file);
     if bytes == turn::encode(workspace, &load(disk, workspace)) {

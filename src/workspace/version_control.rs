@@ -1,22 +1,22 @@
-//! Folders of version control: never captured, never restored over, whatever a list of rules or a snapshot says.
+//! Version control folders: never captured and never restored over, regardless of rules and snapshots.
 //!
-//! A file that appears in `.git/hooks` is run by the next `git` command, and a ref that changes there takes commits away.
-//! So a name decides nothing where the file system folds names together: `.GIT` opens `.git` on some, `git~1` and
-//! `.git ` on others. The names here choose what is looked at more closely; which folder a name opens is then asked of the
-//! file system, see [`super::materialize`].
+//! The next `git` command runs a file that appears in `.git/hooks`, and a changed ref there loses git commits. A name
+//! alone is no safe test, because some file systems treat different names alike: `.GIT` opens `.git` on some, `git~1`
+//! and `.git ` on others. The names here select entries to look at more closely; the file system then tells which
+//! folder a name opens, see [`super::materialize`].
 
 /// The folder of git; in a linked worktree or a submodule it is a file.
 pub const GIT: &[u8] = b".git";
 
-/// All of them, git's first.
+/// The names of all version control folders, git's first.
 pub const NAMES: [&[u8]; 4] = [GIT, b".hg", b".jj", b".svn"];
 
-/// Returns whether a folder, or a file, of exactly this name is one.
+/// Returns true if an entry of exactly this name belongs to version control.
 pub fn is_exact(name: &[u8], is_folder: bool) -> bool {
     name == GIT || (is_folder && NAMES.contains(&name))
 }
 
-/// Returns whether some file system opens a folder of version control by this name: in other letters, with code points
+/// Returns true if some file system opens a version control folder by this name: in other letter case, with code points
 /// that HFS+ ignores, as the short name that Windows gives to `.git`, or with an end that Windows cuts off.
 pub fn is_alias(name: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(name) else { return false };
@@ -30,9 +30,13 @@ pub fn is_alias(name: &[u8]) -> bool {
     [".git", "git~1", ".hg", ".jj", ".svn"].into_iter().any(opens)
 }
 
-/// Text without what HFS+ ignores, in small letters; letters that are other letters' large or small forms become those.
+/// Lower-case text without the code points that HFS+ ignores. It passes through upper case, which unifies variants of
+/// letters.
 pub fn fold(text: &str) -> String {
-    let is_ignored = |letter: &char| matches!(letter, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let is_ignored = |letter: &char| {
+        let is_joiner_or_mark = matches!(letter, '\u{200c}'..='\u{200f}' | '\u{feff}');
+        is_joiner_or_mark || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}')
+    };
     let large = text.chars().filter(|letter| !is_ignored(letter)).flat_map(char::to_uppercase);
     large.flat_map(char::to_lowercase).collect()
 }

@@ -34,7 +34,7 @@ pub fn open_root(store: &Store, workspace: &Workspace, home: Option<&Path>) -> R
         inside.into_iter().for_each(|folder| around.add(folder, Place::Workspace));
     }
     git_folders::known_at(&root).into_iter().for_each(|folder| around.add(folder, Place::VersionControl));
-    Ok(root.sparing(around))
+    Ok(root.with_protected(around))
 }
 
 /// Takes the lock of a workspace: one process at a time records or restores it. The kernel releases it when the process

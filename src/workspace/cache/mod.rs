@@ -1,23 +1,22 @@
-//! The stat cache of a workspace: what is believed about it without reading it.
+//! The stat cache of a workspace: its state at the last capture, used without reading its files.
 //!
-//! One file per workspace, `workspaces/ID/stat`, mapped and looked up in place (its bytes: [`crate::format::cache`]).
-//! Nothing is unpacked at load but the places of the folders changed since the file was last written whole, so loading
-//! costs microseconds and memory does not grow with the workspace.
+//! There is one file per workspace, `workspaces/ID/stat`, mapped and searched in place (encoding:
+//! [`crate::format::cache`]). Loading decodes only the positions of folders that changed since the last full write, so
+//! it takes microseconds, and memory does not grow with the workspace.
 //!
-//! Invariants, on which every snapshot rests:
+//! Every snapshot depends on these invariants:
 //!
-//! - *An entry is true by itself.* "A file with this stat has this content" was seen once, and is either still true or
-//!   the stat is another one by now. A stale copy of the file is therefore harmless.
+//! - *An entry is true by itself.* "A file with this stat has this content" was observed once. It is still true, or the
+//!   file's stat has changed. A stale copy of the cache file is therefore harmless.
 //! - *A list is true by itself.* "These entries make this tree id."
-//! - *Lists agree.* Where a list has a child folder, and the cache has that folder too, both give it the same tree id.
-//!   [`store`] asserts it; groups being whole or absent keeps it. Without it an unchanged parent of a changed folder
-//!   could be taken for unchanged.
+//! - *Lists agree.* If a list has a child folder, and the cache has that folder too, both give it the same tree id.
+//!   [`store`] asserts it, and groups that are whole or absent preserve it. Without it, a changed folder's parent could
+//!   be taken for unchanged.
 //! - *Everything named is in the store.* The caller writes the cache after its objects are durable, and gc raises the
 //!   generation before it deletes anything.
 //!
-//! Whatever is missing, damaged, of another store, workspace or generation is not known, and costs a reading.
-//! A folder that is deleted keeps its block until the file is written whole again: true by itself, and free if the
-//! folder comes back.
+//! Anything missing or damaged, or of another store, workspace or generation, is unknown and costs a read. A deleted
+//! folder keeps its block until the next full write: it is true by itself, and useful if the folder returns.
 
 mod update;
 
@@ -33,7 +32,7 @@ use crate::id::{StoreId, TreeId, WorkspaceId};
 use crate::limits::CACHE_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
 
-/// What a cache is about. One with another key is not believed.
+/// The identity of a stat cache. A file with another key is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheKey {
     /// The store that has the objects.
@@ -44,7 +43,7 @@ pub struct CacheKey {
     pub generation: u64,
 }
 
-/// What was true of a workspace when it was last captured.
+/// The stat cache of one workspace, as of its last capture.
 #[derive(Debug)]
 pub struct StatCache {
     key: CacheKey,
@@ -52,15 +51,15 @@ pub struct StatCache {
     state: Option<State>,
 }
 
-/// What is known about the file after checking its header, table and groups.
+/// The checked header, table and groups of the file.
 #[derive(Debug)]
 struct State {
     root_owner: Owner,
-    /// Place of the table.
+    /// Range of the table in the file.
     table: Range<usize>,
-    /// Blocks of the groups, by hash and then in the order they were written.
+    /// Blocks of the groups, by hash, then in the order in which they were written.
     changed: Vec<Changed>,
-    /// End of the last intact group; anything after it is damage.
+    /// End of the last intact group; anything after it is damaged.
     end: usize,
     /// Checksum that the next group continues.
     checksum: u32,
@@ -73,7 +72,7 @@ struct Changed {
     end: usize,
 }
 
-/// One folder as the cache has it.
+/// One folder in the stat cache.
 #[derive(Clone, Debug)]
 pub struct CachedFolder<'a> {
     facts: FolderFacts,
@@ -91,7 +90,7 @@ pub struct Entries<'f, 'a> {
 }
 
 impl StatCache {
-    /// Maps the cache of a workspace. One that is not there, or cannot be believed, is empty.
+    /// Maps the cache of a workspace; empty if it is missing or cannot be used.
     pub fn load(disk: &dyn Disk, key: CacheKey) -> Self {
         let bytes = disk.map(&file_name(key.workspace)).unwrap_or_else(|_| Bytes::owned(Vec::new()));
         let bytes = if bytes.len() > CACHE_LENGTH_MAX_BYTES { Bytes::owned(Vec::new()) } else { bytes };
@@ -99,22 +98,22 @@ impl StatCache {
         Self { key, bytes, state }
     }
 
-    /// A cache that knows nothing.
+    /// An empty cache.
     pub fn empty(key: CacheKey) -> Self {
         Self { key, bytes: Bytes::owned(Vec::new()), state: None }
     }
 
-    /// What it is about.
+    /// The identity of the cache.
     pub fn key(&self) -> CacheKey {
         self.key
     }
 
-    /// Whether nothing is known.
+    /// Returns true if nothing is known.
     pub fn is_empty(&self) -> bool {
         self.state.is_none()
     }
 
-    /// The owner that its root folder had; attributes name others only.
+    /// The owner of the root folder; attributes name only other owners.
     pub fn root_owner(&self) -> Option<Owner> {
         self.state.as_ref().map(|state| state.root_owner)
     }
@@ -149,7 +148,7 @@ impl StatCache {
         Some(CachedFolder { facts, base, difference: combine(&later) })
     }
 
-    /// All folders that can be reached from the root, each before those in it.
+    /// All folders that can be reached from the root, each before its children.
     #[cfg(test)]
     pub fn folders(&self) -> impl Iterator<Item = (TreePath, CachedFolder<'_>)> {
         let mut waiting = vec![TreePath::root()];
@@ -204,7 +203,7 @@ impl State {
     }
 }
 
-/// Notes where each block of a group is; nothing is noted if one of them is malformed.
+/// Adds the position of each block of a group; adds none and returns false if one of them is malformed.
 fn places_of_blocks(blocks: &[u8], blocks_start: usize, changed: &mut Vec<Changed>) -> bool {
     let before = changed.len();
     let mut at = 0;
@@ -223,7 +222,7 @@ fn places_of_blocks(blocks: &[u8], blocks_start: usize, changed: &mut Vec<Change
 }
 
 impl<'a> CachedFolder<'a> {
-    /// Its tree, its size and where it is.
+    /// The folder's tree, size and device.
     pub fn facts(&self) -> FolderFacts {
         self.facts
     }
@@ -238,13 +237,13 @@ impl<'a> CachedFolder<'a> {
         Entries { base: self.base, next: 0, difference: &self.difference }
     }
 
-    /// The folders in it.
+    /// The child folders.
     #[cfg(test)]
     pub fn child_folders(&self) -> impl Iterator<Item = CachedEntry<'a>> {
         self.entries().filter(|entry| entry.kind == crate::format::tree::Kind::Folder)
     }
 
-    /// One entry.
+    /// The entry with this name.
     pub fn find(&self, name: &[u8]) -> Option<CachedEntry<'a>> {
         let line = match self.difference.binary_search_by(|line| line.name().cmp(name)) {
             Ok(at) => self.difference[at],
@@ -286,7 +285,7 @@ impl<'a> Iterator for Entries<'_, 'a> {
     }
 }
 
-/// The lines of blocks written one after another; of one name, the last.
+/// The lines of blocks written one after another; of several with one name, the last.
 fn combine<'a>(blocks: &[Block<'a>]) -> Vec<Line<'a>> {
     match blocks {
         [] => Vec::new(),
@@ -294,7 +293,7 @@ fn combine<'a>(blocks: &[Block<'a>]) -> Vec<Line<'a>> {
         _ => {
             let latest_first = blocks.iter().rev().flat_map(|block| block.lines());
             let mut lines: Vec<Line<'a>> = latest_first.collect();
-            // A stable sort keeps the latest line of a name first, and that is the one `dedup` keeps.
+            // A stable sort keeps the latest line of a name first, and `dedup` keeps the first.
             lines.sort_by(|a, b| a.name().cmp(b.name()));
             lines.dedup_by(|later, earlier| later.name() == earlier.name());
             lines

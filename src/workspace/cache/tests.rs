@@ -1,4 +1,4 @@
-//! Tests of the stat cache: whatever happens to the file, no capture comes to a wrong tree.
+//! Tests of the stat cache: no damage to its file leads a capture to a wrong tree.
 
 #![expect(clippy::disallowed_methods, reason = "tests damage their own cache files")]
 
@@ -89,7 +89,7 @@ fn a_flipped_bit_anywhere_costs_a_reading_and_nothing_else() {
         bench.replace_cache(&bytes);
         let captured = bench.compute(&bench.load());
         assert_eq!(captured.root, truth, "flipped in byte {at}");
-        // Storing onto a damaged file must mend it, not build on it.
+        // Storing onto a damaged file must replace it, not append to it.
         if at % 16 < 3 {
             bench.capture();
             assert_eq!(bench.load().root(), Some(truth), "stored after a flip in byte {at}");
@@ -262,7 +262,7 @@ fn lists_that_disagree_are_never_written() {
     drop(store(&bench.disk, &bench.load(), &update));
 }
 
-/// Random edits, random damage to the cache, and stale copies put back: every capture comes to the truth.
+/// Every capture is right after random edits, random damage to the cache, and stale copies of it.
 #[test]
 fn random_edits_and_damage_never_lead_to_a_wrong_tree() {
     let bench = Bench::new();
@@ -297,7 +297,7 @@ fn edit(bench: &Bench, numbers: &mut Numbers) {
     let mut name = || ["a", "b", "c", "d/x", "d/y", "d/e/x", "d/e/f/x", "g/x"][numbers.below(8)].to_owned();
     let (one, other) = (bench.path.join(name()), bench.path.join(name()));
     let content = [b'a' + u8::try_from(numbers.below(3)).unwrap(); 3];
-    // Many of these cannot be done; what matters is that many can.
+    // Many of these fail; it matters only that many succeed.
     let parent = one.parent().unwrap();
     drop(std::fs::create_dir_all(parent));
     drop(match numbers.below(8) {

@@ -1,9 +1,9 @@
-//! Writing the stat cache: what changed is appended; when that has grown, the file is written anew and renamed.
+//! Writes the stat cache: changes are appended; when they become too long, the file is rewritten and renamed.
 //!
-//! Never synced, because it can be made again: after a power loss a checksum fails, and that folder is read once more.
-//! Writers of one workspace take turns through a kernel lock of the cache's own; who finds it taken, or finds that
-//! another process has written meanwhile, leaves the file alone: the other's cache is as true as this one.
-//! A file that others may have mapped is only ever appended to, never written in place.
+//! The file is never synced, because it can be rebuilt: after a power loss a checksum fails, and that folder is read
+//! once more. Writers of one workspace take turns through a kernel lock of the cache's own. A writer that finds the
+//! lock taken, or finds that another process has written meanwhile, does not write: the other cache is as true as its
+//! own. A file that others may have mapped is only appended to, never changed in place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,58 +20,59 @@ use crate::limits::CACHE_OVERLAY_MIN_BYTES;
 use crate::path::TreePath;
 use crate::workspace::stat::FileStat;
 
-/// What a capture found out.
+/// The results of a capture.
 #[derive(Clone, Debug, Default)]
 pub struct CacheUpdate {
-    /// Folders whose list or tree id is not what the cache has. A folder whose tree id changed comes with all above it.
+    /// Folders whose list or tree id differs from the cache. A folder with a changed tree id comes with all its
+    /// parents.
     pub folders: BTreeMap<TreePath, FolderUpdate>,
-    /// Files that were read again and are settled now, by folder, of folders that are not in `folders`.
+    /// Files that were read again and are settled now, by folder, for folders that are not in `folders`.
     pub settled: BTreeMap<TreePath, BTreeSet<Box<[u8]>>>,
     /// Number of files in the workspace.
     pub file_count: u64,
-    /// Owner of the root folder, which is that of the cache, if there was one.
+    /// Owner of the root folder; equal to the cached one, if there is one.
     pub root_owner: Owner,
 }
 
-/// One folder as it is now.
+/// The current state of one folder.
 #[derive(Clone, Debug)]
 pub struct FolderUpdate {
-    /// Its tree, its size and where it is.
+    /// Its tree, size and device.
     pub facts: FolderFacts,
-    /// What is in it.
+    /// Its entries.
     pub entries: EntriesUpdate,
 }
 
-/// What is in a folder now.
+/// The current entries of a folder.
 #[derive(Clone, Debug)]
 pub enum EntriesUpdate {
     /// All entries, ascending by name.
     Whole(Vec<CacheEntry>),
-    /// What the cache has, but for the trees of these child folders, ascending by name.
+    /// The cached entries, except that these child folders have new trees; ascending by name.
     Children(Vec<ChildUpdate>),
 }
 
-/// An entry of a folder, with what proves that it is unchanged.
+/// An entry of a folder, with the proof that it is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheEntry {
     /// Name within the folder.
     pub name: Box<[u8]>,
-    /// What it is.
+    /// The kind of the entry.
     pub kind: Kind,
-    /// Permission bits as the stat has them, where an ACL shows its mask for the group; 0 for symlinks.
+    /// Permission bits of the stat, in which an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
-    /// Bytes that were read, or the sum below a folder: what the tree says.
+    /// Number of bytes read; for a folder, the sum of all below it. Equal to the size in the tree.
     pub size: u64,
-    /// The stat of the very bytes that were read. Of a folder, change time and inode stand for its attributes; what is
-    /// in it is proved by its own list.
+    /// The stat under which the content was read. A folder's change time and inode stand for its attributes; its
+    /// contents are proved by its own list.
     pub stat: FileStat,
-    /// What the stat proves, see [`crate::workspace::stat::RacyRule`]; of a folder, of its attributes.
+    /// The proof that the stat gives, see [`crate::workspace::stat::RacyRule`]; for a folder, of its attributes only.
     pub proof: Proof,
-    /// Content, target or tree.
+    /// Id of the content, target or tree.
     pub id: Digest,
-    /// Its own attributes, encoded; empty where it has none.
+    /// Its own attributes, encoded; empty if it has none.
     pub attributes: Box<[u8]>,
-    /// Whether anything in this folder or below it has attributes.
+    /// True if anything in this folder or below it has attributes.
     pub has_attributes_below: bool,
 }
 
@@ -80,30 +81,30 @@ pub struct CacheEntry {
 pub struct ChildUpdate {
     /// Its name.
     pub name: Box<[u8]>,
-    /// Its tree now.
+    /// Its current tree.
     pub tree: TreeId,
     /// Sum of the sizes below it, in bytes.
     pub size: u64,
-    /// Whether anything in it or below it has attributes.
+    /// True if anything in it or below it has attributes.
     pub has_attributes: bool,
 }
 
-/// What became of an update.
+/// The result of storing an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// The cache says all of it already.
+    /// The cache already has all of it.
     Unchanged,
     /// The changes were appended.
     Appended,
-    /// The file was written anew.
+    /// The file was rewritten.
     Rewritten,
     /// Another process is writing, or has written since `cache` was loaded.
     Skipped,
 }
 
-/// Writes what changed since `cache` was loaded. Only after everything it names is durable in the store.
+/// Writes the changes since `cache` was loaded. Call it only after everything named is durable in the store.
 ///
-/// Panics if a folder's tree id is not the one its parent has for it.
+/// Panics if a folder's tree id differs from the one in its parent's list.
 pub fn store(disk: &dyn Disk, cache: &StatCache, update: &CacheUpdate) -> Result<Stored> {
     check_that_lists_agree(cache, update);
     let folder = format!("workspaces/{}", cache.key.workspace);
@@ -140,13 +141,13 @@ pub fn forget(disk: &dyn Disk, workspace: WorkspaceId) -> Result<()> {
     disk.remove(&file_name(workspace))
 }
 
-/// Appended changes may take up to one part in this many of the rest: they are looked through at every load.
+/// The appended changes may have this fraction of the length of the rest: every load reads them.
 const OVERLAY_SHARE: u64 = 4;
 
-/// Bytes written at once while the file is written anew.
+/// Number of bytes written at once when the file is rewritten.
 const WRITE_LENGTH_BYTES: usize = 1 << 20;
 
-/// What is compared at the end of the file, to tell whether it is still the one that was loaded.
+/// Number of bytes compared at the end of the file, to check that it is the one that was loaded.
 const END_LENGTH_BYTES: usize = 32;
 
 impl CacheEntry {
@@ -155,7 +156,7 @@ impl CacheEntry {
         let FileStat { ctime_ns, inode, .. } = self.stat;
         let of_folder = FileStat { device: folder_device, ctime_ns, inode, ..FileStat::default() };
         let stat = if is_folder { of_folder } else { self.stat };
-        // A file of another length than its stat says proves nothing: it was torn, or the file system lies.
+        // A file whose length differs from its stat proves nothing: it was torn, or the file system is unreliable.
         let proof = if is_folder || self.size == self.stat.size { self.proof } else { Proof::Racy };
         CachedEntry {
             name: &self.name,
@@ -191,7 +192,7 @@ impl FolderUpdate {
         }
     }
 
-    /// The lines that differ from what the cache has.
+    /// The lines that differ from the cached ones.
     fn difference<'e>(&'e self, cached: &CachedFolder<'e>) -> Vec<Line<'e>> {
         match &self.entries {
             EntriesUpdate::Whole(entries) => {
@@ -216,7 +217,7 @@ impl ChildUpdate {
     }
 }
 
-/// The invariant that makes an unchanged folder mean an unchanged tree.
+/// Checks the invariant that an unchanged folder means an unchanged tree.
 fn check_that_lists_agree(cache: &StatCache, update: &CacheUpdate) {
     for (path, folder) in &update.folders {
         let (Some(parent_path), Some(name)) = (path.parent(), path.name()) else {
@@ -235,8 +236,8 @@ fn check_that_lists_agree(cache: &StatCache, update: &CacheUpdate) {
     }
 }
 
-/// One block for each folder that is not as the cache has it; `None` if one is too large to be kept, because nothing
-/// can be appended that makes its old block unknown.
+/// One block for each folder that differs from the cache. `None` if one is too large: no appended block can make its
+/// old block unknown.
 fn changed_blocks(cache: &StatCache, update: &CacheUpdate) -> Option<Vec<u8>> {
     let mut blocks = Vec::new();
     for (path, folder) in &update.folders {
@@ -274,12 +275,12 @@ fn changed_blocks(cache: &StatCache, update: &CacheUpdate) -> Option<Vec<u8>> {
     Some(blocks)
 }
 
-/// The line of a file that was read again, if that says something new.
+/// The line of a file that was read again, if its proof improves.
 fn settled(entry: CachedEntry<'_>) -> Option<Line<'_>> {
     (entry.proof == Proof::Recent).then_some(Line::Entry(CachedEntry { proof: Proof::Settled, ..entry }))
 }
 
-/// Appends the block of a whole folder; `None` for one that is too large or not known.
+/// Appends the block of a whole folder; `None` if it is too large or unknown.
 fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: &CacheUpdate) -> Option<()> {
     let (update, settled_names) = (update.folders.get(path), update.settled.get(path));
     let cached = cache.folder(path);
@@ -315,19 +316,19 @@ fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: &Cac
     }
 }
 
-/// Writes all folders that can be reached into a new file, and puts it in the place of the old one.
+/// Writes all reachable folders into a new file, which replaces the old one.
 fn rewrite(disk: &dyn Disk, cache: &StatCache, update: &CacheUpdate) -> Result<Stored> {
     let random = disk.random();
     let temporary = format!("tmp/{:032x}.stat", u128::from_le_bytes(random));
     disk.create_folder("tmp")?;
-    // Whoever clears `tmp/` of what the dead left takes a locked file for that of a living writer.
+    // The lock marks the file as in use: cleaning of `tmp/` removes only files that are not locked.
     let _alive = disk.lock(&temporary, LockMode::Exclusive)?;
     let written = write_whole(disk, &temporary, cache, update, random)
         .and_then(|()| disk.rename(&temporary, &file_name(cache.key.workspace)));
     match written {
         Ok(()) => Ok(Stored::Rewritten),
         Err(error) => {
-            // What went wrong first is what matters; the next writer removes what is left.
+            // The first error is the relevant one; the next writer removes the file.
             drop(disk.remove(&temporary));
             Err(error)
         }
@@ -342,7 +343,7 @@ fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpd
     while let Some(path) = waiting.pop() {
         let start = buffer.len();
         if put_whole(&mut buffer, cache, &path, update).is_none() {
-            // Not known: it is read again next time, and so is all below it that nobody asks for.
+            // An unknown folder, and everything below it, is read again next time.
             buffer.truncate(start);
             continue;
         }
@@ -417,7 +418,7 @@ fn difference<'e>(
     }
 }
 
-/// Whether the file still is what was loaded: the nonce in its header, its length and its last checksum say so.
+/// Returns true if the file is the one that was loaded, by the nonce in its header, its length and its last checksum.
 fn is_as_loaded(disk: &dyn Disk, name: &str, loaded: &[u8]) -> Result<bool> {
     let file = disk.open(name)?;
     if file.length()? != loaded.len() as u64 {

@@ -1,7 +1,7 @@
 //! The settings of a workspace, in two files.
 //!
-//! `retro.toml` in the workspace root can be reached by the agent that is recorded, and comes with every cloned
-//! repository. So nothing in it switches the recorder off, blocks going back, runs, deletes, sends or spends anything:
+//! The agent that is recorded can write `retro.toml` in the workspace root, and every cloned repository may bring one.
+//! So nothing in it switches the recorder off, blocks going back, or runs, deletes, sends or spends anything:
 //!
 //! ```toml
 //! [capture]
@@ -16,12 +16,12 @@
 //! max_bytes = "64 GiB"
 //! ```
 //!
-//! `config.toml` in the store folder is the user's own, see [`store`]; it holds all the rest.
+//! `config.toml` in the store folder is the user's own, see [`store`]; it holds all other settings.
 //!
-//! Invariants: what is wrong in a file is a [`Notice`], never a reason not to record. A key that is not known is passed
-//! over by name, because a misspelt `exlude` would otherwise go unseen; where a file cannot be used at all, the caller
-//! takes the last rules that could. A cap that stops a capture can be raised, not lowered. Reading never blocks and
-//! never takes more than a limit, whatever lies at the path.
+//! Invariants: a fault in a file is a [`Notice`], never a reason not to record. An unknown key is skipped and named in
+//! a notice, because a misspelt `exlude` would otherwise go unnoticed. If a file cannot be used at all, the caller
+//! takes the last usable rules. A limit that stops a capture can be raised, not lowered. Reading never blocks and never
+//! takes more memory than a limit, whatever is at the path.
 
 mod size;
 pub mod store;
@@ -47,7 +47,7 @@ use size::{optional_size, size};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// What is captured.
+    /// Settings of the capture.
     pub capture: Capture,
 }
 
@@ -55,70 +55,70 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Capture {
-    /// Patterns of paths to leave out, see [`super::rules`].
+    /// Patterns of paths to exclude, see [`super::rules`].
     pub exclude: Vec<String>,
-    /// Patterns of paths to capture though they are excluded.
+    /// Patterns of paths to capture even if they are excluded.
     pub include: Vec<String>,
-    /// Patterns of paths that alone are captured; everything is, where there are none.
+    /// If there are any: patterns of the only paths to capture.
     pub only: Vec<String>,
-    /// Whether the built-in excludes are in force.
+    /// True if the built-in excludes apply.
     pub default_excludes: bool,
-    /// Whether what git would ignore is left out, see [`super::ignore`]. A build without git cannot tell.
+    /// True if files that git ignores are excluded, see [`super::ignore`]. A build without git ignores this.
     pub gitignore: bool,
-    /// Whether folders on other file systems are left out.
+    /// True if folders on other file systems are excluded.
     pub one_file_system: bool,
-    /// Larger files are omitted; all are captured when not set.
+    /// Size above which a file is omitted, in bytes; `None` for no limit.
     #[serde(deserialize_with = "optional_size")]
     pub max_file_bytes: Option<u64>,
-    /// Capture stops above this number of files.
+    /// Number of files above which capture stops.
     pub max_files: u64,
-    /// Capture stops above this many bytes.
+    /// Number of bytes above which capture stops.
     #[serde(deserialize_with = "size")]
     pub max_bytes: u64,
-    /// These two do not count now.
+    /// Switches the previous two limits off.
     #[serde(skip)]
     never_stops: bool,
 }
 
-/// Something in a file of settings that does not count.
+/// A setting that is not used, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The key is not known.
+    /// The key is unknown.
     UnknownKey {
         /// The file.
         file: PathBuf,
         /// The key, with its table: `capture.exlude`.
         key: String,
     },
-    /// The key counts only in the store's `config.toml`.
+    /// The key is valid only in the store's `config.toml`.
     StoreKey {
         /// The file.
         file: PathBuf,
         /// The key, with its table.
         key: String,
     },
-    /// The cap is lower than the built-in one, which stays in force.
+    /// The limit is lower than the built-in one, which applies instead.
     LowCap {
         /// The file.
         file: PathBuf,
         /// The key, with its table.
         key: String,
     },
-    /// This build knows nothing of git, so that what git ignores is captured.
+    /// This build has no git support, so files that git ignores are captured.
     NoGit {
         /// The file.
         file: PathBuf,
     },
     /// The file cannot be used.
     Unusable {
-        /// Why.
+        /// The error.
         reason: String,
-        /// The step whose rules are in force; the built-in ones where there is none.
+        /// The step whose rules apply; `None` for the built-in ones.
         step: Option<u64>,
     },
     /// The store's `config.toml` is not used.
     StoreUnusable {
-        /// Why.
+        /// The error.
         reason: String,
     },
 }
@@ -141,8 +141,7 @@ impl Default for Capture {
 }
 
 impl Config {
-    /// The settings that the rules of a snapshot were made of, as far as they still matter: the exact paths that were left
-    /// out then are not among them.
+    /// The settings from which the rules of a snapshot were made, except the exact paths excluded then.
     pub fn of_rules(text: &str) -> Result<Self> {
         let RuleOptions { mut excludes, includes, only, evidence, gitignore, one_file_system, caps, .. } =
             Rules::options_of(text)?;
@@ -165,7 +164,7 @@ impl Config {
         Ok(Self { capture })
     }
 
-    /// The same, where no cap stops a capture: nothing may stop going back.
+    /// The same settings with no limit that stops a capture, because nothing may block going back.
     #[must_use]
     pub fn without_stops(&self) -> Self {
         let mut config = self.clone();
@@ -175,7 +174,7 @@ impl Config {
 }
 
 impl Capture {
-    /// The exclude list; `paths` are left out whatever the patterns say.
+    /// The exclude list; `paths` are excluded regardless of the patterns.
     pub fn rule_options(&self, paths: Vec<TreePath>) -> RuleOptions {
         let raised = |cap: u64, default: u64| Some(cap).filter(|cap| *cap != default);
         RuleOptions {
@@ -196,7 +195,7 @@ impl Capture {
         }
     }
 
-    /// The caps.
+    /// The limits.
     pub fn limits(&self) -> ScanLimits {
         let (files_max, bytes_max) =
             if self.never_stops { (u64::MAX, u64::MAX) } else { (self.max_files, self.max_bytes) };
@@ -204,10 +203,10 @@ impl Capture {
     }
 }
 
-/// Reads `retro.toml` in a workspace root; without one, everything has its default. What does not count is added to
-/// `notices`; a file that cannot be used is an error.
+/// Reads `retro.toml` in a workspace root; without one, all settings have their defaults. Settings that are not used
+/// are added to `notices`; a file that cannot be used is an error.
 ///
-/// A symlink in its place is refused: what is captured must not depend on a file elsewhere that nobody recorded.
+/// A symlink in its place is refused: the capture must not depend on a file elsewhere that is not recorded.
 pub fn load(root: &Root, notices: &mut Vec<Notice>) -> Result<Config> {
     let path = root.path().join(CONFIG_NAME);
     match open(root.handle(), Path::new(CONFIG_NAME), OFlags::NOFOLLOW) {
@@ -217,17 +216,17 @@ pub fn load(root: &Root, notices: &mut Vec<Notice>) -> Result<Config> {
     }
 }
 
-/// Reads a file somebody named, through symlinks; it must be there. Its author is at the keyboard, so that a key that
-/// is not known, or that counts only in the store's settings, is an error.
+/// Reads a file that the user named, through symlinks; it must exist. An unknown key, or one of the store's settings,
+/// is an error, because its author is there to correct it.
 pub fn load_file(path: &Path) -> Result<Config> {
     let text = read(open(CWD, path, OFlags::empty()).map_err(|e| Error::io(OPERATION, path, e))?, path)?;
     let mut notices = Vec::new();
     let config = parse(&text, path, &mut notices)?;
     for notice in &notices {
         match notice {
-            Notice::UnknownKey { key, .. } => return Err(invalid(path, format_args!("`{key}` is no setting"))),
+            Notice::UnknownKey { key, .. } => return Err(invalid(path, format_args!("`{key}` is not a setting"))),
             Notice::StoreKey { key, .. } => {
-                let detail = format_args!("`{key}` counts only in config.toml in the store folder");
+                let detail = format_args!("`{key}` is valid only in config.toml in the store folder");
                 return Err(invalid(path, detail));
             }
             _ => {}
@@ -247,7 +246,7 @@ pub fn parse(text: &str, path: &Path, notices: &mut Vec<Notice>) -> Result<Confi
             false => Notice::UnknownKey { file: file(), key },
         });
     }
-    // Only what is known is left; reading the text again tells the line of what is wrong.
+    // Only known keys are left; parsing the whole text again finds the line of the error.
     let mut config: Config = match table.try_into() {
         Ok(config) => config,
         Err(error) => {
@@ -275,7 +274,7 @@ pub fn parse(text: &str, path: &Path, notices: &mut Vec<Notice>) -> Result<Confi
     Ok(config)
 }
 
-/// Takes out of `table` what is no key of `retro.toml`, and returns the keys.
+/// Removes the keys that `retro.toml` does not have from `table`, and returns them.
 fn unknown_keys(table: &mut Table) -> Vec<String> {
     let mut unknown = Vec::new();
     for (name, value) in &*table {
@@ -333,7 +332,7 @@ fn read(file: std::fs::File, path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| invalid(path, "it is not UTF-8 text"))
 }
 
-/// The parser's words, on one line.
+/// An error with the parser's message on one line.
 fn refused(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
     let message = error.message().replace('\n', " ");

@@ -1,8 +1,8 @@
-//! Sizes as people write them, in settings.
+//! Sizes in settings, as people write them.
 
 use serde::de::{Deserializer, Visitor};
 
-/// Reads a size as people write it: `4096`, `64 KiB`, `1.5 GB`. `K`, `M` and `G` alone could mean either and are refused.
+/// Reads a size: `4096`, `64 KiB`, `1.5 GB`. `K`, `M` and `G` alone are ambiguous and refused.
 pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
@@ -28,12 +28,12 @@ pub fn parse_size(text: &str) -> Option<u64> {
     u64::try_from(scaled.checked_mul(unit)? / scale).ok()
 }
 
-/// A size that may be left out.
+/// Deserializes an optional size.
 pub(super) fn optional_size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<u64>, D::Error> {
     size(deserializer).map(Some)
 }
 
-/// A size.
+/// Deserializes a size.
 pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
     deserializer.deserialize_any(SizeVisitor)
 }
@@ -60,5 +60,5 @@ impl Visitor<'_> for SizeVisitor {
     }
 }
 
-/// Enough for 2^64 before the point, and for any fraction that a person means.
+/// Enough digits for 2^64 before the point, and for any sensible fraction.
 const DIGITS_MAX: usize = 20;

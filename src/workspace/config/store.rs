@@ -1,13 +1,13 @@
-//! `config.toml` in the store folder: the settings of the user, for all folders that the store records.
+//! `config.toml` in the store folder: the user's settings for all folders that the store records.
 //!
 //! ```toml
 //! [retention]
 //! budget_bytes = "20 GiB"
 //! ```
 //!
-//! What runs a command, deletes, sends or spends is read from here alone, because `retro.toml` can be written by the agent
-//! and comes with a cloned repository. So the file must be the user's own: it is passed over unless it belongs to the
-//! user or to root, and nobody else can write it.
+//! Settings that run a command, delete, send or spend anything are read only from here, because the agent can write
+//! `retro.toml`, and a cloned repository may bring one. The file must be the user's own: it is ignored unless it
+//! belongs to the user or to root and nobody else can write it.
 
 use std::path::Path;
 
@@ -20,14 +20,14 @@ use crate::error::{Error, Result};
 /// Name of the file in the store folder.
 pub const STORE_CONFIG_NAME: &str = "config.toml";
 
-/// Tables that count here and nowhere else. All but the first are reserved: they name what later versions do.
+/// Tables that are valid only here. All but the first are reserved for later versions.
 pub const TABLES: [&str; 7] = ["retention", "checks", "notify", "models", "remotes", "respond", "serve"];
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct StoreConfig {
-    /// What is kept.
+    /// Settings of retention.
     pub retention: Retention,
 }
 
@@ -35,12 +35,12 @@ pub struct StoreConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
-    /// The store may grow to this many bytes before old snapshots are forgotten.
+    /// Size of the store above which old snapshots are forgotten, in bytes.
     #[serde(deserialize_with = "optional_size")]
     pub budget_bytes: Option<u64>,
 }
 
-/// Reads the settings in a store folder. Without a file, and where it cannot be used, everything has its default.
+/// Reads the settings in a store folder. If the file is missing or cannot be used, all settings have their defaults.
 pub fn load(store_root: &Path, notices: &mut Vec<Notice>) -> StoreConfig {
     let path = store_root.join(STORE_CONFIG_NAME);
     match load_trusted(&path, notices) {
@@ -60,8 +60,8 @@ fn load_trusted(path: &Path, notices: &mut Vec<Notice>) -> Result<Option<StoreCo
     };
     let found = rustix::fs::fstat(&file).map_err(|e| Error::io(OPERATION, path, e))?;
     if ![0, rustix::process::geteuid().as_raw()].contains(&found.st_uid) {
-        let detail = format_args!("it belongs to user {}, and could be anybody's", found.st_uid);
-        return Err(invalid(path, detail).with_hint("`chown` it to yourself if it is yours"));
+        let detail = format_args!("it belongs to user {}, not to you or root", found.st_uid);
+        return Err(invalid(path, detail).with_hint("`chown` it to yourself if you wrote it"));
     }
     if Mode::from_raw_mode(found.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
         return Err(invalid(path, "others can write it").with_hint("`chmod 600` it after you have read it"));

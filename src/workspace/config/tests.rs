@@ -1,4 +1,4 @@
-//! Tests of `retro.toml`: sizes, defaults, and what is refused with which words.
+//! Tests of `retro.toml`: sizes, defaults, and the messages of refusals.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Repositories are made of the few files that git asks for.
+//! Tests with repositories made of the few files that git needs.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ fn only_repositories_count_and_none_around_the_folder() {
     for other in ["", "gitdir: none", "gitdir: ../src", "gitdir: .", "meta"] {
         assert!(named("work/src", other).is_empty(), "{other:?}");
     }
-    // A repository that the folder is in.
+    // A repository that contains the folder.
     make("work");
     assert!(named("work/src", "gitdir: ..").is_empty() && named("work", "gitdir: .").is_empty());
     std::fs::remove_file(at("work/src/.git")).unwrap();

@@ -1,4 +1,4 @@
-//! Repositories are made of the few files that are looked at.
+//! Tests with repositories made of the few files that are read.
 
 #![cfg(feature = "git")]
 

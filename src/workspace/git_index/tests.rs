@@ -1,4 +1,4 @@
-//! Indexes made byte by byte. Those of the real git are read in `tests/it/gitignore/indexes.rs`.
+//! Tests with indexes made byte by byte. `tests/it/gitignore/indexes.rs` reads those of the real git.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const FOLDER: u32 = 0o040_000;
 const PATHS: [(&str, u32); 5] =
     [("a", FILE), ("folder/b.txt", FILE), ("folder/c", 0o120_000), ("inner", REPOSITORY), ("sparse/", FOLDER)];
 
-/// An index as git writes it, but for its stats and ids.
+/// An index as git writes it, except its stats and ids.
 fn made(version: u32, id_length: usize, paths: &[(&str, u32)], extensions: &[u8]) -> Vec<u8> {
     let mut bytes = b"DIRC".to_vec();
     bytes.extend(version.to_be_bytes());
@@ -51,7 +51,7 @@ fn extension(signature: &str, bytes: &[u8]) -> Vec<u8> {
     [signature.as_bytes(), &u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
 }
 
-/// A bitmap of numbers below 64, as one word that is given.
+/// A bitmap of numbers below 64, as one literal word.
 fn numbers(numbers: &[u32]) -> Vec<u8> {
     let word = numbers.iter().fold(0_u64, |word, number| word | 1 << number);
     [&64_u32.to_be_bytes()[..], &2_u32.to_be_bytes(), &(1_u64 << 33).to_be_bytes(), &word.to_be_bytes(), &[0; 4]]
@@ -111,16 +111,16 @@ fn a_split_index_is_joined_with_the_one_it_rests_on() {
         ["a", "folder/b.txt", "folder/c", "inner", "sparse", "new"].map(|path| index.has(path.as_bytes(), false));
     assert_eq!(found, [Some(false), Some(true), Some(true), Some(true), Some(false), Some(true)]);
     assert_eq!(index.has(b"folder/b.txt", true), Some(true), "it was replaced by a repository");
-    // More than there is, on both sides.
+    // Out of range, in both bitmaps.
     put(&shared, &made(4, 20, &PATHS[..2], b""));
     assert!(matches!(read(folder.path(), Some(20)), Err(GitProblem::Malformed(_))));
     put(&folder.path().join("index"), &made(2, 20, &[("new", FILE)], &extension("link", &link)));
     put(&shared, &made(4, 20, &PATHS, b""));
     assert!(matches!(read(folder.path(), Some(20)), Err(GitProblem::Malformed(_))));
-    // One that rests on itself.
+    // An index that builds on itself.
     put(&shared, &own);
     assert!(matches!(read(folder.path(), Some(20)), Err(GitProblem::Malformed(_))));
-    // A null id is none.
+    // A null id means no shared index.
     put(&folder.path().join("index"), &made(2, 20, &[("new", FILE)], &extension("link", &[0; 20])));
     assert_eq!(read(folder.path(), Some(20)).unwrap().has(b"new", false), Some(true));
 }
@@ -141,7 +141,7 @@ fn damage_is_an_error() {
         let whole = made(version, 20, paths, more);
         assert!(parse(&whole, 20).is_ok());
         for length in 0..whole.len() - 1 {
-            // Cut where an extension ends, it is one without it.
+            // Cut at the end of an extension, it is a valid index without the rest.
             let is_whole_again =
                 parse(&whole[..length], 20).is_ok_and(|parsed| parsed.index.entries.len() == paths.len());
             assert!(is_whole_again || parse(&whole[..length], 20).is_err(), "version {version}, cut to {length}");

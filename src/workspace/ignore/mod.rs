@@ -1,24 +1,24 @@
-//! What `.gitignore` files leave out, where `[capture] gitignore = true` asks for it: what git itself would ignore.
+//! Excludes the files that git ignores, if `[capture] gitignore = true` is set.
 //!
 //! ```text
 //! core.excludesFile <- .git/info/exclude <- .gitignore of the root <- .. of a folder in it <- ..   one repository
 //!        asked last                                                        asked first
 //! ```
 //!
-//! The lists in force in a folder are a chain that a walk hands from task to task, so that no state is
-//! shared. Within a level the last pattern that matches decides, between levels the deepest; a folder that is ignored is
-//! not entered, so that nothing in it can be brought back, unless the repository's index has something below it. Then
-//! it is entered for what is tracked, and for nothing else. A nested repository begins a chain of its own, with its own
-//! index: git takes it for opaque, we capture it.
+//! The lists that apply in a folder are a chain, passed from task to task, so that no state is shared. Within a list
+//! the last matching pattern decides, between lists the deepest. An ignored folder is not entered, and nothing in it
+//! can be included again, unless the repository's index has something below it: then it is entered for the tracked
+//! files only. A nested repository begins a new chain with its own index: git treats it as opaque, the recorder
+//! captures it.
 //!
-//! Three things are not as in git, because a recorder must not depend on who runs it, and because it exists to lose
-//! nothing. The user's own settings and those of the system are not read: `core.excludesFile` and `core.ignoreCase` count
-//! in the repository's own configuration only, without the files that it includes, and only as an absolute path. The
-//! root of a workspace is captured even where a repository further up ignores it; its lists count for what is in it. And
-//! wherever something cannot be read the answer is to capture: a list is then empty, an index that cannot be read
-//! tracks everything. Each such file is noted ([`GitNotices`]).
+//! Three things differ from git, because a recorder must not depend on who runs it, and must not lose anything. The
+//! settings of the user and of the system are not read: `core.excludesFile` and `core.ignoreCase` are taken only from
+//! the repository's own configuration, without included files, and only as an absolute path. The root of a workspace is
+//! captured even if a repository above it ignores it; that repository's lists apply to its contents. If a file cannot
+//! be read, the answer is to capture: a list is then empty, and an index tracks everything. Each such file is reported
+//! ([`GitNotices`]).
 //!
-//! Invariants: nothing is written, git is never run. A path is asked about only after the folder that it is in.
+//! Invariants: nothing is written, and git is never run. A path is checked only after its folder.
 
 mod pattern;
 mod repository;
@@ -37,53 +37,53 @@ use crate::path::TreePath;
 use pattern::Pattern;
 use repository::Repository;
 
-/// Name of the files.
+/// Name of the ignore files.
 pub const IGNORE_NAME: &[u8] = b".gitignore";
 
-/// Name of what makes a folder the root of a repository. Git never asks whether it is ignored.
+/// Name of the entry that makes a folder the root of a repository. Git never ignores it.
 pub const GIT_NAME: &[u8] = b".git";
 
-/// The lists in force in one folder.
+/// The ignore lists that apply in one folder.
 #[derive(Clone, Debug)]
 pub struct Lists {
     repository: Arc<Repository>,
     nearest: Option<Arc<Level>>,
-    /// The folder is ignored itself, and entered only for what the repository tracks in it.
+    /// True if the folder itself is ignored, and entered only for tracked files.
     is_ignored: bool,
-    /// Only what the repository tracks counts, and none of its lists.
+    /// True if none of the lists applies, only the index.
     only_tracks: bool,
 }
 
-/// What becomes of a name.
+/// The decision about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is captured.
     Captured,
-    /// It is left out, with all that is in it.
+    /// It is excluded, with everything in it.
     Ignored,
-    /// An ignored folder with something tracked below it.
+    /// It is an ignored folder with tracked files below it.
     Entered,
 }
 
-/// What a folder has that changes the lists in force in it.
+/// The entries of a folder that change which lists or rules apply in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Marks {
-    /// Something called `.git`.
+    /// It has an entry named `.git`.
     pub has_git: bool,
-    /// And that is a file, as in a linked working tree and in a submodule.
+    /// That entry is a file, as in a linked working tree or a submodule.
     pub has_git_file: bool,
-    /// And that is no folder: a file, or a symlink, which git follows.
+    /// That entry is a file or a symlink, which git follows.
     pub has_git_link: bool,
     /// A file that marks a Python environment.
     pub has_environment_mark: bool,
     /// A file that may mark a cache.
     pub has_cache_mark: bool,
-    /// A file called `.gitignore`; a symlink is none.
+    /// It has a regular file named `.gitignore`.
     pub has_list: bool,
 }
 
 impl Marks {
-    /// For a folder that is not known to lack any: it is looked for both.
+    /// The marks of a folder that has not been listed: both are looked up.
     const ALL: Self = Self {
         has_git: true,
         has_list: true,
@@ -97,15 +97,15 @@ impl Marks {
 /// One list.
 #[derive(Debug)]
 struct Level {
-    /// In the order of the file.
+    /// The patterns, in the order of the file.
     patterns: Vec<Pattern>,
-    /// Bytes of a path in the repository that lead to the folder of the list, with the slash.
+    /// Length of the path from the repository's root to the folder of the list, with the slash, in bytes.
     base_length: usize,
     above: Option<Arc<Level>>,
 }
 
 impl Lists {
-    /// The lists in force around the root of a workspace: those of the repository further up that it is in, if any.
+    /// The lists that apply around the root of a workspace: those of a repository that contains it, if any.
     pub fn around(root: &Path, notices: &GitNotices) -> Arc<Self> {
         let Some((repository, folders)) = repository::around(root, notices) else {
             return Arc::new(Self::of(Repository::none(notices), None));
@@ -120,7 +120,7 @@ impl Lists {
         Arc::new(Self::of(repository, nearest))
     }
 
-    /// The tracked paths of the repository whose root is the folder at `path`; `None` if it is the root of none.
+    /// The tracked paths of the repository whose root is the folder at `path`; `None` if it is not a repository's root.
     pub fn tracked_at(root: &Root, path: &TreePath, notices: &GitNotices) -> Option<Arc<Self>> {
         let repository = Repository::open(&root.display(path), path, notices)?;
         Some(Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) }))
@@ -133,31 +133,31 @@ impl Lists {
         Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) })
     }
 
-    /// Returns whether the folder is entered only for what the repository tracks in it.
+    /// Returns true if the folder is entered only for tracked files.
     pub fn is_entered(&self) -> bool {
         self.is_ignored
     }
 
-    /// Returns whether none of the repository's lists counts, only what it tracks.
+    /// Returns true if none of the lists applies, only the index.
     pub fn only_tracks(&self) -> bool {
         self.only_tracks
     }
 
-    /// Returns whether `folder` is a linked working tree of the repository that `self` is of.
+    /// Returns true if `folder` is a linked working tree of the same repository.
     pub fn is_other_tree(&self, folder: &Path) -> bool {
         self.repository.has_tree(folder)
     }
 
-    /// Returns whether the repository tracks a path, as far as its index can be read.
+    /// Returns true if the repository tracks a path, as far as its index can be read.
     pub fn tracks(&self, path: &[u8], is_folder: bool) -> bool {
         self.repository.tracks(&self.repository.path_of(path), is_folder, false)
     }
 
-    /// The lists in force in a folder, where `self` is those around it.
+    /// The lists that apply in a folder, if `self` applies around it.
     pub fn enter(self: &Arc<Self>, root: &Root, path: &TreePath, handle: &OwnedFd, marks: Marks) -> Arc<Self> {
         let mut found = Arc::clone(self);
         if self.only_tracks {
-            // What is in a repository of its own is no matter of the one around it.
+            // The repository around it does not track the contents of a nested one.
             let is_ignored = self.is_ignored && !marks.has_git;
             return if is_ignored == self.is_ignored { found } else { self.within(is_ignored) };
         }
@@ -167,7 +167,7 @@ impl Lists {
             let own = repository.own_lists();
             found = Arc::new(Self::of(repository, own));
         }
-        // Git does not read lists in an ignored folder: nothing in it can be brought back.
+        // Git does not read lists in an ignored folder: nothing in it can be included again.
         if marks.has_list
             && !found.is_ignored
             && let Some(bytes) = read_list(handle, &root.display(path), self.repository.notices())
@@ -177,18 +177,18 @@ impl Lists {
         found
     }
 
-    /// The same, for one folder that is not being listed. A folder that cannot be opened changes nothing.
+    /// As [`Self::enter`], for a folder that is not being listed. If it cannot be opened, nothing changes.
     pub fn enter_at(self: &Arc<Self>, root: &Root, path: &TreePath) -> Arc<Self> {
         root.folder(path).map_or_else(|_| Arc::clone(self), |handle| self.enter(root, path, &handle, Marks::ALL))
     }
 
-    /// The lists in force in a folder but for its own ignore file.
+    /// As [`Self::enter_at`], without the folder's own ignore file.
     pub fn enter_git_at(self: &Arc<Self>, root: &Root, path: &TreePath) -> Arc<Self> {
         let marks = Marks { has_list: false, ..Marks::ALL };
         root.folder(path).map_or_else(|_| Arc::clone(self), |handle| self.enter(root, path, &handle, marks))
     }
 
-    /// These lists and one more, which the folder at `path` has.
+    /// These lists and one more, of the folder at `path`.
     pub fn with(&self, path: &TreePath, list: &[u8]) -> Arc<Self> {
         let within = self.repository.path_of(path.as_bytes());
         let base_length = if within.is_empty() { 0 } else { within.len() + usize::from(!within.ends_with(b"/")) };
@@ -196,12 +196,13 @@ impl Lists {
         Arc::new(Self { nearest, ..self.clone() })
     }
 
-    /// These lists in an ignored folder that is entered all the same, or in one that is captured though they ignore it.
+    /// The same lists with another value of `is_ignored`: for an ignored folder that is entered, or one that is
+    /// captured although ignored.
     pub fn within(self: &Arc<Self>, is_ignored: bool) -> Arc<Self> {
         if self.is_ignored == is_ignored { Arc::clone(self) } else { Arc::new(Self { is_ignored, ..(**self).clone() }) }
     }
 
-    /// What becomes of a name in the folder; `path` leads to it from the workspace root.
+    /// The decision about a name in the folder; `path` is its path from the workspace root.
     pub fn verdict(&self, path: &[u8], is_folder: bool) -> Verdict {
         let path = self.repository.path_of(path);
         if !self.is_ignored && !self.matches(&path, is_folder) {
@@ -214,7 +215,7 @@ impl Lists {
         }
     }
 
-    /// Whether the lists name it, tracked or not.
+    /// Returns true if the lists match it, tracked or not.
     pub fn names(&self, path: &[u8], is_folder: bool) -> bool {
         self.is_ignored || self.matches(&self.repository.path_of(path), is_folder)
     }
@@ -242,13 +243,12 @@ impl Level {
 
 const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// The list of a folder, which is at `path`. Git does not follow a symlink in its place since 2.32, and neither does anything
-/// here.
+/// Reads the list of a folder, whose path is `path`. Like git since 2.32, it does not follow a symlink.
 fn read_list(folder: &impl AsFd, path: &Path, notices: &GitNotices) -> Option<Vec<u8>> {
     let name = Path::new(".gitignore");
     let read = git_file::read_at(folder, name, OFlags::NOFOLLOW, IGNORE_FILE_LENGTH_MAX_BYTES);
     read.unwrap_or_else(|problem| {
-        // For git, too, a folder or a pipe of that name is no list.
+        // For git too, a folder or a pipe of that name is no list.
         if problem != GitProblem::NotAFile {
             notices.add(path.join(name), GitPart::List, problem);
         }

@@ -1,13 +1,13 @@
-//! One line of an ignore file, parsed and matched as `dir.c` in git does it.
+//! Lines of an ignore file, parsed and matched as git does in `dir.c`.
 //!
-//! The pattern language is [`gix_glob`]'s. How a file is cut into lines is written here, because the crate made for it
-//! (`gix-ignore`) differs from git where it hurts: it takes marks of UTF-16 for none of the file, keeps a carriage return
-//! before the end of the file and what follows a NUL, and passes over names made of tabs.
+//! The pattern language is [`gix_glob`]'s. The file is split into lines here, because the crate for it (`gix-ignore`)
+//! differs from git in ways that matter. It ignores a whole file with UTF-16 marks, keeps a carriage return before the
+//! end of the file and the text after a NUL, and skips names made of tabs.
 
 use gix_glob::pattern::{Case, Mode};
 use gix_glob::wildmatch;
 
-/// What is matched against.
+/// A pattern of an ignore file.
 #[derive(Debug)]
 pub(super) struct Pattern(gix_glob::Pattern);
 
@@ -22,7 +22,7 @@ fn parse_line(line: &[u8]) -> Option<Pattern> {
     if line.first() == Some(&b'#') {
         return None;
     }
-    // A line is a C string to git.
+    // For git a line is a C string.
     let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
     let line = without_trailing_spaces(line);
     let (body, negative) = match line.strip_prefix(b"!") {
@@ -32,7 +32,7 @@ fn parse_line(line: &[u8]) -> Option<Pattern> {
     let is_blank = body.iter().all(u8::is_ascii_whitespace);
     let escaped;
     let body = if is_blank && !body.is_empty() {
-        // A name made of white space is a name, which the parser would take for an empty line.
+        // The parser would take a name of white space for an empty line.
         escaped = [b"\\", body].concat();
         &escaped[..]
     } else {
@@ -43,7 +43,7 @@ fn parse_line(line: &[u8]) -> Option<Pattern> {
     Some(Pattern(pattern))
 }
 
-/// Spaces at the end do not count unless the first of them follows a backslash.
+/// Removes spaces at the end, unless the first of them follows a backslash.
 fn without_trailing_spaces(line: &[u8]) -> &[u8] {
     let (mut at, mut end) = (0, None);
     while at < line.len() {
@@ -61,12 +61,12 @@ fn without_trailing_spaces(line: &[u8]) -> &[u8] {
 }
 
 impl Pattern {
-    /// It brings back what it matches.
+    /// Returns true if it includes again what it matches.
     pub(super) fn is_negative(&self) -> bool {
         self.0.is_negative()
     }
 
-    /// Whether it matches a path from the folder that the file is in; `name` is the last part of it.
+    /// Returns true if it matches a path relative to the folder of the file; `name` is its last part.
     pub(super) fn matches(&self, path: &[u8], name: &[u8], is_folder: bool, case: Case) -> bool {
         let gix_glob::Pattern { text, mode, first_wildcard_pos } = &self.0;
         if mode.contains(Mode::MUST_BE_DIR) && !is_folder {
@@ -79,8 +79,8 @@ impl Pattern {
         if mode.contains(Mode::NO_SUB_DIR) && !mode.contains(Mode::ABSOLUTE) {
             return self.0.matches(name.into(), flags);
         }
-        // Git compares what stands before the first wildcard, and matches the rest as if it were a pattern of its own:
-        // `a**/b` matches `a/x/b`, which it would not as a whole.
+        // Git compares the text before the first wildcard, and matches the rest as a separate pattern: `a**/b` matches
+        // `a/x/b`, which it would not as a whole.
         let plain_length = first_wildcard_pos.unwrap_or(text.len());
         let Some((start, rest)) = path.split_at_checked(plain_length) else { return false };
         let plain = &text[..plain_length];

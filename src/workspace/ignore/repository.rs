@@ -1,7 +1,7 @@
-//! What ignoring needs of a repository: where it begins, two settings, its own lists, and what its index tracks.
+//! The parts of a repository that ignoring needs: its root, some settings, its own lists, and the paths in its index.
 //!
-//! The index is read when something is ignored for the first time, and not at all where nothing is. It is read, not
-//! mapped: a mapped file that somebody cuts kills the reader.
+//! The index is read when something is ignored for the first time. It is read, not mapped: truncating a mapped file
+//! kills the reader.
 
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
@@ -18,18 +18,18 @@ use crate::workspace::git_index::GitIndex;
 use crate::workspace::git_notice::{GitNotices, GitPart, GitProblem};
 use crate::workspace::{git_file, git_head, places};
 
-/// A repository, or the lack of one.
+/// A repository, or none.
 #[derive(Debug)]
 pub(super) struct Repository {
-    /// Where its files are on disk, and what git keeps of it; none where there is no repository.
+    /// Its folders on disk; `None` without a repository.
     place: Option<Place>,
     tracked: OnceLock<Tracked>,
-    /// What leads from its root to the workspace's, with a slash at the end.
+    /// Path from its root to the workspace's root, with a slash at the end.
     prefix: Vec<u8>,
-    /// Bytes of a path in the workspace that lead to its root, with the slash.
+    /// Length of the path from the workspace's root to its root, with the slash, in bytes.
     skip: usize,
     settings: Settings,
-    /// The list of files that could not be read.
+    /// Receives notices of files that could not be read.
     notices: GitNotices,
 }
 
@@ -40,22 +40,22 @@ struct Place {
     shared: PathBuf,
 }
 
-/// What the index has.
+/// The tracked paths.
 #[derive(Debug)]
 enum Tracked {
     /// There is no index.
     Nothing,
-    /// It cannot be read.
+    /// The index cannot be read.
     Unknown,
     Index(Box<GitIndex>),
 }
 
-/// The folder in which a repository keeps one for each of its other working trees.
+/// The folder in which a repository keeps a folder for each linked working tree.
 const OTHER_TREES: &str = concat!("work", "trees");
 
 impl Place {
-    /// Returns whether the folder is a working tree of this repository that was moved together with it: both still name
-    /// the old places, which differ from where they are by the same way.
+    /// Returns true if the folder is a working tree of this repository that was moved together with it: both still
+    /// record their old paths, which lie relative to each other as the new ones do.
     fn has_moved_tree(&self, folder: &Path, git_folder: &Path) -> bool {
         let (Some(name), Some(old_root)) = (git_folder.file_name(), git_folder.ancestors().nth(3)) else {
             return false;
@@ -70,13 +70,13 @@ impl Place {
 }
 
 impl Repository {
-    /// For folders in no repository.
+    /// The value for folders in no repository.
     pub(super) fn none(notices: &GitNotices) -> Arc<Self> {
         let (tracked, settings, notices) = (OnceLock::from(Tracked::Nothing), Settings::default(), notices.clone());
         Arc::new(Self { place: None, tracked, prefix: Vec::new(), skip: 0, settings, notices })
     }
 
-    /// The repository whose root is the folder `root`, which is at `path` in the workspace.
+    /// The repository whose root is the folder `root`, at `path` in the workspace.
     pub(super) fn open(root: &Path, path: &TreePath, notices: &GitNotices) -> Option<Arc<Self>> {
         let skip = if path.is_root() { 0 } else { path.as_bytes().len() + 1 };
         Some(Arc::new(Self::at(root, Vec::new(), skip, notices)?))
@@ -87,7 +87,7 @@ impl Repository {
         let settings = Settings::of(&git_folder, &shared, notices);
         let tracked = OnceLock::new();
         if let Some(tree) = settings.tree.clone().filter(|tree| places::identity(tree) != places::identity(root)) {
-            // What its index has is not in this folder.
+            // The index belongs to another folder.
             notices.add(&git_folder, GitPart::Index, GitProblem::OtherTree(tree));
             tracked.set(Tracked::Unknown).expect("nobody has asked yet");
         }
@@ -95,17 +95,17 @@ impl Repository {
         Some(Self { place, tracked, prefix, skip, settings, notices: notices.clone() })
     }
 
-    /// The case of names: distinguished or folded.
+    /// The case sensitivity of names.
     pub(super) fn case(&self) -> Case {
         self.settings.case
     }
 
-    /// The list of files that could not be read.
+    /// The receiver of notices.
     pub(super) fn notices(&self) -> &GitNotices {
         &self.notices
     }
 
-    /// The lists that lie in no folder of it.
+    /// The lists that lie in none of its working folders: `core.excludesFile` and `info/exclude`.
     pub(super) fn own_lists(&self) -> Option<Arc<Level>> {
         let place = self.place.as_ref()?;
         let files = [self.settings.excludes_file.clone(), Some(place.shared.join("info/exclude"))];
@@ -121,20 +121,20 @@ impl Repository {
         })
     }
 
-    /// A path in the workspace as a path in the repository.
+    /// Converts a path in the workspace into a path in the repository.
     pub(super) fn path_of<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
         let path = path.get(self.skip..).unwrap_or_default();
         if self.prefix.is_empty() { Cow::Borrowed(path) } else { Cow::Owned([&self.prefix[..], path].concat()) }
     }
 
-    /// Bytes of the path that leads from its root to a folder on disk below it, with the slash.
+    /// Length of the path from its root to a folder on disk below it, with the slash, in bytes.
     pub(super) fn length_within(&self, folder: &Path) -> usize {
         let root = self.place.as_ref().map(|place| place.root.as_path());
         let within = root.and_then(|root| folder.strip_prefix(root).ok()).map(|within| within.as_os_str().len());
         within.filter(|length| *length > 0).map_or(0, |length| length + 1)
     }
 
-    /// Returns whether the index has a file, or something in a folder; `otherwise` where nobody knows.
+    /// Returns true if the index has a file, or something in a folder; `otherwise` if that is unknown.
     pub(super) fn tracks(&self, path: &[u8], is_folder: bool, otherwise: bool) -> bool {
         match self.tracked.get_or_init(|| self.read_index()) {
             Tracked::Nothing => false,
@@ -143,8 +143,8 @@ impl Repository {
         }
     }
 
-    /// Returns whether the folder is another working tree of this repository: its `.git` is a file that names a folder
-    /// in `worktrees` of the folder that they share. A submodule's names one in `modules`.
+    /// Returns true if the folder is a linked working tree of this repository: its `.git` is a file that names a folder
+    /// in `worktrees` of the shared folder. A submodule's names one in `modules`.
     pub(super) fn has_tree(&self, folder: &Path) -> bool {
         let Some(place) = &self.place else { return false };
         let other = git_head::named_folder(folder).ok().flatten();
@@ -170,12 +170,12 @@ impl Repository {
     }
 }
 
-/// The repository further up that `root` is in, and its folders from the outermost down to the one that `root` is in.
+/// The repository that contains `root`, and the folders from its root down to the parent of `root`.
 ///
 /// Like git, this does not look beyond the file system.
 pub(super) fn around(root: &Path, notices: &GitNotices) -> Option<(Arc<Repository>, Vec<PathBuf>)> {
     let device = std::fs::metadata(root).ok()?.dev();
-    // A root that is a repository itself begins anew when it is entered.
+    // If `root` itself is a repository's root, entering it begins a new chain.
     let mut folders = Vec::new();
     for folder in root.ancestors().skip(1) {
         if std::fs::metadata(folder).ok()?.dev() != device {
@@ -192,7 +192,7 @@ pub(super) fn around(root: &Path, notices: &GitNotices) -> Option<(Arc<Repositor
     None
 }
 
-/// The folder that git keeps for a working tree, and the one that it shares with other working trees.
+/// The git folder of a working tree, and the one that it shares with other working trees.
 fn git_folders(root: &Path, notices: &GitNotices) -> Option<(PathBuf, PathBuf)> {
     let git_folder = match git_head::git_folder(root) {
         Ok(git_folder) => git_folder?,
@@ -206,19 +206,19 @@ fn git_folders(root: &Path, notices: &GitNotices) -> Option<(PathBuf, PathBuf)> 
         notices.add(git_folder.join("commondir"), GitPart::Repository, GitProblem::Dangling(shared));
         return None;
     }
-    // What is called `.git` and is no repository changes nothing for git either.
+    // For git too, a `.git` that is no repository changes nothing.
     let is_one = git_folder.join("HEAD").is_file() && shared.join("objects").is_dir() && shared.join("refs").is_dir();
     is_one.then_some((git_folder, shared))
 }
 
-/// The part of a repository's configuration that is followed.
+/// The settings of a repository that are used.
 #[derive(Debug)]
 struct Settings {
     case: Case,
     excludes_file: Option<PathBuf>,
-    /// Length of its ids; none where that is not known.
+    /// Length of its ids in bytes; `None` if unknown.
     id_length_bytes: Option<usize>,
-    /// Its working tree, where that is said.
+    /// Its working tree, if configured.
     tree: Option<PathBuf>,
 }
 
@@ -230,7 +230,7 @@ impl Default for Settings {
 
 #[cfg(not(feature = "git"))]
 impl Settings {
-    /// None: this build cannot read them.
+    /// The default: this build cannot read settings.
     fn of(_: &Path, _: &Path, _: &GitNotices) -> Self {
         Self::default()
     }
@@ -238,8 +238,8 @@ impl Settings {
 
 #[cfg(feature = "git")]
 impl Settings {
-    /// `core.ignoreCase`, `core.excludesFile`, `core.worktree` and `extensions.objectFormat` of the repository's own
-    /// configuration, and of that of one working tree, where it has any.
+    /// `core.ignoreCase`, `core.excludesFile`, `core.worktree` and `extensions.objectFormat` from the repository's own
+    /// configuration, and from that of one working tree if it has any.
     fn of(git_folder: &Path, shared: &Path, notices: &GitNotices) -> Self {
         use crate::workspace::git_index::{SHA1_LENGTH_BYTES, SHA256_LENGTH_BYTES};
         let file = shared.join("config");
@@ -249,7 +249,7 @@ impl Settings {
         let own = own.unwrap_or_default();
         let path = |found: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(found));
         let ignores_case = [&own, &common].iter().find_map(|config| config.boolean("core.ignoreCase").ok()?);
-        // A linked working tree is where it is, whatever is said for the others.
+        // `core.worktree` does not apply to a linked working tree.
         let common_tree = common.string(concat!("core.work", "tree")).filter(|_| git_folder == shared);
         let tree = own.string(concat!("core.work", "tree")).or(common_tree).map(|tree| git_folder.join(path(&tree)));
         let listed = own.string("core.excludesFile").or_else(|| common.string("core.excludesFile"));
@@ -271,14 +271,14 @@ impl Settings {
     }
 }
 
-/// A file of settings; one that is not there says nothing.
+/// Reads a configuration file; empty if it is missing.
 #[cfg(feature = "git")]
 fn config(file: &Path, notices: &GitNotices) -> Option<gix::config::File> {
     let read = git_file::read(file, IGNORE_FILE_LENGTH_MAX_BYTES).and_then(|bytes| {
         let metadata = gix::config::file::Metadata::default();
         let bytes = bytes.unwrap_or_default();
         gix::config::File::from_bytes_no_includes(&bytes, metadata, Default::default())
-            .map_err(|_| GitProblem::Malformed("it is no file of settings"))
+            .map_err(|_| GitProblem::Malformed("it is not a configuration file"))
     });
     read.map_err(|problem| notices.add(file, GitPart::Settings, problem)).ok()
 }

@@ -1,4 +1,4 @@
-//! Tests of patterns and chains of lists. What git makes of whole repositories is compared in `tests/it/gitignore.rs`.
+//! Tests of patterns and chains of lists. `tests/it/gitignore.rs` compares whole repositories with git.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{Level, Lists, Repository, Verdict};
 use crate::path::TreePath;
 use crate::workspace::git_notice::GitNotices;
 
-/// Whether the last pattern of a list that matches is no exception.
+/// Returns true if the last matching pattern of a list is not negated.
 fn ignores(list: &[u8], path: &[u8], is_folder: bool) -> bool {
     let lists = Lists::of(Repository::none(&GitNotices::default()), Some(Level::new(list, 0, None)));
     lists.names(path, is_folder)

@@ -1,16 +1,15 @@
-//! A list of changes to a live workspace, in an order that makes each of them possible.
+//! Applies a list of changes to a live workspace, in an order that makes each of them possible.
 //!
 //! ```text
-//! removals        deepest first, so that folders are empty when their turn comes
+//! removals        deepest first, so that a folder is empty when it is removed
 //! new folders     outermost first, closed to others until the end
-//! files, links    in parallel: written without a name, given their mode, and put into place, see `temporary`
+//! files, links    in parallel: written without a name, given their mode, and renamed, see `temporary`
 //! folder modes    deepest first, see `folders`
 //! ```
 //!
-//! What is at a path is looked at right before it is overwritten or removed. A new path is taken only while nothing is
-//! there, which the kernel checks (`RENAME_NOREPLACE`); between the look and the rename of a path that is to be
-//! overwritten, another process can still put something there and lose it. A symlink put there is replaced, not
-//! followed.
+//! Each path is checked right before it is overwritten or removed. A new path is created only while nothing is there,
+//! which the kernel checks (`RENAME_NOREPLACE`). Between the check and the rename of a path to be overwritten, another
+//! process can still create a file there and lose it. A symlink created there is replaced, not followed.
 
 use std::os::fd::OwnedFd;
 
@@ -36,11 +35,11 @@ use crate::workspace::attributes::owner_of;
 use crate::workspace::beneath::{Root, open_folder, sync_file_system};
 use crate::workspace::places::Place;
 
-/// Changes the workspace at `root` as `actions` say; their order does not matter.
+/// Applies `actions` to the workspace at `root`; their order does not matter.
 ///
 /// A path that is in the way, or may not be changed, is kept and reported. An error of the store, or one that the next
-/// path would meet too, stops it, with every file either as it was or as it is to be, and the modes of read-only
-/// folders put back.
+/// path would meet too, stops the restore. Every file is then either old or new, and read-only folders have their modes
+/// back.
 pub fn apply(store: &Store, root: &Root, actions: &[Action], options: &Options<'_>) -> Result<Applied> {
     refuse_root(actions)?;
     let names = TemporaryNames::new(store.disk().random());
@@ -52,15 +51,15 @@ pub fn apply(store: &Store, root: &Root, actions: &[Action], options: &Options<'
     let settled = applying.folders.settle(&mut applied, syncs_each);
     let synced = if options.durable && !syncs_each { applying.folders.sync() } else { Ok(()) };
     outcome.and(settled).and(synced).map_err(|error| match error.hint() {
-        None => error.with_hint("once the cause is gone, run the same restore again: it does what is left to do"),
+        None => error.with_hint("when the cause is gone, run the same restore again: it does the rest"),
         Some(_) => error,
     })?;
     applied.settle();
     Ok(applied)
 }
 
-/// Changes up to this number are synced one by one: two calls for each, and one for each folder. Above it, syncing all
-/// that anybody wrote to the file system takes less.
+/// Number of changes up to which each is synced on its own: two calls for each, and one for each folder. For more
+/// changes, syncing the whole file system takes less time.
 const SYNC_EACH_MAX: usize = 4;
 
 struct Applying<'a> {
@@ -68,19 +67,19 @@ struct Applying<'a> {
     folders: Folders<'a>,
     options: &'a Options<'a>,
     names: TemporaryNames,
-    /// True if what is done is synced one by one.
+    /// True if each change is synced on its own.
     syncs_each: bool,
 }
 
-/// An open folder and where it is.
+/// An open folder and its path.
 struct Folder {
     path: TreePath,
     handle: OwnedFd,
-    /// What a new file in it has by itself.
+    /// Owner and ACL of a new file in it.
     given: Given,
 }
 
-/// What is written at one path.
+/// A path to be written.
 struct Target<'a> {
     path: &'a TreePath,
     kind: Kind,
@@ -122,7 +121,7 @@ impl Applying<'_> {
         for siblings in removals.chunk_by(|one, other| folder_part(one.0) == folder_part(other.0)) {
             let path = siblings[0].0.parent().expect("the root was refused");
             let folder = match self.folders.reach_writable(&path) {
-                // Where the folder is gone, so is what was in it.
+                // If the folder is gone, so are its contents.
                 Err(Refused::Failed(Errno::NOENT)) => continue,
                 Err(refused) => {
                     let reason = kept_because(refused).map_err(|e| self.failed("open folder", &path, e))?;
@@ -216,7 +215,7 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Writes files and symlinks, and sets modes of files, a few of one folder at a time.
+    /// Writes files and symlinks and sets modes of files, a few of one folder at a time.
     fn change(&self, actions: &[&Action]) -> Result<Applied> {
         let (mut files, mut bytes) = (0, 0_u64);
         for action in actions {
@@ -270,7 +269,7 @@ impl Applying<'_> {
                 }
                 _ => unreachable!("only what is written in a folder is put into pieces"),
             }
-            // What was kept was not measured, and its size may be a lie.
+            // Only after success: the size of a path that was kept is not checked, and may be wrong.
             bytes = bytes.saturating_add(action.size());
         }
         self.sync_folder(&folder)?;
@@ -351,7 +350,7 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Gives what stays its owner, its attributes and its mode.
+    /// Sets owner, attributes and mode of an existing path.
     fn set_attributes(
         &self,
         folder: &Folder,
@@ -399,7 +398,8 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// What is to be at a path that is written. Where the snapshot does not know, what is in its place says it.
+    /// The owner and attributes for a path that is written. If the snapshot does not know them, those of the replaced
+    /// file are kept.
     fn want(&self, folder: &Folder, target: &Target<'_>) -> Want {
         let in_place = || {
             let name = name_of(target.path);
@@ -454,12 +454,12 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Returns whether something may be written at a path; where not, that is noted.
+    /// Returns true if a path may be written; otherwise records why not.
     fn expect_free(&self, folder: &Folder, target: &Target<'_>, applied: &mut Applied) -> Result<bool> {
         Ok(self.rename_flags(folder, target, applied)?.is_some())
     }
 
-    /// The flags of the rename to a path; `None` if nothing may be written there, which is noted.
+    /// The flags of the rename to a path; `None` if it may not be written, which is recorded.
     fn rename_flags(&self, folder: &Folder, target: &Target<'_>, applied: &mut Applied) -> Result<Option<RenameFlags>> {
         let reason = match found_at(&folder.handle, name_of(target.path)) {
             Err(e) => return self.keep(applied, "look at", target.path, e).map(|()| None),
@@ -472,7 +472,7 @@ impl Applying<'_> {
         Ok(None)
     }
 
-    /// Gives a finished temporary file its name. `false` when something else came to be there meanwhile.
+    /// Renames a finished temporary file to its path. Returns `false` if something else was created there meanwhile.
     fn place(
         &self,
         folder: &Folder,
@@ -492,11 +492,11 @@ impl Applying<'_> {
                 applied.keep(target.path, reason);
                 Ok(false)
             }
-            Err(e) => self.keep(applied, "put into place", target.path, e).map(|()| false),
+            Err(e) => self.keep(applied, "rename to", target.path, e).map(|()| false),
         }
     }
 
-    /// Why the folder at a path is left alone, if there is one and it is.
+    /// The reason why the folder at a path is protected; `None` if there is none, or it is not protected.
     fn place_at(&self, folder: &Folder, path: &TreePath, kind: Kind) -> Result<Option<Place>> {
         if kind != Kind::Folder {
             return Ok(None);
@@ -515,7 +515,7 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Makes the mode of a file durable; one that may not be opened is synced with all the rest of its file system.
+    /// Makes the mode of a file durable; if the file may not be opened, its whole file system is synced.
     fn sync_mode(&self, folder: &Folder, path: &TreePath) -> Result<()> {
         if !self.syncs_each {
             return Ok(());
@@ -528,7 +528,7 @@ impl Applying<'_> {
         synced.map_err(|e| self.failed("sync", path, e))
     }
 
-    /// Notes that a path is kept because of what the system said; an error that stops the restore is returned.
+    /// Records that a path is kept because of an error; returns an error that must stop the restore.
     fn keep(&self, applied: &mut Applied, operation: &str, path: &TreePath, e: Errno) -> Result<()> {
         match KeptReason::of(e) {
             Some(reason) => {
@@ -544,7 +544,7 @@ impl Applying<'_> {
     }
 }
 
-/// The root folder is neither made nor removed by a restore; only its mode is part of a state.
+/// A restore neither creates nor removes the root folder; only its mode and attributes are part of a state.
 fn refuse_root(actions: &[Action]) -> Result<()> {
     let is_refused = |action: &Action| {
         action.path().is_root()
@@ -565,7 +565,7 @@ fn name_of(path: &TreePath) -> &[u8] {
     path.name().expect("the root was refused")
 }
 
-/// The path of the folder something is in, without making a copy of it.
+/// The path of the parent folder, without a copy.
 fn folder_part(path: &TreePath) -> &[u8] {
     let length = path.as_bytes().len() - path.name().map_or(0, <[u8]>::len);
     &path.as_bytes()[..length]

@@ -1,7 +1,7 @@
-//! Single names in an open folder: what is there, and its mode.
+//! Single names in an open folder: their kind and mode.
 //!
-//! Nothing here follows a symlink. A mode is changed through a handle on the very thing whose kind was looked at, never
-//! through its name a second time, so that a symlink swapped in between cannot pass the change on to what it points to.
+//! Nothing here follows a symlink. A mode is changed through a handle on the file whose kind was checked, never through
+//! its name again, so that a symlink swapped in between cannot redirect the change.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -10,18 +10,18 @@ use rustix::io::{Errno, Result};
 
 use crate::format::tree::{Kind, MODE_MASK};
 
-/// What a name stands for.
+/// The kind of entry that a name refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Nothing.
+    /// No entry.
     Nothing,
-    /// Something that can be captured.
+    /// An entry that can be captured.
     Entry(Kind),
     /// A FIFO, socket or device, which is never captured.
     Special,
 }
 
-/// What `name` stands for in `folder`.
+/// The kind of entry `name` in `folder`.
 pub(super) fn found_at(folder: &OwnedFd, name: &[u8]) -> Result<Found> {
     match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(found(&stat)),
@@ -30,7 +30,7 @@ pub(super) fn found_at(folder: &OwnedFd, name: &[u8]) -> Result<Found> {
     }
 }
 
-/// What a stat is of.
+/// The kind of entry of a stat.
 pub(super) fn found(stat: &Stat) -> Found {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Found::Entry(Kind::File),
@@ -45,7 +45,7 @@ pub(super) fn mode_of(stat: &Stat) -> u16 {
     u16::try_from(stat.st_mode & 0o7777).expect("twelve bits fit into sixteen")
 }
 
-/// Gives the owner of a folder that was just made the rights that the umask may have taken.
+/// Gives the owner of a new folder the rights that the umask may have removed.
 pub(super) fn open_to_owner(folder: &OwnedFd, name: &[u8]) -> Result<()> {
     let missing = |stat: &Stat| found(stat) == Found::Entry(Kind::Folder) && mode_of(stat) & 0o700 != 0o700;
     let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -55,14 +55,14 @@ pub(super) fn open_to_owner(folder: &OwnedFd, name: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Sets the mode of an open file or folder; `false` when it has another one all the same: the system drops the three
-/// special bits at times, and not every file system has permission bits.
+/// Sets the mode of an open file or folder. Returns `false` if it has another mode afterwards: the system may drop the
+/// three special bits, and not every file system has permission bits.
 pub(super) fn set_mode(handle: impl AsFd, mode: u16) -> Result<bool> {
     rustix::fs::fchmod(&handle, to_mode(mode))?;
     Ok(mode_of(&rustix::fs::fstat(&handle)?) == mode)
 }
 
-/// The same for what was just made, where a file system that has no such mode may refuse it.
+/// As [`set_mode`], for a new file, on a file system that may refuse the mode.
 pub(super) fn set_new_mode(handle: impl AsFd, mode: u16) -> Result<bool> {
     match set_mode(&handle, mode) {
         Err(Errno::PERM | Errno::OPNOTSUPP) => Ok(false),
@@ -70,7 +70,7 @@ pub(super) fn set_new_mode(handle: impl AsFd, mode: u16) -> Result<bool> {
     }
 }
 
-/// Shows what is at `name` to `decide` and gives it the mode that comes back, if any; then as [`set_mode`].
+/// Passes the stat of `name` to `decide` and sets the mode that it returns, if any; returns the result of [`set_mode`].
 ///
 /// Needs no right to read it.
 #[cfg(target_os = "linux")]
@@ -84,10 +84,10 @@ pub(super) fn change_mode_at(
     let held = rustix::fs::openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let stat = rustix::fs::fstat(&held)?;
     let Some(mode) = decide(&stat) else { return Ok(None) };
-    // `fchmod` refuses such a handle. This is how the C library does it, too; newer kernels have a call of their own.
+    // `fchmod` refuses such a handle. The C library does the same; newer kernels have a system call for it.
     match rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), to_mode(mode)) {
         Ok(()) => Ok(Some(mode_of(&rustix::fs::fstat(&held)?) == mode)),
-        // Without /proc, what can be read can still be changed.
+        // Without /proc, a readable file can still be changed.
         Err(Errno::NOENT) => {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let opened = rustix::fs::openat(folder, name, flags, Mode::empty())?;
@@ -99,7 +99,7 @@ pub(super) fn change_mode_at(
     }
 }
 
-/// Shows what is at `name` to `decide` and gives it the mode that comes back, if any; then as [`set_mode`].
+/// Passes the stat of `name` to `decide` and sets the mode that it returns, if any; returns the result of [`set_mode`].
 ///
 /// Needs no right to read it.
 #[cfg(not(target_os = "linux"))]

@@ -1,12 +1,12 @@
-//! Owners, ACLs and extended attributes of what is put back.
+//! Sets owners, ACLs and extended attributes of restored paths.
 //!
-//! The rule: what a snapshot knows is set; of what it does not know (it was imported, or its list of omitted paths says so)
-//! a file that takes another's place keeps what that one had, and anything new gets what any new file gets.
+//! The rule: values that a snapshot knows are set. If it does not know them (it was imported, or lists the path as
+//! omitted), a file that replaces another keeps that file's values, and a new path gets the system's defaults.
 //!
-//! The order lets nobody in on the way: a file is 0600 and without inherited ACL while it is written; then it gets its
-//! owner, its attributes, its ACL, and its mode last. What cannot be set is reported, and never makes it readable by more
-//! people: without its ACL a file gets the bits with which nobody has more than with it, without its group the group gets
-//! no more than others, and without its owner it loses setuid.
+//! The order never gives access in between: a file is 0600 and without inherited ACL while it is written; then it gets
+//! its owner, attributes and ACL, and its mode last. A value that cannot be set is reported, and never makes the file
+//! accessible to more people. Without its ACL, a file gets bits that give nobody more than with it; without its group,
+//! the group gets no more than others; without its owner, it loses setuid.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,43 +20,43 @@ use crate::format::attributes::{AttributeList, Attributes, Name, Owner, acl};
 use crate::path::TreePath;
 use crate::workspace::attributes::{owner_of, read};
 
-/// What is known of the owners and attributes of what is put back.
+/// The known owners and attributes of restored paths.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Owner of the paths to which the list gives no other; without one, they belong to whoever makes them.
+    /// Owner of the paths without another in the list; `None` for the restoring user.
     pub owner: Option<Owner>,
-    /// The paths that have attributes.
+    /// The paths with attributes.
     pub list: AttributeList,
-    /// Whether anything is known at all.
+    /// True if anything is known.
     pub is_known: bool,
-    /// Paths of which not all was recorded.
+    /// Paths whose attributes were recorded only in part.
     pub partial: BTreeSet<TreePath>,
 }
 
-/// What one path is to have.
+/// The wanted owner and attributes of one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Want {
-    /// `None`: whoever makes it.
+    /// The owner; `None` for the restoring user.
     pub(super) owner: Option<Owner>,
-    /// By name, ascending.
+    /// Values by name, ascending.
     pub(super) values: Vec<(Name, Box<[u8]>)>,
-    /// What becomes of attributes that are there and not among the values.
+    /// The treatment of existing attributes that are not among the values.
     rest: Rest,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Rest {
-    /// They go.
+    /// They are removed.
     #[default]
     Goes,
-    /// `user.*` attributes stay: not all that there were could be recorded.
+    /// `user.*` attributes stay, because not all of them could be recorded.
     UserStays,
-    /// All of them stay: nothing is known.
+    /// All stay, because nothing is known.
     Stays,
 }
 
 impl Wanted {
-    /// What is to be at `path`. `in_place` reads what is there now, where that matters.
+    /// The wanted owner and attributes of `path`. `in_place` reads the existing ones, if they matter.
     pub(super) fn at(&self, path: &TreePath, in_place: impl FnOnce() -> Option<Attributes>) -> Want {
         let listed = self.list.get(path);
         let mut want = Want {
@@ -76,7 +76,7 @@ impl Wanted {
         want
     }
 
-    /// As [`Self::at`], for what is changed where it is: what it is to keep, it has.
+    /// As [`Self::at`], for an existing path: it already has what it is to keep.
     pub(super) fn here(&self, path: &TreePath) -> Want {
         let want = self.at(path, || None);
         if self.is_known { want } else { Want { owner: None, ..want } }
@@ -94,7 +94,7 @@ impl Want {
         self.values.sort_unstable();
     }
 
-    /// Whether an attribute that is there stays, though nothing says that it is wanted.
+    /// Returns true if an existing attribute stays although it is not wanted.
     fn stays(&self, name: &Name) -> bool {
         match self.rest {
             Rest::Goes => false,
@@ -103,29 +103,29 @@ impl Want {
         }
     }
 
-    /// Whether a new file has all of this by itself, where new files belong to `owner`.
+    /// Returns true if a new file has all of this by default, if new files belong to `owner`.
     pub(super) fn is_plain(&self, owner: Owner) -> bool {
         self.values.is_empty() && self.owner.is_none_or(|wanted| wanted == owner)
     }
 }
 
-/// Owner and attributes of an open file, as it is now.
+/// Owner and attributes of an open file.
 pub(super) fn of(handle: impl AsFd) -> Option<Attributes> {
     let stat = rustix::fs::fstat(&handle).ok()?;
     Some(Attributes { owner: Some(owner_of(&stat)), values: read(&handle).values })
 }
 
-/// What a new file in a folder has by itself.
+/// The defaults of a new file in a folder.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Given {
-    /// Who owns it.
+    /// Its owner.
     pub(super) owner: Owner,
-    /// Whether it inherits an ACL.
+    /// True if it inherits an ACL.
     pub(super) inherits: bool,
 }
 
 impl Given {
-    /// In this folder.
+    /// The defaults in this folder.
     pub(super) fn in_folder(folder: &OwnedFd) -> rustix::io::Result<Self> {
         let stat = rustix::fs::fstat(folder)?;
         let is_setgid = mode_of(&stat) & 0o2000 != 0;
@@ -135,7 +135,7 @@ impl Given {
     }
 }
 
-/// Takes away the ACLs that something new has from the folder that it was made in.
+/// Removes the ACLs that a new file or folder inherited.
 pub(super) fn strip(handle: impl AsFd) -> rustix::io::Result<()> {
     for name in [Name::AccessAcl, Name::DefaultAcl] {
         remove(&handle, &name)?;
@@ -143,14 +143,15 @@ pub(super) fn strip(handle: impl AsFd) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// A mode for something that stays, and may have an ACL: its mask, which shows in the group's place, stays as it is.
+/// The mode for an existing file that may have an ACL: its mask, which shows as the group bits, is kept.
 pub(super) fn with_mask(handle: impl AsFd, mode: u16) -> rustix::io::Result<u16> {
     let has_acl = rustix::fs::fgetxattr(&handle, &*Name::AccessAcl.xattr(), &mut [0_u8; 0][..]).is_ok();
     let shown = mode_of(&rustix::fs::fstat(&handle)?);
     Ok(if has_acl { mode & !0o070 | shown & 0o070 } else { mode })
 }
 
-/// Gives something that is open what is wanted, and its mode. What could not be set is returned.
+/// Sets the wanted owner, attributes and mode of an open file or folder. Returns the first reason why something could
+/// not be set.
 pub(super) fn complete(handle: impl AsFd, mode: u16, want: &Want) -> rustix::io::Result<Option<KeptReason>> {
     let mut reason = None;
     let before = rustix::fs::fstat(&handle)?;
@@ -159,7 +160,7 @@ pub(super) fn complete(handle: impl AsFd, mode: u16, want: &Want) -> rustix::io:
     let had = now.iter().find(|(name, _)| *name == Name::AccessAcl).map(|(_, value)| &**value);
     let is_kept = want.rest == Rest::Stays;
     if had.is_some() && access != had && !is_kept {
-        // Without its ACL it would show the mask to its group for a moment.
+        // Otherwise, without its ACL, it would briefly show the mask to its group.
         set_mode(&handle, mode_of(&before) & 0o700)?;
     }
     let owner = want.owner.unwrap_or_else(|| owner_of(&before));
@@ -176,7 +177,7 @@ pub(super) fn complete(handle: impl AsFd, mode: u16, want: &Want) -> rustix::io:
     let mut has_acl = access.is_some();
     for (name, value) in &want.values {
         let is_there = now.iter().any(|(found, old)| found == name && old == value);
-        // A capability goes when the owner changes.
+        // Changing the owner removes a capability.
         let stays = is_there && *name != Name::Capability;
         if !stays && rustix::fs::fsetxattr(&handle, &*name.xattr(), value, XattrFlags::empty()).is_err() {
             has_acl &= *name != Name::AccessAcl;
@@ -184,7 +185,7 @@ pub(super) fn complete(handle: impl AsFd, mode: u16, want: &Want) -> rustix::io:
         }
     }
     let mode = match access {
-        // Its mask then follows the mode.
+        // The mask then follows the mode.
         Some(_) if is_kept => mode,
         Some(acl) if has_acl => acl::mode_with(mode, acl),
         Some(acl) => acl::narrowest_mode(mode, acl),
@@ -194,7 +195,7 @@ pub(super) fn complete(handle: impl AsFd, mode: u16, want: &Want) -> rustix::io:
     Ok(reason.or((!is_exact).then_some(KeptReason::ModeRefused)))
 }
 
-/// Gives a symlink in `folder` its owner; `false` where that is not allowed.
+/// Sets the owner of a symlink in `folder`; returns `false` if that is not allowed.
 pub(super) fn complete_symlink(folder: &OwnedFd, name: &[u8], owner: Owner) -> rustix::io::Result<bool> {
     let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
     match rustix::fs::chownat(folder, name, Some(uid), Some(gid), rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
@@ -204,7 +205,7 @@ pub(super) fn complete_symlink(folder: &OwnedFd, name: &[u8], owner: Owner) -> r
     }
 }
 
-/// Sets user and group, each as far as it is allowed, and returns who owns it then.
+/// Sets user and group, each as far as allowed, and returns the resulting owner.
 fn set_owner(handle: impl AsFd, before: &Stat, wanted: Owner) -> rustix::io::Result<Owner> {
     let now = owner_of(before);
     let uid = (now.uid != wanted.uid).then(|| Uid::from_raw(wanted.uid));
@@ -214,7 +215,7 @@ fn set_owner(handle: impl AsFd, before: &Stat, wanted: Owner) -> rustix::io::Res
     }
     match rustix::fs::fchown(&handle, uid, gid) {
         Ok(()) => return Ok(wanted),
-        // The group alone may be one of this user's.
+        // The group alone may be allowed, if it is one of this user's.
         Err(e) if is_refusal(e) && uid.is_some() && gid.is_some() => match rustix::fs::fchown(&handle, None, gid) {
             Err(e) if !is_refusal(e) => return Err(e),
             _ => {}
@@ -225,7 +226,7 @@ fn set_owner(handle: impl AsFd, before: &Stat, wanted: Owner) -> rustix::io::Res
     rustix::fs::fstat(&handle).map(|stat| owner_of(&stat))
 }
 
-/// Permission bits for a file that does not belong to whom it should.
+/// Permission bits for a file that could not get its owner.
 fn without_lost_owner(mode: u16, wanted: Owner, owner: Owner) -> u16 {
     let mut mode = mode;
     if owner.uid != wanted.uid {
@@ -237,7 +238,7 @@ fn without_lost_owner(mode: u16, wanted: Owner, owner: Owner) -> u16 {
     mode
 }
 
-/// Whether an error says that this user, or this file system, may not have such an owner.
+/// Returns true if an error means that this user, or this file system, cannot set such an owner.
 fn is_refusal(errno: Errno) -> bool {
     matches!(errno, Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::OVERFLOW)
 }
@@ -258,7 +259,7 @@ mod tests {
         (Name::User(name.into()), value.into())
     }
 
-    /// What a snapshot says wins; what it does not know stays as it is in place.
+    /// Values in a snapshot win; unknown ones stay as they are.
     #[test]
     fn what_is_not_known_stays_as_it_is() {
         let path = TreePath::new(b"a").unwrap();
@@ -284,7 +285,7 @@ mod tests {
         assert_eq!(unknown.at(&path, || None).owner, root);
     }
 
-    /// The bits that a file keeps whose user or group could not be set: its new group has not been trusted with it.
+    /// The bits of a file whose user or group could not be set: its new group must not gain access.
     #[test]
     fn a_lost_owner_takes_its_rights_along() {
         let (root, user) = (Owner { uid: 0, gid: 0 }, Owner { uid: 1, gid: 0 });

@@ -1,8 +1,9 @@
-//! Content of files and symlinks, from the store into a new file.
+//! Copies the content of files and symlinks from the store into a new file.
 //!
-//! All-zero stretches become holes: nothing is written there, and the length is set at the end. A 5 GB disk image that
-//! is mostly empty so takes the space it took before. The store hands content over in pieces of at most 1 MiB, so memory
-//! does not depend on the size of files, and a blob that is longer than its tree says is cut off before it fills a disk.
+//! Ranges of zeros become holes: they are not written, and the length is set at the end. So a 5 GB disk image that is
+//! mostly empty takes as little space as before. The store returns content in pieces of at most 1 MiB, so memory does
+//! not depend on the size of files, and writing stops if a blob is longer than its tree records, before it fills a
+//! disk.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::id::BlobId;
 use crate::store::Store;
 
-/// Content that a tree promises.
+/// A content as its tree records it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Content {
     /// Its id.
@@ -21,16 +22,16 @@ pub(super) struct Content {
     pub(super) size: u64,
 }
 
-/// Longest target of a symlink, in bytes. Linux stops at 4,095, others at less.
+/// Longest target of a symlink, in bytes. Linux limits it to 4,095, others to less.
 const TARGET_LENGTH_MAX_BYTES: u64 = 64 << 10;
 
-/// A stretch of zeros this long, at a multiple of it, is left out. Shorter holes would scatter the file on disk.
+/// Length and alignment of the ranges of zeros that become holes, in bytes. Shorter holes would fragment the file.
 const HOLE_BYTES: usize = 64 << 10;
 
-/// Zeros are looked for this many bytes at a time.
+/// Number of bytes that are tested for zeros at a time.
 const ZERO_STRIDE_BYTES: usize = 64;
 
-/// Writes `content` into `file`, which is new and empty. `display` names it in errors.
+/// Writes `content` into the new and empty `file`. `display` names it in errors.
 pub(super) fn write(store: &Store, content: Content, file: &File, display: &dyn Fn() -> PathBuf) -> Result<()> {
     let mut writer = SparseWriter { file, length_bytes: 0, written_end: 0 };
     let mut put = |piece: &[u8]| {
@@ -50,43 +51,43 @@ pub(super) fn write(store: &Store, content: Content, file: &File, display: &dyn 
 pub(super) fn target(store: &Store, id: BlobId) -> Result<Vec<u8>> {
     let bytes = store.read_blob(id, TARGET_LENGTH_MAX_BYTES)?;
     if bytes.is_empty() || bytes.contains(&0) {
-        return Err(Error::corrupt("read target of symlink", id, "it is empty or has a NUL in it"));
+        return Err(Error::corrupt("read target of symlink", id, "it is empty or contains a NUL"));
     }
     Ok(bytes)
 }
 
 fn wrong_length(content: Content, how: &str) -> Error {
-    Error::corrupt("read blob", content.id, format!("it is {how} than the {} bytes its tree says", content.size))
+    Error::corrupt("read blob", content.id, format!("it is {how} than the {} bytes in its tree", content.size))
 }
 
-/// Appends to a new file, leaving out zeros.
+/// Appends to a new file, leaving holes for zeros.
 struct SparseWriter<'a> {
     file: &'a File,
-    /// Content taken so far.
+    /// Number of content bytes received so far.
     length_bytes: u64,
-    /// End of what was really written.
+    /// End of the bytes that were written.
     written_end: u64,
 }
 
 impl SparseWriter<'_> {
     fn put(&mut self, piece: &[u8]) -> std::io::Result<()> {
-        // What waits to be written is `piece[start..end]`; stretches of data that touch are written at once.
+        // `piece[start..end]` is still to be written; adjacent ranges of data are written at once.
         let at = self.length_bytes;
         let (mut start, mut end) = (0, 0);
         while end < piece.len() {
-            let stretch = &piece[end..piece.len().min(end + to_boundary(at + end as u64))];
-            if is_zero(stretch) {
+            let range = &piece[end..piece.len().min(end + to_boundary(at + end as u64))];
+            if is_zero(range) {
                 self.write(at + start as u64, &piece[start..end])?;
-                start = end + stretch.len();
+                start = end + range.len();
             }
-            end += stretch.len();
+            end += range.len();
         }
         self.write(at + start as u64, &piece[start..end])?;
         self.length_bytes += piece.len() as u64;
         Ok(())
     }
 
-    /// Gives the file its length where it ends in a hole.
+    /// Sets the length of the file if it ends in a hole.
     fn finish(self) -> std::io::Result<()> {
         if self.written_end < self.length_bytes { self.file.set_len(self.length_bytes) } else { Ok(()) }
     }
@@ -107,7 +108,8 @@ fn to_boundary(offset: u64) -> usize {
     usize::try_from(hole - offset % hole).expect("at most the hole size")
 }
 
-/// Most content fails at its first stride, and zeros are compared at the speed of memory.
+/// Returns true if all bytes are zero. Most content fails at its first stride; zeros are compared at the speed of
+/// memory.
 fn is_zero(bytes: &[u8]) -> bool {
     let mut strides = bytes.chunks_exact(ZERO_STRIDE_BYTES);
     let all_zero = |stride: &[u8]| stride.iter().fold(0, |bits, byte| bits | byte) == 0;

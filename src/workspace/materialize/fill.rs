@@ -1,12 +1,13 @@
-//! A whole tree into an empty or missing folder.
+//! Writes a whole tree into an empty or missing folder.
 //!
-//! One task a folder creates the folders in it, writes its first files, and leaves tasks for the rest and for the folders
-//! below. Each thread takes what it left last, and so goes through its part of the tree in order, reading what lies
-//! together in the store together; an idle thread takes what was left longest ago, which is a large part of the tree.
+//! One task per folder creates its child folders, writes its first files, and spawns tasks for the other files and for
+//! the child folders. Each thread takes the task that it spawned last, and so goes through its part of the tree in
+//! order, reading neighbouring objects of the store together. An idle thread takes the oldest task, which is a large
+//! part of the tree.
 //!
-//! A folder is 0700 until its files are written; whoever writes the last one gives it its mode. A folder that its owner
-//! may not pass then would hide what is below, so its mode waits until the end, and so does that of the target, which
-//! is closed to others until all is done. One handle a running task is open, whatever the depth.
+//! A folder is 0700 until its files are written; the task that writes the last one sets its mode. A folder that its
+//! owner may not enter would then hide its contents, so its mode is set at the end. So is that of the target, which is
+//! closed to others until then. Each running task has one handle open, at any depth.
 
 use std::fs::File;
 use std::ops::Range;
@@ -38,11 +39,11 @@ use crate::workspace::beneath::{Root, sync_file_system};
 use crate::workspace::places;
 use crate::workspace::version_control;
 
-/// Writes the tree `root_tree` into `target`, a folder that is empty or not there yet, and gives it `root_mode`.
+/// Writes the tree `root_tree` into `target`, an empty or missing folder, and sets its mode to `root_mode`.
 ///
-/// A folder with anything in it, or something else in its place, is a `Conflict`; a tree that describes more than a walk
-/// goes through is a `Limit`, and nothing is written. After any other error the target is left as
-/// far as it got, open to its owner only.
+/// If the folder has contents, or `target` is something else, it fails with `Conflict`; if the tree is larger than a
+/// walk may cover, with `Limit`; in both cases nothing is written. After any other error the target stays incomplete,
+/// accessible only to its owner.
 pub fn fill(store: &Store, root_tree: TreeId, root_mode: u16, target: &Path, options: &Options<'_>) -> Result<Filled> {
     store.check_extent("restore", root_tree)?;
     let root = open_empty(store, target)?;
@@ -60,20 +61,20 @@ struct Filling<'a> {
     /// Set by the first error, so that all tasks end soon.
     is_stopped: AtomicBool,
     first_error: Mutex<Option<Error>>,
-    /// Folders whose mode waits until the end.
+    /// Folders whose modes are set at the end.
     closed: Mutex<Vec<(TreePath, u16)>>,
     kept: Mutex<Vec<Kept>>,
-    /// True if the file system takes every name as it is.
+    /// True if the file system takes every name unchanged.
     is_plain: bool,
     files: AtomicU64,
     folders: AtomicU64,
     symlinks: AtomicU64,
     bytes: AtomicU64,
-    /// Whose a new file is.
+    /// Owner of a new file.
     given: Owner,
 }
 
-/// A folder that was created and is still empty.
+/// A new, empty folder.
 struct Place {
     path: TreePath,
     depth: usize,
@@ -81,7 +82,7 @@ struct Place {
     mode: u16,
 }
 
-/// A folder that is being written into.
+/// A folder whose files are being written.
 struct Folder {
     path: TreePath,
     mode: u16,
@@ -122,7 +123,7 @@ impl<'a> Filling<'a> {
         });
     }
 
-    /// Opens a folder, creates the folders in it, and leaves a task for each.
+    /// Opens a folder, creates its child folders, and spawns a task for each.
     fn enter<'s>(&'s self, scope: &Scope<'s>, place: Place) -> Result<Folder> {
         let Place { path, depth, tree, mode } = place;
         if depth > FOLDER_DEPTH_MAX || path.as_bytes().len() > PATH_LENGTH_MAX_BYTES {
@@ -179,7 +180,7 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Writes a file, and returns how long it is; one that cannot be made is noted.
+    /// Writes a file and returns its length; a file that cannot be created is recorded.
     fn write_file(&self, folder: &Folder, entry: &Entry) -> Result<u64> {
         let path = || folder.path.join(&entry.name);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -194,7 +195,7 @@ impl<'a> Filling<'a> {
         Ok(entry.size)
     }
 
-    /// Gives something new its owner, its attributes and its mode.
+    /// Sets owner, attributes and mode of a new path.
     fn finish_one(&self, handle: impl AsFd, path: &TreePath, mode: u16) -> rustix::io::Result<()> {
         let want = self.want(path);
         let inexact = match want.is_plain(self.given) {
@@ -226,7 +227,7 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    /// Gives a folder whose files are all written its mode, or leaves that for the end.
+    /// Sets the mode of a folder after its last file, or postpones it to the end.
     fn leave(&self, folder: Folder) -> Result<()> {
         if folder.path.is_root() || folder.mode & OWNER_RIGHTS != OWNER_RIGHTS {
             lock(&self.closed).push((folder.path, folder.mode));
@@ -239,7 +240,7 @@ impl<'a> Filling<'a> {
         self.finish_one(handle, path, mode).map_err(|e| self.failed("set mode of", path, e))
     }
 
-    /// Sets the modes that had to wait, deepest first, and counts up.
+    /// Sets the postponed modes, deepest first, and adds up the counts.
     fn finish(self) -> Result<Filled> {
         if let Some(error) = lock(&self.first_error).take() {
             return Err(error);
@@ -275,8 +276,8 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Returns whether an entry may be made at all: folders of version control never are, by whatever name one could be
-    /// opened.
+    /// Returns true if an entry may be created at all: version control folders never are, under any name that opens
+    /// one.
     fn is_taken(&self, folder: &TreePath, entry: &Entry) -> bool {
         let is_own = version_control::is_exact(&entry.name, entry.kind == Kind::Folder);
         let is_taken = !is_own && (self.is_plain || !version_control::is_alias(&entry.name));
@@ -286,12 +287,12 @@ impl<'a> Filling<'a> {
         is_taken
     }
 
-    /// Notes that a path could not be made; an error that stops all is returned. Nothing but this was ever written here,
-    /// so that a name that is taken already was taken by another path of the same tree.
+    /// Records that a path could not be created; returns an error that must stop everything. Only this code writes
+    /// here, so a name that already exists belongs to another path of the same tree.
     fn keep(&self, operation: &str, path: &TreePath, e: Errno) -> Result<()> {
         let reason = match KeptReason::of(e) {
             _ if e == Errno::EXIST => Some(KeptReason::SameName),
-            // The folder is open: it is the name that is not taken.
+            // The folder is open, so the name was refused.
             Some(KeptReason::Changed) => Some(KeptReason::BadName),
             reason => reason,
         };
@@ -313,8 +314,8 @@ impl<'a> Filling<'a> {
     }
 }
 
-/// Opens the target, creating it where it is missing, and closes it to others; one that is not empty is `Conflict`, and
-/// one in the store itself is `Invalid`.
+/// Opens the target, creating it if missing, and closes it to others. If it is not empty it fails with `Conflict`, if
+/// it lies in the store with `Invalid`.
 pub fn open_empty(store: &Store, target: &Path) -> Result<Root> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let refuse = |detail: &str| Error::new(ErrorKind::Conflict, "restore into", shown(target), detail);
@@ -331,7 +332,7 @@ pub fn open_empty(store: &Store, target: &Path) -> Result<Root> {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
         made => made.map_err(|e| Error::io("create folder", target, e))?,
     }
-    // Before it can be opened: the umask may have kept its owner out.
+    // The umask may have removed its owner's rights, without which it cannot be opened.
     if let Ok(found) = std::fs::symlink_metadata(target)
         && found.is_dir()
         && found.permissions().mode() & u32::from(OWNER_RIGHTS) != u32::from(OWNER_RIGHTS)
@@ -349,7 +350,7 @@ pub fn open_empty(store: &Store, target: &Path) -> Result<Root> {
             return Err(refuse("the folder is not empty"));
         }
     }
-    // Nothing that is made in it inherits an ACL then, nor anything below.
+    // After this nothing created in it, at any depth, inherits an ACL.
     strip(root.handle()).map_err(|e| Error::io("remove ACL of", target, e))?;
     set_mode(root.handle(), OWNER_RIGHTS).map_err(|e| Error::io("set mode of", target, e))?;
     Ok(root)

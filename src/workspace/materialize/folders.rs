@@ -1,14 +1,15 @@
-//! The folders of a live workspace while changes are applied: reaching them, writing in read-only ones, their modes.
+//! The folders of a live workspace while changes are applied: opens them, makes read-only ones writable, sets their
+//! modes.
 //!
-//! A folder that its owner may not write in, list or pass is given these rights for as long as the changes take. Which
-//! folders that are, and which were created or are to get another mode, is kept in one table; [`Folders::settle`] goes
-//! through it deepest first, because a folder without the right to pass hides everything below it. It is called at the
-//! end whether the changes went well or not.
+//! A folder that its owner may not write, list or enter gets these rights while changes are applied. One table keeps
+//! these folders, the created ones, and those that are to get another mode. [`Folders::settle`] processes it deepest
+//! first, because a folder that cannot be entered hides everything below it. It is called at the end, whether the
+//! changes succeeded or not.
 //!
-//! Folders that are left alone are never opened, see [`crate::workspace::places`].
+//! Protected folders are never opened, see [`crate::workspace::places`].
 //!
-//! Only folders that are in the way are loosened: opening is tried first, and writing is prepared for folders in which
-//! something is written. Folders of other people stay as they are, and the system decides.
+//! Rights are added only where needed: when opening fails, and to folders in which something is written. Other users'
+//! folders stay as they are, and the system decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -32,28 +33,28 @@ use crate::workspace::places::Place;
 pub(super) struct Folders<'a> {
     root: &'a Root,
     at_end: Mutex<BTreeMap<TreePath, AtEnd>>,
-    /// Folders that were looked at, and are none of those that are left alone.
+    /// Folders that were checked and are not protected.
     free: Mutex<BTreeSet<TreePath>>,
     attributes: Option<&'a Wanted>,
     /// Device number of the root.
     device: u64,
-    /// One folder of each other file system that was met, to sync it by.
+    /// One handle for each other file system, for syncing it.
     devices: Mutex<BTreeMap<u64, OwnedFd>>,
 }
 
-/// The folders of version control, seen from a folder beside them.
+/// The version control folders, relative to a folder beside them.
 const VERSION_CONTROL_BESIDE: [&str; 4] = ["../.git", "../.hg", "../.jj", "../.svn"];
 
-/// A folder that is not opened.
+/// The reason why a folder is not opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Refused {
-    /// It is one of those that are left alone, or lies in one.
+    /// It is protected, or lies in a protected folder.
     Protected(Place),
-    /// The system said no.
+    /// The system refused.
     Failed(Errno),
 }
 
-/// The mode a folder has at the end, and why it is in the table.
+/// The final mode of a folder, and the reason why it is in the table.
 #[derive(Clone, Copy, Debug)]
 struct AtEnd {
     mode: u16,
@@ -86,7 +87,7 @@ impl<'a> Folders<'a> {
         self.root
     }
 
-    /// Opens a folder to look at what is in it.
+    /// Opens a folder for reading.
     pub(super) fn reach(&self, path: &TreePath) -> Result<OwnedFd, Refused> {
         let handle = match self.root.folder(path) {
             Err(Errno::ACCESS) => {
@@ -99,15 +100,15 @@ impl<'a> Folders<'a> {
         Ok(handle)
     }
 
-    /// Opens a folder to change what is in it.
+    /// Opens a folder for changing its contents.
     pub(super) fn reach_writable(&self, path: &TreePath) -> Result<OwnedFd, Refused> {
         let handle = self.reach(path)?;
         self.loosen(&handle, path)?;
         Ok(handle)
     }
 
-    /// Makes sure that an open folder, and those on the way to it, are none of those that are left alone. The folder
-    /// itself is asked each time, those above it once.
+    /// Checks that an open folder and its parents are not protected. The folder itself is checked each time, its
+    /// parents once.
     fn expect_free(&self, path: &TreePath, handle: &OwnedFd) -> Result<(), Refused> {
         if path.is_root() {
             return Ok(());
@@ -142,7 +143,7 @@ impl<'a> Folders<'a> {
         if let Some(place) = self.root.places().at(own) {
             return Err(Refused::Protected(place));
         }
-        // By whichever name it was opened: whether it is one of these in the folder that it is in.
+        // Checks whether it is one of these in its parent, under whatever name it was opened.
         for name in VERSION_CONTROL_BESIDE {
             match rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) if FolderId::of(&stat) == own => return Err(Refused::Protected(Place::VersionControl)),
@@ -153,7 +154,7 @@ impl<'a> Folders<'a> {
         Ok(())
     }
 
-    /// Makes all that was changed durable, on every file system where something was.
+    /// Makes all changes durable, on every file system that has any.
     pub(super) fn sync(&self) -> crate::error::Result<()> {
         let fail = |e: Errno| Error::io("sync", self.root.path(), e);
         sync_file_system(self.root.handle()).map_err(fail)?;
@@ -176,9 +177,9 @@ impl<'a> Folders<'a> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
     }
 
-    /// Makes sure that the owner may change what is in an open folder.
+    /// Makes an open folder writable for its owner.
     pub(super) fn loosen(&self, handle: &OwnedFd, path: &TreePath) -> rustix::io::Result<()> {
-        // The table is locked first: whoever finds the folder writable must also find its true mode noted.
+        // The table is locked first, so that a thread that finds the folder writable also finds its true mode recorded.
         let mut at_end = self.table();
         let mode = mode_of(&rustix::fs::fstat(handle)?);
         if mode & OWNER_RIGHTS == OWNER_RIGHTS {
@@ -194,22 +195,22 @@ impl<'a> Folders<'a> {
         }
     }
 
-    /// Notes a folder that was just created, and the mode it gets at the end.
+    /// Records a new folder and its final mode.
     pub(super) fn created(&self, path: &TreePath, mode: u16) {
         self.table().insert(path.clone(), AtEnd { mode, reason: Reason::Created });
     }
 
-    /// Notes that a folder is to have another mode.
+    /// Records that a folder is to get another mode.
     pub(super) fn ask(&self, path: &TreePath, mode: u16) {
         self.table().insert(path.clone(), AtEnd { mode, reason: Reason::Asked });
     }
 
-    /// Notes that a folder is to have other attributes, and the mode it gets with them.
+    /// Records that a folder is to get other attributes, and its mode.
     pub(super) fn ask_attributes(&self, path: &TreePath, mode: u16) {
         self.table().insert(path.clone(), AtEnd { mode, reason: Reason::AskedAttributes });
     }
 
-    /// Gives a folder its mode, and what else it is to have; what could not be set is returned.
+    /// Sets the mode and attributes of a folder; returns the reason if something could not be set.
     fn finish(&self, path: &TreePath, at_end: AtEnd, syncs: bool) -> Result<Option<KeptReason>, Refused> {
         let handle = self.reach(path)?;
         let inexact = self.finish_open(&handle, path, at_end)?;
@@ -231,17 +232,17 @@ impl<'a> Folders<'a> {
         Ok((!set_mode(handle, mode)?).then_some(KeptReason::ModeRefused))
     }
 
-    /// Notes that a folder was removed.
+    /// Records that a folder was removed.
     pub(super) fn removed(&self, path: &TreePath) {
         self.root.forget_below(path);
         self.table().remove(path);
     }
 
-    /// Gives every folder in the table its mode. Goes on after an error, and returns the first.
+    /// Sets the mode of every folder in the table. Continues after an error, and returns the first.
     pub(super) fn settle(&self, applied: &mut Applied, syncs: bool) -> crate::error::Result<()> {
         let mut first_error = None;
         loop {
-            // A path sorts after the folders it is in, and those are all that reaching it can add to the table.
+            // A path sorts after its parents, and opening it can add only these to the table.
             let Some((path, at_end)) = self.table().pop_last() else {
                 break;
             };
@@ -267,7 +268,7 @@ impl<'a> Folders<'a> {
         first_error.map_or(Ok(()), Err)
     }
 
-    /// Gives the owner all rights to the folders on the way to `path` and to itself, one after another from the root.
+    /// Gives the owner all rights to the folders on the way to `path`, and to itself, from the root downwards.
     fn open_the_way(&self, path: &TreePath) -> rustix::io::Result<()> {
         let mut folder = TreePath::root();
         self.loosen(self.root.handle(), &folder)?;
@@ -280,7 +281,7 @@ impl<'a> Folders<'a> {
         Ok(())
     }
 
-    /// As [`Self::loosen`], for a folder that may not be opened yet.
+    /// As [`Self::loosen`], for a folder that cannot be opened yet.
     fn loosen_at(&self, parent: &OwnedFd, name: &[u8], path: &TreePath) -> rustix::io::Result<()> {
         let mut at_end = self.table();
         let mut before = None;

@@ -1,26 +1,27 @@
-//! Putting states back: a whole tree into an empty folder ([`fill`]), or a list of changes into a live one ([`apply`]).
+//! Restores states: a whole tree into an empty folder ([`fill`]), or a list of changes into a live one ([`apply`]).
 //!
-//! This is the only code that writes into a workspace, and so the only code that can destroy what was never captured.
-//! Invariants, each held by a test:
+//! This is the only code that writes into a workspace, and so the only code that can destroy data that was never
+//! captured. Each invariant is tested:
 //!
-//! - No symlink is followed and nothing outside the folder is written: every step works by single names relative to a
-//!   handle from [`super::beneath`], and no handle is used again after the kind of a path above it may have changed.
+//! - No symlink is followed, and nothing outside the folder is written: every step uses single names relative to a
+//!   handle from [`super::beneath`], and no handle is reused after the kind of a parent may have changed.
 //! - A file appears whole or not at all, and is never readable by more people than its recorded mode allows, not even
 //!   while it is written: it is created with mode 0600 and gets its exact mode last.
-//! - Nothing is overwritten or removed unless it is of the kind the plan saw. What is in the way is kept and reported.
-//! - Folders that are left alone (see [`super::places`]) are never entered, changed or removed, by whatever path they are
-//!   met: which folder it is, is asked of the handle that is worked with.
-//! - Nothing new has an ACL that it inherited, and what cannot be set never lets more people in, see `attributes`.
-//! - What no action names is not touched, and so keeps its modification time.
-//! - A path that the system does not let it change is kept and reported, and the others go on. It stops where going on makes
-//!   no sense: no space is left, the store is damaged, the device fails.
-//! - Names that the file system takes for others, or not at all, are found before anything is changed, see `names`.
-//! - Stopped at any point, the same restore planned anew finishes the work. All a killed process leaves behind is one
-//!   temporary file at most, with a name of its own pattern ([`is_temporary_name`](super::temporary_name::is_temporary_name)), and a read-only folder that can be
-//!   written.
+//! - Nothing is overwritten or removed unless it has the kind that the plan saw. Anything else in the way is kept and
+//!   reported.
+//! - Protected folders (see [`super::places`]) are never entered, changed or removed, whatever path leads to them: the
+//!   open handle identifies the folder.
+//! - New paths inherit no ACL, and a value that cannot be set never gives access to more people, see `attributes`.
+//! - A path without an action is not touched, and so keeps its modification time.
+//! - A path that the system does not allow to change is kept and reported, and the others go on. The restore stops if
+//!   going on makes no sense: no space is left, the store is damaged, the device fails.
+//! - Names that the file system refuses or confuses with others are found before anything is changed, see `names`.
+//! - After an interruption at any point, planning and running the same restore again finishes the work. A killed
+//!   process leaves at most one temporary file, with a name of its own pattern
+//!   ([`is_temporary_name`](super::temporary_name::is_temporary_name)), and a read-only folder that is writable.
 //!
-//! Why not write beside the workspace and swap folders by rename: the folder is somebody's working directory, holds
-//! paths that were never captured, and every file would get a new modification time.
+//! Writing beside the workspace and swapping folders by rename is no alternative: the folder is somebody's working
+//! directory, holds paths that were never captured, and every file would get a new modification time.
 
 mod apply;
 mod at;
@@ -53,44 +54,46 @@ use crate::path::TreePath;
 use crate::progress::{Progress, Silent};
 use crate::workspace::places::Place;
 
-/// What its owner needs to reach and write what is in a folder; one that lacks some of it has it while it is written into.
+/// The rights that a folder's owner needs to enter it and write in it. A folder without them has them while it is
+/// written.
 pub const OWNER_RIGHTS: u16 = 0o700;
 
-/// How to write.
+/// Options of writing.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// True if what was written survives power loss once the call returns. A few changes are synced one by one, where
-    /// that takes less than syncing all that anybody wrote to the file system.
+    /// True if written data survives power loss once the call returns. A few changes are synced one by one, if that
+    /// takes less time than syncing the whole file system.
     ///
-    /// Off by default: power loss soon after can leave a file that was written empty or cut short. A caller that says
-    /// that the restore is over wants it on.
+    /// Off by default: after power loss soon afterwards, a written file can be empty or truncated. A caller that
+    /// reports the restore as finished should set it.
     pub durable: bool,
-    /// Owners, ACLs and other attributes of what is written. Without, files belong to whoever writes them and have none.
+    /// Owners, ACLs and other attributes of the written paths. Without them, files belong to the restoring user and
+    /// have none.
     pub attributes: Option<&'a Wanted>,
-    /// Who wants to know about files and bytes as they are done.
+    /// Receives progress events.
     pub progress: &'a dyn Progress,
 }
 
-/// One change to a live workspace. A path changes its kind by a [`Action::Remove`] and another action for the same path.
+/// One change to a live workspace. To change the kind of a path takes a [`Action::Remove`] and another action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Removes what is there, if it is still of this kind. A folder goes only when nothing is left in it.
+    /// Removes an entry, if it still has this kind. A folder is removed only when empty.
     Remove {
-        /// Where; not the root.
+        /// Its path; not the root.
         path: TreePath,
-        /// What the plan saw there.
+        /// The kind that the plan saw.
         kind: Kind,
     },
-    /// Creates a folder. One that is there already is used as it is.
+    /// Creates a folder. An existing one is used as it is.
     CreateFolder {
-        /// Where; not the root.
+        /// Its path; not the root.
         path: TreePath,
-        /// Its mode once everything is written.
+        /// Its final mode.
         mode: u16,
     },
     /// Writes a file.
     WriteFile {
-        /// Where; not the root.
+        /// Its path; not the root.
         path: TreePath,
         /// Its permission bits.
         mode: u16,
@@ -98,47 +101,47 @@ pub enum Action {
         size: u64,
         /// Its content.
         id: BlobId,
-        /// Whether the plan saw a file there, which may be overwritten. Otherwise whatever is there was never captured.
+        /// True if the plan saw a file there, which may be overwritten. Otherwise anything there was never captured.
         replaces: bool,
     },
     /// Writes a symlink.
     WriteSymlink {
-        /// Where; not the root.
+        /// Its path; not the root.
         path: TreePath,
         /// Its target.
         id: BlobId,
-        /// Whether the plan saw a symlink there, which may be overwritten. Otherwise whatever is there was never captured.
+        /// True if the plan saw a symlink there, which may be overwritten. Otherwise anything there was never captured.
         replaces: bool,
     },
-    /// Sets the mode of a file whose content stays. A file that has other names is written anew, because they would
-    /// change with it, and may even lie outside the workspace.
+    /// Sets the mode of a file and keeps its content. A file with several hard links is rewritten, because the others
+    /// would change too, and may even lie outside the workspace.
     SetFileMode {
-        /// Where; not the root.
+        /// Its path; not the root.
         path: TreePath,
         /// Its permission bits.
         mode: u16,
-        /// Length of the content it has, in bytes.
+        /// Length of its content, in bytes.
         size: u64,
-        /// The content it has.
+        /// Its content.
         id: BlobId,
     },
-    /// Sets owner, ACL, extended attributes and mode of something whose content stays. A file that has other names is
-    /// written anew, as above.
+    /// Sets owner, ACL, extended attributes and mode, and keeps the content. A file with several hard links is
+    /// rewritten.
     SetAttributes {
-        /// Where; the root too.
+        /// Its path; may be the root.
         path: TreePath,
-        /// What the plan saw there.
+        /// The kind that the plan saw.
         kind: Kind,
-        /// Its permission bits, as they are without the ACL.
+        /// Its permission bits without the ACL.
         mode: u16,
-        /// Length of the content it has, in bytes.
+        /// Length of its content, in bytes.
         size: u64,
-        /// The content it has; without meaning for a folder.
+        /// Its content; meaningless for a folder.
         id: BlobId,
     },
-    /// Sets the mode of a folder that stays.
+    /// Sets the mode of an existing folder.
     SetFolderMode {
-        /// Where; the root too.
+        /// Its path; may be the root.
         path: TreePath,
         /// Its permission bits.
         mode: u16,
@@ -150,17 +153,17 @@ pub enum Action {
 pub struct Applied {
     /// Files and symlinks written.
     pub written: u64,
-    /// Their bytes.
+    /// Bytes written.
     pub bytes: u64,
-    /// Files, folders and symlinks removed; what was gone already is not counted.
+    /// Files, folders and symlinks removed; those that were already gone do not count.
     pub removed: u64,
     /// Folders created.
     pub created: u64,
-    /// Files and folders whose mode was set and that were not written or created.
+    /// Files and folders whose mode was set, except those written or created.
     pub mode_changed: u64,
-    /// Paths whose owner, ACL or extended attributes were set, and that were not written or created.
+    /// Paths whose owner, ACL or extended attributes were set, except those written or created.
     pub attributes_changed: u64,
-    /// What is not as the actions wanted it, in order of path.
+    /// Paths whose state differs from the actions, in order.
     pub kept: Vec<Kept>,
 }
 
@@ -175,55 +178,55 @@ pub struct Filled {
     pub symlinks: u64,
     /// Bytes of the files.
     pub bytes: u64,
-    /// Paths that could not be made, or not exactly, in order.
+    /// Paths that could not be created, or not exactly, in order.
     pub kept: Vec<Kept>,
 }
 
-/// A path that was left as it is.
+/// A path that was not restored, or not exactly.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kept {
-    /// Which.
+    /// The path.
     pub path: TreePath,
-    /// Why.
+    /// The reason.
     pub reason: KeptReason,
 }
 
-/// Why a path was left as it is.
+/// The reason why a path was not restored, or not exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeptReason {
-    /// The folder to be removed holds something no action removes: excluded, omitted, or new.
+    /// The folder to be removed has contents that no action removes: excluded, omitted, or new.
     NotEmpty,
-    /// It, or a folder above it, is not of the kind it had when the plan was made.
+    /// It, or a parent, no longer has the kind that the plan saw.
     Changed,
     /// Something that was never captured is in its place.
     Occupied,
     /// A mount point, or in use in a way that forbids removal.
     Busy,
-    /// It is, or lies in, a folder that is left alone: the store first of all.
+    /// It is, or lies in, a protected folder, such as the store.
     Protected(Place),
-    /// The system did not take its mode, or dropped the setuid, setgid or sticky bit; the rest is as wanted.
+    /// The system refused its mode, or dropped the setuid, setgid or sticky bit; the rest was restored.
     ModeRefused,
-    /// Its owner could not be set; the rest is as wanted, but for what only that owner may be trusted with.
+    /// Its owner could not be set; the rest was restored, without the rights that only that owner may have.
     OwnerRefused,
-    /// Its ACL, or one of its extended attributes, could not be set. Nobody has more of it than with them.
+    /// Its ACL, or one of its extended attributes, could not be set. Nobody gets more access than with them.
     AttributesRefused,
     /// The system does not permit it.
     Forbidden,
     /// It is on a read-only file system.
     ReadOnly,
-    /// The file system does not take its name.
+    /// The file system refuses its name.
     BadName,
-    /// The file system takes its name for that of another path of the same state.
+    /// The file system treats its name as that of another path of the same state.
     SameName,
-    /// The file system does not take a file of its size.
+    /// The file system refuses a file of its size.
     TooLarge,
-    /// The file system cannot hold such a thing at all.
+    /// The file system does not support this kind of entry.
     Unsupported,
-    /// The system reports an input or output error for it.
+    /// The system reports an input or output error.
     Failing,
 }
 
-/// Most files written by one task. Enough to make opening the folder cheap, few enough to keep every core busy.
+/// Most files written by one task: enough to make opening the folder cheap, few enough to keep every core busy.
 const PIECE_FILES_MAX: usize = 128;
 
 /// Bytes after which a task ends: a few frames of the store, so that neighbours in a frame are mostly read together.
@@ -242,7 +245,7 @@ impl fmt::Debug for Options<'_> {
 }
 
 impl Action {
-    /// What it changes.
+    /// The path that it changes.
     pub fn path(&self) -> &TreePath {
         match self {
             Self::Remove { path, .. }
@@ -265,7 +268,7 @@ impl Action {
         }
     }
 
-    /// Returns whether it puts something where the plan saw nothing.
+    /// Returns true if it creates an entry where the plan saw none.
     pub fn is_new(&self) -> bool {
         match self {
             Self::CreateFolder { .. } => true,
@@ -277,7 +280,7 @@ impl Action {
         }
     }
 
-    /// Bytes of content it writes.
+    /// Number of content bytes that it writes.
     pub fn size(&self) -> u64 {
         match self {
             Self::WriteFile { size, .. } => *size,
@@ -287,8 +290,8 @@ impl Action {
 }
 
 impl KeptReason {
-    /// The reason why one path is kept and the others go on; `None` where the whole restore has to stop, because the next
-    /// path would fail the same way, or nothing is known of what went wrong.
+    /// The reason why one path is kept while the others go on. `None` if the whole restore must stop, because the next
+    /// path would fail the same way, or the cause is unknown.
     pub fn of(errno: Errno) -> Option<Self> {
         match errno {
             errno if is_changed(errno) => Some(Self::Changed),
@@ -303,8 +306,8 @@ impl KeptReason {
         }
     }
 
-    /// Returns whether the folder is not what was asked for because of it. A folder that cannot go only because of what
-    /// nobody captured in it is no reason.
+    /// Returns true if the path differs from the requested state. A folder that stays only because of contents that
+    /// were not captured does not count.
     pub fn is_difference(self) -> bool {
         self != Self::NotEmpty
     }
@@ -323,10 +326,10 @@ impl fmt::Display for KeptReason {
             Self::AttributesRefused => "its ACL or extended attributes could not be set here",
             Self::Forbidden => "the system does not permit it: it may be immutable, or belong to somebody else",
             Self::ReadOnly => "it is on a read-only file system",
-            Self::BadName => "the file system does not take its name",
-            Self::SameName => "the file system takes its name for that of another path",
-            Self::TooLarge => "the file system does not take a file of its size",
-            Self::Unsupported => "the file system has no such things, symlinks for example",
+            Self::BadName => "the file system refuses its name",
+            Self::SameName => "the file system treats its name as that of another path",
+            Self::TooLarge => "the file system refuses a file of its size",
+            Self::Unsupported => "the file system does not support this kind of entry, for example symlinks",
             Self::Failing => "the system reports an input/output error: the device may be failing",
         })
     }
@@ -337,20 +340,21 @@ impl Applied {
         self.kept.push(Kept { path: path.clone(), reason });
     }
 
-    /// The same, and what was refused before.
+    /// The same result, with the paths that were refused before.
     pub fn with_refused(mut self, refused: &[Kept]) -> Self {
         self.kept.extend_from_slice(refused);
         self.settle();
         self
     }
 
-    /// Sorts what was kept, with one reason for each path, the weightiest. What is in a folder that could not be made is kept for the same reason as the folder.
+    /// Sorts the kept paths, with the weightiest reason for each. Contents of a folder that could not be created get
+    /// the folder's reason.
     fn settle(&mut self) {
         self.kept.sort();
         let reasons: BTreeMap<TreePath, KeptReason> =
             self.kept.drain(..).map(|kept| (kept.path, kept.reason)).collect();
         self.kept = reasons.iter().map(|(path, reason)| Kept { path: path.clone(), reason: *reason }).collect();
-        // The paths around the one at hand that were kept for another reason, innermost last.
+        // The kept parents of the current path that have another reason, innermost last.
         let mut around: Vec<(&TreePath, KeptReason)> = Vec::new();
         for (kept, (path, reason)) in self.kept.iter_mut().zip(&reasons) {
             while around.pop_if(|(folder, _)| !path.is_within(folder)).is_some() {}
@@ -374,12 +378,12 @@ impl Applied {
     }
 }
 
-/// Whether opening a folder failed because it, or one above it, is gone or is no folder any more.
+/// Returns true if opening a folder failed because it, or a parent, is gone or is no folder any more.
 fn is_changed(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV)
 }
 
-/// Why what lies in a folder that cannot be opened is kept; none where that is an error.
+/// The reason for keeping the contents of a folder that cannot be opened; fails if that must stop the restore.
 fn kept_because(refused: Refused) -> std::result::Result<KeptReason, Errno> {
     match refused {
         Refused::Protected(place) => Ok(KeptReason::Protected(place)),
@@ -387,7 +391,7 @@ fn kept_because(refused: Refused) -> std::result::Result<KeptReason, Errno> {
     }
 }
 
-/// Cuts a list into stretches that are worth a task each.
+/// Splits a list into ranges that are worth a task each.
 fn pieces<T>(items: &[T], size: impl Fn(&T) -> u64) -> Vec<Range<usize>> {
     let mut cuts = Vec::new();
     let (mut start, mut bytes) = (0, 0_u64);

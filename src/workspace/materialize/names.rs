@@ -1,14 +1,14 @@
-//! Names that a file system does not take as they are: found out before anything is changed.
+//! Names that a file system does not take unchanged: finds them before anything is changed.
 //!
-//! Most file systems take every name but `.` and `..`. Others take `A` for `a`, or one way to write an accent for another,
-//! or refuse `a:b`. A restore there could put one file of a step over another, or through `.GIT` into `.git`. Which file
-//! system does what is not listed here: it is tried, with empty files in a folder made for that and removed at once.
-//! Nothing is tried on the file systems that are known to be plain, which are nearly all.
+//! Most file systems take every name but `.` and `..`. Some treat `A` as `a`, or one encoding of an accent as another,
+//! or refuse `a:b`. A restore there could write one file of a step over another, or through `.GIT` into `.git`. There
+//! is no list of file systems here: names are tried, with empty files in a temporary folder that is removed at once.
+//! File systems that are known to be plain, nearly all, are not tried.
 //!
 //! ```text
-//! folder with new names --> plain, as far as known?   yes: done
+//! folder with new names --> known to be plain?         yes: done
 //!                           tried names that differ?  yes: done, for the whole file system
-//!                           each doubtful name tried: taken, taken for another one, refused
+//!                           each doubtful name tried: taken, same as another, refused
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,37 +27,38 @@ use crate::workspace::beneath::Root;
 use crate::workspace::places::Place;
 use crate::workspace::version_control;
 
-/// The names in a folder, as a state has it.
+/// The names in a folder, according to a state.
 pub type Names = Vec<Box<[u8]>>;
 
-/// The rules of a workspace for new names, and the facts known about its file systems so far.
+/// Checks new names in a workspace, and remembers the results for its file systems.
 pub struct NameCheck<'a> {
     root: &'a Root,
-    /// Names for what is tried; none where nothing may be written.
+    /// Temporary names for trials; `None` if nothing may be written.
     trial: Option<TemporaryNames>,
-    /// File systems by device, and whether they take every name as it is.
+    /// By device: true if the file system takes every name unchanged.
     known: BTreeMap<u64, bool>,
 }
 
-/// An open folder, and the one in it that is still to be made, where one was looked for.
+/// An open folder and, if the requested folder is missing, the topmost missing one.
 struct Nearest {
     handle: OwnedFd,
     missing: Option<TreePath>,
 }
 
-/// Names that an ordinary file system keeps apart and takes.
+/// Names that an ordinary file system takes and distinguishes.
 const DISTINCT: [&[u8]; 4] = [b"a", b"A", "\u{e9}".as_bytes(), "e\u{301}".as_bytes()];
 const ODD: [&[u8]; 4] = [b"a:b", b"a?\x01", b"a. ", b"\xff"];
 
 impl<'a> NameCheck<'a> {
-    /// A check of names in `root`. Without `random`, nothing is written, and what is doubtful is judged by its letters.
+    /// A check of names in `root`. Without `random` nothing is written, and doubtful names are judged by their letters.
     pub fn new(root: &'a Root, random: Option<[u8; 16]>) -> Self {
         Self { root, trial: random.map(TemporaryNames::new), known: BTreeMap::new() }
     }
 
-    /// The actions that cannot be done because of their names, and why. `wanted` tells which names a folder is to have.
+    /// The actions that are impossible because of their names, with the reasons. `wanted` returns the names that a
+    /// folder is to have.
     ///
-    /// Paths in a folder of version control are refused everywhere.
+    /// Paths in a version control folder are always refused.
     pub fn refuse(&mut self, actions: &[Action], wanted: &dyn Fn(&TreePath) -> Result<Names>) -> Result<Vec<Kept>> {
         let mut kept = BTreeSet::new();
         let mut new: BTreeMap<TreePath, BTreeSet<&[u8]>> = BTreeMap::new();
@@ -70,7 +71,7 @@ impl<'a> NameCheck<'a> {
                 new.entry(parent).or_default().insert(name);
             }
         }
-        // Folders come before those in them: what lies in one that is still to be made has the same one above it.
+        // Folders come before their children: everything in a missing folder has the same nearest existing one.
         let mut nearest: Option<Nearest> = None;
         for (folder, names) in new {
             let is_known = nearest.as_ref().and_then(|nearest| nearest.missing.as_ref());
@@ -87,14 +88,14 @@ impl<'a> NameCheck<'a> {
         Ok(kept.into_iter().collect())
     }
 
-    /// The folder, or where it is still to be made, the one above it that is there.
+    /// The folder or, if it is missing, its nearest existing parent.
     fn nearest(&self, folder: &TreePath) -> Result<Option<Nearest>> {
         let mut missing = None;
         for path in std::iter::successors(Some(folder.clone()), TreePath::parent) {
             match self.root.folder(&path) {
                 Ok(handle) => return Ok(Some(Nearest { handle, missing })),
                 Err(e) if is_changed(e) => missing = Some(path),
-                // What may not be looked at is left for the restore itself to meet.
+                // A folder that may not be read is left to the restore itself.
                 Err(Errno::ACCESS) => return Ok(None),
                 Err(e) => return Err(self.failed(&path, e)),
             }
@@ -102,7 +103,7 @@ impl<'a> NameCheck<'a> {
         Ok(None)
     }
 
-    /// Returns whether every name that is asked for in an open folder is taken as it is.
+    /// Returns true if an open folder takes every name unchanged.
     fn is_plain(&mut self, handle: &OwnedFd, path: &TreePath) -> Result<bool> {
         if let Some(is_plain) = plain_by_kind(handle) {
             return Ok(is_plain);
@@ -116,7 +117,7 @@ impl<'a> NameCheck<'a> {
             Some(trial) => {
                 let tried = try_names(trial, handle, DISTINCT.into_iter().chain(ODD), &[]);
                 match tried {
-                    // Where nothing can be made, nothing is overwritten: the restore itself says so.
+                    // If nothing can be created, nothing is overwritten: the restore itself will report it.
                     Err(e) if KeptReason::of(e).is_some() => return Ok(true),
                     tried => tried.map_err(|e| self.failed(path, e))?.is_empty(),
                 }
@@ -126,7 +127,7 @@ impl<'a> NameCheck<'a> {
         Ok(is_plain)
     }
 
-    /// Of the new names of a folder, those that it does not take.
+    /// The new names that a folder does not take.
     fn refused_in<'n>(
         &self,
         handle: &OwnedFd,
@@ -161,12 +162,12 @@ impl<'a> NameCheck<'a> {
     }
 }
 
-/// Returns whether an empty folder takes every name as it is.
+/// Returns true if an empty folder takes every name unchanged.
 pub(super) fn takes_all_names(root: &Root, random: [u8; 16]) -> Result<bool> {
     NameCheck::new(root, Some(random)).is_plain(root.handle(), &TreePath::root())
 }
 
-/// Refused names, if names cannot be tried: judged by their letters, and so perhaps more than necessary.
+/// Refused names without a trial: judged by their letters, perhaps more than necessary.
 fn judged<'n>(asked: &[&'n [u8]], beside: &[&[u8]], key: impl Fn(&[u8]) -> String) -> Vec<(&'n [u8], KeptReason)> {
     let mut taken: BTreeSet<String> = beside.iter().map(|name| key(name)).collect();
     let judge = |name: &'n [u8]| {
@@ -180,8 +181,8 @@ fn judged<'n>(asked: &[&'n [u8]], beside: &[&[u8]], key: impl Fn(&[u8]) -> Strin
     asked.iter().copied().filter_map(judge).collect()
 }
 
-/// Tries names in a new folder in `folder`, beside others and the folders of version control, and tells which are not
-/// taken, by index.
+/// Tries names in a new folder in `folder`, next to others and the version control folders. Returns the index of each
+/// name that is not taken, with the reason.
 fn try_names<'n>(
     trial: &TemporaryNames,
     folder: &OwnedFd,
@@ -206,7 +207,7 @@ fn tried_in<'n>(
         create(place, name)?;
     }
     for name in beside {
-        // What is there is there; a name that this file system no longer takes is no new one.
+        // These names exist already; an error for one of them does not matter.
         create(place, name).ok();
     }
     for (index, name) in names.enumerate() {
@@ -222,7 +223,7 @@ fn tried_in<'n>(
     Ok(refused)
 }
 
-/// Returns whether a name opens one of the folders of version control in a trial folder.
+/// Returns true if a name opens one of the version control folders in a trial folder.
 fn opens_version_control(place: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
     let look = |name: &[u8]| rustix::fs::statat(place, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FolderId::of(&stat));
     let found = look(name)?;
@@ -239,10 +240,10 @@ fn create(place: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
     rustix::fs::openat(place, name, flags, Mode::RUSR | Mode::WUSR).map(drop)
 }
 
-/// The path of the folder of version control that an action is in or at.
+/// The path of the version control folder that an action changes, or in which its path lies.
 fn version_control_above(action: &Action) -> Option<TreePath> {
     let path = action.path();
-    // Nearly no path has one, and none has to be taken apart for it.
+    // A quick test, because nearly no path contains one.
     if !path.as_bytes().windows(3).any(|part| matches!(part, b".gi" | b".hg" | b".jj" | b".sv")) {
         return None;
     }
@@ -257,7 +258,7 @@ fn version_control_above(action: &Action) -> Option<TreePath> {
     None
 }
 
-/// Returns whether a name is one that some file system may refuse or write in another way.
+/// Returns true if some file system may refuse this name or change it.
 fn is_odd(name: &[u8]) -> bool {
     let is_odd_byte =
         |byte: &u8| matches!(byte, 0..=31 | 127.. | b'"' | b'*' | b':' | b'<' | b'>' | b'?' | b'\\' | b'|');
@@ -266,19 +267,19 @@ fn is_odd(name: &[u8]) -> bool {
     name.iter().any(is_odd_byte) || name.ends_with(b".") || name.ends_with(b" ") || is_device || name.len() > 60
 }
 
-/// Names that stand for devices in DOS and what came of it.
+/// Returns true for names of devices in DOS and its successors.
 fn is_device_name(stem: &[u8]) -> bool {
     let stem = stem.to_ascii_lowercase();
     matches!(&*stem, b"con" | b"prn" | b"aux" | b"nul")
         || (stem.len() == 4 && (stem.starts_with(b"com") || stem.starts_with(b"lpt")) && stem[3].is_ascii_digit())
 }
 
-/// The rule of this kind of file system for names; `None` if it has to be tried.
+/// True if this kind of file system takes every name unchanged; `None` if that has to be tried.
 #[cfg(target_os = "linux")]
 fn plain_by_kind(handle: &OwnedFd) -> Option<bool> {
-    /// ext2, ext3 and ext4; F2FS; tmpfs: one folder may fold names, and says so.
+    /// ext2, ext3 and ext4; F2FS; tmpfs: a folder that folds names has a flag.
     const BY_FLAG: [u32; 3] = [0xef53, 0xf2f5_2010, 0x0102_1994];
-    /// Btrfs and overlay never do.
+    /// Btrfs and overlay never fold names.
     const PLAIN: [u32; 2] = [0x9123_683e, 0x794c_7630];
     /// `FS_CASEFOLD_FL`.
     const FOLDS_NAMES: u32 = 0x4000_0000;
@@ -296,7 +297,7 @@ fn plain_by_kind(handle: &OwnedFd) -> Option<bool> {
     }
 }
 
-/// The rule of this kind of file system for names: unknown here.
+/// `None`: kinds of file systems are not known on this platform.
 #[cfg(not(target_os = "linux"))]
 fn plain_by_kind(_: &OwnedFd) -> Option<bool> {
     None

@@ -1,9 +1,9 @@
-//! Temporary files in a workspace: how they are named, put into place, and removed again.
+//! Temporary files in a workspace: names them, renames them to their paths, and removes leftovers.
 //!
-//! A file is written next to where it belongs, because only a rename within a file system is atomic. It has no name at all
-//! until it is whole (`O_TMPFILE`), where the file system can do that, and one name is given out at a time: so a process
-//! that is killed leaves one file at most, however many threads write. The name tells what is
-//! left from everything else ([`is_temporary_name`]); capture passes over it, and the next restore removes it.
+//! A file is written in its final folder, because only a rename within a file system is atomic. It has no name until it
+//! is complete (`O_TMPFILE`), if the file system supports that, and only one temporary name is in use at a time. So a
+//! killed process leaves at most one file, however many threads write. The name is recognisable
+//! ([`is_temporary_name`]): capture skips it, and the next restore removes it.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -21,13 +21,13 @@ use crate::path::TreePath;
 use crate::workspace::beneath::Root;
 use crate::workspace::temporary_name::{is_temporary_name, temporary_name};
 
-/// Names tried for one temporary file. A few are taken when a killed restore left some; more is an attack.
+/// Most names tried for one temporary file. A killed restore may have left a few; more is an attack.
 const ATTEMPTS_MAX: usize = 64;
 
-/// Removes temporary files that a killed restore left in these folders, and returns how many.
+/// Removes temporary files of killed restores from these folders, and returns their number.
 ///
-/// The caller makes sure that no other restore is writing into the workspace. Folders that are gone, or that cannot be
-/// opened without following a symlink, are passed over.
+/// The caller ensures that no other restore is writing into the workspace. Folders that are missing, or that cannot be
+/// opened without following a symlink, are skipped.
 pub fn remove_strays<'a>(root: &Root, folders: impl IntoIterator<Item = &'a TreePath>) -> Result<u64> {
     let mut removed = 0;
     for path in folders {
@@ -59,7 +59,7 @@ pub fn remove_strays<'a>(root: &Root, folders: impl IntoIterator<Item = &'a Tree
     Ok(removed)
 }
 
-/// Removes a folder in which names were tried: empty files, and nothing else. What is more than that stays.
+/// Removes a folder in which names were tried: only its empty files, and then the folder if it is empty.
 pub(super) fn remove_trial(folder: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let trial = rustix::fs::openat(folder, name, flags, Mode::empty())?;
@@ -77,26 +77,26 @@ pub(super) fn remove_trial(folder: &OwnedFd, name: &[u8]) -> rustix::io::Result<
     rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)
 }
 
-/// Gives out names, each once, and one at a time.
+/// Hands out temporary names, each once, and one at a time.
 #[derive(Debug)]
 pub(super) struct TemporaryNames {
     next: AtomicU32,
-    /// Held by whoever has a name.
+    /// Held while a name is in use.
     in_use: Mutex<()>,
-    /// Whether files can be written before they have a name, as far as is known.
+    /// Cleared when the file system turns out not to support files without a name.
     can_be_nameless: AtomicBool,
 }
 
-/// A file that is being written.
+/// A file being written.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     pub(super) file: File,
     folder: &'a OwnedFd,
-    /// Where a file must have a name from the beginning.
+    /// Its name, if it needs one from the beginning.
     temporary: Option<Temporary<'a>>,
 }
 
-/// A finished or unfinished file that goes away again unless it is renamed.
+/// A file with a temporary name; dropping it removes the file unless it was renamed.
 #[derive(Debug)]
 pub(super) struct Temporary<'a> {
     folder: &'a OwnedFd,
@@ -106,22 +106,22 @@ pub(super) struct Temporary<'a> {
 }
 
 impl TemporaryNames {
-    /// Names that begin at a random one, so that two restores hardly ever meet.
+    /// Starts at a random name, so that two restores hardly ever collide.
     pub(super) fn new(random: [u8; 16]) -> Self {
         let first = *random.first_chunk().expect("16 bytes are more than 4");
         let next = AtomicU32::new(u32::from_le_bytes(first));
-        // A file without a name is given one through its entry in /proc.
+        // A file without a name gets one through its entry in /proc.
         let has_entries = cfg!(target_os = "linux") && std::path::Path::new("/proc/self/fd").is_dir();
         Self { next, in_use: Mutex::default(), can_be_nameless: AtomicBool::new(has_entries) }
     }
 
-    /// Begins a new, empty file, which only its owner can read.
+    /// Creates a new, empty file that only its owner can read.
     pub(super) fn draft<'a>(&'a self, folder: &'a OwnedFd) -> rustix::io::Result<Draft<'a>> {
         let mode = Mode::RUSR | Mode::WUSR;
         #[cfg(target_os = "linux")]
         if self.can_be_nameless.load(Ordering::Relaxed) {
             match rustix::fs::openat(folder, ".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode) {
-                // Not this file system; what else it may mean is found out below.
+                // Not supported by this file system; other causes show up below.
                 Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
                     self.can_be_nameless.store(false, Ordering::Relaxed);
                 }
@@ -133,8 +133,8 @@ impl TemporaryNames {
         Ok(Draft { file: file.into(), folder, temporary: Some(temporary) })
     }
 
-    /// Gives a file that is whole a temporary name; `None` where the file system cannot do that, and the file has to be
-    /// written once more, under a name from the beginning.
+    /// Gives a complete file a temporary name. `None` if the file system cannot do that: the file must then be written
+    /// again, with a name from the beginning.
     pub(super) fn name<'a>(&'a self, draft: Draft<'a>) -> rustix::io::Result<Option<Temporary<'a>>> {
         if draft.temporary.is_some() {
             return Ok(draft.temporary);
@@ -150,7 +150,7 @@ impl TemporaryNames {
         }
     }
 
-    /// Makes something in `folder` under a name that is free. `create` fails with `EXIST` where one is not.
+    /// Creates an entry in `folder` under an unused name. `create` fails with `EXIST` if a name is used.
     pub(super) fn make<'a, T>(
         &'a self,
         folder: &'a OwnedFd,
@@ -172,12 +172,12 @@ impl TemporaryNames {
 }
 
 impl Temporary<'_> {
-    /// The name it has meanwhile.
+    /// The temporary name.
     pub(super) fn name(&self) -> &[u8] {
         self.name.as_bytes()
     }
 
-    /// Gives it its name in the same folder. A file system without exclusive renames gets a plain one.
+    /// Renames it to `name` in the same folder. On a file system without exclusive renames it uses a plain one.
     pub(super) fn rename(mut self, name: &[u8], flags: RenameFlags) -> rustix::io::Result<()> {
         match rustix::fs::renameat_with(self.folder, &*self.name, self.folder, name, flags) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -193,7 +193,7 @@ impl Temporary<'_> {
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.is_placed {
-            // What made the writing fail is reported; what cannot be removed either is a stray for the next restore.
+            // The original error is reported; a file that cannot be removed is left for the next restore.
             rustix::fs::unlinkat(self.folder, &*self.name, AtFlags::empty()).ok();
         }
     }

@@ -1,13 +1,13 @@
 //! Reading files that other processes write at the same time.
 //!
-//! A file is opened by its name in a folder handle, never through a symlink and never waiting for a FIFO that took its
-//! place. It is read, never mapped: a mapped file that somebody cuts kills the reader. Its stat is taken before and
-//! after; if they are equal and as many bytes came as the stat says, the bytes are what the file held at that stat.
-//! Otherwise it is read again, and after some attempts the bytes last seen are handed over as torn.
+//! A file is opened by its name relative to a folder handle, never through a symlink, and never waiting for a FIFO that
+//! replaced it. It is read, not mapped: truncating a mapped file kills the reader. Its stat is taken before and after.
+//! If both are equal and the number of bytes matches, the bytes are the content at that stat. Otherwise it is read
+//! again, and after some attempts the last bytes are returned as torn.
 //!
-//! Invariant: the stat returned is the one that the bytes were read under, not the one that the scan saw. A file that
-//! changed since the scan is thereby recorded as it is now, and the cache never pairs bytes with a stat of others.
-//! Whether that stat proves anything later is for [`super::stat::RacyRule`] to say.
+//! Invariant: the returned stat is the one under which the bytes were read, not the scan's. A file that changed since
+//! the scan is therefore recorded as it is now, and the stat cache never pairs bytes with the stat of others.
+//! [`super::stat::RacyRule`] decides what that stat proves later.
 
 mod quiet;
 
@@ -36,33 +36,33 @@ pub struct Folder<'r> {
     path: TreePath,
 }
 
-/// Something that was read, or the reason why this path alone is left out. Errors that concern more than the path are
+/// The result of reading one path, or the reason why it is omitted. Errors that concern more than the path are
 /// [`Error`]s.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<T> {
-    /// Here it is.
+    /// The path was read.
     Read(T),
-    /// It is omitted.
+    /// The path is omitted.
     Omitted(Reason),
 }
 
-/// Questions about a file beside its content and stat. Each costs some system calls.
+/// Facts about a file to read besides content and stat. Each costs some system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Beside {
-    /// Nothing: it counts as open for writing, and as without attributes.
+    /// None: the file counts as open for writing, and as without attributes.
     Nothing,
-    /// True if somebody has it open for writing.
+    /// The fact that somebody has the file open for writing, or not.
     Writers,
-    /// That, and its ACLs and extended attributes.
+    /// The same, and the ACLs and extended attributes.
     Attributes,
 }
 
 /// A file that was opened for reading.
 #[derive(Debug)]
 pub enum OpenedFile {
-    /// All of it.
+    /// All of the file.
     Whole(WholeFile),
-    /// Too long to be held in memory; nothing has been read yet.
+    /// A file too long for memory, of which nothing has been read yet.
     Large(LargeFile),
 }
 
@@ -71,45 +71,46 @@ pub enum OpenedFile {
 pub struct WholeFile {
     /// Its content.
     pub bytes: Vec<u8>,
-    /// Its stat while it was read.
+    /// Its stat during the read.
     pub stat: FileStat,
     /// Its permission bits.
     pub mode: u16,
     /// Its ACLs and extended attributes.
     pub attributes: Values,
-    /// It kept changing: the bytes may never have been its content at any one moment. The stat proves nothing then.
+    /// True if it kept changing: the bytes may never have been its content at any one moment, and the stat proves
+    /// nothing.
     pub is_torn: bool,
-    /// Nobody had it open for writing when its reading began.
+    /// True if nobody had it open for writing when its reading began.
     pub is_quiet: bool,
 }
 
-/// A long file, read piece by piece from the start.
+/// A long file, read in pieces from the start.
 #[derive(Debug)]
 pub struct LargeFile {
     file: File,
     stat: FileStat,
     length_bytes: u64,
     is_quiet: bool,
-    /// Fewer bytes are on disk than it is long, and the file system says where.
+    /// True if fewer bytes are on disk than its length, and the file system reports holes.
     may_have_holes: bool,
-    /// The last answer of [`Self::next_data`], and from where it was asked.
+    /// The last offset for which [`Self::next_data`] was computed, and its result.
     data: (u64, u64),
 }
 
-/// What can be said of a long file once all of it was read.
+/// The facts about a long file after all of it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LargeEnd {
-    /// Bytes that were read.
+    /// Number of bytes read.
     pub length_bytes: u64,
-    /// Its stat; when torn, the one at the end.
+    /// Its stat; if torn, the one at the end.
     pub stat: FileStat,
     /// Its permission bits.
     pub mode: u16,
     /// Its ACLs and extended attributes.
     pub attributes: Values,
-    /// It changed while it was read.
+    /// True if it changed during the read.
     pub is_torn: bool,
-    /// Nobody had it open for writing when its reading began.
+    /// True if nobody had it open for writing when its reading began.
     pub is_quiet: bool,
 }
 
@@ -127,7 +128,7 @@ impl<'r> Folder<'r> {
     }
 }
 
-/// Reads a file of up to `whole_max_bytes`; a longer one is opened.
+/// Reads a file of up to `whole_max_bytes`; opens a longer one.
 pub fn read_file(
     folder: &Folder<'_>,
     name: &[u8],
@@ -145,32 +146,32 @@ pub fn read_file(
     }
 }
 
-/// Reads the ACLs and extended attributes of a folder in a folder; `None` where it cannot be opened, or is not one any
-/// more.
+/// Reads the ACLs and extended attributes of a child folder; `None` if it cannot be opened, or is no folder any more.
 pub fn read_folder_attributes(folder: &Folder<'_>, name: &[u8]) -> Option<Values> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let handle = rustix::fs::openat(&folder.handle, name, flags, Mode::empty()).ok()?;
     Some(attributes::read(&handle))
 }
 
-/// Reads where a symlink points to. Its stat is the scan's: if the link was replaced since, that stat is gone for good.
+/// Reads the target of a symlink. Its stat is the scan's: if the link was replaced since, the next scan sees another
+/// stat.
 pub fn read_symlink(folder: &Folder<'_>, name: &[u8]) -> Result<Outcome<Vec<u8>>> {
     match rustix::fs::readlinkat(&folder.handle, name, Vec::new()) {
         Ok(target) => Ok(Outcome::Read(target.into_bytes())),
-        // Something else took the place of the link.
+        // The link was replaced by something else.
         Err(Errno::INVAL) => Ok(Outcome::Omitted(Reason::Vanished)),
         Err(errno) => folder.refusal(name, errno),
     }
 }
 
 impl LargeFile {
-    /// Its length when it was opened, in bytes: a hint.
+    /// Its length when it was opened, in bytes: an estimate.
     pub fn expected_length_bytes(&self) -> u64 {
         self.stat.size
     }
 
-    /// Appends up to `length_max_bytes` to `buffer`, and says how many; fewer only at the end of the file, of a hole, or
-    /// where the system gives fewer. Holes are not read.
+    /// Appends up to `length_max_bytes` to `buffer` and returns the number. It is smaller only at the end of the file
+    /// or of a hole, or if the system returns fewer. Holes are not read.
     pub fn read_piece(&mut self, buffer: &mut Vec<u8>, length_max_bytes: usize) -> Result<Outcome<usize>> {
         let at = self.length_bytes;
         let length = buffer.len();
@@ -194,8 +195,8 @@ impl LargeFile {
         Ok(Outcome::Read(count))
     }
 
-    /// Where the next bytes are that do not lie in a hole, at `offset` or after it; the end of time where there are none.
-    /// Where the file system cannot say, all bytes count.
+    /// Offset of the next byte at or after `offset` that is not in a hole; the maximum if there is none. If the file
+    /// system cannot report holes, every byte counts.
     pub fn next_data(&mut self, offset: u64) -> u64 {
         if !self.may_have_holes {
             return offset;
@@ -212,23 +213,23 @@ impl LargeFile {
         self.data.1.max(offset)
     }
 
-    /// Fills the buffer from a place in the file; `None` where the file ends before, or cannot be read.
+    /// Fills the buffer from an offset in the file; `None` if the file ends before, or cannot be read.
     pub fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> Option<()> {
         std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset).ok()
     }
 
-    /// Whether nobody had it open for writing when it was opened.
+    /// Returns true if nobody had it open for writing when it was opened.
     pub fn is_quiet(&self) -> bool {
         self.is_quiet
     }
 
-    /// Its stat now, if it is the one that it had when it was opened.
+    /// Its current stat, if it is equal to the one at opening.
     pub fn stat_now(&self) -> Option<FileStat> {
         let now = rustix::fs::fstat(&self.file).ok().map(|stat| FileStat::of(&stat));
         now.filter(|stat| *stat == self.stat)
     }
 
-    /// Tells whether the file stayed as it was. To be called when all of it has been read.
+    /// Checks whether the file stayed the same. Call it after all of it has been read.
     pub fn finish(self) -> Result<Outcome<LargeEnd>> {
         let attributes = attributes::read(&self.file);
         let Ok(after) = rustix::fs::fstat(&self.file) else {
@@ -241,7 +242,7 @@ impl LargeFile {
     }
 }
 
-/// Why one attempt gave no bytes.
+/// The reason why one attempt returned no bytes.
 enum Attempt {
     Refused(Errno),
     Omitted(Reason),
@@ -280,7 +281,7 @@ fn read_once(
         }));
     };
     let mut bytes = Vec::with_capacity(length + 1);
-    // One byte more than there should be, so that a file that has grown is noticed.
+    // One byte more than expected, to notice a file that has grown.
     let read = (&file).take(length as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     let attributes = if beside == Beside::Attributes { attributes::read(&file) } else { Values::default() };
@@ -289,13 +290,13 @@ fn read_once(
     let after = FileStat::of(&after);
     let is_torn = after != stat;
     if !is_torn && bytes.len() != length {
-        // The stat is a made-up one, as in /proc: no bytes read here can be believed to be all there is.
+        // The stat is invented, as in /proc: the bytes read may not be all.
         return Err(Attempt::Omitted(Reason::ReadError));
     }
     Ok(OpenedFile::Whole(WholeFile { bytes, stat: after, mode, attributes, is_torn, is_quiet }))
 }
 
-/// Opens for reading, without leaving a trace in the access time where the system allows that.
+/// Opens for reading, without changing the access time if the system allows that.
 fn open(folder: &Folder<'_>, name: &[u8]) -> rustix::io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let open = |flags| match rustix::fs::openat(&folder.handle, name, flags, Mode::empty()) {
@@ -304,14 +305,14 @@ fn open(folder: &Folder<'_>, name: &[u8]) -> rustix::io::Result<File> {
     };
     #[cfg(target_os = "linux")]
     match open(flags | OFlags::NOATIME) {
-        // Only the owner of a file may ask for it.
+        // Only the owner of a file may set this flag.
         Err(Errno::PERM) => {}
         opened => return opened.map(File::from),
     }
     open(flags).map(File::from)
 }
 
-/// Reads what one call gives at a place in a file; `None` where it fails.
+/// Reads the bytes of one system call at an offset; `None` if it fails.
 fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> Option<usize> {
     loop {
         match std::os::unix::fs::FileExt::read_at(file, buffer, offset) {

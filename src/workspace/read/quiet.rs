@@ -1,33 +1,34 @@
-//! Whether anybody has a file open for writing.
+//! Finds out whether nobody has a file open for writing; such a file is *quiet*.
 //!
-//! A shared memory map that may be written keeps its file open for writing. Where nobody has it open at the moment before
-//! it is read, nobody can change it later without a trace in its times: whoever maps it then sets them with the first write.
-//! Without this, a restore soon after a large checkout would read every file of it again.
+//! A writable shared memory map keeps its file open for writing. If nobody has the file open just before it is read,
+//! nobody can change it later without a change of its times: a later map sets them with the first write. Without this
+//! test, a restore soon after a large checkout would read every file again.
 //!
-//! The kernel gives a read lease only on a file that nobody has open for writing; it is given back at once. Whoever opens
-//! the file for writing in between waits that long. The kernel reports that by a signal, `SIGIO` by default, which would
-//! end the process; so `SIGURG` is chosen first, which is ignored unless somebody asked for it. A lease is refused to who
-//! neither owns the file nor has `CAP_LEASE`, and on file systems that have none: then somebody may have it open.
+//! The kernel grants a read lease only on a file that nobody has open for writing; the lease is returned at once. A
+//! process that opens the file for writing in between waits that long. The kernel reports that by a signal, `SIGIO` by
+//! default, which would end this process; so `SIGURG` is set first, which is ignored by default. A lease is refused to
+//! processes that neither own the file nor have `CAP_LEASE`, and on file systems without leases: then somebody may have
+//! it open.
 //!
-//! On file systems stacked on others, a map keeps only the file below open, and a lease says nothing:
-//! see [`FileSystem::counts_maps`].
+//! On file systems stacked on others, a map keeps only the file below open, and a lease proves nothing: see
+//! [`FileSystem::counts_maps`].
 
 use std::fs::File;
 
 use crate::workspace::filesystem::FileSystem;
 
-/// Whether nobody has the file open for writing. Where the system cannot tell, somebody may have.
+/// Returns true if nobody has the file open for writing; false if the system cannot tell.
 pub(super) fn is_quiet(file: &File) -> bool {
     FileSystem::of(file).counts_maps() && lease::take(file) && lease::give_back(file)
 }
 
 #[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "neither the standard library nor rustix knows leases")]
+#[expect(unsafe_code, reason = "neither the standard library nor rustix has leases")]
 mod lease {
     use std::fs::File;
     use std::os::fd::AsRawFd;
 
-    /// Chooses the signal (`fcntl(2)`); the crate `libc` does not name it everywhere.
+    /// Sets the signal (`fcntl(2)`); the crate `libc` does not define it on every platform.
     const F_SETSIG: libc::c_int = 10;
 
     pub(super) fn take(file: &File) -> bool {
@@ -69,7 +70,7 @@ mod tests {
         std::fs::write(&path, b"x").unwrap();
         let read = || std::fs::File::open(&path).unwrap();
         if !is_quiet(&read()) {
-            // Not every file system gives leases.
+            // Not every file system has leases.
             return;
         }
         let writer = std::fs::File::options().write(true).open(&path).unwrap();
@@ -79,7 +80,7 @@ mod tests {
         assert!(is_quiet(&read()) && is_quiet(&other), "readers do not count");
     }
 
-    /// By default the signal ends the process, and this test with it.
+    /// By default the signal would end the process, and this test with it.
     #[test]
     fn a_writer_that_comes_in_between_waits_and_the_signal_of_it_is_ignored() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Tests of reading files that change, vanish or are no files.
+//! Tests of reading files that change or vanish, and entries that are no files.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -128,7 +128,7 @@ fn a_large_file_comes_in_pieces_and_tells_whether_it_changed() {
     assert!(end.is_torn && end.length_bytes == 20);
 }
 
-/// A writer fills the file with one byte value at a time; bytes that mix two of them may only be handed over as torn.
+/// A writer fills the file with one byte value at a time; bytes that mix two values may only be returned as torn.
 #[test]
 fn bytes_that_never_were_the_content_are_handed_over_as_torn_only() {
     let bench = Bench::new();
@@ -150,7 +150,7 @@ fn bytes_that_never_were_the_content_are_handed_over_as_torn_only() {
         for _ in 0..300 {
             let file = whole(&bench, b"file");
             let is_mixed = file.bytes.iter().any(|byte| *byte != file.bytes[0]);
-            // Within one tick the stat cannot tell; that is what the racy rule is there for.
+            // Within one tick the stat cannot show it; the racy rule handles that case.
             assert!(!is_mixed || file.is_torn || rule.proof(&file.stat) == Proof::Racy);
         }
         is_over.store(true, Ordering::Relaxed);

@@ -1,21 +1,21 @@
-//! Built-in rules that need more than a name: `target` or `node_modules` can be somebody's source.
+//! Built-in rules that need evidence besides a name, because `target` or `node_modules` can be somebody's source.
 
 use crate::workspace::places::Place;
 
-/// Folders that are left out beside one of some files, from which a tool makes them again.
+/// Folders that are excluded next to one of these files, from which a tool can rebuild them.
 pub const BESIDE: [(&[u8], &[&str]); 2] =
     [(b"target", &["Cargo.toml", "pom.xml"]), (b"node_modules", &["package.json"])];
 
-/// A file that marks the folder it is in as a Python environment.
+/// A file that marks its folder as a Python environment.
 pub const ENVIRONMENT_MARK: &[u8] = b"pyvenv.cfg";
 
-/// A file that marks the folder it is in as a cache, if it begins with [`CACHE_SIGNATURE`].
+/// A file that marks its folder as a cache, if it begins with [`CACHE_SIGNATURE`].
 pub const CACHE_MARK: &[u8] = b"CACHEDIR.TAG";
 
-/// The beginning of a valid [`CACHE_MARK`].
+/// The first bytes of a valid [`CACHE_MARK`].
 pub const CACHE_SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
 
-/// These rules in text form, as `status` shows and snapshots keep them.
+/// These rules in text form, as `status` shows and snapshots store them.
 pub const EVIDENCE_RULES: [&str; 4] = [
     "target/ beside Cargo.toml or pom.xml",
     "node_modules/ beside package.json",
@@ -26,41 +26,41 @@ pub const EVIDENCE_RULES: [&str; 4] = [
 /// A path that is not captured.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Exclusion {
-    /// Its path; nothing below it is captured either.
+    /// The path; nothing below it is captured either.
     pub path: crate::path::TreePath,
-    /// Why.
+    /// The reason.
     pub why: Why,
 }
 
-/// Why a path is not captured.
+/// The reason why a path is not captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// It belongs to a version-control system, or to a restore that was cut off. No setting lifts this.
+    /// It belongs to a version-control system, or to an interrupted restore. No setting overrides this.
     VersionControl,
-    /// A pattern in the settings names it.
+    /// A pattern in the settings matches it.
     Setting,
-    /// A built-in pattern names it.
+    /// A built-in pattern matches it.
     BuiltIn,
-    /// A tool makes it again from this file beside it.
+    /// A tool can rebuild it from this file next to it.
     Beside(&'static str),
-    /// It has this mark in it.
+    /// It contains this mark.
     Marked(&'static str),
-    /// `only` does not name it. Of files that is counted and not listed.
+    /// `only` does not select it. Such files are counted, not listed.
     Unselected,
     /// Git ignores it.
     Ignored,
-    /// It is in a folder that is left out but for some paths, and is none of them.
+    /// It is in an excluded folder of which some paths are captured, and is none of them.
     Rest,
-    /// It was left out at an earlier snapshot, and nothing but the rules has changed since.
+    /// It was excluded from an earlier snapshot, and only the rules have changed since.
     Earlier,
     /// It is another working tree of the repository around it.
     WorkingTree,
-    /// It is a folder that is left alone.
+    /// It is a protected folder.
     Place(Place),
 }
 
 impl Why {
-    /// Returns whether the rules do not tell by its path alone that it was left out, so that a snapshot must say so.
+    /// Returns true if the rules and the path alone do not show that it was excluded, so that a snapshot must list it.
     pub fn needs_note(self) -> bool {
         matches!(
             self,
@@ -68,13 +68,13 @@ impl Why {
         )
     }
 
-    /// Returns whether it is left alone by every restore.
+    /// Returns true if every restore leaves it as it is.
     pub fn is_binding(self) -> bool {
         self.binding().is_some()
     }
 
-    /// Of what is left alone by every restore, what it is. Other file systems are left out by a setting, which must not
-    /// keep anybody from going back.
+    /// The kind of protected folder, if every restore leaves it as it is. Other file systems are excluded by a setting,
+    /// which must not prevent going back.
     pub fn binding(self) -> Option<Place> {
         match self {
             Self::VersionControl => Some(Place::VersionControl),

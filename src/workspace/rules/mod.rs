@@ -1,11 +1,10 @@
-//! Which paths are left out of a capture.
+//! Rules that decide which paths are excluded from a capture.
 //!
-//! Two lists of patterns decide. A path that an include pattern matches is captured; one that an exclude pattern
-//! matches is left out, with all that is in it; everything else is captured. Most built-in excludes are ordinary
-//! patterns, so that a person can read, override and drop them; some need evidence beside the name ([`evidence`]), and
-//! version-control folders are never captured. Whether `.gitignore` files count is one more rule, off
-//! unless asked for: the files they name are the ones people lose. What they say is for [`super::ignore`] to find out;
-//! an include wins over them too.
+//! Two lists of patterns decide. A path that matches an include pattern is captured. One that matches an exclude
+//! pattern is excluded, with everything in it. Everything else is captured. Most built-in excludes are ordinary
+//! patterns, so that a person can read, override and remove them; some need evidence besides the name ([`evidence`]),
+//! and version-control folders are never captured. `.gitignore` files are one more rule, off by default: people most
+//! often lose the files that they match. [`super::ignore`] evaluates them; an include pattern overrides them too.
 //!
 //! | pattern | matches |
 //! |---|---|
@@ -14,13 +13,13 @@
 //! | `target/` | as without the slash, but folders only |
 //!
 //! Invariants: names are matched as bytes, valid text or not. The text form is canonical: equal rules have equal text,
-//! [`Rules::parse`] of [`Rules::text`] gives the same rules. A folder that is left out is not entered, so an include
-//! cannot bring back something inside it. The exact paths of [`RuleOptions::paths`] cannot be included by any pattern:
-//! they keep the store itself out of its own snapshots. The settings in the root ([`CONFIG_NAME`]) are captured whatever the
-//! rules say, because whoever goes back to a step wants its rules back, too.
+//! and [`Rules::parse`] of [`Rules::text`] gives the same rules. An excluded folder is not entered, so an include
+//! cannot capture anything inside it. No pattern can include the exact paths of [`RuleOptions::paths`], which keep the
+//! store out of its own snapshots. The settings in the root ([`CONFIG_NAME`]) are always captured, so that going back
+//! to a step also brings its rules back.
 //!
-//! Nearly every name a scan meets matches nothing, and must learn so in a few nanoseconds: plain names are in a sorted
-//! list behind a table of first bytes, patterns with one `*` are two comparisons, and only what is left is given to
+//! Nearly every name in a scan matches nothing, which must be decided in a few nanoseconds. Plain names are in a sorted
+//! list behind a table of first bytes, patterns with one `*` are two comparisons, and only the remaining patterns use
 //! [`globset`].
 
 pub mod evidence;
@@ -40,8 +39,8 @@ use crate::limits::PATTERN_COUNT_MAX;
 use crate::path::TreePath;
 use crate::workspace::temporary_name::{TEMPORARY_PREFIX, is_temporary_name};
 
-/// Names that are left out unless configured otherwise: folders that tools make again, and the swap and lock files
-/// of vim, Emacs, Kate and their kin. Backup copies (`file~`) are captured: they may be the last copy of something.
+/// Names that are excluded unless configured otherwise: folders that tools can rebuild, and the swap and lock files of
+/// vim, Emacs, Kate and similar editors. Backup copies (`file~`) are captured, because they may be the last copy.
 pub const DEFAULT_EXCLUDES: [&str; 11] = [
     ".gradle/",
     ".mypy_cache/",
@@ -56,60 +55,60 @@ pub const DEFAULT_EXCLUDES: [&str; 11] = [
     ".*.swp",
 ];
 
-/// Names that are never captured, whatever the settings are: folders of version control (`.git` is a file in a linked
-/// working tree), and what a restore that was killed leaves behind.
+/// Names that are never captured, whatever the settings: version-control folders (`.git` is a file in a linked working
+/// tree), and temporary files of a killed restore.
 pub const ALWAYS_EXCLUDED: [&str; 5] = [".git", ".hg/", ".jj/", ".svn/", ".retro-tmp-????????????????"];
 
 /// The file with the settings of a workspace, in its root: always captured.
 pub const CONFIG_NAME: &str = "retro.toml";
 
-/// The rule, in text form, that what `.gitignore` files name is left out.
+/// The rule, in text form, that excludes the files that `.gitignore` files match.
 pub const GITIGNORE_RULE: &str = "~ .gitignore";
 
-/// The rule, in text form, that folders on other file systems are left out.
+/// The rule, in text form, that excludes folders on other file systems.
 const FILE_SYSTEM_RULE: &str = "~ one-file-system";
 
-/// What to compile into [`Rules`].
+/// The input of [`Rules`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleOptions {
-    /// Patterns of paths to leave out, besides the defaults.
+    /// Patterns of paths to exclude, besides the defaults.
     pub excludes: Vec<String>,
-    /// Patterns of paths to capture though an exclude matches them.
+    /// Patterns of paths to capture even if an exclude matches them.
     pub includes: Vec<String>,
-    /// Patterns of paths that alone are captured; everything is, where there are none.
+    /// If there are any: patterns of the only paths to capture.
     pub only: Vec<String>,
-    /// Leaves [`DEFAULT_EXCLUDES`] and the rules by evidence away.
+    /// Omits [`DEFAULT_EXCLUDES`] and the rules that need evidence.
     pub without_defaults: bool,
-    /// Has the rules by evidence all the same.
+    /// Keeps the rules that need evidence all the same.
     pub evidence: bool,
-    /// Exact paths to leave out whatever the patterns say.
+    /// Exact paths to exclude, regardless of the patterns.
     pub paths: Vec<TreePath>,
-    /// Leaves out what git would ignore.
+    /// Excludes files that git ignores.
     pub gitignore: bool,
-    /// Leaves out folders on other file systems.
+    /// Excludes folders on other file systems.
     pub one_file_system: bool,
-    /// Caps that are not the built-in ones.
+    /// Limits that differ from the built-in ones.
     pub caps: Caps,
-    /// Mounts in the folder. They decide nothing; a reader of the rules of a step wants to know them.
+    /// Mounts in the folder. They decide nothing, but belong to the description of a step.
     pub mounts: Vec<TreePath>,
 }
 
-/// Caps on a workspace, where they are not the built-in ones. They stand among the rules so that a snapshot tells all
-/// that decided what is in it.
+/// Limits of a workspace that differ from the built-in ones. They are part of the rules, so that a snapshot records
+/// everything that decided its contents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caps {
-    /// Larger files are omitted.
+    /// Size above which a file is omitted, in bytes.
     pub file_bytes_max: Option<u64>,
-    /// More files stop the capture.
+    /// Number of files above which capture stops.
     pub files_max: Option<u64>,
-    /// More bytes stop the capture.
+    /// Number of bytes above which capture stops.
     pub bytes_max: Option<u64>,
 }
 
 /// Compiled patterns.
 #[derive(Debug)]
 pub struct Rules {
-    /// All names and patterns that any rule begins with: what matches none of them is captured.
+    /// The names and patterns of all rules: a name that matches none of them is captured.
     excludes: Patterns,
     always: Patterns,
     settings: Patterns,
@@ -124,7 +123,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Compiles patterns; one that is malformed or empty is `Invalid`, too many are `Limit`.
+    /// Compiles patterns. A malformed or empty one is `Invalid`, too many are `Limit`.
     pub fn new(options: &RuleOptions) -> Result<Self> {
         let defaults = if options.without_defaults { &[][..] } else { &DEFAULT_EXCLUDES };
         let mut excludes: Vec<&str> =
@@ -183,7 +182,7 @@ impl Rules {
         Self::new(&Self::options_of(text)?)
     }
 
-    /// Reads the text form, in any order of lines, as options. The built-in excludes are among the patterns.
+    /// Reads the text form as options, in any order of lines. The built-in excludes are among the patterns.
     pub fn options_of(text: &str) -> Result<RuleOptions> {
         let mut options = RuleOptions { without_defaults: true, ..RuleOptions::default() };
         for line in text.lines() {
@@ -191,7 +190,7 @@ impl Rules {
             match line.split_at_checked(2) {
                 _ if line == GITIGNORE_RULE => options.gitignore = true,
                 _ if line == FILE_SYSTEM_RULE => options.one_file_system = true,
-                // These are in force whether a list names them or not.
+                // These rules always apply, listed or not.
                 Some(("! ", _)) => {}
                 Some(("* ", _)) => options.evidence = true,
                 Some(("- ", pattern)) => options.excludes.push(pattern.to_owned()),
@@ -201,30 +200,30 @@ impl Rules {
                     let path = unescape(path).and_then(|bytes| TreePath::new(&bytes).ok());
                     options.paths.push(path.ok_or_else(|| refuse("not a path"))?);
                 }
-                Some(("< ", cap)) => options.caps.set(cap).ok_or_else(|| refuse("not a cap"))?,
+                Some(("< ", cap)) => options.caps.set(cap).ok_or_else(|| refuse("not a limit"))?,
                 Some(("^ ", path)) => {
                     let path = unescape(path).and_then(|bytes| TreePath::new(&bytes).ok());
                     options.mounts.push(path.ok_or_else(|| refuse("not a path"))?);
                 }
-                _ => return Err(refuse("neither exclude, include, only, path, mount nor cap")),
+                _ => return Err(refuse("neither exclude, include, only, path, mount nor limit")),
             }
         }
         Ok(options)
     }
 
-    /// The canonical text form, one rule a line: `! ` never captured, `- ` exclude, `+ ` include, `& ` only,
-    /// `= ` exact path, `* ` left out by evidence, `~ ` what else is left out, `< ` a cap, `^ ` what is mounted.
+    /// The canonical text form, one rule a line: `! ` never captured, `- ` exclude, `+ ` include, `& ` only, `= ` exact
+    /// path, `* ` excluded by evidence, `~ ` other exclusions, `< ` a limit, `^ ` a mount.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether [`Self::is_excluded`] looks at more than the name and kind, so that it must be given the whole path.
+    /// Returns true if [`Self::is_excluded`] needs the whole path, not only the name and kind.
     pub fn needs_path(&self) -> bool {
         !self.paths.is_empty() || self.excludes.anchored.is_some() || self.includes.anchored.is_some()
     }
 
-    /// Returns whether any rule may leave out the entry `name`, the last part of `path`; [`Self::match_of`] says more.
-    /// `path` may be empty unless [`Self::needs_path`]. Nearly all names end here.
+    /// Returns true if any rule may exclude the entry `name`, the last part of `path`; then [`Self::match_of`] decides.
+    /// `path` may be empty unless [`Self::needs_path`]. Nearly all names need no more than this.
     pub fn may_exclude(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
         let is_named = !self.paths.is_empty() && self.paths.iter().any(|excluded| excluded.as_bytes() == path);
         is_named || self.excludes.matches(path, name, is_folder)
@@ -252,17 +251,17 @@ impl Rules {
         beside.map_or(Match::In, |(_, files)| Match::Beside(files))
     }
 
-    /// Returns whether the entry `name`, the last part of `path`, is left out whatever is beside it.
+    /// Returns true if the entry `name`, the last part of `path`, is excluded regardless of the files next to it.
     pub fn is_excluded(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
         self.may_exclude(path, name, is_folder) && matches!(self.match_of(path, name, is_folder), Match::Out(_))
     }
 
-    /// Returns whether folders with certain marks in them are left out.
+    /// Returns true if the rules that need evidence apply.
     pub fn has_evidence(&self) -> bool {
         self.has_evidence
     }
 
-    /// Whether what git would ignore is left out.
+    /// Returns true if files that git ignores are excluded.
     pub fn has_gitignore(&self) -> bool {
         self.gitignore
     }
@@ -272,7 +271,7 @@ impl Rules {
         &self.mounts
     }
 
-    /// Returns whether an include pattern matches the entry `name`, the last part of `path`, or it is [`CONFIG_NAME`].
+    /// Returns true if an include pattern matches the entry `name`, the last part of `path`, or it is [`CONFIG_NAME`].
     pub fn is_included(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
         self.includes.matches(path, name, is_folder) || is_settings(path, is_folder)
     }
@@ -282,20 +281,20 @@ impl Rules {
         self.only.as_ref()
     }
 
-    /// Returns whether `path` is left out, the folders that it is in not looked at.
+    /// Returns true if `path` is excluded, without considering its parents.
     pub fn excludes_at(&self, path: &TreePath, is_folder: bool) -> bool {
         path.name().is_some_and(|name| self.is_excluded(path.as_bytes(), name, is_folder))
     }
 
-    /// Returns whether `path`, or a folder that it is in, is left out by its name alone.
+    /// Returns true if `path` or one of its parents is excluded by name alone.
     #[cfg(test)]
     pub fn excludes_within(&self, path: &TreePath, is_folder: bool) -> bool {
         path.way_from(0).any(|here| self.excludes_at(&here, is_folder || here != *path))
             || self.is_unselected(path, is_folder)
     }
 
-    /// Returns whether `only` leaves `path` out by its name alone: a file that is not named, nor any folder that it is
-    /// in; a folder in which nothing can be that is named.
+    /// Returns true if `only` excludes `path` by name alone: a file that matches neither itself nor through a parent,
+    /// or a folder in which nothing can match.
     pub fn is_unselected(&self, path: &TreePath, is_folder: bool) -> bool {
         let Some(only) = &self.only else { return false };
         let is_named = |(path, name, is_folder): (&[u8], &[u8], bool)| only.names(path, name, is_folder);
@@ -303,24 +302,24 @@ impl Rules {
         !is_settings(path.as_bytes(), is_folder) && !path_and_above(path, is_folder).any(is_named) && !is_above()
     }
 
-    /// Returns whether `only` selects of the folder `path` only some of what is in it.
+    /// Returns true if `only` selects just a part of the folder `path`.
     pub fn is_partly_selected(&self, path: &TreePath) -> bool {
         let Some(only) = &self.only else { return false };
         !path_and_above(path, true).any(|(path, name, is_folder)| only.names(path, name, is_folder))
     }
 }
 
-/// Returns whether this is [`CONFIG_NAME`] in the root.
+/// Returns true for [`CONFIG_NAME`] in the root.
 pub fn is_settings(path: &[u8], is_folder: bool) -> bool {
     !is_folder && path == CONFIG_NAME.as_bytes()
 }
 
-/// The lines of rules in text form that somebody set, or that are built in; the others say what was met in the folder.
+/// The lines of rules in text form that are settings or built in; the others describe the folder.
 pub fn settings_of(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.starts_with("= ") && !line.starts_with("^ "))
 }
 
-/// A path and the folders that it is in: each whole, its last name, and whether it is a folder.
+/// A path and its parents: each whole, its last name, and whether it is a folder.
 fn path_and_above(path: &TreePath, is_folder: bool) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
     let bytes = path.as_bytes();
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| (at, true));
@@ -330,7 +329,7 @@ fn path_and_above(path: &TreePath, is_folder: bool) -> impl Iterator<Item = (&[u
     })
 }
 
-/// Names of caps in the text form, in order.
+/// Names of limits in the text form, in order.
 const CAP_NAMES: [&str; 3] = ["max_file_bytes", "max_files", "max_bytes"];
 
 impl Caps {
@@ -338,7 +337,7 @@ impl Caps {
         [self.file_bytes_max, self.files_max, self.bytes_max]
     }
 
-    /// Reads `max_files 1000000`.
+    /// Reads a line such as `max_files 1000000`.
     fn set(&mut self, text: &str) -> Option<()> {
         let (name, cap) = text.split_once(' ')?;
         let places = [&mut self.file_bytes_max, &mut self.files_max, &mut self.bytes_max];
@@ -353,9 +352,9 @@ impl Caps {
 pub enum Match {
     /// It is captured.
     In,
-    /// It is left out.
+    /// It is excluded.
     Out(Why),
-    /// It is left out beside one of these files.
+    /// It is excluded if one of these files is next to it.
     Beside(&'static [&'static str]),
 }
 
@@ -364,7 +363,7 @@ pub enum Match {
 struct Patterns {
     /// Names without any `*`, ascending.
     names: Vec<Plain>,
-    /// Which bytes the names begin with.
+    /// True for the first bytes of the names.
     firsts: Box<[bool; 256]>,
     /// Patterns of names with one `*`.
     affixes: Vec<Affix>,
@@ -429,7 +428,7 @@ impl Patterns {
                 globs.add(pattern, body, folders_only)?;
             }
         }
-        // `build` says all that `build/` says: sorted first, it is the one that is kept.
+        // `build` includes `build/`: it is sorted first, and so is the one that is kept.
         names.sort_unstable_by(|a, b| (&a.name, a.folders_only).cmp(&(&b.name, b.folders_only)));
         names.dedup_by(|later, earlier| later.name == earlier.name);
         let mut firsts = Box::new([false; 256]);
@@ -483,20 +482,20 @@ impl GlobsBuilder {
             for glob in globs {
                 builder.add(glob);
             }
-            // All of them compiled alone, so what fails together is their common size.
+            // Each of them compiled alone, so a failure means that they are too large together.
             builder.build().map_err(|error| Error::new(ErrorKind::Limit, "compile", "exclude list", error))
         };
         Ok(Some(Globs { any_kind: build(self.any_kind)?, folders_only: build(self.folders_only)? }))
     }
 }
 
-/// Refuses patterns that can match nothing, or would not survive being one line of text.
+/// Refuses patterns that can match nothing, or that cannot be stored as one line of text.
 fn check(pattern: &str, body: &str) -> Result<()> {
     if body.is_empty() {
         return Err(invalid(pattern, "it names nothing"));
     }
     if pattern.contains(char::is_control) {
-        return Err(invalid(pattern, "it has a control character in it"));
+        return Err(invalid(pattern, "it contains a control character"));
     }
     if body.split('/').any(|part| matches!(part, "." | "..")) {
         return Err(invalid(pattern, "no path in a workspace has `.` or `..` in it"));
@@ -533,7 +532,7 @@ fn text_of(excludes: &[&str], includes: &[&str], only: &[&str], paths: &[TreePat
     text
 }
 
-/// Text on one line that [`unescape`] turns into the same bytes. What messages show need not be reversible; this must.
+/// One line of text that [`unescape`] decodes to the same bytes. Unlike text in messages, it must be reversible.
 fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let put = |text: &mut String, byte: u8| write!(text, "\\x{byte:02x}").expect("writing to a string");

@@ -1,11 +1,11 @@
-//! The paths that alone are captured, where the settings name some with `only`.
+//! The paths that `only` selects, if the settings have any.
 //!
-//! A file is captured if a pattern matches it or a folder that it is in. A folder is captured if it is matched in that way,
-//! or if it holds something that is captured. `only` never captures what another rule leaves out: it makes a recording
+//! A file is captured if a pattern matches it or one of its parents. A folder is captured if it matches in that way, or
+//! contains something that is captured. `only` never captures a path that another rule excludes: it makes a recording
 //! smaller, and includes make it larger.
 //!
-//! A walk does not enter a folder in which nothing can match. That is known where every pattern is a path from the root:
-//! `docs/*.md` lets a walk pass by everything but `docs`. A pattern of a name may match at any depth.
+//! A walk does not enter a folder in which nothing can match. That is known if every pattern is a path from the root:
+//! with `docs/*.md` a walk skips everything but `docs`. A pattern of a name may match at any depth.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -19,12 +19,12 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub struct Only {
     named: Patterns,
-    /// Folders that a match may be in; all where it is `None`.
+    /// Folders that may contain a match; `None` for all.
     above: Option<GlobSet>,
 }
 
 impl Only {
-    /// Compiles patterns; without any, nothing is left out and there is no `Only`.
+    /// Compiles patterns; `None` if there are none, which excludes nothing.
     pub(super) fn new(patterns: &[&str]) -> Result<Option<Self>> {
         if patterns.is_empty() {
             return Ok(None);
@@ -32,19 +32,19 @@ impl Only {
         Ok(Some(Self { named: Patterns::new(patterns)?, above: above(patterns)? }))
     }
 
-    /// Returns whether a pattern matches the entry `name`, the last part of `path`.
+    /// Returns true if a pattern matches the entry `name`, the last part of `path`.
     pub fn names(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
         self.named.matches(path, name, is_folder)
     }
 
-    /// Returns whether a pattern may match something in the folder `path`.
+    /// Returns true if a pattern may match something in the folder `path`.
     pub fn may_be_in(&self, path: &[u8]) -> bool {
         let folder = Path::new(std::ffi::OsStr::from_bytes(path));
         self.above.as_ref().is_none_or(|above| above.is_match(folder))
     }
 }
 
-/// Folders above what the patterns match: of `a/b*/c` they are `a` and `a/b*`. `None` where they may be any.
+/// The parents of possible matches: for `a/b*/c` they are `a` and `a/b*`. `None` if any folder may be one.
 fn above(patterns: &[&str]) -> Result<Option<GlobSet>> {
     let mut builder = GlobSetBuilder::new();
     for pattern in patterns {
@@ -58,7 +58,7 @@ fn above(patterns: &[&str]) -> Result<Option<GlobSet>> {
             let start = end;
             end += part.len();
             let part = part.strip_suffix('/').unwrap_or(part);
-            // From here on nothing is known of the depth: `**` is any, and braces may hold a slash.
+            // From here on the depth is unknown: `**` is any, and braces may contain a slash.
             if part.contains("**") || part.contains(['{', '[', '\\']) {
                 builder.add(glob(pattern, &format!("{}**", &body[..start]))?);
                 break;

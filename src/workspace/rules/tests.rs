@@ -1,4 +1,4 @@
-//! Tests of patterns: what each form matches, and that the text form goes both ways.
+//! Tests of patterns: the matches of each form, and that the text form reads back.
 
 use super::evidence::EVIDENCE_RULES;
 use super::{ALWAYS_EXCLUDED, DEFAULT_EXCLUDES, Match, RuleOptions, Rules, Why};
@@ -38,7 +38,7 @@ fn defaults_name_folders_that_tools_make_again() {
     assert!(!rules.needs_path());
 }
 
-/// Nobody's settings may have a recorder write over a repository.
+/// No setting lets the recorder write over a repository.
 #[test]
 fn version_control_is_left_out_whatever_the_settings_are() {
     let all = ["*".to_owned(), ".git".to_owned(), ".hg/".to_owned()];

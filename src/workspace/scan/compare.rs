@@ -1,4 +1,4 @@
-//! Comparing the list of a folder with the one in the stat cache.
+//! Compares the list of a folder with the one in the stat cache.
 
 use super::listing::{NamePlace, Names};
 use super::turn::{Class, Picker};
@@ -10,7 +10,7 @@ use crate::workspace::cache::{CachedEntry, CachedFolder};
 use crate::workspace::filesystem::FileSystem;
 use crate::workspace::stat::{FileStat, Likeness};
 
-/// A name that is captured, as the file system has it now.
+/// A name that is captured, with its current stat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) place: NamePlace,
@@ -29,7 +29,7 @@ pub(super) struct Listing<'a> {
     pub(super) device: u64,
     pub(super) file_system: FileSystem,
     pub(super) clock: FileClock,
-    /// Where the files in the folder rank, see [`super::turn::rank_of`].
+    /// The rank of the folder, see [`super::turn::rank_of`].
     pub(super) rank: u64,
 }
 
@@ -37,41 +37,41 @@ pub(super) struct Listing<'a> {
 #[derive(Debug)]
 pub(super) struct Differing {
     pub(super) folder: ScannedFolder,
-    /// Number of entries that are just as the cache has them.
+    /// Number of entries that are equal to the cached ones.
     pub(super) same_count: usize,
-    /// Number of entries in the cache; `None` if the folder is not known.
+    /// Number of entries in the cache; `None` if the folder is unknown.
     pub(super) cached_count: Option<usize>,
 }
 
-/// A file that may be read again though its stat is equal.
+/// A file that may be read again although its stat is equal.
 #[derive(Debug)]
 pub(super) struct Pick {
     pub(super) class: Class,
     pub(super) rank: u64,
     pub(super) entry: ScannedEntry,
     pub(super) allocated_bytes: u64,
-    /// A restore has to be sure of it.
+    /// True if a restore needs it to be proved.
     pub(super) is_due: bool,
 }
 
-/// What comparing a folder tells beside the outcome.
+/// Further results of comparing a folder.
 #[derive(Debug, Default)]
 pub(super) struct Compared {
     pub(super) picks: Vec<Pick>,
-    /// Files whose stat is believed, by class.
+    /// Number of files whose stat is trusted, by class.
     pub(super) believed: [u64; 3],
-    /// Files on a file system that may renumber them, and that have the numbers they had.
+    /// Number of files that kept their inode numbers on a file system that may renumber them.
     pub(super) kept_numbers: u64,
 }
 
 impl Differing {
-    /// Whether it does not differ after all, now that an entry was taken out.
+    /// Returns true if it does not differ any more, after an entry was removed.
     pub(super) fn is_same(&self) -> bool {
         self.same_count == self.folder.entries.len() && self.cached_count == Some(self.same_count)
     }
 }
 
-/// A folder as the cache has it, nothing to be read: for when one of its entries turns out to differ after all.
+/// A folder as cached, with nothing to be read: used when one of its entries turns out to differ.
 pub fn unchanged_folder(cached: &CachedFolder<'_>) -> ScannedFolder {
     let device = cached.facts().device;
     let entry = |entry: CachedEntry<'_>| {
@@ -92,7 +92,7 @@ pub fn unchanged_folder(cached: &CachedFolder<'_>) -> ScannedFolder {
 }
 
 impl Listing<'_> {
-    /// Whether every name, kind, mode and stat is as the cache has it. `compared` is of use only if so.
+    /// Returns true if every name, kind, mode and stat is as cached. `compared` is valid only then.
     pub(super) fn is_same(&self, cached: &CachedFolder<'_>, picker: &Picker<'_>, compared: &mut Compared) -> bool {
         let mut before = cached.entries();
         let is_same = |found: &Found| {
@@ -106,7 +106,7 @@ impl Listing<'_> {
         cached.facts().device == self.device && self.found.iter().all(is_same) && before.next().is_none()
     }
 
-    /// The entries, each with what is known about its content.
+    /// The entries, each with the knowledge about its content.
     pub(super) fn against(
         &self,
         cached: Option<&CachedFolder<'_>>,
@@ -152,7 +152,7 @@ impl Listing<'_> {
         }
         let may_renumber = !self.file_system.keeps_inodes;
         if found.kind == Kind::Folder {
-            // What is in a folder is proved by its own list, and only its attributes by its stat.
+            // A folder's contents are proved by its own list, and only its attributes by its stat.
             let is_same = (is_same_device || may_renumber) && found.stat.has_attributes_of(entry);
             return if is_same { Likeness::Same } else { Likeness::Changed };
         }
@@ -164,7 +164,8 @@ impl Listing<'_> {
         }
     }
 
-    /// Counts a file whose stat is believed, and picks it if it is to be read again. Empty files cannot change unseen.
+    /// Counts a file whose stat is trusted, and picks it if it is to be read again. Empty files cannot change
+    /// unnoticed.
     fn pick(&self, found: &Found, entry: &CachedEntry<'_>, picker: &Picker<'_>, compared: &mut Compared) {
         if found.kind != Kind::File || found.stat.size == 0 {
             return;
@@ -194,7 +195,7 @@ impl Listing<'_> {
     }
 }
 
-/// What is known about the content of an entry that is, or is not, like the cached one.
+/// The knowledge about the content of an entry, given its cached entry and how they compare.
 fn state_of(found: &Found, entry: Option<CachedEntry<'_>>, likeness: Likeness) -> EntryState {
     let before = entry.filter(|entry| entry.kind == found.kind);
     let previous = before.map(|entry| entry.id);
@@ -209,7 +210,7 @@ fn state_of(found: &Found, entry: Option<CachedEntry<'_>>, likeness: Likeness) -
     }
 }
 
-/// The stat that an entry was cached with. A device that is not the folder's is only known to be another one.
+/// The stat of a cached entry. If its device is not the folder's, only that fact is known.
 fn stat_of(entry: &CachedEntry<'_>, folder_device: u64) -> FileStat {
     FileStat {
         size: entry.size,
@@ -217,7 +218,7 @@ fn stat_of(entry: &CachedEntry<'_>, folder_device: u64) -> FileStat {
         ctime_ns: entry.ctime_ns,
         inode: entry.inode,
         device: if entry.is_on_other_device { !folder_device } else { folder_device },
-        // It is among the attributes.
+        // The owner is stored among the attributes.
         owner: Owner::default(),
     }
 }

@@ -1,4 +1,4 @@
-//! Listing a folder: its names, sorted, and a stat of each, with no allocation per name.
+//! Lists a folder: its sorted names and a stat of each, without an allocation per name.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -11,25 +11,25 @@ use crate::path::check_name;
 /// The names in one folder.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// All names, each with a NUL after it, so that they can be handed to the kernel as they are.
+    /// All names, each with a NUL after it, so that they can be passed to the kernel directly.
     bytes: Vec<u8>,
-    /// Where each name is, sorted by name.
+    /// The position of each name, sorted by name.
     places: Vec<NamePlace>,
-    /// Whether a name was left out because a path cannot have it.
+    /// True if a name was skipped because no path can contain it.
     pub(super) has_unusable_name: bool,
 }
 
-/// Where a name is.
+/// The position of a name in [`Names`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NamePlace {
     start: usize,
     length: usize,
-    /// What the folder says it is, which file systems may not know; only used where a stat fails.
+    /// The kind that the folder reports, which may be unknown; used only if a stat fails.
     pub(super) hint: FileType,
 }
 
 impl Names {
-    /// Replaces what is in here with the names in `folder`, which is read from where its handle stands.
+    /// Replaces the contents by the names in `folder`, read from the current position of its handle.
     pub(super) fn read(&mut self, folder: &OwnedFd, buffer: &mut Vec<u8>) -> rustix::io::Result<()> {
         self.bytes.clear();
         self.places.clear();
@@ -38,7 +38,7 @@ impl Names {
         let bytes = &self.bytes;
         let name = |place: &NamePlace| &bytes[place.start..place.start + place.length];
         self.places.sort_unstable_by(|a, b| name(a).cmp(name(b)));
-        // A folder that changes while it is listed may give a name twice.
+        // A folder that changes while it is listed may return a name twice.
         self.places.dedup_by(|a, b| name(a) == name(b));
         Ok(())
     }
@@ -48,17 +48,17 @@ impl Names {
         self.places.len()
     }
 
-    /// Where they are, sorted by name.
+    /// The positions, sorted by name.
     pub(super) fn places(&self) -> &[NamePlace] {
         &self.places
     }
 
-    /// One name.
+    /// The name at a position.
     pub(super) fn name(&self, place: &NamePlace) -> &[u8] {
         &self.bytes[place.start..place.start + place.length]
     }
 
-    /// The stat of one name, not following a symlink.
+    /// The stat of a name, without following a symlink.
     pub(super) fn stat(&self, folder: &OwnedFd, place: &NamePlace) -> rustix::io::Result<Stat> {
         let name = CStr::from_bytes_with_nul(&self.bytes[place.start..=place.start + place.length]);
         rustix::fs::statat(folder, name.expect("a name ends with the only NUL in it"), AtFlags::SYMLINK_NOFOLLOW)
@@ -109,6 +109,6 @@ impl Names {
     }
 }
 
-/// Room for some hundred names at a time, what glibc uses.
+/// Room for some hundred names at a time, as in glibc.
 #[cfg(target_os = "linux")]
 const BUFFER_LENGTH_BYTES: usize = 32 << 10;

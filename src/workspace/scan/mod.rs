@@ -1,19 +1,19 @@
-//! Scanning: what is in a workspace, and which of it may differ from the last capture.
+//! Scanning: lists a workspace and finds the files that may differ from the last capture.
 //!
-//! Every name is listed and looked at, always: nothing is concluded from the times of folders or from a watcher. What
-//! the stat cache proves unchanged is only counted; of everything else the caller gets the folder's list, and for each
-//! file whether its content is known or must be read.
+//! Every name is always listed and its stat taken: nothing is concluded from the times of folders or from a watcher.
+//! Files that the stat cache proves unchanged are only counted. For everything else the caller gets the folder's list,
+//! and for each file whether its content is known or must be read.
 //!
 //! ```text
-//! list + stat each name --> rules --> caps --> same list as in the cache?  yes: counted, and now and then hashed again
+//! list + stat each name --> rules --> limits --> same list as cached?  yes: counted, and now and then hashed again
 //!                                                                          no:  returned, each file Known or Read
 //! ```
 //!
-//! Invariants: the outcome is the same whatever the number of threads. Every name met is in exactly one of: a folder's
-//! list, the omitted paths, the excluded paths, the files that `only` does not name (which are counted, because there may
-//! be more of them than of all others). A folder that cannot be listed is omitted and has no place in its
-//! parent's list, so that a restore never takes it for an empty one. File times are compared with each other and with
-//! the probe, never with the wall clock.
+//! Invariants: the outcome does not depend on the number of threads. Every name is in exactly one of: a folder's list,
+//! the omitted paths, the excluded paths, and the files that `only` does not select (which are counted, because there
+//! may be more of them than of all others). A folder that cannot be listed is omitted and not in its parent's list, so
+//! that a restore never takes it for an empty one. File times are compared with each other and with the probe, never
+//! with the wall clock.
 
 mod compare;
 mod listing;
@@ -50,33 +50,33 @@ use compare::{Differing, Pick};
 use tally::{Tally, human_bytes};
 use walk::{Collected, Walk, Walked};
 
-/// How to scan.
+/// Options of a scan.
 #[derive(Clone, Copy)]
 pub struct ScanOptions<'a> {
-    /// What is left out.
+    /// The rules that exclude paths.
     pub rules: &'a Rules,
-    /// Where to stop.
+    /// The limits at which it stops.
     pub limits: ScanLimits,
-    /// Leaves out folders on other file systems than the folder they are in.
+    /// Excludes folders on another file system than their parent.
     pub one_file_system: bool,
-    /// Paths that are captured though the rules leave them out: those that a restore is going to write over.
+    /// Paths that are captured even if the rules exclude them, because a restore is going to write over them.
     pub wanted: Option<&'a Wanted<'a>>,
-    /// The paths that an earlier snapshot left out: unless they are wanted, they are left out again, whatever the rules
-    /// say.
+    /// Paths that an earlier snapshot excluded: unless wanted, they are excluded again, regardless of the rules.
     pub earlier: Option<&'a EarlierAt<'a>>,
     /// The clock of the store's file system, read just before.
     pub clock: FileClock,
-    /// How far the rolling re-read has come, by class.
+    /// Positions of the rolling re-read, by class.
     pub turns: [Turn; 3],
-    /// A restore has to be sure of these paths, and of everything if there are none: what is not settled is read.
+    /// The paths of which a restore must be sure, or everything if the list is empty: files that are not settled are
+    /// read.
     pub due: Option<&'a [TreePath]>,
-    /// Who watches.
+    /// Receives progress events.
     pub progress: &'a dyn Progress,
 }
 
 #[cfg(any(test, feature = "internals"))]
 impl<'a> ScanOptions<'a> {
-    /// Scans by the rules alone, with the default limits.
+    /// Options with only rules, and default limits.
     pub fn new(rules: &'a Rules, clock: FileClock, progress: &'a dyn Progress) -> Self {
         Self {
             rules,
@@ -92,105 +92,104 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// True if a path is captured although something keeps it from being captured. The flag says that it is a folder.
+/// Returns true if a path is captured although something would keep it out. The flag is true for a folder.
 pub type Wanted<'a> = dyn Fn(&[u8], bool, KeptOutBy) -> bool + Sync + 'a;
 
 /// The reason why a path is captured only if it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeptOutBy {
-    /// A rule or an ignore file leaves it out.
+    /// A rule or an ignore file excludes it.
     Rules,
-    /// An earlier snapshot left it out.
+    /// An earlier snapshot excluded it.
     Earlier,
-    /// It is larger than the cap on one file.
+    /// It is larger than the limit for one file.
     Size,
 }
 
-/// The part of a file or a folder that an earlier snapshot captured. It need not be right for what is in a folder
-/// that was left out.
+/// The part of a file or folder that an earlier snapshot captured. Its answer is not used inside an excluded folder.
 pub type EarlierAt<'a> = dyn Fn(&[u8], bool) -> Earlier + Sync + 'a;
 
-/// The part of a path that was captured, or would have been.
+/// The part of a path that an earlier snapshot captured, or would have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Earlier {
     /// All of it.
     Captured,
-    /// A folder, if there was something in it that `only` names.
+    /// A folder, as far as `only` selects something in it.
     Partly,
     /// Nothing.
     LeftOut,
 }
 
-/// Caps on a workspace.
+/// Limits of a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanLimits {
-    /// Most files, and most folders; more is an error.
+    /// Most files, and most folders; exceeding it is an error.
     pub files_max: u64,
-    /// Most bytes that all files take on disk; more is an error.
+    /// Most bytes on disk of all files; exceeding it is an error.
     pub bytes_max: u64,
-    /// Files that take more on disk are omitted, but for those that are wanted and the settings.
+    /// Size on disk above which a file is omitted, in bytes, unless it is wanted or the settings file.
     pub file_bytes_max: Option<u64>,
 }
 
-/// What is in a workspace.
+/// The result of a scan.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    /// Folders whose list differs from the cached one in any way, or is not cached. A deleted folder is missing from
-    /// its parent's list.
+    /// Folders whose list differs from the cached one, or is not cached. A deleted folder is missing from its parent's
+    /// list.
     pub folders: BTreeMap<TreePath, ScannedFolder>,
-    /// Files that may be read again although nothing says that they changed, by class in the order of their turn, those
-    /// first that must be.
+    /// Files that may be read again although nothing shows a change, by class, in the order of their turn. Those that
+    /// must be read come first.
     pub rereads: Vec<Reread>,
-    /// Files whose stat is believed, by class.
+    /// Number of files whose stat is trusted, by class.
     pub believed: [u64; 3],
-    /// Where file systems begin that promise little: on those, only reading finds every change.
+    /// Folders at which weak file systems begin: on those, only reading finds every change.
     pub weak: Vec<WeakPlace>,
-    /// What is not captured though no rule leaves it out, by path.
+    /// Paths that are not captured although no rule excludes them, by path.
     pub omitted: Vec<Omission>,
-    /// What is left out, by path; not what is below it.
+    /// Excluded paths, by path, without those below them.
     pub excluded: Vec<Exclusion>,
-    /// Files that are left out because `only` does not name them; not those in folders that are.
+    /// Number of files that `only` does not select, without those in excluded folders.
     pub unselected_count: u64,
-    /// Of those, folders that are left alone whatever the rules say, by path.
+    /// Excluded folders that are protected regardless of the rules, by path.
     pub protected: Vec<Protected>,
-    /// Files of git's that could not be followed.
+    /// Git's files that could not be used.
     pub git_notices: Vec<GitNotice>,
-    /// How much there is.
+    /// The extent of the workspace.
     pub counts: CaptureCounts,
-    /// Permission bits of the root folder, where an ACL shows its mask for the group.
+    /// Permission bits of the root folder, in which an ACL shows its mask for the group.
     pub root_mode: u16,
-    /// Owner of the root folder. Attributes name owners only where they are others.
+    /// Owner of the root folder. Attributes name only other owners.
     pub root_owner: Owner,
-    /// Tells which stats prove nothing, when they are written into the cache.
+    /// Decides which stats prove nothing when they are written into the stat cache.
     pub racy: RacyRule,
 }
 
-/// A folder that is left alone whatever the rules say.
+/// A folder that is protected regardless of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Protected {
-    /// Where it was met.
+    /// The path at which it was found.
     pub path: TreePath,
-    /// Which folder it is.
+    /// The reason why it is protected.
     pub place: Place,
 }
 
-/// How much there is, unchanged or not.
+/// Numbers of files, folders and bytes in a workspace, unchanged or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CaptureCounts {
     /// Files and symlinks.
     pub files: u64,
-    /// Folders, with the root.
+    /// Folders, including the root.
     pub folders: u64,
     /// Bytes of all files.
     pub bytes: u64,
-    /// Bytes of them that are on disk: holes are not.
+    /// Bytes on disk of all files, without holes.
     pub allocated_bytes: u64,
 }
 
 /// The list of one folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScannedFolder {
-    /// What is in it, ascending by name.
+    /// Its entries, ascending by name.
     pub entries: Vec<ScannedEntry>,
     /// Device number of its file system.
     pub device: u64,
@@ -201,43 +200,43 @@ pub struct ScannedFolder {
 pub struct ScannedEntry {
     /// Name within the folder.
     pub name: Box<[u8]>,
-    /// What it is.
+    /// The kind of the entry.
     pub kind: Kind,
-    /// Permission bits as the stat has them, where an ACL shows its mask for the group; 0 for symlinks.
+    /// Permission bits of the stat, in which an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
-    /// Its stat, when it was listed.
+    /// Its stat when it was listed.
     pub stat: FileStat,
-    /// What it has beside content and permission bits, encoded; `None` where that must be read.
+    /// Its attributes, encoded; `None` if they must be read.
     pub attributes: Option<Box<[u8]>>,
-    /// What is known about its content.
+    /// The knowledge about its content.
     pub state: EntryState,
 }
 
-/// What is known about the content of an entry.
+/// The knowledge about the content of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryState {
-    /// The cache proves that the content, or the symlink's target, is this.
+    /// The stat cache proves the content, or the symlink's target.
     Known {
-        /// What it is.
+        /// Id of the content or target.
         id: Digest,
-        /// How far it is proven.
+        /// The strength of the proof.
         proof: Proof,
     },
-    /// As [`Self::Known`], but that the file system gave it another number. No scan ends with one.
+    /// As [`Self::Known`], but with another inode number. It does not occur in the result of a scan.
     Renumbered {
-        /// What it is, if all files were given other numbers.
+        /// Id of the content, provided that all files were renumbered.
         id: Digest,
     },
     /// It must be read.
     Read {
-        /// What it was when last seen, if it was of the same kind.
+        /// Id of the last known content, if it was of the same kind.
         previous: Option<Digest>,
-        /// Why.
+        /// The reason for reading.
         reason: ReadReason,
     },
-    /// A folder: its tree follows from its own list, which is in [`Scan::folders`] or else as cached.
+    /// A folder: its tree follows from its own list, which is in [`Scan::folders`] or else cached.
     Folder {
-        /// Its tree as its parent's list has it in the cache.
+        /// Its tree in the cached list of its parent.
         previous: Option<Digest>,
     },
 }
@@ -245,26 +244,26 @@ pub enum EntryState {
 /// A file that may be read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reread {
-    /// The folder it is in; see [`unchanged_folder`] for when its content is another after all.
+    /// Its folder; [`unchanged_folder`] gives the list in case the file's content did change.
     pub folder: TreePath,
     /// The file, in state [`EntryState::Read`].
     pub entry: ScannedEntry,
-    /// What reading it costs, in bytes, apart from opening it: its holes cost nothing.
+    /// Cost of reading it in bytes, apart from opening it; holes are free.
     pub cost_bytes: u64,
     /// Its class.
     pub class: Class,
-    /// Its place in the order of turns.
+    /// Its rank in the order of turns.
     pub rank: u64,
-    /// It must be read at this step.
+    /// True if it must be read at this step.
     pub is_due: bool,
 }
 
-/// A folder where a file system begins on which changes may leave no trace.
+/// A folder at which a file system begins on which changes may leave no trace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WeakPlace {
-    /// The folder; the root where the whole workspace is on it.
+    /// The folder; the root if the whole workspace is on it.
     pub path: TreePath,
-    /// The name of the file system; empty where it is not known.
+    /// Name of the file system; empty if unknown.
     pub file_system: &'static str,
 }
 
@@ -274,15 +273,15 @@ impl Default for ScanLimits {
     }
 }
 
-/// Looks at everything in a workspace that the rules do not leave out.
+/// Scans everything in a workspace that the rules do not exclude.
 ///
-/// Runs on the current `rayon` pool. A cap that is passed is `Limit`, and the message says what is big.
+/// Runs on the current `rayon` pool. Exceeding a limit is `Limit`; the message names the largest folders.
 pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result<Scan> {
-    let fail = |e| Error::io("look at folder", root.path(), e);
+    let fail = |e| Error::io("scan folder", root.path(), e);
     let found = rustix::fs::fstat(root.handle()).map_err(fail)?;
     let device = FolderId::of(&found).device;
     let mut walked = Walk::new(root, cache, options, None).run(device)?;
-    if spare_named(root, &walked.collected.named) {
+    if protect_named(root, &walked.collected.named) {
         walked = Walk::new(root, cache, options, None).run(device)?;
     }
     if walked.is_over {
@@ -337,15 +336,15 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     })
 }
 
-/// Leaves alone what is git's by the word of a `.git` that was met on the way. Says whether the walk may have been there.
-fn spare_named(root: &Root, named: &[NamedFolder]) -> bool {
+/// Protects the git folders that a `.git` in the walk named. Returns true if the walk may have entered one of them.
+fn protect_named(root: &Root, named: &[NamedFolder]) -> bool {
     let places = root.places();
     let new = || named.iter().filter(|folder| places.at(folder.id).is_none());
-    root.spare(new().map(|folder| folder.id), Place::VersionControl);
+    root.protect(new().map(|folder| folder.id), Place::VersionControl);
     new().any(|folder| folder.is_walked(root.path()))
 }
 
-/// The walk over everything goes on to this many times a cap, to find out what is big, before it gives up.
+/// Multiple of a limit up to which a second walk continues, to find the largest folders.
 const TALLY_FACTOR: u64 = 4;
 
 impl ScanLimits {
@@ -354,8 +353,8 @@ impl ScanLimits {
     }
 }
 
-/// Of folders that are captured only if they hold something that is, those that do not. `gone` are folders that turned out
-/// not to be captured themselves.
+/// The folders that were to be captured only for their contents, and have none that is captured. `gone` are folders
+/// that turned out not to be captured.
 fn empty_ones<'g>(selective: Vec<(TreePath, usize)>, gone: impl Iterator<Item = &'g TreePath>) -> BTreeSet<TreePath> {
     let mut counts: BTreeMap<TreePath, usize> = selective.into_iter().collect();
     let mut empty = BTreeSet::new();
@@ -364,7 +363,7 @@ fn empty_ones<'g>(selective: Vec<(TreePath, usize)>, gone: impl Iterator<Item = 
     }
     let mut gone: Vec<TreePath> = gone.cloned().collect();
     gone.extend(counts.iter().filter(|(_, count)| **count == 0).map(|(path, _)| path.clone()));
-    // Each is taken out of the folder around it, which may be empty without it.
+    // Each is removed from its parent, which may become empty.
     while let Some(path) = gone.pop() {
         if counts.get(&path) == Some(&0) {
             empty.insert(path.clone());
@@ -379,10 +378,10 @@ fn empty_ones<'g>(selective: Vec<(TreePath, usize)>, gone: impl Iterator<Item = 
     empty
 }
 
-/// Takes folders that could not be listed, or are left out for what is in them, out of their parents' lists.
+/// Removes folders that could not be listed, or are excluded for their contents, from their parents' lists.
 ///
-/// They were found out after their parents had been compared: opening every folder from its parent's task would hold
-/// as many handles as there are folders.
+/// They are found only after their parents were compared: opening every folder from its parent's task would hold as
+/// many handles as there are folders.
 fn without_unlisted<'u>(
     cache: &StatCache,
     differing: Vec<(TreePath, Differing)>,
@@ -404,7 +403,7 @@ fn without_unlisted<'u>(
             list.folder.entries.remove(at);
         }
         if was_cached {
-            // Two lists of equal length with an equal number of equal entries are not always the same any more.
+            // Lists of equal length with equally many equal entries may still differ now.
             list.cached_count = None;
         } else if list.is_same() {
             differing.remove(&parent);
@@ -413,8 +412,8 @@ fn without_unlisted<'u>(
     differing.into_iter().map(|(path, differing)| (path, differing.folder)).collect()
 }
 
-/// Whether files that only have other numbers are what they were. A mount gives other numbers to all files at once; where
-/// some files kept theirs, the others may have been replaced.
+/// Decides whether files that differ only in their inode numbers are unchanged. A new mount renumbers all files; if
+/// some files kept their numbers, the others may have been replaced.
 fn decide_on_numbers(folders: &mut BTreeMap<TreePath, ScannedFolder>, is_new_mount: bool) {
     for entry in folders.values_mut().flat_map(|folder| &mut folder.entries) {
         if let EntryState::Renumbered { id } = entry.state {
@@ -441,7 +440,7 @@ fn in_turn(picks: Vec<(TreePath, Pick)>, turns: &[Turn; 3]) -> Vec<Reread> {
     rereads
 }
 
-/// Walks once more to say what is big.
+/// Walks once more to find the largest folders for the message.
 fn over_limit(root: &Root, cache: &StatCache, options: &ScanOptions<'_>, device: u64, seen: &CaptureCounts) -> Error {
     let ScanLimits { files_max, bytes_max, .. } = options.limits;
     let limits = ScanLimits {

@@ -1,4 +1,4 @@
-//! What of a folder is captured, and why the rest is not.
+//! Decides which entries of a folder are captured, and why the others are not.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -27,69 +27,69 @@ pub(super) type Looked = (NamePlace, rustix::io::Result<Look>);
 /// The part of a stat that a scan uses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// `None` for what cannot be captured.
+    /// `None` if it cannot be captured.
     kind_and_mode: Option<(Kind, u16)>,
     stat: FileStat,
     allocated_bytes: u64,
 }
 
-/// Where a folder is.
+/// A folder in the walk.
 #[derive(Clone)]
 pub(super) struct FolderPlace<'a> {
     pub(super) path: &'a TreePath,
     pub(super) depth: usize,
     /// Device number of its file system.
     pub(super) device: u64,
-    /// Folders that are left alone.
+    /// The protected folders.
     pub(super) places: &'a Places,
-    /// The ignore lists in force in it; none where none count.
+    /// The ignore lists that apply in it; `None` if ignore files do not count.
     pub(super) lists: Option<Arc<Lists>>,
     /// The part of it that is captured.
     pub(super) share: Share,
-    /// Finds out what git tracks in it, where no lists say so.
+    /// Finds the paths that git tracks in it, if there are no lists.
     pub(super) tracking: &'a (dyn Fn(&TreePath) -> Arc<Lists> + Sync),
 }
 
 /// The part of a folder that is captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Share {
-    /// All that no rule leaves out.
+    /// Everything that no rule excludes.
     All,
-    /// Of that, what `only` names. The folder itself is captured if it holds anything of it, or if it `is_wanted`.
+    /// Of that, the paths that `only` selects. The folder itself is captured if it contains any, or if it `is_wanted`.
     Named {
-        /// See there.
+        /// True if the folder is wanted regardless of the rules.
         is_wanted: bool,
     },
     /// Only wanted paths: the folder itself is left out.
     Wanted,
 }
 
-/// The ignore lists in force around what is in a folder.
+/// The ignore lists and shares that apply to the child folders of a folder.
 #[derive(Debug, Default)]
 pub(super) struct Below {
     lists: Option<Arc<Lists>>,
-    /// Folders, by index into what is captured, for which they are others.
+    /// Child folders with other lists, by index into the captured entries.
     exceptions: Vec<(usize, Option<Arc<Lists>>)>,
-    /// Folders, by index into what is captured, of which not all is.
+    /// Child folders that are captured in part, by index into the captured entries.
     shares: Vec<(usize, Share)>,
 }
 
-/// What of a folder is not captured.
+/// The entries of a folder that are not captured.
 #[derive(Debug, Default)]
 pub(super) struct Sifted {
     pub(super) omitted: Vec<Omission>,
     pub(super) excluded: Vec<Exclusion>,
-    /// Files that `only` does not name.
+    /// Number of files that `only` does not select.
     pub(super) unselected_count: u64,
-    /// Excluded paths that no rule names.
+    /// Excluded paths that no rule matches.
     pub(super) protected: Vec<Protected>,
     pub(super) below: Below,
-    /// The scan cannot go on.
+    /// An error after which the scan cannot go on.
     pub(super) failed: Option<(TreePath, Errno)>,
 }
 
 impl FolderPlace<'_> {
-    /// Why a folder in it is left alone, whatever the rules say.
+    /// The reason why a child folder is protected regardless of the rules.
     fn place_of(&self, options: &ScanOptions<'_>, look: &rustix::io::Result<Look>) -> Option<Place> {
         let Ok(Look { kind_and_mode: Some((Kind::Folder, _)), stat, .. }) = look else { return None };
         self.places
@@ -99,13 +99,13 @@ impl FolderPlace<'_> {
 }
 
 impl Below {
-    /// The part that is captured of a folder in it.
+    /// The part of a child folder that is captured.
     pub(super) fn share(&self, index: usize) -> Share {
         let found = self.shares.binary_search_by_key(&index, |(index, _)| *index);
         found.map_or(Share::All, |at| self.shares[at].1)
     }
 
-    /// Those for one of the folders that are captured.
+    /// The ignore lists that apply to a child folder.
     pub(super) fn lists(&self, index: usize) -> Option<Arc<Lists>> {
         match self.exceptions.binary_search_by_key(&index, |(index, _)| *index) {
             Ok(at) => self.exceptions[at].1.clone(),
@@ -114,7 +114,7 @@ impl Below {
     }
 }
 
-/// Looks at one name.
+/// Takes the stat of one name.
 pub(super) fn look(handle: &OwnedFd, names: &Names, place: &NamePlace) -> Looked {
     let look = names.stat(handle, place);
     let look = look.map(|found| Look {
@@ -125,7 +125,7 @@ pub(super) fn look(handle: &OwnedFd, names: &Names, place: &NamePlace) -> Looked
     (*place, look)
 }
 
-/// What among the names of a folder changes which ignore lists are in force in it.
+/// The entries of a folder that change which ignore lists apply in it.
 pub(super) fn marks(names: &Names, looked: &[Looked]) -> Marks {
     let find = |name: &[u8]| {
         let at = looked.binary_search_by(|(place, _)| names.name(place).cmp(name)).ok()?;
@@ -144,7 +144,7 @@ pub(super) fn marks(names: &Names, looked: &[Looked]) -> Marks {
     }
 }
 
-/// Leaves in `found` what is captured of a folder, and tells what is not. `buffer` is for paths.
+/// Puts the captured entries of a folder into `found`, and returns the others. `buffer` is for paths.
 pub(super) fn sift(
     options: &ScanOptions<'_>,
     folder: FolderPlace<'_>,
@@ -162,7 +162,7 @@ pub(super) fn sift(
     }
     let folder_length = buffer.len();
     found.clear();
-    // What cannot be written down as a path is stood for by the folder that has it.
+    // An entry whose path is too long is reported as an omission of its folder.
     let mut has_unusable_path = names.has_unusable_name;
     for (at, look) in looked {
         let name = names.name(at);
@@ -223,15 +223,15 @@ pub(super) fn sift(
     sifted
 }
 
-/// The part of a name that is captured.
+/// The decision to capture a name.
 struct Decided {
     share: Share,
-    /// The ignore lists in force around what is in it, where they are others than around itself.
+    /// The ignore lists for its contents, if they differ from those around it.
     lists_below: Option<Option<Arc<Lists>>>,
 }
 
-/// The part of a name that is captured, or the reason why it is left out. `path` holds the folder and its slash, and
-/// the name, too, if the rules look at paths.
+/// Decides which part of a name is captured, or why it is excluded. `path` holds the folder and its slash, and also the
+/// name if the rules need paths.
 fn decide(
     options: &ScanOptions<'_>,
     folder: &FolderPlace<'_>,
@@ -275,8 +275,8 @@ fn decide(
     share.map(|share| Decided { share, lists_below }).ok_or(Why::Unselected)
 }
 
-/// The part of a name that an earlier snapshot captured, if the rules would. In a folder that is entered for a few
-/// paths it is captured for these, whatever was left out around them.
+/// The part of a name that an earlier snapshot captured, as far as the rules allow. In a folder that is entered for a
+/// few paths these are captured, regardless of earlier exclusions around them.
 fn earlier(options: &ScanOptions<'_>, folder: &FolderPlace<'_>, path: &[u8], is_folder: bool) -> Earlier {
     let is_entered = folder.share == Share::Wanted || folder.lists.as_ref().is_some_and(|lists| lists.is_entered());
     match options.earlier {
@@ -285,7 +285,7 @@ fn earlier(options: &ScanOptions<'_>, folder: &FolderPlace<'_>, path: &[u8], is_
     }
 }
 
-/// The part of a name that is captured in a folder of which only some is; `None` for nothing.
+/// The part of a name that is captured in a folder that is captured in part; `None` for nothing.
 fn share_of(options: &ScanOptions<'_>, path: &[u8], name: &[u8], is_folder: bool) -> Option<Share> {
     let is_named = |only: &Only| only.names(path, name, is_folder);
     if options.rules.only().is_none_or(is_named) || is_settings(path, is_folder) {
@@ -300,15 +300,15 @@ fn share_of(options: &ScanOptions<'_>, path: &[u8], name: &[u8], is_folder: bool
     }
 }
 
-/// The outcome for a name.
+/// The decision of the rules and ignore lists about a name.
 enum Judged {
     Captured,
     Out(Why),
-    /// It is captured, and if it is a folder, other lists are in force around what is in it.
+    /// It is captured, and if it is a folder, these lists apply to its contents.
     Exception(Option<Arc<Lists>>),
 }
 
-/// Asks the rules and the ignore lists. `is_beside` says whether a file is in the same folder.
+/// Applies the rules and the ignore lists. `is_beside` tells whether a file is in the same folder.
 fn judge(
     options: &ScanOptions<'_>,
     folder: &FolderPlace<'_>,
@@ -350,20 +350,20 @@ fn judge(
     }
 }
 
-/// Returns whether a folder has a regular file of this name.
+/// Returns true if a folder has a regular file of this name.
 fn has_file(names: &Names, looked: &[Looked], name: &str) -> bool {
     let at = looked.binary_search_by(|(place, _)| names.name(place).cmp(name.as_bytes()));
     let look = at.ok().and_then(|at| looked[at].1.as_ref().ok());
     look.is_some_and(|look| matches!(look.kind_and_mode, Some((Kind::File, _))))
 }
 
-/// Returns whether a name in a folder is wanted whatever the rules say.
+/// Returns true if a name in a folder is wanted although `by` would keep it out.
 fn is_wanted(options: &ScanOptions<'_>, folder: &TreePath, name: &[u8], is_folder: bool, by: KeptOutBy) -> bool {
     options.wanted.is_some_and(|wanted| wanted(folder.join(name).as_bytes(), is_folder, by))
 }
 
-/// The part of a name that is captured. `is_needed` says of a file of some length that it is captured however much it
-/// takes on disk.
+/// The captured entry of a name, or the reason why it cannot be captured. `is_needed` tells whether a file of some
+/// length is captured regardless of its size on disk.
 fn found_or_refusal(
     options: &ScanOptions<'_>,
     folder_depth: usize,

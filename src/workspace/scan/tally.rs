@@ -1,4 +1,4 @@
-//! What is big in a workspace: for the message of a scan that stopped at a cap.
+//! Finds the largest folders of a workspace, for the message of a scan that reached a limit.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,21 +7,21 @@ use std::sync::{Mutex, PoisonError};
 use super::CaptureCounts;
 use crate::path::TreePath;
 
-/// Folders named in the message.
+/// Most folders named in the message.
 const NAMED_FOLDERS: usize = 5;
 
-/// Folders are told apart down to this depth: deep enough to name what can be excluded, and to read.
+/// Greatest depth at which folders are distinguished: enough to name what can be excluded.
 const NAMED_DEPTH: usize = 6;
 
-/// A folder is named only if it has at least one part in so many of everything.
+/// A folder is named only if it has at least the total divided by this.
 const NAMED_PART: u64 = 20;
 
-/// Counts by folder, each with all that is below it.
+/// Counts by folder, each including everything below it.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<BTreeMap<TreePath, CaptureCounts>>);
 
 impl Tally {
-    /// Adds what is in one folder to that folder and to those above it.
+    /// Adds the counts of one folder to that folder and its parents.
     pub(super) fn add(&self, path: &TreePath, counts: &CaptureCounts) {
         let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut names = path.names().take(NAMED_DEPTH);
@@ -37,7 +37,7 @@ impl Tally {
         }
     }
 
-    /// The folders with the most of what `measure` tells, largest first, and how much each has.
+    /// Text that lists the folders with the highest `measure`, largest first, each with its amount.
     pub(super) fn largest(self, measure: impl Fn(&CaptureCounts) -> u64, unit: impl Fn(u64) -> String) -> String {
         let folders = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let amount = |path: &TreePath| folders.get(path).map_or(0, &measure);
@@ -50,7 +50,7 @@ impl Tally {
         let root = TreePath::root();
         let below = |path: &TreePath| children.get(path).map(Vec::as_slice).unwrap_or_default().iter().copied();
         let mut ranked: Vec<(u64, &TreePath)> = below(&root).map(|path| (amount(path), path)).collect();
-        // What lies in the root folder itself.
+        // The part in the root folder itself.
         let loose = amount(&root).saturating_sub(ranked.iter().map(|(amount, _)| amount).sum());
         ranked.push((loose, &root));
         ranked.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
@@ -60,7 +60,7 @@ impl Tally {
             if share == 0 || (index > 0 && share < least) {
                 break;
             }
-            // Where nearly all of a folder is in one folder in it, that one is named.
+            // If nearly all of a folder is in one subfolder, that one is named.
             let mut named = path;
             while let Some(inner) = below(named).find(|inner| !path.is_root() && amount(inner) >= share - share / 10) {
                 named = inner;
@@ -72,7 +72,7 @@ impl Tally {
     }
 }
 
-/// A number of bytes as people read it: `1.5 GiB`.
+/// A number of bytes for people: `1.5 GiB`.
 pub(super) fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let (mut tenths, mut unit) = (u128::from(bytes) * 10, 0);

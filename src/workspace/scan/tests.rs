@@ -1,5 +1,4 @@
-//! Tests of scanning: what counts as changed, what is left out and why, odd shapes, and equal outcomes on any number
-//! of threads.
+//! Tests of scanning: changes, exclusions, odd shapes, and equal outcomes on any number of threads.
 
 #![expect(clippy::disallowed_methods, reason = "tests make their own workspaces")]
 
@@ -82,7 +81,7 @@ fn what_is_known_and_what_was_before_is_told() {
     bench.remove("a/two");
     std::fs::create_dir(bench.path.join("a/two")).unwrap();
     let scan = bench.scan();
-    // The change time of a folder asks for its attributes, which stand in the list that it is in.
+    // A changed change time of a folder requires reading its attributes, which are in its parent's list.
     assert_eq!(scan.folders.keys().map(ToString::to_string).collect::<Vec<_>>(), [".", "a", "a/two"]);
     let states: Vec<_> =
         scan.folders[&tree_path("a")].entries.iter().map(|entry| (&*entry.name, entry.state)).collect();
@@ -129,7 +128,7 @@ fn files_that_are_newer_than_the_probe_are_read_again() {
     let cache = bench.load();
     let mut captured = bench.compute(&cache);
     assert_eq!(captured.read.into_iter().collect::<Vec<_>>(), ["three"]);
-    // As the operation does it: a moment after everything was read.
+    // As in the operation: a moment after everything was read.
     captured.scan.racy.end_ns = bench.disk.file_clock().unwrap().time_ns;
     let stat = captured.scan.folders[&TreePath::root()].entries.last().unwrap().stat;
     assert_eq!(captured.scan.racy.proof(&stat), Proof::Ahead, "every change would have an earlier time");
@@ -297,7 +296,7 @@ fn the_outcome_does_not_depend_on_the_number_of_threads() {
     assert!(read.map(|entry| &*entry.name).eq([b"17"]));
 }
 
-/// The files that are picked with these turns, and the options that say so.
+/// The files that are picked with these turns and options.
 fn picked(bench: &Bench, turns: [Turn; 3], due: Option<&[TreePath]>) -> Vec<super::Reread> {
     let clock = bench.disk.file_clock().unwrap();
     let options = ScanOptions { turns, due, ..ScanOptions::new(&bench.rules, clock, &Silent) };
@@ -341,7 +340,7 @@ fn a_restore_has_all_read_that_is_not_settled() {
     assert!(names(None).is_empty());
 }
 
-/// Runs itself again where only 320 files may be open, which is 64 more than the scan allows itself.
+/// Runs itself again with at most 320 open files, 64 more than the scan's own limit.
 #[test]
 fn open_files_do_not_grow_with_depth_or_width() {
     let test = "workspace::scan::tests::a_deep_and_bushy_workspace_is_scanned";
@@ -368,7 +367,7 @@ fn a_deep_and_bushy_workspace_is_scanned() {
     assert_eq!((deepest, scan.counts.folders), (Some(DEPTH), (DEPTH + 2 * BUSHY_DEPTH) as u64 + 1));
     assert!(scan.omitted.is_empty());
 
-    // The standard library holds every folder of a path open while it removes it, so this is done bottom-up.
+    // Bottom-up, because the standard library keeps every folder of a path open while it removes it.
     for path in scan.folders.keys().rev().filter(|path| !path.is_root()) {
         let parent = bench.root.folder(&path.parent().unwrap()).unwrap();
         rustix::fs::unlinkat(&parent, path.name().unwrap(), AtFlags::REMOVEDIR).unwrap();
@@ -410,7 +409,7 @@ fn symlinks_are_captured_and_never_followed() {
     assert_eq!((scan.counts.files, scan.counts.folders), (3, 2));
 }
 
-/// The paths that a scan left out.
+/// The paths that a scan excluded.
 fn excluded(scan: &Scan) -> Vec<TreePath> {
     scan.excluded.iter().map(|one| one.path.clone()).collect()
 }
@@ -421,7 +420,7 @@ fn limited(bench: &Bench, limits: ScanLimits) -> Result<Scan> {
     scan(&bench.root, &bench.load(), &options)
 }
 
-/// Removes a chain of folders named `d` by hanging its lower half into the root again and again.
+/// Removes a chain of folders named `d` by repeatedly moving its lower half into the root.
 fn remove_chain(bench: &Bench, depth: usize) {
     let path = |depth: usize| TreePath::new(vec!["d"; depth].join("/").as_bytes()).unwrap();
     let mut rest = depth;

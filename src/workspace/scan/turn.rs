@@ -1,9 +1,9 @@
-//! Which of the files whose stat is believed are read again at this step.
+//! Chooses the files with trusted stats that are read again at this step.
 //!
-//! Every file has a rank, a number that follows from its path and looks random. The rolling re-read goes through the
-//! ranks in ascending order, a window at each step, and around again: so every file comes round within a known number of
-//! steps, whatever else changed or not, and large files only use up more of a step. There is a window for each class of
-//! files, because some stats prove less than others.
+//! Every file has a rank, a number computed from its path that looks random. The rolling re-read goes through the ranks
+//! in ascending order, a window at each step, and then starts over. So every file is read within a known number of
+//! steps, regardless of other changes, and large files only use up more of a step. Each class of files has its own
+//! window, because some stats prove less than others.
 
 use crate::format::turn::Turn;
 use crate::limits::{
@@ -13,14 +13,14 @@ use crate::limits::{
 use crate::path::TreePath;
 use crate::workspace::cache::Proof;
 
-/// How much an equal stat of a file proves.
+/// The strength of the proof that an equal stat of a file gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// All that a sound file system can prove.
     Settled,
-    /// All but writes through a memory map: the file was read soon after it had changed.
+    /// All changes except writes through a memory map: the file was read soon after it had changed.
     Recent,
-    /// What its file system cares to say.
+    /// Little: the file system promises no trace of every change.
     Weak,
 }
 
@@ -28,35 +28,35 @@ pub enum Class {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Picker<'a> {
     windows: [Window; 3],
-    /// A restore is sure only of files that are settled or read.
+    /// The files that must be read, because a restore may rely only on files that are settled or read.
     due: Due<'a>,
 }
 
-/// What a restore has to be sure of in one folder.
+/// The files in one folder of which a restore must be sure.
 #[derive(Clone, Copy, Debug)]
 enum Due<'a> {
     Nothing,
     Everything,
-    /// Only what has one of these paths.
+    /// Only the entries with one of these paths.
     Paths {
         folder: &'a TreePath,
         paths: &'a [TreePath],
     },
 }
 
-/// Ranks from one on, around the end of all ranks.
+/// A range of ranks, which may wrap around the highest rank.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     first: u64,
-    /// The last rank is so much after the first.
+    /// Distance from the first to the last rank.
     span: u64,
 }
 
 impl Class {
-    /// All of them.
+    /// All classes.
     pub const ALL: [Self; 3] = [Self::Settled, Self::Recent, Self::Weak];
 
-    /// The class of a file, by what its stat proves on a sound file system.
+    /// The class of a file, by the proof of its stat on a sound file system.
     pub(super) fn of(proof: Proof, is_weak: bool) -> Self {
         match proof {
             _ if is_weak => Self::Weak,
@@ -65,7 +65,7 @@ impl Class {
         }
     }
 
-    /// Its place among the turns.
+    /// Its index among the turns.
     pub fn index(self) -> usize {
         match self {
             Self::Settled => 0,
@@ -74,7 +74,7 @@ impl Class {
         }
     }
 
-    /// Every file comes round within so many steps, if the bytes suffice.
+    /// Number of steps within which every file is read, if the bytes per step suffice.
     pub fn steps(self) -> u64 {
         match self {
             Self::Settled => REREAD_STEPS,
@@ -83,14 +83,14 @@ impl Class {
         }
     }
 
-    /// Within how many steps every file comes round in a workspace of so many files and bytes, all of this class.
+    /// Number of steps within which every file is read in a workspace of so many files and bytes, all of this class.
     pub fn steps_for(self, file_count: u64, bytes: u64) -> u64 {
         let cost = bytes.saturating_add(file_count.saturating_mul(REREAD_COST_MIN_BYTES));
         let part = (file_count / REREAD_FILES_MIN).clamp(1, self.steps());
         part.saturating_add(cost / self.step_bytes(file_count))
     }
 
-    /// What one step may read again, in bytes, in a workspace of so many files.
+    /// Most bytes that one step reads again in a workspace of so many files.
     pub fn step_bytes(self, file_count: u64) -> u64 {
         let bytes = REREAD_BYTES_MIN.saturating_add(file_count.saturating_mul(REREAD_BYTES_PER_FILE));
         if self == Self::Weak { bytes.saturating_mul(REREAD_STEPS / REREAD_STEPS_WEAK) } else { bytes }
@@ -98,7 +98,7 @@ impl Class {
 
     /// The window of a step.
     pub fn window(self, turn: &Turn) -> Window {
-        // In a class of so many files, one in so many is a step's share.
+        // One step reads one part of the class; larger classes have more parts.
         let part = (turn.files / REREAD_FILES_MIN).clamp(1, self.steps());
         Window { first: turn.rank, span: u64::MAX / part }
     }
@@ -109,7 +109,7 @@ impl<'a> Picker<'a> {
         Self { windows: Class::ALL.map(|class| class.window(&turns[class.index()])), due: Due::Nothing }
     }
 
-    /// For one folder, of a workspace in which a restore has to be sure of these paths; of everything if there are none.
+    /// The picker for one folder, if a restore must be sure of these paths, or of everything if there are none.
     pub(super) fn due_in(self, folder: &'a TreePath, paths: &'a [TreePath]) -> Self {
         let due = match paths {
             [] => Due::Everything,
@@ -139,18 +139,18 @@ impl Window {
         rank.wrapping_sub(self.first) <= self.span
     }
 
-    /// Whether it has all ranks.
+    /// Returns true if it holds all ranks.
     pub fn is_everything(self) -> bool {
         self.span == u64::MAX
     }
 
-    /// The first rank after it.
+    /// The first rank after the window.
     pub fn next(self) -> u64 {
         self.first.wrapping_add(self.span).wrapping_add(1)
     }
 }
 
-/// The rank of a name in a folder of this rank; that of the root is 0.
+/// The rank of a name in a folder of this rank; the root has rank 0.
 pub(super) fn rank_of(folder: u64, name: &[u8]) -> u64 {
     let mut rank = scramble(folder ^ name.len() as u64);
     for word in name.chunks(8) {

@@ -1,10 +1,10 @@
-//! Walking a workspace on every core: one task per folder, none of which waits for another.
+//! Walks a workspace on every core: one task per folder, none of which waits for another.
 //!
-//! A task opens its folder, lists it, compares the list with the stat cache, and spawns a task for each folder in it.
+//! A task opens its folder, lists it, compares the list with the stat cache, and spawns a task for each child folder.
 //! Tasks are queued, not nested, so a workspace 8,000 folders deep needs no more stack than a flat one. A folder's
-//! handle lives until the folders in it are open, because opening one by its single name is cheapest; but only so many
-//! handles are kept, and past that a folder is opened by its path from the root. So the walk stays below any usual
-//! limit on open files, whatever the shape of the tree.
+//! handle lives until its child folders are open, because opening one by its single name is cheapest. Only a limited
+//! number of handles is kept; beyond it a folder is opened by its path from the root. The walk thus stays below any
+//! usual limit on open files, whatever the shape of the tree.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -37,19 +37,19 @@ use crate::workspace::refusal::Refusal;
 use crate::workspace::rules::evidence::{CACHE_MARK, CACHE_SIGNATURE};
 use crate::workspace::rules::{Exclusion, Why};
 
-/// Folders open at once, above which none is kept open for the folders in it: well below the usual limit of 1,024.
+/// Number of open folders above which none is kept open for its children: well below the usual limit of 1,024.
 const OPEN_FOLDERS_MAX: usize = 256;
 
-/// Names in one folder above which their stats are taken by several tasks.
+/// Number of names in one folder above which several tasks take their stats.
 const SPLIT_ABOVE_NAMES: usize = 4_096;
 
-/// Names one of those tasks takes.
+/// Number of names for each of these tasks.
 const PART_NAMES: usize = 2_048;
 
-/// Files between two progress events.
+/// Number of files between two progress events.
 const PROGRESS_FILES: u64 = 4_096;
 
-/// What all tasks share.
+/// The state that all tasks share.
 pub(super) struct Walk<'a> {
     root: &'a Root,
     places: Arc<Places>,
@@ -69,13 +69,13 @@ pub(super) struct Walk<'a> {
     spare: Mutex<Vec<Scratch>>,
     collected: Mutex<Collected>,
     tally: Option<&'a Tally>,
-    /// Files of git that could not be followed.
+    /// Git's files that could not be used.
     notices: GitNotices,
-    /// The tracked paths of the folders that were asked about.
+    /// The tracked paths by folder, for folders already looked up.
     tracking: Mutex<BTreeMap<TreePath, Arc<Lists>>>,
 }
 
-/// What the tasks found, in no order.
+/// The results of the tasks, in no order.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
     pub(super) differing: Vec<(TreePath, Differing)>,
@@ -83,60 +83,60 @@ pub(super) struct Collected {
     pub(super) weak: Vec<WeakPlace>,
     pub(super) omitted: Vec<Omission>,
     pub(super) excluded: Vec<Exclusion>,
-    /// Of those, folders that are left out for what is in them: they are still in their parents' lists.
+    /// The part of `excluded` that is excluded for its contents: these are still in their parents' lists.
     pub(super) left_out: Vec<TreePath>,
     pub(super) protected: Vec<Protected>,
-    /// Folders that are captured only if they hold something that is, and how many names that is before those below are
-    /// taken out.
+    /// Folders that are captured only for their contents, with their number of captured entries before empty child
+    /// folders are removed.
     pub(super) selective: Vec<(TreePath, usize)>,
-    /// Folders that have no list: they have no place in their parent's list either.
+    /// Folders that could not be listed; they are removed from their parents' lists too.
     pub(super) unlisted: Vec<Omission>,
-    /// Folders of git's that something called `.git` names.
+    /// Git folders that a `.git` file or symlink names.
     pub(super) named: Vec<NamedFolder>,
     error: Option<Error>,
 }
 
-/// What the whole walk comes to.
+/// The results of the whole walk.
 pub(super) struct Walked {
     pub(super) collected: Collected,
     pub(super) counts: CaptureCounts,
-    /// Files that `only` does not name.
+    /// Number of files that `only` does not select.
     pub(super) unselected_count: u64,
     pub(super) newest_elsewhere_ns: i64,
-    /// Files whose stat is believed, by class.
+    /// Number of files whose stat is trusted, by class.
     pub(super) believed: [u64; 3],
-    /// Files that have the numbers they had, where file systems may renumber them.
+    /// Number of files that kept their inode numbers, on file systems that may renumber them.
     pub(super) kept_numbers: u64,
-    /// Files of git that could not be followed.
+    /// Git's files that could not be used.
     pub(super) git_notices: Vec<GitNotice>,
-    /// It was stopped by a cap, so that nothing but the counts means anything.
+    /// True if a limit stopped the walk, so that only the counts are valid.
     pub(super) is_over: bool,
 }
 
-/// One folder to be looked at.
+/// One folder to visit.
 struct Task<'s> {
     path: TreePath,
     depth: usize,
     device: u64,
-    /// What it is on, if that is what the folder around it is on.
+    /// Its file system, if it is that of its parent.
     file_system: Option<FileSystem>,
-    /// See [`rank_of`].
+    /// The rank of the folder, see [`rank_of`].
     rank: u64,
-    /// The folder it is in, if that is kept open.
+    /// Its parent, if that is kept open.
     parent: Option<Arc<OpenFolder<'s>>>,
-    /// The ignore lists in force around it; none where none count.
+    /// The ignore lists that apply around it; `None` if ignore files do not count.
     lists: Option<Arc<Lists>>,
     /// The part of it that is captured.
     share: Share,
 }
 
-/// An open folder, and the count of them.
+/// An open folder; dropping it reduces the count of open ones.
 struct OpenFolder<'s> {
     handle: OwnedFd,
     open_count: &'s AtomicUsize,
 }
 
-/// Buffers that tasks hand on to each other.
+/// Buffers that tasks reuse.
 #[derive(Default)]
 struct Scratch {
     buffer: Vec<u8>,
@@ -146,7 +146,7 @@ struct Scratch {
     found: Vec<Found>,
 }
 
-/// A large folder while several tasks look at its names; the last of them goes on with it.
+/// A large folder while several tasks take stats; the last of them finishes it.
 struct Large<'s> {
     task: Task<'s>,
     folder: Arc<OpenFolder<'s>>,
@@ -186,7 +186,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks everything below the root, whose device is given.
+    /// Walks everything below the root, which is on `device`.
     pub(super) fn run(self, device: u64) -> Result<Walked> {
         let lists = self.options.rules.has_gitignore().then(|| Lists::around(self.root.path(), &self.notices));
         let path = TreePath::root();
@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
     }
 
     fn collect(&self, add: impl FnOnce(&mut Collected)) {
-        // A task that panicked takes the whole walk down with it; what others collected is not used then.
+        // A task that panics ends the whole walk, and the results of the others are not used.
         add(&mut self.collected.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -263,7 +263,7 @@ impl<'a> Walk<'a> {
         Ok(Arc::new(OpenFolder { handle, open_count: &self.open_count }))
     }
 
-    /// Why a folder is left out for what is in it. The root never is: somebody asked to record it.
+    /// The reason why a folder is excluded for its contents. The root never is, because the user asked to record it.
     fn left_out_for(&self, task: &Task<'_>, folder: &OpenFolder<'_>, marks: Marks) -> Option<Why> {
         let (parent, name) = (task.path.parent()?, task.path.name()?);
         if marks.has_git_file {
@@ -276,7 +276,7 @@ impl<'a> Walk<'a> {
         if !rules.has_evidence() || !(marks.has_environment_mark || marks.has_cache_mark) {
             return None;
         }
-        // What is entered for some paths alone is left out already.
+        // A folder that is entered for some paths only is excluded already.
         let is_entered = task.share == Share::Wanted || task.lists.as_ref().is_some_and(|lists| lists.is_entered());
         let is_included = || rules.is_included(task.path.as_bytes(), name, true);
         match () {
@@ -287,7 +287,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The reasons to enter a folder that is left out.
+    /// The reason to enter an excluded folder all the same.
     fn entered_for(&self, task: &Task<'_>, why: Why) -> Entered {
         if why.is_binding() {
             return Entered::Not;
@@ -303,7 +303,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The tracked paths in a folder, by the nearest repository around it.
+    /// The tracked paths in a folder, according to the nearest repository around it.
     fn tracking(&self, folder: &TreePath) -> Arc<Lists> {
         let mut known = self.tracking.lock().unwrap_or_else(PoisonError::into_inner);
         let mut asked = Vec::new();
@@ -323,7 +323,7 @@ impl<'a> Walk<'a> {
         found
     }
 
-    /// A folder could not be opened or listed.
+    /// Handles a folder that could not be opened or listed.
     fn refuse(&self, path: TreePath, errno: Errno) {
         match Refusal::of(errno) {
             Refusal::Omit(reason) if !path.is_root() => {
@@ -339,7 +339,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Counts what one folder holds, and stops the walk at a cap.
+    /// Counts the entries of one folder, and stops the walk at a limit.
     fn count(&self, path: &TreePath, file_system: FileSystem, found: &[Found]) {
         let mut counts = CaptureCounts { folders: 1, ..CaptureCounts::default() };
         let mut newest_elsewhere_ns = i64::MIN;
@@ -376,18 +376,17 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The reasons to enter a folder that is left out.
+/// The reason to enter an excluded folder all the same.
 enum Entered {
-    /// Tracked paths.
+    /// It has tracked files.
     Tracked(Arc<Lists>),
-    /// Wanted paths.
+    /// It has wanted paths.
     Wanted,
-    /// Nothing.
+    /// There is none.
     Not,
 }
 
-/// Returns whether a folder has a valid mark of a cache. Never waits: a pipe is opened without blocking and turned
-/// down.
+/// Returns true if a folder has a valid cache mark. Never waits: a pipe is opened without blocking and refused.
 fn has_cache_signature(folder: &OpenFolder<'_>) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let Ok(file) = rustix::fs::openat(&folder.handle, CACHE_MARK, flags, Mode::empty()) else { return false };
@@ -437,7 +436,7 @@ fn visit<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, mut task: Task<'s>) {
     walk.give_scratch(scratch);
 }
 
-/// Hands the names of a large folder out in parts. Nobody waits for them: the last to be done goes on.
+/// Splits the names of a large folder among tasks. None waits for the others: the last one finishes the folder.
 fn visit_large<'s>(scope: &Scope<'s>, walk: &'s Walk<'_>, task: Task<'s>, folder: Arc<OpenFolder<'s>>, names: Names) {
     let part_count = names.len().div_ceil(PART_NAMES);
     let missing_count = AtomicUsize::new(part_count);
@@ -449,7 +448,7 @@ fn visit_large<'s>(scope: &Scope<'s>, walk: &'s Walk<'_>, task: Task<'s>, folder
             let places = names.places().chunks(PART_NAMES).nth(part).expect("there are as many parts as counted");
             let looked = places.iter().map(|place| look(&folder.handle, names, place)).collect();
             parts.lock().unwrap_or_else(PoisonError::into_inner).push((part, looked));
-            // Whoever brings the count to zero must see what all others pushed.
+            // The task that brings the count to zero must see what the others pushed.
             if missing_count.fetch_sub(1, Ordering::AcqRel) > 1 {
                 return;
             }
@@ -463,7 +462,7 @@ fn visit_large<'s>(scope: &Scope<'s>, walk: &'s Walk<'_>, task: Task<'s>, folder
     }
 }
 
-/// All names of a folder have been looked at: what is captured of them is counted and compared, and folders are spawned.
+/// Finishes a folder whose stats are taken: sifts, counts and compares its entries, and spawns its child folders.
 fn finish<'s>(
     walk: &'s Walk<'_>,
     scope: &Scope<'s>,

@@ -2,7 +2,7 @@
 
 use super::Cli;
 
-const BROKEN: &str = "the rules of s2 are in force until it is put right";
+const BROKEN: &str = "the rules of s2 apply until it is fixed";
 
 /// Every command that looks at the folder, in an order in which each has something to do.
 const COMMANDS: [&str; 8] =
@@ -65,7 +65,7 @@ fn the_first_step_is_taken_under_the_built_in_rules_where_the_file_is_broken() {
     let ran = cli.run(&["snap"]);
     ran.expect(0);
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(told.contains("; the built-in rules are in force until it is put right"), "{told}");
+    assert!(told.contains("; the built-in rules apply until it is fixed"), "{told}");
     assert_eq!(cli.json("ls --json").len(), 2);
 }
 
@@ -80,9 +80,9 @@ fn what_is_no_setting_is_named_and_the_rest_counts() {
     let ran = cli.run(&["snap", "-q"]);
     ran.expect_text(
         "
-        | ! warning: $WS/retro.toml: `capture.exlude` is no setting, and is passed over
-        | ! warning: $WS/retro.toml: `retention.budget_bytes` counts only in config.toml in the store folder, and is passed over
-        | ! warning: $WS/retro.toml: `capture.max_files` is below the built-in cap, which it can only raise; it is passed over
+        | ! warning: $WS/retro.toml: `capture.exlude` is not a setting and is ignored
+        | ! warning: $WS/retro.toml: `retention.budget_bytes` is valid only in config.toml in the store folder and is ignored
+        | ! warning: $WS/retro.toml: `capture.max_files` is below the built-in limit, which it can only raise; it is ignored
     ",
     );
     assert_eq!(cli.json("ls --json").len(), 1);

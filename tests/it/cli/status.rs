@@ -95,7 +95,7 @@ fn settings_come_from_the_workspace_or_a_named_file() {
     cli.check(
         "status --config named.toml",
         "
-        | ! error: read configuration $WS/named.toml: `capture.exlude` is no setting
+        | ! error: read configuration $WS/named.toml: `capture.exlude` is not a setting
         | exit 2
     ",
     );

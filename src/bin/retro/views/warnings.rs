@@ -32,18 +32,15 @@ pub(crate) fn repair(repair: &Repair) -> String {
     }
 }
 
-/// What of the settings does not count, in a sentence.
+/// A setting that is not used, in a sentence.
 pub(crate) fn notice(notice: &Notice) -> String {
     match notice {
-        Notice::UnknownKey { file, key } => format!("{}: `{key}` is no setting, and is passed over", shown(file)),
+        Notice::UnknownKey { file, key } => format!("{}: `{key}` is not a setting and is ignored", shown(file)),
         Notice::StoreKey { file, key } => {
-            format!(
-                "{}: `{key}` counts only in {STORE_CONFIG_NAME} in the store folder, and is passed over",
-                shown(file)
-            )
+            format!("{}: `{key}` is valid only in {STORE_CONFIG_NAME} in the store folder and is ignored", shown(file))
         }
         Notice::LowCap { file, key } => {
-            format!("{}: `{key}` is below the built-in cap, which it can only raise; it is passed over", shown(file))
+            format!("{}: `{key}` is below the built-in limit, which it can only raise; it is ignored", shown(file))
         }
         Notice::NoGit { file } => {
             let file = shown(file);
@@ -51,9 +48,9 @@ pub(crate) fn notice(notice: &Notice) -> String {
         }
         Notice::Unusable { reason, step } => {
             let rules = step.map_or_else(|| "the built-in rules".to_owned(), |step| format!("the rules of s{step}"));
-            format!("{reason}; {rules} are in force until it is put right")
+            format!("{reason}; {rules} apply until it is fixed")
         }
-        Notice::StoreUnusable { reason } => format!("{reason}; it is passed over"),
+        Notice::StoreUnusable { reason } => format!("{reason}; it is ignored"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Changing a live folder.
+//! Tests of changing a live folder.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -40,7 +40,7 @@ fn without_times(nodes: &Nodes, found: &Nodes) {
     assert!(!found.keys().any(is_stray));
 }
 
-/// Goes from one state to the next, and checks that nothing else happened.
+/// Changes one state into the next, and checks that nothing else changed.
 fn go(stock: &Stock, top: &Path, target: &Model) -> Applied {
     stock.put(target);
     let mode = u16::try_from(walk(top)[&b""[..]].mode).unwrap();
@@ -270,7 +270,7 @@ fn an_error_leaves_whole_files_no_strays_and_a_hint() {
     without_times(&before, &walk(scratch.path()));
 }
 
-/// While folders are swapped with symlinks that lead outside, restores run and nothing outside ever changes.
+/// Restores change nothing outside, even while folders are swapped with symlinks that lead outside.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
 fn a_symlink_swapped_in_at_any_moment_leads_nowhere() {
@@ -302,11 +302,11 @@ fn a_symlink_swapped_in_at_any_moment_leads_nowhere() {
                 std::fs::rename(ws.join("aside"), ws.join("a")).ok();
             }
         });
-        // Both plans are made for a workspace that is not being changed; what they meet is what the thread left.
+        // Both plans are made for an unchanging workspace, and then meet the changes of the thread.
         let forth = plan(&visible(&folders, 0o755), &full);
         let back = plan(&visible(&full, 0o755), &folders);
         for _ in 0..500 {
-            // Errors are fine here: the folder is torn away under the restore.
+            // Errors are fine here: the folder vanishes during the restore.
             run(&stock, &ws, &forth).ok();
             run(&stock, &ws, &back).ok();
         }
@@ -342,7 +342,7 @@ fn any_model() -> impl Strategy<Value = Model> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Also from where an interrupted restore stopped: any state in between is a state like any other.
+    /// Also starts from where an interrupted restore stopped: any state in between is a state like any other.
     #[test]
     fn any_state_leads_to_any_other(one in any_model(), two in any_model(), done in any::<u64>()) {
         let (stock, scratch) = (Stock::new(), Scratch::new());
@@ -350,7 +350,8 @@ proptest! {
         stock.put(&two);
         prop_assert!(go(&stock, scratch.path(), &one).kept.is_empty());
         let half = plan(&walk(scratch.path()), &two);
-        let half: Vec<_> = half.into_iter().enumerate().filter(|(at, _)| done >> (at % 64) & 1 == 1).map(|(_, action)| action).collect();
+        let chosen = half.into_iter().enumerate().filter(|(at, _)| done >> (at % 64) & 1 == 1);
+        let half: Vec<_> = chosen.map(|(_, action)| action).collect();
         run(&stock, scratch.path(), &half).unwrap();
         prop_assert!(go(&stock, scratch.path(), &two).kept.is_empty());
         prop_assert!(plan(&walk(scratch.path()), &two).is_empty());

@@ -1,4 +1,4 @@
-//! Filling an empty folder.
+//! Tests of filling an empty folder.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 

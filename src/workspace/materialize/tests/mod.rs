@@ -1,6 +1,6 @@
-//! Tests of putting states back, judged by the walker of the integration tests, which shares no code with the library.
+//! Tests of restoring states, checked by the walker of the integration tests, which shares no code with the library.
 //!
-//! They hold for any user: where root sees more than others, what is expected is adapted (see [`model::visible`]).
+//! They hold for any user: the expectation is adapted if root sees more than others (see [`model::visible`]).
 
 mod apply;
 mod fill;
@@ -35,7 +35,7 @@ fn strays_go_and_everything_else_stays() {
     let scratch = Scratch::new();
     let names: Vec<String> = (0..5).map(temporary_name).collect();
     let [stray, other, link, tried, with_mine] = &names[..] else { unreachable!() };
-    // Folders in which names were tried go too, with the empty files in them; anything else does not.
+    // Folders in which names were tried are removed too, with their empty files; nothing else is.
     std::fs::create_dir_all(scratch.join(&format!("a/{with_mine}"))).unwrap();
     std::fs::create_dir(scratch.join(&format!("a/{tried}"))).unwrap();
     for (name, text) in [(format!("a/{tried}/A"), ""), (format!("a/{with_mine}/mine"), "mine")] {

@@ -1,4 +1,4 @@
-//! States as plain maps: put into a store, compared with what is in a folder, and turned into a list of changes.
+//! States as plain maps: stored, compared with a folder, and turned into a list of changes.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -20,7 +20,7 @@ use crate::store::{Final, NewObject, Store};
 use crate::time::Timestamp;
 use crate::workspace::materialize::Action;
 
-/// What is below a folder, by path; every folder on the way is in it.
+/// The entries below a folder, by path, including every folder on the way.
 pub(super) type Model = BTreeMap<Vec<u8>, Item>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(super) fn link(target: &str) -> Item {
     Item::Symlink(target.as_bytes().to_vec())
 }
 
-/// A store of its own.
+/// A temporary store.
 pub(super) struct Stock {
     _scratch: Scratch,
     pub(super) store: Store,
@@ -92,7 +92,7 @@ impl Stock {
         TreeId(root)
     }
 
-    /// Stores a tree of one folder as it is given.
+    /// Stores the tree of one folder with the given entries.
     pub(super) fn put_entries(&self, entries: &[Entry]) -> TreeId {
         let mut objects = Vec::new();
         let (id, _) = folder(entries.to_vec(), &mut objects);
@@ -144,7 +144,7 @@ fn folder(mut entries: Vec<Entry>, objects: &mut Vec<NewObject>) -> (Digest, u64
     (id, encoded.size)
 }
 
-/// What the walker finds where a state was put back by this user.
+/// The state that the walker finds after this user restored one.
 pub(super) fn visible(model: &Model, root_mode: u16) -> Nodes {
     let is_root = rustix::process::geteuid().is_root();
     let lacks = |mode: u16, right: u16| !is_root && mode & right == 0;
@@ -170,14 +170,14 @@ pub(super) fn visible(model: &Model, root_mode: u16) -> Nodes {
     nodes
 }
 
-/// What the walker finds, without names in folders that can be listed but not passed.
+/// The state that the walker finds, without names in folders that can be listed but not entered.
 pub(super) fn walk_visible(top: &Path) -> Nodes {
     let mut nodes = walk(top);
     nodes.retain(|_, node| node.mode != u32::MAX);
     nodes
 }
 
-/// The state of a folder as a recorder sees it: without what is special or cannot be read.
+/// The state of a folder as a recorder sees it: without special files and unreadable ones.
 pub(super) fn record(top: &Path) -> Model {
     let root = std::fs::File::open(top).unwrap();
     let mut model = Model::new();
@@ -200,7 +200,7 @@ pub(super) fn record(top: &Path) -> Model {
     model
 }
 
-/// The changes that lead from what is in a folder to a state.
+/// The changes from a folder's state to another.
 pub(super) fn plan(live: &Nodes, target: &Model) -> Vec<Action> {
     let mut actions = Vec::new();
     for (bytes, node) in live.iter().filter(|(path, _)| !path.is_empty()) {
@@ -248,7 +248,7 @@ fn written(path: TreePath, item: &Item, replaces: bool) -> Action {
     }
 }
 
-/// Makes a folder with this in it, without the code under test.
+/// Creates a folder with these entries, without the code under test.
 #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
 pub(super) fn build(top: &Path, model: &Model) {
     let place = |path: &Vec<u8>| top.join(std::ffi::OsStr::from_bytes(path));
