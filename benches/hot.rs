@@ -1,8 +1,8 @@
 //! Hot paths of the library, one by one: `cargo bench --bench hot`.
 //!
-//! These find out where a step's time goes and whether a change of the code moved it; what `retro` is worth beside other
-//! tools is measured by `compare`. Nothing here syncs a disk, whose moods would drown what is looked for: deltas are
-//! made up to the commit and not through it.
+//! These show where a step's time goes, and the effect of a change of the code; `compare` measures `retro` against
+//! other tools. Nothing here syncs a disk, whose variation would hide the result: deltas are made up to the
+//! transaction, without it.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -101,7 +101,7 @@ fn records(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Making the delta of an edited file, and reading one that many others lie under.
+/// Making the delta of an edited file, and reading one at the end of a long chain.
 fn deltas(criterion: &mut Criterion) {
     const VERSIONS: usize = 200;
     const LENGTH: usize = 30_000;
@@ -128,14 +128,14 @@ fn deltas(criterion: &mut Criterion) {
         );
     });
     group.bench_function("decode", |bench| {
-        // A store that was just opened has nothing decoded yet.
+        // A store that was just opened has an empty read cache.
         let read = |store: Store| store.object(ObjectKind::Content, &last).expect("it was stored");
         bench.iter_batched(|| open(folder.path()), read, BatchSize::SmallInput);
     });
     group.finish();
 }
 
-/// Opening a store of 20,000 objects and asking it for one.
+/// Opening a store of 20,000 objects and reading one.
 fn lookups(criterion: &mut Criterion) {
     const OBJECTS: u64 = 20_000;
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -155,7 +155,7 @@ fn lookups(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A step in which nothing changed: the scan alone, and all of it but the process.
+/// A step without changes: the scan alone, and everything but the process.
 fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("unchanged workspace");
     group.sample_size(20);
@@ -168,7 +168,7 @@ fn steps(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(count as u64));
         let root = Root::open(workspace.path()).expect("the workspace is there");
         let cache = StatCache::load(store.disk(), CacheKey { store: store.id(), workspace: id, generation: 0 });
-        assert!(!cache.is_empty(), "the snapshot before has left a cache");
+        assert!(!cache.is_empty(), "the snapshot before has written a stat cache");
         let config = Config::default();
         let rules = Rules::new(&config.capture.rule_options(Vec::new())).expect("the default patterns are well-formed");
         group.bench_function(BenchmarkId::new("scan", count), |bench| {
@@ -200,7 +200,7 @@ fn commit(store: &Store, objects: Vec<NewObject>) {
     batch.add(objects).expect("the objects can be encoded");
     let fact = Fact::Pinned { snapshot: SnapshotId(Digest::of(b"any")), pinned: true, time: time::Timestamp(0) };
     let facts = vec![fact];
-    batch.commit(|_| Ok(Final { objects: Vec::new(), facts })).expect("the batch can be committed");
+    batch.commit(|_| Ok(Final { objects: Vec::new(), facts })).expect("the batch can be written");
 }
 
 fn entries(count: usize) -> Vec<Entry> {

@@ -1,8 +1,8 @@
-//! What the fuzz targets do with their input, one function a decoder; `tests/it/fuzz.rs` runs the same on small inputs.
+//! The bodies of the fuzz targets, one function per decoder; `tests/it/fuzz.rs` runs them on small inputs.
 //!
-//! Every body holds its decoder to the same promises: whatever the bytes, no panic; and what is accepted is written
-//! again byte for byte as it was read, so that nothing has two encodings. Only payloads of records have many: there, what
-//! is written must be read again as it was.
+//! Every body checks the same promises of its decoder. No bytes make it panic. Accepted input is encoded again to the
+//! same bytes, so that nothing has two encodings. Only payloads of records have several encodings: there, encoded bytes
+//! must decode to the same object.
 
 use retrograde::format::attributes::acl;
 use retrograde::format::pack::{Encoding, Link};
@@ -101,7 +101,7 @@ pub(crate) fn attribute_lists(bytes: &[u8]) {
     }
 }
 
-/// Facts of a commit.
+/// Facts of a transaction.
 pub(crate) fn fact_list(bytes: &[u8]) {
     if let Ok(found) = facts::decode(bytes) {
         assert_eq!(facts::encode(&found), bytes);
@@ -126,26 +126,26 @@ pub(crate) fn frame(bytes: &[u8]) {
     if let Ok(decoded) = payload::decode(&encoding, payload, base, length_bytes) {
         assert_eq!(decoded.len(), length_bytes);
     }
-    // The same bytes once more, as an object to be stored.
+    // The same bytes as an object to be encoded.
     let written = payload::encode(&encoding, payload, base, 3);
     let length = payload.len();
     assert_eq!(payload::decode(&encoding, &written, base, length).as_deref(), Ok(payload));
     let is_refused = |length| payload::decode(&encoding, &written, base, length).is_err();
-    // A splice does not say how long its object is: what it lacks is taken from the base's end.
+    // A splice does not contain the length of its object: it takes missing bytes from the end of the base.
     if !matches!(encoding, Encoding::Splice(_)) {
         assert!(is_refused(length + 1) && (length == 0 || is_refused(length - 1)));
     }
 }
 
-/// What [`frame`] takes its input for.
+/// The parts into which [`frame`] splits its input.
 pub(crate) struct Parts<'a> {
-    /// The first byte.
+    /// The encoding, from the first byte.
     pub(crate) encoding: Encoding,
-    /// The length that the record states, in four bytes; up to that of the longest object.
+    /// The length of the object according to the record, from four bytes; at most that of the longest object.
     pub(crate) length_bytes: usize,
-    /// Its length is in two bytes before it, and no more than there is.
+    /// The base; its length is in the two bytes before it, and limited to the rest.
     pub(crate) base: &'a [u8],
-    /// The rest.
+    /// The payload: the rest.
     pub(crate) payload: &'a [u8],
 }
 
@@ -163,20 +163,20 @@ pub(crate) fn parts(bytes: &[u8]) -> Option<Parts<'_>> {
     Some(Parts { encoding, length_bytes, base, payload })
 }
 
-/// Commits of a pack.
+/// Trailers of transactions.
 pub(crate) fn commit(bytes: &[u8]) {
     let Ok(found) = pack::decode_commit(bytes) else { return };
     assert!(found.length_bytes <= bytes.len() && found.facts.len() < found.length_bytes);
     if found.batch_length_bytes == 0 {
         let mut again = Vec::new();
         pack::put_commit(&mut again, StoreId([1; 16]), 0, found.sequence, found.facts);
-        // All but the hash, which no input has by chance.
+        // All but the hash, which no input matches by chance.
         assert_eq!(again[..again.len() - 16], bytes[..found.length_bytes - 16]);
         assert!(pack::commit_is_intact(StoreId([1; 16]), &again) && !pack::commit_is_intact(StoreId([2; 16]), &again));
     }
 }
 
-/// Index files.
+/// Pack indexes.
 pub(crate) fn index_file(bytes: &[u8]) {
     let Ok(header) = index::decode_header(bytes) else { return };
     let tail = index::decode_tail(&header, bytes);
@@ -215,14 +215,14 @@ pub(crate) fn cache_file(bytes: &[u8]) {
     }
 }
 
-/// The file that says what a store is.
+/// The file `FORMAT`.
 pub(crate) fn format_file(bytes: &[u8]) {
     if let Ok(id) = header::decode(bytes) {
         assert_eq!(header::encode(id), bytes);
     }
 }
 
-/// What people and configuration files write.
+/// Texts from people and configuration files.
 pub(crate) fn texts(bytes: &[u8]) {
     if let Ok(path) = TreePath::new(bytes) {
         assert_eq!(path.as_bytes(), bytes);

@@ -1,19 +1,19 @@
-//! A store and a workspace, driven by bytes, beside a plain model of what they must be.
+//! Drives a store and a workspace by bytes, and compares them with a plain model.
 //!
-//! After every operation everything that can be observed is compared: the folder, every step and what it holds, parents,
-//! tags, pins, what can be undone and redone, and that nothing is found by a full verify. The store lives on the
-//! simulated disk, so that the power can go and processes can be killed: between operations and in the middle of one.
-//! What is found then must be the model before the operation or the one after it, or, for a restore, the one that says
-//! that it has begun; from then on the model is what was found.
+//! After every operation everything observable is compared: the folder, every step with its contents, parents, tags,
+//! pins, the states that undo and redo lead to, and that a full verify finds no damage. The store is on the simulated
+//! disk, so that power losses and killed processes can be simulated, between operations and during one. The state found
+//! afterwards must be the model before the operation or after it, or for a restore also the one in which it has begun.
+//! The model then becomes the state found.
 //!
 //! ```text
-//! expected   the model: what must be true
+//! expected   the model: the expected state
 //! folder     the live folder
-//! operations what is done to both, the model and the real thing
-//! crash      what happens to them
+//! operations operations on the store, each with its effect on the model
+//! crash      power losses, killed processes, lost caches
 //! ```
 //!
-//! `tests/it/model.rs` runs this with random bytes, the fuzz target `model` with bytes that it breeds.
+//! `tests/it/model.rs` runs it with random bytes, the fuzz target `model` with generated ones.
 
 #[path = "model/crash.rs"]
 mod crash;
@@ -41,23 +41,24 @@ use retrograde::workspace::config::Config;
 use expected::{Model, Past, Step};
 use folder::{Tree, list, read};
 
-/// The real thing, and the model beside it.
+/// The real store and folder, and the model.
 struct World {
     disk: MemoryDisk,
     store: Store,
     folder: PathBuf,
     model: Model,
-    /// What the store may still fall back to: the last operation was killed before what it wrote was promised.
+    /// The older state to which the store may still fall back, because the last operation was killed before it was
+    /// acknowledged.
     doubt: Option<Model>,
-    /// The restore that was run last, as it was when it had begun; its folder is the one before.
+    /// The model at the beginning of the last restore, with the folder before it.
     begun: Option<Model>,
-    /// Temporary files of restores that were killed.
+    /// Temporary files of killed restores.
     strays: Vec<PathBuf>,
     clock: i64,
     config: Config,
 }
 
-/// The bytes that decide what happens.
+/// The bytes that choose the operations.
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
@@ -67,13 +68,13 @@ impl Choices<'_> {
         Some(usize::from(*first))
     }
 
-    /// Below `bound`, which is not 0.
+    /// The next choice below `bound`, which is not 0.
     fn below(&mut self, bound: usize) -> usize {
         self.next().unwrap_or(0) % bound
     }
 }
 
-/// Runs what the bytes say in a new store and a new folder below `scratch`, and returns the number of operations.
+/// Runs the operations that the bytes choose in a new store and a new folder below `scratch`, and returns their number.
 pub(crate) fn run(bytes: &[u8], scratch: &Path) -> usize {
     let mut choices = Choices(bytes);
     let mut world = World::new(scratch);
@@ -140,7 +141,7 @@ impl World {
         self.store = Store::open(Arc::new(self.disk.clone())).expect("the store is sound");
     }
 
-    /// What must hold after every operation.
+    /// Checks that must hold after every operation.
     fn compare(&self) {
         let mut found = Tree::new();
         list(&self.folder, "", &mut found);
@@ -165,7 +166,7 @@ impl World {
         assert_eq!(found, *tree, "a step");
     }
 
-    /// All steps and what has a name, and that nothing is damaged.
+    /// Checks all steps and pinned snapshots, and that nothing is damaged.
     fn compare_all(&self) {
         self.model.steps.iter().for_each(|step| self.compare_step(step));
         let kept = self.model.pins.iter().filter_map(|id| self.model.kept.get_key_value(id));
@@ -177,7 +178,7 @@ impl World {
     }
 }
 
-/// The first thing in which a store's state is not what the model says.
+/// The first difference between a store's state and the model.
 fn difference(state: &State, model: &Model) -> Option<String> {
     let unlike = |what: &str| Some(what.to_owned());
     if state.pins != model.pins {

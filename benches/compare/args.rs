@@ -1,4 +1,4 @@
-//! What was asked for, and the sizes that follow from it.
+//! The arguments, and the sizes that follow from them.
 
 use std::path::{Path, PathBuf};
 
@@ -11,31 +11,32 @@ use crate::tools::Tool;
 #[derive(Debug, Parser)]
 #[command(name = "compare")]
 pub(crate) struct Args {
-    /// A git repository whose history is replayed; may be given several times. Without one, a synthetic history is.
+    /// A git repository whose history is replayed; may be given several times. Without one, a synthetic history is
+    /// used.
     #[arg(long = "repo", value_name = "PATH")]
     pub(crate) repos: Vec<PathBuf>,
     /// Commits of each history to replay.
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
-    /// Everything small, in less than a minute: no slow peer unless it is named, no report unless `--out` is given.
+    /// Small sizes, for a run of less than a minute: no slow peer unless named, no report unless `--out` is given.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Peers to compare with, where they are installed [default: all].
+    /// Peers to compare with, if installed [default: all].
     #[arg(long, value_delimiter = ',')]
     peers: Option<Vec<Tool>>,
-    /// Tables to make [default: all]; without all of them, no report is written unless `--out` is given.
+    /// Tables to make [default: all]; with fewer, no report is written unless `--out` is given.
     #[arg(long, value_delimiter = ',')]
     only: Option<Vec<Table>>,
-    /// Measures the peers and the floor alone.
+    /// Measures only the peers and the floor.
     #[arg(long)]
     pub(crate) without_retro: bool,
-    /// Where the Markdown goes, the JSON beside it [default: benches/results/DATE-NAME.md].
+    /// File of the Markdown report, with the JSON beside it [default: benches/results/DATE-NAME.md].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// What is measured, for the name of the report [default: the commit].
+    /// Name of the measured version, for the name of the report [default: the commit].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Where the temporary folder is made: the file system that is measured.
+    /// Parent of the temporary folder, which decides the file system that is measured.
     #[arg(long, value_name = "DIR")]
     pub(crate) tmp: Option<PathBuf>,
 }
@@ -53,10 +54,10 @@ pub(crate) enum Table {
     Memory,
 }
 
-/// How large everything is.
+/// The sizes of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
-    /// Files in the workspaces whose snapshots are timed, and rounds in each.
+    /// File counts of the workspaces whose snapshots are timed, and rounds in each.
     pub(crate) trees: &'static [Tree],
     /// Divides lengths of large files and the width of the wide folder.
     pub(crate) divisor: u64,
@@ -64,7 +65,7 @@ pub(crate) struct Scale {
     pub(crate) history_files: usize,
     /// Most one-file steps of one history.
     pub(crate) path_steps_max: usize,
-    /// Most steps of the peers, which take up to a second for each.
+    /// Most steps of the peers that take up to a second for each.
     pub(crate) peer_steps_max: usize,
 }
 
@@ -74,7 +75,7 @@ pub(crate) struct Tree {
     pub(crate) files: usize,
     /// Rounds of steps.
     pub(crate) rounds: usize,
-    /// Rounds of first snapshots and of full restores, with a new store or folder in each; 0 for none.
+    /// Rounds of first snapshots and of full restores, each with a new store or folder; 0 for none.
     pub(crate) fresh_rounds: usize,
 }
 
@@ -108,7 +109,7 @@ impl Args {
         self.steps.unwrap_or(if self.quick { 20 } else { 300 })
     }
 
-    /// Peers to look for.
+    /// Peers to compare with.
     pub(crate) fn peers(&self) -> Vec<Tool> {
         let every = || Tool::value_variants().iter().copied().filter(|tool| !self.quick || !tool.is_slow());
         self.peers.clone().unwrap_or_else(|| every().collect())
@@ -118,12 +119,12 @@ impl Args {
         self.only.as_ref().is_none_or(|only| only.contains(&table))
     }
 
-    /// What is measured, for the name of the report.
+    /// Name of the measured version, for the name of the report.
     pub(crate) fn name(&self, commit: &str) -> String {
         self.name.clone().unwrap_or_else(|| commit.to_owned())
     }
 
-    /// The file of the report; `None` where nobody asked for one.
+    /// The file of the report; `None` for no report.
     pub(crate) fn out(&self) -> Option<PathBuf> {
         if self.out.is_none() && (self.quick || self.only.is_some()) {
             return None;

@@ -1,4 +1,4 @@
-//! Other processes: what they are started with, how long they take, what memory they need.
+//! Other processes: their environment, time and memory.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -11,7 +11,7 @@ use retrograde::time::Stopwatch;
 
 use crate::{Result, measure};
 
-/// Where and with what environment processes are started.
+/// Starts processes with a fixed environment.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings(Arc<Inner>);
 
@@ -21,7 +21,7 @@ struct Inner {
     search_path: OsString,
 }
 
-/// A process to start, as often as wanted.
+/// A command that can be started repeatedly.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     surroundings: Surroundings,
@@ -33,21 +33,21 @@ pub(crate) struct Call {
     also_accepted: Option<i32>,
 }
 
-/// What one or several processes did.
+/// The result of one or several processes.
 #[derive(Clone, Debug)]
 pub(crate) struct Done {
-    /// From before the first was started to after the last had ended.
+    /// Time from before the first start to after the last end.
     pub(crate) elapsed: Duration,
-    /// What the last one printed.
+    /// Output of the last process.
     pub(crate) output: Vec<u8>,
 }
 
 impl Surroundings {
-    /// An empty home, and the programs that are found now.
+    /// Creates an empty home, and locates the programs.
     ///
-    /// Retro is copied first: cargo may replace what it built while a run of half an hour goes on, and half of the
-    /// numbers would then be another program's.
-    #[expect(clippy::disallowed_methods, reason = "the bench has one place that reads the environment too, this one")]
+    /// Retro is copied first, because cargo may replace the binary during a run of half an hour, and the rest of the
+    /// numbers would then measure another program.
+    #[expect(clippy::disallowed_methods, reason = "the bench reads the environment only here")]
     pub(crate) fn new(home: &Path) -> Result<Self> {
         fs::create_dir_all(home)?;
         let programs = home.join("bin");
@@ -60,7 +60,7 @@ impl Surroundings {
         Ok(Self(Arc::new(Inner { home: home.to_owned(), search_path })))
     }
 
-    /// A process that works in `folder`.
+    /// A command that runs in `folder`.
     pub(crate) fn call(&self, program: impl AsRef<OsStr>, folder: &Path) -> Call {
         Call {
             surroundings: self.clone(),
@@ -73,7 +73,7 @@ impl Surroundings {
         }
     }
 
-    /// What `program` says of its version; `None` where it is not installed or says nothing.
+    /// The version that `program` reports; `None` if it is not installed or reports none.
     pub(crate) fn version(&self, program: impl AsRef<OsStr>, argument: &str) -> Option<String> {
         let done = self.call(program, &self.0.home).arg(argument).run().ok()?;
         let text = String::from_utf8(done.output).ok()?;
@@ -97,13 +97,13 @@ impl Call {
         self
     }
 
-    /// Reads this file as its input; nothing by default.
+    /// Uses this file as input; by default there is none.
     pub(crate) fn input(mut self, path: &Path) -> Self {
         self.input = Some(path.to_owned());
         self
     }
 
-    /// An exit code that is as good as 0.
+    /// An exit code that counts as success.
     pub(crate) fn accept(mut self, code: i32) -> Self {
         self.also_accepted = Some(code);
         self
@@ -136,7 +136,7 @@ impl Call {
         Err(format!("run {program} {}: {}\n{}", arguments.join(" "), output.status, said.trim()).into())
     }
 
-    /// The same call as a child of a process that writes its peak of memory to `out`.
+    /// The same call as a child of a process that writes its peak memory to `out`.
     fn measured(&self, out: &Path) -> Result<Self> {
         let mut call = self.clone();
         call.arguments = vec![measure::FLAG.into(), out.into(), self.program.clone()];
@@ -146,7 +146,7 @@ impl Call {
     }
 }
 
-/// Starts one after another, and times them together.
+/// Runs calls one after another, and times them together.
 pub(crate) fn run_all(calls: &[Call]) -> Result<Done> {
     let watch = Stopwatch::start();
     let mut outputs = Vec::with_capacity(calls.len());
@@ -158,7 +158,7 @@ pub(crate) fn run_all(calls: &[Call]) -> Result<Done> {
     Ok(Done { elapsed, output: outputs.pop().map(|output| output.stdout).unwrap_or_default() })
 }
 
-/// The same, with the largest peak of resident memory among them, in bytes.
+/// As [`all`], with the largest peak of resident memory among them, in bytes.
 pub(crate) fn run_measured(calls: &[Call], scratch: &Path) -> Result<(Done, u64)> {
     let out = scratch.join("peak");
     let mut peak_bytes = 0;

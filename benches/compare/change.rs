@@ -1,4 +1,4 @@
-//! Changes of a folder, as data: what histories consist of, and how they are applied.
+//! Changes of a folder as data: the contents of histories, and applying them.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 
-/// What becomes of one path.
+/// The new state of one path.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    /// It is a regular file with this content.
+    /// A regular file with this content.
     File { path: PathBuf, content: Vec<u8>, is_executable: bool },
-    /// It is a symlink to this target.
+    /// A symlink to this target.
     Link { path: PathBuf, target: Vec<u8> },
-    /// It is gone, and so are folders that it leaves empty.
+    /// Removed, as are parents that become empty.
     Gone { path: PathBuf },
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct History {
     pub(crate) name: String,
     /// The first state.
     pub(crate) base: Vec<Change>,
-    /// What each commit after it changes.
+    /// The changes of each later commit.
     pub(crate) commits: Vec<Vec<Change>>,
 }
 
@@ -36,7 +36,7 @@ impl Change {
         }
     }
 
-    /// Makes it true in the folder `root`.
+    /// Applies the change in the folder `root`.
     #[expect(clippy::disallowed_methods, reason = "the bench changes the workspaces that it measures")]
     pub(crate) fn apply(&self, root: &Path) -> Result<()> {
         let path = root.join(self.path());
@@ -46,7 +46,7 @@ impl Change {
         }
         match self {
             Self::File { content, is_executable, .. } => {
-                // Written through a link, the content would go to its target.
+                // Written through a symlink, the content would go to its target.
                 if path.is_symlink() {
                     fs::remove_file(&path).map_err(failed)?;
                 }
@@ -71,9 +71,9 @@ impl Change {
 }
 
 impl History {
-    /// The same history with one step for each changed path, no more than `count_max`.
+    /// The same history with one step for each changed path, at most `count_max`.
     ///
-    /// Deletions come first in each commit, so that a folder can take the place of a file.
+    /// Deletions come first in each commit, so that a folder can replace a file.
     pub(crate) fn path_steps(&self, count_max: usize) -> Vec<Vec<Change>> {
         self.commits.iter().flatten().take(count_max).map(|change| vec![change.clone()]).collect()
     }

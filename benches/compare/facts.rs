@@ -1,4 +1,4 @@
-//! The machine and the tools of a run; nothing that tells whose it is.
+//! The machine and the tools of a run, without anything that identifies its owner.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::tools::Probed;
 
-/// What the numbers of a report depend on.
+/// The facts that the numbers of a report depend on.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Facts {
     pub(crate) date: String,
@@ -18,9 +18,9 @@ pub(crate) struct Facts {
     pub(crate) memory: String,
     pub(crate) kernel: String,
     pub(crate) file_system: String,
-    /// Load averages when the run began.
+    /// Load averages at the start of the run.
     pub(crate) load: String,
-    /// What each tool says of itself, or that it is not installed.
+    /// The version of each tool, or that it is not installed.
     pub(crate) tools: Vec<(String, String)>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn collect(folder: &Path, probed: &[Probed]) -> Facts {
     }
 }
 
-/// The commit that was built; its name ends in `-changed` where the sources are not as committed.
+/// The commit that was built, with `-changed` appended if the sources differ from it.
 pub(crate) fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(arguments).output().ok()?;
@@ -58,7 +58,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
-/// What follows `name :` in a file of `/proc`.
+/// The value after `name :` in a file of `/proc`.
 fn field(path: &str, name: &str) -> String {
     let text = text(path);
     let lines = text.lines().filter_map(|line| line.split_once(':'));
@@ -66,7 +66,7 @@ fn field(path: &str, name: &str) -> String {
     found.map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
 }
 
-/// The kind of the file system that holds `folder`: that of the mount with the longest path above it.
+/// The type of the file system that holds `folder`: that of the mount with the longest matching path.
 fn file_system(folder: &Path) -> String {
     let mounts = text("/proc/self/mounts");
     let mounts = mounts.lines().filter_map(|line| {

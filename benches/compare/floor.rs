@@ -1,9 +1,9 @@
-//! The physical limit of a step: every folder listed and every entry's stat read, on all cores, and nothing else. What a
-//! step adds that survives a power loss is a thousand bytes appended to a file and synced.
+//! The physical limit of a step: listing every folder and reading every entry's stat, on all cores, and nothing else. A
+//! step that survives a power loss also appends a thousand bytes to a file and syncs it.
 //!
-//! It runs as a process of its own, as the tools do, started from the bench's own binary. Folders are reached relative
-//! to the handle of the folder above; no path is ever built. `walkdir` was not taken: it builds a path for every entry,
-//! and a floor that does work which a recorder can avoid is too high.
+//! It runs as a separate process, like the tools, started from the bench's own binary. Folders are opened relative to
+//! the parent's handle; no path is ever built. `walkdir` is not used: it builds a path for every entry, and a floor
+//! with work that a recorder can avoid is too high.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -14,17 +14,17 @@ use retrograde::time::Stopwatch;
 
 use crate::Result;
 
-/// First argument of the helper process; the folder follows, and the file that is appended to.
+/// First argument of the helper process; the folder and the file to append to follow.
 pub(crate) const FLAG: &str = "--floor";
 
-/// Folder of a peer that lives in the workspace, passed over by all others.
+/// Folder of a peer that lives in the workspace; all others skip it.
 pub(crate) const PASSED_OVER: &str = ".jj";
 
 /// Bytes that a small step adds to a store.
 const SYNCED_BYTES: usize = 1_000;
 
-/// Walks the folder, appends to the file and syncs it; prints how long each took, in nanoseconds, and how many entries
-/// were seen.
+/// Walks the folder, appends to the file and syncs it. Prints the time of each in nanoseconds, and the number of
+/// entries.
 pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let root = arguments.next().ok_or("walk: no folder given")?;
     let synced = arguments.next().ok_or("walk: no file to append to given")?;
@@ -42,7 +42,7 @@ fn append_synced(path: &Path) -> Result<()> {
     Ok(file.sync_data()?)
 }
 
-/// What a walk shares between its threads.
+/// The state that the threads of a walk share.
 #[derive(Default)]
 struct Seen {
     entries: AtomicU64,
@@ -96,7 +96,8 @@ fn walk(root: &Path) -> Result<u64> {
     }
 }
 
-/// Counts the entries below `root` after reading the stat of each; not the limit, where Linux's calls are missing.
+/// Counts the entries below `root` after reading the stat of each; not the limit, because Linux's system calls are
+/// missing.
 #[cfg(not(target_os = "linux"))]
 fn walk(root: &Path) -> Result<u64> {
     let seen = Seen::default();

@@ -1,4 +1,4 @@
-//! What a store occupies: every file in its folder, whatever it is for.
+//! Space that a store occupies: every file in its folder.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 
-/// Bytes of a disk block as `stat` counts them, whatever the file system's own size is.
+/// Bytes of a block in `stat`, independent of the file system's own block size.
 const STAT_BLOCK_BYTES: u64 = 512;
 
 /// The files of a store at one moment.
@@ -16,12 +16,12 @@ pub(crate) struct Footprint {
     files: BTreeSet<PathBuf>,
     /// Sum of all lengths, in bytes.
     pub(crate) apparent_bytes: u64,
-    /// What the disk gives up for them, in bytes.
+    /// Bytes on disk of all files.
     pub(crate) occupied_bytes: u64,
 }
 
 impl Footprint {
-    /// Looks at every file in `folder`; one that is not there yet occupies nothing.
+    /// Reads the size of every file in `folder`; a missing folder occupies nothing.
     pub(crate) fn of(folder: &Path) -> Result<Self> {
         let mut footprint = Self::default();
         if folder.exists() {
@@ -30,12 +30,12 @@ impl Footprint {
         Ok(footprint)
     }
 
-    /// How many files there are.
+    /// The number of files.
     pub(crate) fn count(&self) -> usize {
         self.files.len()
     }
 
-    /// Files whose names were not there before.
+    /// The number of files whose names are new.
     pub(crate) fn new_files(&self, before: &Self) -> usize {
         self.files.difference(&before.files).count()
     }

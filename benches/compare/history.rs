@@ -1,4 +1,4 @@
-//! Where histories come from: a git repository, or a generator.
+//! Histories from a git repository, or from a generator.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -21,7 +21,7 @@ pub(crate) fn of_repository(repo: &Path, count: usize, surroundings: &Surroundin
     let ids: Vec<&str> = listed.lines().rev().collect();
     let (first, rest) = ids.split_first().ok_or_else(|| format!("read history {}: no commits", repo.display()))?;
     let diff = || git().args(["diff-tree", "-r", "-z", "--no-renames", "--no-abbrev", "--no-commit-id"]);
-    // Against the empty tree, the first state reads like any other difference.
+    // Compared with the empty tree, the first state is a difference like any other.
     let base = parse_raw(&diff().args([EMPTY_TREE, first]).run()?.output)?;
     let mut commits = Vec::with_capacity(rest.len());
     let mut before = *first;
@@ -97,7 +97,7 @@ struct Raw {
 }
 
 impl Raw {
-    /// The object that holds the new content; submodules and deletions have none.
+    /// The object with the new content; `None` for submodules and deletions.
     fn content(&self) -> Option<&str> {
         matches!(self.mode.as_str(), "100644" | "100755" | "120000").then_some(&self.id)
     }
@@ -123,7 +123,7 @@ fn parse_raw(output: &[u8]) -> Result<Vec<Raw>> {
     while let (Some(facts), Some(path)) = (fields.next().filter(|facts| !facts.is_empty()), fields.next()) {
         let facts: Vec<&str> = std::str::from_utf8(facts)?.split(' ').collect();
         let [old_mode, mode, _, id, _] = facts[..] else { return Err(format!("read difference: {facts:?}").into()) };
-        // A submodule that goes was never written.
+        // A submodule that is removed was never written.
         if old_mode != ":160000" || mode != "000000" {
             lines.push(Raw { mode: mode.to_owned(), id: id.to_owned(), path: OsStr::from_bytes(path).into() });
         }

@@ -1,7 +1,7 @@
-//! Histories in git's own packs, made without a working tree.
+//! Histories in git's own packs, built without a working tree.
 //!
-//! `git fast-import` takes a history as a stream, in seconds where adding and committing takes minutes; what it writes is
-//! then packed anew without reuse, so the size is git's best and not that of the stream's deltas.
+//! `git fast-import` reads a history as a stream, in seconds where adding and committing takes minutes. The result is
+//! then repacked without reusing deltas, so that the size is git's best and not that of the stream's deltas.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use crate::change::Change;
 use crate::footprint::Footprint;
 use crate::recorder::without_git_settings;
 
-/// How git packs.
+/// A way of packing in git.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packing {
     /// `git repack -adf`: every delta searched anew, window 10.
@@ -23,7 +23,7 @@ pub(crate) enum Packing {
     Aggressive,
 }
 
-/// Bytes of git's packs and their indexes after each packing of a history whose first state is `base`.
+/// Total bytes of git's packs and their indexes after each kind of packing of a history that starts with `base`.
 pub(crate) fn packed_bytes(
     base: &[Change],
     steps: &[Vec<Change>],
@@ -87,7 +87,7 @@ fn write_change(out: &mut impl std::io::Write, change: &Change) -> Result<()> {
     Ok(())
 }
 
-/// Quoted as C strings are, which git takes for every path.
+/// Quotes as a C string, which git accepts for every path.
 fn write_path(out: &mut impl std::io::Write, path: &Path) -> Result<()> {
     out.write_all(b"\"")?;
     for &byte in path.as_os_str().as_bytes() {

@@ -1,33 +1,35 @@
-//! Measures `retro` from outside, beside its peers and beside the physical limit.
+//! Measures `retro` from outside, compared with its peers and with the physical limit.
 //!
 //! ```text
-//! cargo bench --bench compare -- [--repo PATH]... [--steps N] [--quick] [--peers git,jj,..] [--only latency,..] [--out FILE]
+//! cargo bench --bench compare -- [--repo PATH]... [--steps N] [--quick] [--peers git,jj,..] [--only latency,..]
+//!     [--out FILE]
 //! ```
 //!
 //! ```text
-//! args            what was asked for
-//! sections/       one file per table: what is measured, and the claims it supports
+//! args            the arguments and sizes
+//! sections/       one file per table: its measurements and claims
 //! race            rounds in which every tool records the same change, one after another
 //! tools recorder  the peers, and how each takes and restores a snapshot
 //! call measure    other processes: their environment, their time, their memory
-//! floor           the least work any tool could do: walk and stat; to last, one synced append
+//! floor           the least work of any tool: walk and stat; to be durable, one synced append
 //! tree text rng   folders and contents that are the same on every machine
 //! history change  real and synthetic histories, as changes to a folder
-//! footprint       what a store occupies
+//! footprint       space that a store occupies
 //! report render   results as data, and as Markdown
 //! facts           the machine
 //! ```
 //!
 //! Invariants:
-//! - A speed is never compared with one taken in another run: tools take turns on one folder, in an order that rotates,
-//!   and a ratio is one of medians over the rounds in which both took part.
-//! - Everything dirty is flushed before a timed process starts, so no tool waits for the writes of another.
-//! - A program that ends with 0 is not believed: retro must name its snapshot, and a store that a changed folder leaves
-//!   as it was fails the run. Restored contents are compared. Retro is copied first, against a build in between.
-//! - Tools see an empty home and no configuration; nothing is written but in one temporary folder and the report.
-//! - No network, and no tool but `retro` is needed: a peer that is not installed is listed as such.
+//! - A speed is never compared with one from another run: tools take turns on one folder, in an order that rotates, and
+//!   a ratio is one of medians over the rounds in which both took part.
+//! - Everything dirty is flushed before a timed process starts, so that no tool waits for another's writes.
+//! - An exit code of 0 is no proof: retro must name its snapshot, and a store that does not change although the folder
+//!   did fails the run. Restored contents are compared. Retro is copied first, in case of a build during the run.
+//! - Tools see an empty home and no configuration; nothing is written outside one temporary folder and the report.
+//! - No network and no tool but `retro` is needed: a peer that is not installed is listed as such.
 //!
-//! Criterion was not taken for this: it times closures one after another, not processes in turns, and knows no bytes.
+//! Criterion is not used for this: it times closures one after another, not processes in turns, and does not count
+//! bytes.
 
 mod args;
 mod call;
@@ -53,7 +55,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// Any failure ends the run: half a comparison is none.
+/// Any failure ends the run: half a comparison is useless.
 type Result<T> = std::result::Result<T, Error>;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -75,7 +77,7 @@ fn main() -> ExitCode {
 }
 
 fn compare() -> Result<()> {
-    // `cargo test --all-targets` starts benches too, without the flag by which `cargo bench` is known.
+    // `cargo test --all-targets` also starts benches, without the flag that `cargo bench` passes.
     let flag = OsString::from("--bench");
     if !std::env::args_os().any(|argument| argument == flag) {
         say("this takes minutes: start it with `cargo bench --bench compare`");
@@ -92,13 +94,13 @@ fn compare() -> Result<()> {
     Ok(())
 }
 
-/// Tells a person how far the run is.
+/// Reports progress to a person.
 #[expect(clippy::print_stderr, reason = "a bench reports its progress where it does not mix with the results")]
 fn say(line: &str) {
     eprintln!("{line}");
 }
 
-#[expect(clippy::print_stdout, reason = "the results are what a bench is run for")]
+#[expect(clippy::print_stdout, reason = "the results are the output of a bench")]
 fn show(text: &str) {
     println!("{text}");
 }

@@ -1,8 +1,8 @@
-//! The memory of a process, from the kernel's account of it.
+//! The peak memory of a process, from the kernel's accounting.
 //!
-//! The kernel tells a parent the largest resident size among its children, once they have ended. The bench has many, so
-//! each measured one gets a parent of its own: this binary, started with [`FLAG`]. Reading `/proc/PID/status` was not
-//! taken, because it is gone when the process ends and misses the peak before.
+//! The kernel reports to a parent the largest resident size among its ended children. The bench has many children, so
+//! each measured one gets a parent of its own: this binary, started with [`FLAG`]. `/proc/PID/status` is not used,
+//! because it vanishes with the process and misses the peak.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -12,7 +12,7 @@ use crate::Result;
 /// First argument of the helper process; the file for the result and the command follow.
 pub(crate) const FLAG: &str = "--measure";
 
-/// Runs the command, writes its peak of resident memory in bytes to the file, and ends as the command did.
+/// Runs the command, writes its peak resident memory in bytes to the file, and exits as the command did.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match run(arguments) {
         Ok(code) => code,
@@ -23,7 +23,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the result is handed over in a file, the command's output is its own")]
+#[expect(clippy::disallowed_methods, reason = "the result is passed in a file, the command's output is its own")]
 fn run(mut arguments: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     let out = arguments.next().ok_or("no file for the result")?;
     let program = arguments.next().ok_or("no command")?;
@@ -37,7 +37,7 @@ fn run(mut arguments: impl Iterator<Item = OsString>) -> Result<ExitCode> {
 #[expect(unsafe_code, reason = "neither std nor rustix offers getrusage, and the call only fills a structure of ours")]
 fn peak_bytes_of_children() -> Result<u64> {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the pointer is to a whole `rusage`, which the call fills; all bytes zero are a valid one if it does not.
+    // SAFETY: the pointer is to a whole `rusage`, which the call fills; if it does not, all bytes zero are a valid one.
     let usage = unsafe {
         if libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr()) != 0 {
             return Err(std::io::Error::last_os_error().into());

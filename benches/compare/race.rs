@@ -18,36 +18,36 @@ use crate::report::{Row, Series, Unit};
 use crate::tools::Tool;
 use crate::{Error, Result};
 
-/// Who takes part in rounds.
+/// A tool that takes part in rounds.
 #[derive(Debug)]
 pub(crate) struct Entrant {
     recorder: Option<Recorder>,
-    /// Rounds after which it sits out.
+    /// Number of rounds in which it takes part; it skips the later ones.
     rounds_max: usize,
 }
 
-/// How a race is run.
+/// Options of a race.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) rounds: usize,
-    /// Whether times are wanted, for which everything is flushed before each start.
+    /// True if times are measured; then everything is flushed before each start.
     pub(crate) timed: bool,
-    /// Whether what stores grow by is wanted.
+    /// True if the growth of stores is measured.
     pub(crate) weighed: bool,
-    /// Whether every round changes something that every tool records, so that a store that stays as it is fails the run.
+    /// True if every round changes something that every tool records, so that an unchanged store fails the run.
     pub(crate) must_grow: bool,
 }
 
 /// Series by column.
 pub(crate) type Columns = BTreeMap<&'static str, Series>;
 
-/// What a race showed, by round.
+/// The results of a race, by round.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) milliseconds: Columns,
-    /// What the lengths of all files of a store grew by.
+    /// Growth of the total length of a store's files.
     pub(crate) grown_bytes: Columns,
-    /// What the store grew by on the disk.
+    /// Growth of the store on disk.
     pub(crate) occupied_bytes: Columns,
     pub(crate) new_files: Columns,
 }
@@ -91,7 +91,7 @@ impl Entrant {
     }
 }
 
-/// What one tool did in one round.
+/// The result of one tool in one round.
 struct Lap {
     times: Vec<(&'static str, f64)>,
     weight: Option<(&'static str, Footprint, Footprint)>,
@@ -122,7 +122,7 @@ pub(crate) fn race(
     Ok(outcome)
 }
 
-/// Writes everything dirty on the file system of `folder` to its disk.
+/// Writes everything dirty on the file system of `folder` to disk.
 pub(crate) fn flush(folder: &Path) -> Result<()> {
     let handle = std::fs::File::open(folder)?;
     rustix::fs::syncfs(handle.as_fd()).map_err(|error| format!("flush file system: {error}"))?;
@@ -176,7 +176,7 @@ fn lap_of_floor(workspace: &Path, surroundings: &Surroundings) -> Result<Lap> {
     Ok(Lap { times: vec![(FLOOR, whole - sync), (FLOOR_WALK, walk), (FLOOR_SYNCED, whole)], weight: None })
 }
 
-/// Entrants of these tools, each with an empty store.
+/// Entrants for these tools, each with an empty store.
 pub(crate) fn enter(
     tools: &[Tool],
     workspace: &Path,

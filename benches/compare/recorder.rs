@@ -1,7 +1,7 @@
-//! How each tool takes and restores a snapshot of one folder into a store of its own.
+//! Taking and restoring a snapshot of one folder with each tool, into a store of its own.
 //!
-//! Every tool is given the same folder and the cheapest complete way it has: no tool is asked to list, to print or to
-//! check what a step does not need. Stores are outside of the folder, except jj's, which all others pass over.
+//! Every tool gets the same folder and uses its cheapest complete way: none has to list, print or check anything that a
+//! step does not need. Stores are outside the folder, except jj's, which all others exclude.
 
 use std::cell::Cell;
 use std::fs;
@@ -23,7 +23,7 @@ pub(crate) struct Recorder {
     taken: Cell<usize>,
 }
 
-/// What a tool said of a snapshot.
+/// A tool's output for a snapshot.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) elapsed: Duration,
@@ -46,7 +46,7 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// The folder that grows.
+    /// The folder whose growth is measured.
     pub(crate) fn store(&self) -> &Path {
         &self.store
     }
@@ -63,14 +63,14 @@ impl Recorder {
         self.confirmed(Taken { elapsed: done.elapsed, output: done.output, number })
     }
 
-    /// Takes a snapshot, and says the peak of memory it took in bytes.
+    /// Takes a snapshot, and returns its peak memory in bytes.
     pub(crate) fn snap_measured(&self, scratch: &Path) -> Result<(Taken, u64)> {
         let number = self.next_number();
         let (done, peak_bytes) = run_measured(&self.snap_calls(number), scratch)?;
         Ok((self.confirmed(Taken { elapsed: done.elapsed, output: done.output, number })?, peak_bytes))
     }
 
-    /// The tool's own name of a snapshot.
+    /// The tool's own name for a snapshot.
     pub(crate) fn revision(&self, taken: &Taken) -> Result<String> {
         let said = |call: Call| -> Result<String> { Ok(String::from_utf8(call.run()?.output)?.trim().to_owned()) };
         match self.tool {
@@ -83,7 +83,7 @@ impl Recorder {
         }
     }
 
-    /// Puts the folder back to a snapshot.
+    /// Restores the folder to a snapshot.
     pub(crate) fn restore(&self, revision: &str) -> Result<Duration> {
         let call = match self.tool {
             Tool::Retro => self.call().args(["restore", revision]),
@@ -99,14 +99,14 @@ impl Recorder {
         Ok(self.extraction(revision, folder).run()?.elapsed)
     }
 
-    /// Asks retro for its smallest store; `None` where it cannot yet or is another tool.
+    /// Makes retro's store as small as possible; `None` if retro cannot yet, and for other tools.
     pub(crate) fn compact(&self) -> Option<Duration> {
         let call = (self.tool == Tool::Retro).then(|| self.call().args(["gc", "--level", "19"]))?;
         call.run().ok().map(|done| done.elapsed)
     }
 
-    /// Fails unless the tool names the snapshot, where it prints that: a program that does nothing ends with 0 too, and
-    /// is the fastest of all.
+    /// Fails unless the output names the snapshot, for tools that print it: a program that does nothing also exits with
+    /// 0, and is the fastest of all.
     fn confirmed(&self, taken: Taken) -> Result<Taken> {
         if matches!(self.tool, Tool::Retro | Tool::Restic | Tool::Rustic) {
             self.revision(&taken)?;
@@ -119,7 +119,7 @@ impl Recorder {
         self.taken.get()
     }
 
-    /// The tool with the options that every use of it takes.
+    /// The tool with the options of all its calls.
     fn call(&self) -> Call {
         let call = self.surroundings.call(self.tool.program(), &self.workspace);
         match self.tool {
@@ -127,7 +127,7 @@ impl Recorder {
             Tool::Git | Tool::GitAutoGc | Tool::GitSynced => {
                 let call = without_git_settings(call).arg("--git-dir").arg(&self.store);
                 let call = call.arg("--work-tree").arg(&self.workspace);
-                // A collection in the background would take its time from whoever is measured next.
+                // A collection in the background would slow down the tool that is measured next.
                 let settings: &[&str] = match self.tool {
                     Tool::GitAutoGc => &["gc.autoDetach=false", "maintenance.autoDetach=false"],
                     Tool::GitSynced => &["gc.auto=0", "maintenance.auto=false", "core.fsync=all"],
@@ -159,7 +159,7 @@ impl Recorder {
 
     fn creation(&self) -> Vec<Call> {
         match self.tool {
-            // Its first snapshot makes the store, and that is counted in.
+            // Its first snapshot creates the store, which is included.
             Tool::Retro => Vec::new(),
             Tool::Git | Tool::GitAutoGc | Tool::GitSynced => vec![self.call().args(["init", "-q"])],
             Tool::Jj => vec![self.call().args(["git", "init"])],
@@ -172,7 +172,7 @@ impl Recorder {
         match self.tool {
             Tool::Retro => vec![self.call().args(["snap", "--json"])],
             Tool::Git | Tool::GitAutoGc | Tool::GitSynced => {
-                // `commit` ends with 1 where there is nothing to commit.
+                // `commit` exits with 1 if there is nothing to commit.
                 vec![self.call().args(["add", "-A"]), self.call().args(["commit", "-q", "-m", "step"]).accept(1)]
             }
             Tool::Jj => vec![self.call().args(["util", "snapshot"])],
@@ -195,7 +195,7 @@ impl Recorder {
         match self.tool {
             Tool::Retro => self.call().args(["restore", revision, "--into"]).arg(folder),
             Tool::Git | Tool::GitAutoGc | Tool::GitSynced => {
-                // An index of its own, as a second working tree would have.
+                // It has an index of its own, as a second working tree would.
                 let call = without_git_settings(self.surroundings.call("git", folder));
                 let call = call.env("GIT_INDEX_FILE", folder.with_extension("index"));
                 let call = call.arg("--git-dir").arg(&self.store).arg("--work-tree").arg(folder);
@@ -213,14 +213,14 @@ impl Recorder {
     }
 }
 
-/// Git as it comes, with an author.
+/// Git with its defaults, and an author.
 pub(crate) fn without_git_settings(call: Call) -> Call {
     let call = call.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
     let call = call.env("GIT_AUTHOR_NAME", "bench").env("GIT_AUTHOR_EMAIL", "bench@localhost");
     call.env("GIT_COMMITTER_NAME", "bench").env("GIT_COMMITTER_EMAIL", "bench@localhost")
 }
 
-/// A text of the last line that is a JSON object with a member of this name.
+/// The text member of this name in the last line that is a JSON object with it.
 fn json_text(output: &[u8], name: &str) -> Result<String> {
     let text = String::from_utf8_lossy(output);
     let values = std::iter::once(&*text).chain(text.lines().rev());

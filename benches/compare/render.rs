@@ -1,4 +1,4 @@
-//! A report as Markdown for people and as JSON for what compares reports.
+//! A report as Markdown for people, and as JSON for programs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +8,7 @@ use crate::Result;
 use crate::facts::Facts;
 use crate::report::{Bound, Claim, Report, Row, Sheet, Unit};
 
-/// Columns in the order in which they are shown; others follow as they come.
+/// Columns in the order of display; others follow in their own order.
 const ORDER: [&str; 11] = [
     "floor",
     "floor (walk only)",
@@ -23,10 +23,10 @@ const ORDER: [&str; 11] = [
     "rustic",
 ];
 
-/// Columns that are no peer: nothing is gained by saying how many times slower than retro the floor is.
+/// Columns that are no peer: their ratio to retro is not shown.
 const LIMITS: [&str; 4] = ["floor", "floor (walk only)", "floor (synced)", "cp"];
 
-/// The report as people read it.
+/// The report for people.
 pub(crate) fn markdown(report: &Report) -> String {
     let mut out = String::new();
     line(&mut out, &format!("# Measured {}\n", report.facts.date.split('T').next().unwrap_or_default()));
@@ -116,7 +116,7 @@ fn cell(row: &Row, column: &str) -> String {
     row.series(column).map_or_else(|| "-".to_owned(), |series| shown(series.median(), row.unit))
 }
 
-/// How retro stands to the limits, and the peers to retro; only for times, sizes are plain enough.
+/// The ratio of retro to the limits, and of the peers to retro; only for times, because sizes speak for themselves.
 fn ratios(row: &Row) -> Option<String> {
     if row.unit != Unit::Milliseconds {
         return None;

@@ -1,16 +1,16 @@
-//! Results as data: tables of series, and the claims that stand or fall with them.
+//! Results as data: tables of series, and claims that depend on them.
 
 use serde::Serialize;
 
 use crate::facts::Facts;
 
-/// Everything one run found out.
+/// All results of one run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
-    /// Version of this shape.
+    /// Version of this format.
     pub(crate) version: u32,
     pub(crate) facts: Facts,
-    /// Whether everything was small: such numbers show that the bench works, and nothing else.
+    /// True for a run with small sizes, whose numbers show only that the bench works.
     pub(crate) quick: bool,
     pub(crate) minutes: f64,
     pub(crate) sheets: Vec<Sheet>,
@@ -20,13 +20,13 @@ pub(crate) struct Report {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Sheet {
     pub(crate) title: String,
-    /// What is measured and how, one sentence each.
+    /// Sentences that describe the measurement.
     pub(crate) notes: Vec<String>,
     pub(crate) rows: Vec<Row>,
     pub(crate) claims: Vec<Claim>,
 }
 
-/// One thing that was measured with several tools.
+/// One measurement with several tools.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -34,12 +34,12 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<Cell>,
 }
 
-/// What one tool reached.
+/// The results of one tool.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Cell {
     pub(crate) column: String,
     pub(crate) median: f64,
-    /// One place for each round; `null` where the tool sat out.
+    /// One value for each round; `null` if the tool did not take part.
     pub(crate) samples: Series,
 }
 
@@ -47,14 +47,14 @@ pub(crate) struct Cell {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Series(Vec<Option<f64>>);
 
-/// What values count.
+/// The unit of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
     Milliseconds,
     Bytes,
     Files,
-    /// How many times something else.
+    /// A multiple of something else.
     Times,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Claim {
     pub(crate) is_met: bool,
 }
 
-/// On which side of a number a claim holds.
+/// The side of a number on which a claim holds.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bound {
@@ -81,7 +81,7 @@ impl Series {
         Self(vec![Some(value)])
     }
 
-    /// Puts a value into the place of this round.
+    /// Sets the value of a round.
     pub(crate) fn set(&mut self, round: usize, value: f64) {
         if self.0.len() <= round {
             self.0.resize(round + 1, None);
@@ -106,12 +106,12 @@ impl Series {
         Self(self.0.iter().copied().take(rounds).collect())
     }
 
-    /// Not a number where no round took place.
+    /// The median; not a number if there are no rounds.
     pub(crate) fn median(&self) -> f64 {
         median(self.0.iter().flatten().copied().collect())
     }
 
-    /// The median of this over that of `other`, both taken over the rounds that have both.
+    /// The ratio of this median to that of `other`, both over the rounds that have both values.
     pub(crate) fn ratio(&self, other: &Self) -> Option<f64> {
         let pairs = self.0.iter().zip(&other.0).filter_map(|(mine, its)| Some(((*mine)?, (*its)?)));
         let (mine, its): (Vec<f64>, Vec<f64>) = pairs.unzip();
@@ -157,14 +157,14 @@ impl Sheet {
         }
     }
 
-    /// Claims something of the ratio of two columns; nothing where one of them is missing.
+    /// Adds a claim about the ratio of two columns, unless one of them is missing.
     pub(crate) fn claim_ratio(&mut self, row: &Row, over: &str, under: &str, bound: Bound) {
         if let Some(value) = row.ratio(over, under) {
             self.claim(format!("{}: {over} / {under}", row.name), value, Unit::Times, bound);
         }
     }
 
-    /// Claims something of the median of retro's column; nothing where it is missing.
+    /// Adds a claim about the median of retro's column, unless it is missing.
     pub(crate) fn claim_retro(&mut self, row: &Row, bound: Bound) {
         if let Some(series) = row.series("retro") {
             self.claim(row.name.clone(), series.median(), row.unit, bound);

@@ -1,7 +1,8 @@
 //! Pseudo-random numbers that are the same on every machine.
 //!
-//! SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014): eight bytes of
-//! state, so that every file of a synthetic folder has a generator of its own and folders can be filled in parallel.
+//! SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014). It has eight
+//! bytes of state, so that every file of a synthetic folder has its own generator, and folders can be filled in
+//! parallel.
 
 /// A generator of numbers.
 #[derive(Clone, Debug)]
@@ -13,7 +14,7 @@ impl Rng {
         Self(seed)
     }
 
-    /// A generator for the `index`-th part of what is made from `seed`.
+    /// A generator for the `index`-th part of the data made from `seed`.
     pub(crate) fn part(seed: u64, index: usize) -> Self {
         Self(Self(seed ^ (index as u64).wrapping_mul(0xd134_2543_de82_ef95)).next())
     }
@@ -25,23 +26,23 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// Below `end`, which is not 0.
+    /// A number below `end`, which is not 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let scaled = (u128::from(self.next()) * end as u128) >> 64;
         usize::try_from(scaled).expect("a number below a usize is one")
     }
 
-    /// Whether something happens that happens this often.
+    /// True with this probability.
     pub(crate) fn chance(&mut self, share: f64) -> bool {
         self.unit() < share
     }
 
-    /// From 0 to below 1.
+    /// A number from 0 to below 1.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Normally distributed around 0 with deviation 1 (Box and Muller).
+    /// A normally distributed number with mean 0 and deviation 1 (Box and Muller).
     pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()

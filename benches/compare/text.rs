@@ -1,7 +1,7 @@
-//! Contents that compress and change as source code does.
+//! Contents that compress and change like source code.
 //!
-//! Words are drawn from one vocabulary, most of them from the few dozen that a file favours, as identifiers are: zstd
-//! reaches about a quarter of the length, as it does on source code.
+//! Words are drawn from one vocabulary, most of them from the few dozen that a file favours, like identifiers: zstd
+//! reaches about a quarter of the length, as for source code.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -23,7 +23,7 @@ static VOCABULARY: LazyLock<Vec<String>> = LazyLock::new(|| {
     (0..VOCABULARY_WORDS).map(word).collect()
 });
 
-/// Text of exactly `length_bytes`.
+/// Text of exactly `length_bytes` bytes.
 pub(crate) fn text(rng: &mut Rng, length_bytes: usize) -> Vec<u8> {
     let favoured = favoured(rng);
     let mut out = Vec::with_capacity(length_bytes + 128);
@@ -37,7 +37,7 @@ pub(crate) fn text(rng: &mut Rng, length_bytes: usize) -> Vec<u8> {
     out
 }
 
-/// Inserts, replaces or deletes a few lines at one or two places, as an edit does.
+/// Inserts, replaces or deletes a few lines at one or two positions, as an edit does.
 pub(crate) fn edit(rng: &mut Rng, content: &mut Vec<u8>) {
     let before = content.clone();
     let favoured = favoured(rng);
@@ -53,7 +53,7 @@ pub(crate) fn edit(rng: &mut Rng, content: &mut Vec<u8>) {
             _ => content.splice(place, Vec::new()),
         };
     }
-    // Deleting nothing, or what was just inserted, would make a step without a change.
+    // Deleting nothing, or only new lines, would make a step without a change.
     if *content == before {
         line(rng, &favoured, content);
     }
@@ -82,7 +82,7 @@ fn line(rng: &mut Rng, favoured: &[usize], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// From one to five whole lines somewhere.
+/// A range of one to five whole lines.
 fn lines_at(rng: &mut Rng, content: &[u8]) -> Range<usize> {
     let line_end = |from: usize| content[from..].iter().position(|&byte| byte == b'\n').map(|at| from + at + 1);
     let start = match rng.below(content.len() + 1) {

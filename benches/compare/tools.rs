@@ -1,4 +1,4 @@
-//! The tools that are compared, and which of them this machine has.
+//! The tools that are compared, and those installed on this machine.
 
 use clap::ValueEnum;
 
@@ -9,15 +9,15 @@ use crate::call::Surroundings;
 /// A recorder of folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 pub(crate) enum Tool {
-    /// This project's binary, built in release mode by cargo for this bench.
+    /// This project's binary, built by cargo in release mode for this bench.
     #[value(skip)]
     Retro,
     /// `git add -A && git commit`, with `gc.auto = 0`: never a collection within a step.
     Git,
-    /// The same as git comes, which looks after every commit whether to collect; then it does, in the foreground.
+    /// The same with git's default, which checks after every commit whether to collect; it collects in the foreground.
     GitAutoGc,
-    /// `git` that syncs every object before it goes on, as a snapshot that survives a power loss needs; by default it does
-    /// not sync loose objects.
+    /// `git` that syncs every object, as a snapshot that survives a power loss needs; by default it does not sync loose
+    /// objects.
     GitSynced,
     /// `jj util snapshot`.
     Jj,
@@ -26,11 +26,11 @@ pub(crate) enum Tool {
     Borg,
 }
 
-/// A tool, and what is known of it here.
+/// A tool, and the facts about its installation.
 #[derive(Clone, Debug)]
 pub(crate) struct Probed {
     pub(crate) tool: Tool,
-    /// `None` where it is not installed.
+    /// `None` if it is not installed.
     pub(crate) version: Option<String>,
 }
 
@@ -56,12 +56,12 @@ impl Tool {
         }
     }
 
-    /// Another way to use a peer, of interest only for how long a step takes.
+    /// True for another way to use a peer, relevant only for the time of a step.
     pub(crate) fn is_variant(self) -> bool {
         matches!(self, Self::GitAutoGc | Self::GitSynced)
     }
 
-    /// Whether a step takes it so long that it sits out where that would decide how long the run takes.
+    /// True if its steps take so long that it skips rounds to limit the time of the run.
     pub(crate) fn is_slow(self) -> bool {
         matches!(self, Self::Restic | Self::Rustic | Self::Borg)
     }
@@ -83,7 +83,7 @@ pub(crate) fn probe(args: &Args, surroundings: &Surroundings) -> Result<Vec<Prob
     let probed: Vec<_> = wanted.into_iter().map(|tool| Probed { tool, version: version(tool) }).collect();
     match probed.first() {
         Some(Probed { tool: Tool::Retro, version: None }) => {
-            Err("probe retro: the binary does not tell its version; `--without-retro` measures the peers alone".into())
+            Err("probe retro: the binary does not print its version; `--without-retro` measures the peers alone".into())
         }
         _ => Ok(probed),
     }

@@ -1,7 +1,7 @@
-//! Synthetic workspaces: about ten files in a folder, lengths distributed as in source code.
+//! Synthetic workspaces: about ten files in a folder, with lengths distributed as in source code.
 //!
-//! Lengths are log-normal with a median of 2.5 kB and a tenth above 30 kB, which is what six repositories were measured
-//! to have; the longest are cut at 200 kB, so that no single file decides a run.
+//! Lengths are log-normal with a median of 2.5 kB and a tenth above 30 kB, as measured in six repositories; they are
+//! limited to 200 kB, so that no single file dominates a run.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -41,7 +41,7 @@ pub(crate) fn build(root: &Path, count: usize, seed: u64) -> Result<Vec<PathBuf>
     Ok(filled?.into_iter().flatten().collect())
 }
 
-/// A file's length, as it is in source code.
+/// The length of a file, distributed as in source code.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -51,7 +51,8 @@ pub(crate) fn length_bytes(rng: &mut Rng) -> usize {
     (MEDIAN_BYTES * (DEVIATION * rng.normal()).exp()).clamp(1.0, LONGEST_BYTES) as usize
 }
 
-/// The folder above the `index`-th is the `(index - 1) / 8`-th, so that depth grows with the logarithm of the count.
+/// The parent of the `index`-th folder is the `(index - 1) / 8`-th, so that depth grows with the logarithm of the
+/// count.
 fn folder_path(mut index: usize) -> PathBuf {
     let mut parts = Vec::new();
     while index > 0 {

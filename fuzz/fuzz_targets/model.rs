@@ -1,4 +1,4 @@
-//! Fuzzes a whole store and a workspace, beside the plain model of `model.rs`.
+//! Fuzzes a whole store and a workspace, compared with the plain model of `model.rs`.
 #![no_main]
 
 #[path = "../model.rs"]

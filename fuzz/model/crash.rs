@@ -1,10 +1,9 @@
-//! What happens to a store: power that goes, processes that are killed, caches that vanish.
+//! Crashes of a store: power losses, killed processes, lost caches.
 //!
-//! A crash in the middle of an operation is made after the fact: the operation is run to its end, and then the disk is
-//! taken as it was after the first of its changes, with or without what was not synced by then. The folder is a real
-//! one and keeps no log. Which state it was in follows from what the store says: nothing has touched it as long as no
-//! restore has begun; where one has begun and not ended, any of its changes may have been made; where it has ended, all
-//! of them.
+//! A crash during an operation is simulated afterwards: the operation runs to its end, and then the disk is taken as it
+//! was after some of its changes, with or without those that were not synced by then. The folder is a real one and
+//! keeps no log; its state at that moment follows from the store. Nothing has changed it before a restore has begun;
+//! between its beginning and its end, any part of its changes may have been made; after its end, all of them.
 
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use super::expected::Model;
 use super::{Choices, World, difference};
 
 impl World {
-    /// Whatever was not synced may be gone, in any way that a disk may lose it.
+    /// Loses an arbitrary part of the changes that were not synced.
     pub(super) fn lose_power(&mut self, choices: &mut Choices<'_>) {
         self.disk = power_loss(&self.disk, self.disk.change_count(), choices);
         let doubt = self.doubt.take().map(|doubt| Model { now: self.model.now.clone(), ..doubt });
@@ -38,7 +37,7 @@ impl World {
         self.compare_all();
     }
 
-    /// Runs an operation, and goes on as if it had been cut off on its way.
+    /// Runs an operation, and continues as if it had been interrupted.
     pub(super) fn crash(&mut self, choices: &mut Choices<'_>) {
         let before = self.model.clone();
         let doubt = self.doubt.clone().map(|doubt| Model { now: before.now.clone(), ..doubt });
@@ -56,7 +55,8 @@ impl World {
             _ => power_loss(&self.disk, moment, choices),
         };
         self.disk = disk;
-        // What had returned was acknowledged, and so was what it found. If it failed, it has promised nothing.
+        // An operation that returned was acknowledged, and so was the state it started from. A failed one has promised
+        // nothing.
         let is_acknowledged = moment == done && self.doubt.is_none();
         let has_begun = begun.is_some();
         let mut history: Vec<Model> = doubt.into_iter().chain([before]).chain(begun).collect();
@@ -66,13 +66,14 @@ impl World {
         let begun_at = (has_begun && !is_acknowledged).then(|| history.len() - 1);
         history.push(after.clone());
         let found = self.find(history.clone());
-        // What a killed process did not sync may still be lost, but only if the power goes before anybody goes on.
+        // The unsynced changes of a killed process may still be lost, but only by a power loss before the next
+        // operation.
         let is_killed = way < 2;
         self.doubt = (is_killed && found > 0).then(|| history.swap_remove(found - 1));
         if !is_killed {
             self.disk.settle();
         }
-        // The folder is as the whole operation left it, and becomes what it was at the moment of the crash.
+        // The folder has the result of the whole operation, and gets its state at the moment of the crash.
         let folder = std::mem::replace(&mut self.model.now, after.now.clone());
         self.lay_out(&folder);
         if begun_at == Some(found) {
@@ -80,7 +81,8 @@ impl World {
         }
         self.compare();
         self.compare_all();
-        // The next process says that something is done which rests on what the dead one did not sync; then that must stay.
+        // The next process acknowledges something that depends on unsynced changes of the dead one; these must then
+        // stay.
         if is_killed && choices.below(4) == 3 {
             self.operate(choices);
             self.compare();
@@ -90,7 +92,7 @@ impl World {
 
     fn operate(&mut self, choices: &mut Choices<'_>) {
         if self.model.workspace.is_none() {
-            // What was cut off was forgetting it, and that came true.
+            // The interrupted operation was forgetting the folder, and it took effect.
             return self.register();
         }
         match choices.below(16) {
@@ -108,12 +110,12 @@ impl World {
         }
     }
 
-    /// Opens the store and makes the model the one of `history` that it is at. Returns which.
+    /// Opens the store, and sets the model to the one of `history` that matches it. Returns its index.
     fn find(&mut self, mut history: Vec<Model>) -> usize {
         self.store = Store::open(Arc::new(self.disk.clone())).expect("the store is sound");
         let state = self.store.state();
         let differences: Vec<_> = history.iter().map(|model| difference(&state, model)).collect();
-        // Where several look the same, nothing tells that the later one has come true.
+        // If several match, nothing shows that a later one took effect.
         let at = differences.iter().position(Option::is_none);
         let at = at.unwrap_or_else(|| panic!("the store is at none of the states it may be at: {differences:#?}"));
         self.model = history.swap_remove(at);

@@ -1,4 +1,4 @@
-//! What must be true: a plain model that knows nothing of objects, deltas, caches or packs.
+//! The expected state: a plain model without objects, deltas, caches or packs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,27 +7,27 @@ use retrograde::id::{SnapshotId, WorkspaceId};
 
 use super::folder::{Tree, is_within};
 
-/// What must be true.
+/// The expected state.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     /// The live folder.
     pub(super) now: Tree,
-    /// None between forgetting the folder and recording it anew.
+    /// `None` between forgetting the folder and recording it again.
     pub(super) workspace: Option<WorkspaceId>,
-    /// Snapshots in order, with what each holds and the number of the one before it.
+    /// Snapshots in order, with their contents and the index of the one before.
     pub(super) steps: Vec<Step>,
     pub(super) head: Option<usize>,
-    /// The step that the folder is, as far as it is recorded.
+    /// The step whose state the folder has, as far as it is recorded.
     pub(super) stands: Option<usize>,
-    /// The steps that it was before, oldest first.
+    /// The steps whose states it had before, oldest first.
     pub(super) past: Vec<usize>,
-    /// Undos that can be taken back, oldest first.
+    /// Undos that redo can reverse, oldest first.
     pub(super) undone: Vec<Undone>,
-    /// A restore that was cut off.
+    /// An interrupted restore.
     pub(super) unfinished: Option<Begun>,
     pub(super) tags: BTreeMap<String, SnapshotId>,
     pub(super) pins: BTreeSet<SnapshotId>,
-    /// What snapshots of forgotten workspaces hold that a pin keeps.
+    /// Contents of pinned snapshots of forgotten workspaces.
     pub(super) kept: BTreeMap<SnapshotId, Tree>,
 }
 
@@ -38,15 +38,15 @@ pub(super) struct Step {
     pub(super) parent: Option<usize>,
 }
 
-/// What an undo left.
+/// An undo that redo can reverse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Undone {
     pub(super) left: usize,
-    /// What the folder was before that; none once something new was recorded after the undo.
+    /// The past of the folder before the undo; `None` once something new was recorded after it.
     pub(super) past: Option<Vec<usize>>,
 }
 
-/// A restore: the numbers of the steps before and after it.
+/// A restore: the indexes of the steps before and after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Past {
     pub(super) before: usize,
@@ -66,7 +66,7 @@ impl Model {
         self.head.is_none_or(|head| self.steps[head].tree != self.now)
     }
 
-    /// The folder as it is has become a step of somebody's.
+    /// Records the current folder as a step of a person or agent.
     pub(super) fn record(&mut self, id: SnapshotId) {
         self.record_around(id);
         if self.unfinished.is_none() {
@@ -74,7 +74,7 @@ impl Model {
         }
     }
 
-    /// The folder as it is has become a step because of a restore.
+    /// Records the current folder as a step around a restore.
     pub(super) fn record_around(&mut self, id: SnapshotId) {
         self.steps.push(Step { id, tree: self.now.clone(), parent: self.head });
         let step = self.steps.len() - 1;
@@ -84,7 +84,7 @@ impl Model {
         }
     }
 
-    /// The folder is something new.
+    /// Moves the folder to a new state.
     fn come_to(&mut self, step: usize) {
         if self.stands != Some(step) {
             self.past.extend(self.stands.replace(step));
@@ -92,12 +92,12 @@ impl Model {
         }
     }
 
-    /// Edits that are in no step.
+    /// Returns true if the folder has edits that are in no step.
     pub(super) fn edits(&self) -> bool {
         self.unfinished.is_none() && self.differs()
     }
 
-    /// The state before the last `count` changes, and how many states back it is; none where there are fewer.
+    /// The state before the last `count` changes, with its distance in states; `None` if there are fewer.
     pub(super) fn earlier(&self, count: u64) -> Option<(u64, usize)> {
         let mut newer = self.stands?;
         if count == 0 {
@@ -114,7 +114,7 @@ impl Model {
         None
     }
 
-    /// The folder after a restore of all, or of one path.
+    /// The folder after a restore of everything, or of one path.
     pub(super) fn after(&self, target: usize, path: Option<&str>) -> Tree {
         let target = &self.steps[target].tree;
         let Some(path) = path else { return target.clone() };
@@ -125,8 +125,8 @@ impl Model {
             .collect()
     }
 
-    /// The step that undoing a new restore of `path` leads to, where that is not the state right before it. `Err` where a
-    /// restore was cut off that this one would not cover.
+    /// The step that undoing a new restore of `path` leads to, if that is not the state right before it. `Err` if an
+    /// interrupted restore would not be covered by this one.
     pub(super) fn superseded(&self, path: Option<&str>) -> Result<Option<usize>, ()> {
         match &self.unfinished {
             Some(begun) if path.is_some() && begun.past.path.as_deref() != path => Err(()),
@@ -134,7 +134,7 @@ impl Model {
         }
     }
 
-    /// A restore has ended, and the folder is as it wanted, which is this step.
+    /// Ends a restore after which the folder is this step.
     pub(super) fn finish(&mut self, begun: Begun, state: usize) {
         let Begun { past: Past { before, path, .. }, cause } = begun;
         self.now = self.steps[state].tree.clone();
@@ -168,7 +168,7 @@ impl Model {
         }
     }
 
-    /// The workspace is forgotten: what has no name any more is owed to nobody.
+    /// Forgets the workspace: only pinned snapshots are kept.
     pub(super) fn forget(&mut self) {
         let Self { now, steps, pins, mut kept, .. } = std::mem::take(self);
         kept.extend(steps.into_iter().map(|step| (step.id, step.tree)));

@@ -1,4 +1,4 @@
-//! The live folder, and what is done in it by hand.
+//! The live folder, and edits in it.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +12,7 @@ use retrograde::workspace::temporary_name::{is_temporary_name, temporary_name};
 
 use super::{Choices, World};
 
-/// What is at a path.
+/// An entry of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     File(Vec<u8>, u32),
@@ -20,7 +20,7 @@ pub(super) enum Node {
     Symlink(String),
 }
 
-/// All paths of a folder.
+/// All paths of a folder with their entries.
 pub(super) type Tree = BTreeMap<String, Node>;
 
 pub(super) const TOP: [&str; 4] = ["a", "b", "dir", "z"];
@@ -36,7 +36,7 @@ impl World {
         }
     }
 
-    /// Puts something at a path, whatever was there.
+    /// Writes something at a path, replacing any existing entry.
     pub(super) fn write(&mut self, choices: &mut Choices<'_>) {
         let path = Self::path(choices);
         let node = match choices.below(8) {
@@ -45,7 +45,7 @@ impl World {
             2 => Node::File(content(choices.below(256), 5_000), 0o600),
             3 => Node::File(content(choices.below(3), 70_000), 0o644),
             _ => {
-                // A version that is much like the one before, as an edit makes it.
+                // A version similar to the one before, as after an edit.
                 let mut text = match self.model.now.get(&path) {
                     Some(Node::File(content, _)) => content.clone(),
                     _ => content(7, 3_000),
@@ -83,7 +83,7 @@ impl World {
         std::fs::set_permissions(self.folder.join(path), PermissionsExt::from_mode(mode)).expect("it is ours");
     }
 
-    /// Removes a path and all below it, in the folder and in the model.
+    /// Removes a path and everything below it, in the folder and in the model.
     #[allow(clippy::disallowed_methods, reason = "the folder is the test's own")]
     fn clear(&mut self, path: &str) {
         match self.model.now.get(path) {
@@ -108,14 +108,14 @@ impl World {
         self.model.now.insert(path.to_owned(), node);
     }
 
-    /// Turns the folder into `wanted`; what does not differ is not touched.
+    /// Turns the folder into `wanted`, touching only the differences.
     pub(super) fn lay_out(&mut self, wanted: &Tree) {
         self.changes_to(wanted, 0).into_iter().for_each(|(path, node)| self.change(&path, node));
         assert_eq!(self.model.now, *wanted);
     }
 
-    /// Turns the folder into what a restore leaves that was killed on its way to `wanted`: some of the changes, in the
-    /// order in which it makes them, and perhaps a temporary file.
+    /// Turns the folder into the state that a killed restore to `wanted` leaves: some of its changes, in its order, and
+    /// perhaps a temporary file.
     pub(super) fn lay_out_half(&mut self, wanted: &Tree, choices: &mut Choices<'_>) {
         let changes = self.changes_to(wanted, choices.below(256));
         let done = choices.below(changes.len() + 1);
@@ -133,8 +133,9 @@ impl World {
         }
     }
 
-    /// What a restore does to get to `wanted`: removes, deepest first; creates folders, closed to others; writes files
-    /// and symlinks, which it does in any order, here from another one on each `turn`; sets the modes of folders.
+    /// The changes by which a restore reaches `wanted`. It removes, deepest first; creates folders, closed to others;
+    /// writes files and symlinks, in any order, here starting at another one for each `turn`; and sets the modes of
+    /// folders.
     fn changes_to(&self, wanted: &Tree, turn: usize) -> Vec<(String, Option<Node>)> {
         let now = &self.model.now;
         let is_folder = |tree: &Tree, path: &str| matches!(tree.get(path), Some(Node::Folder(_)));
@@ -182,7 +183,7 @@ fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
-/// What is in a folder, found without the library; the temporary files of a restore that was killed are passed over.
+/// Lists a folder without the library, skipping temporary files of killed restores.
 pub(super) fn list(root: &Path, folder: &str, found: &mut Tree) {
     for entry in std::fs::read_dir(root.join(folder)).expect("it can be listed") {
         let entry = entry.expect("it can be listed");
@@ -205,7 +206,7 @@ pub(super) fn list(root: &Path, folder: &str, found: &mut Tree) {
     }
 }
 
-/// What a tree of the store holds.
+/// Reads the contents of a tree in the store.
 pub(super) fn read(store: &Store, tree: TreeId, folder: &str, found: &mut Tree) {
     for entry in store.folder(tree).expect("it was acknowledged") {
         let path = join(folder, std::str::from_utf8(&entry.name).expect("names are text"));

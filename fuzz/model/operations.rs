@@ -1,4 +1,4 @@
-//! What is done to the store, each with what the model says must come of it.
+//! Operations on the store, each with its expected effect on the model.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
@@ -21,7 +21,7 @@ impl World {
         self.model.workspace.expect("the folder is recorded anew right after it was forgotten")
     }
 
-    /// Whatever was found is promised once something was made of it.
+    /// Everything found is acknowledged once an operation succeeds.
     fn promise(&mut self) {
         self.doubt = None;
     }
@@ -41,7 +41,7 @@ impl World {
         self.model.forget();
     }
 
-    /// Forgets the folder and takes that back: it is as it was.
+    /// Forgets the folder and recalls it, which restores everything.
     pub(super) fn forget_and_recall(&mut self) {
         let (now, workspace) = (self.tick(), self.workspace());
         forget_workspace(&self.store, workspace, now).expect("it is recorded");
@@ -74,7 +74,7 @@ impl World {
         let now = self.tick();
         let given = tag(&self.store, self.workspace(), &name, id, false, now);
         let is_same = self.model.tags.get(&name).is_none_or(|tagged| *tagged == id);
-        assert_eq!(given.is_ok(), is_same, "a tag is not moved without being told to");
+        assert_eq!(given.is_ok(), is_same, "a tag is not moved without a request");
         if given.is_ok() {
             self.promise();
         }
@@ -85,13 +85,13 @@ impl World {
         let name = format!("tag{}", choices.below(3));
         let now = self.tick();
         let taken = delete_tag(&self.store, self.workspace(), &name, now);
-        assert_eq!(taken.is_ok(), self.model.tags.remove(&name).is_some(), "only a tag that is there goes");
+        assert_eq!(taken.is_ok(), self.model.tags.remove(&name).is_some(), "only an existing tag can be deleted");
         if taken.is_ok() {
             self.promise();
         }
     }
 
-    /// Pins a step, or whatever is pinned; or takes that back.
+    /// Pins a step or a pinned snapshot, or removes the pin.
     pub(super) fn pin(&mut self, choices: &mut Choices<'_>) {
         let steps: Vec<SnapshotId> = self.model.steps.iter().map(|step| step.id).collect();
         let ids: BTreeSet<SnapshotId> = self.model.pins.iter().copied().chain(steps).collect();
@@ -111,7 +111,7 @@ impl World {
         let paths = path.iter().map(|path| TreePath::new(path.as_bytes()).expect("a name")).collect();
         let outcome = self.with_options(paths, |world, options| restore(&world.store, world.workspace(), id, options));
         let Ok(earlier) = self.model.superseded(path.as_deref()) else {
-            assert!(outcome.is_err(), "what was cut off is not forgotten half-way");
+            assert!(outcome.is_err(), "an interrupted restore is not dropped in part");
             return;
         };
         drop(outcome.expect("nothing is in the way"));
@@ -123,13 +123,13 @@ impl World {
         self.arrive(target, path, RestoreCause::Restore, earlier);
     }
 
-    /// Undo or redo, several at once.
+    /// Undoes or redoes several changes at once.
     pub(super) fn go_far(&mut self, choices: &mut Choices<'_>) {
         let count = 1 + choices.below(4) as u64;
         if choices.below(3) == 0 { self.redo(count) } else { self.undo(count) }
     }
 
-    /// Takes back the last changes, the first of which may be a restore that was cut off.
+    /// Undoes the last changes, the first of which may be an interrupted restore.
     pub(super) fn undo(&mut self, count: u64) {
         let number = NonZeroU64::new(count).expect("it is not 0");
         let walk = |world: &Self, options: &RestoreOptions<'_>| {
@@ -167,7 +167,7 @@ impl World {
         self.arrive(target, None, RestoreCause::Redo { count }, earlier);
     }
 
-    /// Finishes the restore that was cut off.
+    /// Finishes the interrupted restore.
     pub(super) fn resume(&mut self) {
         let outcome = self.with_options(Vec::new(), |world, options| resume(&world.store, world.workspace(), options));
         let Some(Begun { past, cause }) = self.model.unfinished.clone() else {
@@ -183,7 +183,7 @@ impl World {
         self.take_back(|world, options| abort(&world.store, world.workspace(), options).map(drop));
     }
 
-    /// Goes back to the state before the restore that was cut off.
+    /// Returns to the state before the interrupted restore.
     fn take_back(&mut self, walk: impl FnOnce(&Self, &RestoreOptions<'_>) -> Result<()>) {
         let outcome = self.with_options(Vec::new(), walk);
         let Some(begun) = self.model.unfinished.clone() else {
@@ -203,8 +203,8 @@ impl World {
         walk(self, &options)
     }
 
-    /// A restore was run to its end. `earlier` is the step that undoing it leads to, where that is not the state right
-    /// before it.
+    /// Applies a finished restore to the model. `earlier` is the step that undoing it leads to, if that is not the
+    /// state right before it.
     fn arrive(&mut self, target: usize, path: Option<String>, cause: RestoreCause, earlier: Option<usize>) {
         let wanted = self.model.after(target, path.as_deref());
         let here = self.here();
@@ -219,7 +219,7 @@ impl World {
         }
     }
 
-    /// The folder as a step, which a restore has recorded if it was none.
+    /// The index of the folder's state as a step, which a restore records if it is new.
     fn here(&mut self) -> usize {
         if self.model.differs() {
             let state = self.store.state();

@@ -1,4 +1,4 @@
-//! What a whole history of commits occupies, each a step of its own.
+//! Space that a whole history occupies, with each commit as a step.
 
 use super::Bench;
 use crate::Result;
@@ -17,7 +17,7 @@ pub(crate) fn sheet() -> Sheet {
     Sheet::new(
         "Store after whole commits",
         &[
-            "The first state and every commit after it as one step each. retro: the whole store folder, as the steps left it.",
+            "The first state and every later commit as one step each. retro: the whole store folder after all steps.",
             "git: packs and their indexes after `repack -adf`, and after `gc --aggressive`.",
         ],
     )

@@ -6,15 +6,13 @@ use crate::race::flush;
 use crate::recorder::Recorder;
 use crate::report::{Bound, Row, Series, Sheet, Unit};
 
-/// Rounds that slow peers take part in.
+/// Rounds in which slow peers take part.
 const SLOW_ROUNDS_MAX: usize = 1;
 
 pub(crate) fn sheet() -> Sheet {
     Sheet::new(
         "First snapshot",
-        &[
-            "A new store each time; peers are given an empty one that is not timed, retro makes its own within the time.",
-        ],
+        &["A new store each time. For peers an empty one is made first, untimed; retro creates its own, timed."],
     )
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Sheet> {
     Ok(sheet)
 }
 
-/// Names whose order is not that of their numbers: a new one falls anywhere.
+/// Names in another order than their numbers, so that a new one falls anywhere.
 fn name(number: usize) -> String {
     format!("{:08x}_{number}.txt", Rng::part(1, number).next() >> 32)
 }

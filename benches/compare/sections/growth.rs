@@ -1,4 +1,4 @@
-//! What one step of one file adds to a store.
+//! Growth of a store for a step that changes one file.
 
 use super::Bench;
 use crate::Result;
@@ -9,15 +9,15 @@ use crate::race::{Entrant, Rules, enter, race};
 use crate::report::{Bound, Row, Series, Sheet, Unit};
 use crate::tools::Tool;
 
-/// Steps of git with loose objects; a median is settled long before.
+/// Steps of git with loose objects; a median is stable long before.
 const GIT_STEPS_MAX: usize = 200;
 
 pub(crate) fn sheet() -> Sheet {
     Sheet::new(
         "Store growth per one-file step",
         &[
-            "The last first-parent commits, each changed path a step of its own. Counted is every byte of every file in the",
-            "store folder (objects, trees, snapshots, indexes, caches), after the step minus before; no collection is run.",
+            "The last first-parent commits, with each changed path as a step. The growth counts all bytes of all files in",
+            "the store folder (objects, trees, snapshots, indexes, caches), after the step minus before; nothing is collected.",
             "git: loose objects. git (repacked): `repack -adf` of all steps minus that of the first state, per step.",
             "Peers take part in the first steps only.",
         ],
@@ -43,7 +43,7 @@ pub(crate) fn measure(bench: &Bench, history: &History, sheet: &mut Sheet) -> Re
         let bytes = Footprint::of(recorder.store())?.apparent_bytes as f64;
         first = first.with(recorder.tool.column(), Series::one(bytes));
     }
-    // A real history may change paths that an exclude list or a `.gitignore` names.
+    // A real history may change paths that an exclude list or a `.gitignore` matches.
     let rules = Rules { rounds: steps.len(), timed: false, weighed: true, must_grow: false };
     let apply = |round: usize| steps[round].iter().try_for_each(|change: &Change| change.apply(&workspace));
     let outcome = race(&entrants, &workspace, &bench.surroundings, rules, apply)?;

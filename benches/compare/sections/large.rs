@@ -25,7 +25,7 @@ const PAGES_REWRITTEN: usize = 4;
 const MODEL_BYTES: u64 = 200_000_000;
 const MODEL_STEP_BYTES: u64 = 10_000_000;
 
-/// Peers compress such a file whole at each step; a few show it.
+/// Peers compress such a file whole at each step; a few steps are enough.
 const PEER_STEPS_MAX: usize = 5;
 
 /// One kind of file and of change.
@@ -33,7 +33,7 @@ struct Scenario<'a> {
     name: &'static str,
     steps: usize,
     bound: f64,
-    /// Makes the change of this step, and says how many bytes it brought.
+    /// Makes the change of this step, and returns the number of new bytes.
     change: &'a mut dyn FnMut(usize) -> Result<u64>,
 }
 
@@ -41,9 +41,9 @@ pub(crate) fn measure(bench: &Bench) -> Result<Sheet> {
     let mut sheet = Sheet::new(
         "Large files",
         &[
-            "Store growth over the bytes that a step brought. The log: lines appended. The database: rows inserted, counting",
-            "their values. The pages: four of 4 KiB rewritten at random places and one appended, as a b-tree does. The model:",
-            "a stretch of it overwritten at a place that no block begins at. Peers take part in the first five steps.",
+            "Store growth divided by a step's new bytes. The log: lines appended. The database: rows inserted, counting",
+            "their values. The pages: four of 4 KiB rewritten at random offsets, one appended, as in a b-tree. The model:",
+            "a part of it overwritten at an offset where no block begins. Peers take part in the first five steps.",
         ],
     );
     let quick = |steps: usize| if bench.args.quick { 3.min(steps) } else { steps };
@@ -104,7 +104,7 @@ fn run(bench: &Bench, sheet: &mut Sheet, scenario: Scenario<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Growth of all rounds of a tool over the bytes that those rounds brought.
+/// Growth of a tool over all its rounds, divided by the new bytes of those rounds.
 fn relative_growth(outcome: &Outcome, brought: &Series, name: String) -> Row {
     let cells = outcome.grown_bytes.iter().map(|(column, grown)| {
         let share = grown.sum() / brought.first(grown.count()).sum();
@@ -215,11 +215,11 @@ fn rewrite_pages(path: &Path, rng: &mut Rng) -> Result<u64> {
     Ok(((PAGES_REWRITTEN + 1) * PAGE_BYTES) as u64)
 }
 
-fn overwrite(path: &Path, length_bytes: u64, stretch_bytes: u64, step: usize) -> Result<u64> {
+fn overwrite(path: &Path, length_bytes: u64, part_bytes: u64, step: usize) -> Result<u64> {
     let mut rng = Rng::part(MODEL_BYTES, step + 1);
-    let mut stretch = vec![0; usize::try_from(stretch_bytes)?];
-    rng.fill(&mut stretch);
-    let place = rng.below(usize::try_from(length_bytes - stretch_bytes)?);
-    OpenOptions::new().write(true).open(path)?.write_all_at(&stretch, place as u64)?;
-    Ok(stretch_bytes)
+    let mut part = vec![0; usize::try_from(part_bytes)?];
+    rng.fill(&mut part);
+    let offset = rng.below(usize::try_from(length_bytes - part_bytes)?);
+    OpenOptions::new().write(true).open(path)?.write_all_at(&part, offset as u64)?;
+    Ok(part_bytes)
 }

@@ -1,4 +1,4 @@
-//! How long a step takes: nothing changed, and three files changed.
+//! Time of a step: without a change, and with three changed files.
 
 use std::fs;
 
@@ -11,10 +11,10 @@ use crate::rng::Rng;
 use crate::text;
 use crate::tools::Tool;
 
-/// Slow peers, and git when it collects, take part in workspaces up to this size.
+/// Largest workspace, in files, in which slow peers take part, and git with automatic collection.
 const SLOW_FILES_MAX: usize = 20_000;
 
-/// Rounds that slow peers take part in.
+/// Rounds in which slow peers take part.
 const SLOW_ROUNDS_MAX: usize = 3;
 
 /// Files changed in a step.
@@ -31,7 +31,7 @@ pub(crate) fn sheet() -> Sheet {
     )
 }
 
-/// Enters all tools that a workspace of this size allows, with a first snapshot in each store. Their memory is noted.
+/// Enters all tools that a workspace of this size allows, with a first snapshot in each store. Records their memory.
 pub(crate) fn enter(bench: &Bench, workspace: &Workspace, size: Tree, memory: &mut Sheet) -> Result<Vec<Entrant>> {
     bench.progress(&format!("entering tools for {}", workspace.label));
     let tools = bench.tools(|tool| size.files <= SLOW_FILES_MAX || !(tool.is_slow() || tool.is_variant()));
@@ -86,7 +86,7 @@ pub(crate) fn measure(
     Ok(())
 }
 
-/// Edits some files, and says what they held before.
+/// Edits some files, and returns their previous contents.
 pub(crate) fn change(workspace: &Workspace, rng: &mut Rng) -> Result<Vec<(std::path::PathBuf, Vec<u8>)>> {
     let mut before = Vec::with_capacity(CHANGED_FILES);
     while before.len() < CHANGED_FILES {

@@ -1,4 +1,4 @@
-//! How much memory a snapshot takes at most.
+//! Peak memory of a snapshot.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use crate::tools::Tool;
 const LARGE_BYTES: u64 = 1 << 30;
 const PIECE_BYTES: usize = 1 << 20;
 
-/// The promise, at any number of files up to 100,000 and at any length of a file.
+/// The promised limit, for up to 100,000 files and for files of any length.
 const MOST: Bound = Bound::AtMost(150e6);
 
 pub(crate) fn sheet() -> Sheet {
@@ -24,7 +24,7 @@ pub(crate) fn sheet() -> Sheet {
     )
 }
 
-/// Takes up rows that were measured elsewhere.
+/// Adds rows that were measured elsewhere.
 pub(crate) fn note(sheet: &mut Sheet, rows: [Row; 2]) {
     for row in rows {
         let mut claimed = row.clone();

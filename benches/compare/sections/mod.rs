@@ -21,7 +21,7 @@ use crate::report::{Report, Sheet};
 use crate::tools::{Tool, probe};
 use crate::{Result, facts, history, say, tree};
 
-/// What every table is made with.
+/// The shared context of all tables.
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) args: Args,
@@ -37,14 +37,14 @@ pub(crate) struct Bench {
 #[derive(Debug)]
 struct Workspace {
     root: PathBuf,
-    /// Its files, relative to it.
+    /// Its files, by relative path.
     paths: Vec<PathBuf>,
-    /// For rows: how many files.
+    /// The number of files, for labels.
     label: String,
 }
 
 impl Bench {
-    /// Looks for the tools, and makes the temporary folder.
+    /// Looks for the tools, and creates the temporary folder.
     pub(crate) fn prepare(args: Args) -> Result<Self> {
         let parent = args.tmp.clone().unwrap_or_else(std::env::temp_dir);
         let temporary = tempfile::Builder::new().prefix("compare").tempdir_in(parent)?;
@@ -58,7 +58,7 @@ impl Bench {
         Ok(Self { args, surroundings, tools, facts, temporary, watch: Stopwatch::start() })
     }
 
-    /// A new empty folder, for which nothing else is taken while it stands.
+    /// A new empty folder, whose name is not reused while it exists.
     fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.temporary.path().join(name);
         fs::create_dir_all(&path)?;
@@ -69,7 +69,7 @@ impl Bench {
         self.tools.contains(&tool)
     }
 
-    /// Tools for which `keep` holds.
+    /// The tools for which `keep` returns true.
     fn tools(&self, keep: impl Fn(Tool) -> bool) -> Vec<Tool> {
         self.tools.iter().copied().filter(|&tool| keep(tool)).collect()
     }

@@ -1,4 +1,4 @@
-//! Going back: in place to the step before, and whole into an empty folder.
+//! Restoring: in place to the step before, and whole into an empty folder.
 
 use std::fs;
 use std::path::Path;
@@ -16,13 +16,13 @@ use crate::report::{Bound, Row, Series, Sheet, Unit};
 use crate::rng::Rng;
 use crate::tools::Tool;
 
-/// Up to here every peer takes part; a slow one writes every file anew.
+/// Largest workspace, in files, in which every peer takes part; a slow one rewrites every file.
 const SLOW_FILES_MAX: usize = 5_000;
 
-/// Rounds that it takes part in.
+/// Rounds in which a slow peer takes part.
 const SLOW_ROUNDS_MAX: usize = 1;
 
-/// Column of a snapshot of retro's that finds nothing changed, taken in the same rounds.
+/// Column of a snapshot of retro that finds no change, taken in the same rounds.
 const UNCHANGED: &str = "retro snap";
 
 pub(crate) fn in_place_sheet() -> Sheet {
@@ -54,7 +54,7 @@ pub(crate) fn measure_in_place(
     let mut recorders: Vec<_> = entrants.iter().filter_map(Entrant::recorder).collect();
     recorders
         .retain(|recorder| !recorder.tool.is_variant() && (!recorder.tool.is_slow() || size.files <= SLOW_FILES_MAX));
-    // One change for all, so that each tool has a snapshot of its own of the state to return to.
+    // One change for all, so that each tool has its own snapshot of the state to return to.
     change(workspace, &mut rng)?;
     let base = |recorder: &&Recorder| recorder.revision(&recorder.snap()?);
     let bases = recorders.iter().map(base).collect::<Result<Vec<_>>>()?;
@@ -93,7 +93,7 @@ pub(crate) fn measure_in_place(
     Ok(())
 }
 
-/// Who fills an empty folder.
+/// A tool or program that fills an empty folder.
 enum Filler<'a> {
     Copy,
     Tool(&'a Recorder, String),
@@ -114,7 +114,7 @@ pub(crate) fn measure_full(
     let mut fillers = vec![Filler::Copy];
     for recorder in entrants.iter().filter_map(Entrant::recorder) {
         let sits_out = recorder.tool.is_slow() && workspace.paths.len() > SLOW_FILES_MAX;
-        // Each workspace of jj is known to its store, so a second one cannot take the first one's place.
+        // jj's store knows each workspace, so a second one cannot replace the first.
         if !recorder.tool.is_variant() && recorder.tool != Tool::Jj && !sits_out {
             fillers.push(Filler::Tool(recorder, recorder.revision(&recorder.snap()?)?));
         }

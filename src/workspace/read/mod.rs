@@ -51,7 +51,7 @@ pub enum Outcome<T> {
 pub enum Beside {
     /// None: the file counts as open for writing, and as without attributes.
     Nothing,
-    /// The fact that somebody has the file open for writing, or not.
+    /// Processes that have the file open for writing.
     Writers,
     /// The same, and the ACLs and extended attributes.
     Attributes,
