@@ -7,8 +7,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Change, Entry, Failed, Filled, Forgotten, GitExported, GitImported, Moved, Pinned, Recalled, Registered, Restored,
-    Run, Shown, Snapped, Stats, Status, Step, Tag, Tagged, TarExported, VERSION, Warning, Workspace,
+    Change, Entry, Failed, Filled, Finding, Forgotten, GitExported, GitImported, Moved, Pinned, Recalled, Registered,
+    Repair, Repaired, Restored, Run, Shown, Snapped, Stats, Status, Step, Tag, Tagged, TarExported, VERSION, Verified,
+    Warning, Workspace,
 };
 
 /// What prints which shape.
@@ -41,6 +42,10 @@ fn all() -> Vec<Printed> {
         printed::<TarExported>("export --tar"),
         printed::<GitExported>("export --git"),
         printed::<GitImported>("import"),
+        printed::<Finding>("verify"),
+        printed::<Verified>("verify, the last line"),
+        printed::<Repair>("repair"),
+        printed::<Repaired>("repair, the last line"),
         printed::<Workspace>("workspace list"),
         printed::<Forgotten>("workspace forget"),
         printed::<Recalled>("workspace forget --undo"),

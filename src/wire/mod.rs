@@ -9,6 +9,7 @@
 //! with `_base64` after it.
 
 mod back;
+mod check;
 mod error;
 mod help;
 mod keep;
@@ -19,6 +20,7 @@ mod store;
 mod value;
 
 pub use back::{Action, ActionWord, Filled, Kept, KeptReason, Restored, Unfinished};
+pub use check::{Affected, Finding, FindingKind, ObjectKind, Part, Repair, RepairWord, Repaired, Verified};
 pub use error::{Failed, Problem, ProblemKind, Signal, Warning};
 pub use help::{help, schema};
 pub use keep::{Forgotten, Moved, Pinned, Recalled, Tag, Tagged, Workspace};

@@ -212,6 +212,16 @@ fn every_verb_prints_its_shape_and_nothing_else() {
         let error = String::from_utf8(cli.run(arguments).expect(code).stderr.clone()).unwrap();
         assert_eq!(error.trim_end(), again::<wire::Failed>(&error));
     }
+    cli.remove(cli.store.join("FORMAT"));
+    let lines = |verb: &str, code, each: fn(&str) -> String, last: fn(&str) -> String| {
+        let printed = String::from_utf8(cli.run(&[verb, "--json"]).expect(code).stdout.clone()).unwrap();
+        let lines: Vec<&str> = printed.lines().collect();
+        assert_eq!(lines.len(), 2, "{printed}");
+        assert_eq!(lines, [each(lines[0]), last(lines[1])]);
+    };
+    lines("verify", 1, again::<wire::Finding>, again::<wire::Verified>);
+    lines("repair", 0, again::<wire::Repair>, again::<wire::Repaired>);
+    checked.extend(["verify", "verify, the last line", "repair", "repair, the last line"]);
     let warning = wire::Warning { warning: "x".to_owned() };
     assert_eq!(wire::line(&warning), again::<wire::Warning>(&wire::line(&warning)));
     checked.extend(["errors", "warnings"]);

@@ -3,7 +3,6 @@
 use retrograde::{Error, ErrorKind, Result};
 
 use crate::context::Context;
-use crate::views::json;
 use crate::{args, exit, usage};
 
 /// Texts that belong to no single verb.
@@ -17,7 +16,6 @@ pub(super) fn run(context: &mut Context, topic: Option<&str>) -> Result<u8> {
         None => command.render_help(),
         Some("json") => {
             context.out.bytes(retrograde::wire::help().as_bytes())?;
-            context.out.bytes(json::HELP.as_bytes())?;
             return Ok(exit::DONE);
         }
         Some(name) if let Some((_, text)) = TOPICS.iter().find(|(topic, _)| *topic == name) => {

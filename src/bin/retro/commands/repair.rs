@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use retrograde::detail::{ObjectKind, RecoverySource, RepairLeft as Left, StoreFile};
-use retrograde::{RepairAction as Action, RepairOptions, RepairOutcome, Result, WorkspaceId, repair};
+use retrograde::{RepairAction as Action, RepairOptions, RepairOutcome, Result, WorkspaceId, repair, wire};
 
 use crate::context::Context;
 use crate::exit;
-use crate::views::json::Object;
 use crate::views::{findings, human, problems, progress};
 
 pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
@@ -22,9 +21,10 @@ pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
     let (millis, elapsed) = (context.millis(), human::duration(context.started.elapsed()));
     if context.out.is_json {
         for action in &outcome.actions {
-            context.out.line(format_args!("{}", shape(action).finish()))?;
+            context.out.json(&shape(action))?;
         }
-        context.out.line(format_args!("{}", sums(&outcome).field("millis", millis).finish()))?;
+        let left = outcome.left.iter().map(left).collect();
+        context.out.json(&wire::Repaired::new(&outcome, left, millis))?;
     } else {
         for line in lines(&outcome.actions) {
             context.out.line(format_args!("{line}"))?;
@@ -186,52 +186,10 @@ fn verdict(outcome: &RepairOutcome, elapsed: &str) -> Vec<String> {
     }
 }
 
-fn shape(action: &Action) -> Object {
-    let (file, problem) = match action {
-        Action::WriteFormat(problem) | Action::PutAside(problem) | Action::Rebuild(problem) => {
-            (problem.file.clone(), Some(problems::problem(problem)))
-        }
-        Action::TurnBack(pack, _) | Action::Rewrite { pack, .. } => (Some(StoreFile::Pack(*pack)), None),
-        _ => (None, None),
-    };
-    let (workspace, step, snapshot) = match action {
-        Action::RecoverWorkspace(workspace, _) => (Some(*workspace), None, None),
-        Action::RecoverSnapshot { workspace, step, snapshot, .. } => {
-            (Some(*workspace), Some(*step), Some(snapshot.to_string()))
-        }
-        Action::KeepHead(workspace, step) => (Some(*workspace), Some(*step), None),
-        Action::GiveUp(snapshot) | Action::FindAgain(snapshot) => (None, None, Some(findings::hex(&snapshot.prefix))),
-        Action::Mark { snapshot, step, .. } => {
-            let (workspace, step) = step.unzip();
-            (workspace, step, Some(snapshot.to_string()))
-        }
-        _ => (None, None, None),
-    };
-    let tag = if let Action::RecoverSnapshot { tag, .. } = action { tag.clone() } else { None };
-    let count = match action {
-        Action::BringBack(objects) => Some(objects.values().sum::<u64>()),
-        Action::TurnBack(_, count)
-        | Action::Save(count)
-        | Action::RecoverTransactions(_, count)
-        | Action::Rewrite { lost: count, .. } => Some(*count),
+fn shape(action: &Action) -> wire::Repair {
+    let problem = match action {
+        Action::WriteFormat(problem) | Action::PutAside(problem) | Action::Rebuild(problem) => Some(problem),
         _ => None,
     };
-    Object::new()
-        .field("action", verb(action).replace(' ', "-"))
-        .field("file", file.map(|file| file.to_string()))
-        .field("problem", problem)
-        .field("workspace", workspace.map(|id| id.to_string()))
-        .field("step", step)
-        .field("snapshot", snapshot)
-        .field("tag", tag)
-        .field("count", count)
-}
-
-fn sums(outcome: &RepairOutcome) -> Object {
-    Object::versioned()
-        .field("actions", outcome.actions.len())
-        .field("done", outcome.is_done)
-        .field("findings_left", outcome.findings_left)
-        .field("findings_marked", outcome.findings_marked)
-        .field("left", outcome.left.iter().map(left).collect::<Vec<String>>())
+    wire::Repair::new(action, problem.map(problems::problem))
 }

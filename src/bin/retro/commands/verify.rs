@@ -1,11 +1,10 @@
 //! `retro verify`: is the store what its ids say?
 
-use retrograde::{Result, VerifyLevel as Level, VerifyOptions, VerifyOutcome, verify};
+use retrograde::{Result, VerifyLevel as Level, VerifyOptions, VerifyOutcome, verify, wire};
 
 use crate::args::Verify;
 use crate::context::Context;
 use crate::exit;
-use crate::views::json::Object;
 use crate::views::{findings, human, problems, progress};
 
 pub(super) fn run(context: &mut Context, arguments: &Verify) -> Result<u8> {
@@ -26,9 +25,10 @@ pub(super) fn run(context: &mut Context, arguments: &Verify) -> Result<u8> {
     let palette = context.out.palette;
     if context.out.is_json {
         for finding in &found.findings {
-            context.out.line(format_args!("{}", findings::shape(finding, &found.state).finish()))?;
+            context.out.json(&findings::shape(finding, &found.state))?;
         }
-        context.out.line(format_args!("{}", shape(&found).field("millis", millis).finish()))?;
+        let notes = found.notes.iter().map(problems::note).collect();
+        context.out.json(&wire::Verified::new(&found, notes, millis))?;
     } else {
         for finding in &found.findings {
             for line in findings::lines(finding, &found.state, &palette) {
@@ -75,18 +75,4 @@ fn verdict(found: &VerifyOutcome) -> Vec<String> {
     } else {
         vec![format!("{findings}; `retro repair --dry-run` shows what can be done")]
     }
-}
-
-fn shape(found: &VerifyOutcome) -> Object {
-    let marked = found.findings.iter().filter(|finding| finding.is_marked).count();
-    Object::versioned()
-        .field("findings", found.findings.len())
-        .field("marked", marked)
-        .field("packs", found.packs)
-        .field("pack_bytes", found.pack_bytes)
-        .field("objects", found.objects)
-        .field("decoded_objects", found.decoded_objects)
-        .field("decoded_bytes", found.decoded_bytes)
-        .field("snapshots", found.snapshots)
-        .field("notes", found.notes.iter().map(problems::note).collect::<Vec<String>>())
 }

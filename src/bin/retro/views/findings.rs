@@ -3,10 +3,9 @@
 use std::ops::RangeInclusive;
 
 use retrograde::detail::{Affected, AffectedPart as Part, Damage, DamagedObject, ObjectKind, Problem, ProblemKind};
-use retrograde::{Finding, SnapshotId, State};
+use retrograde::{Finding, State, wire};
 
 use super::color::Palette;
-use super::json::Object;
 use super::{human, problems};
 
 /// A finding: what is affected, or else where the problem is; then the problem.
@@ -74,46 +73,8 @@ fn place(problem: &Problem) -> Option<String> {
 }
 
 /// The same for programs; every snapshot stands for itself.
-pub(crate) fn shape(finding: &Finding, state: &State) -> Object {
-    let problem = &finding.problem;
-    let object = match &problem.kind {
-        ProblemKind::Object(object) => Some(object),
-        _ => None,
-    };
-    let id = |object: &DamagedObject| object.id.map_or_else(|| hex(&object.key.prefix), |id| id.to_string());
-    Object::new()
-        .field("finding", problems::word(problem))
-        .field("file", problem.file.as_ref().map(ToString::to_string))
-        .field("offset", problem.offset)
-        .field("transactions", problems::transactions(problem))
-        .field("object", object.map(|object| object.key.kind.word().replace(' ', "_")))
-        .field("id", object.map(id))
-        .field("readable", object.map(|object| object.is_readable))
-        .field("cause", object.and_then(|object| object.cause).map(|cause| cause.to_string()))
-        .field("detail", problems::problem(problem))
-        .field("marked", finding.is_marked)
-        .list("affects", finding.affects.iter().flat_map(|affected| each(affected, state)))
-}
-
-fn each(affected: &Affected, state: &State) -> Vec<Object> {
-    let one = |step: Option<u64>, snapshot: SnapshotId| {
-        let object = Object::new()
-            .field("workspace", affected.workspace.map(|id| id.to_string()))
-            .field("step", step)
-            .field("snapshot", snapshot.to_string())
-            .field("part", part_word(&affected.part));
-        match &affected.part {
-            Part::Path(path) => object.path(path),
-            _ => object.field("path", None::<String>),
-        }
-    };
-    let stray = affected.snapshot.map(|id| one(None, id));
-    affected.steps(state).map(|(step, id)| one(Some(step), id)).chain(stray).collect()
-}
-
-/// Half an id, in hex.
-pub(crate) fn hex(prefix: &[u8; 16]) -> String {
-    prefix.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(crate) fn shape(finding: &Finding, state: &State) -> wire::Finding {
+    wire::Finding::new(finding, state, problems::problem(&finding.problem))
 }
 
 /// `src/main.rs  in s3-s120, s130`, with the workspace where there are several; of a single step its id too.
@@ -145,17 +106,4 @@ fn subject(affected: &Affected, state: &State) -> String {
 pub(crate) fn steps(range: &RangeInclusive<u64>) -> String {
     let (first, last) = (range.start(), range.end());
     if first == last { format!("s{first}") } else { format!("s{first}-s{last}") }
-}
-
-fn part_word(part: &Part) -> &'static str {
-    match part {
-        Part::Snapshot => "snapshot",
-        Part::Path(_) => "path",
-        Part::Event => "event",
-        Part::Times => "times",
-        Part::Omitted => "omitted",
-        Part::Attributes => "attributes",
-        Part::LeftOut => "left-out",
-        Part::Rules => "rules",
-    }
 }

@@ -8,7 +8,6 @@ pub(crate) mod event;
 pub(crate) mod findings;
 pub(crate) mod graph;
 pub(crate) mod human;
-pub(crate) mod json;
 pub(crate) mod left_out;
 pub(crate) mod patch;
 pub(crate) mod problems;

@@ -54,22 +54,6 @@ pub(crate) fn transactions(problem: &Problem) -> Option<[u64; 2]> {
     }
 }
 
-/// The word for the sort of a problem in JSON.
-pub(crate) fn word(problem: &Problem) -> &'static str {
-    match problem.kind {
-        ProblemKind::NotAFolder | ProblemKind::NotAFile => "place",
-        ProblemKind::NoFormat | ProblemKind::BadFormat(_) | ProblemKind::OtherStore(..) => "format",
-        ProblemKind::NotAPack(_) | ProblemKind::Header | ProblemKind::Cut(_) => "pack",
-        ProblemKind::DamagedRange { .. } => "bytes",
-        ProblemKind::BadFacts(_)
-        | ProblemKind::LostTransactions(_)
-        | ProblemKind::OnlyInJournal(..)
-        | ProblemKind::Unnamed(..) => "facts",
-        ProblemKind::Cache(_) => "cache",
-        ProblemKind::Object(_) => "object",
-    }
-}
-
 /// A remark of a check.
 pub(crate) fn note(note: &Note) -> String {
     match note {
