@@ -170,6 +170,7 @@ pub use crate::ops::back::{
 };
 pub use crate::ops::check::repair::{Action as RepairAction, RepairOptions, RepairOutcome, repair};
 pub use crate::ops::check::verify::{Finding, Level as VerifyLevel, VerifyOptions, VerifyOutcome, verify};
+pub use crate::ops::keep::forget::{ForgetOptions, forget};
 pub use crate::ops::keep::tag::{delete_tag, pin, tag};
 pub use crate::ops::look::cat::cat;
 pub use crate::ops::look::compare::{Comparison, Other as CompareWith, compare};

@@ -607,8 +607,10 @@ def read_fact(reader):
         [half_id, reader.flag, time],  # 10 snapshot lost
         [half_id, id_, id_, run, time],  # 11 event noted
         [half_id, time],  # 12 workspace recalled
+        # 13 folder seen
         [half_id, reader.uint, reader.uint, lambda: reader.optional(time), lambda: reader.optional(half_id), time],
-    ]  # 13 folder seen
+        [reader.uint, lambda: reader.list(half_id), time],  # 14 generation begun
+    ]
     variant = reader.uint(len(fields) - 1)
     fact = [read() for read in fields[variant]]
     check_fact(variant, fact)

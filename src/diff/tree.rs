@@ -22,7 +22,6 @@ use std::iter::Peekable;
 use std::vec;
 
 use super::filter::{Filter, Scope};
-pub use super::folder::LoadTree;
 use super::{Change, ChangeKind, Side, folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::{Entry, Kind};
@@ -39,6 +38,8 @@ pub struct TreeDiffOptions {
     /// Limits the comparison to these paths and what is below them; nothing else is opened. Empty means everything.
     pub paths: Vec<TreePath>,
 }
+
+pub use crate::store::LoadTree;
 
 /// Compares two trees; `None` is a tree without entries.
 ///

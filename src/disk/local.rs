@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
 use super::wait::{self, LockWait, LockWatch};
-use super::{Bytes, Disk, FileClock, FolderId, Holder, LockGuard, LockMode, StoredFile, folder_of};
+use super::{Bytes, Disk, FileClock, FolderId, Holder, LockGuard, LockMode, Source, StoredFile, folder_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A folder of the operating system.
@@ -215,20 +215,10 @@ impl std::fmt::Debug for LocalDisk {
     }
 }
 
-impl Disk for LocalDisk {
+impl Source for LocalDisk {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         let file = self.open_file(name, OFlags::RDONLY, "open")?;
         Ok(Arc::new(LocalFile { file, path: self.path(name) }))
-    }
-
-    fn map(&self, name: &str) -> Result<Bytes> {
-        let file = self.open_file(name, OFlags::RDONLY, "open")?;
-        if file.metadata().map_err(|e| Error::io("look at", self.path(name), e))?.len() == 0 {
-            return Ok(Bytes::owned(Vec::new()));
-        }
-        #[expect(unsafe_code, reason = "caches are replaced by rename or appended to, never cut or written in place")]
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io("map", self.path(name), e))?;
-        Ok(Bytes(Holder::Mapped(map)))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>> {
@@ -247,6 +237,22 @@ impl Disk for LocalDisk {
         }
         names.sort();
         Ok(names)
+    }
+
+    fn display(&self, name: &str) -> String {
+        crate::error::shown(&self.path(name))
+    }
+}
+
+impl Disk for LocalDisk {
+    fn map(&self, name: &str) -> Result<Bytes> {
+        let file = self.open_file(name, OFlags::RDONLY, "open")?;
+        if file.metadata().map_err(|e| Error::io("look at", self.path(name), e))?.len() == 0 {
+            return Ok(Bytes::owned(Vec::new()));
+        }
+        #[expect(unsafe_code, reason = "caches are replaced by rename or appended to, never cut or written in place")]
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io("map", self.path(name), e))?;
+        Ok(Bytes(Holder::Mapped(map)))
     }
 
     fn create_folder(&self, folder: &str) -> Result<()> {
@@ -360,10 +366,6 @@ impl Disk for LocalDisk {
             }
         }
         bytes
-    }
-
-    fn display(&self, name: &str) -> String {
-        crate::error::shown(&self.path(name))
     }
 
     fn places(&self) -> Result<Vec<FolderId>> {

@@ -35,7 +35,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile, folder_of};
+use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, Source, StoredFile, folder_of};
 use crate::error::{Error, Result};
 use log::{Change, FileNumber, Image};
 use power::Unsettled;
@@ -266,7 +266,7 @@ impl World {
     }
 }
 
-impl Disk for MemoryDisk {
+impl Source for MemoryDisk {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         let mut world = self.world();
         world.admit("open", name, false)?;
@@ -274,17 +274,23 @@ impl Disk for MemoryDisk {
         Ok(Arc::new(MemoryFile { disk: self.clone(), file, name: name.to_owned() }))
     }
 
+    fn list(&self, folder: &str) -> Result<Vec<String>> {
+        let mut world = self.world();
+        world.admit("list", folder, false)?;
+        Ok(world.live.list(folder))
+    }
+
+    fn display(&self, name: &str) -> String {
+        crate::error::shown(&path(name))
+    }
+}
+
+impl Disk for MemoryDisk {
     fn map(&self, name: &str) -> Result<Bytes> {
         let mut world = self.world();
         world.admit("map", name, false)?;
         let file = world.find("map", name)?;
         Ok(Bytes::owned(world.live.file_mut(file).to_vec()))
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<String>> {
-        let mut world = self.world();
-        world.admit("list", folder, false)?;
-        Ok(world.live.list(folder))
     }
 
     fn create_folder(&self, folder: &str) -> Result<()> {
@@ -400,10 +406,6 @@ impl Disk for MemoryDisk {
         world.random_count += 1;
         let drawn = [world.seed.to_le_bytes(), world.random_count.to_le_bytes()].concat();
         crate::id::Digest::of(&drawn).prefix()
-    }
-
-    fn display(&self, name: &str) -> String {
-        crate::error::shown(&path(name))
     }
 
     fn places(&self) -> Result<Vec<FolderId>> {

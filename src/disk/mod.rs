@@ -8,13 +8,14 @@
 //! Writers follow three rules, which the memory disk checks by losing whatever they forget:
 //!
 //! - bytes are durable after [`Disk::sync`] of their file, names after [`Disk::sync_folder`] of their folder;
-//! - a file that must appear whole is written under `tmp/`, synced, renamed, and its folder synced;
+//! - a file that must appear whole is written under `tmp/`, synced, renamed, and its folder synced: [`replace`];
 //! - caches (indexes, journal, stat caches) may be lost at any moment: they carry checksums, and can be made again.
 
 pub mod local;
 #[cfg(any(test, feature = "internals"))]
 pub mod memory;
 pub mod overlay;
+mod replace;
 pub mod wait;
 
 use std::fs::File;
@@ -24,17 +25,24 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use crate::error::Result;
+pub use replace::{Durability, replace};
 
-/// A folder that holds a store.
-pub trait Disk: Send + Sync + std::fmt::Debug {
+/// The reading half of a [`Disk`]: what the packs of a store can be read from, wherever they are.
+pub trait Source: Send + Sync + std::fmt::Debug {
     /// Opens a file for reading at any place. A file that is not there is `NotFound`.
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>>;
 
-    /// The whole file, mapped where the platform can. Only for files that are never cut while in use.
-    fn map(&self, name: &str) -> Result<Bytes>;
-
     /// Names in a folder, sorted; none where there is no such folder.
     fn list(&self, folder: &str) -> Result<Vec<String>>;
+
+    /// Where a file is, for messages.
+    fn display(&self, name: &str) -> String;
+}
+
+/// A folder that holds a store.
+pub trait Disk: Source {
+    /// The whole file, mapped where the platform can. Only for files that are never cut while in use.
+    fn map(&self, name: &str) -> Result<Bytes>;
 
     /// Creates a folder and those above it, and makes their names durable. One that is there is fine.
     fn create_folder(&self, folder: &str) -> Result<()>;
@@ -66,9 +74,6 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
 
     /// Sixteen random bytes, for names and nonces.
     fn random(&self) -> [u8; 16];
-
-    /// Where it is, for messages.
-    fn display(&self, name: &str) -> String;
 
     /// The store folder and the folders right in it, as the file system knows them; none where there is no file system.
     /// Paths say nothing: bind mounts, symlinks and moves give one folder many.
@@ -194,12 +199,12 @@ pub fn folder_of(name: &str) -> &str {
 }
 
 /// Reads a whole file.
-pub fn read_all(disk: &dyn Disk, name: &str) -> Result<Vec<u8>> {
+pub fn read_all(disk: &dyn Source, name: &str) -> Result<Vec<u8>> {
     read_start(disk, name, u64::MAX)
 }
 
 /// Reads a file, or as much of its beginning as is wanted.
-pub fn read_start(disk: &dyn Disk, name: &str, length_max_bytes: u64) -> Result<Vec<u8>> {
+pub fn read_start(disk: &dyn Source, name: &str, length_max_bytes: u64) -> Result<Vec<u8>> {
     let file = disk.open(name)?;
     let length = usize::try_from(file.length()?.min(length_max_bytes)).expect("a 64-bit platform");
     let mut bytes = vec![0; length];

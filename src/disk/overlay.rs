@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile, folder_of, read_all};
+use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, Source, StoredFile, folder_of, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::to_hex;
 
@@ -115,20 +115,13 @@ impl Overlay {
     }
 }
 
-impl Disk for Overlay {
+impl Source for Overlay {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         match self.held_of(name) {
             Some(Held::Below(file)) => Ok(file),
             Some(Held::Written(file)) => Ok(file),
             Some(Held::Removed) => Err(self.missing("open", name)),
             None => self.below.open(name),
-        }
-    }
-
-    fn map(&self, name: &str) -> Result<Bytes> {
-        match self.held_of(name) {
-            None => self.below.map(name),
-            Some(_) => read_all(self, name).map(Bytes::owned),
         }
     }
 
@@ -148,6 +141,19 @@ impl Disk for Overlay {
             }
         }
         Ok(found.into_iter().collect())
+    }
+
+    fn display(&self, name: &str) -> String {
+        self.below.display(name)
+    }
+}
+
+impl Disk for Overlay {
+    fn map(&self, name: &str) -> Result<Bytes> {
+        match self.held_of(name) {
+            None => self.below.map(name),
+            Some(_) => read_all(self, name).map(Bytes::owned),
+        }
     }
 
     /// Folders need not be made for what is written. What stands in the place of one is in the way here too.
@@ -197,7 +203,10 @@ impl Disk for Overlay {
         Ok(())
     }
 
-    fn lock(&self, _name: &str, _mode: LockMode) -> Result<Option<LockGuard>> {
+    fn lock(&self, name: &str, _mode: LockMode) -> Result<Option<LockGuard>> {
+        if self.open(name).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            self.written(name, "lock", true)?;
+        }
         Ok(Some(LockGuard(Box::new(()))))
     }
 
@@ -209,10 +218,6 @@ impl Disk for Overlay {
 
     fn random(&self) -> [u8; 16] {
         self.below.random()
-    }
-
-    fn display(&self, name: &str) -> String {
-        self.below.display(name)
     }
 
     fn places(&self) -> Result<Vec<FolderId>> {

@@ -139,6 +139,16 @@ pub enum Fact {
         /// Time at which it became true.
         time: Timestamp,
     },
+    /// Packs are about to be removed with the objects in them that nothing needs. From here on nobody relies on a copy of
+    /// an object in one of them, nor on a stat cache that was made before.
+    GenerationBegun {
+        /// The generation of the store from here on. One that is not higher than the one before has no effect.
+        generation: u64,
+        /// The nonces of the packs.
+        condemned: Vec<[u8; 16]>,
+        /// Time at which it became true.
+        time: Timestamp,
+    },
 }
 
 /// The identity of a folder in the operating system, independent of its path.
@@ -280,6 +290,7 @@ fn check(fact: &Fact) -> Result<(), Malformed> {
         | Fact::Pinned { .. }
         | Fact::SnapshotIncomplete { .. }
         | Fact::SnapshotLost { .. }
+        | Fact::GenerationBegun { .. }
         | Fact::SnapshotForgotten { .. } => true,
     };
     if fits { Ok(()) } else { Err(Malformed::new("a fact is outside its limits")) }

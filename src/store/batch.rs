@@ -9,17 +9,13 @@ use std::collections::BTreeSet;
 
 use rayon::prelude::*;
 
-use super::pack::{index_name, pack_name};
+use super::pack_writer::PackWriter;
 use super::reader::{Base, Reader};
-use super::recover::entries_of;
 use super::{LOCK, Store, codec, delta, splice};
-use crate::disk::{Disk, LockGuard, LockMode};
-use crate::error::{Error, ErrorKind, Result};
-use crate::format::index::{self, IndexEntry};
-use crate::format::pack::{
-    Encoding, Member, ObjectKey, ObjectKind, PackHeader, decode_record, encode_header, put_commit, put_record,
-};
-use crate::id::{Digest, StoreId};
+use crate::disk::{Disk, LockMode};
+use crate::error::{ErrorKind, Result};
+use crate::format::pack::{Encoding, Member, ObjectKey, ObjectKind, put_record};
+use crate::id::Digest;
 use crate::limits::{BATCH_INLINE_MAX_BYTES, FRAME_LENGTH_TARGET_BYTES, FRAME_MEMBER_COUNT_MAX, PACK_SEAL_ABOVE_BYTES};
 
 /// Compression level at capture: what keeps a step fast. gc may store the same objects smaller.
@@ -68,24 +64,15 @@ pub struct Batch<'a> {
     known: BTreeSet<ObjectKey>,
     /// Chunks that the store had, so that they were not even added.
     reused_chunks: BTreeSet<[u8; 16]>,
-    pub(super) own_pack: Option<NewPack>,
+    pub(super) own_pack: Option<PackWriter<'a>>,
     pub(super) totals: BatchTotals,
+    /// That of the store when the batch was begun.
+    generation: u64,
     /// Only these are taken, where it is given.
     wanted: Option<BTreeSet<ObjectKey>>,
     /// Set while records are on their way into a pack of its own. Where that fails they are gone, and what was added can
     /// not be committed any more.
     pub(super) is_broken: bool,
-}
-
-/// A pack that only its writer knows yet, under `tmp/`. Its lock tells others that the writer is alive.
-#[derive(Debug)]
-pub(super) struct NewPack {
-    name: String,
-    store: StoreId,
-    nonce: [u8; 16],
-    length_bytes: u64,
-    entries: Vec<IndexEntry>,
-    _guard: Option<LockGuard>,
 }
 
 /// Objects before they are a record.
@@ -106,6 +93,7 @@ impl Store {
             reused_chunks: BTreeSet::new(),
             own_pack: None,
             totals,
+            generation: self.state().generation,
             wanted: None,
             is_broken: false,
         }
@@ -150,7 +138,7 @@ impl Batch<'_> {
     /// Whether the store has an object of this kind, other than one that this batch is to store again.
     pub fn is_stored(&self, kind: ObjectKind, id: &Digest) -> bool {
         let is_wanted = self.wanted.as_ref().is_some_and(|wanted| wanted.contains(&ObjectKey::new(kind, id)));
-        !is_wanted && self.store.contains(kind, id)
+        !is_wanted && self.store.reader().contains_lasting(kind, id)
     }
 
     /// The same for a chunk of a long file, and notes where it is stored.
@@ -168,6 +156,12 @@ impl Batch<'_> {
     /// First halves of the ids of chunks that the store had.
     pub fn reused_chunks(&self) -> &BTreeSet<[u8; 16]> {
         &self.reused_chunks
+    }
+
+    /// The generation of the store that the batch belongs to. What it left out because the store has it may be missing in a
+    /// later one.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// What was added so far.
@@ -201,11 +195,12 @@ impl Batch<'_> {
                 // What a dead writer left goes before there is more: writers killed one after another leave one file.
                 let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
                 remove_strays(disk)?;
-                none.insert(NewPack::create(disk, self.store.id())?)
+                none.insert(PackWriter::create(disk, self.store.id())?)
             }
         };
-        self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), 0, &[])?;
-        if own.length_bytes >= PACK_SEAL_ABOVE_BYTES
+        own.push(&std::mem::take(&mut self.records));
+        self.totals.stored_bytes += own.end_transaction(0, &[])?;
+        if own.length_bytes() >= PACK_SEAL_ABOVE_BYTES
             && let Some(own) = self.own_pack.take()
         {
             self.publish(own)?;
@@ -215,7 +210,7 @@ impl Batch<'_> {
     }
 
     /// Gives a full pack its number.
-    fn publish(&self, own: NewPack) -> Result<()> {
+    fn publish(&self, own: PackWriter<'_>) -> Result<()> {
         let store = self.store;
         let disk = store.disk();
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
@@ -223,7 +218,7 @@ impl Batch<'_> {
         store.refuse_newer()?;
         // What a dead writer left at the end of the last pack is cut now: nobody looks for it in one that is not the last.
         store.recover()?;
-        own.publish(disk, store.view().expect_next_number(disk)?, 0)?;
+        own.publish(store.view().expect_next_number(disk)?)?;
         store.refresh()
     }
 
@@ -237,102 +232,6 @@ impl Batch<'_> {
         }
         Ok(self.totals)
     }
-}
-
-impl Drop for Batch<'_> {
-    /// A batch that is given up leaves nothing behind; where even that fails, the next writer tidies up.
-    fn drop(&mut self) {
-        if let Some(own) = self.own_pack.take() {
-            drop(self.store.disk().remove(&own.name));
-        }
-    }
-}
-
-impl NewPack {
-    /// Starts a pack under `tmp/`.
-    pub(super) fn create(disk: &dyn Disk, store: StoreId) -> Result<Self> {
-        disk.create_folder("tmp")?;
-        let nonce = disk.random();
-        let name = format!("tmp/{}.pack", StoreId(nonce));
-        let guard = disk.lock(&name, LockMode::Exclusive)?;
-        let header = encode_header(&PackHeader { store, nonce });
-        disk.write(&name, 0, &header).inspect_err(|_| drop(disk.remove(&name)))?;
-        Ok(Self { name, store, nonce, length_bytes: header.len() as u64, entries: Vec::new(), _guard: guard })
-    }
-
-    /// Appends a batch and its commit, and returns the length of both, in bytes.
-    pub(super) fn append_batch(
-        &mut self,
-        disk: &dyn Disk,
-        mut batch: Vec<u8>,
-        sequence: u64,
-        facts: &[u8],
-    ) -> Result<u64> {
-        let records_end = batch.len();
-        put_commit(&mut batch, self.store, 0, sequence, facts);
-        disk.write(&self.name, self.length_bytes, &batch)?;
-        self.entries.extend(batch_entries(&batch[..records_end], self.length_bytes));
-        self.length_bytes += batch.len() as u64;
-        Ok(batch.len() as u64)
-    }
-
-    /// Makes it the pack with this number, durably, and returns its length, in bytes. The store's lock is held. Where that
-    /// fails, nothing of it is left under `tmp/`.
-    pub(super) fn publish(self, disk: &dyn Disk, number: u32, last_sequence: u64) -> Result<u64> {
-        let name = self.name.clone();
-        self.try_publish(disk, number, last_sequence).inspect_err(|_| drop(disk.remove(&name)))
-    }
-
-    fn try_publish(mut self, disk: &dyn Disk, number: u32, last_sequence: u64) -> Result<u64> {
-        self.entries.sort();
-        let index = index::encode(self.store, self.nonce, self.length_bytes, last_sequence, &self.entries);
-        disk.sync(&self.name)?;
-        if number == 1 {
-            // Whoever created the store may have died before the name of `FORMAT` was durable, and without it this pack
-            // would belong to no store.
-            disk.sync_folder("")?;
-        }
-        disk.create_folder("packs")?;
-        expect_unused(disk, &pack_name(number))?;
-        disk.rename(&self.name, &pack_name(number))?;
-        disk.sync_folder("packs")?;
-        write_index(disk, number, &index)?;
-        Ok(self.length_bytes)
-    }
-}
-
-/// A rename replaces what is there, and no pack must ever be lost that way.
-fn expect_unused(disk: &dyn Disk, name: &str) -> Result<()> {
-    match disk.open(name) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(_) => {
-            Err(Error::new(ErrorKind::Conflict, "create pack", disk.display(name), "there is a file of this name"))
-        }
-    }
-}
-
-/// Puts a whole index in place. Its bytes are synced before its name, because they are too many to be checked whenever it
-/// is opened; the name is not, because an index can be made again.
-pub(super) fn write_index(disk: &dyn Disk, number: u32, bytes: &[u8]) -> Result<()> {
-    let temporary = format!("tmp/{number:06}.idx");
-    disk.create_folder("tmp")?;
-    disk.remove(&temporary)?;
-    disk.write(&temporary, 0, bytes)?;
-    disk.sync(&temporary)?;
-    disk.rename(&temporary, &index_name(number))
-}
-
-/// Index entries of the records in a batch that will begin at `start` in its pack.
-pub(super) fn batch_entries(records: &[u8], start: u64) -> Vec<IndexEntry> {
-    let mut entries = Vec::new();
-    let mut at = 0;
-    while at < records.len() {
-        let header = decode_record(&records[at..]).expect("a record written a moment ago");
-        entries.extend(entries_of(&header, start + at as u64));
-        at += header.record_length_bytes();
-    }
-    entries
 }
 
 /// Removes what dead writers left under `tmp/`. The store's lock is held, so nobody is between creating a file and

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use super::journal::JOURNAL;
 use super::pack::{index_name, pack_name, pack_number};
 use super::quarantine::FOLDER as QUARANTINE;
-use super::view::JOURNAL;
 use super::{FORMAT, LOCK};
 use crate::id::WorkspaceId;
 

@@ -1,28 +1,16 @@
 //! Folders as they are stored: all entries of one, and how much is below it, without going there path by path.
 //!
 //! A store from somebody else may describe more than fits anywhere: a folder with a thousand names for one folder with a
-//! thousand names for another, or lists that are a few bytes of change each. Every list of a split folder is therefore
-//! checked against the first name that its parent gives for it, so that none can stand in two places of one folder (nor
-//! an empty one in a million); a folder is read up to [`FOLDER_LENGTH_MAX_BYTES`]; and [`Reader::check_extent`] counts
-//! what a walk would meet, reading each folder once however many names it has.
+//! thousand names for another, or lists that are a few bytes of change each. [`FolderCursor`] bounds what is read of one
+//! folder; [`Reader::check_extent`] counts what a walk would meet, reading each folder once however many names it has.
 
 use std::collections::HashMap;
 
-use super::Reader;
+use super::{FolderCursor, Reader};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::tree::{Child, Entry, Tree};
+use crate::format::tree::Entry;
 use crate::id::TreeId;
-use crate::limits::{
-    ENTRY_LENGTH_BYTES, FOLDER_DEPTH_MAX, FOLDER_LENGTH_MAX_BYTES, TREE_LEVEL_MAX, WALK_LENGTH_MAX_BYTES,
-    WALK_STEP_BYTES,
-};
-
-/// What is left of the room that the lists of one folder may take.
-#[derive(Clone, Copy, Debug)]
-pub struct FolderRoom {
-    folder: TreeId,
-    left_bytes: u64,
-}
+use crate::limits::{FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES};
 
 /// What is below a folder.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,69 +31,10 @@ struct Visit {
     folders: Vec<(u64, TreeId)>,
 }
 
-/// The level and the first name of a list, as its parent says.
-type Expected = (u8, Box<[u8]>);
-
-impl FolderRoom {
-    /// All of it.
-    pub fn of(folder: TreeId) -> Self {
-        Self { folder, left_bytes: FOLDER_LENGTH_MAX_BYTES }
-    }
-
-    /// What was taken of it so far, in bytes.
-    pub fn taken_bytes(&self) -> u64 {
-        FOLDER_LENGTH_MAX_BYTES - self.left_bytes
-    }
-
-    /// Takes the room of one entry or list of this name.
-    pub fn take(&mut self, name: &[u8]) -> Result<()> {
-        self.left_bytes = self.left_bytes.checked_sub(ENTRY_LENGTH_BYTES + name.len() as u64).ok_or_else(|| {
-            let detail = format!("its list is longer than {FOLDER_LENGTH_MAX_BYTES} bytes");
-            Error::new(ErrorKind::Limit, "read tree", self.folder, detail)
-        })?;
-        Ok(())
-    }
-}
-
 impl Reader {
     /// All entries of a folder, split or not, in order.
     pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>> {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut room = FolderRoom::of(id);
-        let corrupt = |detail: &'static str| Error::corrupt("read tree", id, detail);
-        // Lists still to be read, the next one last, each with the level and the first name that it must have.
-        let mut todo: Vec<(TreeId, Option<Expected>)> = vec![(id, None)];
-        while let Some((list, wanted)) = todo.pop() {
-            let tree = self.tree(list)?;
-            if let Some((level, first_name)) = &wanted {
-                if tree.level() != *level {
-                    return Err(corrupt("a list is on the wrong level"));
-                }
-                if tree.first_name() != Some(first_name) {
-                    return Err(corrupt("a list of a split folder begins with another name"));
-                }
-            }
-            match tree {
-                Tree::Leaf(part) => {
-                    if let (Some(last), Some(first)) = (entries.last(), part.first())
-                        && last.name >= first.name
-                    {
-                        return Err(corrupt("lists of a split folder are out of order"));
-                    }
-                    part.iter().try_for_each(|entry| room.take(&entry.name))?;
-                    entries.extend(part);
-                }
-                Tree::Node { level, children } => {
-                    if level > TREE_LEVEL_MAX {
-                        return Err(corrupt("a list is on the wrong level"));
-                    }
-                    children.iter().try_for_each(|child| room.take(&child.first_name))?;
-                    let below = |child: Child| (child.id, Some((level - 1, child.first_name)));
-                    todo.extend(children.into_iter().rev().map(below));
-                }
-            }
-        }
-        Ok(entries)
+        FolderCursor::new(&|list| self.tree(list), id)?.entries()
     }
 
     /// Refuses with `Limit` to go through everything below a folder, where that is more than fits into memory or time:

@@ -20,7 +20,7 @@
 mod batch;
 mod cache;
 mod codec;
-mod commit;
+mod cursor;
 mod delta;
 pub mod file;
 mod folder;
@@ -28,8 +28,9 @@ mod headers;
 pub mod heal;
 mod index;
 pub mod inspect;
-mod journal_start;
+mod journal;
 mod pack;
+mod pack_writer;
 pub mod payload;
 mod quarantine;
 mod reader;
@@ -39,25 +40,26 @@ mod splice;
 pub mod state;
 mod stats;
 pub mod timeline;
+mod transaction;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
 pub use batch::{Batch, BatchTotals, NewObject};
-pub use commit::{Committed, Final};
-pub use folder::FolderRoom;
+pub use cursor::{FolderCursor, ListRef, LoadTree};
 pub use reader::Reader;
 pub use recover::{DamagedRange, DoubtfulCommit};
 pub use state::{Noted, NotedEvent, State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
 pub use timeline::Timeline;
+pub use transaction::{Committed, Final};
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::disk::local::LocalDisk;
-use crate::disk::{Disk, LockMode, read_start};
+use crate::disk::{Disk, Durability, LockMode, read_start, replace};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::ChunkRef;
 use crate::format::header;
@@ -327,11 +329,10 @@ fn create(disk: &dyn Disk) -> Result<()> {
     for folder in ["packs", "tmp", "workspaces"] {
         disk.create_folder(folder)?;
     }
-    let id = StoreId(disk.random());
-    let temporary = "tmp/FORMAT";
-    disk.remove(temporary)?;
-    disk.write(temporary, 0, &header::encode(id))?;
-    disk.sync(temporary)?;
-    disk.rename(temporary, FORMAT)?;
-    disk.sync_folder("")
+    write_format(disk, StoreId(disk.random()))
+}
+
+/// Writes the file that says which store the folder is, durably.
+fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
+    replace(disk, FORMAT, Durability::Durable, |temporary| disk.write(temporary, 0, &header::encode(id)))
 }

@@ -2,7 +2,9 @@
 //!
 //! What is put aside gets a name that nothing in `quarantine/` has, and keeps its bytes. Nobody reads it again but people.
 
-use crate::disk::{Disk, StoredFile};
+use std::ops::Range;
+
+use crate::disk::{Disk, Durability, StoredFile, replace};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::to_hex;
 
@@ -66,28 +68,27 @@ pub(super) fn keep_tail(disk: &dyn Disk, pack: &Pack, end: u64) -> Result<()> {
 }
 
 fn copy(disk: &dyn Disk, file: &dyn StoredFile, start: u64, end: u64, name: &str) -> Result<String> {
-    disk.create_folder("tmp")?;
-    let temporary = "tmp/quarantine";
-    disk.remove(temporary)?;
-    let mut at = start;
-    disk.write(temporary, 0, &[])?;
-    while at < end {
-        let piece = read_piece(file, at, end)?;
-        if piece.is_empty() {
-            break;
-        }
-        disk.write(temporary, at - start, &piece)?;
-        at += piece.len() as u64;
-    }
-    disk.sync(temporary)?;
     let target = unused_name(disk, name)?;
-    disk.rename(temporary, &target)?;
-    disk.sync_folder(FOLDER)?;
+    replace(disk, &target, Durability::Durable, |temporary| copy_bytes(disk, file, start..end, temporary))?;
     Ok(target)
 }
 
+/// Copies bytes of a file, as far as they are there, to the start of another one.
+pub(super) fn copy_bytes(disk: &dyn Disk, file: &dyn StoredFile, place: Range<u64>, to: &str) -> Result<()> {
+    let mut at = place.start;
+    while at < place.end {
+        let piece = read_piece(file, at, place.end)?;
+        if piece.is_empty() {
+            break;
+        }
+        disk.write(to, at - place.start, &piece)?;
+        at += piece.len() as u64;
+    }
+    Ok(())
+}
+
 /// The next bytes of a file before `end`, a piece of them; none where there are no more.
-pub(super) fn read_piece(file: &dyn StoredFile, at: u64, end: u64) -> Result<Vec<u8>> {
+fn read_piece(file: &dyn StoredFile, at: u64, end: u64) -> Result<Vec<u8>> {
     let most = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(PIECE_BYTES);
     let mut piece = vec![0; most];
     let read = file.read_at(at, &mut piece)?;

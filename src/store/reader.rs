@@ -121,6 +121,12 @@ impl Reader {
         self.view.find(&key.prefix, &[key.kind]).is_some()
     }
 
+    /// Whether an object of this kind is in a pack that stays, so that a writer may rely on it (G2).
+    pub(super) fn contains_lasting(&self, kind: ObjectKind, id: &Digest) -> bool {
+        let mut lasting = self.view.packs.iter().rev().filter(|pack| !self.view.is_condemned(pack));
+        lasting.any(|pack| pack.index.find(&id.prefix(), &[kind]).is_some())
+    }
+
     /// Whether the content of a file, short or long, is there.
     pub fn contains_blob(&self, id: BlobId) -> bool {
         self.view.find(&id.0.prefix(), &BLOB_KINDS).is_some()
@@ -215,7 +221,7 @@ impl Reader {
         while at.generation() > wanted {
             at = self.record_of(kind, at.record.header.encoding.link()?.base).ok()?;
         }
-        if at.generation() != wanted {
+        if at.generation() != wanted || self.view.is_condemned(&at.pack) {
             return None;
         }
         let prefix = at.member.prefix;

@@ -192,6 +192,11 @@ fn commit_at(pack: &mut Window<'_>, at: u64) -> Result<Option<CommitAt>> {
     }))
 }
 
+/// Where the transaction ends whose commit is at `at`, and its sequence.
+pub(super) fn transaction_end(pack: &mut Window<'_>, at: u64) -> Result<Option<(u64, u64)>> {
+    Ok(commit_at(pack, at)?.map(|commit| (commit.end, commit.sequence)))
+}
+
 const MEMBERS_MAX: u64 = FRAME_MEMBER_COUNT_MAX as u64;
 const FACTS_MAX_BYTES: u64 = FACTS_LENGTH_MAX_BYTES as u64;
 

@@ -13,22 +13,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::commit::settle_pack;
 use super::file::StoreFile;
 use super::heal::{Flips, Healed};
 use super::inspect::{Checked, InspectedPack, Inspection};
+use super::journal::JOURNAL;
 use super::pack::{index_name, pack_name};
-use super::quarantine::{FOLDER as QUARANTINE, keep_tail, make_way, put_aside, put_copy_aside, read_piece};
+use super::pack_writer::PackWriter;
+use super::quarantine::{FOLDER as QUARANTINE, copy_bytes, keep_tail, make_way, put_aside, put_copy_aside};
 use super::recover::{Window, record_at};
-use super::view::JOURNAL;
+use super::transaction::settle_pack;
 use super::{FORMAT, LOCK, Reader, Store};
-use crate::disk::{Disk, LockGuard, LockMode, StoredFile};
+use crate::disk::{Disk, Durability, LockGuard, LockMode, StoredFile, replace};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
-use crate::format::header;
-use crate::format::pack::{Encoding, Member, ObjectKey, PackHeader, encode_header, put_commit, put_record};
+use crate::format::pack::{Encoding, Member, ObjectKey, put_record};
 use crate::id::StoreId;
 use crate::limits::{BATCH_INLINE_MAX_BYTES, PACK_LENGTH_MAX_BYTES};
 
@@ -99,14 +98,8 @@ pub fn put_file_aside(disk: &dyn Disk, file: &StoreFile, _lock: &LockGuard) -> R
 
 /// Writes the file that names the store.
 pub fn write_format(disk: &dyn Disk, id: StoreId, _lock: &LockGuard) -> Result<()> {
-    let temporary = "tmp/FORMAT";
-    disk.create_folder("tmp")?;
-    disk.remove(temporary)?;
-    disk.write(temporary, 0, &header::encode(id))?;
-    disk.sync(temporary)?;
     make_way(disk, FORMAT)?;
-    disk.rename(temporary, FORMAT)?;
-    disk.sync_folder("")
+    super::write_format(disk, id)
 }
 
 /// Turns single bits of packs back, and puts copies of the packs as they were into quarantine. All else of a pack stays
@@ -116,20 +109,8 @@ pub fn turn_back(disk: &dyn Disk, flips: &Flips, _lock: &LockGuard) -> Result<()
         let name = pack_name(*number);
         put_copy_aside(disk, &name)?;
         let file = Healed { file: disk.open(&name)?, flips: flips.clone() };
-        let temporary = "tmp/healed.pack";
-        disk.create_folder("tmp")?;
-        disk.remove(temporary)?;
         let length = file.length()?;
-        let mut at = 0;
-        while at < length {
-            let piece = read_piece(&file, at, length)?;
-            assert!(!piece.is_empty(), "the lock is held, and nobody cuts a pack");
-            disk.write(temporary, at, &piece)?;
-            at += piece.len() as u64;
-        }
-        disk.sync(temporary)?;
-        disk.rename(temporary, &name)?;
-        disk.sync_folder("packs")?;
+        replace(disk, &name, Durability::Durable, |temporary| copy_bytes(disk, &file, 0..length, temporary))?;
     }
     Ok(())
 }
@@ -152,10 +133,10 @@ pub fn write_pack(
     }
     if !transactions.is_empty() || !objects.is_empty() {
         let number = reader.view().expect_next_number(reader.disk())?;
-        let mut pack = Growing::create(reader.disk(), reader.id())?;
-        pack.add_objects(&inspection.lenient_reader, &objects)?;
+        let mut pack = PackWriter::create(reader.disk(), reader.id())?;
+        add_objects(&mut pack, &inspection.lenient_reader, &objects)?;
         for (sequence, facts) in transactions {
-            pack.commit(*sequence, &facts::encode(facts))?;
+            pack.end_transaction(*sequence, &facts::encode(facts))?;
         }
         pack.publish(number)?;
         // It covers packs from some place on, and does not look for facts before that.
@@ -310,96 +291,40 @@ pub fn rewrite_pack(inspection: &Inspection, rewrite: &Rewrite, lock: &LockGuard
 /// Writes what is kept of a pack as the pack with this number.
 fn copy_parts(reader: &Reader, rewrite: &Rewrite, number: u32) -> Result<()> {
     let old = reader.disk().open(&pack_name(rewrite.number))?;
-    let mut pack = Growing::create(reader.disk(), reader.id())?;
+    let mut pack = PackWriter::create(reader.disk(), reader.id())?;
     for Part { places, closed_by } in &rewrite.parts {
         match closed_by {
-            None => places.iter().try_for_each(|place| pack.copy(&old, place))?,
+            None => places.iter().try_for_each(|place| pack.copy_transactions(&*old, place))?,
             Some((sequence, facts)) => {
-                places.iter().try_for_each(|place| pack.add_record(&old, place))?;
-                pack.commit(*sequence, facts)?;
+                for place in places {
+                    pack.push_from(&*old, place)?;
+                    end_if_long(&mut pack)?;
+                }
+                pack.end_transaction(*sequence, facts)?;
             }
         }
     }
-    pack.publish(number)
+    pack.publish_over(number).map(drop)
 }
 
-/// A pack that is being written under `tmp/`.
-struct Growing<'a> {
-    disk: &'a dyn Disk,
-    store: StoreId,
-    name: String,
-    length_bytes: u64,
-    /// Records that are not committed yet.
-    batch: Vec<u8>,
+/// Stores objects again, whole, in transactions of a bounded length.
+fn add_objects<'o>(
+    pack: &mut PackWriter<'_>,
+    from: &Reader,
+    objects: impl IntoIterator<Item = &'o ObjectKey>,
+) -> Result<()> {
+    for key in objects {
+        let (id, bytes) = from.object_with(key.kind, key.prefix)?;
+        let raw_length_bytes = u32::try_from(bytes.len()).expect("every kind is limited below 4 GiB");
+        let member = Member { kind: key.kind, raw_length_bytes, prefix: id.prefix() };
+        let mut record = Vec::new();
+        put_record(&mut record, &Encoding::Raw, &[member], &bytes);
+        pack.push(&record);
+        end_if_long(pack)?;
+    }
+    pack.end_transaction(0, &[]).map(drop)
 }
 
-impl<'a> Growing<'a> {
-    fn create(disk: &'a dyn Disk, store: StoreId) -> Result<Self> {
-        disk.create_folder("tmp")?;
-        disk.create_folder("packs")?;
-        let nonce = disk.random();
-        let name = format!("tmp/{}.pack", StoreId(nonce));
-        let header = encode_header(&PackHeader { store, nonce });
-        disk.write(&name, 0, &header)?;
-        Ok(Self { disk, store, name, length_bytes: header.len() as u64, batch: Vec::new() })
-    }
-
-    fn copy(&mut self, from: &Arc<dyn StoredFile>, place: &Range<u64>) -> Result<()> {
-        let mut at = place.start;
-        while at < place.end {
-            let piece = read_piece(&**from, at, place.end)?;
-            assert!(!piece.is_empty(), "the lock is held, and nobody cuts a pack");
-            self.disk.write(&self.name, self.length_bytes, &piece)?;
-            self.length_bytes += piece.len() as u64;
-            at += piece.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn add_record(&mut self, from: &Arc<dyn StoredFile>, place: &Range<u64>) -> Result<()> {
-        let mut at = place.start;
-        while at < place.end {
-            let piece = read_piece(&**from, at, place.end)?;
-            assert!(!piece.is_empty(), "the lock is held, and nobody cuts a pack");
-            at += piece.len() as u64;
-            self.batch.extend_from_slice(&piece);
-        }
-        self.commit_if_long()
-    }
-
-    /// Stores objects again, and commits them.
-    fn add_objects<'o>(&mut self, from: &Reader, objects: impl IntoIterator<Item = &'o ObjectKey>) -> Result<()> {
-        for key in objects {
-            let (id, bytes) = from.object_with(key.kind, key.prefix)?;
-            let raw_length_bytes = u32::try_from(bytes.len()).expect("every kind is limited below 4 GiB");
-            let member = Member { kind: key.kind, raw_length_bytes, prefix: id.prefix() };
-            put_record(&mut self.batch, &Encoding::Raw, &[member], &bytes);
-            self.commit_if_long()?;
-        }
-        self.commit(0, &[])
-    }
-
-    fn commit_if_long(&mut self) -> Result<()> {
-        if self.batch.len() > BATCH_INLINE_MAX_BYTES { self.commit(0, &[]) } else { Ok(()) }
-    }
-
-    /// Commits the records at hand; nothing where there are neither records nor facts.
-    fn commit(&mut self, sequence: u64, facts: &[u8]) -> Result<()> {
-        if self.batch.is_empty() && sequence == 0 {
-            return Ok(());
-        }
-        let mut batch = std::mem::take(&mut self.batch);
-        put_commit(&mut batch, self.store, 0, sequence, facts);
-        self.disk.write(&self.name, self.length_bytes, &batch)?;
-        self.length_bytes += batch.len() as u64;
-        Ok(())
-    }
-
-    /// Makes it the pack with this number, durably, in place of what had the name.
-    fn publish(self, number: u32) -> Result<()> {
-        self.disk.sync(&self.name)?;
-        self.disk.sync_folder("")?;
-        self.disk.rename(&self.name, &pack_name(number))?;
-        self.disk.sync_folder("packs")
-    }
+fn end_if_long(pack: &mut PackWriter<'_>) -> Result<()> {
+    if pack.waiting_bytes() > BATCH_INLINE_MAX_BYTES { pack.end_transaction(0, &[]).map(drop) } else { Ok(()) }
 }

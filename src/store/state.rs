@@ -19,6 +19,10 @@ use crate::time::Timestamp;
 pub struct State {
     /// Position of the last commit, from 1; 0 in an empty store.
     pub sequence: u64,
+    /// The generation of the store: it is raised before packs are removed. A stat cache of another one is not believed.
+    pub generation: u64,
+    /// Packs that are about to be removed, by nonce. Their objects count as absent where a writer looks for one.
+    pub condemned: BTreeSet<[u8; 16]>,
     /// Workspaces by id, without forgotten ones.
     pub workspaces: BTreeMap<WorkspaceId, Workspace>,
     /// Workspaces that were forgotten and can be recalled.
@@ -111,9 +115,22 @@ enum Place {
     Tag(WorkspaceId, String),
 }
 
+/// The state that these transactions come to, given in the order of their sequences.
+pub(super) fn fold<'f>(transactions: impl IntoIterator<Item = (&'f u64, &'f Vec<Fact>)>) -> State {
+    let mut fold = Fold::default();
+    transactions.into_iter().for_each(|(sequence, facts)| fold.transaction(*sequence, facts.clone()));
+    fold.state
+}
+
 impl Fold {
+    /// Takes in the facts of the transaction that comes next.
+    pub(super) fn transaction(&mut self, sequence: u64, facts: Vec<Fact>) {
+        facts.into_iter().for_each(|fact| self.apply(fact));
+        self.state.sequence = sequence;
+    }
+
     /// Takes in one more fact, as [`State::apply`] does.
-    pub(super) fn apply(&mut self, fact: Fact) {
+    fn apply(&mut self, fact: Fact) {
         if let Fact::SnapshotForgotten { snapshot, .. } = &fact {
             return self.forget(*snapshot);
         }
@@ -164,6 +181,15 @@ fn live_or_forgotten<'s>(
     match workspaces.get_mut(&id) {
         Some(found) => Some(found),
         None => forgotten.get_mut(&id).map(|forgotten| &mut forgotten.workspace),
+    }
+}
+
+/// Puts a key into a set, or takes it out.
+fn mark<K: Ord>(set: &mut BTreeSet<K>, key: K, is_in: bool) {
+    if is_in {
+        set.insert(key);
+    } else {
+        set.remove(&key);
     }
 }
 
@@ -243,33 +269,20 @@ impl State {
                     }
                 }
             }
-            Fact::Pinned { snapshot, pinned, .. } => {
-                if pinned {
-                    self.pins.insert(snapshot);
-                } else {
-                    self.pins.remove(&snapshot);
-                }
-            }
+            Fact::Pinned { snapshot, pinned, .. } => mark(&mut self.pins, snapshot, pinned),
             Fact::SnapshotForgotten { snapshot, .. } => self.forget(snapshot),
-            Fact::SnapshotIncomplete { snapshot, incomplete, .. } => {
-                if incomplete {
-                    self.incomplete.insert(snapshot);
-                } else {
-                    self.incomplete.remove(&snapshot);
+            Fact::GenerationBegun { generation, condemned, .. } => {
+                if generation > self.generation {
+                    (self.generation, self.condemned) = (generation, condemned.into_iter().collect());
                 }
             }
+            Fact::SnapshotIncomplete { snapshot, incomplete, .. } => mark(&mut self.incomplete, snapshot, incomplete),
             Fact::EventNoted { workspace, snapshot, event, run, time } => {
                 if self.workspaces.contains_key(&workspace) {
                     Arc::make_mut(self.noted.entry(snapshot).or_default()).add(event, &run, time);
                 }
             }
-            Fact::SnapshotLost { prefix, lost, .. } => {
-                if lost {
-                    self.lost.insert(prefix);
-                } else {
-                    self.lost.remove(&prefix);
-                }
-            }
+            Fact::SnapshotLost { prefix, lost, .. } => mark(&mut self.lost, prefix, lost),
         }
     }
 

@@ -325,3 +325,54 @@ fn packs_with_damaged_headers_are_told_apart() {
         assert_eq!(*store.object(ObjectKind::Content, &Digest::of(bytes)).unwrap(), bytes[..]);
     }
 }
+
+/// Begins a generation in which these packs, by number, are about to be removed.
+fn condemn(store: &Store, generation: u64, packs: &[u32]) {
+    let view = store.view();
+    let condemned = view.packs.iter().filter(|pack| packs.contains(&pack.number)).map(|pack| pack.nonce).collect();
+    store.record(|_| Ok(vec![Fact::GenerationBegun { generation, condemned, time: Timestamp(0) }])).unwrap();
+}
+
+/// G2.
+#[test]
+fn writers_do_not_rely_on_packs_that_are_about_to_be_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mut bytes = noise(1, 50_000);
+    commit(&store, vec![content(&bytes, None)], 1);
+    condemn(&store, 1, &[1]);
+    assert!(store.contains(ObjectKind::Content, &Digest::of(&bytes)), "it can still be read");
+    // The next version is no delta of what is about to go, and the same again is stored again, in another pack.
+    let before = Digest::of(&bytes);
+    bytes[7] ^= 1;
+    let old_length = std::fs::metadata(folder.path().join("packs/000001.pack")).unwrap().len();
+    assert!(commit(&store, vec![content(&bytes, Some(before))], 2) > 50_000);
+    bytes[7] ^= 1;
+    assert!(commit(&open(folder.path()), vec![content(&bytes, None)], 3) > 50_000);
+    assert_eq!(std::fs::metadata(folder.path().join("packs/000001.pack")).unwrap().len(), old_length);
+    assert!(
+        commit(&open(folder.path()), vec![content(&bytes, None)], 4) < 200,
+        "it is there twice, and that is enough"
+    );
+    for cache in ["journal", "packs/000001.idx", "packs/000002.idx"] {
+        drop(std::fs::remove_file(folder.path().join(cache)));
+    }
+    std::fs::remove_file(folder.path().join("packs/000001.pack")).unwrap();
+    let after = open(folder.path());
+    assert_eq!(*after.object(ObjectKind::Content, &before).unwrap(), bytes[..]);
+}
+
+/// G3.
+#[test]
+fn nothing_is_written_that_was_chosen_in_an_earlier_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let bytes = noise(1, 500);
+    commit(&store, vec![content(&bytes, None)], 1);
+    let mut batch = store.batch();
+    batch.add(vec![content(&bytes, None)]).unwrap();
+    condemn(&open(folder.path()), 1, &[1]);
+    let error = batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(2)] })).unwrap_err();
+    assert_eq!(error.kind(), crate::error::ErrorKind::Conflict);
+    assert!(commit(&store, vec![content(&bytes, None)], 2) > 500);
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::journal_start::read_journal_start;
+use super::journal::{Extent, JOURNAL, Journal, JournalPlace};
 use super::pack::{Pack, highest_number, pack_name, pack_number};
 use super::recover::RecoveredCommit;
 use super::state::{Fold, State};
@@ -16,13 +16,10 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts;
 use crate::format::index::IndexEntry;
-use crate::format::journal;
+use crate::format::journal::JournalGroup;
 use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES, PACK_NONCE_OFFSET_BYTES};
 use crate::id::{SnapshotId, StoreId};
 use crate::limits::{INDEX_BEHIND_MAX_BYTES, PACK_NUMBER_MAX};
-
-/// Name of the journal.
-pub(super) const JOURNAL: &str = "journal";
 
 /// A store at one moment.
 #[derive(Clone, Debug)]
@@ -46,16 +43,6 @@ pub(super) struct View {
     pub(super) steps: OnceLock<HashSet<SnapshotId>>,
 }
 
-/// How far the journal goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct JournalPlace {
-    /// The last pack it knows, and how far.
-    pub(super) pack: u32,
-    pub(super) pack_end: u64,
-    /// Length of the file's intact part; 0 where there is none.
-    pub(super) length_bytes: u64,
-}
-
 /// The end of the last pack, and the bytes before it: the hash of a commit, which no other end of the same length has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tip {
@@ -70,7 +57,8 @@ impl View {
     pub(super) fn load(disk: &dyn Disk, store: StoreId) -> Result<Self> {
         let mut fold = Fold::default();
         // The journal is read before the packs are listed: what is committed in between is in the packs, and found.
-        let place = read_journal(disk, store, &mut fold)?;
+        let see = |group: &JournalGroup<'_>, facts| fold.transaction(group.sequence, facts);
+        let place = Journal::read(disk, store, Extent::Believed, see)?.place;
         let mut packs = Vec::new();
         let mut damaged = Vec::new();
         let mut uncovered_bytes = 0;
@@ -102,11 +90,11 @@ impl View {
         let mut unjournaled = Vec::new();
         for (sequence, (number, commit)) in commits {
             if sequence > fold.state.sequence {
-                match facts::decode(&commit.facts) {
-                    Ok(facts) => facts.into_iter().for_each(|fact| fold.apply(fact)),
-                    Err(e) => damaged.push(e.during("read commit", format!("{sequence} in pack {number}"))),
-                }
-                fold.state.sequence = sequence;
+                let facts = facts::decode(&commit.facts).unwrap_or_else(|malformed| {
+                    damaged.push(malformed.during("read transaction", format!("{sequence} in pack {number}")));
+                    Vec::new()
+                });
+                fold.transaction(sequence, facts);
                 unjournaled.push((number, commit));
             }
         }
@@ -187,7 +175,13 @@ impl View {
 
     /// The pack that is appended to: the one with the highest number, unless that cannot be trusted.
     pub(super) fn active(&self) -> Option<&Arc<Pack>> {
-        self.packs.last().filter(|pack| pack.number.saturating_add(1) == self.next_number && !pack.is_headless)
+        let is_last = |pack: &Pack| pack.number.saturating_add(1) == self.next_number;
+        self.packs.last().filter(|pack| is_last(pack) && !pack.is_headless && !self.is_condemned(pack))
+    }
+
+    /// Whether a pack is about to be removed.
+    pub(super) fn is_condemned(&self, pack: &Pack) -> bool {
+        self.state.condemned.contains(&pack.nonce)
     }
 
     /// Where an object is, newest pack first.
@@ -206,36 +200,6 @@ impl View {
         let in_damage = || self.packs.iter().rev().find_map(|pack| Some((pack, broken(pack)?)));
         self.find(prefix, kinds).or_else(in_damage)
     }
-}
-
-/// Folds the journal. A journal that is missing or useless is as good as empty.
-fn read_journal(disk: &dyn Disk, store: StoreId, fold: &mut Fold) -> Result<JournalPlace> {
-    let bytes = match disk.open(JOURNAL).and_then(|file| read_journal_start(&*file, store)) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {
-            return Ok(JournalPlace::default());
-        }
-        bytes => bytes?,
-    };
-    let journal = match journal::decode(&bytes, store) {
-        Err(malformed) if malformed.is_newer() => {
-            return Err(malformed.during("read journal", disk.display(JOURNAL)));
-        }
-        Err(_) => return Ok(JournalPlace::default()),
-        Ok(journal) => journal,
-    };
-    let mut place = JournalPlace::default();
-    for group in &journal.groups {
-        // A group that passes its checksum and yet has no facts was written by a newer or a broken program. The packs
-        // are asked instead, from the start.
-        let Ok(facts) = facts::decode(group.facts) else {
-            *fold = Fold::default();
-            return Ok(JournalPlace::default());
-        };
-        facts.into_iter().for_each(|fact| fold.apply(fact));
-        fold.state.sequence = group.sequence;
-        place = JournalPlace { pack: group.pack, pack_end: group.pack_end, ..place };
-    }
-    Ok(JournalPlace { length_bytes: journal.length_bytes as u64, ..place })
 }
 
 /// A pack, and what had to be read of it.

@@ -4,6 +4,8 @@ use std::fs::{File, FileTimes};
 use std::time::{Duration, SystemTime};
 
 use retrograde::error::ErrorKind;
+use retrograde::format::facts::Fact;
+use retrograde::format::tree::Entry;
 use retrograde::ops::record::register::{Guard, move_workspace, register, resolve_folder};
 use retrograde::time::Timestamp;
 
@@ -87,6 +89,35 @@ fn whatever_becomes_of_the_stat_cache_the_snapshot_is_right() {
         recorder.write("d1/f1", b"changed once");
         assert_eq!(recorder.snap().tree, second.tree, "wreck {round}");
     }
+}
+
+/// G2: the stat cache is of another generation, so everything is read, and stored in a pack that stays.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
+fn a_snapshot_of_a_new_generation_needs_no_pack_that_is_about_to_be_removed() {
+    let mut recorder = Recorder::new();
+    let content = |number: usize| format!("content {number}").repeat(100).into_bytes();
+    (0..20).for_each(|number| recorder.write(&format!("d{}/f{number}", number % 3), &content(number)));
+    recorder.snap();
+    recorder.write("more", b"one");
+    recorder.snap();
+    let pack = recorder.store_root().join("packs/000001.pack");
+    let nonce = std::fs::read(&pack).unwrap()[28..44].try_into().unwrap();
+    let begun = Fact::GenerationBegun { generation: 1, condemned: vec![nonce], time: Timestamp::now() };
+    recorder.store.record(|_| Ok(vec![begun])).unwrap();
+    recorder.write("more", b"two");
+    let last = recorder.snap();
+    std::fs::remove_file(pack).unwrap();
+    recorder.reopen();
+    let mut found = 0;
+    for folder in recorder.store.folder(last.tree).unwrap().iter().filter_map(Entry::tree) {
+        for entry in recorder.store.folder(folder).unwrap() {
+            let number: usize = std::str::from_utf8(&entry.name[1..]).unwrap().parse().unwrap();
+            assert_eq!(recorder.store.read_blob(entry.blob().unwrap(), 1 << 20).unwrap(), content(number));
+            found += 1;
+        }
+    }
+    assert_eq!(found, 20);
 }
 
 #[test]

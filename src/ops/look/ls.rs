@@ -5,13 +5,12 @@
 
 use std::vec;
 
-use crate::diff::tree::LoadTree;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::tree::{Entry, Kind, Tree};
+use crate::format::tree::{Entry, Kind};
 use crate::id::{SnapshotId, TreeId};
-use crate::limits::{FOLDER_DEPTH_MAX, TREE_LEVEL_MAX};
+use crate::limits::FOLDER_DEPTH_MAX;
 use crate::path::{TreePath, escaped};
-use crate::store::Store;
+use crate::store::{FolderCursor, LoadTree, Store};
 
 /// What to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,7 +85,7 @@ pub fn find_with(load: &LoadTree<'_>, root: TreeId, path: &TreePath) -> Result<O
     let mut folder = root;
     let mut names = path.names().peekable();
     while let Some(name) = names.next() {
-        let Some(entry) = entry_named(load, folder, name)? else { return Ok(None) };
+        let Some(entry) = FolderCursor::new(load, folder)?.find(name)? else { return Ok(None) };
         match (names.peek(), entry.tree()) {
             (None, _) => return Ok(Some(entry)),
             (Some(_), Some(tree)) => folder = tree,
@@ -109,27 +108,6 @@ pub fn kind_word(kind: Kind) -> &'static str {
 struct Level {
     path_length_bytes: usize,
     entries: vec::IntoIter<Entry>,
-}
-
-fn entry_named(load: &LoadTree<'_>, folder: TreeId, name: &[u8]) -> Result<Option<Entry>> {
-    let mut list = folder;
-    // A node leads to a lower level each time in an intact store; the bound holds in any.
-    for _ in 0..=TREE_LEVEL_MAX {
-        match load(list)? {
-            Tree::Leaf(entries) => {
-                let found = entries.binary_search_by(|entry| (*entry.name).cmp(name));
-                return Ok(found.ok().map(|at| entries[at].clone()));
-            }
-            Tree::Node { children, .. } => {
-                let after = children.partition_point(|child| *child.first_name <= *name);
-                match after.checked_sub(1) {
-                    Some(at) => list = children[at].id,
-                    None => return Ok(None),
-                }
-            }
-        }
-    }
-    Err(Error::corrupt("read tree", folder, "it has too many levels"))
 }
 
 #[cfg(test)]

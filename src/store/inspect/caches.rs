@@ -5,96 +5,45 @@ use std::ops::Bound;
 
 use super::CacheProblem;
 use super::packs::Read;
-use crate::disk::{Disk, read_start};
+use crate::disk::Disk;
 use crate::error::{ErrorKind, Result};
-use crate::format::facts::{self, Fact};
-use crate::format::index::IndexEntry;
+use crate::format::facts::Fact;
+use crate::format::index::{self, IndexEntry};
+use crate::format::journal::JournalGroup;
 use crate::format::pack::{ObjectKey, ObjectKind, PACK_HEADER_LENGTH_BYTES};
-use crate::format::{index, journal};
 use crate::id::StoreId;
-use crate::limits::{INDEX_BEHIND_MAX_BYTES, JOURNAL_LENGTH_MAX_BYTES};
+use crate::limits::INDEX_BEHIND_MAX_BYTES;
 use crate::store::file::StoreFile;
 use crate::store::index::PackIndex;
+use crate::store::journal::{Extent, Journal, Unused};
 use crate::store::pack::{index_name, pack_number};
 use crate::store::recover::RecoveredCommit;
-use crate::store::view::{JOURNAL, JournalPlace};
 
-/// The journal as far as it is intact.
-pub(super) struct Journal {
-    /// By sequence.
-    pub(super) groups: BTreeMap<u64, Group>,
-    pub(super) place: JournalPlace,
-    /// Facts of intact groups behind the first that is not, by sequence. Readers do not see them.
-    salvaged: BTreeMap<u64, Vec<Fact>>,
-    /// It has bytes that readers do not use.
-    pub(super) has_rest: bool,
-    /// Why it ends where it does, if that is not the end of the file.
-    problem: Option<CacheProblem>,
+/// The journal, to be compared.
+pub(super) struct Copies {
+    /// Each transaction that readers take from it, by sequence.
+    groups: BTreeMap<u64, Group>,
+    pub(super) file: Journal,
 }
 
-/// The copy of a commit's facts.
-pub(super) struct Group {
-    pub(super) facts: Vec<Fact>,
+/// The copy of a transaction's facts.
+struct Group {
+    facts: Vec<Fact>,
     encoded: Vec<u8>,
     pack: u32,
     pack_end: u64,
 }
 
-pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Journal> {
-    let mut journal = Journal {
-        groups: BTreeMap::new(),
-        place: JournalPlace::default(),
-        salvaged: BTreeMap::new(),
-        has_rest: false,
-        problem: None,
-    };
-    let bytes = match read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            journal.problem = Some(CacheProblem::Missing);
-            return Ok(journal);
-        }
-        Err(error) if error.kind() == ErrorKind::Corrupt => {
-            journal.problem = Some(CacheProblem::Unusable(Some(error.to_string())));
-            return Ok(journal);
-        }
-        bytes => bytes?,
-    };
-    let decoded = match journal::decode(&bytes, store) {
-        Err(malformed) if malformed.is_newer() => return Err(malformed.during("read journal", disk.display(JOURNAL))),
-        Err(malformed) => {
-            journal.problem = Some(CacheProblem::Unusable(Some(malformed.to_string())));
-            journal.has_rest = true;
-            return Ok(journal);
-        }
-        Ok(decoded) => decoded,
-    };
-    journal.has_rest = decoded.length_bytes < bytes.len();
-    let salvaged = journal::salvage(&bytes, decoded.length_bytes);
-    journal
-        .salvaged
-        .extend(salvaged.iter().filter_map(|group| Some((group.sequence, facts::decode(group.facts).ok()?))));
-    for group in &decoded.groups {
-        let Ok(facts) = facts::decode(group.facts) else {
-            let reason = format!("the facts of transaction {} cannot be read", group.sequence);
-            journal.problem = Some(CacheProblem::Unusable(Some(reason)));
-            journal.groups.clear();
-            return Ok(journal);
-        };
-        let (pack, pack_end) = (group.pack, group.pack_end);
-        journal.groups.insert(group.sequence, Group { facts, encoded: group.facts.to_vec(), pack, pack_end });
-    }
-    if let Some(last) = decoded.groups.last() {
-        journal.place = JournalPlace { pack: last.pack, pack_end: last.pack_end, length_bytes: 0 };
-    }
-    if decoded.length_bytes < bytes.len() {
-        let (rest_bytes, offset) = ((bytes.len() - decoded.length_bytes) as u64, decoded.length_bytes as u64);
-        journal.problem =
-            Some(CacheProblem::Unusable(Some(format!("{rest_bytes} bytes from offset {offset} on are damaged"))));
-    }
-    Ok(journal)
+pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Copies> {
+    let mut groups = BTreeMap::new();
+    let file = Journal::read(disk, store, Extent::All, |group, facts| {
+        let JournalGroup { sequence, pack, pack_end, facts: encoded } = *group;
+        groups.insert(sequence, Group { facts, encoded: encoded.to_vec(), pack, pack_end });
+    })?;
+    Ok(Copies { groups, file })
 }
 
-impl Journal {
+impl Copies {
     /// The facts of transactions that have others in the packs.
     pub(super) fn conflicting(&self, counting: &BTreeMap<u64, (u32, RecoveredCommit)>) -> Vec<Fact> {
         let differs = |sequence: &u64, group: &Group| {
@@ -107,7 +56,7 @@ impl Journal {
     /// All that it knows, by sequence; also what is behind damage, where readers do not look.
     pub(super) fn facts(&self) -> impl Iterator<Item = (u64, Vec<Fact>)> {
         let intact = self.groups.iter().map(|(sequence, group)| (*sequence, group.facts.clone()));
-        self.salvaged.clone().into_iter().chain(intact)
+        self.file.salvaged().into_iter().chain(intact)
     }
 
     /// The last transaction that it knows of; 0 where it knows none.
@@ -119,7 +68,7 @@ impl Journal {
 /// Differences between the journal and the packs. It was read before them, so what was committed in between is not in it:
 /// `last_now` tells the last transaction that it has by now.
 pub(super) fn compare_journal(
-    journal: &Journal,
+    journal: &Copies,
     commits: &BTreeMap<u64, (u32, RecoveredCommit)>,
     last_now: impl FnOnce() -> Result<u64>,
 ) -> Result<Option<(StoreFile, CacheProblem)>> {
@@ -134,9 +83,13 @@ pub(super) fn compare_journal(
     let within = commits.range(..=last).filter(|(sequence, _)| !journal.groups.contains_key(sequence)).count();
     let is_after = |last: u64| commits.range((Bound::Excluded(last), Bound::Unbounded)).next().is_some();
     let is_behind = is_after(last) && is_after(last_now()?.max(last));
-    let problem = match &journal.problem {
+    let unused = journal.file.unused.as_ref().map(|unused| match unused {
+        Unused::Missing => CacheProblem::Missing,
+        Unused::Because(reason) => CacheProblem::Unusable(Some(reason.clone())),
+    });
+    let problem = match unused {
         _ if others + within > 0 => Some(CacheProblem::Differs((others + within) as u64)),
-        Some(problem) if is_behind || !commits.is_empty() => Some(problem.clone()),
+        Some(problem) if is_behind || !commits.is_empty() => Some(problem),
         _ => is_behind.then_some(CacheProblem::Behind),
     };
     Ok(problem.map(|problem| (StoreFile::Journal, problem)))

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Inspection, Problem, ProblemKind, fold};
+use super::{Inspection, Problem, ProblemKind};
 use crate::format::facts::Fact;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::store::State;
 use crate::store::file::StoreFile;
+use crate::store::state::fold;
 
 /// How the tags begin that a repair gives.
 pub const RECOVERED: &str = "recovered-";
@@ -34,7 +35,7 @@ impl Inspection {
     /// The state at the last transaction whose number another one has, too; none where there is none.
     pub fn state_at_conflict(&self) -> Option<State> {
         let last = self.last_conflict?;
-        Some(fold(&self.facts.range(..=last).map(|(number, facts)| (*number, facts.clone())).collect()))
+        Some(fold(self.facts.range(..=last)))
     }
 
     /// Snapshots that nobody has to look for, by the first half of their ids: steps and tags of `state`, and those that

@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::PACK_HEADER_LENGTH_BYTES;
 use crate::format::{header, index, journal, pack};
 use crate::id::StoreId;
+use crate::store::journal::JOURNAL;
 use crate::store::pack::pack_number;
-use crate::store::view::JOURNAL;
 use crate::store::{FORMAT, FORMAT_LENGTH_MAX_BYTES};
 
 /// The store that a folder is, and the problem of the file that should say so. `NotFound` where nothing names a store, `Unsupported` where a newer version does.

@@ -31,10 +31,11 @@ use std::sync::Arc;
 
 use super::Reader;
 use super::file::StoreFile;
+use super::journal::JournalPlace;
 use super::pack::{Pack, highest_number, pack_number};
 use super::recover::{DamagedRange, RecoveredCommit};
-use super::state::Fold;
-use super::view::{JournalPlace, View};
+use super::state::fold;
+use super::view::View;
 use crate::disk::{Disk, LockGuard};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::{self, Fact};
@@ -121,8 +122,8 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> 
     let journal = caches::read_journal(&**disk, id)?;
     let names = pack_files(&**disk)?;
     let numbers: Vec<u32> = names.iter().filter_map(|name| pack_number(name)).collect();
-    let last_number = numbers.last().copied().unwrap_or(0).max(journal.place.pack);
-    let known = Known { last_number, place: journal.place, depth, is_locked: lock.is_some() };
+    let last_number = numbers.last().copied().unwrap_or(0).max(journal.file.place.pack);
+    let known = Known { last_number, place: journal.file.place, depth, is_locked: lock.is_some() };
     let mut reads = packs::read_packs(&**disk, id, &numbers, &known, &mut problems)?;
     let mut found = caches::compare_indexes(&**disk, &mut reads);
     let (orphans, lost_with_packs) = caches::orphans(&**disk, id, &names, &reads);
@@ -172,7 +173,7 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> 
         conflicting,
         last_conflict,
         lost_with_packs,
-        journal_has_rest: journal.has_rest,
+        journal_has_rest: journal.file.has_rest(),
     };
     inspection.add_problems_of_history();
     inspection.problems.extend(wrong.into_iter().map(of_cache));
@@ -252,15 +253,6 @@ impl InspectedPack {
         });
         kinds.into_iter().map(|kind| Problem::of(StoreFile::Pack(self.number), kind)).chain(ranges).collect()
     }
-}
-
-fn fold(all: &BTreeMap<u64, Vec<Fact>>) -> super::State {
-    let mut fold = Fold::default();
-    for (sequence, facts) in all {
-        facts.iter().cloned().for_each(|fact| fold.apply(fact));
-        fold.state.sequence = *sequence;
-    }
-    fold.state
 }
 
 /// Numbers from 1 up to the highest that are missing. A hostile sequence must not make them many.

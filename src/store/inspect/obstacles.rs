@@ -8,7 +8,7 @@ use crate::disk::Disk;
 use crate::error::{ErrorKind, Result};
 use crate::store::LOCK;
 use crate::store::file::StoreFile;
-use crate::store::view::JOURNAL;
+use crate::store::journal::JOURNAL;
 
 const FOLDERS: [&str; 4] = ["packs", "workspaces", "tmp", "quarantine"];
 

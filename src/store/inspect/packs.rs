@@ -13,9 +13,9 @@ use crate::id::StoreId;
 use crate::limits::{INDEX_LENGTH_FACTOR, PACK_LENGTH_MAX_BYTES};
 use crate::store::file::StoreFile;
 use crate::store::index::PackIndex;
+use crate::store::journal::JournalPlace;
 use crate::store::pack::{Pack, index_name};
 use crate::store::recover::{Recovered, RecoveredCommit};
-use crate::store::view::JournalPlace;
 use crate::store::{LOCK, Reader};
 
 /// A pack that was read from its first byte to its last.

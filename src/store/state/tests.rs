@@ -249,3 +249,19 @@ fn all_facts_at_once_come_to_the_same_as_one_by_one() {
     }
     assert!(workspaces > 20);
 }
+
+/// G1.
+#[test]
+fn only_a_higher_generation_counts_and_names_other_packs() {
+    let mut state = State::default();
+    let mut begin = |generation, packs: &[u8]| {
+        let condemned = packs.iter().map(|pack| [*pack; 16]).collect();
+        state.apply(Fact::GenerationBegun { generation, condemned, time: Timestamp(0) });
+        (state.generation, state.condemned.iter().map(|nonce| nonce[0]).collect::<Vec<u8>>())
+    };
+    assert_eq!(begin(0, &[9]), (0, vec![]));
+    assert_eq!(begin(2, &[1, 2]), (2, vec![1, 2]));
+    assert_eq!(begin(2, &[3]), (2, vec![1, 2]));
+    assert_eq!(begin(1, &[]), (2, vec![1, 2]));
+    assert_eq!(begin(5, &[4]), (5, vec![4]));
+}

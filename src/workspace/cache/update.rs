@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CacheKey, CachedEntry, CachedFolder, FolderFacts, StatCache, file_name};
-use crate::disk::{Disk, LockMode};
+use crate::disk::{Disk, Durability, LockMode, replace};
 use crate::error::Result;
 use crate::format::attributes::Owner;
 use crate::format::cache::{
@@ -318,21 +318,9 @@ fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: &Cac
 
 /// Writes all reachable folders into a new file, which replaces the old one.
 fn rewrite(disk: &dyn Disk, cache: &StatCache, update: &CacheUpdate) -> Result<Stored> {
-    let random = disk.random();
-    let temporary = format!("tmp/{:032x}.stat", u128::from_le_bytes(random));
-    disk.create_folder("tmp")?;
-    // The lock marks the file as in use: cleaning of `tmp/` removes only files that are not locked.
-    let _alive = disk.lock(&temporary, LockMode::Exclusive)?;
-    let written = write_whole(disk, &temporary, cache, update, random)
-        .and_then(|()| disk.rename(&temporary, &file_name(cache.key.workspace)));
-    match written {
-        Ok(()) => Ok(Stored::Rewritten),
-        Err(error) => {
-            // The first error is the relevant one; the next writer removes the file.
-            drop(disk.remove(&temporary));
-            Err(error)
-        }
-    }
+    let name = file_name(cache.key.workspace);
+    replace(disk, &name, Durability::Checked, |temporary| write_whole(disk, temporary, cache, update, disk.random()))?;
+    Ok(Stored::Rewritten)
 }
 
 fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpdate, random: [u8; 16]) -> Result<()> {

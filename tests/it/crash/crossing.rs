@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use retrograde::disk::memory::MemoryDisk;
-use retrograde::disk::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile};
+use retrograde::disk::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, Source, StoredFile};
 use retrograde::error::Result;
 use retrograde::ops::check::verify::{Level, VerifyOptions, verify};
 use retrograde::ops::keep::tag::tag;
@@ -204,17 +204,23 @@ impl StoredFile for CrossedFile {
     }
 }
 
-impl Disk for Crossed {
+impl Source for Crossed {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         Ok(Arc::new(CrossedFile(self.disk().open(name)?, self.clone())))
     }
 
-    fn map(&self, name: &str) -> Result<Bytes> {
-        self.disk().map(name)
-    }
-
     fn list(&self, folder: &str) -> Result<Vec<String>> {
         self.disk().list(folder)
+    }
+
+    fn display(&self, name: &str) -> String {
+        self.0.disk.display(name)
+    }
+}
+
+impl Disk for Crossed {
+    fn map(&self, name: &str) -> Result<Bytes> {
+        self.disk().map(name)
     }
 
     fn create_folder(&self, folder: &str) -> Result<()> {
@@ -255,10 +261,6 @@ impl Disk for Crossed {
 
     fn random(&self) -> [u8; 16] {
         self.disk().random()
-    }
-
-    fn display(&self, name: &str) -> String {
-        self.0.disk.display(name)
     }
 
     fn places(&self) -> Result<Vec<FolderId>> {

@@ -254,7 +254,8 @@ pub(super) fn random_fact(rng: &mut Rng) -> Fact {
             let paths = (0..rng.below(2)).map(|_| b"a/b".to_vec()).collect();
             Fact::RestoreBegun(Restore { workspace, before: maybe, target: id(rng), paths, cause, time })
         }
-        11 | 12 => Fact::RestoreEnded { workspace, state: maybe, time },
+        11 => Fact::GenerationBegun { generation: count, condemned: vec![[1; 16]; rng.below(3)], time },
+        12 => Fact::RestoreEnded { workspace, state: maybe, time },
         _ => {
             let causes = [Cause::Step, Cause::BeforeRestore, Cause::Import, Cause::AfterRestore];
             let run = Some("run".to_owned()).filter(|_| count > 0);

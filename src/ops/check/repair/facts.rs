@@ -107,6 +107,7 @@ fn is_backed(reader: &Reader, fact: &Fact) -> Result<bool> {
         Fact::WorkspaceAdded { .. }
         | Fact::WorkspaceMoved { .. }
         | Fact::FolderSeen { .. }
+        | Fact::GenerationBegun { .. }
         | Fact::RestoreEnded { .. }
         | Fact::SnapshotIncomplete { incomplete: true, .. } => Ok(true),
         Fact::SnapshotTaken { workspace, snapshot, step, run, cause } => {

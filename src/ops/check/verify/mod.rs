@@ -19,7 +19,6 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::pack::ObjectKey;
 use crate::id::{Digest, SnapshotId, WorkspaceId};
-use crate::ops::record::capture::GENERATION;
 use crate::path::TreePath;
 use crate::progress::Progress;
 use crate::store::State;
@@ -218,7 +217,7 @@ fn unusable_stat_caches(inspection: &Inspection) -> Vec<Note> {
     let (disk, store) = (inspection.reader.disk(), inspection.reader.id());
     let state = inspection.reader.state();
     let unusable = state.workspaces.keys().map(|id| (StoreFile::StatCache(*id), *id)).filter(|(file, workspace)| {
-        let key = CacheKey { store, workspace: *workspace, generation: GENERATION };
+        let key = CacheKey { store, workspace: *workspace, generation: state.generation };
         disk.open(&file.to_string()).is_ok() && StatCache::load(disk, key).is_empty()
     });
     let problem = |file| Problem::of(file, ProblemKind::Cache(CacheProblem::Unusable(None)));

@@ -3,13 +3,13 @@
 //! A small folder has one list, and so had it before. Of a split folder, a new list is paired with the old one of the
 //! same level that began at the same name, or at the last name before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::format::pack::ObjectKind;
 use crate::format::tree::{EncodedTree, Tree, decode};
 use crate::id::{Digest, TreeId};
-use crate::store::{Batch, FolderRoom, NewObject, Store};
+use crate::store::{Batch, FolderCursor, ListRef, NewObject, Store};
 
 /// Lists of an old folder by level and first name; the list that begins the folder has an empty name.
 type Lists = BTreeMap<(u8, Vec<u8>), TreeId>;
@@ -50,30 +50,12 @@ pub(super) fn new_objects(
 /// All lists of a folder. What cannot be read is left out: it only would have made something smaller.
 fn lists_of(store: &Store, folder: TreeId) -> Lists {
     let mut lists = Lists::new();
-    let mut todo = vec![folder];
-    // In a crafted store the same list may stand in a node a thousand times, and be read once.
-    let mut seen = BTreeSet::new();
-    let mut room = FolderRoom::of(folder);
-    while let Some(id) = todo.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        let Ok(tree) = store.tree(id) else { continue };
-        let (level, name) = place_of(&tree);
-        let Tree::Node { level: _, children } = tree else {
-            lists.insert((level, name), id);
-            continue;
-        };
-        if children.iter().any(|child| room.take(&child.first_name).is_err()) {
-            break;
-        }
-        if level == 1 {
-            // Leaves need not be opened: the node says where each begins.
-            lists.extend(children.iter().map(|child| ((0, child.first_name.to_vec()), child.id)));
-        } else {
-            todo.extend(children.iter().map(|child| child.id));
-        }
-        lists.insert((level, name), id);
+    let load = |id| store.tree(id);
+    let Ok(mut left) = FolderCursor::new(&load, folder) else { return lists };
+    while let Some(ListRef { id, level, first_name }) = left.peek().cloned() {
+        lists.insert((level, first_name.to_vec()), id);
+        // Lists of entries need not be opened: their parent says where each begins.
+        if level == 0 { left.skip() } else { drop(left.enter()) }
     }
     lists
 }

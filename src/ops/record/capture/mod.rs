@@ -76,9 +76,6 @@ impl<'a> CaptureOptions<'a> {
     }
 }
 
-/// Generation of the caches; raised when objects are deleted.
-pub(in crate::ops) const GENERATION: u64 = 0;
-
 /// Looks at the folder of a workspace, see [`open_root`](super::folder::open_root). Content and trees that are new go into
 /// `batch`; without one they are only hashed.
 pub fn capture(
@@ -100,7 +97,7 @@ pub(in crate::ops) fn capture_around(
     around: &Around<'_>,
     batch: Option<&mut Batch<'_>>,
 ) -> Result<Captured> {
-    let cache = StatCache::load(store.disk(), cache_key(store, workspace));
+    let cache = StatCache::load(store.disk(), cache_key(store, workspace, batch.as_deref()));
     Look::new(store, workspace, root, options, around)?.capture(cache, batch)
 }
 
@@ -112,12 +109,13 @@ pub(in crate::ops) fn capture_afresh(
     options: &CaptureOptions<'_>,
     batch: &mut Batch<'_>,
 ) -> Result<Captured> {
-    let cache = StatCache::empty(cache_key(store, workspace));
+    let cache = StatCache::empty(cache_key(store, workspace, Some(batch)));
     Look::new(store, workspace, root, options, &Around::default())?.capture(cache, Some(batch))
 }
 
-fn cache_key(store: &Store, workspace: WorkspaceId) -> CacheKey {
-    CacheKey { store: store.id(), workspace, generation: GENERATION }
+fn cache_key(store: &Store, workspace: WorkspaceId, batch: Option<&Batch<'_>>) -> CacheKey {
+    let generation = batch.map_or_else(|| store.state().generation, Batch::generation);
+    CacheKey { store: store.id(), workspace, generation }
 }
 
 /// Everything that one look at a folder needs but the stat cache.

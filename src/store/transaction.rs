@@ -14,19 +14,20 @@
 
 use std::sync::Arc;
 
-use super::batch::{Batch, NewObject, NewPack, batch_entries, remove_strays, write_index};
+use super::batch::{Batch, NewObject, remove_strays};
+use super::journal::{JournalPlace, append_to_journal};
 use super::pack::{Pack, index_name, pack_name};
+use super::pack_writer::{PackWriter, append_transaction, record_entries, write_index};
 use super::quarantine;
 use super::recover::RecoveredCommit;
 use super::state::State;
-use super::view::{JOURNAL, JournalPlace, View};
+use super::view::View;
 use super::{LOCK, Store};
 use crate::disk::{Disk, LockMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::index;
-use crate::format::journal::{self, JournalGroup};
-use crate::format::pack::put_commit;
+use crate::format::journal::JournalGroup;
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, INDEX_TAIL_ENTRIES_MAX, PACK_LENGTH_MAX_BYTES, PACK_SEAL_ABOVE_BYTES};
 
 /// What the caller decides on when it knows the state that its commit follows.
@@ -74,6 +75,10 @@ impl Batch<'_> {
         store.recover()?;
         remove_strays(disk)?;
         let before = store.state();
+        if before.generation != self.generation() {
+            let detail = "packs are being removed since this was begun, and some of what it needs may be in them";
+            return Err(Error::new(ErrorKind::Conflict, "write to", disk.display(""), detail).with_hint("try again"));
+        }
         let Final { objects, facts } = decide(&before)?;
         if facts.is_empty() {
             return Ok(Committed { state: before, stored_bytes: 0 });
@@ -95,7 +100,7 @@ impl Batch<'_> {
         let mut state = (*store.state()).clone();
         facts.into_iter().for_each(|fact| state.apply(fact));
         state.sequence = sequence;
-        let entries = batch_entries(&std::mem::take(&mut self.records), written.start);
+        let entries = record_entries(&std::mem::take(&mut self.records), written.start);
         let commit = RecoveredCommit { sequence, facts: encoded, start: written.start, end: written.end, entries };
         // The commit is true whatever became of the caches: what they lack is read from the packs.
         store.take_in(&written, &commit, state).or_else(|_| store.reload())?;
@@ -112,24 +117,23 @@ impl Batch<'_> {
             && length < PACK_SEAL_ABOVE_BYTES
             && length + (self.records.len() as u64) < PACK_LENGTH_MAX_BYTES
         {
-            let mut batch = self.records.clone();
-            put_commit(&mut batch, self.store.id(), 0, sequence, facts);
-            append(disk, &pack_name(active.number), length, &batch)?;
-            let end = length + batch.len() as u64;
-            self.totals.stored_bytes += batch.len() as u64;
+            let place = (active.number, length);
+            let end = append_transaction(disk, self.store.id(), place, &self.records, (sequence, facts))?;
+            self.totals.stored_bytes += end - length;
             return Ok(Written { pack: active.number, start: length, end });
         }
         if self.own_pack.is_none() {
-            self.own_pack = Some(NewPack::create(disk, self.store.id())?);
+            self.own_pack = Some(PackWriter::create(disk, self.store.id())?);
         }
         let own = self.own_pack.as_mut().expect("it was created if there was none");
         // The caches are added to after this, and others may have written them since, without a commit.
         self.store.reload()?;
         let number = view.expect_next_number(disk)?;
         self.is_broken = true;
-        self.totals.stored_bytes += own.append_batch(disk, std::mem::take(&mut self.records), sequence, facts)?;
+        own.push(&std::mem::take(&mut self.records));
+        self.totals.stored_bytes += own.end_transaction(sequence, facts)?;
         let own = self.own_pack.take().expect("it was appended to");
-        let end = own.publish(disk, number, sequence)?;
+        let end = own.publish(number)?;
         self.is_broken = false;
         Ok(Written { pack: number, start: end, end })
     }
@@ -241,31 +245,4 @@ pub(super) fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<bool> {
         disk.sync_folder("packs")?;
     }
     Ok(is_unsettled)
-}
-
-/// Appends to a pack and syncs it. Where that fails, the pack is cut back, so that the failure leaves no trace; where
-/// even that fails, the next writer cuts the torn tail.
-fn append(disk: &dyn Disk, name: &str, at: u64, batch: &[u8]) -> Result<()> {
-    let written = disk.write(name, at, batch).and_then(|()| disk.sync(name));
-    if written.is_err() {
-        drop(disk.truncate(name, at).and_then(|()| disk.sync(name)));
-    }
-    written
-}
-
-/// Appends a group to the journal, after its header where it has none; returns how far the journal goes now.
-fn append_to_journal(
-    disk: &dyn Disk,
-    store: crate::id::StoreId,
-    place: JournalPlace,
-    group: &JournalGroup<'_>,
-) -> Result<JournalPlace> {
-    let mut bytes = Vec::new();
-    if place.length_bytes == 0 {
-        bytes = journal::encode_header(store);
-    }
-    journal::put_group(&mut bytes, group);
-    disk.write(JOURNAL, place.length_bytes, &bytes)?;
-    let length_bytes = place.length_bytes + bytes.len() as u64;
-    Ok(JournalPlace { pack: group.pack, pack_end: group.pack_end, length_bytes })
 }
