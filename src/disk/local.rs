@@ -395,7 +395,7 @@ impl StoredFile for LocalFile {
 }
 
 /// Opens a name below the store folder, following no symlink in any part of it.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 fn open_beneath(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     use rustix::fs::ResolveFlags;
     let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
@@ -408,7 +408,7 @@ fn open_beneath(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Resu
 }
 
 /// Opens a name below the store folder, following no symlink in any part of it.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 fn open_beneath(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     open_by_names(folder, name, flags)
 }

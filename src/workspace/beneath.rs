@@ -196,7 +196,7 @@ fn first_part(path: &[u8]) -> (&[u8], &[u8]) {
 const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 /// Opens a folder by a relative path, following no symlink in any part of it.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub fn open_folder(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     use rustix::fs::ResolveFlags;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -208,7 +208,7 @@ pub fn open_folder(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Opens a folder by a relative path, following no symlink in any part of it.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub fn open_folder(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     open_folder_by_names(from, path)
 }
@@ -225,13 +225,13 @@ fn open_folder_by_names(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<Owned
 }
 
 /// Makes everything on the file system of `handle` durable: cheaper than one call for each of many changes.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub fn sync_file_system(handle: impl AsFd) -> rustix::io::Result<()> {
     rustix::fs::syncfs(handle)
 }
 
 /// Makes everything durable.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub fn sync_file_system(_: impl AsFd) -> rustix::io::Result<()> {
     rustix::fs::sync();
     Ok(())

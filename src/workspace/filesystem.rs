@@ -40,7 +40,7 @@ impl FileSystem {
     }
 
     /// The file system of an open file or folder; unknown if it cannot be found out.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
     pub fn of(handle: impl AsFd) -> Self {
         let Ok(found) = rustix::fs::fstatfs(handle) else { return Self::UNKNOWN };
         // The kernel fills 32 bits, which some platforms read as a negative number.
@@ -50,13 +50,16 @@ impl FileSystem {
     }
 
     /// The file system of an open file or folder. Types are not distinguished on this platform.
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
     pub fn of(_: impl AsFd) -> Self {
         Self::UNKNOWN
     }
 
     /// The file system with this number (`statfs(2)`, and the kernel's `magic.h`).
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "types are distinguished on Linux only"))]
+    #[cfg_attr(
+        all(not(test), any(not(target_os = "linux"), feature = "portable")),
+        expect(dead_code, reason = "types are distinguished on Linux only")
+    )]
     fn of_magic(magic: u32) -> Self {
         let sound = |name| Self { name, is_sound: true, keeps_inodes: true };
         let weak = |name| Self { name, is_sound: false, keeps_inodes: true };

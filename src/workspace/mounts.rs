@@ -26,7 +26,7 @@ pub fn showing(root: &Root, folders: &[&Path], is_shown: &dyn Fn(&Path) -> bool)
 }
 
 /// The kernel's list of mounts, and the path of the root.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 fn table(root: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
     use std::os::fd::AsRawFd;
     let link = std::fs::read_link(format!("/proc/self/fd/{}", root.handle().as_raw_fd())).ok()?;
@@ -34,7 +34,7 @@ fn table(root: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Mounts are unknown on this platform.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 fn table(_: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
     None
 }

@@ -161,11 +161,11 @@ pub fn folder_identity(folder: &OwnedFd, path: &Path) -> Option<FolderIdentity> 
 }
 
 /// Flags sufficient to identify a folder and to go up from it; they need no permission to read it.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 const FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Flags sufficient to identify a folder and to go up from it.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Opens the folder at a path; `None` if there is none.

@@ -5,7 +5,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, Result};
 
 use crate::format::tree::{Kind, MODE_MASK};
@@ -73,13 +73,12 @@ pub(super) fn set_new_mode(handle: impl AsFd, mode: u16) -> Result<bool> {
 /// Passes the stat of `name` to `decide` and sets the mode that it returns, if any; returns the result of [`set_mode`].
 ///
 /// Needs no right to read it.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub(super) fn change_mode_at(
     folder: &OwnedFd,
     name: &[u8],
     decide: impl FnOnce(&Stat) -> Option<u16>,
 ) -> Result<Option<bool>> {
-    use rustix::fs::OFlags;
     use std::os::fd::AsRawFd;
     let held = rustix::fs::openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let stat = rustix::fs::fstat(&held)?;
@@ -88,13 +87,7 @@ pub(super) fn change_mode_at(
     match rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), to_mode(mode)) {
         Ok(()) => Ok(Some(mode_of(&rustix::fs::fstat(&held)?) == mode)),
         // Without /proc, a readable file can still be changed.
-        Err(Errno::NOENT) => {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let opened = rustix::fs::openat(folder, name, flags, Mode::empty())?;
-            let now = rustix::fs::fstat(&opened)?;
-            let is_same = (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino);
-            if is_same { set_mode(&opened, mode).map(Some) } else { Ok(None) }
-        }
+        Err(Errno::NOENT) => change_readable_at(folder, name, &stat, mode),
         Err(e) => Err(e),
     }
 }
@@ -102,16 +95,30 @@ pub(super) fn change_mode_at(
 /// Passes the stat of `name` to `decide` and sets the mode that it returns, if any; returns the result of [`set_mode`].
 ///
 /// Needs no right to read it.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub(super) fn change_mode_at(
     folder: &OwnedFd,
     name: &[u8],
     decide: impl FnOnce(&Stat) -> Option<u16>,
 ) -> Result<Option<bool>> {
     let look = || rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
-    let Some(mode) = decide(&look()?) else { return Ok(None) };
-    rustix::fs::chmodat(folder, name, to_mode(mode), AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(Some(mode_of(&look()?) == mode))
+    let stat = look()?;
+    let Some(mode) = decide(&stat) else { return Ok(None) };
+    match rustix::fs::chmodat(folder, name, to_mode(mode), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(()) => Ok(Some(mode_of(&look()?) == mode)),
+        // Some systems, Linux among them, have no such call that follows no symlink.
+        Err(Errno::OPNOTSUPP) => change_readable_at(folder, name, &stat, mode),
+        Err(e) => Err(e),
+    }
+}
+
+/// Changes the mode of what `stat` was read of, if that can be opened to be read and is still at `name`.
+fn change_readable_at(folder: &OwnedFd, name: &[u8], stat: &Stat, mode: u16) -> Result<Option<bool>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    let now = rustix::fs::fstat(&opened)?;
+    let is_same = (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino);
+    if is_same { set_mode(&opened, mode).map(Some) } else { Ok(None) }
 }
 
 fn to_mode(mode: u16) -> Mode {

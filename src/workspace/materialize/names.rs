@@ -275,7 +275,7 @@ fn is_device_name(stem: &[u8]) -> bool {
 }
 
 /// True if this kind of file system takes every name unchanged; `None` if that has to be tried.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 fn plain_by_kind(handle: &OwnedFd) -> Option<bool> {
     /// ext2, ext3 and ext4; F2FS; tmpfs: a folder that folds names has a flag.
     const BY_FLAG: [u32; 3] = [0xef53, 0xf2f5_2010, 0x0102_1994];
@@ -298,7 +298,7 @@ fn plain_by_kind(handle: &OwnedFd) -> Option<bool> {
 }
 
 /// `None`: kinds of file systems are not known on this platform.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 fn plain_by_kind(_: &OwnedFd) -> Option<bool> {
     None
 }

@@ -111,14 +111,15 @@ impl TemporaryNames {
         let first = *random.first_chunk().expect("16 bytes are more than 4");
         let next = AtomicU32::new(u32::from_le_bytes(first));
         // A file without a name gets one through its entry in /proc.
-        let has_entries = cfg!(target_os = "linux") && std::path::Path::new("/proc/self/fd").is_dir();
+        let has_entries =
+            cfg!(all(target_os = "linux", not(feature = "portable"))) && std::path::Path::new("/proc/self/fd").is_dir();
         Self { next, in_use: Mutex::default(), can_be_nameless: AtomicBool::new(has_entries) }
     }
 
     /// Creates a new, empty file that only its owner can read.
     pub(super) fn draft<'a>(&'a self, folder: &'a OwnedFd) -> rustix::io::Result<Draft<'a>> {
         let mode = Mode::RUSR | Mode::WUSR;
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(feature = "portable")))]
         if self.can_be_nameless.load(Ordering::Relaxed) {
             match rustix::fs::openat(folder, ".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode) {
                 // Not supported by this file system; other causes show up below.

@@ -303,7 +303,7 @@ fn open(folder: &Folder<'_>, name: &[u8]) -> rustix::io::Result<File> {
         Err(Errno::INTR) => rustix::fs::openat(&folder.handle, name, flags, Mode::empty()),
         opened => opened,
     };
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
     match open(flags | OFlags::NOATIME) {
         // Only the owner of a file may set this flag.
         Err(Errno::PERM) => {}

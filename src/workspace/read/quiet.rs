@@ -22,7 +22,7 @@ pub(super) fn is_quiet(file: &File) -> bool {
     FileSystem::of(file).counts_maps() && lease::take(file) && lease::give_back(file)
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 #[expect(unsafe_code, reason = "neither the standard library nor rustix has leases")]
 mod lease {
     use std::fs::File;
@@ -45,7 +45,7 @@ mod lease {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 mod lease {
     use std::fs::File;
 
@@ -58,7 +58,7 @@ mod lease {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, target_os = "linux", not(feature = "portable")))]
 #[expect(clippy::disallowed_methods, reason = "tests make their own files")]
 mod tests {
     use super::{is_quiet, lease};

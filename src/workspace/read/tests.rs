@@ -77,7 +77,7 @@ fn what_is_no_file_any_more_is_omitted_without_blocking() {
     assert!(matches!(gone, Outcome::Omitted(Reason::Vanished)));
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 #[test]
 fn files_whose_length_is_made_up_are_omitted() {
     let root = crate::workspace::beneath::Root::open(std::path::Path::new("/proc/self")).unwrap();

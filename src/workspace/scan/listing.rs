@@ -64,7 +64,7 @@ impl Names {
         rustix::fs::statat(folder, name.expect("a name ends with the only NUL in it"), AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
     fn read_unsorted(&mut self, folder: &OwnedFd, buffer: &mut Vec<u8>) -> rustix::io::Result<()> {
         buffer.clear();
         buffer.reserve(BUFFER_LENGTH_BYTES);
@@ -81,7 +81,7 @@ impl Names {
         Ok(())
     }
 
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
     fn read_unsorted(&mut self, folder: &OwnedFd, _buffer: &mut Vec<u8>) -> rustix::io::Result<()> {
         for entry in rustix::fs::Dir::read_from(folder)? {
             match entry {
@@ -110,5 +110,5 @@ impl Names {
 }
 
 /// Room for some hundred names at a time, as in glibc.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 const BUFFER_LENGTH_BYTES: usize = 32 << 10;
