@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header  block*  table  group*
-//! table = sorted (hash of the key, place of the block)       group = magic  length  block*  checksum
+//! table = sorted (hash of the key, position of the block)    group = magic  length  block*  checksum
 //! block = checksum  key  counts  tree, size, device  entries of fixed length  names
 //! ```
 //!
@@ -31,8 +31,8 @@ pub const CACHE_MAGIC: [u8; 8] = *b"\xd7RETSTAT";
 pub const CACHE_GROUP_MAGIC: [u8; 4] = *b"\xd7CHG";
 /// Length of the header, in bytes.
 pub const CACHE_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4 + 4 + 8 + 8 + 8 + 8 + 4 + 4 + 4;
-/// Length of one place (entry) in the table, in bytes.
-pub const PLACE_LENGTH_BYTES: usize = 8 + 8 + 4;
+/// Length of one position (entry) in the table, in bytes.
+pub const BLOCK_POSITION_LENGTH_BYTES: usize = 8 + 8 + 4;
 const GROUP_HEADER_LENGTH_BYTES: usize = 4 + 8;
 
 /// The header of a stat cache.
@@ -52,7 +52,7 @@ pub struct CacheHeader {
     pub file_count: u64,
     /// Offset of the table in the file, in bytes.
     pub table_offset: u64,
-    /// Number of places in the table.
+    /// Number of positions in the table.
     pub folder_count: u32,
     /// CRC-32 of the table.
     pub table_checksum: u32,
@@ -62,9 +62,9 @@ pub struct CacheHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathKey(pub [u8; 16]);
 
-/// The place of a folder's block in the file.
+/// The position of a folder's block in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct BlockPosition {
     /// See [`PathKey::hash`].
     pub hash: u64,
     /// Offset in the file, in bytes.
@@ -151,30 +151,30 @@ pub fn decode_header(bytes: &[u8]) -> Result<(CacheHeader, u32), Malformed> {
     Ok((header, sum))
 }
 
-/// Encodes the table; `places` must be sorted.
-pub fn encode_table(places: &[Place]) -> Vec<u8> {
-    assert!(places.is_sorted(), "a table is sorted");
-    let mut out = Vec::with_capacity(places.len() * PLACE_LENGTH_BYTES);
-    for place in places {
-        out.extend_from_slice(&place.hash.to_le_bytes());
-        out.extend_from_slice(&place.offset.to_le_bytes());
-        out.extend_from_slice(&place.length.to_le_bytes());
+/// Encodes the table; `positions` must be sorted.
+pub fn encode_table(positions: &[BlockPosition]) -> Vec<u8> {
+    assert!(positions.is_sorted(), "a table is sorted");
+    let mut out = Vec::with_capacity(positions.len() * BLOCK_POSITION_LENGTH_BYTES);
+    for position in positions {
+        out.extend_from_slice(&position.hash.to_le_bytes());
+        out.extend_from_slice(&position.offset.to_le_bytes());
+        out.extend_from_slice(&position.length.to_le_bytes());
     }
     out
 }
 
 /// The table, if it is complete and matches its checksum.
-pub fn table<'a>(header: &CacheHeader, bytes: &'a [u8]) -> Option<&'a [[u8; PLACE_LENGTH_BYTES]]> {
+pub fn table<'a>(header: &CacheHeader, bytes: &'a [u8]) -> Option<&'a [[u8; BLOCK_POSITION_LENGTH_BYTES]]> {
     let start = usize::try_from(header.table_offset).ok()?;
-    let length = (header.folder_count as usize).checked_mul(PLACE_LENGTH_BYTES)?;
+    let length = (header.folder_count as usize).checked_mul(BLOCK_POSITION_LENGTH_BYTES)?;
     let body = bytes.get(start..start.checked_add(length)?)?;
     (checksum(&[body]) == header.table_checksum).then_some(body.as_chunks().0)
 }
 
-/// The places in the table with this hash; more than one only by chance.
-pub fn places_of(table: &[[u8; PLACE_LENGTH_BYTES]], hash: u64) -> impl Iterator<Item = Place> {
-    let first = table.partition_point(|place| decode_place(place).hash < hash);
-    table[first..].iter().map(decode_place).take_while(move |place| place.hash == hash)
+/// The positions in the table with this hash; more than one only by chance.
+pub fn positions_of(table: &[[u8; BLOCK_POSITION_LENGTH_BYTES]], hash: u64) -> impl Iterator<Item = BlockPosition> {
+    let first = table.partition_point(|position| decode_position(position).hash < hash);
+    table[first..].iter().map(decode_position).take_while(move |position| position.hash == hash)
 }
 
 /// Encodes a group of blocks that follows the group or header with checksum `before`.
@@ -202,9 +202,9 @@ pub fn decode_group(before: u32, bytes: &[u8]) -> Option<Group<'_>> {
     is_intact.then_some(Group { blocks, checksum: sum, length_bytes: covered.len() + 4 })
 }
 
-fn decode_place(bytes: &[u8; PLACE_LENGTH_BYTES]) -> Place {
+fn decode_position(bytes: &[u8; BLOCK_POSITION_LENGTH_BYTES]) -> BlockPosition {
     let word = |at: usize| bytes[at..at + 8].first_chunk().copied().expect("eight bytes were cut out");
-    Place {
+    BlockPosition {
         hash: u64::from_le_bytes(word(0)),
         offset: u64::from_le_bytes(word(8)),
         length: u32::from_le_bytes(bytes[16..].first_chunk().copied().expect("four bytes are left")),

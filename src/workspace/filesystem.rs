@@ -24,7 +24,7 @@ impl FileSystem {
     pub const UNKNOWN: Self = Self { name: "", is_sound: false, keeps_inodes: false };
 
     /// Returns true if it can report the holes of a file.
-    pub fn tells_holes(&self) -> bool {
+    pub fn reports_holes(&self) -> bool {
         self.is_sound || self.name == "tmpfs"
     }
 

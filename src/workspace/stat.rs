@@ -64,7 +64,7 @@ pub enum Likeness {
 
 impl Likeness {
     /// Returns true if the cached content may be used.
-    pub fn is_believed(self) -> bool {
+    pub fn is_trusted(self) -> bool {
         matches!(self, Self::Same | Self::Renumbered)
     }
 }

@@ -16,8 +16,8 @@ pub(crate) fn sheet() -> Sheet {
     Sheet::new(
         "Store growth per one-file step",
         &[
-            "The last first-parent commits, with each changed path as a step. The growth counts all bytes of all files in",
-            "the store folder (objects, trees, snapshots, indexes, caches), after the step minus before; nothing is collected.",
+            "The last first-parent commits, with each changed path as a step. Growth counts all bytes of all files in",
+            "the store folder (objects, trees, snapshots, indexes, caches), after minus before; nothing is collected.",
             "git: loose objects. git (repacked): `repack -adf` of all steps minus that of the first state, per step.",
             "Peers take part in the first steps only.",
         ],

@@ -41,8 +41,8 @@ pub(crate) fn measure(bench: &Bench) -> Result<Sheet> {
     let mut sheet = Sheet::new(
         "Large files",
         &[
-            "Store growth divided by a step's new bytes. The log: lines appended. The database: rows inserted, counting",
-            "their values. The pages: four of 4 KiB rewritten at random offsets, one appended, as in a b-tree. The model:",
+            "Store growth divided by a step's new bytes. The log: lines appended. The database: rows, counting",
+            "their values. The pages: four of 4 KiB rewritten at random, one appended, as in a b-tree. The model:",
             "a part of it overwritten at an offset where no block begins. Peers take part in the first five steps.",
         ],
     );

@@ -2,8 +2,8 @@
 
 use super::block::{Block, CachedEntry, Extent, FolderFacts, Line, Proof};
 use super::{
-    CACHE_HEADER_LENGTH_BYTES, CacheHeader, PathKey, Place, block_length_bytes, decode_block, decode_group,
-    decode_header, encode_group, encode_header, encode_table, places_of, put_block, table,
+    BlockPosition, CACHE_HEADER_LENGTH_BYTES, CacheHeader, PathKey, block_length_bytes, decode_block, decode_group,
+    decode_header, encode_group, encode_header, encode_table, positions_of, put_block, table,
 };
 use crate::format::attributes::Owner;
 use crate::format::tree::Kind;
@@ -103,16 +103,16 @@ fn groups_follow_only_the_one_they_were_written_after() {
 
 #[test]
 fn the_header_and_the_table_are_checked() {
-    let mut places: Vec<Place> = (0..100)
-        .map(|number: u64| Place {
+    let mut positions: Vec<BlockPosition> = (0..100)
+        .map(|number: u64| BlockPosition {
             hash: PathKey::of(&number.to_le_bytes()).hash(),
             offset: number << 32,
             length: u32::MAX,
         })
         .collect();
-    places.push(Place { offset: 1, ..places[40] });
-    places.sort_unstable();
-    let body = encode_table(&places);
+    positions.push(BlockPosition { offset: 1, ..positions[40] });
+    positions.sort_unstable();
+    let body = encode_table(&positions);
     let header = CacheHeader {
         store: StoreId([1; 16]),
         workspace: WorkspaceId([2; 16]),
@@ -128,12 +128,12 @@ fn the_header_and_the_table_are_checked() {
     file.extend_from_slice(&body);
     assert_eq!(decode_header(&file).unwrap().0, header);
     let read = table(&header, &file).unwrap();
-    for place in &places {
-        assert!(places_of(read, place.hash).any(|found| found == *place));
+    for position in &positions {
+        assert!(positions_of(read, position.hash).any(|found| found == *position));
     }
     let twice = PathKey::of(&40_u64.to_le_bytes()).hash();
-    assert_eq!(places_of(read, twice).count(), 2);
-    assert_eq!(places_of(read, twice.wrapping_add(1)).count(), 0);
+    assert_eq!(positions_of(read, twice).count(), 2);
+    assert_eq!(positions_of(read, twice.wrapping_add(1)).count(), 0);
 
     for at in 0..file.len() {
         let mut bytes = file.clone();

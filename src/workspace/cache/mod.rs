@@ -27,7 +27,7 @@ pub use update::{CacheEntry, CacheUpdate, ChildUpdate, EntriesUpdate, FolderUpda
 
 use crate::disk::{Bytes, Disk};
 use crate::format::attributes::Owner;
-use crate::format::cache::{self as bytes, Block, CacheHeader, Extent, Line, PLACE_LENGTH_BYTES, PathKey};
+use crate::format::cache::{self as bytes, BLOCK_POSITION_LENGTH_BYTES, Block, CacheHeader, Extent, Line, PathKey};
 use crate::id::{StoreId, TreeId, WorkspaceId};
 use crate::limits::CACHE_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
@@ -165,15 +165,15 @@ impl StatCache {
     }
 
     fn base_block(&self, state: &State, key: PathKey) -> Option<Block<'_>> {
-        bytes::places_of(self.table(state), key.hash()).find_map(|place| {
-            let start = usize::try_from(place.offset).ok()?;
-            let end = start.checked_add(usize::try_from(place.length).ok()?)?;
+        bytes::positions_of(self.table(state), key.hash()).find_map(|position| {
+            let start = usize::try_from(position.offset).ok()?;
+            let end = start.checked_add(usize::try_from(position.length).ok()?)?;
             let block = bytes::decode_block(self.bytes.get(start..end)?).ok()?;
             (block.key == key && block.extent == Extent::Whole).then_some(block)
         })
     }
 
-    fn table(&self, state: &State) -> &[[u8; PLACE_LENGTH_BYTES]] {
+    fn table(&self, state: &State) -> &[[u8; BLOCK_POSITION_LENGTH_BYTES]] {
         self.bytes[state.table.clone()].as_chunks().0
     }
 }
@@ -191,7 +191,7 @@ impl State {
         let mut end = table_end;
         while let Some(group) = bytes::decode_group(checksum, &file[end..]) {
             let blocks_start = group.blocks_start(end);
-            if !places_of_blocks(group.blocks, blocks_start, &mut changed) {
+            if !positions_of_blocks(group.blocks, blocks_start, &mut changed) {
                 break;
             }
             checksum = group.checksum;
@@ -204,7 +204,7 @@ impl State {
 }
 
 /// Adds the position of each block of a group; adds none and returns false if one of them is malformed.
-fn places_of_blocks(blocks: &[u8], blocks_start: usize, changed: &mut Vec<Changed>) -> bool {
+fn positions_of_blocks(blocks: &[u8], blocks_start: usize, changed: &mut Vec<Changed>) -> bool {
     let before = changed.len();
     let mut at = 0;
     while at < blocks.len() {

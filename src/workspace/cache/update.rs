@@ -12,7 +12,7 @@ use crate::disk::{Disk, Durability, LockMode, replace};
 use crate::error::Result;
 use crate::format::attributes::Owner;
 use crate::format::cache::{
-    self as bytes, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, PathKey, Place, Proof,
+    self as bytes, BlockPosition, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, PathKey, Proof,
 };
 use crate::format::tree::Kind;
 use crate::id::{Digest, TreeId, WorkspaceId};
@@ -326,7 +326,7 @@ fn rewrite(disk: &dyn Disk, cache: &StatCache, update: &CacheUpdate) -> Result<S
 fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpdate, random: [u8; 16]) -> Result<()> {
     let mut buffer = vec![0; CACHE_HEADER_LENGTH_BYTES];
     let mut written = 0_u64;
-    let mut places: Vec<Place> = Vec::new();
+    let mut positions: Vec<BlockPosition> = Vec::new();
     let mut waiting = vec![TreePath::root()];
     while let Some(path) = waiting.pop() {
         let start = buffer.len();
@@ -339,7 +339,7 @@ fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpd
         let first = waiting.len();
         waiting.extend(block.lines().filter_map(|line| child_folder(&path, &line)));
         waiting[first..].reverse();
-        places.push(Place {
+        positions.push(BlockPosition {
             hash: block.key.hash(),
             offset: written + start as u64,
             length: u32::try_from(buffer.len() - start).expect("a block is at most 4 GiB long"),
@@ -350,8 +350,8 @@ fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpd
             buffer.clear();
         }
     }
-    places.sort_unstable();
-    let table = bytes::encode_table(&places);
+    positions.sort_unstable();
+    let table = bytes::encode_table(&positions);
     let table_offset = written + buffer.len() as u64;
     buffer.extend_from_slice(&table);
     disk.write(name, written, &buffer)?;
@@ -364,7 +364,7 @@ fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpd
         nonce: u64::from_le_bytes(random.first_chunk().copied().expect("sixteen bytes are more than eight")),
         file_count: update.file_count,
         table_offset,
-        folder_count: u32::try_from(places.len()).expect("fewer than 2^32 folders"),
+        folder_count: u32::try_from(positions.len()).expect("fewer than 2^32 folders"),
         table_checksum: crate::format::checksum(&[&table]),
     };
     disk.write(name, 0, &bytes::encode_header(&header))

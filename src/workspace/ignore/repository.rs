@@ -22,7 +22,7 @@ use crate::workspace::{git_file, git_head, places};
 #[derive(Debug)]
 pub(super) struct Repository {
     /// Its folders on disk; `None` without a repository.
-    place: Option<Place>,
+    location: Option<Location>,
     tracked: OnceLock<Tracked>,
     /// Path from its root to the workspace's root, with a slash at the end.
     prefix: Vec<u8>,
@@ -34,7 +34,7 @@ pub(super) struct Repository {
 }
 
 #[derive(Debug)]
-struct Place {
+struct Location {
     root: PathBuf,
     git_folder: PathBuf,
     shared: PathBuf,
@@ -53,7 +53,7 @@ enum Tracked {
 /// The folder in which a repository keeps a folder for each linked working tree.
 const OTHER_TREES: &str = concat!("work", "trees");
 
-impl Place {
+impl Location {
     /// Returns true if the folder is a working tree of this repository that was moved together with it: both still
     /// record their old paths, which lie relative to each other as the new ones do.
     fn has_moved_tree(&self, folder: &Path, git_folder: &Path) -> bool {
@@ -73,7 +73,7 @@ impl Repository {
     /// The value for folders in no repository.
     pub(super) fn none(notices: &GitNotices) -> Arc<Self> {
         let (tracked, settings, notices) = (OnceLock::from(Tracked::Nothing), Settings::default(), notices.clone());
-        Arc::new(Self { place: None, tracked, prefix: Vec::new(), skip: 0, settings, notices })
+        Arc::new(Self { location: None, tracked, prefix: Vec::new(), skip: 0, settings, notices })
     }
 
     /// The repository whose root is the folder `root`, at `path` in the workspace.
@@ -91,8 +91,8 @@ impl Repository {
             notices.add(&git_folder, GitPart::Index, GitProblem::OtherTree(tree));
             tracked.set(Tracked::Unknown).expect("nobody has asked yet");
         }
-        let place = Some(Place { root: root.to_owned(), git_folder, shared });
-        Some(Self { place, tracked, prefix, skip, settings, notices: notices.clone() })
+        let location = Some(Location { root: root.to_owned(), git_folder, shared });
+        Some(Self { location, tracked, prefix, skip, settings, notices: notices.clone() })
     }
 
     /// The case sensitivity of names.
@@ -107,8 +107,8 @@ impl Repository {
 
     /// The lists that lie in none of its working folders: `core.excludesFile` and `info/exclude`.
     pub(super) fn own_lists(&self) -> Option<Arc<Level>> {
-        let place = self.place.as_ref()?;
-        let files = [self.settings.excludes_file.clone(), Some(place.shared.join("info/exclude"))];
+        let location = self.location.as_ref()?;
+        let files = [self.settings.excludes_file.clone(), Some(location.shared.join("info/exclude"))];
         files.into_iter().flatten().fold(None, |above, file| {
             match git_file::read(&file, IGNORE_FILE_LENGTH_MAX_BYTES) {
                 Ok(Some(bytes)) => Some(Level::new(&bytes, 0, above)),
@@ -129,7 +129,7 @@ impl Repository {
 
     /// Length of the path from its root to a folder on disk below it, with the slash, in bytes.
     pub(super) fn length_within(&self, folder: &Path) -> usize {
-        let root = self.place.as_ref().map(|place| place.root.as_path());
+        let root = self.location.as_ref().map(|location| location.root.as_path());
         let within = root.and_then(|root| folder.strip_prefix(root).ok()).map(|within| within.as_os_str().len());
         within.filter(|length| *length > 0).map_or(0, |length| length + 1)
     }
@@ -146,19 +146,19 @@ impl Repository {
     /// Returns true if the folder is a linked working tree of this repository: its `.git` is a file that names a folder
     /// in `worktrees` of the shared folder. A submodule's names one in `modules`.
     pub(super) fn has_tree(&self, folder: &Path) -> bool {
-        let Some(place) = &self.place else { return false };
+        let Some(location) = &self.location else { return false };
         let other = git_head::named_folder(folder).ok().flatten();
         let other = other.filter(|other| other.parent().is_some_and(|at| at.ends_with(OTHER_TREES)));
         let Some(other) = other else { return false };
         let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-        let own = identity(&place.shared);
+        let own = identity(&location.shared);
         let shared = git_head::shared_folder(&other).and_then(|shared| identity(&shared));
-        own.is_some() && own == shared || place.has_moved_tree(folder, &other)
+        own.is_some() && own == shared || location.has_moved_tree(folder, &other)
     }
 
     fn read_index(&self) -> Tracked {
-        let Some(place) = &self.place else { return Tracked::Nothing };
-        let file = place.git_folder.join("index");
+        let Some(location) = &self.location else { return Tracked::Nothing };
+        let file = location.git_folder.join("index");
         match GitIndex::read(&file, self.settings.case, self.settings.id_length_bytes) {
             Ok(Some(index)) => Tracked::Index(Box::new(index)),
             Ok(None) => Tracked::Nothing,

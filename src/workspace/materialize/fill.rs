@@ -49,8 +49,8 @@ pub fn fill(store: &Store, root_tree: TreeId, root_mode: u16, target: &Path, opt
     let root = open_empty(store, target)?;
     let is_plain = takes_all_names(&root, store.disk().random())?;
     let filling = Filling { is_plain, ..Filling::new(store, &root, options) };
-    let place = Place { path: TreePath::root(), depth: 0, tree: root_tree, mode: root_mode };
-    rayon::scope(|scope| filling.visit(scope, place));
+    let root_folder = NewFolder { path: TreePath::root(), depth: 0, tree: root_tree, mode: root_mode };
+    rayon::scope(|scope| filling.visit(scope, root_folder));
     filling.finish()
 }
 
@@ -75,7 +75,7 @@ struct Filling<'a> {
 }
 
 /// A new, empty folder.
-struct Place {
+struct NewFolder {
     path: TreePath,
     depth: usize,
     tree: TreeId,
@@ -110,9 +110,9 @@ impl<'a> Filling<'a> {
         }
     }
 
-    fn visit<'s>(&'s self, scope: &Scope<'s>, place: Place) {
+    fn visit<'s>(&'s self, scope: &Scope<'s>, folder: NewFolder) {
         self.unless_stopped(|| {
-            let folder = Arc::new(self.enter(scope, place)?);
+            let folder = Arc::new(self.enter(scope, folder)?);
             let mut pieces = pieces(&folder.entries, |entry| entry.size).into_iter();
             let first = pieces.next();
             for piece in pieces.rev() {
@@ -124,8 +124,8 @@ impl<'a> Filling<'a> {
     }
 
     /// Opens a folder, creates its child folders, and spawns a task for each.
-    fn enter<'s>(&'s self, scope: &Scope<'s>, place: Place) -> Result<Folder> {
-        let Place { path, depth, tree, mode } = place;
+    fn enter<'s>(&'s self, scope: &Scope<'s>, folder: NewFolder) -> Result<Folder> {
+        let NewFolder { path, depth, tree, mode } = folder;
         if depth > FOLDER_DEPTH_MAX || path.as_bytes().len() > PATH_LENGTH_MAX_BYTES {
             let detail = format!("it is deeper than {FOLDER_DEPTH_MAX} folders or {PATH_LENGTH_MAX_BYTES} bytes");
             return Err(Error::new(ErrorKind::Limit, "restore folder", tree, detail));
@@ -152,7 +152,7 @@ impl<'a> Filling<'a> {
         self.folders.fetch_add(folders.len() as u64, Ordering::Relaxed);
         for entry in folders.iter().rev() {
             let path = path.join(&entry.name);
-            let below = Place { path, depth: depth + 1, tree: TreeId(entry.id), mode: entry.mode };
+            let below = NewFolder { path, depth: depth + 1, tree: TreeId(entry.id), mode: entry.mode };
             scope.spawn(move |scope| self.visit(scope, below));
         }
         Ok(Folder { path, mode, handle, entries })

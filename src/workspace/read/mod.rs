@@ -270,7 +270,7 @@ fn read_once(
     let stat = FileStat::of(&before);
     let is_quiet = beside >= Beside::Writers && quiet::is_quiet(&file);
     let Some(length) = usize::try_from(stat.size).ok().filter(|length| *length <= whole_max_bytes) else {
-        let may_have_holes = allocated_bytes(&before) < stat.size && FileSystem::of(&file).tells_holes();
+        let may_have_holes = allocated_bytes(&before) < stat.size && FileSystem::of(&file).reports_holes();
         return Ok(OpenedFile::Large(LargeFile {
             file,
             stat,

@@ -59,7 +59,7 @@ pub(super) struct Pick {
 pub(super) struct Compared {
     pub(super) picks: Vec<Pick>,
     /// Number of files whose stat is trusted, by class.
-    pub(super) believed: [u64; 3],
+    pub(super) trusted: [u64; 3],
     /// Number of files that kept their inode numbers on a file system that may renumber them.
     pub(super) kept_numbers: u64,
 }
@@ -126,7 +126,7 @@ impl Listing<'_> {
             let likeness = entry.map_or(Likeness::Changed, |entry| self.likeness(found, &entry, is_same_device));
             cached_count += usize::from(entry.is_some());
             same_count += usize::from(likeness == Likeness::Same);
-            if let Some(entry) = entry.filter(|_| likeness.is_believed()) {
+            if let Some(entry) = entry.filter(|_| likeness.is_trusted()) {
                 self.pick(found, &entry, picker, compared);
             }
             entries.push(ScannedEntry {
@@ -134,7 +134,7 @@ impl Listing<'_> {
                 kind: found.kind,
                 mode: found.mode,
                 stat: found.stat,
-                attributes: entry.filter(|_| likeness.is_believed()).map(|entry| entry.attributes.into()),
+                attributes: entry.filter(|_| likeness.is_trusted()).map(|entry| entry.attributes.into()),
                 state: state_of(found, entry, likeness),
             });
         }
@@ -175,7 +175,7 @@ impl Listing<'_> {
         }
         let is_weak = !self.file_system.is_sound || found.stat.device != self.device;
         let class = Class::of(entry.proof, is_weak);
-        compared.believed[class.index()] += 1;
+        compared.trusted[class.index()] += 1;
         let rank = super::turn::rank_of(self.rank, entry.name);
         let is_due = picker.is_due(class, entry.name);
         if !is_due && !picker.is_in_turn(class, rank) {

@@ -141,7 +141,7 @@ pub struct Scan {
     /// must be read come first.
     pub rereads: Vec<Reread>,
     /// Number of files whose stat is trusted, by class.
-    pub believed: [u64; 3],
+    pub trusted: [u64; 3],
     /// Folders at which weak file systems begin: on those, only reading finds every change.
     pub weak: Vec<WeakPlace>,
     /// Paths that are not captured although no rule excludes them, by path.
@@ -318,11 +318,11 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     protected.sort_unstable();
     let racy = RacyRule { clock: options.clock, end_ns: i64::MAX, newest_elsewhere_ns: walked.newest_elsewhere_ns };
     let (root_mode, root_owner) = (stat::permissions(&found), owner_of(&found));
-    let Walked { counts, believed, unselected_count, git_notices, .. } = walked;
+    let Walked { counts, trusted, unselected_count, git_notices, .. } = walked;
     Ok(Scan {
         folders,
         rereads,
-        believed,
+        trusted,
         weak,
         omitted,
         excluded,

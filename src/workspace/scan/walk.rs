@@ -56,7 +56,7 @@ pub(super) struct Walk<'a> {
     cache: &'a StatCache,
     options: &'a ScanOptions<'a>,
     picker: Picker<'a>,
-    believed: [AtomicU64; 3],
+    trusted: [AtomicU64; 3],
     kept_numbers: AtomicU64,
     open_count: AtomicUsize,
     file_count: AtomicU64,
@@ -104,7 +104,7 @@ pub(super) struct Walked {
     pub(super) unselected_count: u64,
     pub(super) newest_elsewhere_ns: i64,
     /// Number of files whose stat is trusted, by class.
-    pub(super) believed: [u64; 3],
+    pub(super) trusted: [u64; 3],
     /// Number of files that kept their inode numbers, on file systems that may renumber them.
     pub(super) kept_numbers: u64,
     /// Git's files that could not be used.
@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
             cache,
             options,
             picker: Picker::new(&options.turns),
-            believed: Default::default(),
+            trusted: Default::default(),
             kept_numbers: AtomicU64::new(0),
             open_count: AtomicUsize::new(0),
             file_count: AtomicU64::new(0),
@@ -207,7 +207,7 @@ impl<'a> Walk<'a> {
             allocated_bytes: self.allocated_count.into_inner(),
         };
         let newest_elsewhere_ns = self.newest_elsewhere_ns.into_inner();
-        let (believed, kept_numbers) = (self.believed.map(AtomicU64::into_inner), self.kept_numbers.into_inner());
+        let (trusted, kept_numbers) = (self.trusted.map(AtomicU64::into_inner), self.kept_numbers.into_inner());
         let (is_over, unselected_count) = (self.is_stopped.into_inner(), self.unselected_count.into_inner());
         let git_notices = self.notices.take();
         Ok(Walked {
@@ -215,7 +215,7 @@ impl<'a> Walk<'a> {
             counts,
             unselected_count,
             newest_elsewhere_ns,
-            believed,
+            trusted,
             kept_numbers,
             git_notices,
             is_over,
@@ -232,8 +232,8 @@ impl<'a> Walk<'a> {
     }
 
     fn note(&self, path: &TreePath, compared: Compared) {
-        let Compared { picks, believed, kept_numbers } = compared;
-        for (sum, count) in self.believed.iter().zip(believed).filter(|(_, count)| *count > 0) {
+        let Compared { picks, trusted, kept_numbers } = compared;
+        for (sum, count) in self.trusted.iter().zip(trusted).filter(|(_, count)| *count > 0) {
             sum.fetch_add(count, Ordering::Relaxed);
         }
         if kept_numbers > 0 {

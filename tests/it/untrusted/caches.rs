@@ -7,7 +7,7 @@ use std::path::Path;
 
 use retrograde::format::attributes::Owner;
 use retrograde::format::cache::{
-    CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, PathKey, Place, Proof,
+    BlockPosition, CACHE_HEADER_LENGTH_BYTES, CacheHeader, CachedEntry, Extent, FolderFacts, Line, PathKey, Proof,
     decode_header, encode_group, encode_header, encode_table, put_block,
 };
 use retrograde::format::checksum;
@@ -181,7 +181,7 @@ fn stat_of(forge: &Forge, folders: &[Folder<'_>], differences: &[Folder<'_>]) {
         let facts = FolderFacts { tree: *tree, size: u64::MAX, device, has_attributes: false };
         put_block(&mut blocks, PathKey::of(path), Extent::Whole, &facts, lines.iter().copied()).unwrap();
         let length = u32::try_from(blocks.len() - start).unwrap();
-        places.push(Place {
+        places.push(BlockPosition {
             hash: PathKey::of(path).hash(),
             offset: (CACHE_HEADER_LENGTH_BYTES + start) as u64,
             length,

@@ -111,7 +111,7 @@ fn plan<'a>(class: Class, turn: &Turn, scan: &Scan, rereads: &[&'a Reread]) -> P
     let window = class.window(turn);
     let rank = if window.is_everything() { turn.rank } else { window.next() };
     // A class that is read whole at every step need not be counted exactly.
-    let files = Some(scan.believed[class.index()]).filter(|count| *count >= 2 * REREAD_FILES_MIN).unwrap_or(0);
+    let files = Some(scan.trusted[class.index()]).filter(|count| *count >= 2 * REREAD_FILES_MIN).unwrap_or(0);
     let mut plan = Plan { jobs: Vec::new(), next: Turn { rank, offset: 0, files }, piece: None };
     let mut last_rank = None;
     for &reread in rereads {
