@@ -9,10 +9,10 @@
 //! All of it goes into a new pack, each transaction under its own number, before any damaged pack is touched.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use super::found::{Found, read};
 use super::{Action, Left, Round, Source, names};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::format::facts::{self, Fact};
 use crate::format::snapshot::Snapshot;
 use crate::id::SnapshotId;
@@ -20,20 +20,6 @@ use crate::limits::FACTS_LENGTH_MAX_BYTES;
 use crate::store::Reader;
 use crate::store::inspect::{Inspection, taken};
 use crate::store::repair::write_pack;
-
-/// Facts that are known again.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Those with a number of their own.
-    pub(super) transactions: BTreeMap<u64, Vec<Fact>>,
-    /// Those that come after all others.
-    pub(super) late: Vec<Fact>,
-    pub(super) actions: Vec<Action>,
-    /// Snapshots that a damaged transaction took and that nobody can read.
-    pub(super) unreadable: Vec<SnapshotId>,
-    /// The facts of some transactions are not known.
-    pub(super) is_incomplete: bool,
-}
 
 pub(super) fn recover(round: &mut Round<'_>) -> Result<Vec<Action>> {
     let inspection = &round.inspection;
@@ -57,15 +43,6 @@ pub(super) fn recover(round: &mut Round<'_>) -> Result<Vec<Action>> {
         round.complete_caches()?;
     }
     Ok(found.actions)
-}
-
-impl Found {
-    fn add(&mut self, source: Source, transactions: BTreeMap<u64, Vec<Fact>>) {
-        if !transactions.is_empty() {
-            self.actions.push(Action::RecoverTransactions(source, transactions.len() as u64));
-            self.transactions.extend(transactions);
-        }
-    }
 }
 
 /// Facts of transactions that do not match their hash, where their number is free.
@@ -168,12 +145,3 @@ fn put_last(inspection: &Inspection, found: &mut Found) -> bool {
 
 /// Far below what any transaction may hold.
 const TRANSACTION_LENGTH_MAX_BYTES: usize = FACTS_LENGTH_MAX_BYTES / 4;
-
-/// A snapshot; none where it is damaged or missing. An error of the system is no answer.
-pub(super) fn read(reader: &Reader, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
-    match reader.snapshot(id) {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
-        Err(error) => Err(error),
-    }
-}

@@ -24,6 +24,7 @@ mod bits;
 mod contents;
 mod facts;
 mod format;
+mod found;
 mod marks;
 mod names;
 mod packs;

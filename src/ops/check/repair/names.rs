@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Found, read};
+use super::found::{Found, read};
 use super::{Action, RepairOptions};
 use crate::error::Result;
 use crate::format::facts::Fact;
