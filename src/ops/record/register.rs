@@ -127,7 +127,14 @@ pub fn root_of(workspace: &Workspace) -> PathBuf {
 
 /// Registers a folder as a workspace. Returns its id, and true if it was not registered before.
 pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> Result<(WorkspaceId, bool)> {
-    let folder = &resolve_folder(folder)?;
+    let folder = &match resolve_folder(folder) {
+        Err(error) => {
+            // A path in the store is refused for what it is, also where nothing is there.
+            check(store, folder, guard)?;
+            return Err(error);
+        }
+        resolved => resolved?,
+    };
     let root = folder.as_os_str().as_bytes();
     if let Some(found) = store.state().workspace_at(root) {
         return Ok((found.id, false));
