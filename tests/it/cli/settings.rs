@@ -39,7 +39,7 @@ fn a_file_that_cannot_be_used_stops_nothing_and_every_command_says_so() {
             place(&cli, what);
             let ran = cli.run(&command.split(' ').collect::<Vec<_>>());
             let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-            assert!(ran.code <= 3 && ran.code != 2 && told.contains("in force until"), "{command}: {told}");
+            assert!(ran.code <= 3 && ran.code != 2 && told.contains("apply until it is fixed"), "{command}: {told}");
             if command == "snap" {
                 assert_eq!(ran.code, 0);
                 assert!(told.contains(BROKEN), "{told}");
@@ -53,7 +53,10 @@ fn a_file_that_cannot_be_used_stops_nothing_and_every_command_says_so() {
         std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path)).unwrap();
         place(&cli, what);
         let status = &cli.json("status --json")[0];
-        assert!(status["warnings"][0].as_str().is_some_and(|text| text.contains("in force until")), "{status}");
+        assert!(
+            status["warnings"][0].as_str().is_some_and(|text| text.contains("apply until it is fixed")),
+            "{status}"
+        );
     }
 }
 
