@@ -5,12 +5,12 @@
 //! new node:  A B X D E        C and X are, and their entries merged by name
 //! ```
 //!
-//! Both folders are gone through at once, in the order of names. A list that is next on both sides holds the same entries
-//! on both and is skipped; since names are unique in a folder, no entry left over on one side can have its partner in a
-//! skipped list. A folder of 50,000 with one new file costs two nodes and two leaves.
+//! Both folders are gone through at once, in the order of names. A list that is next on both sides holds the same
+//! entries on both and is skipped; since names are unique in a folder, no entry left over on one side can have its
+//! partner in a skipped list. A folder of 50,000 with one new file costs two nodes and two leaves.
 //!
-//! The lists of a hostile store are checked as they are opened, see [`FolderCursor`]: none can stand in two places, and the
-//! work is bounded by the bytes that are really stored.
+//! The lists of a hostile store are checked as they are opened, see [`FolderCursor`]: none can stand in two places, and
+//! the work is bounded by the bytes that are really stored.
 
 use std::cmp::Ordering;
 
@@ -42,7 +42,7 @@ pub(super) fn differing<'a>(
     Ok((old.entries, new.entries, read_bytes))
 }
 
-/// Whether `one` is to be opened before `other`: it begins before it, or at the same name and what is equal may be in it.
+/// Returns true if `one` must be opened before `other`: it begins before it, or at the same name and may contain it.
 fn comes_first(one: &ListRef, other: &ListRef) -> bool {
     one.first_name.cmp(&other.first_name).then(other.level.cmp(&one.level)) != Ordering::Greater
 }
