@@ -75,7 +75,7 @@ pub struct RestoreOptions<'a> {
     pub foreign: bool,
     /// The settings of the folder.
     pub config: &'a Config,
-    /// The user's home folder, see [`CaptureOptions`].
+    /// The user's home folder, which is left alone where it is met inside by another path.
     pub home: Option<&'a Path>,
     /// The current time.
     pub now: Timestamp,

@@ -1,6 +1,5 @@
-//! What results look like: for people ([`human`], [`changes`], [`patch`], [`steps`], [`restored`],
-//! [`findings`]), for programs ([`json`]), and while
-//! they are not there yet ([`progress`]).
+//! What results look like to people, and progress until they are there. The shapes for programs are in
+//! `retrograde::wire`.
 
 pub(crate) mod changes;
 pub(crate) mod color;

@@ -9,7 +9,7 @@
 //!
 //! [`snap`](super::snap) and [`restore`](crate::ops::back) store what they take; [`status`](super::status) and
 //! [`compare`](crate::ops::look::compare) only want to know, and nothing is written for them. A restore says beforehand
-//! which states it may lead to ([`Around`]), so that everything it may write over is captured at once.
+//! which states it may lead to (`around`), so that everything it may write over is captured at once.
 //!
 //! Invariant: every id in the outcome's trees is in the store, in the batch, or (where nothing is stored) was just
 //! computed. What the cache says is in the store is checked before it is relied on; if it is not there, the cache is
