@@ -26,12 +26,12 @@ pub struct Restored {
     pub before: Option<Id>,
     /// Its number in the workspace.
     pub before_step: Option<u64>,
-    /// What the folder is now: the target, or a snapshot of what came of it where some paths were restored or kept. Null
+    /// The state of the folder now: the target, or a snapshot of its own where some paths were restored or kept. Null
     /// for `--dry-run`, and for paths with `--no-safety-snapshot`.
     pub state: Option<Id>,
     /// Its number in the workspace.
     pub state_step: Option<u64>,
-    /// What it was.
+    /// The kind of change.
     pub cause: Cause,
     /// False for `--dry-run`.
     pub applied: bool,
@@ -53,14 +53,14 @@ pub struct Restored {
     pub exact: bool,
     /// Paths that are not as the step has them.
     pub kept: Vec<Kept>,
-    /// How long it took.
+    /// The time it took, in milliseconds.
     pub millis: u64,
-    /// What a person should know.
+    /// Warnings for a person.
     pub warnings: Vec<String>,
 }
 
 impl Restored {
-    /// What a restore did, how long it took, and what was said about it.
+    /// The result of a restore, with the time it took and its warnings.
     pub fn new(outcome: &RestoreOutcome, millis: u64, warnings: Vec<String>) -> Self {
         let applied = outcome.applied.clone().unwrap_or_default();
         Self {
@@ -91,7 +91,7 @@ impl Restored {
 /// A change of one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
-    /// What is done.
+    /// The action.
     pub action: ActionWord,
     /// Its path.
     #[serde(flatten)]
@@ -116,7 +116,7 @@ impl From<&Planned> for Action {
 }
 
 words! {
-    /// What a restore does to a path.
+    /// An action on a path.
     ActionWord from &Planned {
         /// Writes a file.
         Write "write" = Planned::WriteFile { .. },
@@ -139,9 +139,9 @@ pub struct Kept {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// Why.
+    /// The reason.
     pub reason: KeptReason,
-    /// What the folder is, where the reason is that it is left alone.
+    /// The kind of folder, where the reason is that it is left alone.
     pub place: Option<Place>,
     /// The same in words.
     pub detail: String,
@@ -158,7 +158,7 @@ impl From<&KeptPath> for Kept {
 }
 
 words! {
-    /// Why a path is not as the step has it.
+    /// The reason why a path is not as the step has it.
     KeptReason from Reason {
         /// The folder holds something that was never recorded.
         NotEmpty "not-empty" = Reason::NotEmpty,
@@ -200,11 +200,11 @@ pub struct Unfinished {
     pub target: Id,
     /// The snapshot of the state before; null where none was taken.
     pub before: Option<Id>,
-    /// What it was.
+    /// The kind of change.
     pub cause: Cause,
     /// The paths that it was to restore; none for all.
     pub paths: Vec<Path>,
-    /// When it began.
+    /// The time at which it began.
     pub time: Time,
 }
 
@@ -242,12 +242,12 @@ pub struct Filled {
     pub bytes: u64,
     /// Paths that are not as the step has them; with exit code 1 where there are any.
     pub kept: Vec<Kept>,
-    /// How long it took.
+    /// The time it took, in milliseconds.
     pub millis: u64,
 }
 
 impl Filled {
-    /// What `restore_into` wrote where.
+    /// The result of `restore_into`, and the folder.
     pub fn new(filled: &FilledFolder, target: SnapshotId, into: &StdPath, millis: u64) -> Self {
         let (into, into_base64) = text(into.as_os_str().as_encoded_bytes());
         Self {

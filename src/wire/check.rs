@@ -15,11 +15,11 @@ use crate::store::inspect::ProblemKind as Problem;
 /// Damage. One line each; the last line is the sums.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// What kind of damage it is.
+    /// The kind of damage.
     pub finding: FindingKind,
     /// The file, as a path within the store.
     pub file: Option<String>,
-    /// Where in the file, in bytes.
+    /// The offset in the file, in bytes.
     pub offset: Option<u64>,
     /// The first and the last transaction that is lost.
     pub transactions: Option<[u64; 2]>,
@@ -31,7 +31,7 @@ pub struct Finding {
     pub readable: Option<bool>,
     /// The damaged object that it rests on.
     pub cause: Option<String>,
-    /// What is wrong, in words.
+    /// The problem in words.
     pub detail: String,
     /// True if all snapshots that need it are marked incomplete, or it is recorded as lost.
     pub marked: bool,
@@ -99,7 +99,7 @@ words! {
         Pack "pack" = Problem::NotAPack(_) | Problem::Header | Problem::Cut(_),
         /// A range of bytes of a pack.
         Bytes "bytes" = Problem::DamagedRange { .. },
-        /// What is recorded about history.
+        /// The recorded history.
         Facts "facts" = Problem::BadFacts(_) | Problem::LostTransactions(_) | Problem::OnlyInJournal(..)
             | Problem::Unnamed(..),
         /// An index, the journal or a stat cache that readers would believe.
@@ -184,9 +184,9 @@ pub struct Verified {
     pub decoded_bytes: u64,
     /// Snapshots that were checked.
     pub snapshots: u64,
-    /// What is no damage and worth knowing.
+    /// Remarks that are not damage.
     pub notes: Vec<String>,
-    /// How long it took.
+    /// The time it took, in milliseconds.
     pub millis: u64,
 }
 
@@ -212,11 +212,11 @@ impl Verified {
 /// An action of a repair. One line each; the last line is the sums.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Repair {
-    /// What is done.
+    /// The action.
     pub action: RepairWord,
     /// The file, as a path within the store.
     pub file: Option<String>,
-    /// What is wrong with the file, in words.
+    /// The problem with the file, in words.
     pub problem: Option<String>,
     /// The workspace.
     pub workspace: Option<Id>,
@@ -275,7 +275,7 @@ impl Repair {
 }
 
 words! {
-    /// What a repair does.
+    /// A kind of repair.
     RepairWord from &Action {
         /// Writes the file that names the store again.
         Write "write" = Action::WriteFormat(_),
@@ -318,9 +318,9 @@ pub struct Repaired {
     pub findings_left: Option<u64>,
     /// Findings that are left and marked.
     pub findings_marked: u64,
-    /// What could not be done, in words.
+    /// Things that could not be done, in words.
     pub left: Vec<String>,
-    /// How long it took.
+    /// The time it took, in milliseconds.
     pub millis: u64,
 }
 

@@ -8,25 +8,25 @@ use super::value::Failure;
 /// A failure. One object on standard error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failed {
-    /// What went wrong.
+    /// The failure.
     pub error: Problem,
 }
 
-/// What went wrong.
+/// The failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// What kind of error it is.
+    /// The kind of error.
     pub kind: ProblemKind,
-    /// What was being done, with what, and why it failed.
+    /// The operation, its object, and the reason why it failed.
     pub message: String,
-    /// What to try.
+    /// Advice; null where there is none.
     pub hint: Option<String>,
-    /// How the verb is used; only of arguments that do not parse, null where only a value is wrong.
+    /// The usage of the verb; only of arguments that do not parse, null where only a value is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<String>>,
 }
 
-/// What kind of error it is.
+/// The kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ProblemKind {
@@ -69,6 +69,6 @@ impl Failed {
 /// A warning that is part of no result. One object on standard error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {
-    /// What a person should know.
+    /// Warnings for a person.
     pub warning: String,
 }

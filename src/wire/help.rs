@@ -12,7 +12,7 @@ use super::{
     Warning, Workspace,
 };
 
-/// What prints which shape.
+/// A shape, and the verbs that print it.
 struct Printed {
     verbs: &'static str,
     shape: fn(&mut SchemaGenerator) -> schemars::Schema,
@@ -142,7 +142,7 @@ impl Shapes<'_> {
     }
 }
 
-/// What a value is, in words; the shapes it is made of are added to `waiting`.
+/// The type of a value in words; the shapes it is made of are added to `waiting`.
 fn type_of(value: &Value, waiting: &mut Vec<String>) -> String {
     if let Some(name) = referenced(value) {
         waiting.push(name.to_owned());

@@ -63,7 +63,7 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// What `pin` did.
+    /// The result of `pin`.
     pub fn new(snapshot: SnapshotId, pinned: bool, changed: bool) -> Self {
         Self { version: Version, snapshot: Id::of(snapshot), pinned, changed }
     }
@@ -87,7 +87,7 @@ pub struct Workspace {
     pub last_step: u64,
     /// The snapshot that the folder stands at.
     pub head: Option<Id>,
-    /// When that was taken.
+    /// The time at which that was taken.
     pub time: Option<Time>,
 }
 
@@ -137,7 +137,7 @@ pub struct Forgotten {
 }
 
 impl Forgotten {
-    /// What forgetting a workspace takes away.
+    /// The result of `forget_workspace`.
     pub fn new(workspace: &Recorded, what: &Forgetting, forgotten: bool) -> Self {
         let (root, root_base64) = text(&workspace.root);
         Self {

@@ -1,4 +1,4 @@
-//! The JSON shapes: what `--json` prints, and what other programs are given by any other way.
+//! The JSON shapes that `--json` prints and that other programs are given by any other way.
 //!
 //! Each shape is a type that can be written and read with serde, made from an outcome of the library. [`help`] describes
 //! all of them in words and [`schema`] as JSON Schema, both from the types themselves, so that no description can differ

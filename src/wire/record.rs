@@ -39,7 +39,7 @@ pub struct Registered {
 }
 
 impl Registered {
-    /// What `register` did.
+    /// The result of `register`.
     pub fn new(workspace: WorkspaceId, root: &StdPath, store: &StdPath, new: bool) -> Self {
         let (root, root_base64) = text(root.as_os_str().as_encoded_bytes());
         let (store, store_base64) = text(store.as_os_str().as_encoded_bytes());
@@ -58,7 +58,7 @@ pub struct Snapped {
     pub step: u64,
     /// Its root tree.
     pub tree: Id,
-    /// What it follows.
+    /// The snapshots it follows.
     pub parents: Vec<Id>,
     /// Its agent session.
     pub run: Option<String>,
@@ -66,7 +66,7 @@ pub struct Snapped {
     pub recorded: bool,
     /// True if nothing had changed and the event was kept with the step.
     pub event_kept: bool,
-    /// How many paths changed.
+    /// Numbers of changed paths.
     #[serde(flatten)]
     pub changed: Counts,
     /// Deleted paths that are still in the folder: the rules leave them out now.
@@ -79,20 +79,20 @@ pub struct Snapped {
     pub omitted: Vec<Omitted>,
     /// Files of git's that could not be used.
     pub git_unread: Vec<GitUnread>,
-    /// What was read, and why.
+    /// The files that were read, by the reason.
     pub read: Read,
     /// Bytes the store grew by.
     pub stored_bytes: u64,
     /// A restore that was cut off.
     pub unfinished_restore: Option<Unfinished>,
-    /// How long it took.
+    /// The time it took, in milliseconds.
     pub millis: u64,
-    /// What a person should know.
+    /// Warnings for a person.
     pub warnings: Vec<String>,
 }
 
 impl Snapped {
-    /// What `snap` did, how long it took, and what was said about it.
+    /// The result of `snap`, with the time it took and its warnings.
     pub fn new(outcome: &SnapOutcome, millis: u64, warnings: Vec<String>) -> Self {
         Self {
             version: Version,
@@ -118,7 +118,7 @@ impl Snapped {
     }
 }
 
-/// How the folder stands against its last step. One object.
+/// The state of the folder against its last step. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The version of the shapes.
@@ -139,7 +139,7 @@ pub struct Status {
     pub head: Option<Head>,
     /// The number of the step taken last.
     pub last_step: u64,
-    /// What differs from the head.
+    /// The differences from the head.
     pub changes: Vec<Change>,
     /// Deleted paths that are still in the folder: the rules leave them out now.
     pub left_out: u64,
@@ -165,9 +165,9 @@ pub struct Status {
     pub folders: u64,
     /// Bytes of its files.
     pub bytes: u64,
-    /// What was read to find this out, and why.
+    /// The files that were read for this, by the reason.
     pub read: Read,
-    /// What the last step read, where that was much.
+    /// The files that the last step read, where they were many.
     pub read_last: Read,
     /// Folders where file systems begin on which an unchanged size and time do not mean unchanged content.
     pub weak_times: Vec<WeakTimes>,
@@ -181,12 +181,12 @@ pub struct Status {
     pub damage: Vec<String>,
     /// The most that the store may take; null for no limit.
     pub budget_bytes: Option<u64>,
-    /// What a person should know.
+    /// Warnings for a person.
     pub warnings: Vec<String>,
 }
 
 impl Status {
-    /// What `status` found, with the folder and the budget of the store.
+    /// The result of `status`, with the folder and the budget of the store.
     pub fn new(status: &Found, store: &StdPath, budget_bytes: Option<u64>, warnings: Vec<String>) -> Self {
         let workspace = &status.workspace;
         let (root, root_base64) = text(&workspace.root);
@@ -242,15 +242,15 @@ pub struct Head {
     pub step: u64,
     /// Its root tree.
     pub tree: Id,
-    /// When it was taken.
+    /// The time at which it was taken.
     pub time: Time,
     /// Its agent session.
     pub run: Option<String>,
-    /// What was said about it.
+    /// The message given with it.
     pub message: String,
 }
 
-/// What was read of a folder, by the reason.
+/// Files that were read, by the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Read {
     /// Files that are new.
@@ -303,12 +303,12 @@ pub struct LargestRead {
     pub path: Path,
     /// Its bytes.
     pub bytes: u64,
-    /// Why it was read.
+    /// The reason for reading it.
     pub reason: ReadWord,
 }
 
 words! {
-    /// Why a file was read.
+    /// The reason why a file was read.
     ReadWord from ReadReason {
         /// It is new.
         New "new" = ReadReason::New,
@@ -327,7 +327,7 @@ pub struct Excluded {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// Why.
+    /// The reason.
     pub reason: ExcludedReason,
     /// The file beside it or in it that decides.
     pub evidence: Option<String>,
@@ -344,7 +344,7 @@ impl From<&Exclusion> for Excluded {
 }
 
 words! {
-    /// Why a path is left out.
+    /// The reason why a path is left out.
     ExcludedReason from Why {
         /// It belongs to a version-control system.
         VersionControl "version-control" = Why::VersionControl | Why::Place(Where::VersionControl),
@@ -389,7 +389,7 @@ pub struct ProtectedFolder {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// What it is.
+    /// The kind of entry and its facts.
     pub place: Place,
 }
 
@@ -402,14 +402,14 @@ impl From<&Protected> for ProtectedFolder {
 /// A file of git's that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitUnread {
-    /// What it is to git.
+    /// Its part in git.
     pub part: GitPart,
     /// Its path.
     pub file: String,
     /// The bytes of a path that is not UTF-8, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_base64: Option<String>,
-    /// What is wrong with it.
+    /// The problem with it.
     pub problem: GitProblem,
     /// More about that: the form, the path it names, what is damaged.
     pub detail: Option<String>,
@@ -433,7 +433,7 @@ impl From<&GitNotice> for GitUnread {
 }
 
 words! {
-    /// What a file is to git.
+    /// A part of a git repository.
     GitPart from Part {
         /// The way from a working tree to its repository.
         Repository "repository" = Part::Repository,
@@ -449,7 +449,7 @@ words! {
 }
 
 words! {
-    /// Why a file of git's could not be used.
+    /// The reason why a file of git's could not be used.
     GitProblem from &Problem {
         /// The system refused to read it.
         Unreadable "unreadable" = Problem::Unreadable(_),

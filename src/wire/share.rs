@@ -39,7 +39,7 @@ pub struct TarExported {
 }
 
 impl TarExported {
-    /// What `export_tar` wrote where.
+    /// The result of `export_tar`, and the file.
     pub fn new(tar: &StdPath, exported: &Exported) -> Self {
         let (tar, tar_base64) = text(tar.as_os_str().as_encoded_bytes());
         let Exported { files, folders, symlinks, content_bytes, written_bytes } = *exported;
@@ -77,7 +77,7 @@ pub struct GitExported {
 
 #[cfg(feature = "git")]
 impl GitExported {
-    /// What `export_git` wrote where.
+    /// The result of `export_git`, and the repository.
     pub fn new(git: &StdPath, exported: &ExportedGit) -> Self {
         let (git, git_base64) = text(git.as_os_str().as_encoded_bytes());
         let branch = |(run, to): &(Option<String>, String)| RunReference { run: run.clone(), reference: to.clone() };
@@ -164,7 +164,7 @@ pub struct GitImported {
 
 #[cfg(feature = "git")]
 impl GitImported {
-    /// What `import_git` did.
+    /// The result of `import_git`.
     pub fn new(imported: &GitImport) -> Self {
         let end = |end: Option<(SnapshotId, u64)>| end.map(|(id, step)| StepId { snapshot: Id::of(id), step });
         let commit = |commit: &String, reason: &String| CommitReason { commit: commit.clone(), reason: reason.clone() };
@@ -205,7 +205,7 @@ pub struct StepId {
 pub struct CommitReason {
     /// The commit of git.
     pub commit: String,
-    /// Why, in words.
+    /// The reason in words.
     pub reason: String,
 }
 
@@ -214,6 +214,6 @@ pub struct CommitReason {
 pub struct TagReason {
     /// The tag of git.
     pub tag: String,
-    /// Why, in words.
+    /// The reason in words.
     pub reason: String,
 }

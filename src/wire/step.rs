@@ -19,7 +19,7 @@ use crate::path::TreePath;
 pub struct Dropped {
     /// The snapshot that has them.
     pub snapshot: Id,
-    /// How many there are.
+    /// The number of paths.
     pub paths: u64,
     /// True if the step before does not say so yet.
     pub new: bool,
@@ -40,19 +40,19 @@ pub struct Step {
     pub step: u64,
     /// The root tree: equal trees have equal ids.
     pub tree: Id,
-    /// What it follows.
+    /// The snapshots it follows.
     pub parents: Vec<Id>,
-    /// When it was taken.
+    /// The time at which it was taken.
     pub time: Time,
     /// The agent session; null for the snapshots around a restore.
     pub run: Option<String>,
-    /// What was said about it.
+    /// The message given with it.
     pub message: String,
     /// Its names.
     pub tags: Vec<String>,
-    /// What the agent told about it.
+    /// The event that the agent gave with it.
     pub event: Option<Event>,
-    /// How many paths changed.
+    /// Numbers of changed paths.
     #[serde(flatten)]
     pub changed: Counts,
     /// Calls that followed it and changed nothing.
@@ -61,7 +61,7 @@ pub struct Step {
     pub dropped: Option<Dropped>,
     /// True if a repair found that parts of it are lost.
     pub incomplete: bool,
-    /// What it changed; with `--stat`, `--name-status`, `--name-only` or `--patch`.
+    /// Its changes; with `--stat`, `--name-status`, `--name-only` or `--patch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<Change>>,
 }
@@ -110,7 +110,7 @@ pub struct Shown {
     pub workspace: Id,
     /// True if gc must keep it.
     pub pinned: bool,
-    /// Where the workspace's own git repository stood; null where there is none.
+    /// The state of the workspace's own git repository; null where there is none.
     pub git: Option<GitState>,
     /// The rules in force, one each: `!` never recorded, `-` exclude, `+` include, `&` only, `=` exact path, `*` by
     /// evidence, `~ .gitignore` where what git ignores is left out.
@@ -146,7 +146,7 @@ impl Shown {
     }
 }
 
-/// Where a git repository stood.
+/// The state of a git repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitState {
     /// The commit; null where there is none yet.
@@ -158,11 +158,11 @@ pub struct GitState {
 /// A tool call that changed nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Call {
-    /// When it was recorded.
+    /// The time at which it was recorded.
     pub time: Time,
     /// Its agent session.
     pub run: String,
-    /// What the agent told about it; null where it cannot be read.
+    /// The event that the agent gave with it; null where it cannot be read.
     pub event: Option<Event>,
 }
 
@@ -185,7 +185,7 @@ pub struct Run {
     pub first: StepTime,
     /// Its last step.
     pub last: StepTime,
-    /// How many paths changed.
+    /// Numbers of changed paths.
     #[serde(flatten)]
     pub changed: Counts,
     /// The agent, where the event of the last step names it.
@@ -225,12 +225,12 @@ pub struct StepTime {
     pub snapshot: Id,
     /// Number in its workspace.
     pub step: u64,
-    /// When it was taken.
+    /// The time at which it was taken.
     pub time: Time,
 }
 
 words! {
-    /// What happened to a path.
+    /// A kind of change.
     ChangeWord from ChangeKind {
         /// It is new.
         Added "added" = ChangeKind::Added,
@@ -255,13 +255,13 @@ pub struct Change {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// What happened to it.
+    /// The kind of change.
     pub change: ChangeWord,
     /// True if owner, ACL or extended attributes differ.
     pub attributes_changed: bool,
-    /// What it was; null for what was added.
+    /// The state before; null where the path was added.
     pub old: Option<Side>,
-    /// What it is; null for what was deleted.
+    /// The state after; null where the path was deleted.
     pub new: Option<Side>,
     /// With `--stat`: lines inserted and deleted; null for folders, binary contents and another kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -308,7 +308,7 @@ pub struct Side {
     /// The bytes of a path that is not UTF-8, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_base64: Option<String>,
-    /// What it is.
+    /// The kind of entry and its facts.
     #[serde(flatten)]
     pub facts: Facts,
 }
@@ -321,10 +321,10 @@ impl Side {
     }
 }
 
-/// What is at a path.
+/// The facts of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Facts {
-    /// What it is.
+    /// The kind of entry and its facts.
     pub kind: Kind,
     /// Its permission bits.
     pub mode: Mode,
@@ -340,13 +340,13 @@ impl From<&DiffSide> for Facts {
     }
 }
 
-/// What is in a step. One line each.
+/// An entry of a step. One line each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// What it is.
+    /// The kind of entry and its facts.
     #[serde(flatten)]
     pub facts: Facts,
 }

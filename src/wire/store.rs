@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::value::{Id, Path, Version};
 use crate::ops::look::stats::{Stats as Counted, Totals as Sums};
 
-/// What a store holds and what it costs. One object.
+/// The contents and the size of a store. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     /// The version of the shapes.
@@ -35,7 +35,7 @@ pub struct Stats {
     pub encodings: BTreeMap<String, Totals>,
     /// The paths whose versions take the most, the largest first.
     pub largest: Vec<PathTotals>,
-    /// What could not be read.
+    /// Objects that could not be read.
     pub damage: Vec<String>,
 }
 

@@ -196,7 +196,7 @@ macro_rules! words {
 pub(super) use words;
 
 words! {
-    /// What an entry is.
+    /// A kind of entry.
     Kind from EntryKind {
         /// A regular file.
         File "file" = EntryKind::File,
@@ -208,7 +208,7 @@ words! {
 }
 
 words! {
-    /// Why a path was omitted: not recorded, or not exactly.
+    /// The reason why a path was omitted: not recorded, or not exactly.
     OmissionReason from Reason {
         /// It could not be read.
         Unreadable "unreadable" = Reason::Unreadable,
@@ -230,13 +230,13 @@ words! {
 }
 
 words! {
-    /// What changes a folder back or forth.
+    /// A way to a past state.
     Cause from RestoreCause {
         /// A restore of a step.
         Restore "restore" = RestoreCause::Restore,
         /// The last change was taken back.
         Undo "undo" = RestoreCause::Undo { .. },
-        /// What was undone was done again.
+        /// An undone change was done again.
         Redo "redo" = RestoreCause::Redo { .. },
         /// A restore that was cut off was taken back.
         Abort "abort" = RestoreCause::Abort,
@@ -244,7 +244,7 @@ words! {
 }
 
 words! {
-    /// What kind of error it is; each has an exit code of its own.
+    /// A kind of error; each has an exit code of its own.
     Failure from ErrorKind {
         /// The command line makes no sense.
         Invalid "invalid" = ErrorKind::Invalid,
@@ -268,7 +268,7 @@ words! {
 }
 
 words! {
-    /// What a folder is that is left alone.
+    /// A kind of folder that is left alone.
     Place from Where {
         /// The store, or a folder in it.
         Store "store" = Where::Store,
@@ -315,7 +315,7 @@ pub struct Omitted {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// Why.
+    /// The reason.
     pub reason: OmissionReason,
 }
 
@@ -331,7 +331,7 @@ pub struct PathReason {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// Why, in words.
+    /// The reason in words.
     pub reason: String,
 }
 
