@@ -33,7 +33,12 @@ pub fn replace(
         .and_then(|()| disk.rename(&temporary, name));
     // The first error is what matters. The next writer removes what cannot be removed now.
     written.inspect_err(|_| drop(disk.remove(&temporary)))?;
-    if durability == Durability::Durable { disk.sync_folder(folder_of(name)) } else { Ok(()) }
+    if durability == Durability::Durable {
+        disk.sync_folder(folder_of(name))?;
+        // Else power loss could bring the temporary name back, and those of several files at once.
+        disk.sync_folder("tmp")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
