@@ -1,9 +1,9 @@
 //! A store in a real folder.
 //!
 //! Every file is reached relative to a handle of the store folder and never through a symlink, so that a crafted store
-//! cannot lead anybody outside; nor can it make anybody wait, with a FIFO in the place of a file. Folders are 0700 and files 0600 whatever the umask. Locks are `flock`s: the kernel
-//! releases them when their holder dies, so none is ever stale. What root creates belongs to the owner of the store folder:
-//! one `sudo` must not lock them out.
+//! cannot lead anybody outside; nor can it make anybody wait, with a FIFO in the place of a file. Folders are 0700 and
+//! files 0600 whatever the umask. Locks are `flock`s: the kernel releases them when their holder dies, so none is ever
+//! stale. What root creates belongs to the owner of the store folder: one `sudo` must not lock them out.
 
 use std::fs::{File, Permissions, TryLockError};
 use std::os::fd::{AsFd, OwnedFd};

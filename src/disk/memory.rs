@@ -2,8 +2,8 @@
 //!
 //! [`MemoryDisk`] behaves like [`LocalDisk`](super::local::LocalDisk) on a POSIX file system and keeps a log of every
 //! change. From the log it makes other disks: what a process that was killed leaves ([`MemoryDisk::killed_after`]), and
-//! every state, or a sample of them, that a power loss may leave ([`MemoryDisk::power_losses`]). A test runs an operation
-//! once and then asks, for every change it made, whether the store is whole on all of those.
+//! every state, or a sample of them, that a power loss may leave ([`MemoryDisk::power_losses`]). A test runs an
+//! operation once and then asks, for every change it made, whether the store is whole on all of those.
 //!
 //! ```text
 //! start (durable) -- log of changes --> live
@@ -170,8 +170,8 @@ impl MemoryDisk {
     }
 
     /// What a power loss after the first `changes` may leave: all legal states that `power` lists if they are not more
-    /// than `count_max`, and otherwise so many of them: first those with a single loss if they fit, then some drawn with
-    /// `seed`.
+    /// than `count_max`, and otherwise so many of them: first those with a single loss if they fit, then some drawn
+    /// with `seed`.
     pub fn power_losses(&self, changes: usize, seed: u64, count_max: usize) -> Vec<PowerLoss> {
         let world = self.world();
         let unsettled = Unsettled::after(&world.start, &world.log[..changes]);
@@ -183,8 +183,9 @@ impl MemoryDisk {
         outcomes.iter().map(left).collect()
     }
 
-    /// How many states [`power_losses`](Self::power_losses) lists for this moment, and how many of them come first in any
-    /// sample, because in them one thing alone is lost or kept. Those that look the same are counted each.
+    /// The number of states that [`power_losses`](Self::power_losses) lists for this moment, and the number of those
+    /// that come first in any sample, because in them one thing alone is lost or kept. Those that look the same are
+    /// counted each.
     pub fn power_loss_counts(&self, changes: usize) -> (usize, usize) {
         let world = self.world();
         Unsettled::after(&world.start, &world.log[..changes]).outcome_counts()

@@ -1,8 +1,8 @@
 //! The only code that writes into a store folder.
 //!
 //! [`Disk`] is the one seam under all store I/O. It has three implementations: [`local`] on a real folder; [`overlay`] over
-//! another disk, which it leaves as it is, for dry runs; and [`memory`], which remembers what was synced and can fail or
-//! lose power at any call, so that tests can try every crash.
+//! another disk, which it leaves as it is, for dry runs; and [`memory`], which remembers what was synced and can fail
+//! or lose power at any call, so that tests can try every crash.
 //!
 //! Names are relative to the store folder, `/` between parts. Nothing is ever read or written through a symlink.
 //! Writers follow three rules, which the memory disk checks by losing whatever they forget:
@@ -35,7 +35,7 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// Names in a folder, sorted; none where there is no such folder.
     fn list(&self, folder: &str) -> Result<Vec<String>>;
 
-    /// Where a file is, for messages.
+    /// The path of a file, for messages.
     fn display(&self, name: &str) -> String;
 }
 

@@ -1,8 +1,8 @@
 //! A store as it would become: reads go to the disk below, writes go elsewhere and are read from there.
 //!
 //! A dry run is the real run on this disk, so what it says is what the real run does. What is written goes into files
-//! that have a name only for the moment in which they are made, in a folder for temporary files: a process that dies leaves
-//! nothing, and memory does not grow with what is written.
+//! that have a name only for the moment in which they are made, in a folder for temporary files: a process that dies
+//! leaves nothing, and memory does not grow with what is written.
 //!
 //! Invariants: nothing below is ever changed. Nobody else sees what is written, so locks are granted without asking.
 //! That the files below stay as they are meanwhile is for whoever makes an overlay to see to.

@@ -3,7 +3,7 @@
 use super::{Disk, LockMode, folder_of};
 use crate::error::Result;
 
-/// What a power loss may leave of a file that was replaced.
+/// The bytes that a power loss may leave of a file that was replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// The new bytes.

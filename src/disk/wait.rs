@@ -1,8 +1,8 @@
 //! Waiting for a lock, and who is waited for.
 //!
-//! Locks are held for milliseconds. One that takes longer is held by a long operation, or by a process that was stopped;
-//! a person who sees nothing happen wants to know which. The wait itself stays with the kernel: a second thread, started
-//! only where the lock is taken, reports once after [`LOCK_WAIT_SILENT`] and ends with the wait.
+//! Locks are held for milliseconds. One that takes longer is held by a long operation, or by a process that was
+//! stopped; a person who sees nothing happen wants to know which. The wait itself stays with the kernel: a second
+//! thread, started only where the lock is taken, reports once after [`LOCK_WAIT_SILENT`] and ends with the wait.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;

@@ -9,7 +9,7 @@
 //! check    verify, repair         damage
 //! ```
 //!
-//! What the floors below must not know of each other meets here: the live folder, the store's history, and diffs.
+//! The live folder, the store's history and diffs, which do not know each other, meet here.
 
 pub mod back;
 pub mod check;

@@ -70,8 +70,8 @@ pub struct Batch<'a> {
     generation: u64,
     /// Only these are taken, where it is given.
     wanted: Option<BTreeSet<ObjectKey>>,
-    /// Set while records are on their way into a pack of its own. Where that fails they are gone, and what was added can
-    /// not be committed any more.
+    /// Set while records are on their way into a pack of its own. Where that fails they are gone, and what was added
+    /// can not be committed any more.
     pub(super) is_broken: bool,
 }
 
@@ -99,8 +99,8 @@ impl Store {
         }
     }
 
-    /// Begins a batch that takes certain objects, by kind and the first half of the id, and drops all others. Those that it
-    /// takes count as absent from the store until then: something may be there and not be readable.
+    /// Begins a batch that takes certain objects, by kind and the first half of the id, and drops all others. Those
+    /// that it takes count as absent from the store until then: something may be there and not be readable.
     pub fn batch_of(&self, wanted: BTreeSet<ObjectKey>) -> Batch<'_> {
         let mut batch = self.batch();
         batch.wanted = Some(wanted);
@@ -135,7 +135,7 @@ impl Batch<'_> {
         self.known.contains(&ObjectKey::new(kind, id)) || self.is_stored(kind, id)
     }
 
-    /// Whether the store has an object of this kind, other than one that this batch is to store again.
+    /// Returns true if the store has an object of this kind, other than one that this batch is to store again.
     pub fn is_stored(&self, kind: ObjectKind, id: &Digest) -> bool {
         let is_wanted = self.wanted.as_ref().is_some_and(|wanted| wanted.contains(&ObjectKey::new(kind, id)));
         !is_wanted && self.store.reader().contains_lasting(kind, id)
@@ -158,8 +158,8 @@ impl Batch<'_> {
         &self.reused_chunks
     }
 
-    /// The generation of the store that the batch belongs to. What it left out because the store has it may be missing in a
-    /// later one.
+    /// The generation of the store that the batch belongs to. What it left out because the store has it may be missing
+    /// in a later one.
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -216,13 +216,15 @@ impl Batch<'_> {
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
         store.refresh()?;
         store.refuse_newer()?;
-        // What a dead writer left at the end of the last pack is cut now: nobody looks for it in one that is not the last.
+        // What a dead writer left at the end of the last pack is cut now: nobody looks for it in one that is not the
+        // last.
         store.recover()?;
         own.publish(store.view().expect_next_number(disk)?)?;
         store.refresh()
     }
 
-    /// Stores what was added in packs of its own, durably and without any facts. For objects that history names already.
+    /// Stores what was added in packs of its own, durably and without any facts. For objects that history names
+    /// already.
     pub fn store_objects(mut self) -> Result<BatchTotals> {
         if !self.records.is_empty() {
             self.spill()?;
@@ -250,8 +252,8 @@ pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
     Ok(())
 }
 
-/// Decides between a change of a base and a whole copy. A change must save a quarter of what zstd alone would leave: for
-/// less, it is not worth reading its base every time.
+/// Decides between a change of a base and a whole copy. A change must save a quarter of what zstd alone would leave:
+/// for less, it is not worth reading its base every time.
 fn plan(reader: &Reader, object: NewObject, level: i32) -> Plan {
     let previous = object.previous.filter(|previous| *previous != object.id);
     let Some(base) = previous.and_then(|previous| reader.base_after(object.kind, &previous)) else {

@@ -1,8 +1,8 @@
 //! Decoded bytes kept for a while, up to a number of bytes: frames while their members are read one after another, and
 //! the versions at the forks of delta chains.
 //!
-//! Least recently used goes first, told by a counter; a scan over the few hundred entries that fit finds it, so there is
-//! no list to keep in order.
+//! Least recently used goes first, told by a counter; a scan over the few hundred entries that fit finds it, so there
+//! is no list to keep in order.
 
 use std::collections::HashMap;
 use std::hash::Hash;

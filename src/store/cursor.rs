@@ -5,9 +5,9 @@
 //!            node A  [ leaf B ] [ leaf C ]    node D ...
 //! ```
 //!
-//! A store from somebody else may describe more than fits anywhere, so every list is checked as it is opened: it must have
-//! the level and the first name that its parent says, and end before the next one begins. So no list can stand in two
-//! places of one folder, and a folder is read up to [`FOLDER_LENGTH_MAX_BYTES`].
+//! A store from somebody else may describe more than fits anywhere, so every list is checked as it is opened: it must
+//! have the level and the first name that its parent says, and end before the next one begins. So no list can stand in
+//! two places of one folder, and a folder is read up to [`FOLDER_LENGTH_MAX_BYTES`].
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::{Entry, Tree};

@@ -1,8 +1,8 @@
 //! Which earlier version an object is stored against.
 //!
 //! Versions of one path form a chain: generation 0 is a full copy, generation g+1 is made when generation g is the
-//! version before. Storing each against the one before makes the smallest deltas and the longest chains. So generation g
-//! is stored against g - 4^t, where t is the number of trailing zeros of g in base 4: a skip list (Subversion's
+//! version before. Storing each against the one before makes the smallest deltas and the longest chains. So generation
+//! g is stored against g - 4^t, where t is the number of trailing zeros of g in base 4: a skip list (Subversion's
 //! skip-deltas do it in base 2). The depth of g is the sum of its digits, at most 15 for the 1,023 generations before a
 //! chain starts anew; measured, base 4 costs some 10 % more than the longest chains and reads four times less.
 //!

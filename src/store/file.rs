@@ -21,7 +21,7 @@ pub enum StoreFile {
     Pack(u32),
     /// The index of the pack of this number, a cache.
     Index(u32),
-    /// What the last snapshot saw of a workspace's files, a cache.
+    /// The stat cache of a workspace.
     StatCache(WorkspaceId),
     /// A file that a repair or a writer has put aside, by its name in that folder.
     Quarantine(String),

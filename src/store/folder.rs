@@ -1,8 +1,9 @@
 //! Folders as they are stored: all entries of one, and how much is below it, without going there path by path.
 //!
-//! A store from somebody else may describe more than fits anywhere: a folder with a thousand names for one folder with a
-//! thousand names for another, or lists that are a few bytes of change each. [`FolderCursor`] bounds what is read of one
-//! folder; [`Reader::check_extent`] counts what a walk would meet, reading each folder once however many names it has.
+//! A store from somebody else may describe more than fits anywhere: a folder with a thousand names for one folder with
+//! a thousand names for another, or lists that are a few bytes of change each. [`FolderCursor`] bounds what is read of
+//! one folder; [`Reader::check_extent`] counts what a walk would meet, reading each folder once however many names it
+//! has.
 
 use std::collections::HashMap;
 

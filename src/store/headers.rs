@@ -1,14 +1,14 @@
-//! Headers of frames kept for a while. A frame of small objects has thousands of members, and naming them all takes many
-//! times longer than decoding one of them: read one after another, they would take a time that grows with the square of
-//! their number.
+//! Headers of frames kept for a while. A frame of small objects has thousands of members, and naming them all takes
+//! many times longer than decoding one of them: read one after another, they would take a time that grows with the
+//! square of their number.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::format::pack::RecordHeader;
 
-/// A record in some pack that this process has opened. The nonce tells a pack from one that a repair put in its place, and
-/// the number tells those apart whose headers are damaged: they have no nonce.
+/// A record in some pack that this process has opened. The nonce tells a pack from one that a repair put in its place,
+/// and the number tells those apart whose headers are damaged: they have no nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RecordKey {
     pub(super) pack: u32,

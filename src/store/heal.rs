@@ -1,8 +1,8 @@
 //! Single flipped bits, found and turned back.
 //!
 //! CRC-32 is linear: what one flipped bit does to it depends on the place alone, and differs from place to place in
-//! anything shorter than half a gigabyte. So a record whose checksum is wrong tells which bit it was, if it was one. A flip
-//! in a commit, or in what leads from one record to the next, is tried out: there are few such bits.
+//! anything shorter than half a gigabyte. So a record whose checksum is wrong tells which bit it was, if it was one. A
+//! flip in a commit, or in what leads from one record to the next, is tried out: there are few such bits.
 //!
 //! Invariant: a bit is turned back only where the whole batch then matches its BLAKE3 hash, or the header of a pack its
 //! checksum and the store. What was more than single bits is left as it is.
@@ -86,8 +86,8 @@ fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u
     Ok(flips)
 }
 
-/// Turns back what seem to be flipped bits, from batch to batch, as far as one leads to the next. Returns those that are
-/// proven by the hash of their batch.
+/// Turns back what seem to be flipped bits, from batch to batch, as far as one leads to the next. Returns those that
+/// are proven by the hash of their batch.
 fn turn_back(store: StoreId, bytes: &mut [u8]) -> Vec<(usize, u8)> {
     let (mut flips, mut of_batch) = (Vec::new(), Vec::new());
     let (mut batch, mut at) = (0, 0);

@@ -1,5 +1,5 @@
-//! The journal: the facts of all transactions in order, so that opening a store need not read its packs (store-format.md,
-//! chapter 8.2).
+//! The journal: the facts of all transactions in order, so that opening a store need not read its packs
+//! (store-format.md, chapter 8.2).
 //!
 //! Readers believe it up to the first group that is not intact. It may be of any length behind that, a sparse file of
 //! terabytes too, and every verb reads it: so it is read only as far as it makes sense.
@@ -16,7 +16,7 @@ use crate::limits::JOURNAL_LENGTH_MAX_BYTES;
 /// Name of the file.
 pub(super) const JOURNAL: &str = "journal";
 
-/// How far the journal goes.
+/// The part of the packs that the journal covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct JournalPlace {
     /// The last pack that it names, and how far.
@@ -30,7 +30,7 @@ pub(super) struct JournalPlace {
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     bytes: Vec<u8>,
-    /// How far it is believed.
+    /// The part of it that is believed.
     pub(super) place: JournalPlace,
     /// The reason why it is not believed to its end; none where it is.
     pub(super) unused: Option<Unused>,
@@ -45,7 +45,7 @@ pub(super) enum Unused {
     Because(String),
 }
 
-/// How much of the file to read.
+/// The part of the file to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
     /// As much as is believed, and some more.
@@ -55,8 +55,8 @@ pub(super) enum Extent {
 }
 
 impl Journal {
-    /// Reads the journal and hands over each transaction that it is believed on, in order. One that is missing or useless
-    /// is as good as empty; one of a newer version is `Unsupported`.
+    /// Reads the journal and hands over each transaction that it is believed on, in order. One that is missing or
+    /// useless is as good as empty; one of a newer version is `Unsupported`.
     pub(super) fn read(
         disk: &dyn Disk,
         store: StoreId,
@@ -86,8 +86,8 @@ impl Journal {
         };
         let mut place = JournalPlace { length_bytes: decoded.length_bytes as u64, ..JournalPlace::default() };
         for (index, group) in decoded.groups.iter().enumerate() {
-            // A group that passes its checksum and yet has no facts is of a newer or a broken program. The packs are asked
-            // instead, from there on.
+            // A group that passes its checksum and yet has no facts is of a newer or a broken program. The packs are
+            // asked instead, from there on.
             let Ok(facts) = facts::decode(group.facts) else {
                 place.length_bytes = length_bytes(store, &decoded.groups[..index]);
                 break;
@@ -100,7 +100,7 @@ impl Journal {
         Ok(Self { bytes, place, unused: (rest > 0).then(why) })
     }
 
-    /// Whether the file has bytes that are not believed.
+    /// True if the file has bytes that are not believed.
     pub(super) fn has_rest(&self) -> bool {
         self.bytes.len() as u64 > self.place.length_bytes
     }

@@ -198,8 +198,8 @@ impl Store {
         found
     }
 
-    /// Drops indexes that do not match their checksum, and reads their packs instead; whether there were any. Once for each
-    /// view: a history may name any number of snapshots that are not there.
+    /// Drops indexes that do not match their checksum, and reads their packs instead; whether there were any. Once for
+    /// each view: a history may name any number of snapshots that are not there.
     fn distrust_indexes(&self) -> Result<bool> {
         let reader = self.reader();
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);

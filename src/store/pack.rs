@@ -29,8 +29,8 @@ pub(super) struct Pack {
     pub(super) is_headless: bool,
     pub(super) file: Arc<dyn StoredFile>,
     pub(super) index: PackIndex,
-    /// Objects in records whose checksum is wrong, sorted. Some of a frame may be whole: they are read where there is no other
-    /// copy, and to writers they are missing.
+    /// Objects in records whose checksum is wrong, sorted. Some of a frame may be whole: they are read where there is
+    /// no other copy, and to writers they are missing.
     pub(super) broken: Vec<IndexEntry>,
     /// What would be cut as a torn tail has a commit in it: it may be damage.
     pub(super) has_doubtful_tail: bool,
@@ -97,7 +97,8 @@ impl Pack {
             let detail = format!("it belongs to store {}", header.store);
             return Err(Error::corrupt("open pack", shown(), detail));
         }
-        // The index first: of a pack that grows meanwhile it then covers less than there is, and never seems to know of more.
+        // The index first: of a pack that grows meanwhile it then covers less than there is, and never seems to know of
+        // more.
         let index = disk.map(&index_name(number)).ok();
         let length = file.length()?;
         // An index that cannot be read is as good as none.

@@ -18,8 +18,8 @@ use crate::format::pack::{PackHeader, decode_record, encode_header, put_commit};
 use crate::id::StoreId;
 use crate::limits::PACK_LENGTH_MAX_BYTES;
 
-/// A pack that only its writer knows yet, under `tmp/`. Its lock tells others that the writer is alive; where it is given
-/// up, it goes away.
+/// A pack that only its writer knows yet, under `tmp/`. Its lock tells others that the writer is alive; where it is
+/// given up, it goes away.
 #[derive(Debug)]
 pub(super) struct PackWriter<'a> {
     disk: &'a dyn Disk,
@@ -87,8 +87,8 @@ impl<'a> PackWriter<'a> {
         self.records.len()
     }
 
-    /// Ends the transaction that is open, and returns its length in bytes. Nothing is written where it has neither records
-    /// nor facts.
+    /// Ends the transaction that is open, and returns its length in bytes. Nothing is written where it has neither
+    /// records nor facts.
     pub(super) fn end_transaction(&mut self, sequence: u64, facts: &[u8]) -> Result<u64> {
         if self.records.is_empty() && sequence == 0 {
             return Ok(0);
@@ -128,8 +128,8 @@ impl<'a> PackWriter<'a> {
         self.write(&piece)
     }
 
-    /// Makes it the pack with this number, which none has yet, durably. Returns its length, in bytes. The store's lock is
-    /// held.
+    /// Makes it the pack with this number, which none has yet, durably. Returns its length, in bytes. The store's lock
+    /// is held.
     pub(super) fn publish(self, number: u32) -> Result<u64> {
         self.disk.create_folder("packs")?;
         // A rename replaces what is there, and no pack must ever be lost that way.
@@ -151,8 +151,8 @@ impl<'a> PackWriter<'a> {
         self.entries.sort_unstable();
         let index = index::encode(self.store, self.nonce, self.length_bytes, self.last_sequence, &self.entries);
         self.disk.sync(&self.name)?;
-        // Whoever created the store may have died before the name of `FORMAT` was durable, and without it this pack would
-        // belong to no store.
+        // Whoever created the store may have died before the name of `FORMAT` was durable, and without it this pack
+        // would belong to no store.
         self.disk.sync_folder("")?;
         self.disk.rename(&self.name, &pack_name(number))?;
         self.is_published = true;
@@ -190,9 +190,9 @@ impl Drop for PackWriter<'_> {
     }
 }
 
-/// Appends records and their transaction to a pack that ends at `end`, and syncs it. Returns where it ends then. Where that
-/// fails, the pack is cut back, so that the failure leaves no trace; where even that fails, the next writer cuts the torn
-/// tail.
+/// Appends records and their transaction to a pack that ends at `end`, and syncs it. Returns where it ends then. Where
+/// that fails, the pack is cut back, so that the failure leaves no trace; where even that fails, the next writer cuts
+/// the torn tail.
 pub(super) fn append_transaction(
     disk: &dyn Disk,
     store: StoreId,

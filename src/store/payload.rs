@@ -1,7 +1,8 @@
 //! What the payload of a record decodes to, and how it is made (store-format.md, chapters 6.1 to 6.3).
 //!
-//! Invariants: a payload comes to exactly the bytes that its record states, or it is refused (P3, P10); and decoding holds
-//! no more than these bytes, however the payload lies: a frame is decoded straight into them, without a window beside it.
+//! Invariants: a payload comes to exactly the bytes that its record states, or it is refused (P3, P10); and decoding
+//! holds no more than these bytes, however the payload lies: a frame is decoded straight into them, without a window
+//! beside it.
 
 use super::{codec, splice};
 use crate::format::Malformed;

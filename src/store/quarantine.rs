@@ -1,6 +1,7 @@
 //! Files put aside: nothing that was in a store is deleted because a program could not make sense of it.
 //!
-//! What is put aside gets a name that nothing in `quarantine/` has, and keeps its bytes. Nobody reads it again but people.
+//! A file that is put aside gets a name that nothing in `quarantine/` has, and keeps its bytes. Nobody reads it again
+//! but people.
 
 use std::ops::Range;
 
@@ -39,8 +40,8 @@ pub(super) fn make_way(disk: &dyn Disk, name: &str) -> Result<()> {
     if is_none { put_aside(disk, name).map(drop) } else { Ok(()) }
 }
 
-/// Copies a file into quarantine, durably, and returns its name there. A copy that an interrupted repair has left is used.
-/// The store's lock is held.
+/// Copies a file into quarantine, durably, and returns its name there. A copy that an interrupted repair has left is
+/// used. The store's lock is held.
 pub(super) fn put_copy_aside(disk: &dyn Disk, name: &str) -> Result<String> {
     let file = disk.open(name)?;
     let length = file.length()?;

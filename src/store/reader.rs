@@ -1,12 +1,12 @@
 //! Reading objects: find the record, decode it, check the id.
 //!
-//! A [`Reader`] reads from one view of a store, which never changes: what is not in it is missing, whatever others write. A
-//! live [`Store`](super::Store) owns one and takes a newer one when others have written; an
+//! A [`Reader`] reads from one view of a store, which never changes: what is not in it is missing, whatever others
+//! write. A live [`Store`](super::Store) owns one and takes a newer one when others have written; an
 //! [`Inspection`](super::inspect::Inspection) owns one over what it found in the packs.
 //!
-//! A delta is decoded from the full copy at the end of its chain forward, at most [`DELTA_DEPTH_MAX`] times; a chain that
-//! is longer, or comes back to itself, is corrupt. No decoder writes more than the length its record states, which is
-//! limited by kind, so a bomb costs what an honest object of that kind may cost.
+//! A delta is decoded from the full copy at the end of its chain forward, at most [`DELTA_DEPTH_MAX`] times; a chain
+//! that is longer, or comes back to itself, is corrupt. No decoder writes more than the length its record states, which
+//! is limited by kind, so a bomb costs what an honest object of that kind may cost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct Reader {
     kept: Arc<Kept>,
 }
 
-/// What the readers of one store keep in memory for each other.
+/// The caches in memory that the readers of one store share.
 #[derive(Debug)]
 struct Kept {
     /// The read cache: decoded frames, and versions that others are deltas of.
@@ -116,12 +116,12 @@ impl Reader {
         self.contains_key(ObjectKey::new(kind, id))
     }
 
-    /// Whether an object is there, by all that its record says of its id.
+    /// Returns true if an object is there, by all that its record says of its id.
     pub fn contains_key(&self, key: ObjectKey) -> bool {
         self.view.find(&key.prefix, &[key.kind]).is_some()
     }
 
-    /// Whether an object of this kind is in a pack that stays, so that a writer may rely on it (G2).
+    /// Returns true if an object of this kind is in a pack that stays, so that a writer may rely on it (G2).
     pub(super) fn contains_lasting(&self, kind: ObjectKind, id: &Digest) -> bool {
         let mut lasting = self.view.packs.iter().rev().filter(|pack| !self.view.is_condemned(pack));
         lasting.any(|pack| pack.index.find(&id.prefix(), &[kind]).is_some())
@@ -132,7 +132,7 @@ impl Reader {
         self.view.find(&id.0.prefix(), &BLOB_KINDS).is_some()
     }
 
-    /// Whether an object is there and its bytes match its id. An I/O error is returned as an error.
+    /// Returns true if an object is there and its bytes match its id. An I/O error is returned as an error.
     pub fn is_readable(&self, key: ObjectKey) -> Result<bool> {
         match self.object_with(key.kind, key.prefix) {
             Ok(_) => Ok(true),
@@ -153,8 +153,8 @@ impl Reader {
         self.object_of(&[kind], id).map(|(_, bytes)| bytes)
     }
 
-    /// An object of which only the first 16 bytes of the id are known, as records have it, and its whole id. The id of a
-    /// chunk list is computed from the chunks it lists.
+    /// An object of which only the first 16 bytes of the id are known, as records have it, and its whole id. The id of
+    /// a chunk list is computed from the chunks it lists.
     pub fn object_with(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<(Digest, Arc<Vec<u8>>)> {
         let bytes = self.decode(kind, prefix)?;
         let id = match id_of(kind, &bytes) {
@@ -352,8 +352,8 @@ impl Reader {
     }
 }
 
-/// Hands a blob's content over in pieces of at most 1 MiB, each checked against its id, and checks the whole at the end: on
-/// an error the caller has seen only bytes of the file, but perhaps not all. Returns the length in bytes.
+/// Hands a blob's content over in pieces of at most 1 MiB, each checked against its id, and checks the whole at the
+/// end: on an error the caller has seen only bytes of the file, but perhaps not all. Returns the length in bytes.
 pub(super) fn copy_blob(
     object_of: &dyn Fn(&[ObjectKind], &Digest) -> Result<Found>,
     id: BlobId,

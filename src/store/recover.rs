@@ -1,19 +1,19 @@
 //! Reads a pack from some place on, without an index: what a crash left unindexed, or a whole pack whose index is gone.
 //!
 //! A batch counts when its commit is intact. Where it is not, the reading goes on at the next record or commit: if a
-//! later batch is intact, the bytes before it are *damage*, of which every record with a right checksum is still used; if
-//! there is none, they are a *torn tail*, the remains of a batch that was never acknowledged. Only a torn tail is ever cut,
-//! so what a cache has known as committed is never taken for one.
+//! later batch is intact, the bytes before it are *damage*, of which every record with a right checksum is still used;
+//! if there is none, they are a *torn tail*, the remains of a batch that was never acknowledged. Only a torn tail is
+//! ever cut, so what a cache has known as committed is never taken for one.
 //!
 //! ```text
 //! batch  batch  [ record  #broken#  record  broken commit ]  batch  record  rec
 //!               '---- damage: two records are salvaged ---'         '- torn -'
 //! ```
 //!
-//! As long as records follow each other, nothing is looked for inside a payload: content may hold a pack of another store,
-//! and its batches are not ours; where damage makes them be
-//! looked at all the same, their hash tells, because the store is part of it. The file is read through a window, so memory does not depend on its length. Each byte
-//! is hashed at most once to a success; what failing checks may cost in all is limited, because a hostile pack can claim a
+//! As long as records follow each other, nothing is looked for inside a payload: content may hold a pack of another
+//! store, and its batches are not ours; where damage makes them be looked at all the same, their hash tells, because
+//! the store is part of it. The file is read through a window, so memory does not depend on its length. Each byte is
+//! hashed at most once to a success; what failing checks may cost in all is limited, because a hostile pack can claim a
 //! hundred thousand long batches that begin in each other (`RECOVERY_WASTE_FACTOR`).
 
 use std::ops::Range;
@@ -101,8 +101,8 @@ const WINDOW_BYTES: usize = 256 << 10;
 const LOOK_COST_BYTES: u64 = 4 << 10;
 
 /// Reads the batches from `start` to the end of what `pack` shows. What lies before `known_end` was committed, and is
-/// not a torn tail whatever it looks like. Without `checks_hashes`, a batch up to there counts when all of it follows each
-/// other; what lies beyond may be half written, and only its hash tells.
+/// not a torn tail whatever it looks like. Without `checks_hashes`, a batch up to there counts when all of it follows
+/// each other; what lies beyond may be half written, and only its hash tells.
 pub(super) fn recover(pack: &mut Window<'_>, start: u64, known_end: u64, checks_hashes: bool) -> Result<Recovered> {
     let length = pack.end.saturating_sub(start);
     let waste_left = length.saturating_mul(RECOVERY_WASTE_FACTOR).saturating_add(RECOVERY_WASTE_MIN_BYTES);
@@ -192,7 +192,7 @@ fn commit_at(pack: &mut Window<'_>, at: u64) -> Result<Option<CommitAt>> {
     }))
 }
 
-/// Where the transaction ends whose commit is at `at`, and its sequence.
+/// The end of the transaction whose trailer is at `at`, and its sequence.
 pub(super) fn transaction_end(pack: &mut Window<'_>, at: u64) -> Result<Option<(u64, u64)>> {
     Ok(commit_at(pack, at)?.map(|commit| (commit.end, commit.sequence)))
 }
@@ -379,7 +379,8 @@ impl<'a> Window<'a> {
         self.get(offset, length)
     }
 
-    /// Whether a record or a commit begins at `at`, or the file ends there. Looking far ahead leaves the window where it is.
+    /// Returns true if a record or a trailer begins at `at`, or the file ends there. Looking far ahead leaves the
+    /// window where it is.
     fn something_begins(&mut self, at: u64) -> Result<bool> {
         let mut four = [0; RECORD_MAGIC.len()];
         match self.held(at, at.saturating_add(four.len() as u64)) {

@@ -54,8 +54,8 @@ struct Part {
     closed_by: Option<(u64, Vec<u8>)>,
 }
 
-/// Takes the store's lock, which writers hold while they append. What stands in the place of its file is put aside first:
-/// nobody can have locked it.
+/// Takes the store's lock, which writers hold while they append. What stands in the place of its file is put aside
+/// first: nobody can have locked it.
 pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
     if disk.list(QUARANTINE).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
         put_aside(disk, QUARANTINE)?;
@@ -71,8 +71,8 @@ pub fn keep_still(disk: &dyn Disk) -> Option<LockGuard> {
     disk.open(LOCK).and_then(|_| disk.lock(LOCK, LockMode::Shared)).ok().flatten()
 }
 
-/// Makes indexes and journal again, where they are missing or behind, as the next writer would. It cuts a torn tail, too,
-/// and as a repair does it, the tail is kept.
+/// Makes indexes and journal again, where they are missing or behind, as the next writer would. It cuts a torn tail,
+/// too, and as a repair does it, the tail is kept.
 pub fn complete_caches(store: &Store, _lock: &LockGuard) -> Result<()> {
     super::batch::remove_strays(store.disk())?;
     store.refresh()?;
@@ -115,9 +115,9 @@ pub fn turn_back(disk: &dyn Disk, flips: &Flips, _lock: &LockGuard) -> Result<()
     Ok(())
 }
 
-/// Writes a pack of facts, each transaction under its own number, and of objects that would be lost with what is damaged.
-/// Then it cuts the torn tail of the pack that was the last one: in any other, a tail is damage. Where that has a whole
-/// transaction in it, its objects are saved first.
+/// Writes a pack of facts, each transaction under its own number, and of objects that would be lost with what is
+/// damaged. Then it cuts the torn tail of the pack that was the last one: in any other, a tail is damage. Where that
+/// has a whole transaction in it, its objects are saved first.
 pub fn write_pack(
     inspection: &Inspection,
     transactions: &BTreeMap<u64, Vec<Fact>>,
@@ -145,8 +145,8 @@ pub fn write_pack(
     if has_tail { settle(inspection) } else { Ok(()) }
 }
 
-/// Cuts the torn tail of the last pack and makes it durable, as whoever makes a new pack must. A tail is most likely what
-/// a dead writer left; as a repair cuts it, it is kept in quarantine.
+/// Cuts the torn tail of the last pack and makes it durable, as whoever makes a new pack must. A tail is most likely
+/// what a dead writer left; as a repair cuts it, it is kept in quarantine.
 fn settle(inspection: &Inspection) -> Result<()> {
     let (disk, view) = (inspection.reader.disk(), inspection.reader.view());
     let (Some(last), Some(found)) = (inspection.packs.last(), view.packs.last()) else { return Ok(()) };
@@ -206,8 +206,8 @@ pub fn to_save(inspection: &Inspection, checked: &Checked, given_up: bool) -> Re
     Ok(readable)
 }
 
-/// Decides which packs are written anew. Deltas of lost objects are kept, because the objects may come back, unless all hope
-/// is `given_up`: what is there and cannot be read must not be taken for stored.
+/// Decides which packs are written anew. Deltas of lost objects are kept, because the objects may come back, unless all
+/// hope is `given_up`: what is there and cannot be read must not be taken for stored.
 pub fn plan_rewrites(inspection: &Inspection, checked: &Checked, given_up: bool) -> Result<Vec<Rewrite>> {
     let left_out = left_out(checked, given_up);
     let mut rewrites = Vec::new();

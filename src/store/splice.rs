@@ -1,8 +1,9 @@
 //! An object as a change in one place of its base (store-format.md, chapter 6.2).
 //!
-//! Most new versions differ from the one before in one stretch: a line of a file, the size and id of one entry of a tree.
-//! Said so, such a version takes some three bytes more than the stretch itself, where a zstd frame takes thirty; and
-//! nothing needs to be searched. The end that the two share is not stated: it follows from the length of the object.
+//! Most new versions differ from the one before in one stretch: a line of a file, the size and id of one entry of a
+//! tree. Said so, such a version takes some three bytes more than the stretch itself, where a zstd frame takes thirty;
+//! and nothing needs to be searched. The end that the two share is not stated: it follows from the length of the
+//! object.
 
 use crate::format::{Malformed, Reader, put_uint};
 

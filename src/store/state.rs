@@ -98,8 +98,8 @@ pub struct Forgotten {
     pub time: Timestamp,
 }
 
-/// A state in the making, of all facts there are. From the first fact on that forgets a snapshot it remembers where each
-/// has a place, so that as many such facts as there are snapshots take no longer than any others.
+/// A state in the making, of all facts there are. From the first fact on that forgets a snapshot it remembers where
+/// each has a place, so that as many such facts as there are snapshots take no longer than any others.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
     /// What is true so far.

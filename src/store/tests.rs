@@ -98,7 +98,8 @@ fn a_long_chain_of_versions_is_small_and_reads_back() {
     }
 }
 
-/// P11: a snapshot names the one before, whose id stands in no bytes that a delta could copy it from but the base's own.
+/// P11: a snapshot names the one before, whose id stands in no bytes that a delta could copy it from but the base's
+/// own.
 #[test]
 fn the_id_of_the_snapshot_before_takes_no_place() {
     let folder = tempfile::tempdir().unwrap();
@@ -276,7 +277,8 @@ fn what_is_whole_in_a_damaged_frame_is_read_and_stored_again() {
     }
 }
 
-/// J6: a pack that was copied within the store: of two commits that claim one place, every reader believes the same one.
+/// J6: a pack that was copied within the store: of two commits that claim one place, every reader believes the same
+/// one.
 #[test]
 fn a_second_copy_of_a_pack_is_no_trouble() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,12 +6,12 @@
 //!          undo <----    ----> redo
 //! ```
 //!
-//! A step or a restore puts its state after the current one, and drops what an undo had left beyond it; an undo moves to
-//! an earlier state, and remembers which one it left, so that redo leads exactly there. Nothing here deletes anything:
-//! what is dropped is still in the log.
+//! A step or a restore puts its state after the current one, and drops what an undo had left beyond it; an undo moves
+//! to an earlier state, and remembers which one it left, so that redo leads exactly there. Nothing here deletes
+//! anything: what is dropped is still in the log.
 //!
-//! - The edits that an undo or a redo finds unrecorded become a state too, but do not take the redos away: redo still leads
-//!   to the state that the undo left, and then comes after these edits.
+//! - The edits that an undo or a redo finds unrecorded become a state too, but do not take the redos away: redo still
+//!   leads to the state that the undo left, and then comes after these edits.
 //! - A state that was not recorded (`--no-safety-snapshot`) has its place, so that nobody goes back past it unaware.
 //!
 //! Every change takes constant time, also where a hostile store goes a million states back and forth a million times.

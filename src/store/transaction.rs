@@ -1,11 +1,11 @@
 //! Making a batch true.
 //!
 //! Under the store's lock, in this order: look at what others have written; cut the torn tail that a crash left, make
-//! durable what a dead writer did not, and complete the caches; let the caller decide on the facts (step numbers are given
-//! out here); append records and commit to the pack; sync it. From then on the commit is true, and only caches are left to
-//! be written, unsynced: a group is appended to the journal, and once the pack has grown by some commits
-//! that index and journal do not cover, a group is appended to each. If appending fails, the pack is cut back to where it
-//! was.
+//! durable what a dead writer did not, and complete the caches; let the caller decide on the facts (step numbers are
+//! given out here); append records and commit to the pack; sync it. From then on the commit is true, and only caches
+//! are left to be written, unsynced: a group is appended to the journal, and once the pack has grown by some commits
+//! that index and journal do not cover, a group is appended to each. If appending fails, the pack is cut back to where
+//! it was.
 //!
 //! Invariants, without which a power loss could take an acknowledged commit:
 //! - A cache never knows more than is durable: a commit enters index and journal after its pack was synced.
@@ -156,8 +156,8 @@ impl Store {
         self.recover()
     }
 
-    /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes what the journal lacks, and
-    /// indexes that are missing or far behind. The store's lock is held.
+    /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes what the journal lacks,
+    /// and indexes that are missing or far behind. The store's lock is held.
     pub(super) fn recover(&self) -> Result<()> {
         let view = self.view();
         let is_unsettled = match view.active() {

@@ -1,8 +1,8 @@
 //! What a process sees of a store at one moment: its packs with their indexes, and the state its facts add up to.
 //!
 //! A view is never changed; [`View::load`] makes a new one. Loading reads `journal` and the indexes, and then, straight
-//! from the packs, whatever those do not cover: after a crash, or because a writer is between its commit and its caches.
-//! So a view is right with any of the caches missing, and a reader never needs a lock.
+//! from the packs, whatever those do not cover: after a crash, or because a writer is between its commit and its
+//! caches. So a view is right with any of the caches missing, and a reader never needs a lock.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -179,7 +179,7 @@ impl View {
         self.packs.last().filter(|pack| is_last(pack) && !pack.is_headless && !self.is_condemned(pack))
     }
 
-    /// Whether a pack is about to be removed.
+    /// Returns true if a pack is about to be removed.
     pub(super) fn is_condemned(&self, pack: &Pack) -> bool {
         self.state.condemned.contains(&pack.nonce)
     }
@@ -189,8 +189,8 @@ impl View {
         self.packs.iter().rev().find_map(|pack| pack.index.find(prefix, kinds).map(|entry| (pack, entry)))
     }
 
-    /// The same, and where it is nowhere else, in a damaged record, of which some may be whole: for readers, who compare
-    /// it with its id.
+    /// The same, and where it is nowhere else, in a damaged record, of which some may be whole: for readers, who
+    /// compare it with its id.
     pub(super) fn find_to_read(&self, prefix: &[u8; 16], kinds: &[ObjectKind]) -> Option<(&Arc<Pack>, IndexEntry)> {
         let broken = |pack: &Pack| {
             let first = pack.broken.partition_point(|entry| entry.prefix < *prefix);
@@ -235,7 +235,8 @@ fn open_pack(
     };
     let length = pack.file.length()?;
     pack.settled_end = pack.settled_end.max(journaled.min(length));
-    // A pack that is shorter than the journal knows it was cut: what is appended now ends before that place, and counts.
+    // A pack that is shorter than the journal knows it was cut: what is appended now ends before that place, and
+    // counts.
     let journaled = if number == place.pack && journaled > length { first } else { journaled };
     let trouble = |detail: String| Error::corrupt("read pack", disk.display(&pack_name(number)), detail);
     let mut troubles = Vec::new();

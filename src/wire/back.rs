@@ -1,4 +1,4 @@
-//! What a restore did: `restore`, `undo`, `redo`, and `restore --into`.
+//! Results of going back: `restore`, `undo`, `redo`, and `restore --into`.
 
 use std::path::Path as StdPath;
 

@@ -1,12 +1,12 @@
 //! The JSON shapes that `--json` prints and that other programs are given by any other way.
 //!
-//! Each shape is a type that can be written and read with serde, made from an outcome of the library. [`help`] describes
-//! all of them in words and [`schema`] as JSON Schema, both from the types themselves, so that no description can differ
-//! from what is printed.
+//! Each shape is a type that can be written and read with serde, made from an outcome of the library. [`help`]
+//! describes all of them in words and [`schema`] as JSON Schema, both from the types themselves, so that no description
+//! can differ from what is printed.
 //!
-//! Rules: keys stand in a fixed order. Within one [`VERSION`] a key keeps its meaning, and keys may be added. A path that
-//! is not UTF-8 is given twice: as text in which what is not UTF-8 is replaced, and exactly, in base64, under the same key
-//! with `_base64` after it.
+//! Rules: keys stand in a fixed order. Within one [`VERSION`] a key keeps its meaning, and keys may be added. A path
+//! that is not UTF-8 is given twice: as text in which what is not UTF-8 is replaced, and exactly, in base64, under the
+//! same key with `_base64` after it.
 
 mod back;
 mod check;

@@ -1,4 +1,4 @@
-//! What was recorded: `init`, `snap`, `status`.
+//! Results of recording: `init`, `snap`, `status`.
 
 use std::path::Path as StdPath;
 
@@ -47,7 +47,8 @@ impl Registered {
     }
 }
 
-/// A snapshot that was taken. One object. With `"recorded": false`, the rest tells of the step that nothing differs from.
+/// A snapshot that was taken. One object. With `"recorded": false`, the rest tells of the step that nothing differs
+/// from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapped {
     /// The version of the shapes.

@@ -1,4 +1,4 @@
-//! What a store holds: `stats`.
+//! The contents of a store: `stats`.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Owners, ACLs, `user.*` attributes and file capabilities: recorded, told as changes, and put back.
 //!
-//! The file system of temporary folders has to know them (ext4, XFS, Btrfs and a recent tmpfs do); where it does not, or
-//! where only root may set one, what needs it is passed over.
+//! The file system of temporary folders has to know them (ext4, XFS, Btrfs and a recent tmpfs do); where it does not,
+//! or where only root may set one, what needs it is passed over.
 
 mod recorded;
 mod restored;

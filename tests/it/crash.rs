@@ -253,8 +253,8 @@ fn a_damaged_index_is_never_written_again_as_if_it_were_whole() {
     commit(&store, step(0), vec![tag(0)]).unwrap();
     let index = read_all(&disk, "packs/000001.idx").unwrap();
     commit(&store, [step(1), vec![long(1)]].concat(), vec![tag(1)]).unwrap();
-    // One sorted entry is lost, and so is the group of the second commit. What comes next is too much for a group, so the
-    // index is written anew.
+    // One sorted entry is lost, and so is the group of the second commit. What comes next is too much for a group, so
+    // the index is written anew.
     disk.write("packs/000001.idx", INDEX_HEADER_LENGTH_BYTES as u64, &[0; INDEX_ENTRY_LENGTH_BYTES]).unwrap();
     disk.truncate("packs/000001.idx", index.len() as u64).unwrap();
     commit_many(&store, 1_000, INDEX_TAIL_ENTRIES_MAX as u64).unwrap();

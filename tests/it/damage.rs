@@ -7,10 +7,11 @@
 //!   repairs  every path read, verify, repair --dry-run, repair, repair, verify, every path read
 //! ```
 //!
-//! Never a crash, a hang, unbounded memory, or wrong bytes: what is printed or written is what was recorded, or the program
-//! says that it is not, names file or object, and ends with a documented code. Damage to a cache changes no answer. Damage
-//! to a pack is found, with every step and path that cannot be read for it. A repair takes nothing away that could be
-//! read, turns single bits back, and after it every step is whole, or known to be incomplete, and recording goes on.
+//! Never a crash, a hang, unbounded memory, or wrong bytes: what is printed or written is what was recorded, or the
+//! program says that it is not, names file or object, and ends with a documented code. Damage to a cache changes no
+//! answer. Damage to a pack is found, with every step and path that cannot be read for it. A repair takes nothing away
+//! that could be read, turns single bits back, and after it every step is whole, or known to be incomplete, and
+//! recording goes on.
 
 #![expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
 

@@ -1,8 +1,8 @@
 //! No decoder takes more memory than a documented multiple of its input, whatever the input says (F3).
 //!
 //! The allocator of this test binary counts what each thread holds. Every decoder is driven with the seeds of the fuzz
-//! targets and everything near them, and with the worst that can be made by hand for it: counts of 2^64-1 and lengths of
-//! 2^32-1 in front of little, and long inputs that hold as many of the smallest things as there can be.
+//! targets and everything near them, and with the worst that can be made by hand for it: counts of 2^64-1 and lengths
+//! of 2^32-1 in front of little, and long inputs that hold as many of the smallest things as there can be.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -194,8 +194,8 @@ fn f3_nothing_is_reserved_for_what_is_not_there() {
     }
 }
 
-/// F3: as many of the smallest things as fit, for each decoder: what its multiple is measured on. The multiple is also not
-/// far above what is measured, so that the documentation says something.
+/// F3: as many of the smallest things as fit, for each decoder: what its multiple is measured on. The multiple is also
+/// not far above what is measured, so that the documentation says something.
 #[test]
 fn f3_the_worst_inputs_take_what_is_documented() {
     for (name, input) in worst() {
@@ -206,8 +206,8 @@ fn f3_the_worst_inputs_take_what_is_documented() {
     }
 }
 
-/// P3: what a payload decodes to takes no more than its record says, whatever the payload says. What zstd takes for itself
-/// is not counted here: it is the same for every frame, because frames are decoded without a window.
+/// P3: what a payload decodes to takes no more than its record says, whatever the payload says. What zstd takes for
+/// itself is not counted here: it is the same for every frame, because frames are decoded without a window.
 #[test]
 fn p3_a_payload_takes_no_more_than_the_length_that_is_stated() {
     let mut decoded = 0;

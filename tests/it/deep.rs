@@ -1,5 +1,5 @@
-//! Folders nested thousands deep. Their paths together are longer than all that is in them, and far longer than a system
-//! call takes: nothing may go through all of a path for each folder, keep one for each, or write one for each.
+//! Folders nested thousands deep. Their paths together are longer than all that is in them, and far longer than a
+//! system call takes: nothing may go through all of a path for each folder, keep one for each, or write one for each.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! The same recording on every file system that people keep their work on: what is recorded comes back exactly, an edit
 //! that keeps size and modification time is seen, and the store itself works there.
 //!
-//! Each file system is made in a file and mounted, by the real tools. One whose tools or driver are missing is not tried,
-//! and the test says how many were.
+//! Each file system is made in a file and mounted, by the real tools. One whose tools or driver are missing is not
+//! tried, and the test says how many were.
 
 use crate::support::depth::{self, AtLeast};
 use crate::support::mounts::{bench, can_mount, has, run};
@@ -154,8 +154,8 @@ fn a_new_mount_that_numbers_files_anew_is_no_change() {
     AtLeast::always(usize::from(can_mount() && has("mount.exfat-fuse"))).require("new mounts", tried);
 }
 
-/// A store on a file system without a free inode: what needs no new file goes on, caches are no reason to fail, and what
-/// cannot be done says so and can be finished.
+/// A store on a file system without a free inode: what needs no new file goes on, caches are no reason to fail, and
+/// what cannot be done says so and can be finished.
 #[test]
 fn without_a_free_inode_recording_goes_on() {
     let mut tried = 0;

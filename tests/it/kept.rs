@@ -1,5 +1,6 @@
-//! A restore does all it can and says what it could not: paths that the system does not let it change, names that a file
-//! system does not keep apart, folders of version control, mounts that came later. The real program, on real mounts.
+//! A restore does all it can and says what it could not: paths that the system does not let it change, names that a
+//! file system does not keep apart, folders of version control, mounts that came later. The real program, on real
+//! mounts.
 
 use crate::support::depth::AtLeast;
 use crate::support::mounts::{bench, can_mount, has, run};
@@ -234,7 +235,8 @@ fn a_restore_that_ended_is_on_disk() {
     require("power losses after a restore", tried, if has("mkfs.ext4") { 7 } else { 0 });
 }
 
-/// "Ended" is recorded after the folder is on its device, never before: the store may be on another one, which loses less.
+/// "Ended" is recorded after the folder is on its device, never before: the store may be on another one, which loses
+/// less.
 #[test]
 fn a_restore_is_on_disk_before_it_is_recorded_as_ended() {
     let mut tried = 0;

@@ -1,7 +1,7 @@
 //! The integration tests: one binary, one module for each promise or command.
 //!
-//! They run at two depths, quick by default and full with `RETRO_TEST_DEPTH=full`: [`support::depth`] says how a test picks
-//! its cases, and how it states the fewest that it must try.
+//! They run at two depths, quick by default and full with `RETRO_TEST_DEPTH=full`: [`support::depth`] says how a test
+//! picks its cases, and how it states the fewest that it must try.
 
 #![expect(clippy::unwrap_used, reason = "what a test does not expect is a failure")]
 

@@ -35,7 +35,8 @@ fn an_undo_that_has_nothing_to_do_is_done() {
     assert_eq!(run(&bytes), 8);
 }
 
-/// What finds all that it wants says that it is there, and then it must stay, though its writer was killed before it synced.
+/// A reader that finds all that it wants says that it is there, and then it must stay, though its writer was killed
+/// before it synced.
 #[test]
 fn what_a_killed_process_wrote_stays_once_another_relies_on_it() {
     let write = |byte: u8| [0, 0, 4, 7, 0, byte];

@@ -1,7 +1,7 @@
 //! Patches do what they say: for pairs of trees made at random, `git apply` makes the new tree of the old one.
 //!
-//! Each pair is recorded as two steps and compared as `retro diff --binary` compares them; real git applies the patch to
-//! the old tree, in its index and in its working tree, and takes it back again. What git cannot hold (empty folders,
+//! Each pair is recorded as two steps and compared as `retro diff --binary` compares them; real git applies the patch
+//! to the old tree, in its index and in its working tree, and takes it back again. What git cannot hold (empty folders,
 //! permission bits but for one, names like `.git`) is not part of what is compared.
 
 use std::collections::BTreeMap;
@@ -53,7 +53,8 @@ fn git_apply_makes_the_new_tree_of_the_old_one() {
     assert!(all.into_iter().chain([ChangeKind::Renamed]).all(is_there), "{kinds:?}");
 }
 
-/// A patch without the contents of a binary file is refused as a whole: git must not take its header for another file's.
+/// A patch without the contents of a binary file is refused as a whole: git must not take its header for another
+/// file's.
 #[test]
 fn a_patch_that_only_says_that_files_differ_is_refused() {
     if !has_git() {

@@ -1,5 +1,6 @@
-//! Who may read what: a store is private whatever the umask, what is restored has the mode it was recorded with, and at no
-//! moment, temporary files included, is the content of a private file in one that others may read.
+//! Nobody may read more than before: a store is private whatever the umask, what is restored has the mode it was
+//! recorded with, and at no moment, temporary files included, is the content of a private file in one that others may
+//! read.
 
 #![expect(clippy::disallowed_methods, reason = "tests write files of their own")]
 
@@ -151,7 +152,8 @@ fn w5_a_store_is_private_whatever_the_umask() {
     }
 }
 
-/// What is exported can hold what only its owner may read: the tar file and the folder of the repository are private too.
+/// An export can hold content that only its owner may read: the tar file and the folder of the repository are private
+/// too.
 #[test]
 fn exports_are_private_whatever_the_umask() {
     for umask in UMASKS {

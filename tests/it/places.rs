@@ -1,5 +1,5 @@
-//! Folders that are left alone whatever path leads to them: the store, the home folder, the root of the file system. The
-//! real program meets them through bind mounts, in both directions.
+//! Folders that are left alone whatever path leads to them: the store, the home folder, the root of the file system.
+//! The real program meets them through bind mounts, in both directions.
 
 mod git_folders;
 mod moved;

@@ -1,8 +1,8 @@
-//! The net under change detection: what leaves no trace in a file's times is found by reading again, within a known number
-//! of steps and before a restore says that a file is as a step has it.
+//! The net under change detection: what leaves no trace in a file's times is found by reading again, within a known
+//! number of steps and before a restore says that a file is as a step has it.
 //!
-//! Changes are made as a database makes them that maps its file: the first write to a page after the kernel wrote it out
-//! sets the times, and no other does.
+//! Changes are made as a database makes them that maps its file: the first write to a page after the kernel wrote it
+//! out sets the times, and no other does.
 
 #![expect(unsafe_code, reason = "a shared memory map cannot be had without")]
 #![expect(clippy::disallowed_methods, reason = "tests write files of their own")]

@@ -295,8 +295,8 @@ fn hurt(recorder: &Recorder, bytes: &[u8]) {
     panic!("it is not stored as it is");
 }
 
-/// What is in the folder may be all that is left of a content: a snapshot does not store again what is there by its id, and
-/// what is there may have been damaged since.
+/// The folder may hold all that is left of a content: a snapshot does not store again what is there by its id,
+/// and what is there may have been damaged since.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
 fn the_last_whole_copy_is_not_restored_over() {
@@ -346,8 +346,8 @@ fn a_long_file_is_not_restored_over_with_a_damaged_chunk() {
     assert_same(&recorder, &before);
 }
 
-/// A path comes back with the folders that it is in, and going back takes them away again. What stands in the way of one
-/// keeps the restore from beginning.
+/// A path comes back with the folders that it is in, and going back takes them away again. What stands in the way of
+/// one keeps the restore from beginning.
 #[test]
 fn a_path_comes_with_the_folders_above_it() {
     let recorder = Recorder::new();

@@ -306,8 +306,8 @@ fn undo_takes_back_what_was_cut_off_first() {
     assert_eq!(around(&workspace), (2, 0));
 }
 
-/// A restore of a path makes the folders above writable for as long as it takes. Killed, it leaves them so; whatever ends it
-/// gives them their modes back, and leaves alone a mode that somebody has set.
+/// A restore of a path makes the folders above writable for as long as it takes. Killed, it leaves them so; whatever
+/// ends it gives them their modes back, and leaves alone a mode that somebody has set.
 #[test]
 fn folders_above_a_path_get_their_modes_back() {
     use std::os::unix::fs::PermissionsExt;

@@ -9,7 +9,8 @@ use retrograde::detail::PatchOptions;
 
 use crate::exit;
 
-/// A flight recorder for the folders that AI agents work in: snapshot every step, restore any of them, undo the restore.
+/// A flight recorder for the folders that AI agents work in: snapshot every step, restore any of them, undo the
+/// restore.
 #[derive(Debug, Parser)]
 #[command(
     name = "retro",

@@ -123,8 +123,8 @@ impl Context {
             .with_hint("name a folder outside with --store or RETRO_STORE, or insist with --force"))
     }
 
-    /// The settings for a workspace, or for a folder that is to be one. What of them does not count is warned of; only a
-    /// file named on the command line must be right.
+    /// The settings for a workspace, or for a folder that is to be one. What of them does not count is warned of; only
+    /// a file named on the command line must be right.
     pub(crate) fn config(&self, opened: &Opened, workspace: Option<WorkspaceId>, root: &Path) -> Result<Config> {
         if let Some(file) = &self.global.config {
             return load_config_file(&self.at(file)?);
@@ -266,7 +266,7 @@ impl Opened {
 
     /// How to look at the live workspace.
     pub(crate) fn capture<'a>(&'a self, config: &'a Config, progress: &'a dyn Progress) -> CaptureOptions<'a> {
-        CaptureOptions::new(config, self.home.as_deref(), self.now, progress)
+        CaptureOptions::new(config, self.home.as_deref(), progress)
     }
 
     fn revisions(&self) -> RevisionContext<'_> {

@@ -66,7 +66,8 @@ impl Environment {
         }
     }
 
-    /// The current folder. One that was removed under the shell has no path any more; the shell still knows which it was.
+    /// The current folder. One that was removed under the shell has no path any more; the shell still knows which it
+    /// was.
     pub(crate) fn current_folder(&self) -> Result<PathBuf> {
         match (std::env::current_dir(), &self.shell_folder) {
             (Ok(folder), _) => Ok(folder),

@@ -1,8 +1,8 @@
 //! Signals that ask the program to stop: `SIGINT`, `SIGTERM` and `SIGHUP`.
 //!
-//! The program may be killed at any moment without harm, so a signal stops it at once. The only work left is to say what
-//! is half done and how to go on, on one line, and to exit with 128 and the number of the signal, as shells do for a
-//! program that a signal ends.
+//! The program may be killed at any moment without harm, so a signal stops it at once. The only work left is to say
+//! what is half done and how to go on, on one line, and to exit with 128 and the number of the signal, as shells do for
+//! a program that a signal ends.
 //!
 //! A signal that the caller set to be ignored (`nohup`, a background job of a script) stays ignored.
 

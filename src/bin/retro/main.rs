@@ -80,8 +80,8 @@ fn fail(error: &Error, is_json: bool, palette: &Palette) -> u8 {
     exit::code(error.kind())
 }
 
-/// Leaves the owner all rights to what is made, whatever the umask: a folder that we make and may not use is of no use to
-/// anybody, and another process could meet it before its mode is set.
+/// Leaves the owner all rights to what is made, whatever the umask: a folder that we make and may not use is of no use
+/// to anybody, and another process could meet it before its mode is set.
 fn keep_owner_in() {
     use rustix::fs::Mode;
     let others = Mode::RWXG | Mode::RWXO;

@@ -1,8 +1,8 @@
 //! Where everything that is printed goes through.
 //!
 //! Standard output carries what was asked for, in large writes; standard error carries notes and errors. Nothing is
-//! altered on the way: a patch or a file with escape sequences in it arrives byte by byte. A reader that went away is an
-//! error of kind [`BrokenPipe`], which `main` takes for the end and not for a failure.
+//! altered on the way: a patch or a file with escape sequences in it arrives byte by byte. A reader that went away is
+//! an error of kind [`BrokenPipe`], which `main` takes for the end and not for a failure.
 //!
 //! [`BrokenPipe`]: std::io::ErrorKind::BrokenPipe
 
@@ -81,8 +81,8 @@ impl Output {
         }
     }
 
-    /// Warns on standard error, however quiet. With JSON, a warning is part of the result, or else an object of its own on
-    /// standard error.
+    /// Warns on standard error, however quiet. With JSON, a warning is part of the result, or else an object of its own
+    /// on standard error.
     pub(crate) fn warning(&self, text: fmt::Arguments<'_>) {
         if self.is_json {
             self.warnings.borrow_mut().push(text.to_string());

@@ -1,7 +1,8 @@
 //! Paths given as arguments: which ones are meant, and what to say of a name that is nowhere.
 //!
-//! A path is relative to the current folder. One with `*`, `?` or `[..]` in it is a pattern, unless something has exactly
-//! that name: without a slash it means names at any depth below the current folder, with one it means whole paths.
+//! A path is relative to the current folder. One with `*`, `?` or `[..]` in it is a pattern, unless something has
+//! exactly that name: without a slash it means names at any depth below the current folder, with one it means whole
+//! paths.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

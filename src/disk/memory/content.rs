@@ -1,8 +1,8 @@
 //! The bytes of one simulated file.
 //!
 //! Tests fork a disk at every change and once more for every loss, so a copy must cost next to nothing: bytes are kept
-//! in pages that copies share until one of them writes. Invariant: every page is whole, and zero past the end of the file,
-//! so that growing a file needs no care.
+//! in pages that copies share until one of them writes. Invariant: every page is whole, and zero past the end of the
+//! file, so that growing a file needs no care.
 
 use std::sync::Arc;
 

@@ -3,17 +3,18 @@
 //! From the changes before the loss this module builds states of the disk that POSIX allows, and no others:
 //!
 //! - Bytes synced with their file, and names synced with their folder, are there.
-//! - Every other write may be there, be lost, or be torn: cut anywhere, or with some of its sectors there and the others
-//!   still as before (zeros, where the write made the file longer). Writes are lost independently of each other.
-//! - Every other name may be as before or as after, independently of the bytes and of the other names; but a file that was
-//!   renamed to another folder is never lost from both.
-//! - After a failed sync, what it was to settle stays in doubt, even when a later sync succeeds: an operating system may
-//!   drop the pages it could not write.
+//! - Every other write may be there, be lost, or be torn: cut anywhere, or with some of its sectors there and the
+//!   others still as before (zeros, where the write made the file longer). Writes are lost independently of each other.
+//! - Every other name may be as before or as after, independently of the bytes and of the other names; but a file that
+//!   was renamed to another folder is never lost from both.
+//! - After a failed sync, what it was to settle stays in doubt, even when a later sync succeeds: an operating system
+//!   may drop the pages it could not write.
 //!
 //! The states are those where of the writes everything, nothing, all but one or only one was lost or torn in one of its
-//! ways, with every such state of the names. Where those are more than asked for, the single losses come first if they fit:
-//! all or nothing, those of writes while all names are there, those of names while all writes are there, and the last write
-//! torn. Then a sample drawn from the seed, half of it of states in which each thing was lost or not by itself.
+//! ways, with every such state of the names. Where those are more than asked for, the single losses come first if they
+//! fit: all or nothing, those of writes while all names are there, those of names while all writes are there, and the
+//! last write torn. Then a sample drawn from the seed, half of it of states in which each thing was lost or not by
+//! itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -8,8 +8,8 @@ use crate::id::SnapshotId;
 use crate::workspace::beneath::Root;
 use crate::workspace::materialize::{self, Applied, Kept, Options};
 
-/// Writes and removes what was decided, and records the end of the restore. Returns what came of the plan, and the state
-/// that the folder is in.
+/// Writes and removes what was decided, and records the end of the restore. Returns what came of the plan, and the
+/// state that the folder is in.
 pub(super) fn apply(
     context: &Context<'_>,
     decided: &Decided,

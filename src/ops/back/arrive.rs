@@ -1,8 +1,8 @@
 //! The end of a restore: which recorded state the folder is in now.
 //!
-//! A whole restore that left nothing alone made the folder its target. After any other one the folder is looked at again,
-//! and what it is becomes a snapshot in the same transaction that says that the restore has ended. So the state can be
-//! gone back to, and nobody takes what was restored for an edit of somebody's.
+//! A whole restore that left nothing alone made the folder its target. After any other one the folder is looked at
+//! again, and what it is becomes a snapshot in the same transaction that says that the restore has ended. So the state
+//! can be gone back to, and nobody takes what was restored for an edit of somebody's.
 
 use super::Context;
 use super::choice::Wish;
@@ -40,8 +40,8 @@ pub(super) fn arrive(
     let state = store.state();
     let found = expect(&state, workspace)?;
     let mut batch = store.batch();
-    // The rules may be those of before the restore; what it put back is there, whatever they say of it, and so is the rest
-    // of what was there before, if only some paths were put back.
+    // The rules may be those of before the restore; what it put back is there, whatever they say of it, and so is the
+    // rest of what was there before, if only some paths were put back.
     let head = found.head.filter(|_| !wish.paths.is_empty()).and_then(|head| store.snapshot(head).ok());
     let around = Around { kept: [Some(target.root), head.map(|head| head.root)], ..Around::default() };
     let captured = capture(context, found, around, Some(&mut batch))?;

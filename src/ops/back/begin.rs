@@ -17,8 +17,8 @@ use crate::workspace::beneath::Root;
 use crate::workspace::materialize;
 use crate::workspace::temporary_name::is_temporary_name;
 
-/// Records the state before, if it is not the head already and is to be kept, and that the restore has begun. Returns the
-/// state that undoing it leads to.
+/// Records the state before, if it is not the head already and is to be kept, and that the restore has begun. Returns
+/// the state that undoing it leads to.
 pub(super) fn begin(context: &Context<'_>, mut batch: Batch<'_>, decided: &Decided) -> Result<Option<SnapshotId>> {
     let Context { store, workspace, root, options } = context;
     let Decided { step, wish, target, .. } = decided;

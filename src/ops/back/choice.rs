@@ -1,7 +1,7 @@
 //! The state that a restore goes to, as far as it is known before the folder is looked at.
 //!
-//! All but an undo know it beforehand. An undo takes back edits that are not recorded yet, or where there are none a change
-//! more: so it has two states to choose from, and the capture tells which. A capture is told of both
+//! All but an undo know it beforehand. An undo takes back edits that are not recorded yet, or where there are none a
+//! change more: so it has two states to choose from, and the capture tells which. A capture is told of both
 //! ([`Around::targets`](crate::ops::record::capture::Around)).
 
 use super::Context;
@@ -21,7 +21,8 @@ pub(super) struct Wish {
     pub(super) before: Before,
     /// Only these paths; everything when empty.
     pub(super) paths: Vec<TreePath>,
-    /// An undo counts the states that it goes back over. The snapshot of the state before it is one more, if one is taken.
+    /// An undo counts the states that it goes back over. The snapshot of the state before it is one more, if one is
+    /// taken.
     pub(super) counts_now: bool,
 }
 
@@ -75,8 +76,8 @@ impl Choice {
     }
 }
 
-/// Returns whether going to a state would change anything. What a restore would leave alone is no edit that could be taken
-/// back. A state that is lost counts as left.
+/// Returns whether going to a state would change anything. What a restore would leave alone is no edit that could be
+/// taken back. A state that is lost counts as left.
 fn has_edits(context: &Context<'_>, captured: &Captured, stands: SnapshotId) -> Result<bool> {
     let stands = match context.store.snapshot(stands) {
         Ok(stands) => stands,
@@ -87,7 +88,8 @@ fn has_edits(context: &Context<'_>, captured: &Captured, stands: SnapshotId) -> 
         Err(error) => return Err(error),
     };
     let actions = plan(context.store, &context.root, captured, &stands, None, &[])?.actions;
-    // Paths that the rules leave out are captured for the sake of a state that may be gone to, and not because they are new.
+    // Paths that the rules leave out are captured for the sake of a state that may be gone to, and not because they are
+    // new.
     let is_edit = |action: &Action| !matches!(action, Action::Remove { .. }) || !captured.is_for_target(action.path());
     Ok(actions.iter().any(is_edit))
 }

@@ -47,8 +47,8 @@ pub(super) fn decide(
 }
 
 impl Decided {
-    /// Returns whether the restore can be passed over in silence. Going back is noted though nothing is left to be done: else
-    /// that change could never be passed.
+    /// Returns whether the restore can be passed over in silence. Going back is noted though nothing is left to be
+    /// done: else that change could never be passed.
     pub(super) fn is_nothing_to_do(&self, workspace: &Workspace) -> bool {
         let head = self.step.head.as_ref().map(|(id, _)| *id);
         let stays = head == Some(self.wish.target) || !self.wish.paths.is_empty();

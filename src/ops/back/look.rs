@@ -30,8 +30,8 @@ pub(super) fn look(context: &Context<'_>, choice: &Choice, mut batch: Option<&mu
     Ok(captured)
 }
 
-/// Captures the folder around a restore. No cap stops it, and what the newest snapshot left out is left out again, unless
-/// one of the states has it.
+/// Captures the folder around a restore. No cap stops it, and what the newest snapshot left out is left out again,
+/// unless one of the states has it.
 pub(super) fn capture(
     context: &Context<'_>,
     workspace: &Workspace,
@@ -43,7 +43,7 @@ pub(super) fn capture(
     let unseen = Unseen::of(store, workspace, root);
     let unseen = unseen.as_ref().map(|unseen| |path: &[u8], is_folder: bool| unseen.at(path, is_folder));
     let around = Around { earlier: unseen.as_ref().map(|unseen| unseen as &EarlierAt<'_>), ..around };
-    let capture_options = CaptureOptions::new(&config, options.home, options.now, options.progress);
+    let capture_options = CaptureOptions::new(&config, options.home, options.progress);
     capture_around(store, workspace.id, root, &capture_options, &around, batch)
 }
 

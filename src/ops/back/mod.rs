@@ -17,10 +17,12 @@
 //! - The plan removes only what that capture saw and the target does not have. What the target's exclude list named,
 //!   what git ignored then, or what it omitted, was there then as far as anybody knows, and is left alone.
 //! - What comes in sight because a restore puts the rules back, nobody takes for an edit (see `unseen`).
-//! - What the folder is when it is over is recorded: it is the target, or, where some paths were restored or something was
-//!   left as it is, a snapshot of what came of it. So every state of the folder around a restore can be gone back to.
-//! - A restore that was cut off is finished by the same restore, or taken back by an abort (see [`resume`] and [`abort`]); a new one
-//!   takes its place if it covers the same paths. Whichever it is, undoing leads to the state before the first.
+//! - What the folder is when it is over is recorded: it is the target, or, where some paths were restored or something
+//!   was left as it is, a snapshot of what came of it. So every state of the folder around a restore can be gone back
+//!   to.
+//! - A restore that was cut off is finished by the same restore, or taken back by an abort (see [`resume`] and
+//!   [`abort`]); a new one takes its place if it covers the same paths. Whichever it is, undoing leads to the state
+//!   before the first.
 //! - A dry run makes the same plan from the same code, and stops before anything is recorded.
 
 mod apply;
@@ -61,7 +63,7 @@ pub use into::restore_into;
 pub use undo::{redo, undo};
 pub use unfinished::{abort, resume};
 
-/// How to restore.
+/// Options of a restore, an undo and a redo.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RestoreOptions<'a> {
@@ -167,8 +169,8 @@ pub fn restore(
     go_back(store, found, Choice::Known(wish), options)
 }
 
-/// The workspace's lock. Who only plans waits for others where that can be, and does without it in a store that cannot be
-/// written.
+/// The workspace's lock. Who only plans waits for others where that can be, and does without it in a store that cannot
+/// be written.
 fn lock(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<Option<LockGuard>> {
     match lock_workspace(store, workspace) {
         Err(error) if options.dry_run && error.kind() == ErrorKind::Io => Ok(None),

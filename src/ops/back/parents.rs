@@ -1,9 +1,10 @@
 //! The folders above the paths of a restore. They are no part of what was asked for, and yet have to be there before
 //! anything can be written in them, and be as they were when it is over.
 //!
-//! - One that the target has and the live folder has not is made; where something else is in its place, nothing is done.
-//! - One that the target does not have goes when the restore takes the last thing out of it: so going back from a restore
-//!   that made it leaves nothing behind.
+//! - One that the target has and the live folder has not is made; where something else is in its place, nothing is
+//!   done.
+//! - One that the target does not have goes when the restore takes the last thing out of it: so going back from a
+//!   restore that made it leaves nothing behind.
 //! - One that a killed restore left writable gets its mode back from the one that finishes it or goes back from it.
 
 use std::collections::BTreeSet;

@@ -29,7 +29,8 @@ pub(super) struct Plan {
     pub(super) lost: Vec<(TreePath, BlobId)>,
     /// Some of what the target does not have is left alone: the folder will not be exactly the target.
     pub(super) protects: bool,
-    /// Folders that are left alone, and in which the target has something else than what may be there. In order of path.
+    /// Folders that are left alone, and in which the target has something else than what may be there. In order of
+    /// path.
     pub(super) bound: Vec<Kept>,
 }
 
@@ -93,8 +94,8 @@ fn is_same_folder(root: &Root, bound: &TreePath, path: &TreePath, new: &Side) ->
     bound == path && new.kind == Kind::Folder && mode() == Some(new.mode)
 }
 
-/// Adds what changed hands with the root folder: in a snapshot it belongs to whom the root folder belongs to, so none of
-/// it differs by itself.
+/// Adds what changed hands with the root folder: in a snapshot it belongs to whom the root folder belongs to, so none
+/// of it differs by itself.
 fn with_all_of_the_root_owner(
     changes: Vec<Change>,
     load: &LoadTree<'_>,

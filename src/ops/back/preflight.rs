@@ -1,8 +1,8 @@
-//! The third stage of a restore: all that it writes is whole, and all that it takes away is kept whole. This is found out
-//! before it changes the first path.
+//! The third stage of a restore: all that it writes is whole, and all that it takes away is kept whole. This is found
+//! out before it changes the first path.
 //!
-//! Where an object is damaged, a restore that stopped half-way would be worse than one that says so at once. And what is
-//! in the folder may be all that is left of a content whose stored copy has been damaged since: a snapshot does not
+//! If an object is damaged, a restore that stopped half-way would be worse than one that says so at once. And what
+//! is in the folder may be all that is left of a content whose stored copy has been damaged since: a snapshot does not
 //! store again what is there by its id. So both are read, on every core.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +21,8 @@ use crate::path::TreePath;
 use crate::store::{Batch, Store};
 use crate::workspace::materialize::{Action, Kept};
 
-/// Takes what cannot or must not be done out of the plan, and returns it with the reasons, in order of path. Then makes sure
-/// of the contents, those that the plan writes and those that are lost: an error leaves everything as it was.
+/// Takes what cannot or must not be done out of the plan, and returns it with the reasons, in order of path. Then makes
+/// sure of the contents, those that the plan writes and those that are lost: an error leaves everything as it was.
 pub(super) fn preflight(context: &Context<'_>, decided: &mut Decided, batch: &Batch<'_>) -> Result<Vec<Kept>> {
     let Context { store, root, options, .. } = context;
     let Decided { target, plan, wish, .. } = decided;

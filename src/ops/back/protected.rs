@@ -3,13 +3,13 @@
 //! The snapshot lists the paths that its rules named, the paths that it omitted, and what else
 //! it left out: a folder that had a `pyvenv.cfg` in it then, whatever has become of that file. All of this stays.
 //!
-//! So does what came into the folder after the snapshot and would have been left out by it: nobody asked for a step between the build
-//! that made `target` and the loss of the `Cargo.toml` beside it. What is beside another file follows from the target's
-//! tree. What git ignored then does not quite: the ignore files in its folders do, but neither the repository's own lists
-//! nor those further up, nor what the index tracked. So where the target left out what git ignores, a path counts as never
-//! looked at if the ignore files of the target name it, or those that are there now, in both cases with the other lists as
-//! they are now, and tracked or not. That protects a little more than it must; what it protects is in the safety snapshot all
-//! the same.
+//! So does what came into the folder after the snapshot and would have been left out by it: nobody asked for a step
+//! between the build that made `target` and the loss of the `Cargo.toml` beside it. What is beside another file follows
+//! from the target's tree. What git ignored then does not quite: the ignore files in its folders do, but neither the
+//! repository's own lists nor those further up, nor what the index tracked. So where the target left out what git
+//! ignores, a path counts as never looked at if the ignore files of the target name it, or those that are there now, in
+//! both cases with the other lists as they are now, and tracked or not. That protects a little more than it must; what
+//! it protects is in the safety snapshot all the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

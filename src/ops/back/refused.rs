@@ -19,7 +19,8 @@ use crate::workspace::mounts;
 use crate::workspace::places::Place;
 use crate::workspace::rules::Rules;
 
-/// Takes what cannot be done out of a plan, and returns it with the reasons, in order of path. A dry run tries no names.
+/// Takes what cannot be done out of a plan, and returns it with the reasons, in order of path. A dry run tries no
+/// names.
 pub(super) fn refuse(
     store: &Store,
     root: &Root,

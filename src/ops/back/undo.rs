@@ -7,10 +7,10 @@
 //!                              undo 3 from the edits -> s1; one redo leads back to them
 //! ```
 //!
-//! A change is what makes the folder differ from the state before: edits that are not recorded yet, a step, a restore, the
-//! undoing of one. Snapshots that changed nothing are passed over. Several changes are one restore, to the state before
-//! the first of them; where there are fewer, nothing is done. A restore that was cut off is the last change, and undoing
-//! it is aborting it.
+//! A change is what makes the folder differ from the state before: edits that are not recorded yet, a step, a restore,
+//! the undoing of one. Snapshots that changed nothing are passed over. Several changes are one restore, to the state
+//! before the first of them; where there are fewer, nothing is done. A restore that was cut off is the last change, and
+//! undoing it is aborting it.
 
 use std::num::NonZeroU64;
 
@@ -44,8 +44,8 @@ pub fn undo(
     go_back(store, found, choice, options)
 }
 
-/// Goes back to the state that the last undo left, or the last but `count`. `NotFound` where there are fewer; then nothing
-/// is done.
+/// Goes back to the state that the last undo left, or the last but `count`. `NotFound` where there are fewer; then
+/// nothing is done.
 pub fn redo(
     store: &Store,
     workspace: WorkspaceId,

@@ -6,10 +6,10 @@
 //!                                                     +-- a restore of the same paths takes its place
 //! ```
 //!
-//! Invariants: whatever was in the folder when one of the three begins is captured first, so that work done meanwhile is
-//! in history. Undoing leads to the state before the *first* begin; the half-way states in between are steps like any
-//! other. After an abort, what can be undone and redone is what it was before the restore. An abort that is cut off is
-//! itself unfinished: resuming it and aborting it are the same.
+//! Invariants: whatever was in the folder when one of the three begins is captured first, so that work done meanwhile
+//! is in history. Undoing leads to the state before the *first* begin; the half-way states in between are steps like
+//! any other. After an abort, what can be undone and redone is what it was before the restore. An abort that is cut off
+//! is itself unfinished: resuming it and aborting it are the same.
 
 use super::choice::{Before, Choice, Wish};
 use super::{RestoreOptions, RestoreOutcome, go_back, lock};

@@ -5,14 +5,14 @@
 //!                      (node_modules left out)  node_modules is not left out any more
 //! ```
 //!
-//! A restore puts the rules back, too: `retro.toml`, the ignore files, and the evidence beside a folder. What comes in sight by
-//! that alone was no edit of anybody's. So whatever looks at the folder around a restore leaves out what the newest
-//! snapshot left out, unless the state that the folder stands at has it, or the target: none of it is recorded as an edit,
-//! taken back by an undo, or removed. A snapshot that is taken then lists these paths as left out, so that the next restore
-//! does the same. They count again from the next step on that is taken in sight of them.
+//! A restore puts the rules back, too: `retro.toml`, the ignore files, and the evidence beside a folder. What comes in
+//! sight by that alone was no edit of anybody's. So whatever looks at the folder around a restore leaves out what the
+//! newest snapshot left out, unless the state that the folder stands at has it, or the target: none of it is recorded
+//! as an edit, taken back by an undo, or removed. A snapshot that is taken then lists these paths as left out, so that
+//! the next restore does the same. They count again from the next step on that is taken in sight of them.
 //!
-//! Why the newest snapshot, and not the state that the last restore left: it is the last that looked at the whole folder
-//! and wrote down what it did not see. Restores and undos between snapshots only move between states.
+//! Why the newest snapshot, and not the state that the last restore left: it is the last that looked at the whole
+//! folder and wrote down what it did not see. Restores and undos between snapshots only move between states.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -12,8 +12,8 @@ use crate::store::Store;
 use crate::workspace::attributes::may_give_away;
 use crate::workspace::materialize::Wanted;
 
-/// For a live folder whose root belongs to `live`. Whoever may give files away gives each its owner; to anybody else what
-/// belongs to the owner of the root folder is what belongs to the owner of the root folder there.
+/// For a live folder whose root belongs to `live`. Whoever may give files away gives each its owner; to anybody else
+/// what belongs to the owner of the root folder is what belongs to the owner of the root folder there.
 pub(super) fn in_place(store: &Store, target: &Snapshot, live: Owner) -> Result<Wanted> {
     let owner = if may_give_away() { target.root_owner.unwrap_or(live) } else { live };
     let omitted = attached(store, &target.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
@@ -22,8 +22,8 @@ pub(super) fn in_place(store: &Store, target: &Snapshot, live: Owner) -> Result<
     Ok(Wanted { owner: Some(owner), partial, ..elsewhere(store, target)? })
 }
 
-/// For a folder elsewhere, where nothing is in place. Who may not give files away makes them his own, but for those that
-/// had an owner of their own.
+/// For a folder elsewhere, where nothing is in place. Who may not give files away makes them his own, but for those
+/// that had an owner of their own.
 pub(super) fn elsewhere(store: &Store, target: &Snapshot) -> Result<Wanted> {
     let known = Attributed::of(store, target)?;
     let owner = known.root_owner.filter(|_| may_give_away());

@@ -1,7 +1,7 @@
 //! Forgetting snapshots: they lose their place in history, and what nothing else needs may be deleted.
 //!
-//! Nothing is deleted here. The head of a workspace is never forgotten, because the folder is in that state; a tag or a pin
-//! protects a snapshot from all but force.
+//! Nothing is deleted here. The head of a workspace is never forgotten, because the folder is in that state; a tag or a
+//! pin protects a snapshot from all but force.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::Fact;
@@ -9,11 +9,11 @@ use crate::id::SnapshotId;
 use crate::store::{State, Store, Workspace};
 use crate::time::Timestamp;
 
-/// How to forget.
+/// Options of forgetting a snapshot.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ForgetOptions {
-    /// Whether tags and pins are taken away with the snapshots that they protect.
+    /// True if tags and pins are taken away with the snapshots that they protect.
     pub is_forced: bool,
     /// The time that is recorded.
     pub now: Timestamp,
@@ -26,8 +26,8 @@ impl ForgetOptions {
     }
 }
 
-/// Takes snapshots out of history, all of them or none. `NotFound` for one that has no place there, `Conflict` for one that
-/// is protected.
+/// Takes snapshots out of history, all of them or none. `NotFound` for one that has no place there, `Conflict` for one
+/// that is protected.
 pub fn forget(store: &Store, snapshots: &[SnapshotId], options: &ForgetOptions) -> Result<()> {
     store.record(|state| {
         snapshots.iter().try_for_each(|snapshot| expect_unprotected(state, *snapshot, options.is_forced))?;

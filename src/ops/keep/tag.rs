@@ -30,8 +30,8 @@ pub fn tag(
     Ok(())
 }
 
-/// The fact that gives a snapshot a name; none where it has the name already. A name that is none is `Invalid`, one that
-/// another snapshot has is `Exists`.
+/// The fact that gives a snapshot a name; none where it has the name already. A name that is none is `Invalid`, one
+/// that another snapshot has is `Exists`.
 pub(in crate::ops) fn tagged(
     workspace: &Workspace,
     name: &str,

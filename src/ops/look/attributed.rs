@@ -1,7 +1,7 @@
 //! Owners, ACLs and other attributes of a state, and how two states differ in them.
 //!
-//! A snapshot names an owner only where it is not that of the root folder. States are compared by who owns a path in the
-//! end; where the root folder changed hands with all that is in it, that is one change, of the root folder.
+//! A snapshot names an owner only where it is not that of the root folder. States are compared by who owns a path in
+//! the end; where the root folder changed hands with all that is in it, that is one change, of the root folder.
 //!
 //! An imported history says nothing of attributes. Nothing differs from what is not known.
 

@@ -78,8 +78,8 @@ impl Comparison<'_> {
         Ok((self.side(change.old)?, self.side(change.new)?))
     }
 
-    /// Writes a change as a patch that git can apply, see [`patch::render`]. Contents of any length are taken in, without
-    /// holding long ones in memory.
+    /// Writes a change as a patch that git can apply, see [`patch::render`]. Contents of any length are taken in,
+    /// without holding long ones in memory.
     pub fn patch(&self, change: &Change, options: &PatchOptions, put: &mut Put<'_>) -> Result<()> {
         let is_needed = patch::needs_contents(change);
         let content =

@@ -1,10 +1,11 @@
 //! The history of a workspace, newest first.
 //!
 //! Without a range every step of the workspace is listed, also those that an undo or a restore has left aside: what
-//! happened stays visible. Paths choose the steps that changed them, and then only changes of these paths are counted. A
-//! snapshot that cannot be read does not hide the others; it is reported beside them.
+//! happened stays visible. Paths choose the steps that changed them, and then only changes of these paths are counted.
+//! A snapshot that cannot be read does not hide the others; it is reported beside them.
 //!
-//! Steps are handed over one by one, each with its event: a history may have any number of them, and events may be long.
+//! Steps are handed over one by one, each with its event: a history may have any number of them, and events may be
+//! long.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The runs of a workspace: which sessions recorded here, when, and how much each changed.
 //!
-//! Derived from the steps, not stored. Snapshots that a restore takes for itself belong to no run. A step that cannot be
-//! read does not hide the others; it is reported beside them.
+//! Derived from the steps, not stored. Snapshots that a restore takes for itself belong to no run. A step that cannot
+//! be read does not hide the others; it is reported beside them.
 
 use std::collections::HashMap;
 use std::sync::Arc;

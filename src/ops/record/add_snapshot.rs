@@ -1,8 +1,8 @@
-//! Adding a snapshot to the history of a workspace. This is the only place that builds, numbers and records one: `snap`,
-//! restores, undo and imports all come here.
+//! Adding a snapshot to the history of a workspace. This is the only place that builds, numbers and records one:
+//! `snap`, restores, undo and imports all come here.
 //!
-//! The number is given inside the transaction, under the store's lock, so that two processes never give the same one. The
-//! transaction fails if the head of the workspace is not the one that the snapshot was made against.
+//! The number is given inside the transaction, under the store's lock, so that two processes never give the same one.
+//! The transaction fails if the head of the workspace is not the one that the snapshot was made against.
 
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
 //! Paths that were recorded once, are still in the folder, and are left out now.
 //!
 //! Rules can change, and what decides beside them can come into the folder: one line in `retro.toml` or one
-//! `CACHEDIR.TAG`, written by the agent, and a folder is not recorded any more. The step that this happens in says so, and
-//! every snapshot after it carries the count on ([`Dropped`]), until the paths are recorded again. It is counted anew only
-//! where something changed that decides what is left out, against the last snapshot that was taken before any of it.
+//! `CACHEDIR.TAG`, written by the agent, and a folder is not recorded any more. The step that this happens in says so,
+//! and every snapshot after it carries the count on ([`Dropped`]), until the paths are recorded again. It is counted
+//! anew only where something changed that decides what is left out, against the last snapshot that was taken before any
+//! of it.
 
 use std::collections::BTreeSet;
 

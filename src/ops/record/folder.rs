@@ -12,8 +12,8 @@ use crate::workspace::git_folders;
 use crate::workspace::places::{self, Place, Places};
 
 /// Opens the root folder of a workspace, and finds out which folders are left alone in it: the store's own, other
-/// workspaces inside, those of git's that the root's `.git` names, and where they are met by another path, the home folder,
-/// the root of the file system and the workspace itself.
+/// workspaces inside, those of git's that the root's `.git` names, and where they are met by another path, the home
+/// folder, the root of the file system and the workspace itself.
 ///
 /// A folder that is the store, or lies in it, is `Invalid`, whatever its path.
 pub fn open_root(store: &Store, workspace: &Workspace, home: Option<&Path>) -> Result<Root> {

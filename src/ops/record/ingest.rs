@@ -1,8 +1,9 @@
-//! Content into a batch, and attachments out again: hashing, chunking, and telling the store what each piece is probably most like.
+//! Content into a batch, and attachments out again: hashing, chunking, and telling the store what each piece is
+//! probably most like.
 //!
-//! Short content is one object, stored against the content the path had before. Long content is cut into chunks as it is
-//! read, a window at a time, so memory does not depend on its length; a chunk that is new is stored against the chunk
-//! that stood in its place before, and the list of chunks against the list before.
+//! Short content is one object, stored against the content the path had before. Long content is cut into chunks as it
+//! is read, a window at a time, so memory does not depend on its length; a chunk that is new is stored against the
+//! chunk that stood in its place before, and the list of chunks against the list before.
 
 use std::collections::HashMap;
 

@@ -1,11 +1,11 @@
 //! One history out of two: a folder was moved, and recorded anew where it is now.
 //!
-//! The steps of the newer workspace are taken once more as steps of the older one, after its last: the same trees, times,
-//! events and runs, with new numbers and with the older history before them. Then the newer workspace is forgotten, which
-//! can be undone, and the older one is where it was. All of it is one transaction.
+//! The steps of the newer workspace are taken once more as steps of the older one, after its last: the same trees,
+//! times, events and runs, with new numbers and with the older history before them. Then the newer workspace is
+//! forgotten, which can be undone, and the older one is where it was. All of it is one transaction.
 //!
-//! A restore of the older one that was cut off stays so, and the steps of the newer one count as taken meanwhile: the folder
-//! that it was cut off in is the one that has moved, so nobody could have ended it before.
+//! A restore of the older one that was cut off stays so, and the steps of the newer one count as taken meanwhile: the
+//! folder that it was cut off in is the one that has moved, so nobody could have ended it before.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,8 @@ struct Retaken {
     object: NewObject,
 }
 
-/// Puts the history of `newer` after that of `older`, which then is where `newer` was. Returns how many steps were added.
+/// Puts the history of `newer` after that of `older`, which then is where `newer` was. Returns how many steps were
+/// added.
 pub fn join(store: &Store, older: WorkspaceId, newer: WorkspaceId, now: Timestamp) -> Result<u64> {
     if older == newer {
         return Err(Error::new(ErrorKind::Invalid, "join workspace", older.short(), "it is the same one"));
@@ -40,7 +41,8 @@ pub fn join(store: &Store, older: WorkspaceId, newer: WorkspaceId, now: Timestam
     store.refresh()?;
     let state = store.state();
     let (one, other) = (expect(&state, older)?, expect(&state, newer)?);
-    // The older one's folder may be the newer one's: there is no other place to finish its restore in than the joined one.
+    // The older one's folder may be the newer one's: there is no other place to finish its restore in than the joined
+    // one.
     if other.unfinished.is_some() {
         let detail = "a restore of it was cut off";
         return Err(Error::new(ErrorKind::Conflict, "join workspace", other.id.short(), detail)

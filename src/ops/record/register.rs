@@ -1,4 +1,5 @@
-//! Which folder is meant, and which store belongs to it: registering, finding, listing, moving and forgetting workspaces.
+//! The folders that a store records: registering, finding, listing, moving and forgetting
+//! workspaces.
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -37,8 +38,8 @@ pub fn resolve_folder(path: &Path) -> Result<PathBuf> {
 /// The workspace that `folder` is, or is in; the innermost one.
 ///
 /// The root of the file system, the home folder and those above it are workspaces for whoever is right there, and for
-/// nobody below: they are recorded only where somebody insisted, and a store from somebody else may say that they are. In a
-/// project folder, a restore must not change everything around it.
+/// nobody below: they are recorded only where somebody insisted, and a store from somebody else may say that they are.
+/// In a project folder, a restore must not change everything around it.
 pub fn workspace_of<'a>(state: &'a State, folder: &Path, home: Option<&Path>) -> Option<&'a Workspace> {
     let is_wide = |folder: &Path| folder.parent().is_none() || home.is_some_and(|home| home.starts_with(folder));
     let mut around = folder.ancestors().filter(|ancestor| *ancestor == folder || !is_wide(ancestor));
@@ -65,8 +66,8 @@ pub enum Recognised {
 
 /// The workspace whose folder was this one when it was last looked at, whatever its path was.
 ///
-/// On another file system a folder has another number; there a working tree of git's is known by git's own log. A copy has
-/// the same log, so that counts only where the path that was recorded does not lead to that working tree any more.
+/// On another file system a folder has another number; there a working tree of git's is known by git's own log. A copy
+/// has the same log, so that counts only where the path that was recorded does not lead to that working tree any more.
 pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
     let here = places::folder_identity(&places::open(folder)?, folder)?;
     let newest = |is_here: &dyn Fn(&Workspace, &FolderIdentity) -> bool| {
@@ -152,8 +153,8 @@ pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> 
     Ok((found.id, is_new))
 }
 
-/// Tells the store that a workspace's folder is now at `folder`, which is resolved already. The same folders are refused
-/// as in [`register`].
+/// Tells the store that a workspace's folder is now at `folder`, which is resolved already. The same folders are
+/// refused as in [`register`].
 pub fn move_workspace(
     store: &Store,
     workspace: WorkspaceId,

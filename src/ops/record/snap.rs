@@ -8,8 +8,8 @@
 //! The workspace's lock is held throughout, so that two agents in one folder take turns and each gets a step number of
 //! its own; the store's lock is held for the append only.
 //!
-//! Nothing that is said about a step keeps it from being recorded: broken words are repaired ([`super::said`]), and a tag
-//! that cannot be given is reported beside the outcome.
+//! Nothing that is said about a step keeps it from being recorded: broken words are repaired ([`super::said`]), and a
+//! tag that cannot be given is reported beside the outcome.
 
 use std::path::Path;
 
@@ -264,7 +264,7 @@ impl SnapOutcome {
 
 impl<'a> SnapOptions<'a> {
     fn capture(&self) -> CaptureOptions<'a> {
-        CaptureOptions::new(self.config, self.home, self.now, self.progress)
+        CaptureOptions::new(self.config, self.home, self.progress)
     }
 
     fn words(&self) -> Words {

@@ -36,7 +36,8 @@ pub(in crate::ops) struct Step {
     pub(super) has_other_settings: bool,
 }
 
-/// Captures the folder of a workspace and compares it with its head. The workspace's lock is held where `batch` is given.
+/// Captures the folder of a workspace and compares it with its head. The workspace's lock is held where `batch` is
+/// given.
 pub(super) fn look(
     store: &Store,
     workspace: &Workspace,
@@ -47,8 +48,8 @@ pub(super) fn look(
     compared(store, workspace, root, capture(store, workspace.id, root, options, batch)?)
 }
 
-/// Compares what was captured with the head. A repair that could not bring back the head must not stop the recording: it
-/// goes on as from nothing.
+/// Compares what was captured with the head. A repair that could not bring back the head must not stop the recording:
+/// it goes on as from nothing.
 pub(in crate::ops) fn compared(store: &Store, workspace: &Workspace, root: &Root, captured: Captured) -> Result<Step> {
     let is_lost = |error: &Error| {
         let is_marked = workspace.head.is_some_and(|head| store.state().incomplete.contains(&head));

@@ -1,9 +1,9 @@
 //! Folders that nothing is written into: those of a store, this one or any other.
 //!
-//! What an export or a restore elsewhere leaves in a store's folder would be taken for a part of it, or stand in the way of
-//! one. The open store is known by device and inode. Any other, and this one where a file system shows its folders as other
-//! ones (an overlay, a FUSE mount), is known by the file `FORMAT` in a folder above; above is where the open folder lies,
-//! not what stands in its path.
+//! Files that an export or a restore elsewhere leaves in a store's folder would be taken for a part of it, or stand in
+//! the way of one. The open store is known by device and inode. Any other, and this one where a file system shows its
+//! folders as other ones (an overlay, a FUSE mount), is known by the file `FORMAT` in a folder above; above is where
+//! the open folder lies, not what stands in its path.
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};

@@ -9,9 +9,9 @@
 //! A commit follows the commits of its snapshot's parents. Where a parent is not in the range, the nearest of its
 //! ancestors that is takes its place, so that a thinned history stays one line.
 //!
-//! The repository is new, or the folder is empty: nothing of anybody else's is touched. It is made in a folder within the
-//! folder and moved up when it is whole, HEAD last. What an interrupted export has left, the next one into the same folder
-//! clears away: `part`.
+//! The repository is new, or the folder is empty: nothing of anybody else's is touched. It is made in a folder within
+//! the folder and moved up when it is whole, HEAD last. What an interrupted export has left, the next one into the same
+//! folder clears away: `part`.
 
 mod part;
 
@@ -250,8 +250,8 @@ impl Export<'_> {
         self.keep_calls(id, snapshot, commit)
     }
 
-    /// Keeps the events of the calls that followed a snapshot and changed nothing. One that is damaged is left away, as in
-    /// what is shown of the step.
+    /// Keeps the events of the calls that followed a snapshot and changed nothing. One that is damaged is left away, as
+    /// in what is shown of the step.
     fn keep_calls(&mut self, id: SnapshotId, snapshot: &Snapshot, commit: ObjectId) -> Result<()> {
         let noted = self.store.state().noted.get(&id).cloned().unwrap_or_default();
         let mut facts = Vec::new();
@@ -307,8 +307,8 @@ fn author(event: &[u8], seconds: i64) -> gix::actor::Signature {
     if address.is_empty() { signature } else { gix::actor::Signature { email: BString::from(address), ..signature } }
 }
 
-/// What the commit says. Nothing in it can end it early, or be taken for another trailer. A subject that nobody has said
-/// is there a second time as a trailer, so that an import can tell.
+/// The message of the commit. Nothing in it can end it early, or be taken for another trailer. A subject that nobody
+/// has said is there a second time as a trailer, so that an import can tell.
 fn message(id: SnapshotId, snapshot: &Snapshot, subject: Option<String>) -> String {
     let plain = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     let step = snapshot.step;

@@ -1,11 +1,11 @@
 //! A snapshot as a tar file, for tools that know nothing of this one.
 //!
 //! The same snapshot and paths give the same bytes, whoever writes them: entries in order of paths, owners by number (0
-//! where none is known), exact permission bits, and the times that the snapshot knows (its own time for everything else).
-//! ACLs, `user.*` attributes and capabilities go before the entry as GNU tar writes them (`--acls --xattrs`); the
-//! permission bits beside an ACL are those with which nobody has more than with it, for whoever unpacks without. What tar
-//! cannot say within its 100 bytes of name or link goes before the entry as GNU long name or long link, which every tar
-//! of this century reads, and which takes any bytes; a PAX header would have to call them UTF-8.
+//! where none is known), exact permission bits, and the times that the snapshot knows (its own time for everything
+//! else). ACLs, `user.*` attributes and capabilities go before the entry as GNU tar writes them (`--acls --xattrs`);
+//! the permission bits beside an ACL are those with which nobody has more than with it, for whoever unpacks without.
+//! Names that tar cannot hold within its 100 bytes of name or link go before the entry as GNU long name or long link,
+//! which every tar of this century reads, and which takes any bytes; a PAX header would have to call them UTF-8.
 //!
 //! Only headers come from the `tar` crate. Its own writing of names goes through paths, which drops what a path does
 //! not keep: the second slash in a symlink's target, or the one at its end.
@@ -122,8 +122,8 @@ struct Sink<'a> {
 }
 
 impl Export<'_> {
-    /// Writes folder by folder, each followed by what is in it. The walk keeps its own stack, because a workspace may be
-    /// deeper than a thread's stack would allow.
+    /// Writes folder by folder, each followed by what is in it. The walk keeps its own stack, because a workspace may
+    /// be deeper than a thread's stack would allow.
     fn walk(&mut self, snapshot: &Snapshot) -> Result<()> {
         if !self.options.prefix.is_root() {
             self.folder(&TreePath::root(), snapshot.root_mode)?;

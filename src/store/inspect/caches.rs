@@ -65,8 +65,8 @@ impl Copies {
     }
 }
 
-/// Differences between the journal and the packs. It was read before them, so what was committed in between is not in it:
-/// `last_now` tells the last transaction that it has by now.
+/// Differences between the journal and the packs. It was read before them, so what was committed in between is not in
+/// it: `last_now` tells the last transaction that it has by now.
 pub(super) fn compare_journal(
     journal: &Copies,
     commits: &BTreeMap<u64, (u32, RecoveredCommit)>,
@@ -117,8 +117,8 @@ pub(super) fn compare_indexes(disk: &dyn Disk, reads: &mut [Read]) -> Vec<(Store
     found
 }
 
-/// Indexes whose packs are missing. Of those, and of indexes of packs in whose place something else is, the snapshots that
-/// they know of.
+/// Indexes whose packs are missing. Of those, and of indexes of packs in whose place something else is, the snapshots
+/// that they know of.
 pub(super) fn orphans(
     disk: &dyn Disk,
     store: StoreId,

@@ -1,8 +1,8 @@
 //! Snapshots without a name: they were taken, and neither a step nor a tag leads to them any more.
 //!
-//! A writer never leaves one. They come about when the transaction that took them is damaged, when their workspace is not
-//! known any more, and when a pack is lost, recording goes on, and the pack is found again: of two transactions with one
-//! number the first counts, and of two snapshots with one step the later.
+//! A writer never leaves one. They come about when the transaction that took them is damaged, when their workspace is
+//! not known any more, and when a pack is lost, recording goes on, and the pack is found again: of two transactions
+//! with one number the first counts, and of two snapshots with one step the later.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,8 @@
 //! Which store a folder is, where the file that should say so is missing or wrong.
 //!
-//! Every pack, every index, the journal and every stat cache name their store under a checksum; `FORMAT` has none. The file is
-//! believed when a pack agrees with it, or when there is no pack. Otherwise all of them are counted, and the most win.
+//! Every pack, every index, the journal and every stat cache name their store under a checksum; `FORMAT` has none. The
+//! file is believed when a pack agrees with it, or when there is no pack. Otherwise all of them are counted, and the
+//! most win.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,8 @@ use crate::store::journal::JOURNAL;
 use crate::store::pack::pack_number;
 use crate::store::{FORMAT, FORMAT_LENGTH_MAX_BYTES};
 
-/// The store that a folder is, and the problem of the file that should say so. `NotFound` where nothing names a store, `Unsupported` where a newer version does.
+/// The store that a folder is, and the problem of the file that should say so. `NotFound` where nothing names a store,
+/// `Unsupported` where a newer version does.
 pub(super) fn identify(disk: &dyn Disk) -> Result<(StoreId, Option<ProblemKind>)> {
     let named = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(ProblemKind::NoFormat),

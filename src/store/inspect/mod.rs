@@ -10,12 +10,12 @@
 //! problem    all that may be wrong, as data
 //! ```
 //!
-//! An [`Inspection`] holds a store to read from that was put together from the packs: it never looks at a cache, and shows
-//! what was there when it was made. What is committed meanwhile is not in it: journal first, then the list of packs,
-//! then the packs, so that all that its facts name is in them.
+//! An [`Inspection`] holds a store to read from that was put together from the packs: it never looks at a cache, and
+//! shows what was there when it was made. What is committed meanwhile is not in it: journal first, then the list of
+//! packs, then the packs, so that all that its facts name is in them.
 //!
-//! A torn tail is no damage: it is what a killed writer leaves. A cache that readers notice to be unusable costs time and
-//! never data; one that they would believe, and that is wrong, is trouble.
+//! A torn tail is no damage: it is what a killed writer leaves. A cache that readers notice to be unusable costs time
+//! and never data; one that they would believe, and that is wrong, is trouble.
 
 mod caches;
 mod history;
@@ -52,7 +52,8 @@ pub use problem::{CacheProblem, Damage, DamagedObject, Note, Problem, ProblemKin
 pub struct Inspection {
     /// The store as the packs have it, to read from: without the objects of damaged records that cannot be read.
     pub reader: Reader,
-    /// The same with these objects. It reads what a [`Store`](super::Store) reads, which compares all bytes with their ids.
+    /// The same with these objects. It reads what a [`Store`](super::Store) reads, which compares all bytes with their
+    /// ids.
     pub lenient_reader: Reader,
     /// The problems, file by file. Those of objects are found by [`check_objects`].
     pub problems: Vec<Problem>,
@@ -65,8 +66,8 @@ pub struct Inspection {
     pub facts: BTreeMap<u64, Vec<Fact>>,
     /// The numbers of transactions that only the journal has. Their objects are lost.
     pub only_in_journal: BTreeSet<u64>,
-    /// Facts of transactions that have the number of another one, which counts. Such a pack was lost, other transactions
-    /// took the numbers, and it came back.
+    /// Facts of transactions that have the number of another one, which counts. Such a pack was lost, other
+    /// transactions took the numbers, and it came back.
     pub conflicting: Vec<Fact>,
     /// The last number that two transactions of packs have.
     pub last_conflict: Option<u64>,

@@ -1,7 +1,8 @@
 //! Every object decoded and compared with its id.
 //!
-//! Records are read in the order of the pack, many at once on every core; a frame is decoded once for all of its members.
-//! Nothing decoded outlives its record, but for the few megabytes that the store keeps for the next version of a path.
+//! Records are read in the order of the pack, many at once on every core; a frame is decoded once for all of its
+//! members. Nothing decoded outlives its record, but for the few megabytes that the store keeps for the next version of
+//! a path.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -146,8 +147,8 @@ fn check_record(
     Ok(checked)
 }
 
-/// Whether the content of a list of chunks may be hashed as a whole: each chunk is checked by itself in any case. A few kB
-/// of list describe terabytes of the same chunk.
+/// Returns true if the content of a list of chunks may be hashed as a whole: each chunk is checked by itself in any
+/// case. A few kB of list describe terabytes of the same chunk.
 fn has_room_for(list: &[u8], room: &AtomicU64) -> bool {
     let Ok(chunks) = chunk_list::decode(list) else { return true };
     let length: u64 = chunks.iter().map(|chunk| u64::from(chunk.length_bytes)).sum();

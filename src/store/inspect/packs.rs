@@ -60,8 +60,8 @@ pub(super) fn read_packs(
     Ok(reads)
 }
 
-/// Reads one pack. Where it seems damaged and may still grow, it is read once more while nobody writes: a writer that cut
-/// a torn tail meanwhile leaves a reader with half of one and half of the other.
+/// Reads one pack. Where it seems damaged and may still grow, it is read once more while nobody writes: a writer that
+/// cut a torn tail meanwhile leaves a reader with half of one and half of the other.
 fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
     let read = read_pack_once(disk, id, number, known)?;
     if number < known.last_number || known.is_locked || read.facts.damaged.is_empty() {
@@ -79,7 +79,8 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
     // Also one that covers more than there is: it knows what was cut off. Before the length, as when a pack is opened.
     let saved = match disk.map(&index_name(number)) {
         Ok(bytes) => PackIndex::open(bytes, id, pack.nonce),
-        // A repair writes it anew, and it may be all that knows of something: what the system refuses now it may give later.
+        // A repair writes it anew, and it may be all that knows of something: what the system refuses now it may give
+        // later.
         Err(error)
             if known.is_locked
                 && !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt)

@@ -38,7 +38,7 @@ pub enum ProblemKind {
     Cut(u64),
     /// Bytes of the pack belong to no intact transaction.
     DamagedRange {
-        /// How many.
+        /// The number of them.
         length_bytes: u64,
         /// Objects in them that are still readable.
         readable: u64,
@@ -64,8 +64,8 @@ pub enum ProblemKind {
 pub enum CacheProblem {
     /// There is none.
     Missing,
-    /// Readers see that it, or the end of it, is damaged or of another store, and pass it over; the reason, where there is
-    /// more to say.
+    /// Readers see that it, or the end of it, is damaged or of another store, and pass it over; the reason, where there
+    /// is more to say.
     Unusable(Option<String>),
     /// It lacks what was recorded last.
     Behind,
@@ -78,7 +78,7 @@ pub enum CacheProblem {
 }
 
 impl CacheProblem {
-    /// Whether readers would believe the cache. Otherwise it costs time and nothing else.
+    /// True if readers would believe the cache. Otherwise it costs time and nothing else.
     pub fn is_believed(&self) -> bool {
         !matches!(self, Self::Missing | Self::Unusable(_) | Self::Behind)
     }
@@ -122,8 +122,8 @@ pub enum Damage {
 pub enum Note {
     /// A cache is missing, behind or unusable. The next writer makes it again.
     Cache(Problem),
-    /// Bytes at the end of the pack of this number were never acknowledged. A whole transaction may be in them that does
-    /// not match its hash: then they may be damage.
+    /// Bytes at the end of the pack of this number were never acknowledged. A whole transaction may be in them that
+    /// does not match its hash: then they may be damage.
     TornTail(u32, Range<u64>, bool),
     /// There are no packs of these numbers. What they held is listed where it is missed.
     NoPacks(RangeInclusive<u64>),

@@ -50,8 +50,8 @@ fn a_step_becomes_a_tar_file() {
     );
 }
 
-/// An export that is killed at any moment leaves nothing under the name that was asked for, or all of it, and the next one
-/// is not kept from finishing.
+/// An export that is killed at any moment leaves nothing under the name that was asked for, or all of it, and the next
+/// one is not kept from finishing.
 #[test]
 fn killed_exports_are_in_nobodys_way() {
     let cli = Cli::with_two_steps();

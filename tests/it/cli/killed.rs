@@ -70,7 +70,8 @@ impl Drop for Killed {
     }
 }
 
-/// Starts a restore, waits until it has changed something, and sends it a signal. Returns what it said and how it exited.
+/// Starts a restore, waits until it has changed something, and sends it a signal. Returns what it said and how it
+/// exited.
 fn kill_in_the_middle(cli: &Cli, signal: Signal) -> (String, Option<i32>) {
     let mut command = cli.command();
     let mut child = command.args(["restore", "s1"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

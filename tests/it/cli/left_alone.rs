@@ -1,5 +1,5 @@
-//! Folders that are left alone since: a recorded folder of its own, a working tree of git's. A restore does not touch them,
-//! and says so wherever the step has something there.
+//! Folders that are left alone since: a recorded folder of its own, a working tree of git's. A restore does not touch
+//! them, and says so wherever the step has something there.
 
 use super::Cli;
 #[cfg(feature = "git")]

@@ -127,7 +127,8 @@ impl Cli {
     }
 
     /// Runs a line as typed, words apart by single spaces, and compares everything with `expected`: what was printed,
-    /// lines of standard error after `! `, and the exit status unless it is 0. Several lines stand after a margin of `|`.
+    /// lines of standard error after `! `, and the exit status unless it is 0. Several lines stand after a margin of
+    /// `|`.
     #[track_caller]
     pub(super) fn check(&self, line: &str, expected: &str) {
         let arguments: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
@@ -204,8 +205,8 @@ pub(super) fn os(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
 }
 
-/// Names the built-in excludes where they are listed, so that the list stands in one place: the library. Leaves out what is
-/// said of the file system that the test happens to run on.
+/// Names the built-in excludes where they are listed, so that the list stands in one place: the library. Leaves out
+/// what is said of the file system that the test happens to run on.
 fn without_built_in_excludes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut is_listing = false;

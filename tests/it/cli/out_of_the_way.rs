@@ -1,5 +1,5 @@
-//! Out of the way: whatever the program is asked to do, it writes nothing into the folder that is not part of a step, never
-//! touches `.git`, and never runs git.
+//! Out of the way: whatever the program is asked to do, it writes nothing into the folder that is not part of a step,
+//! never touches `.git`, and never runs git.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -75,7 +75,8 @@ fn looked_at(folder: &Path) -> Touched {
     found
 }
 
-/// A folder with a repository in it, and a `git` on the PATH, the only program there, that leaves a trace when it is run.
+/// A folder with a repository in it, and a `git` on the PATH, the only program there, that leaves a trace when it is
+/// run.
 struct Watched {
     cli: Cli,
     path: PathBuf,

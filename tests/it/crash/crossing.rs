@@ -1,7 +1,7 @@
 //! One process at work while another commits: between any two calls of the one, all of the other.
 //!
-//! Where the first holds a lock that the second would wait for, nothing is put in between; everywhere else readers must see
-//! what was there before or what is there now, and a check must find a store without damage.
+//! If the first holds a lock that the second would wait for, nothing is put in between; everywhere else readers must
+//! see what was there before or what is there now, and a check must find a store without damage.
 
 use std::fmt::{Debug, Formatter};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -10,8 +10,8 @@
 //! scenario was on its way to. Then the next commit is made, and everything is asked again with that one acknowledged.
 //!
 //! - power loss: after every change, every legal loss of what was not synced (`MemoryDisk::power_losses`);
-//! - kill: after every change and half-way through every write; the machine goes on, the next writer finds what the dead
-//!   one did not sync, and then the power goes;
+//! - kill: after every change and half-way through every write; the machine goes on, the next writer finds what the
+//!   dead one did not sync, and then the power goes;
 //! - fault: every call fails in every way, once or from then on.
 
 use std::collections::BTreeSet;
@@ -341,7 +341,8 @@ impl Lab<'_> {
         let mut owed: Vec<_> =
             milestones[..=at].iter().flat_map(|milestone| milestone.some_objects(self.state_count)).collect();
         if self.state_count.is_multiple_of(2) {
-            // An object may rest on an older one. Reading the older one first can heal what reading the newer one must bear.
+            // An object may rest on an older one. Reading the older one first can heal what reading the newer one must
+            // bear.
             owed.reverse();
         }
         for object in owed {
@@ -359,7 +360,8 @@ impl Lab<'_> {
         (store, at)
     }
 
-    /// The next commit must work and leave nothing behind. Of what it finds, `acknowledged..=at`, only the first is owed.
+    /// The next commit must work and leave nothing behind. Of what it finds, `acknowledged..=at`, only the first is
+    /// owed.
     fn commit_more(
         &self,
         disk: &MemoryDisk,
@@ -465,7 +467,8 @@ pub(crate) fn expect_no_findings(disk: &MemoryDisk, turn: usize, what: &dyn Fn()
     assert!(found.is_empty(), "{}: verify: {found:?}", what());
 }
 
-/// How thoroughly a state is verified: at quick depth every object of one state in sixteen, and the structure of the others.
+/// The depth at which a state is verified: at quick depth every object of one state in sixteen, and the structure of
+/// the others.
 pub(super) fn level(turn: usize) -> Level {
     if is_turn(turn, 16) { Level::Full } else { Level::Quick }
 }
@@ -481,8 +484,8 @@ pub(crate) fn verify_on(disk: &MemoryDisk, level: Level) -> Result<Vec<Finding>>
     Ok(findings)
 }
 
-/// Where a pack is not a row of intact batches. Long packs are passed over: their batches are hashed when objects in them
-/// are read back often enough.
+/// The places at which a pack is not a row of intact batches. Long packs are passed over: their batches are hashed when
+/// objects in them are read back often enough.
 fn first_gap(disk: &MemoryDisk) -> Option<(String, usize)> {
     let names = disk.list("packs").expect("nothing fails");
     names.into_iter().filter(|name| name.ends_with(".pack")).find_map(|name| {

@@ -17,8 +17,8 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    /// What a power loss after the first `changes` may leave: all of it, or every single loss and `count_max` in all. At
-    /// quick depth `count_max` is the most.
+    /// The states that a power loss after the first `changes` may leave: all of it, or every single loss and
+    /// `count_max` in all. At quick depth `count_max` is the most.
     pub(crate) fn power_losses(&mut self, disk: &MemoryDisk, changes: usize, count_max: usize) -> Vec<PowerLoss> {
         let (listed, single) = disk.power_loss_counts(changes);
         *(if listed <= count_max { &mut self.whole } else { &mut self.sampled }) += 1;

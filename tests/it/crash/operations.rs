@@ -1,8 +1,9 @@
 //! Operations on a real folder, recorded in a simulated store that dies under them.
 //!
-//! An operation may be several commits, so what is asked is weaker than in the scenarios on the store alone, and nearer to
-//! what a user cares for: the state is one that the operation went through, every snapshot in it reads back byte by byte,
-//! what was acknowledged is there, and the next snapshot holds the folder as it is, whatever the stat cache believes.
+//! An operation may be several commits, so what is asked is weaker than in the scenarios on the store alone, and nearer
+//! to what a user cares for: the state is one that the operation went through, every snapshot in it reads back byte by
+//! byte, what was acknowledged is there, and the next snapshot holds the folder as it is, whatever the stat cache
+//! believes.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,8 +186,8 @@ impl Course {
         act_count.checked_sub(1).map_or(self.states[0].sequence, |last| self.acts[last].sequence)
     }
 
-    /// Where an operation may be of which so many acts returned and no more: at the end of the last one, or somewhere in
-    /// the next.
+    /// The moments at which an operation may be of which so many acts returned and no more: at the end of the last one,
+    /// or somewhere in the next.
     fn within(&self, act_count: usize) -> Vec<State> {
         let owed = self.owed_after(act_count);
         let most = self.acts.get(act_count).map_or(owed, |next| next.sequence);
@@ -290,8 +291,8 @@ impl Bench {
         }
     }
 
-    /// After a failing call: what was acknowledged is there, and of the act that failed what it had come to; whether the
-    /// power goes right then or not.
+    /// After a failing call: what was acknowledged is there, and of the act that failed what it had come to; whether
+    /// the power goes right then or not.
     fn go_on_after_failure(&mut self, disk: &MemoryDisk, course: &Course, act_count: usize, what: &str) {
         let (within, owed) = (course.within(act_count), course.owed_after(act_count));
         for loss in disk.power_losses(disk.change_count(), self.state_count as u64, pick(1, 4)) {
@@ -301,8 +302,8 @@ impl Bench {
         self.go_on(disk, &within, owed, what);
     }
 
-    /// After a crash: the state is one of `states` and has `owed` commits at least, everything in it reads back, and the
-    /// next snapshot is whole even after one more power loss.
+    /// After a crash: the state is one of `states` and has `owed` commits at least, everything in it reads back, and
+    /// the next snapshot is whole even after one more power loss.
     fn go_on(&mut self, disk: &MemoryDisk, states: &[State], owed: u64, what: &str) {
         let store = expect_one_of(disk, states, owed, what);
         self.verify(disk, what);

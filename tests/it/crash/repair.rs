@@ -1,5 +1,5 @@
-//! Repairs that are interrupted: whatever was done of one, the next one finishes it, and nothing that the first would have
-//! kept is lost.
+//! Repairs that are interrupted: whatever was done of one, the next one finishes it, and nothing that the first would
+//! have kept is lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,8 +66,8 @@ fn writing_format_and_facts_again() {
     });
 }
 
-/// A second pack tells another history: the snapshot of its conflicting transaction gets a tag, in a workspace that is added
-/// for it, and one that cannot be read is recorded as lost.
+/// A second pack tells another history: the snapshot of its conflicting transaction gets a tag, in a workspace that is
+/// added for it, and one that cannot be read is recorded as lost.
 #[test]
 fn naming_snapshots_of_conflicting_transactions() {
     try_repair("naming snapshots of conflicting transactions", AtLeast::new(280, 1_100), |disk| {

@@ -1,4 +1,4 @@
-//! What store-format.md asks of a repair while it is under way and of what it leaves (appendix A).
+//! The requirements of store-format.md for a repair under way and for the store that it leaves (appendix A).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -39,7 +39,8 @@ pub(super) struct Fixture {
 pub(super) enum Names {
     /// That file.
     File,
-    /// That file, a pack, an object or a step: what is in a pack is met by its id, and what rests on it may be elsewhere.
+    /// That file, a pack, an object or a step: what is in a pack is met by its id, and what rests on it may be
+    /// elsewhere.
     FileOrContent,
 }
 

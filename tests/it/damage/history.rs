@@ -33,8 +33,8 @@ fn lost(findings: &[serde_json::Value]) -> BTreeSet<String> {
     lost.map(|finding| finding["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The end of the last pack is overwritten, and the journal is gone: an index still knows half the ids of the snapshots there.
-/// They are never called whole again, until the pack comes back.
+/// The end of the last pack is overwritten, and the journal is gone: an index still knows half the ids of the snapshots
+/// there. They are never called whole again, until the pack comes back.
 #[test]
 fn lost_snapshots_of_which_only_an_index_knows_stay_findings() {
     let (fixture, _top) = Fixture::empty();
@@ -85,8 +85,8 @@ fn lost_snapshots_of_which_only_an_index_knows_stay_findings() {
     }
 }
 
-/// A pack is lost, recording goes on, and then the pack is found again, under its own number or another one: every snapshot
-/// of both histories can be had.
+/// A pack is lost, recording goes on, and then the pack is found again, under its own number or another one: every
+/// snapshot of both histories can be had.
 #[test]
 fn steps_that_were_taken_twice_can_both_be_had() {
     let given = Given::record();
@@ -140,7 +140,8 @@ fn steps_that_were_taken_twice_can_both_be_had() {
     }
 }
 
-/// The end of the last commit is gone, and every cache: that looks like a writer that died, and is cut. What is cut is kept.
+/// The end of the last commit is gone, and every cache: that looks like a writer that died, and is cut. What is cut is
+/// kept.
 #[test]
 fn what_a_repair_cuts_off_is_put_aside() {
     let given = Given::record();
@@ -256,8 +257,8 @@ fn workspaces_come_back_with_all_of_their_snapshots() {
     assert!(text(&fixture, &["snap"], 0).starts_with("s4 "));
 }
 
-/// The pack that says where a workspace is comes back when its folder has been registered anew: the new one counts, however
-/// their ids compare.
+/// The pack that says where a workspace is comes back when its folder has been registered anew: the new one counts,
+/// however their ids compare.
 #[test]
 fn of_two_workspaces_in_one_folder_the_later_one_counts() {
     for round in 0..4_u8 {
@@ -353,7 +354,8 @@ fn snapshots_that_rest_on_lost_ones_are_named() {
     }
 }
 
-/// A pack that comes back with more commits than were made meanwhile goes on where they end; its steps are not the newest.
+/// A pack that comes back with more commits than were made meanwhile goes on where they end; its steps are not the
+/// newest.
 #[test]
 fn the_newest_step_stays_the_head() {
     let (fixture, _top) = Fixture::empty();

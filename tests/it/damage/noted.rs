@@ -1,5 +1,5 @@
-//! Events of calls that changed nothing are kept beside the step they followed. Damage to one costs no step, and a step that
-//! is lost takes no more with it than its own events.
+//! Events of calls that changed nothing are kept beside the step they followed. Damage to one costs no step, and a step
+//! that is lost takes no more with it than its own events.
 
 use std::collections::BTreeMap;
 

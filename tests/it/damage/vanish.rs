@@ -1,5 +1,5 @@
-//! What was acknowledged and is lost never goes without a word: whatever still names a lost snapshot, a repair makes it a
-//! finding that stays. And what a folder still holds comes back, however long it is.
+//! Acknowledged steps that are lost never go without a word: whatever still names a lost snapshot, a repair makes it
+//! a finding that stays. And what a folder still holds comes back, however long it is.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -97,7 +97,8 @@ fn a_lost_snapshot_that_only_an_index_names_whose_pack_was_replaced() {
     }
 }
 
-/// R6: only the journal knows of the last step, behind a group of it that is damaged. What cannot be used of it is kept.
+/// R6: only the journal knows of the last step, behind a group of it that is damaged. What cannot be used of it is
+/// kept.
 #[test]
 fn a_lost_snapshot_that_the_journal_names_behind_damage() {
     let recorded = Recorded::new();
@@ -111,7 +112,8 @@ fn a_lost_snapshot_that_the_journal_names_behind_damage() {
     assert_eq!(std::fs::read(recorded.at("quarantine/journal")).unwrap(), journal);
 }
 
-/// The list of chunks of a long file is lost, with and without an index that knows that it was one; the file is in the folder.
+/// The list of chunks of a long file is lost, with and without an index that knows that it was one; the file is in the
+/// folder.
 #[test]
 fn long_files_come_back_from_the_folder() {
     for caches in [&[][..], &["packs/000001.idx", "journal"]] {

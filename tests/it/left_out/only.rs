@@ -150,8 +150,8 @@ fn a_step_before_only_comes_back_whole() {
     assert_eq!((recorder.read("src/b.rs"), recorder.read("src/in/c.rs")), (b"two".to_vec(), b"three".to_vec()));
 }
 
-/// Against the definition: a file is recorded if a pattern matches it or a folder above, a folder if it is matched so or
-/// holds something that is recorded.
+/// Against the definition: a file is recorded if a pattern matches it or a folder above, a folder if it is matched so
+/// or holds something that is recorded.
 #[test]
 fn only_is_as_defined_in_random_folders() {
     const CASES: u64 = 40;

@@ -1,4 +1,5 @@
-//! Folders of git's that are not called `.git`: those that a `.git` file or symlink names, and parts of one that are mounted.
+//! Folders of git's that are not called `.git`: those that a `.git` file or symlink names, and parts of one that are
+//! mounted.
 
 use super::require;
 use crate::support::git::has_git;

@@ -1,5 +1,5 @@
-//! A folder that was moved to another file system has other numbers there. A working tree of git's is known by git's own
-//! log, which a copy has too; so that counts only where the original is gone.
+//! A folder that was moved to another file system has other numbers there. A working tree of git's is known by git's
+//! own log, which a copy has too; so that counts only where the original is gone.
 
 use super::require;
 use crate::support::git::has_git;

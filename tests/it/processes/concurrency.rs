@@ -1,5 +1,5 @@
-//! Many processes at once, in one workspace and in many, beside readers and one that restores: nothing is lost, nobody is
-//! refused, and what came of it is what some order of the same steps, one after another, would have made.
+//! Many processes at once, in one workspace and in many, beside readers and one that restores: nothing is lost, nobody
+//! is refused, and what came of it is what some order of the same steps, one after another, would have made.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -80,9 +80,9 @@ fn content(store: &Store, workspace: &Workspace, step: u64, name: &[u8]) -> Opti
 const MINE: &str = "mine";
 const TAG: &str = "mine-too";
 
-/// Counts in a file, and between two counts restores the first of them, takes that back, and now and then does it again.
-/// Each step is tagged. In a folder of the process's own this is undone and redone; in one that others change too, the last
-/// change may be anybody's, and only the file itself is restored.
+/// Counts in a file, and between two counts restores the first of them, takes that back, and now and then does it
+/// again. Each step is tagged. In a folder of the process's own this is undone and redone; in one that others change
+/// too, the last change may be anybody's, and only the file itself is restored.
 fn go_back_and_forth(folder: &Path, program: &Program, count: usize, is_shared: bool) {
     let mut first = None;
     for number in 1..=count {
@@ -115,7 +115,8 @@ fn go_back_and_forth(folder: &Path, program: &Program, count: usize, is_shared: 
     }
 }
 
-/// What the process that restores leaves: its last count, tagged, no restore unfinished, and what it undid to be redone.
+/// The state that the restoring process leaves: its last count, tagged, no restore unfinished, and what it undid to be
+/// redone.
 fn expect_went_back_and_forth(store: &Store, workspace: &Workspace, count: usize, is_shared: bool) {
     assert!(workspace.unfinished.is_none());
     assert_eq!(workspace.timeline.undone().len(), usize::from(count > 1 && !is_shared), "the last could be redone");

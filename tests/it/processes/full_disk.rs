@@ -1,5 +1,5 @@
-//! A disk that is full, files that may not grow, and a file system that cannot be written: an error that says so, nothing
-//! acknowledged that is not there, nothing lost that was, and the next step works once there is room.
+//! A disk that is full, files that may not grow, and a file system that cannot be written: an error that says so,
+//! nothing acknowledged that is not there, nothing lost that was, and the next step works once there is room.
 
 use std::path::Path;
 use std::process::Command;
@@ -55,8 +55,8 @@ fn files_that_may_not_grow() {
     assert!(recorded > 2, "the limits were too low for anything to be recorded");
 }
 
-/// Runs a script with a file system of a megabyte of its own at `at`, which goes with the shell; `None` where the machine
-/// allows no such thing.
+/// Runs a script with a file system of a megabyte of its own at `at`, which goes with the shell; `None` where the
+/// machine allows no such thing.
 #[expect(clippy::print_stderr, reason = "a machine that allows no mounts tries less, and should say so")]
 fn run_with_small_disk(program: &Program, at: &Path, folder: &Path, script: &str) -> Option<Ran> {
     let mount = format!("mkdir -p {0} && mount -t tmpfs -o size=1m,mode=0700 none {0}", at.display());
@@ -127,8 +127,8 @@ fn a_disk_that_is_full() {
     assert_eq!(fits, b"full\n");
 }
 
-/// A restore into a folder on a full disk says why it stopped; it can be taken back though there is no room, and finished
-/// when there is.
+/// A restore into a folder on a full disk says why it stopped; it can be taken back though there is no room, and
+/// finished when there is.
 #[test]
 fn a_folder_on_a_disk_that_is_full() {
     let program = Program::new();

@@ -21,7 +21,8 @@ impl Killer {
         Self { rng: Rng::new(!seed), kills: 0, usual: BTreeMap::new() }
     }
 
-    /// Runs a command and kills it somewhere between its start and a little after its usual end. `None` if it was killed.
+    /// Runs a command and kills it somewhere between its start and a little after its usual end. `None` if it was
+    /// killed.
     #[track_caller]
     pub(super) fn run(&mut self, kind: &'static str, mut command: Command) -> Option<Ran> {
         let usual = self.usual.get(kind).copied().unwrap_or(Duration::from_millis(25));

@@ -1,7 +1,7 @@
-//! Processes killed at random moments of what they do, again and again in one store. After each: the store is sound, what
-//! was acknowledged comes back exactly, and at most one temporary file is left. A restore that was killed is told of by
-//! the next command, and finished or taken back; so is one of which that, or the undoing, was killed in turn. Where it has
-//! ended, none of its temporary files is left in the folder.
+//! Processes killed at random moments of what they do, again and again in one store. After each: the store is sound,
+//! what was acknowledged comes back exactly, and at most one temporary file is left. A restore that was killed is told
+//! of by the next command, and finished or taken back; so is one of which that, or the undoing, was killed in turn.
+//! Once it has ended, none of its temporary files is left in the folder.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -91,8 +91,8 @@ impl Driver {
         }
     }
 
-    /// An in-place restore that may be killed: whatever came of it, going on leads to the target, going back to where it
-    /// began, and nothing is lost on the way.
+    /// An in-place restore that may be killed: whatever came of it, going on leads to the target, going back to where
+    /// it began, and nothing is lost on the way.
     fn restore(&mut self) {
         self.edit();
         self.snap_whole();
@@ -141,15 +141,15 @@ impl Driver {
         is_cut_off
     }
 
-    /// Ends an unfinished restore in one of the ways there are, though killed on the way: then the same way leads to the
-    /// same place.
+    /// Ends an unfinished restore in one of the ways there are, though killed on the way: then the same way leads to
+    /// the same place.
     fn settle(&mut self, way: &[&str]) {
         let ended = self.killed("settle", way).is_some();
         if self.is_cut_off() {
             assert!(!ended, "{way:?} ended, and the restore is unfinished");
             self.cut_off_again += 1;
-            // An abort that was cut off is a restore of its own, to be finished like any other; one that had not begun is
-            // still to be made.
+            // An abort that was cut off is a restore of its own, to be finished like any other; one that had not begun
+            // is still to be made.
             self.program.expect(&self.folder, way);
         }
         assert!(!self.is_cut_off(), "{way:?} has not ended it");

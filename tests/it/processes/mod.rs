@@ -1,4 +1,5 @@
-//! Promises that only real processes can break: many at once, killed ones, and a disk that is full or cannot be written.
+//! Promises that only real processes can break: many at once, killed ones, and a disk that is full or cannot be
+//! written.
 //!
 //! Each driver does some rounds at each depth, and as many as `RETRO_TEST_ROUNDS` states where that is set:
 //!

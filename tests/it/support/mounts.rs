@@ -1,5 +1,6 @@
-//! Mounts, in namespaces of their own: what a test mounts is gone when its script ends, however it ends, and nobody else
-//! ever sees it. They need root and a kernel that lets it mount; where either is missing, tests say how little they tried.
+//! Mounts, in namespaces of their own: what a test mounts is gone when its script ends, however it ends, and nobody
+//! else ever sees it. They need root and a kernel that lets it mount; where either is missing, tests say how little
+//! they tried.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -85,7 +85,7 @@ impl Recorder {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let options = CaptureOptions::new(&self.config, None, Timestamp::now(), &Silent);
+        let options = CaptureOptions::new(&self.config, None, &Silent);
         status(&self.store, self.workspace, &options).unwrap()
     }
 

@@ -1,8 +1,8 @@
 //! What is in a folder, found out with nothing but the standard library: the judge of what the library did.
 //!
-//! Paths may be longer than a system call takes: a folder is opened in stretches, each relative to the handle before it,
-//! through `/proc/self/fd`. Only one handle is open at a time, so depth costs no descriptors. Nothing is changed on the
-//! way, so what the user may not read is reported as unreadable.
+//! Paths may be longer than a system call takes: a folder is opened in stretches, each relative to the handle before
+//! it, through `/proc/self/fd`. Only one handle is open at a time, so depth costs no descriptors. Nothing is changed on
+//! the way, so what the user may not read is reported as unreadable.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -69,7 +69,8 @@ fn entry(prefix: [u8; 16], offset: u32, member: u16, kind: ObjectKind) -> IndexE
     IndexEntry { prefix, offset, member, kind }
 }
 
-/// Entries past the pack, in the middle of records, of wrong kinds and members, all equal, out of order, without number.
+/// Entries past the pack, in the middle of records, of wrong kinds and members, all equal, out of order, without
+/// number.
 #[test]
 fn indexes_that_lie_hide_nothing_for_good() {
     let honest_id = Digest::of(HONEST.2).prefix();

@@ -382,8 +382,8 @@ fn restores_that_never_were_can_not_be_undone() {
     survey(&forge, "bad", "good").expect(&[("restore {rev}", 0)]);
 }
 
-/// Restores for which nothing had to change are no changes that could be undone, and a folder goes millions of states back
-/// and forth in no time.
+/// Restores for which nothing had to change are no changes that could be undone, and a folder goes millions of states
+/// back and forth in no time.
 #[test]
 fn restores_that_changed_nothing_are_passed_over() {
     let mut forge = Forge::new();

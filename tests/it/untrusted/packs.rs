@@ -341,8 +341,8 @@ fn files_full_of_holes_are_not_read() {
     assert_eq!(run(&forge, &["status"]).0, CORRUPT);
 }
 
-/// A pack that goes on after what it holds, further than any may, is put aside as it is by a repair, which reads no more of
-/// it than others do.
+/// A pack that goes on after what it holds, further than any may, is put aside as it is by a repair, which reads no
+/// more of it than others do.
 #[test]
 fn a_pack_longer_than_any_is_put_aside_unread() {
     let mut forge = Forge::new();

@@ -1,5 +1,5 @@
-//! Crafted places: facts that say that a workspace is somewhere else. What is changed is the folder that the user is in or
-//! has named, and no other.
+//! Crafted places: facts that say that a workspace is somewhere else. What is changed is the folder that the user is in
+//! or has named, and no other.
 
 #![expect(clippy::disallowed_methods, reason = "tests write files of their own")]
 
@@ -96,7 +96,8 @@ fn a_project_in_the_home_folder_is_not_the_home_folder() {
         assert!([2, 3].contains(&run_in(&project, &forge, &words).0), "{verb:?}");
     }
     assert!(walk(&forge.at("home")) == before);
-    // A step of another folder is restored only where that is insisted on. A step in the project is a step of the project, and restoring it changes nothing beside it.
+    // A step of another folder is restored only where that is insisted on. A step in the project is a step of the
+    // project, and restoring it changes nothing beside it.
     assert_eq!(run_in(&project, &forge, &["snap"]).0, 0);
     let of_forge = format!("{}/honest", forge.workspace);
     assert_eq!(run_in(&project, &forge, &["restore", &of_forge, "--force"]).0, 0);

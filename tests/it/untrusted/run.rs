@@ -14,8 +14,9 @@ use crate::support::damage::copy_folder;
 use crate::support::depth::{AtLeast, is_turn};
 use crate::support::walker::{self, Nodes};
 
-/// The verbs that read a store, each with what follows it: `{rev}` is the snapshot in question, `{path}` a path in it and
-/// `{out}` a folder of their own. Those that change the workspace come last, in an order that lets each do its work.
+/// The verbs that read a store, each with what follows it: `{rev}` is the snapshot in question, `{path}` a path in it
+/// and `{out}` a folder of their own. Those that change the workspace come last, in an order that lets each do its
+/// work.
 pub(super) const VERBS: &[&str] = &[
     "status",
     "log",
@@ -119,9 +120,9 @@ pub(super) struct Survey<'a> {
 pub(super) struct Surveyed(Vec<Done>);
 
 impl Survey<'_> {
-    /// Runs the verbs, checks how those end that are given as pairs of a line and the code, and of each verb that it ended
-    /// in good order and wrote nowhere but where it should; at the end, that the honest snapshot is still there, and that
-    /// a repair does its work.
+    /// Runs the verbs, checks how those end that are given as pairs of a line and the code, and of each verb that it
+    /// ended in good order and wrote nowhere but where it should; at the end, that the honest snapshot is still there,
+    /// and that a repair does its work.
     ///
     /// At quick depth the verbs with a code are run, and a few others: other ones for each store, so that a test with
     /// [`EVERY`] stores runs them all.
@@ -204,8 +205,8 @@ pub(super) fn expect_honest(forge: &Forge) {
     std::fs::remove_dir_all(into).unwrap();
 }
 
-/// A repair ends in good order, in what it leaves there is nothing more to repair, and the honest snapshot is in it. The
-/// store is then as it was: tests look at it afterwards.
+/// A repair ends in good order, in what it leaves there is nothing more to repair, and the honest snapshot is in it.
+/// The store is then as it was: tests look at it afterwards.
 #[track_caller]
 #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
 pub(super) fn expect_repair(forge: &Forge) {

@@ -1,5 +1,5 @@
-//! `retro completions`: a script for a shell, which asks the program ([`crate::complete`]) or is made from the definition
-//! of the command line.
+//! `retro completions`: a script for a shell, which asks the program ([`crate::complete`]) or is made from the
+//! definition of the command line.
 
 use clap_complete::{Shell, generate};
 use retrograde::Result;

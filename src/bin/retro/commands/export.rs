@@ -51,8 +51,8 @@ fn tar(context: &mut Context, opened: &Opened, arguments: &Export, file: &Path) 
 }
 
 /// Writes a file that must not be there yet, readable by its owner only, because what goes into it may be: mode 0600,
-/// whatever the umask. It gets its name when it is whole and durable; until then it has another one beside it, which the
-/// next export to the same file takes over where it was left.
+/// whatever the umask. It gets its name when it is whole and durable; until then it has another one beside it, which
+/// the next export to the same file takes over where it was left.
 fn to_new_file<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     let there = || {
         Error::new(ErrorKind::Exists, "export to", shown(path), "the file is there already")
@@ -101,7 +101,8 @@ fn open_part(part: &Path) -> Result<File> {
             }
             TryLockError::Error(e) => Error::io("lock", part, e),
         })?;
-        // Between opening and locking the other may have finished: then it is the file that was wanted, under its own name.
+        // Between opening and locking the other may have finished: then it is the file that was wanted, under its own
+        // name.
         let locked = file.metadata().map_err(|e| Error::io("look at", part, e))?;
         // What others own or have a name for they could read.
         if !locked.is_file() || locked.nlink() > 1 || locked.uid() != rustix::process::geteuid().as_raw() {

@@ -50,8 +50,8 @@ pub(super) fn run(context: &mut Context, arguments: &Log) -> Result<u8> {
     // What is said about the list stands below it, where it is seen.
     context.out.finish()?;
     say_what_is_not_listed(context, &opened, arguments, &options, &listed)?;
-    // Everything that could be read was printed; the first failure decides how to exit. What a repair has found to be lost
-    // is known, and no failure any more.
+    // Everything that could be read was printed; the first failure decides how to exit. What a repair has found to be
+    // lost is known, and no failure any more.
     let is_known = |id: &_| opened.state.incomplete.contains(id);
     let (known, unreadable): (Vec<_>, Vec<_>) = listed.unreadable.into_iter().partition(|(id, _)| is_known(id));
     known.iter().for_each(|(id, _)| context.out.warning(format_args!("snapshot {}: it is lost", id.short())));

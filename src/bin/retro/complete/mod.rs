@@ -1,8 +1,8 @@
 //! Completion of a command line that is being typed.
 //!
 //! The scripts for bash, zsh and fish ([`SCRIPTS`]) know nothing of the program: at each press of the key they call the
-//! hidden verb `__complete` with the words so far, and offer what it prints. So they offer steps, runs, tags and recorded
-//! paths, never fall behind the program, and there is one definition of the command line.
+//! hidden verb `__complete` with the words so far, and offer what it prints. So they offer steps, runs, tags and
+//! recorded paths, never fall behind the program, and there is one definition of the command line.
 //!
 //! ```text
 //! retro __complete SHELL WORD...         words from the program's name to the one that is being typed

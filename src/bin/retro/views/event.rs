@@ -28,8 +28,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     read.map(|_| bytes).map_err(|e| Error::io("read event from", name, e))
 }
 
-/// Bytes of an event that are read. Of a longer one the rest is lost; several times as much as is stored is read, because
-/// its long texts can be cut.
+/// Bytes of an event that are read. Of a longer one the rest is lost; several times as much as is stored is read,
+/// because its long texts can be cut.
 const READ_LENGTH_MAX_BYTES: u64 = 8 * EVENT_LENGTH_MAX_BYTES as u64;
 
 /// An event as people read it: a fact a line, indented, in the order given; long texts are cut.

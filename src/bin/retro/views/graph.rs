@@ -12,9 +12,9 @@
 //! cell becomes the box-drawing character with these lines, so that all of them meet, whatever crosses what.
 //!
 //! Invariants: no two lanes lead to the same snapshot; lanes do not wander once begun; a freed column is taken by the
-//! next lane that begins, so the picture is as wide as there are lines side by side, up to [`GRAPH_LANES_MAX`]: beyond, no
-//! lane begins. Parents that are not in the list, or stand above their child, get none either. Git moves lanes to the left as soon as there is room, which takes several
-//! lines for one snapshot.
+//! next lane that begins, so the picture is as wide as there are lines side by side, up to [`GRAPH_LANES_MAX`]: beyond,
+//! no lane begins. Parents that are not in the list, or stand above their child, get none either. Git moves lanes to
+//! the left as soon as there is room, which takes several lines for one snapshot.
 
 use std::collections::BTreeMap;
 

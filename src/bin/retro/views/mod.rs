@@ -1,4 +1,4 @@
-//! What results look like to people, and progress until they are there. The shapes for programs are in
+//! Results as people read them, and progress until they are there. The shapes for programs are in
 //! `retrograde::wire`.
 
 pub(crate) mod changes;

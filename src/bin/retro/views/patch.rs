@@ -1,7 +1,8 @@
 //! Patches: byte by byte for `git apply`, with colours for people.
 //!
-//! Into a file or a pipe, without colour, the bytes are those that the library renders. With colour, and on a terminal, they
-//! are for eyes only, and control characters are escaped: a file that an agent wrote must not be able to move the cursor of whoever looks at it.
+//! Into a file or a pipe, without colour, the bytes are those that the library renders. With colour, and on a terminal,
+//! they are for eyes only, and control characters are escaped: a file that an agent wrote must not be able to move the
+//! cursor of whoever looks at it.
 
 use retrograde::detail::PatchOptions;
 use retrograde::{Comparison, Result};

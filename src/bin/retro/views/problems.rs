@@ -4,7 +4,7 @@ use retrograde::detail::{CacheProblem, Damage, Note, Problem, ProblemKind, Store
 
 use super::human;
 
-/// What is wrong.
+/// A problem as a sentence.
 pub(crate) fn problem(problem: &Problem) -> String {
     match &problem.kind {
         ProblemKind::NotAFolder => "it is not a folder".to_owned(),

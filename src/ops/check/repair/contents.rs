@@ -1,9 +1,9 @@
 //! Lost content that is still in a live folder.
 //!
-//! Every workspace that is there is read afresh, all of it, into a batch that takes nothing but what was lost: contents and
-//! chunks by their hash, whatever their path is now, and the trees of folders that are as they were. Stat caches are not
-//! believed, and a file whose hash is not asked for leaves no trace. A folder that is there again shows what else is
-//! missing below it: the next round looks for that.
+//! Every workspace that is there is read afresh, all of it, into a batch that takes nothing but what was lost: contents
+//! and chunks by their hash, whatever their path is now, and the trees of folders that are as they were. Stat caches
+//! are not believed, and a file whose hash is not asked for leaves no trace. A folder that is there again shows what
+//! else is missing below it: the next round looks for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,8 +32,8 @@ pub(super) fn bring_back(round: &mut Round<'_>) -> Result<Vec<Action>> {
     Ok(if objects.is_empty() { Vec::new() } else { vec![Action::BringBack(objects)] })
 }
 
-/// Takes out of the packs what stays lost and all that rests on it: as long as it is there, a writer that meets the same
-/// content again takes it for stored.
+/// Takes out of the packs what stays lost and all that rests on it: as long as it is there, a writer that meets the
+/// same content again takes it for stored.
 pub(super) fn give_up(round: &mut Round<'_>) -> Result<Vec<Action>> {
     if lost_objects(round)?.is_empty() && round.checked()?.bad.is_empty() {
         return Ok(Vec::new());
@@ -71,7 +71,7 @@ fn search(round: &mut Round<'_>, lost: &BTreeSet<ObjectKey>) -> Result<BTreeSet<
         let _lock = lock_workspace(&store, workspace.id)?;
         let captured = open_root(&store, workspace, None).and_then(|root| {
             let config = settings(&store, Some(workspace.id), root.path()).config;
-            let options = CaptureOptions::new(&config, None, round.options.now, round.options.progress);
+            let options = CaptureOptions::new(&config, None, round.options.progress);
             let captured = capture_afresh(&store, workspace.id, &root, &options, &mut batch)?;
             ingest::any(&mut batch, captured.rules.text().as_bytes().to_vec()).map(drop)
         });
@@ -86,7 +86,8 @@ fn search(round: &mut Round<'_>, lost: &BTreeSet<ObjectKey>) -> Result<BTreeSet<
     Ok(met)
 }
 
-/// Whether an object was found; content may turn out to be a list of chunks, and then the list is enough for now.
+/// Returns true if an object was found; content may turn out to be a list of chunks, and then the list is enough for
+/// now.
 fn is_met(key: &ObjectKey, met: &BTreeSet<ObjectKey>) -> bool {
     let is_there = |kind| met.contains(&ObjectKey { kind, ..*key });
     match key.kind {

@@ -74,7 +74,8 @@ fn take_from_damage(inspection: &Inspection, found: &mut Found) -> Result<BTreeM
     Ok(recovered)
 }
 
-/// Whether the snapshots that a fact names are there and agree. One that takes something away is never believed unproven.
+/// Returns true if the snapshots that a fact names are there and agree. One that takes something away is never believed
+/// unproven.
 fn is_backed(reader: &Reader, fact: &Fact) -> Result<bool> {
     let are_there = |ids: &[SnapshotId]| {
         let found: Result<Vec<_>> = ids.iter().map(|id| read(reader, *id)).collect();

@@ -47,7 +47,7 @@ use crate::store::inspect::{Checked, Depth, Inspection, Problem, check_objects, 
 use crate::store::repair::{complete_caches, keep_still, lock};
 use crate::time::Timestamp;
 
-/// How to repair.
+/// Options of a repair.
 #[derive(Clone, Copy)]
 pub struct RepairOptions<'a> {
     /// Changes nothing: what would be written goes into files without a name in this folder.
@@ -69,7 +69,7 @@ pub struct RepairOutcome {
     pub left: Vec<Left>,
     /// Findings that a verify reports now; none in a dry run.
     pub findings_left: Option<u64>,
-    /// How many of them are about snapshots that are marked.
+    /// The number of those that are about marked snapshots.
     pub findings_marked: u64,
 }
 

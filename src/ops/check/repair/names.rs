@@ -1,11 +1,11 @@
 //! Names for snapshots that have none, and a record of those that are lost.
 //!
-//! One rule: a snapshot that nothing names gets its own step if that is free, and a tag if another snapshot has it. So of
-//! two histories of one step, as when a pack is found again after its steps were taken a second time, the one that counts
-//! stays as it is, and every snapshot of the other is reachable. A workspace that is not known is added first.
+//! One rule: a snapshot that nothing names gets its own step if that is free, and a tag if another snapshot has it. So
+//! of two histories of one step, as when a pack is found again after its steps were taken a second time, the one that
+//! counts stays as it is, and every snapshot of the other is reachable. A workspace that is not known is added first.
 //!
-//! A snapshot that nobody can read, and that something still names, is recorded as lost: half an id is enough. Its step may
-//! not be known; that it was there is kept, so that no check ever calls the store whole.
+//! A snapshot that nobody can read, and that something still names, is recorded as lost: half an id is enough. Its step
+//! may not be known; that it was there is kept, so that no check ever calls the store whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,7 +77,8 @@ fn unreadable(
     let bad = checked.bad.iter().filter(|bad| !bad.is_readable).flat_map(|bad| bad.base.into_iter().chain([bad.key]));
     let mut keys: BTreeSet<ObjectKey> =
         packs.iter().flat_map(|pack| &pack.lost).map(|(key, _)| *key).chain(bad).collect();
-    // A damaged record may name a snapshot that never was: it is believed where transactions are missing that it may be of.
+    // A damaged record may name a snapshot that never was: it is believed where transactions are missing that it may be
+    // of.
     if found.is_incomplete {
         keys.extend(
             packs.iter().flat_map(|pack| &pack.damaged).flat_map(|range| &range.broken).map(|entry| entry.key()),
@@ -161,8 +162,8 @@ impl Naming<'_> {
         if is_taken { format!("{RECOVERED}{id}") } else { short }
     }
 
-    /// Makes the newest step the head again, where an older one was named last: one that was recovered here, or the end of a
-    /// history that came back and is longer than the one that went on.
+    /// Makes the newest step the head again, where an older one was named last: one that was recovered here, or the end
+    /// of a history that came back and is longer than the one that went on.
     fn keep_heads(&mut self, before: &State) -> Result<()> {
         if self.found.late.is_empty() {
             return Ok(());

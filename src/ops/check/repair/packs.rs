@@ -1,4 +1,5 @@
-//! Packs and caches: what rests on damage is saved, damaged packs are written anew, and caches that are wrong are rebuilt.
+//! Packs and caches: what rests on damage is saved, damaged packs are written anew, and caches that are wrong are
+//! rebuilt.
 //!
 //! Objects are saved one round before the pack they were in is written anew, so that nothing readable is ever only in
 //! quarantine.

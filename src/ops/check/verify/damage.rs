@@ -1,7 +1,7 @@
 //! The objects that cannot be read, and who needs them.
 //!
-//! The list of paths and steps is bounded: a few kB of trees describe more than fits anywhere. When the bound is reached,
-//! whole snapshots are listed, each of them once.
+//! The list of paths and steps is bounded: a few kB of trees describe more than fits anywhere. When the bound is
+//! reached, whole snapshots are listed, each of them once.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -35,7 +35,7 @@ struct Known {
     needed: BTreeMap<Need, Vec<RangeInclusive<u64>>>,
 }
 
-/// Who needs an object, and for what: a workspace, or a snapshot that is no step of any.
+/// A need of an object: a workspace, or a snapshot that is no step of any.
 type Need = (Option<WorkspaceId>, Option<SnapshotId>, Part);
 
 /// A snapshot among those of its workspace.
@@ -48,7 +48,7 @@ pub(super) struct Place {
     pub(super) snapshot: Option<SnapshotId>,
 }
 
-/// How much more may be listed.
+/// The room that is left for entries of the list.
 #[derive(Debug)]
 pub(super) struct Budget {
     bytes: u64,
@@ -92,12 +92,12 @@ impl Damages {
         Ok(Self { objects, last_missing: None, budget })
     }
 
-    /// Whether anything is known of an object.
+    /// Returns true if anything is known of an object.
     pub(super) fn contains(&self, key: ObjectKey) -> bool {
         self.objects.contains_key(&key)
     }
 
-    /// Whether an object that is in a pack is known to be damaged. From now on its whole id is known.
+    /// Returns true if an object that is in a pack is known to be damaged. From now on its whole id is known.
     pub(super) fn includes(&mut self, kind: ObjectKind, id: Digest) -> Option<ObjectKey> {
         let key = ObjectKey::new(kind, &id);
         let known = self.objects.get_mut(&key)?;

@@ -4,8 +4,8 @@
 //! inspect (packs, transactions, caches) -> objects (decoded, compared with their ids) -> walk (what snapshots need) -> findings
 //! ```
 //!
-//! Every [`Finding`] is data. One about an object names the snapshots and paths that need it; any other names a file or a
-//! transaction. A cache that readers see to be unusable, and what a killed writer left, are notes and no findings.
+//! Every [`Finding`] is data. One about an object names the snapshots and paths that need it; any other names a file or
+//! a transaction. A cache that readers see to be unusable, and what a killed writer left, are notes and no findings.
 //! Nothing is written and no lock is needed; what is committed meanwhile is not looked at.
 
 mod damage;
@@ -29,25 +29,26 @@ use crate::store::inspect::{
 use crate::workspace::cache::{CacheKey, StatCache};
 use damage::Damages;
 
-/// How to check.
+/// Options of a check.
 #[derive(Clone, Copy)]
 pub struct VerifyOptions<'a> {
-    /// How closely.
+    /// The depth of the check.
     pub level: Level,
     /// Gets events while the check is at work.
     pub progress: &'a dyn Progress,
 }
 
-/// How closely to check.
+/// The depth of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Every object is decoded.
     Full,
-    /// Only structure: pack headers, the framing of batches, caches, folders and snapshots, and that all they name is there.
+    /// Only structure: pack headers, the framing of batches, caches, folders and snapshots, and that all they name is
+    /// there.
     Quick,
     /// Every batch is compared with its hash, and this share of the objects is decoded.
     Sample {
-        /// How many of a million.
+        /// The number of objects in a million.
         parts_per_million: u32,
         /// Chooses which.
         seed: u64,
@@ -89,8 +90,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The object that cannot be read and the one that is the cause, itself where it is no other; none where the finding
-    /// is about something else, or about an object that is still readable.
+    /// The object that cannot be read and the one that is the cause, itself where it is no other; none where the
+    /// finding is about something else, or about an object that is still readable.
     pub fn lost(&self) -> Option<(ObjectKey, ObjectKey)> {
         match &self.problem.kind {
             ProblemKind::Object(object) if !object.is_readable => {
@@ -106,7 +107,7 @@ impl Finding {
 pub struct Affected {
     /// Whose; none where only a tag or a pin leads there.
     pub workspace: Option<WorkspaceId>,
-    /// Which part of them.
+    /// The part of them that is affected.
     pub part: Part,
     /// Their steps. Those forgotten in between are not meant.
     pub steps: Vec<RangeInclusive<u64>>,
@@ -119,7 +120,7 @@ pub struct Affected {
 pub enum Part {
     /// All of it.
     Snapshot,
-    /// What is at a path, with all that is below it.
+    /// A path, with all that is below it.
     Path(TreePath),
     /// The facts given with the step.
     Event,
@@ -224,7 +225,7 @@ fn unusable_stat_caches(inspection: &Inspection) -> Vec<Note> {
     unusable.map(|(file, _)| Note::Cache(problem(file))).collect()
 }
 
-/// Whether an object is in the sample.
+/// Returns true if an object is in the sample.
 fn is_drawn(key: ObjectKey, parts_per_million: u32, seed: u64) -> bool {
     let drawn = Digest::of(&[&seed.to_le_bytes()[..], &[key.kind.code()], &key.prefix].concat());
     let number = u64::from_le_bytes(*drawn.0.first_chunk().expect("a digest has 32 bytes"));

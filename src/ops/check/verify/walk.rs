@@ -1,7 +1,7 @@
 //! From snapshots down to contents: which damaged objects each of them needs, and where.
 //!
-//! Each distinct tree is read once, however many snapshots share it; only trees with damage below them are remembered with
-//! what it is. The walk keeps its own stack, because folders may be deeper than a thread's stack would allow.
+//! Each distinct tree is read once, however many snapshots share it; only trees with damage below them are remembered
+//! with what it is. The walk keeps its own stack, because folders may be deeper than a thread's stack would allow.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
@@ -65,7 +65,7 @@ struct Walk<'a> {
 /// A folder on the way down.
 struct Frame {
     id: TreeId,
-    /// How many entries it had.
+    /// The number of its entries before.
     count: u64,
     entries: std::vec::IntoIter<Entry>,
     below: Vec<(Vec<u8>, ObjectKey)>,
@@ -73,7 +73,7 @@ struct Frame {
     name: Box<[u8]>,
 }
 
-/// What an entry takes beside its path, about.
+/// The approximate size of an entry beside its path, in bytes.
 const ENTRY_BYTES: usize = 64;
 
 impl Walk<'_> {

@@ -2,8 +2,8 @@
 //!
 //! A restore may write over paths that the rules leave out. They have to be in the snapshot of the state before it, or
 //! they would be lost; so a capture is told the states that may be put here, and takes whatever stands in their place.
-//! An undo has two such states, and which of them it goes to depends on the capture. The capture notes what it took only
-//! for them ([`Captured::narrow`](super::Captured::narrow) drops what the chosen state does not need).
+//! An undo has two such states, and which of them it goes to depends on the capture. The capture notes what it took
+//! only for them ([`Captured::narrow`](super::Captured::narrow) drops what the chosen state does not need).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

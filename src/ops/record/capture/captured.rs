@@ -116,8 +116,9 @@ impl Captured {
         self.cache.folder(&folder)?.find(name).map(|entry| Timestamp(entry.mtime_ns))
     }
 
-    /// Writes the stat cache, once everything it names is durable, and where the rolling re-read goes on. What cannot be
-    /// written costs the next capture a reading, and nothing else: the snapshot stands, so there is no error to report.
+    /// Writes the stat cache, once everything it names is durable, and where the rolling re-read goes on. What cannot
+    /// be written costs the next capture a reading, and nothing else: the snapshot stands, so there is no error to
+    /// report.
     pub fn remember(&self, store: &Store) {
         let read =
             if self.read.total().bytes < READ_NOTABLE_BYTES { ReadSummary::default() } else { self.read.clone() };

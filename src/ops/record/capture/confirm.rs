@@ -1,8 +1,8 @@
 //! Reading files again that are about to be lost, where their content is not what the stat cache said.
 //!
 //! A program that writes through a shared memory map changes a file and none of its times, until the kernel writes the
-//! page out: nothing that believes a stat cache sees that. So before a restore takes files away, it compares their bytes
-//! with what the capture has of them, and what differs is read into the same capture.
+//! page out: nothing that believes a stat cache sees that. So before a restore takes files away, it compares their
+//! bytes with what the capture has of them, and what differs is read into the same capture.
 
 use std::collections::BTreeMap;
 
@@ -146,7 +146,7 @@ mod tests {
         [("deep/er/f", b"1"), ("deep/g", b"1")].iter().for_each(|(name, bytes)| write(name, *bytes));
         write("long", &long(1));
         let (root, config) = (Root::open(folder.path()).unwrap(), Config::default());
-        let options = CaptureOptions::new(&config, None, Timestamp(0), &Silent);
+        let options = CaptureOptions::new(&config, None, &Silent);
         let mut batch = bench.store.batch();
         let mut captured = capture(&bench.store, bench.workspace, &root, &options, Some(&mut batch)).unwrap();
         let key = CacheKey { store: bench.store.id(), workspace: bench.workspace, generation: 0 };

@@ -1,8 +1,8 @@
 //! The list of what was left out that a snapshot keeps, for the restores to come.
 //!
 //! The rules of a snapshot tell by a path whether they leave it out. Some leave out what a path does not show: a
-//! `pyvenv.cfg` in a folder, an index of git, another recorded folder. Whether these things were there at a step nobody can
-//! find out later, so the paths are listed. Where they are too many, the folders around them are listed instead: a
+//! `pyvenv.cfg` in a folder, an index of git, another recorded folder. Whether these things were there at a step nobody
+//! can find out later, so the paths are listed. Where they are too many, the folders around them are listed instead: a
 //! restore then leaves more alone than it has to, and never less.
 
 use crate::format::path_list::paths_fit;

@@ -42,7 +42,6 @@ use crate::id::{Digest, WorkspaceId};
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
 use crate::store::{Batch, Store};
-use crate::time::Timestamp;
 use crate::workspace::attributes as live_attributes;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::{CacheKey, StatCache};
@@ -55,7 +54,7 @@ use crate::workspace::turn;
 use around::Wanted;
 use captured::is_within_one;
 
-/// How to look at a live folder.
+/// Options of a capture of a live folder.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct CaptureOptions<'a> {
@@ -63,21 +62,19 @@ pub struct CaptureOptions<'a> {
     pub config: &'a Config,
     /// The user's home folder, which is not captured where it is met inside by another path.
     pub home: Option<&'a Path>,
-    /// The current time.
-    pub now: Timestamp,
     /// The receiver of progress events.
     pub progress: &'a dyn Progress,
 }
 
 impl<'a> CaptureOptions<'a> {
     /// Captures by the rules alone.
-    pub fn new(config: &'a Config, home: Option<&'a Path>, now: Timestamp, progress: &'a dyn Progress) -> Self {
-        Self { config, home, now, progress }
+    pub fn new(config: &'a Config, home: Option<&'a Path>, progress: &'a dyn Progress) -> Self {
+        Self { config, home, progress }
     }
 }
 
-/// Looks at the folder of a workspace, see [`open_root`](super::folder::open_root). Content and trees that are new go into
-/// `batch`; without one they are only hashed.
+/// Looks at the folder of a workspace, see [`open_root`](super::folder::open_root). Content and trees that are new go
+/// into `batch`; without one they are only hashed.
 pub fn capture(
     store: &Store,
     workspace: WorkspaceId,
@@ -228,10 +225,12 @@ impl<'a> Look<'a> {
             earlier: around.earlier,
             limits: options.config.capture.limits(),
             one_file_system: options.config.capture.one_file_system,
-            // A store that cannot be written has no clock; then every stat counts as racy, and no cache is written either.
+            // A store that cannot be written has no clock; then every stat counts as racy, and no cache is written
+            // either.
             clock: store.disk().file_clock().unwrap_or(FileClock { device: u64::MAX, time_ns: 0 }),
             turns: self.turns,
-            // What a restore leaves as it is, it says is as the step has it: so what a stat does not quite prove is read.
+            // What a restore leaves as it is, it says is as the step has it: so what a stat does not quite prove is
+            // read.
             due: (!around.targets.is_empty()).then_some(&*around.paths),
             progress: options.progress,
         };

@@ -1,8 +1,8 @@
 //! Reading again what the stat cache proves unchanged, some files at each step: see [`crate::workspace::scan::Class`].
 //!
-//! A long file is compared chunk by chunk with the list of its chunks in the store, so that it can be read in pieces over
-//! several steps. What turns out to be another content is put on the scan's list of files to be taken, and recorded like
-//! any other change; what does not leaves no trace but the place where the next step goes on.
+//! A long file is compared chunk by chunk with the list of its chunks in the store, so that it can be read in pieces
+//! over several steps. What turns out to be another content is put on the scan's list of files to be taken, and
+//! recorded like any other change; what does not leaves no trace but the place where the next step goes on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

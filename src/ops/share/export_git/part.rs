@@ -39,7 +39,8 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Makes it, and the folder where it is missing. There must be nothing else in that, but for what was left by another.
+    /// Makes it, and the folder where it is missing. There must be nothing else in that, but for what was left by
+    /// another.
     pub(super) fn begin(folder: &Path) -> Result<Self> {
         create_folders(folder)?;
         let path = folder.join(NAME);

@@ -1,9 +1,9 @@
 //! Trees that an export kept, back as they were.
 //!
-//! The lists of a kept tree are read from what was kept, each checked by its id, down to folders that git holds exactly:
-//! those were not kept, and are mapped like any other, which must give the id that the list above has for them.
-//! Contents come from git's tree at the same place, or, where git has nothing there, from what was kept, and must have
-//! the ids that the lists say. So whatever a repository claims, what is taken is what its ids name.
+//! The lists of a kept tree are read from what was kept, each checked by its id, down to folders that git holds
+//! exactly: those were not kept, and are mapped like any other, which must give the id that the list above has for
+//! them. Contents come from git's tree at the same place, or, where git has nothing there, from what was kept, and must
+//! have the ids that the lists say. So whatever a repository claims, what is taken is what its ids name.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

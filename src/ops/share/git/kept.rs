@@ -20,7 +20,8 @@ use crate::id::{BlobId, TreeId};
 pub(crate) enum Section {
     /// Snapshots as stored, by the commits that were made of them.
     Snapshots,
-    /// Facts of the calls that followed a snapshot and changed nothing, as stored, by the commits that were made of the snapshots.
+    /// Facts of the calls that followed a snapshot and changed nothing, as stored, by the commits that were made of the
+    /// snapshots.
     Calls,
     /// Lists of folders as stored, by tree id.
     Trees,

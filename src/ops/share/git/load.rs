@@ -6,9 +6,9 @@
 //! Where an export kept the tree itself, [`exact`](super::exact) takes that instead.
 //!
 //! A repository is as hostile as whoever made it, and may be damaged or incomplete. Entries whose name is no name, is
-//! repeated, or is one that a file system could take for `.git`, because what is imported may be restored, are left out;
-//! so is what cannot be read. Each is listed: as omitted, or, where its path cannot be a path of a snapshot, as refused.
-//! The size and number of things are bounded; a tree beyond the bounds stops its commit.
+//! repeated, or is one that a file system could take for `.git`, because what is imported may be restored, are left
+//! out; so is what cannot be read. Each is listed: as omitted, or, where its path cannot be a path of a snapshot, as
+//! refused. The size and number of things are bounded; a tree beyond the bounds stops its commit.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -439,8 +439,8 @@ fn read(repository: &gix::Repository, id: ObjectId) -> Content {
     }
 }
 
-/// Reads the bytes of a git tree: `MODE NAME`, a NUL and an id, again and again. What is out of order is put in order, and
-/// of a repeated name the first counts; bytes that end too early are no tree.
+/// Reads the bytes of a git tree: `MODE NAME`, a NUL and an id, again and again. What is out of order is put in order,
+/// and of a repeated name the first counts; bytes that end too early are no tree.
 fn sorted_out(mut bytes: &[u8], hash: gix::hash::Kind) -> std::result::Result<GitFolder, Reason> {
     let mut found = GitFolder::default();
     while !bytes.is_empty() {

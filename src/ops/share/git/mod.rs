@@ -96,7 +96,8 @@ pub(super) fn failed(kind: ErrorKind, operation: &str, repository: &Path, error:
 /// The last second that git can have.
 const SECONDS_MAX: i64 = (u32::MAX as i64) << 8;
 
-/// Whether git can have a time. It counts seconds from 1970, and `git fsck` refuses any before, and any that do not fit.
+/// Returns true if git can hold a time. It counts seconds from 1970, and `git fsck` refuses any before, and any that do
+/// not fit.
 pub(super) fn time_fits(seconds: i64) -> bool {
     (0..=SECONDS_MAX).contains(&seconds)
 }

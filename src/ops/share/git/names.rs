@@ -1,8 +1,9 @@
 //! What git refuses in a tree, and what it refuses as the name of a reference.
 //!
-//! The rules are those of `git fsck` (fsck.c, `fsck_tree` and what it calls): names that some file system would take for
-//! `.git`, and files that git itself reads out of trees. Where git's rule needs a parser of its own, what is refused
-//! here is more, never less: a path that is left out is kept beside the history, an invalid tree is a broken export.
+//! The rules are those of `git fsck` (fsck.c, `fsck_tree` and what it calls): names that some file system would take
+//! for `.git`, and files that git itself reads out of trees. Where git's rule needs a parser of its own, what is
+//! refused here is more, never less: a path that is left out is kept beside the history, an invalid tree is a broken
+//! export.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -47,8 +48,8 @@ pub(crate) fn content_refused(name: &[u8], content: &[u8]) -> Option<&'static st
     None
 }
 
-/// Whether a name would be taken for git's own folder by a file system that does not tell upper from lower case, shortens
-/// names, or ignores some characters.
+/// Returns true if a name would be taken for git's own folder by a file system that does not tell upper from lower
+/// case, shortens names, or ignores some characters.
 pub(crate) fn is_dot_git(name: &[u8]) -> bool {
     let checked = gix::validate::path::component(name.as_bstr(), None, PROTECTED);
     matches!(checked, Err(component::Error::DotGitDir))
@@ -159,7 +160,8 @@ pub(crate) struct Taken {
     names: BTreeSet<String>,
     /// What some name has before one of its slashes: a reference cannot be the folder of another.
     folders: BTreeSet<String>,
-    /// The last number that was put behind a name. A million names that git takes for the same are not tried from 2 each.
+    /// The last number that was put behind a name. A million names that git takes for the same are not tried from 2
+    /// each.
     numbers: HashMap<String, u64>,
 }
 

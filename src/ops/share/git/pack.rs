@@ -156,8 +156,8 @@ impl PackWriter {
         Ok((self.entries.len() as u64, pack_length_bytes + index.len() as u64))
     }
 
-    /// Writes the number of objects at the start and the hash at the end. The number is known only now, so everything is
-    /// read once more for the hash.
+    /// Writes the number of objects at the start and the hash at the end. The number is known only now, so everything
+    /// is read once more for the hash.
     fn seal(&mut self) -> Result<ObjectId> {
         let count = u32::try_from(self.entries.len()).map_err(|_| {
             Error::new(ErrorKind::Limit, "write pack", "the repository", "git's packs hold fewer than 2^32 objects")

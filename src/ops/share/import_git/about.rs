@@ -149,7 +149,8 @@ impl Import<'_> {
         Ok(Some(Known { about, content, omissions, calls: self.calls(turn, id)?, is_exact: true }))
     }
 
-    /// The calls that an export kept with the commit. What cannot be had of them is left away: they are beside the step.
+    /// The calls that an export kept with the commit. What cannot be had of them is left away: they are beside the
+    /// step.
     fn calls(&mut self, turn: &mut Turn<'_, '_>, id: ObjectId) -> std::result::Result<Vec<Call>, Stop> {
         let kept = self.loader.kept().map(|kept| kept.calls(id)).transpose().map_err(Stop::Commit)?.flatten();
         let facts = kept.and_then(|bytes| facts::decode(&bytes).ok()).unwrap_or_default();

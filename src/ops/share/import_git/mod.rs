@@ -2,14 +2,15 @@
 //!
 //! One snapshot a commit, along first parents, oldest first ([`Source`] says which); the workspace's head is the last
 //! of them, or, where all branches are imported, what git's HEAD is. Nothing in the live folder is touched, and git is
-//! never run. How states are mapped is told in `ops::share::git`: commits that an export wrote, and nobody changed, come back
-//! exactly, others with what git holds of a state. What a commit has and a snapshot cannot have is omitted, a commit that
-//! cannot be read is left out; both are listed, and neither ends the import.
+//! never run. How states are mapped is told in `ops::share::git`: commits that an export wrote, and nobody changed,
+//! come back exactly, others with what git holds of a state. What a commit has and a snapshot cannot have is omitted, a
+//! commit that cannot be read is left out; both are listed, and neither ends the import.
 //!
 //! Each snapshot is committed on its own. Many at once would be fewer syncs, but what is stored against the version
-//! before must find it in the store, and a history without deltas is some ten times larger. A snapshot keeps the id of its
-//! commit, and a commit that some snapshot of the workspace has is not imported again: so an import that was interrupted
-//! goes on where it was, one that is repeated adds what is new, and what is new follows what it followed in git.
+//! before must find it in the store, and a history without deltas is some ten times larger. A snapshot keeps the id of
+//! its commit, and a commit that some snapshot of the workspace has is not imported again: so an import that was
+//! interrupted goes on where it was, one that is repeated adds what is new, and what is new follows what it followed in
+//! git.
 
 mod about;
 mod source;

@@ -6,9 +6,9 @@
 //!                      named, in this order; each goes back to the first commit that a line before it has
 //! ```
 //!
-//! Lines are walked here and not by git's library, which ends at the first commit that it cannot read. What is behind such
-//! a commit cannot be found, because it alone says where to go on; the walk ends there and says so. A shallow clone ends
-//! as it says it does.
+//! Lines are walked here and not by git's library, which ends at the first commit that it cannot read. What is behind
+//! such a commit cannot be found, because it alone says where to go on; the walk ends there and says so. A shallow
+//! clone ends as it says it does.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
