@@ -52,7 +52,7 @@ fn it_shows_the_facts_and_the_changes() {
         | parent    s1 [short]
     ",
     );
-    assert!(cli.run(&["show", "@", "a.txt"]).stdout == cli.run(&["show", "--", "a.txt"]).stdout);
+    assert_eq!(cli.run(&["show", "@", "a.txt"]).shown, cli.run(&["show", "--", "a.txt"]).shown);
     cli.check(
         "show a.txt",
         "
