@@ -74,3 +74,31 @@ fn the_session_prints_what_the_readme_says() {
         assert_eq!(found, wanted, "$ {command}");
     }
 }
+
+/// The commands of the other blocks are not run, but the shell can read them, and each verb and option exists.
+#[test]
+fn every_other_command_could_be_run() {
+    let mut blocks = README.split("```");
+    let mut commands = 0;
+    while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
+        let Some(script) = block.strip_prefix("sh\n") else { continue };
+        let parsed = Command::new("bash").args(["-n", "-c", script]).output().expect("bash is there");
+        assert!(parsed.status.success(), "{script}\n{}", String::from_utf8_lossy(&parsed.stderr));
+        for line in script.lines() {
+            let line = line.split(" #").next().expect("split gives one part at least");
+            for command in line.split(['|', '(', ')']).filter_map(|part| part.trim().strip_prefix("retro ")) {
+                let verb = command.split(' ').next().expect("split gives one part at least");
+                let help = Command::new(env!("CARGO_BIN_EXE_retro")).args([verb, "--help"]).output().unwrap();
+                assert!(help.status.success(), "`retro {command}`: there is no such verb");
+                let help = String::from_utf8(help.stdout).expect("help is text");
+                let options = command.split(' ').filter(|word| word.starts_with('-') && !matches!(*word, "-" | "--"));
+                for option in options {
+                    let known = help.split_whitespace().any(|word| word.trim_end_matches(',') == option);
+                    assert!(known, "`retro {command}`: {verb} has no {option}");
+                }
+                commands += 1;
+            }
+        }
+    }
+    assert!(commands >= 15, "only {commands} commands were found");
+}
