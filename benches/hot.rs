@@ -113,7 +113,7 @@ fn deltas(criterion: &mut Criterion) {
     for _ in 0..VERSIONS {
         let object = content(&bytes, previous);
         previous = Some(object.id);
-        commit(&store, vec![object]);
+        transact(&store, vec![object]);
         text::edit(&mut rng, &mut bytes);
     }
     let last = previous.expect("there was at least one version");
@@ -142,7 +142,7 @@ fn lookups(criterion: &mut Criterion) {
     let store = open(folder.path());
     let objects: Vec<NewObject> = (0..OBJECTS).map(|number| content(&number.to_le_bytes(), None)).collect();
     let ids: Vec<Digest> = objects.iter().map(|object| object.id).collect();
-    commit(&store, objects);
+    transact(&store, objects);
     let mut group = criterion.benchmark_group("store of 20,000 objects");
     group.bench_function("open", |bench| bench.iter(|| open(folder.path())));
     let mut next = ids.iter().cycle();
@@ -195,12 +195,12 @@ fn content(bytes: &[u8], previous: Option<Digest>) -> NewObject {
     NewObject { kind: ObjectKind::Content, id: Digest::of(bytes), bytes: bytes.to_vec(), previous }
 }
 
-fn commit(store: &Store, objects: Vec<NewObject>) {
+fn transact(store: &Store, objects: Vec<NewObject>) {
     let mut batch = store.batch();
     batch.add(objects).expect("the objects can be encoded");
     let fact = Fact::Pinned { snapshot: SnapshotId(Digest::of(b"any")), pinned: true, time: time::Timestamp(0) };
     let facts = vec![fact];
-    batch.commit(|_| Ok(Final { objects: Vec::new(), facts })).expect("the batch can be written");
+    batch.record(|_| Ok(Final { objects: Vec::new(), facts })).expect("the batch can be written");
 }
 
 fn entries(count: usize) -> Vec<Entry> {

@@ -30,7 +30,7 @@ pub(crate) const BODIES: [(&str, Body); 15] = [
     ("facts", fact_list),
     ("record", record),
     ("frame", frame),
-    ("commit", commit),
+    ("trailer", trailer),
     ("index", index_file),
     ("journal", journal_file),
     ("cache", cache_file),
@@ -164,15 +164,18 @@ pub(crate) fn parts(bytes: &[u8]) -> Option<Parts<'_>> {
 }
 
 /// Trailers of transactions.
-pub(crate) fn commit(bytes: &[u8]) {
-    let Ok(found) = pack::decode_commit(bytes) else { return };
+pub(crate) fn trailer(bytes: &[u8]) {
+    let Ok(found) = pack::decode_trailer(bytes) else { return };
     assert!(found.length_bytes <= bytes.len() && found.facts.len() < found.length_bytes);
-    if found.batch_length_bytes == 0 {
+    if found.records_length_bytes == 0 {
         let mut again = Vec::new();
-        pack::put_commit(&mut again, StoreId([1; 16]), 0, found.sequence, found.facts);
+        pack::put_trailer(&mut again, StoreId([1; 16]), 0, found.sequence, found.facts);
         // All but the hash, which no input matches by chance.
         assert_eq!(again[..again.len() - 16], bytes[..found.length_bytes - 16]);
-        assert!(pack::commit_is_intact(StoreId([1; 16]), &again) && !pack::commit_is_intact(StoreId([2; 16]), &again));
+        assert!(
+            pack::transaction_is_intact(StoreId([1; 16]), &again)
+                && !pack::transaction_is_intact(StoreId([2; 16]), &again)
+        );
     }
 }
 

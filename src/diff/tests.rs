@@ -38,7 +38,7 @@ fn put(store: &Store, files: &[(&str, &[u8])], without: &[&str]) -> TreeId {
     let mut batch = store.batch();
     batch.add(objects).unwrap();
     let added = Fact::WorkspaceAdded { workspace: WorkspaceId([1; 16]), root: b"/w".to_vec(), time: Timestamp(0) };
-    batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![added] })).unwrap();
+    batch.record(|_| Ok(Final { objects: Vec::new(), facts: vec![added] })).unwrap();
     root
 }
 

@@ -20,7 +20,7 @@
 //! | attributes | 14 | 129 MiB |
 //! | facts | 48 | 3 MiB |
 //! | record | 2 | 4 KiB |
-//! | commit | 1 | 4 KiB |
+//! | trailer | 1 | 4 KiB |
 //! | index | 4 | 4 KiB |
 //! | journal | 10 | 4 KiB |
 //! | stat cache | 1 | 4 KiB |

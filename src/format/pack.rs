@@ -24,7 +24,7 @@ pub const PACK_MAGIC: [u8; 8] = *b"\xd7RETPACK";
 /// First bytes of a record.
 pub const RECORD_MAGIC: [u8; 4] = *b"\xd7REC";
 /// First bytes of a trailer.
-pub const COMMIT_MAGIC: [u8; 4] = *b"\xd7COM";
+pub const TRAILER_MAGIC: [u8; 4] = *b"\xd7COM";
 
 /// Length of the header of a pack, in bytes.
 pub const PACK_HEADER_LENGTH_BYTES: usize = 8 + 4 + 16 + 16 + 4;
@@ -137,11 +137,11 @@ pub struct RecordHeader {
 
 /// A decoded trailer, which ends a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commit<'a> {
+pub struct Trailer<'a> {
     /// Position in the order of all transactions of the store; 0 for a transaction without facts.
     pub sequence: u64,
     /// Length of the records before it, in bytes.
-    pub batch_length_bytes: u64,
+    pub records_length_bytes: u64,
     /// The encoded facts.
     pub facts: &'a [u8],
     /// Length of the trailer itself, in bytes.
@@ -313,48 +313,50 @@ pub fn record_is_intact(header: &RecordHeader, record: &[u8]) -> bool {
     })
 }
 
-/// Appends the trailer of a transaction of `store`, whose records are `out[batch_start..]`.
-pub fn put_commit(out: &mut Vec<u8>, store: StoreId, batch_start: usize, sequence: u64, facts: &[u8]) {
-    let batch_length = out.len() - batch_start;
-    out.extend_from_slice(&COMMIT_MAGIC);
+/// Appends the trailer of a transaction of `store`, whose records are `out[start..]`.
+pub fn put_trailer(out: &mut Vec<u8>, store: StoreId, start: usize, sequence: u64, facts: &[u8]) {
+    let records_length = out.len() - start;
+    out.extend_from_slice(&TRAILER_MAGIC);
     put_uint(out, sequence);
-    put_uint(out, batch_length as u64);
+    put_uint(out, records_length as u64);
     put_bytes(out, facts);
-    let hash = batch_hash(batch_hasher(store).update(&out[batch_start..]));
+    let hash = transaction_hash(transaction_hasher(store).update(&out[start..]));
     out.extend_from_slice(&hash);
 }
 
 /// Decodes a trailer at the start of `bytes`. It cannot check the hash, which covers the whole transaction: see
-/// [`commit_is_intact`].
-pub fn decode_commit(bytes: &[u8]) -> Result<Commit<'_>, Malformed> {
+/// [`transaction_is_intact`].
+pub fn decode_trailer(bytes: &[u8]) -> Result<Trailer<'_>, Malformed> {
     let mut reader = Reader::new(bytes);
-    if reader.array()? != COMMIT_MAGIC {
+    if reader.array()? != TRAILER_MAGIC {
         return Err(Malformed::new("no trailer begins here"));
     }
     let sequence = reader.uint()?;
-    let batch_length_bytes = reader.uint()?;
+    let records_length_bytes = reader.uint()?;
     let facts = reader.bytes(FACTS_LENGTH_MAX_BYTES)?;
     reader.take(16)?;
-    Ok(Commit { sequence, batch_length_bytes, facts, length_bytes: bytes.len() - reader.rest().len() })
+    Ok(Trailer { sequence, records_length_bytes, facts, length_bytes: bytes.len() - reader.rest().len() })
 }
 
 /// True if a transaction, from its first record to the end of its trailer, matches its hash and belongs to `store`.
-pub fn commit_is_intact(store: StoreId, batch: &[u8]) -> bool {
-    batch.split_last_chunk::<16>().is_some_and(|(hashed, hash)| batch_hash(batch_hasher(store).update(hashed)) == *hash)
+pub fn transaction_is_intact(store: StoreId, transaction: &[u8]) -> bool {
+    transaction
+        .split_last_chunk::<16>()
+        .is_some_and(|(hashed, hash)| transaction_hash(transaction_hasher(store).update(hashed)) == *hash)
 }
 
 /// The hasher of a transaction of `store`; feed it the whole transaction except the hash at its end.
 ///
 /// The store is part of the hash because a file in a workspace may be a pack of another store, and a search for
 /// transactions in a damaged range may find those inside it.
-pub fn batch_hasher(store: StoreId) -> blake3::Hasher {
+pub fn transaction_hasher(store: StoreId) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&store.0);
     hasher
 }
 
 /// The hash at the end of a transaction.
-pub fn batch_hash(hasher: &blake3::Hasher) -> [u8; 16] {
+pub fn transaction_hash(hasher: &blake3::Hasher) -> [u8; 16] {
     Digest(*hasher.finalize().as_bytes()).prefix()
 }
 

@@ -87,7 +87,7 @@ impl Past {
         let kept = self.snapshots.iter().filter(|(id, _)| !lost.contains(id));
         let mut batch = store.batch();
         batch.add(kept.map(object).collect()).unwrap();
-        batch.commit(|_| Ok(Final { objects: Vec::new(), facts: self.facts.clone() })).unwrap();
+        batch.record(|_| Ok(Final { objects: Vec::new(), facts: self.facts.clone() })).unwrap();
         drop(batch);
         store
     }

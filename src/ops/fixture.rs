@@ -141,7 +141,7 @@ impl Bench {
         let (run, cause) = (Some(about.run.to_owned()), Cause::Step);
         let taken = Fact::SnapshotTaken { workspace: self.workspace, snapshot: id, step, run, cause };
         let object = NewObject { kind: ObjectKind::Snapshot, id: id.0, bytes, previous: None };
-        batch.commit(|_| Ok(Final { objects: vec![object], facts: vec![taken] })).unwrap();
+        batch.record(|_| Ok(Final { objects: vec![object], facts: vec![taken] })).unwrap();
         id
     }
 

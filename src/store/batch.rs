@@ -2,8 +2,9 @@
 //!
 //! [`Batch::add`] drops what the store has, makes deltas where a base is known, gathers the rest into frames, and
 //! compresses on every core; the result does not depend on the number of threads. All of it happens before any lock is
-//! taken. A batch that outgrows memory is written into packs of its own, each published when full: until the commit
-//! nothing refers to what is in them, and if the process dies the next try finds its objects there already.
+//! taken. A batch that outgrows memory is written into packs of its own, each published when full: until the
+//! transaction is recorded, nothing refers to what is in them, and if the process dies the next try finds its objects
+//! there already.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +55,7 @@ pub struct BatchTotals {
     pub stored_bytes: u64,
 }
 
-/// Objects that wait for a commit.
+/// Objects that wait to be recorded in one transaction.
 #[derive(Debug)]
 pub struct Batch<'a> {
     pub(super) store: &'a Store,
@@ -71,7 +72,7 @@ pub struct Batch<'a> {
     /// Only these are taken, where it is given.
     wanted: Option<BTreeSet<ObjectKey>>,
     /// Set while records are on their way into a pack of its own. Where that fails they are gone, and what was added
-    /// can not be committed any more.
+    /// can not be recorded any more.
     pub(super) is_broken: bool,
 }
 

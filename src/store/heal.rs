@@ -2,10 +2,10 @@
 //!
 //! CRC-32 is linear: what one flipped bit does to it depends on the place alone, and differs from place to place in
 //! anything shorter than half a gigabyte. So a record whose checksum is wrong tells which bit it was, if it was one. A
-//! flip in a commit, or in what leads from one record to the next, is tried out: there are few such bits.
+//! flip in a trailer, or in what leads from one record to the next, is tried out: there are few such bits.
 //!
-//! Invariant: a bit is turned back only where the whole batch then matches its BLAKE3 hash, or the header of a pack its
-//! checksum and the store. What was more than single bits is left as it is.
+//! Invariant: a bit is turned back only where the whole transaction then matches its BLAKE3 hash, or the header of a
+//! pack its checksum and the store. What was more than single bits is left as it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use super::pack::pack_name;
 use crate::disk::StoredFile;
 use crate::error::Result;
 use crate::format::pack::{
-    COMMIT_MAGIC, PACK_HEADER_LENGTH_BYTES, RECORD_MAGIC, batch_hash, batch_hasher, commit_is_intact, decode_commit,
-    decode_header, decode_record, record_is_intact,
+    PACK_HEADER_LENGTH_BYTES, RECORD_MAGIC, TRAILER_MAGIC, decode_header, decode_record, decode_trailer,
+    record_is_intact, transaction_hash, transaction_hasher, transaction_is_intact,
 };
 use crate::id::StoreId;
 use crate::limits::HEAL_LENGTH_MAX_BYTES;
@@ -86,65 +86,65 @@ fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u
     Ok(flips)
 }
 
-/// Turns back what seem to be flipped bits, from batch to batch, as far as one leads to the next. Returns those that
-/// are proven by the hash of their batch.
+/// Turns back what seem to be flipped bits, from one transaction to the next, as far as one leads to the next. Returns
+/// those that are proven by the hash of their transaction.
 fn turn_back(store: StoreId, bytes: &mut [u8]) -> Vec<(usize, u8)> {
-    let (mut flips, mut of_batch) = (Vec::new(), Vec::new());
-    let (mut batch, mut at) = (0, 0);
+    let (mut flips, mut unproven) = (Vec::new(), Vec::new());
+    let (mut start, mut at) = (0, 0);
     while at < bytes.len() {
-        let Some((end, is_commit)) = next_place(store, bytes, batch, at) else {
+        let Some((end, is_trailer)) = next_place(store, bytes, start, at) else {
             let reach = at..bytes.len().min(at + LEAD_BYTES);
-            let found = try_bits(bytes, reach, |bytes| leads_on(store, bytes, batch, at));
+            let found = try_bits(bytes, reach, |bytes| leads_on(store, bytes, start, at));
             if found.is_none() {
                 break;
             }
-            of_batch.extend(found);
+            unproven.extend(found);
             continue;
         };
-        if is_commit {
-            if !commit_is_intact(store, &bytes[batch..end]) {
-                of_batch.extend(try_commit(store, bytes, batch, at, end));
+        if is_trailer {
+            if !transaction_is_intact(store, &bytes[start..end]) {
+                unproven.extend(try_trailer(store, bytes, start, at, end));
             }
-            if commit_is_intact(store, &bytes[batch..end]) {
-                flips.append(&mut of_batch);
+            if transaction_is_intact(store, &bytes[start..end]) {
+                flips.append(&mut unproven);
             }
-            of_batch.clear();
-            batch = end;
+            unproven.clear();
+            start = end;
         } else {
-            of_batch.extend(heal_record(&mut bytes[at..end]).map(|(place, bit)| (at + place, bit)));
+            unproven.extend(heal_record(&mut bytes[at..end]).map(|(place, bit)| (at + place, bit)));
         }
         at = end;
     }
     flips
 }
 
-/// Bytes at the start of a record or commit in which a flip leads astray.
+/// Bytes at the start of a record or trailer in which a flip leads astray.
 const LEAD_BYTES: usize = 96;
 
-/// Where what begins at `at` ends, if something begins there and after it; whether it is a commit.
-fn next_place(store: StoreId, bytes: &[u8], batch: usize, at: usize) -> Option<(usize, bool)> {
+/// Where what begins at `at` ends, if something begins there and after it; whether it is a trailer.
+fn next_place(store: StoreId, bytes: &[u8], start: usize, at: usize) -> Option<(usize, bool)> {
     let rest = &bytes[at..];
-    let (length, is_commit) = match decode_record(rest) {
+    let (length, is_trailer) = match decode_record(rest) {
         Ok(header) => (header.record_length_bytes(), false),
         Err(_) => {
-            let commit = decode_commit(rest).ok()?;
-            (commit.batch_length_bytes == (at - batch) as u64).then_some((commit.length_bytes, true))?
+            let trailer = decode_trailer(rest).ok()?;
+            (trailer.records_length_bytes == (at - start) as u64).then_some((trailer.length_bytes, true))?
         }
     };
     let end = at.checked_add(length)?;
     let after = bytes.get(end..)?;
-    let begins = after.is_empty() || after.starts_with(&RECORD_MAGIC) || after.starts_with(&COMMIT_MAGIC);
-    let is_intact = || match is_commit {
-        true => commit_is_intact(store, &bytes[batch..end]),
+    let begins = after.is_empty() || after.starts_with(&RECORD_MAGIC) || after.starts_with(&TRAILER_MAGIC);
+    let is_intact = || match is_trailer {
+        true => transaction_is_intact(store, &bytes[start..end]),
         false => decode_record(rest).is_ok_and(|header| record_is_intact(&header, rest)),
     };
-    (begins || is_intact()).then_some((end, is_commit))
+    (begins || is_intact()).then_some((end, is_trailer))
 }
 
 /// The same, and what begins there is as it was written.
-fn leads_on(store: StoreId, bytes: &[u8], batch: usize, at: usize) -> bool {
-    match next_place(store, bytes, batch, at) {
-        Some((end, true)) => commit_is_intact(store, &bytes[batch..end]),
+fn leads_on(store: StoreId, bytes: &[u8], start: usize, at: usize) -> bool {
+    match next_place(store, bytes, start, at) {
+        Some((end, true)) => transaction_is_intact(store, &bytes[start..end]),
         Some((_, false)) => decode_record(&bytes[at..]).is_ok_and(|header| record_is_intact(&header, &bytes[at..])),
         None => false,
     }
@@ -164,26 +164,26 @@ fn try_bits(bytes: &mut [u8], reach: std::ops::Range<usize>, is_right: impl Fn(&
     None
 }
 
-/// Finds the flipped bit of a commit at `at` whose batch begins at `batch`, by the batch's hash.
-fn try_commit(store: StoreId, bytes: &mut [u8], batch: usize, at: usize, end: usize) -> Option<(usize, u8)> {
-    if end - at > COMMIT_TRIED_MAX_BYTES {
+/// Finds the flipped bit of a trailer at `at` whose transaction begins at `start`, by its hash.
+fn try_trailer(store: StoreId, bytes: &mut [u8], start: usize, at: usize, end: usize) -> Option<(usize, u8)> {
+    if end - at > TRAILER_TRIED_MAX_BYTES {
         return None;
     }
-    let mut records = batch_hasher(store);
-    records.update(&bytes[batch..at]);
-    let mut commit = bytes[at..end].to_vec();
-    let hashed = commit.len() - 16;
-    let length = commit.len();
-    let found = try_bits(&mut commit, 0..length, |commit| {
-        batch_hash(records.clone().update(&commit[..hashed])) == commit[hashed..]
+    let mut records = transaction_hasher(store);
+    records.update(&bytes[start..at]);
+    let mut trailer = bytes[at..end].to_vec();
+    let hashed = trailer.len() - 16;
+    let length = trailer.len();
+    let found = try_bits(&mut trailer, 0..length, |trailer| {
+        transaction_hash(records.clone().update(&trailer[..hashed])) == trailer[hashed..]
     });
     let (place, bit) = found?;
     bytes[at + place] ^= 1 << bit;
     Some((at + place, bit))
 }
 
-/// Commits longer than this are not tried bit by bit: it would take the square of the length.
-const COMMIT_TRIED_MAX_BYTES: usize = 8 << 10;
+/// Trailers longer than this are not tried bit by bit: it would take the square of the length.
+const TRAILER_TRIED_MAX_BYTES: usize = 8 << 10;
 
 /// Finds the flipped bit of a record by its checksum, and turns it back.
 fn heal_record(record: &mut [u8]) -> Option<(usize, u8)> {
@@ -228,12 +228,12 @@ fn before(sum: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::turn_back;
-    use crate::format::pack::{Encoding, Member, ObjectKind, put_commit, put_record};
+    use crate::format::pack::{Encoding, Member, ObjectKind, put_record, put_trailer};
     use crate::id::{Digest, StoreId};
 
     const STORE: StoreId = StoreId([5; 16]);
 
-    fn batches() -> Vec<u8> {
+    fn transactions() -> Vec<u8> {
         let mut bytes = Vec::new();
         for sequence in 1..4_u64 {
             let start = bytes.len();
@@ -243,14 +243,14 @@ mod tests {
                 let member = Member { kind: ObjectKind::Content, raw_length_bytes, prefix };
                 put_record(&mut bytes, &Encoding::Raw, &[member], content);
             }
-            put_commit(&mut bytes, STORE, start, sequence, b"what became true");
+            put_trailer(&mut bytes, STORE, start, sequence, b"what became true");
         }
         bytes
     }
 
     #[test]
     fn every_single_bit_is_turned_back() {
-        let good = batches();
+        let good = transactions();
         for at in 0..good.len() {
             for bit in 0..8 {
                 let mut damaged = good.clone();
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn one_bit_in_each_record_is_turned_back_and_more_are_not() {
-        let good = batches();
+        let good = transactions();
         let second = good[5..].windows(4).position(|four| four == b"\xd7REC").unwrap() + 5;
         let mut damaged = good.clone();
         damaged[100] ^= 4;

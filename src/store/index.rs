@@ -50,7 +50,7 @@ impl PackIndex {
         Some(index)
     }
 
-    /// An index of nothing, of a pack that begins its batches at `end`.
+    /// An index of nothing, of a pack that begins its transactions at `end`.
     pub(super) fn empty(end: u64) -> Self {
         Self { end, ..Self::default() }
     }
@@ -64,12 +64,12 @@ impl PackIndex {
         self.end = self.end.max(end);
     }
 
-    /// Adds what was read from the pack itself; entries of batches that end by `known` are known already.
+    /// Adds what was read from the pack itself; entries of transactions that end by `known` are known already.
     pub(super) fn take_in(&mut self, found: &Recovered, known: u64) {
-        let batches = found.commits.iter().filter(|commit| commit.end > known).flat_map(|commit| &commit.entries);
+        let intact = found.transactions.iter().filter(|one| one.end > known).flat_map(|one| &one.entries);
         let salvaged = found.damaged.iter().flat_map(|damaged| &damaged.salvaged);
         let salvaged = salvaged.filter(|entry| u64::from(entry.offset) >= known);
-        let entries: Vec<IndexEntry> = batches.chain(salvaged).copied().collect();
+        let entries: Vec<IndexEntry> = intact.chain(salvaged).copied().collect();
         self.extend(&entries, found.end);
     }
 
@@ -93,7 +93,7 @@ impl PackIndex {
         self.sorted.is_some() && !self.is_behind
     }
 
-    /// Whether no commit that the file covers has a higher sequence than this, as far as the file says.
+    /// Whether no transaction that the file covers has a higher sequence than this, as far as the file says.
     pub(super) fn has_facts_only_up_to(&self, sequence: u64) -> bool {
         let sorted_only = |header: &IndexHeader| header.sorted_end == self.end && header.last_sequence <= sequence;
         self.sorted.as_ref().is_some_and(|(header, _)| sorted_only(header))
@@ -124,7 +124,7 @@ impl PackIndex {
         sorted.chain(self.tail.iter().copied()).collect()
     }
 
-    /// The file that holds all entries sorted. No commit of the pack has a higher sequence than `last_sequence`.
+    /// The file that holds all entries sorted. No transaction of the pack has a higher sequence than `last_sequence`.
     pub(super) fn encode(&self, store: StoreId, pack_nonce: [u8; 16], last_sequence: u64) -> Vec<u8> {
         let mut entries = self.entries();
         entries.sort();

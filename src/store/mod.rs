@@ -1,10 +1,10 @@
-//! Objects in packs, found through indexes; facts in commits.
+//! Objects in packs, found through indexes; facts in transactions.
 //!
 //! ```text
-//! packs/000001.pack   append-only batches of records, each closed by a commit that carries facts
+//! packs/000001.pack   append-only transactions: records of objects, and a trailer that carries facts
 //! packs/000001.idx    where each object of the pack is: a cache
-//! journal             the facts of all commits in order: a cache
-//! lock                held while a commit is appended, and while packs are repaired
+//! journal             the facts of all transactions in order: a cache
+//! lock                held while a transaction is appended, and while packs are repaired
 //! quarantine/         what was put aside: no part of the store
 //! tmp/                at most one file of each living writer
 //! ```
@@ -12,8 +12,8 @@
 //! Invariants:
 //! - The packs are the store. Everything else can be made again from them, and is when it is missing or damaged.
 //! - The pack with the highest number is appended to until it is 64 MiB long; all others never change.
-//! - A commit is true once its pack is synced. Nothing is acknowledged before, nothing is lost after.
-//! - Facts are numbered by commits, one after another; the fold of them all is the [`State`].
+//! - A transaction is true once its pack is synced. Nothing is acknowledged before, nothing is lost after.
+//! - Facts are numbered by transactions, one after another; the fold of them all is the [`State`].
 //!
 //! A store knows objects and facts; what a workspace is, or a restore, is decided above it.
 
@@ -49,11 +49,11 @@ mod tests;
 pub use batch::{Batch, BatchTotals, NewObject};
 pub use cursor::{FolderCursor, ListRef, LoadTree};
 pub use reader::Reader;
-pub use recover::{DamagedRange, DoubtfulCommit};
+pub use recover::{DamagedRange, DoubtfulTransaction};
 pub use state::{Noted, NotedEvent, State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
 pub use timeline::Timeline;
-pub use transaction::{Committed, Final};
+pub use transaction::{Final, Recorded};
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -75,7 +75,7 @@ const FORMAT: &str = "FORMAT";
 /// Longest such file read, in bytes; ours has 76.
 const FORMAT_LENGTH_MAX_BYTES: u64 = 4 << 10;
 
-/// Name of the file that is locked while a commit is appended.
+/// Name of the file that is locked while a transaction is appended.
 const LOCK: &str = "lock";
 
 /// An open store: a [`Reader`] that is replaced by a newer one when others have written, and what writes.
@@ -169,7 +169,7 @@ impl Store {
         self.view().packs.iter().map(|pack| pack.file.length()).sum()
     }
 
-    /// Packs and commits that could not be read. What they hold is missing; the rest is not affected.
+    /// Packs and transactions that could not be read. What they hold is missing; the rest is not affected.
     pub fn damage(&self) -> Vec<String> {
         self.view().damaged.iter().map(ToString::to_string).collect()
     }

@@ -25,14 +25,14 @@ pub(super) struct Pack {
     pub(super) number: u32,
     pub(super) store: StoreId,
     pub(super) nonce: [u8; 16],
-    /// Its header is damaged: its batches are used, but it has no index and is not appended to.
-    pub(super) is_headless: bool,
+    /// Its header is damaged: its transactions are used, but it has no index and is not appended to.
+    pub(super) has_bad_header: bool,
     pub(super) file: Arc<dyn StoredFile>,
     pub(super) index: PackIndex,
     /// Objects in records whose checksum is wrong, sorted. Some of a frame may be whole: they are read where there is
     /// no other copy, and to writers they are missing.
     pub(super) broken: Vec<IndexEntry>,
-    /// What would be cut as a torn tail has a commit in it: it may be damage.
+    /// What would be cut as a torn tail has a trailer in it: it may be damage.
     pub(super) has_doubtful_tail: bool,
     /// Up to here the pack is known to be durable, because a cache covers it or says so.
     pub(super) settled_end: u64,
@@ -90,7 +90,7 @@ impl Pack {
         let read = file.read_at(0, &mut header)?;
         let shown = || disk.display(&name);
         let header = match decode_header(&header[..read]) {
-            Err(e) if !e.is_newer() => return Ok(Self::headless(store, number, file)),
+            Err(e) if !e.is_newer() => return Ok(Self::with_bad_header(store, number, file)),
             header => header.map_err(|e| e.during("open pack", shown()))?,
         };
         if header.store != store {
@@ -104,7 +104,7 @@ impl Pack {
         // An index that cannot be read is as good as none.
         let index = index.filter(|bytes| (bytes.len() as u64) / INDEX_LENGTH_FACTOR <= length);
         let index = index.and_then(|bytes| PackIndex::open(bytes, store, header.nonce));
-        // An index that covers more than there is was right once: the pack was cut, and all that is left was committed.
+        // An index that covers more than there is was right once: the pack was cut, and all that is left was recorded.
         let settled_end = index.as_ref().map_or(PACK_HEADER_LENGTH_BYTES as u64, |index| index.end().min(length));
         let index = index.filter(|index| index.end() <= length);
         let index = index.unwrap_or_else(|| PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64));
@@ -114,7 +114,7 @@ impl Pack {
             number,
             store,
             nonce,
-            is_headless: false,
+            has_bad_header: false,
             file,
             index,
             broken,
@@ -123,19 +123,19 @@ impl Pack {
         })
     }
 
-    fn headless(store: StoreId, number: u32, file: Arc<dyn StoredFile>) -> Self {
+    fn with_bad_header(store: StoreId, number: u32, file: Arc<dyn StoredFile>) -> Self {
         let settled_end = PACK_HEADER_LENGTH_BYTES as u64;
         let index = PackIndex::empty(settled_end);
         let (nonce, broken) = ([0; 16], Vec::new());
-        Self { number, store, nonce, is_headless: true, file, index, broken, has_doubtful_tail: false, settled_end }
+        Self { number, store, nonce, has_bad_header: true, file, index, broken, has_doubtful_tail: false, settled_end }
     }
 
-    /// Reads the batches from `start` to the end of the file. What lies before `known_end` was committed.
+    /// Reads the transactions from `start` to the end of the file. What lies before `known_end` was recorded.
     pub(super) fn recover_from(&self, start: u64, known_end: u64) -> Result<Recovered> {
         self.recover_with(start, known_end, true)
     }
 
-    /// The same, if wanted without comparing batches with their hashes.
+    /// The same, if wanted without comparing transactions with their hashes.
     pub(super) fn recover_with(&self, start: u64, known_end: u64, checks_hashes: bool) -> Result<Recovered> {
         // What lies beyond the limit no writer has written.
         let length = self.file.length()?.min(PACK_LENGTH_MAX_BYTES);
@@ -164,7 +164,7 @@ impl Pack {
             number: self.number,
             store: self.store,
             nonce: self.nonce,
-            is_headless: self.is_headless,
+            has_bad_header: self.has_bad_header,
             file: Arc::clone(&self.file),
             index: PackIndex::empty(PACK_HEADER_LENGTH_BYTES as u64),
             broken: Vec::new(),
@@ -189,7 +189,7 @@ impl Pack {
 
     /// Whether there should be an index file that says more than the one that is there.
     pub(super) fn lacks_index(&self) -> bool {
-        !self.is_headless && !self.index.is_saved()
+        !self.has_bad_header && !self.index.is_saved()
     }
 
     /// Whether all that is known of the pack is durable, its name included.

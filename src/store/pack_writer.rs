@@ -14,7 +14,7 @@ use super::recover::{Window, entries_of, record_at, transaction_end};
 use crate::disk::{Disk, Durability, LockGuard, LockMode, StoredFile, replace};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{self, IndexEntry};
-use crate::format::pack::{PackHeader, decode_record, encode_header, put_commit};
+use crate::format::pack::{PackHeader, decode_record, encode_header, put_trailer};
 use crate::id::StoreId;
 use crate::limits::PACK_LENGTH_MAX_BYTES;
 
@@ -96,7 +96,7 @@ impl<'a> PackWriter<'a> {
         let mut transaction = std::mem::take(&mut self.records);
         self.expect_room(transaction.len() + facts.len())?;
         self.entries.extend(record_entries(&transaction, self.length_bytes));
-        put_commit(&mut transaction, self.store, 0, sequence, facts);
+        put_trailer(&mut transaction, self.store, 0, sequence, facts);
         self.last_sequence = self.last_sequence.max(sequence);
         self.write(&transaction)?;
         Ok(transaction.len() as u64)
@@ -202,7 +202,7 @@ pub(super) fn append_transaction(
 ) -> Result<u64> {
     let name = pack_name(number);
     let mut transaction = records.to_vec();
-    put_commit(&mut transaction, store, 0, sequence, facts);
+    put_trailer(&mut transaction, store, 0, sequence, facts);
     let written = disk.write(&name, end, &transaction).and_then(|()| disk.sync(&name));
     if written.is_err() {
         drop(disk.truncate(&name, end).and_then(|()| disk.sync(&name)));
@@ -253,7 +253,7 @@ mod tests {
             batch.add(vec![new(content(10)), new(content(20))]).unwrap();
             let snapshot = SnapshotId(Digest::of(&[number]));
             let fact = Fact::Pinned { snapshot, pinned: true, time: Timestamp(0) };
-            batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![fact] })).unwrap();
+            batch.record(|_| Ok(Final { objects: Vec::new(), facts: vec![fact] })).unwrap();
         }
         (disk, store)
     }

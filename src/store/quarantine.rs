@@ -61,7 +61,8 @@ pub(super) fn put_copy_aside(disk: &dyn Disk, name: &str) -> Result<String> {
     copy(disk, &*file, 0, length, last_part(name))
 }
 
-/// Copies what is about to be cut off a pack. A commit is in it, so it may be damage and not the work of a dead writer.
+/// Copies what is about to be cut off a pack. A trailer is in it, so it may be damage and not the work of a dead
+/// writer.
 pub(super) fn keep_tail(disk: &dyn Disk, pack: &Pack, end: u64) -> Result<()> {
     disk.create_folder(FOLDER)?;
     let name = format!("{}.tail", last_part(&pack_name(pack.number)));

@@ -1,20 +1,20 @@
 //! Reads a pack from some place on, without an index: what a crash left unindexed, or a whole pack whose index is gone.
 //!
-//! A batch counts when its commit is intact. Where it is not, the reading goes on at the next record or commit: if a
-//! later batch is intact, the bytes before it are *damage*, of which every record with a right checksum is still used;
-//! if there is none, they are a *torn tail*, the remains of a batch that was never acknowledged. Only a torn tail is
-//! ever cut, so what a cache has known as committed is never taken for one.
+//! A transaction counts when it matches its hash. Where it does not, the reading goes on at the next record or trailer:
+//! if a later transaction is intact, the bytes before it are *damage*, of which every record with a right checksum is
+//! still used; if there is none, they are a *torn tail*, the remains of a transaction that was never acknowledged. Only
+//! a torn tail is ever cut, so what a cache has known as recorded is never taken for one.
 //!
 //! ```text
-//! batch  batch  [ record  #broken#  record  broken commit ]  batch  record  rec
-//!               '---- damage: two records are salvaged ---'         '- torn -'
+//! transaction  [ record  #broken#  record  broken trailer ]  transaction  record  rec
+//!              '---- damage: two records are salvaged ---'               '- torn -'
 //! ```
 //!
 //! As long as records follow each other, nothing is looked for inside a payload: content may hold a pack of another
-//! store, and its batches are not ours; where damage makes them be looked at all the same, their hash tells, because
-//! the store is part of it. The file is read through a window, so memory does not depend on its length. Each byte is
-//! hashed at most once to a success; what failing checks may cost in all is limited, because a hostile pack can claim a
-//! hundred thousand long batches that begin in each other (`RECOVERY_WASTE_FACTOR`).
+//! store, and its transactions are not ours; where damage makes them be looked at all the same, their hash tells,
+//! because the store is part of it. The file is read through a window, so memory does not depend on its length. Each
+//! byte is hashed at most once to a success; what failing checks may cost in all is limited, because a hostile pack can
+//! claim a hundred thousand long transactions that begin in each other (`RECOVERY_WASTE_FACTOR`).
 
 use std::ops::Range;
 
@@ -23,8 +23,8 @@ use crate::error::Result;
 use crate::format::Reader;
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
-    COMMIT_MAGIC, HEADER_LENGTH_MAX_BYTES, RECORD_MAGIC, RecordHeader, batch_hash, batch_hasher, decode_commit,
-    decode_record, record_is_intact,
+    HEADER_LENGTH_MAX_BYTES, RECORD_MAGIC, RecordHeader, TRAILER_MAGIC, decode_record, decode_trailer,
+    record_is_intact, transaction_hash, transaction_hasher,
 };
 use crate::id::StoreId;
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, FRAME_MEMBER_COUNT_MAX, RECOVERY_WASTE_FACTOR, RECOVERY_WASTE_MIN_BYTES};
@@ -32,20 +32,20 @@ use crate::limits::{FACTS_LENGTH_MAX_BYTES, FRAME_MEMBER_COUNT_MAX, RECOVERY_WAS
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Recovered {
-    /// Commits, in order.
-    pub(super) commits: Vec<RecoveredCommit>,
+    /// Transactions, in order.
+    pub(super) transactions: Vec<RecoveredTransaction>,
     /// Damaged ranges of the pack, in order.
     pub(super) damaged: Vec<DamagedRange>,
-    /// Where the last intact commit ends, or what was known as committed: what follows is a torn tail.
+    /// Where the last intact transaction ends, or what was known as recorded: what follows is a torn tail.
     pub(super) end: u64,
-    /// The torn tail, where a commit is in it: its writer died before all of it was written, or it is damaged.
+    /// The torn tail, where a trailer is in it: its writer died before all of it was written, or it is damaged.
     pub(super) tail: Option<DamagedRange>,
 }
 
-/// One intact batch.
+/// One intact transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RecoveredCommit {
-    /// Position in the order of commits; 0 without facts.
+pub(super) struct RecoveredTransaction {
+    /// Position in the order of transactions; 0 without facts.
     pub(super) sequence: u64,
     /// The encoded facts.
     pub(super) facts: Vec<u8>,
@@ -57,7 +57,7 @@ pub(super) struct RecoveredCommit {
     pub(super) entries: Vec<IndexEntry>,
 }
 
-/// Bytes outside any intact batch.
+/// Bytes outside any intact transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DamagedRange {
     /// Where it begins, and where what follows begins.
@@ -68,14 +68,14 @@ pub struct DamagedRange {
     pub salvaged: Vec<IndexEntry>,
     /// Objects in records whose header can be read and whose checksum is wrong.
     pub broken: Vec<IndexEntry>,
-    /// Facts of commits whose batch is not intact, as they stand there.
-    pub doubtful: Vec<DoubtfulCommit>,
+    /// Transactions that are not intact, as they stand there.
+    pub doubtful: Vec<DoubtfulTransaction>,
 }
 
-/// A commit whose batch does not match its hash. What it says is not proven by anything.
+/// A transaction that does not match its hash. Nothing proves its facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DoubtfulCommit {
-    /// Position in the order of commits.
+pub struct DoubtfulTransaction {
+    /// Position in the order of transactions.
     pub sequence: u64,
     /// The encoded facts.
     pub facts: Vec<u8>,
@@ -100,9 +100,9 @@ const WINDOW_BYTES: usize = 256 << 10;
 /// What looking at a place where something seems to begin, and does not, counts for.
 const LOOK_COST_BYTES: u64 = 4 << 10;
 
-/// Reads the batches from `start` to the end of what `pack` shows. What lies before `known_end` was committed, and is
-/// not a torn tail whatever it looks like. Without `checks_hashes`, a batch up to there counts when all of it follows
-/// each other; what lies beyond may be half written, and only its hash tells.
+/// Reads the transactions from `start` to the end of what `pack` shows. What lies before `known_end` was recorded, and
+/// is not a torn tail whatever it looks like. Without `checks_hashes`, a transaction up to there counts when all of it
+/// follows each other; what lies beyond may be half written, and only its hash tells.
 pub(super) fn recover(pack: &mut Window<'_>, start: u64, known_end: u64, checks_hashes: bool) -> Result<Recovered> {
     let length = pack.end.saturating_sub(start);
     let waste_left = length.saturating_mul(RECOVERY_WASTE_FACTOR).saturating_add(RECOVERY_WASTE_MIN_BYTES);
@@ -164,43 +164,43 @@ pub(super) fn is_intact_at(pack: &mut Window<'_>, at: u64, header: &RecordHeader
     Ok(record_is_intact(header, pack.get(at, header.record_length_bytes())?))
 }
 
-/// A commit that may or may not be intact.
-struct CommitAt {
+/// A trailer, of a transaction that may or may not be intact.
+struct TrailerAt {
     sequence: u64,
-    batch_length_bytes: u64,
+    records_length_bytes: u64,
     facts: Vec<u8>,
     end: u64,
 }
 
-/// The commit at `at`, if one begins there and ends within the file.
-fn commit_at(pack: &mut Window<'_>, at: u64) -> Result<Option<CommitAt>> {
+/// The trailer at `at`, if one begins there and ends within the file.
+fn trailer_at(pack: &mut Window<'_>, at: u64) -> Result<Option<TrailerAt>> {
     let bytes = pack.get(at, FIRST_LOOK_BYTES)?;
-    if !bytes.starts_with(&COMMIT_MAGIC) {
+    if !bytes.starts_with(&TRAILER_MAGIC) {
         return Ok(None);
     }
-    let commit = match decode_commit(bytes) {
+    let trailer = match decode_trailer(bytes) {
         Err(_) if third_integer(bytes).is_some_and(|facts| (3_000..=FACTS_MAX_BYTES).contains(&facts)) => {
-            decode_commit(pack.get_far(at, COMMIT_LENGTH_MAX_BYTES)?)
+            decode_trailer(pack.get_far(at, TRAILER_LENGTH_MAX_BYTES)?)
         }
-        commit => commit,
+        trailer => trailer,
     };
-    Ok(commit.ok().map(|commit| CommitAt {
-        sequence: commit.sequence,
-        batch_length_bytes: commit.batch_length_bytes,
-        facts: commit.facts.to_vec(),
-        end: at + commit.length_bytes as u64,
+    Ok(trailer.ok().map(|trailer| TrailerAt {
+        sequence: trailer.sequence,
+        records_length_bytes: trailer.records_length_bytes,
+        facts: trailer.facts.to_vec(),
+        end: at + trailer.length_bytes as u64,
     }))
 }
 
 /// The end of the transaction whose trailer is at `at`, and its sequence.
 pub(super) fn transaction_end(pack: &mut Window<'_>, at: u64) -> Result<Option<(u64, u64)>> {
-    Ok(commit_at(pack, at)?.map(|commit| (commit.end, commit.sequence)))
+    Ok(trailer_at(pack, at)?.map(|trailer| (trailer.end, trailer.sequence)))
 }
 
 const MEMBERS_MAX: u64 = FRAME_MEMBER_COUNT_MAX as u64;
 const FACTS_MAX_BYTES: u64 = FACTS_LENGTH_MAX_BYTES as u64;
 
-/// The third integer after a magic: the number of members of a record, or the length of the facts of a commit.
+/// The third integer after a magic: the number of members of a record, or the length of the facts in a trailer.
 fn third_integer(bytes: &[u8]) -> Option<u64> {
     let mut reader = Reader::new(bytes.get(RECORD_MAGIC.len()..)?);
     reader.uint().ok()?;
@@ -214,18 +214,18 @@ struct Scan {
     found: Recovered,
     open: Open,
     waste_left: u64,
-    /// A batch that ends here or before counts without its hash.
+    /// A transaction that ends here or before counts without its hash.
     believed_end: u64,
 }
 
-/// What was met since the last intact batch.
+/// What was met since the last intact transaction.
 #[derive(Default)]
 struct Open {
     start: u64,
     /// Place of each record, and where its entries begin.
     records: Vec<(Range<u64>, usize)>,
     entries: Vec<IndexEntry>,
-    doubtful: Vec<DoubtfulCommit>,
+    doubtful: Vec<DoubtfulTransaction>,
 }
 
 impl Scan {
@@ -240,22 +240,26 @@ impl Scan {
             }
             return Ok(None);
         }
-        let Some(CommitAt { sequence, batch_length_bytes, facts, end }) = commit_at(pack, at)? else {
+        let Some(TrailerAt { sequence, records_length_bytes, facts, end }) = trailer_at(pack, at)? else {
             return Ok(None);
         };
-        let start = at.checked_sub(batch_length_bytes).filter(|start| self.open.has_boundary(*start, at));
+        let start = at.checked_sub(records_length_bytes).filter(|start| self.open.has_boundary(*start, at));
         let is_framed = || start == Some(self.open.start) && self.open.is_framed(at);
         let is_believed = end <= self.believed_end && is_framed();
         if let Some(start) = start
-            && (is_believed || self.afford(end - start, |_| pack.batch_is_intact(start, end))?)
+            && (is_believed || self.afford(end - start, |_| pack.transaction_is_intact(start, end))?)
         {
-            self.close_batch(pack, start, RecoveredCommit { sequence, facts, start, end, entries: Vec::new() })?;
+            self.close_transaction(
+                pack,
+                start,
+                RecoveredTransaction { sequence, facts, start, end, entries: Vec::new() },
+            )?;
             return Ok(Some(end));
         }
         if !pack.something_begins(end)? {
             return Ok(None);
         }
-        self.open.doubtful.push(DoubtfulCommit { sequence, facts, end });
+        self.open.doubtful.push(DoubtfulTransaction { sequence, facts, end });
         Ok(Some(end))
     }
 
@@ -277,18 +281,23 @@ impl Scan {
         Ok(is_intact)
     }
 
-    /// A batch that begins at `start` is intact: what was met before it is damage.
-    fn close_batch(&mut self, pack: &mut Window<'_>, start: u64, mut commit: RecoveredCommit) -> Result<()> {
+    /// A transaction that begins at `start` is intact: what was met before it is damage.
+    fn close_transaction(
+        &mut self,
+        pack: &mut Window<'_>,
+        start: u64,
+        mut transaction: RecoveredTransaction,
+    ) -> Result<()> {
         let first = self.open.records.partition_point(|(place, _)| place.start < start);
         let first_entry = self.open.records.get(first).map_or(self.open.entries.len(), |(_, entry)| *entry);
-        commit.entries = self.open.entries.split_off(first_entry);
+        transaction.entries = self.open.entries.split_off(first_entry);
         self.open.records.truncate(first);
         if self.open.start < start {
             self.close_damage(pack, start)?;
         }
-        self.open = Open::at(commit.end);
-        self.found.end = commit.end;
-        self.found.commits.push(commit);
+        self.open = Open::at(transaction.end);
+        self.found.end = transaction.end;
+        self.found.transactions.push(transaction);
         Ok(())
     }
 
@@ -322,16 +331,16 @@ impl Open {
         Self { start, ..Self::default() }
     }
 
-    /// Whether a batch whose commit is at `commit_at` may begin at `start`.
-    fn has_boundary(&self, start: u64, commit_at: u64) -> bool {
+    /// Whether a transaction whose trailer is at `trailer_at` may begin at `start`.
+    fn has_boundary(&self, start: u64, trailer_at: u64) -> bool {
         let is_record = || self.records.binary_search_by_key(&start, |(place, _)| place.start).is_ok();
-        start >= self.start && (start == self.start || start == commit_at || is_record())
+        start >= self.start && (start == self.start || start == trailer_at || is_record())
     }
 
-    /// Whether the records fill all of the space up to a commit at `commit_at`.
-    fn is_framed(&self, commit_at: u64) -> bool {
+    /// Whether the records fill all of the space up to a trailer at `trailer_at`.
+    fn is_framed(&self, trailer_at: u64) -> bool {
         let filled: u64 = self.records.iter().map(|(place, _)| place.end - place.start).sum();
-        self.start + filled == commit_at
+        self.start + filled == trailer_at
     }
 
     /// Drops what does not end by `end`.
@@ -341,15 +350,15 @@ impl Open {
             self.entries.truncate(*first);
         }
         self.records.truncate(kept);
-        self.doubtful.retain(|commit| commit.end <= end);
+        self.doubtful.retain(|transaction| transaction.end <= end);
     }
 }
 
-/// The longest commit: magic, three integers, facts, hash.
-const COMMIT_LENGTH_MAX_BYTES: usize = 4 + 3 * 9 + FACTS_LENGTH_MAX_BYTES + 16;
+/// The longest trailer: magic, three integers, facts, hash.
+const TRAILER_LENGTH_MAX_BYTES: usize = 4 + 3 * 9 + FACTS_LENGTH_MAX_BYTES + 16;
 
 impl<'a> Window<'a> {
-    /// Looks at `file` up to `end`, for batches of `store`.
+    /// Looks at `file` up to `end`, for transactions of `store`.
     pub(super) fn new(file: &'a dyn StoredFile, store: StoreId, end: u64) -> Self {
         Self { file, store, at: 0, bytes: Vec::new(), end, far_left: u64::MAX }
     }
@@ -387,7 +396,7 @@ impl<'a> Window<'a> {
             Some(bytes) => four.copy_from_slice(bytes),
             None => drop(self.file.read_at(at, &mut four)?),
         }
-        Ok(at == self.end || four == RECORD_MAGIC || four == COMMIT_MAGIC)
+        Ok(at == self.end || four == RECORD_MAGIC || four == TRAILER_MAGIC)
     }
 
     /// Bytes that are in memory, all of them or none.
@@ -397,7 +406,7 @@ impl<'a> Window<'a> {
         self.bytes.get(first..last)
     }
 
-    /// Where the next record or commit seems to begin.
+    /// Where the next record or trailer seems to begin.
     fn find_magic(&mut self, from: u64) -> Result<Option<u64>> {
         let mut at = from;
         loop {
@@ -407,7 +416,7 @@ impl<'a> Window<'a> {
             }
             if bytes.contains(&RECORD_MAGIC[0]) {
                 let mut fours = bytes.windows(RECORD_MAGIC.len());
-                if let Some(found) = fours.position(|four| four == RECORD_MAGIC || four == COMMIT_MAGIC) {
+                if let Some(found) = fours.position(|four| four == RECORD_MAGIC || four == TRAILER_MAGIC) {
                     return Ok(Some(at + found as u64));
                 }
             }
@@ -415,13 +424,13 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Whether the batch from its first record at `start` to the end of its commit matches the hash at its end.
-    fn batch_is_intact(&mut self, start: u64, end: u64) -> Result<bool> {
+    /// Whether the transaction from its first record at `start` to the end of its trailer matches the hash at its end.
+    fn transaction_is_intact(&mut self, start: u64, end: u64) -> Result<bool> {
         let Some(hashed_end) = end.checked_sub(16).filter(|hashed_end| *hashed_end > start) else { return Ok(false) };
-        let mut hasher = batch_hasher(self.store);
-        if let Some(batch) = self.held(start, end) {
-            let (hashed, wanted) = batch.split_at(batch.len() - 16);
-            return Ok(batch_hash(hasher.update(hashed)) == *wanted);
+        let mut hasher = transaction_hasher(self.store);
+        if let Some(transaction) = self.held(start, end) {
+            let (hashed, wanted) = transaction.split_at(transaction.len() - 16);
+            return Ok(transaction_hash(hasher.update(hashed)) == *wanted);
         }
         let mut at = start;
         let mut piece = vec![0; WINDOW_BYTES];
@@ -435,7 +444,7 @@ impl<'a> Window<'a> {
             at += read as u64;
         }
         let mut wanted = [0; 16];
-        Ok(self.file.read_at(hashed_end, &mut wanted)? == 16 && batch_hash(&hasher) == wanted)
+        Ok(self.file.read_at(hashed_end, &mut wanted)? == 16 && transaction_hash(&hasher) == wanted)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 /// What is true after all facts so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Position of the last commit, from 1; 0 in an empty store.
+    /// Position of the last transaction, from 1; 0 in an empty store.
     pub sequence: u64,
     /// The generation of the store: it is raised before packs are removed. A stat cache of another one is not believed.
     pub generation: u64,
@@ -69,7 +69,7 @@ pub struct Workspace {
     pub folder: Option<FolderIdentity>,
     /// The last folder that was there before, and was another one. It may have been moved away.
     pub folder_before: Option<FolderIdentity>,
-    /// Position of the commit before the one that put it there.
+    /// Position of the transaction before the one that put it there.
     pub placed_after: u64,
     /// When it was registered.
     pub added: Timestamp,

@@ -31,19 +31,19 @@ fn fact(number: u64) -> Fact {
     Fact::Pinned { snapshot, pinned: true, time: Timestamp(0) }
 }
 
-fn commit(store: &Store, objects: Vec<NewObject>, number: u64) -> u64 {
+fn transact(store: &Store, objects: Vec<NewObject>, number: u64) -> u64 {
     let mut batch = store.batch();
     batch.add(objects).unwrap();
-    let committed = batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(number)] })).unwrap();
-    committed.stored_bytes
+    let recorded = batch.record(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(number)] })).unwrap();
+    recorded.stored_bytes
 }
 
 #[test]
-fn what_is_committed_is_read_back_by_others() {
+fn what_is_recorded_is_read_back_by_others() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let contents: Vec<Vec<u8>> = (0..200).map(|seed| noise(seed, 10 + 37 * usize::try_from(seed).unwrap())).collect();
-    commit(&store, contents.iter().map(|bytes| content(bytes, None)).collect(), 1);
+    transact(&store, contents.iter().map(|bytes| content(bytes, None)).collect(), 1);
     for bytes in &contents {
         for reader in [&store, &open(folder.path())] {
             assert_eq!(*reader.object(ObjectKind::Content, &Digest::of(bytes)).unwrap(), bytes[..]);
@@ -58,7 +58,7 @@ fn what_is_committed_is_read_back_by_others() {
 fn facts_over_the_limit_are_refused_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    commit(&store, Vec::new(), 1);
+    transact(&store, Vec::new(), 1);
     let facts = |count: u64| -> Vec<Fact> { (0..count).map(fact).collect() };
     let size = store.pack_bytes().unwrap();
     let error = store.record(|_| Ok(facts(40_000))).unwrap_err();
@@ -72,8 +72,8 @@ fn equal_content_is_stored_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let bytes = noise(1, 100_000);
-    assert!(commit(&store, vec![content(&bytes, None), content(&bytes, None)], 1) < 101_000);
-    assert!(commit(&open(folder.path()), vec![content(&bytes, None)], 2) < 200);
+    assert!(transact(&store, vec![content(&bytes, None), content(&bytes, None)], 1) < 101_000);
+    assert!(transact(&open(folder.path()), vec![content(&bytes, None)], 2) < 200);
 }
 
 #[test]
@@ -82,14 +82,14 @@ fn a_long_chain_of_versions_is_small_and_reads_back() {
     let store = open(folder.path());
     let mut bytes = noise(7, 30_000);
     let mut versions = vec![bytes.clone()];
-    commit(&store, vec![content(&bytes, None)], 0);
+    transact(&store, vec![content(&bytes, None)], 0);
     let mut grown = 0;
     for step in 1..=1_100_u64 {
         let previous = Digest::of(&bytes);
         let at = usize::try_from(step * 7_919 % 30_000).unwrap();
         bytes[at] ^= 0x55;
         versions.push(bytes.clone());
-        grown += commit(&store, vec![content(&bytes, Some(previous))], step);
+        grown += transact(&store, vec![content(&bytes, Some(previous))], step);
     }
     assert!(grown < 1_100 * 250 + 60_000, "{grown}");
     let fresh = open(folder.path());
@@ -112,7 +112,7 @@ fn the_id_of_the_snapshot_before_takes_no_place() {
     let mut grown = Vec::new();
     for (object, number) in [(&first, 0), (&second, 1), (&third, 2)] {
         let before = store.pack_bytes().unwrap();
-        commit(&store, vec![object.clone()], number);
+        transact(&store, vec![object.clone()], number);
         grown.push(store.pack_bytes().unwrap() - before);
     }
     assert!(grown[1] + 32 <= grown[2], "{grown:?}");
@@ -134,7 +134,7 @@ fn a_batch_larger_than_memory_allows_goes_into_packs_of_its_own() {
             let ids: Vec<Digest> = objects.iter().map(|object| object.id).collect();
             batch.add(objects).unwrap();
             if seeds.contains(&89) {
-                batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(1)] })).unwrap();
+                batch.record(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(1)] })).unwrap();
             }
             Some(ids)
         })
@@ -153,7 +153,7 @@ fn journal_and_indexes_are_only_caches() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for number in 0..20 {
-        commit(&store, vec![content(&noise(number, 500), None)], number);
+        transact(&store, vec![content(&noise(number, 500), None)], number);
     }
     let before = store.state();
     for lost in [&["journal"][..], &["packs/000001.idx"], &["journal", "packs/000001.idx"]] {
@@ -177,14 +177,14 @@ fn journal_and_indexes_are_only_caches() {
 fn a_torn_tail_is_cut_by_the_next_writer_and_ignored_by_readers() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    commit(&store, vec![content(b"one", None)], 1);
+    transact(&store, vec![content(b"one", None)], 1);
     let pack = folder.path().join("packs/000001.pack");
     let good = std::fs::read(&pack).unwrap();
     let mut torn = good.clone();
     torn.extend_from_slice(&good[48..good.len() - 5]);
     std::fs::write(&pack, &torn).unwrap();
     assert_eq!(open(folder.path()).state().sequence, 1);
-    commit(&open(folder.path()), vec![content(b"two", None)], 2);
+    transact(&open(folder.path()), vec![content(b"two", None)], 2);
     let fresh = open(folder.path());
     assert_eq!(fresh.state().sequence, 2);
     assert_eq!(*fresh.object(ObjectKind::Content, &Digest::of(b"two")).unwrap(), *b"two");
@@ -192,7 +192,7 @@ fn a_torn_tail_is_cut_by_the_next_writer_and_ignored_by_readers() {
 }
 
 #[test]
-fn many_threads_commit_at_once_and_nothing_is_lost() {
+fn many_threads_transaction_at_once_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     open(folder.path());
     std::thread::scope(|scope| {
@@ -202,7 +202,7 @@ fn many_threads_commit_at_once_and_nothing_is_lost() {
                 let store = open(folder);
                 for number in 0..20 {
                     let number = thread * 100 + number;
-                    commit(&store, vec![content(&noise(number, 300), None)], number);
+                    transact(&store, vec![content(&noise(number, 300), None)], number);
                 }
             });
         }
@@ -217,7 +217,7 @@ fn a_flipped_bit_is_an_error_that_names_the_object() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let bytes = noise(1, 2_000);
-    commit(&store, vec![content(&bytes, None)], 1);
+    transact(&store, vec![content(&bytes, None)], 1);
     let pack = folder.path().join("packs/000001.pack");
     let good = std::fs::read(&pack).unwrap();
     for at in (48..good.len() - 40).step_by(97) {
@@ -246,13 +246,13 @@ fn new_versions_do_not_rest_on_damaged_ones() {
     let folder = tempfile::tempdir().unwrap();
     // Long enough that the index is written, and says that it is there.
     let mut bytes = noise(3, 60_000);
-    commit(&open(folder.path()), vec![content(&bytes, None)], 1);
+    transact(&open(folder.path()), vec![content(&bytes, None)], 1);
     hurt(folder.path(), &bytes[100..140]);
     let before = Digest::of(&bytes);
     bytes[30_000] ^= 1;
     let store = open(folder.path());
     assert!(store.contains(ObjectKind::Content, &before));
-    assert!(commit(&store, vec![content(&bytes, Some(before))], 2) > 60_000, "it is stored whole");
+    assert!(transact(&store, vec![content(&bytes, Some(before))], 2) > 60_000, "it is stored whole");
     assert_eq!(*open(folder.path()).object(ObjectKind::Content, &Digest::of(&bytes)).unwrap(), bytes[..]);
 }
 
@@ -261,10 +261,10 @@ fn new_versions_do_not_rest_on_damaged_ones() {
 fn what_is_whole_in_a_damaged_frame_is_read_and_stored_again() {
     let folder = tempfile::tempdir().unwrap();
     let (hit, spared) = (noise(4, 500), noise(5, 500));
-    // The first commit of a pack is in its index, the next ones are read from the pack.
-    commit(&open(folder.path()), vec![content(&noise(6, 100), None)], 1);
-    commit(&open(folder.path()), vec![content(&hit, None), content(&spared, None)], 2);
-    commit(&open(folder.path()), vec![content(&noise(7, 100), None)], 3);
+    // The first transaction of a pack is in its index, the next ones are read from the pack.
+    transact(&open(folder.path()), vec![content(&noise(6, 100), None)], 1);
+    transact(&open(folder.path()), vec![content(&hit, None), content(&spared, None)], 2);
+    transact(&open(folder.path()), vec![content(&noise(7, 100), None)], 3);
     hurt(folder.path(), &hit[100..140]);
     let store = open(folder.path());
     assert!(!store.damage().is_empty());
@@ -272,18 +272,18 @@ fn what_is_whole_in_a_damaged_frame_is_read_and_stored_again() {
     assert_eq!(*store.object(ObjectKind::Content, &Digest::of(&spared)).unwrap(), spared[..]);
     for bytes in [&hit, &spared] {
         assert!(!store.contains(ObjectKind::Content, &Digest::of(bytes)), "to writers it is missing");
-        commit(&store, vec![content(bytes, None)], 4);
+        transact(&store, vec![content(bytes, None)], 4);
         assert_eq!(*open(folder.path()).object(ObjectKind::Content, &Digest::of(bytes)).unwrap(), bytes[..]);
     }
 }
 
-/// J6: a pack that was copied within the store: of two commits that claim one place, every reader believes the same
-/// one.
+/// J6: a pack that was copied within the store: of two transactions that claim one place, every reader believes the
+/// same one.
 #[test]
-fn a_second_copy_of_a_pack_is_no_trouble() {
+fn a_second_copy_of_a_pack_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for number in 1..4 {
-        commit(&open(folder.path()), vec![content(&noise(number, 100), None)], number);
+        transact(&open(folder.path()), vec![content(&noise(number, 100), None)], number);
     }
     let pack = |number: u32| folder.path().join(format!("packs/{number:06}.pack"));
     let batches = std::fs::read(pack(1)).unwrap();
@@ -294,7 +294,7 @@ fn a_second_copy_of_a_pack_is_no_trouble() {
     }
     let disk: Arc<dyn crate::disk::Disk> = Arc::new(LocalDisk::open(folder.path()).unwrap());
     for number in 4..6 {
-        commit(&open(folder.path()), vec![content(&noise(number, 100), None)], number);
+        transact(&open(folder.path()), vec![content(&noise(number, 100), None)], number);
         let inspection = super::inspect::inspect(&disk, super::inspect::Depth::Hashes, None).unwrap();
         assert_eq!(inspection.problems, []);
         assert_eq!(*inspection.reader.state(), *open(folder.path()).state());
@@ -313,7 +313,7 @@ fn packs_with_damaged_headers_are_told_apart() {
             std::fs::create_dir(&folder).unwrap();
             std::fs::copy(first, folder.join("FORMAT")).unwrap();
         }
-        commit(&open(&folder), contents(seed).iter().map(|bytes| content(bytes, None)).collect(), seed);
+        transact(&open(&folder), contents(seed).iter().map(|bytes| content(bytes, None)).collect(), seed);
     }
     let pack = |store: u64, number: u64| folder.path().join(format!("{store}/packs/{number:06}.pack"));
     std::fs::copy(pack(2, 1), pack(1, 2)).unwrap();
@@ -341,19 +341,19 @@ fn writers_do_not_rely_on_packs_that_are_about_to_be_removed() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let mut bytes = noise(1, 50_000);
-    commit(&store, vec![content(&bytes, None)], 1);
+    transact(&store, vec![content(&bytes, None)], 1);
     condemn(&store, 1, &[1]);
     assert!(store.contains(ObjectKind::Content, &Digest::of(&bytes)), "it can still be read");
     // The next version is no delta of what is about to go, and the same again is stored again, in another pack.
     let before = Digest::of(&bytes);
     bytes[7] ^= 1;
     let old_length = std::fs::metadata(folder.path().join("packs/000001.pack")).unwrap().len();
-    assert!(commit(&store, vec![content(&bytes, Some(before))], 2) > 50_000);
+    assert!(transact(&store, vec![content(&bytes, Some(before))], 2) > 50_000);
     bytes[7] ^= 1;
-    assert!(commit(&open(folder.path()), vec![content(&bytes, None)], 3) > 50_000);
+    assert!(transact(&open(folder.path()), vec![content(&bytes, None)], 3) > 50_000);
     assert_eq!(std::fs::metadata(folder.path().join("packs/000001.pack")).unwrap().len(), old_length);
     assert!(
-        commit(&open(folder.path()), vec![content(&bytes, None)], 4) < 200,
+        transact(&open(folder.path()), vec![content(&bytes, None)], 4) < 200,
         "it is there twice, and that is enough"
     );
     for cache in ["journal", "packs/000001.idx", "packs/000002.idx"] {
@@ -370,11 +370,11 @@ fn nothing_is_written_that_was_chosen_in_an_earlier_generation() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let bytes = noise(1, 500);
-    commit(&store, vec![content(&bytes, None)], 1);
+    transact(&store, vec![content(&bytes, None)], 1);
     let mut batch = store.batch();
     batch.add(vec![content(&bytes, None)]).unwrap();
     condemn(&open(folder.path()), 1, &[1]);
-    let error = batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(2)] })).unwrap_err();
+    let error = batch.record(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(2)] })).unwrap_err();
     assert_eq!(error.kind(), crate::error::ErrorKind::Conflict);
-    assert!(commit(&store, vec![content(&bytes, None)], 2) > 500);
+    assert!(transact(&store, vec![content(&bytes, None)], 2) > 500);
 }

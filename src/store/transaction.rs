@@ -2,13 +2,13 @@
 //!
 //! Under the store's lock, in this order: look at what others have written; cut the torn tail that a crash left, make
 //! durable what a dead writer did not, and complete the caches; let the caller decide on the facts (step numbers are
-//! given out here); append records and commit to the pack; sync it. From then on the commit is true, and only caches
-//! are left to be written, unsynced: a group is appended to the journal, and once the pack has grown by some commits
-//! that index and journal do not cover, a group is appended to each. If appending fails, the pack is cut back to where
-//! it was.
+//! given out here); append records and trailer to the pack; sync it. From then on the transaction is true, and only
+//! caches are left to be written, unsynced: a group is appended to the journal, and once the pack has grown by some
+//! transactions that index and journal do not cover, a group is appended to each. If appending fails, the pack is cut
+//! back to where it was.
 //!
-//! Invariants, without which a power loss could take an acknowledged commit:
-//! - A cache never knows more than is durable: a commit enters index and journal after its pack was synced.
+//! Invariants, without which a power loss could take an acknowledged transaction:
+//! - A cache never knows more than is durable: a transaction enters index and journal after its pack was synced.
 //! - A group is appended to an index only when the index covers all of the pack before it.
 //! - What a writer finds is durable before it decides anything on it, whoever wrote it and died.
 
@@ -19,7 +19,7 @@ use super::journal::{JournalPlace, append_to_journal};
 use super::pack::{Pack, index_name, pack_name};
 use super::pack_writer::{PackWriter, append_transaction, record_entries, write_index};
 use super::quarantine;
-use super::recover::RecoveredCommit;
+use super::recover::RecoveredTransaction;
 use super::state::State;
 use super::view::View;
 use super::{LOCK, Store};
@@ -30,7 +30,7 @@ use crate::format::index;
 use crate::format::journal::JournalGroup;
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, INDEX_TAIL_ENTRIES_MAX, PACK_LENGTH_MAX_BYTES, PACK_SEAL_ABOVE_BYTES};
 
-/// What the caller decides on when it knows the state that its commit follows.
+/// The part of a transaction that the caller decides on when it knows the state that the transaction follows.
 #[derive(Debug, Default)]
 pub struct Final {
     /// Objects that depend on that state: the snapshot with its step number.
@@ -39,16 +39,16 @@ pub struct Final {
     pub facts: Vec<Fact>,
 }
 
-/// A commit that is true.
+/// A transaction that is true.
 #[derive(Clone, Debug)]
-pub struct Committed {
+pub struct Recorded {
     /// The state after it.
     pub state: Arc<State>,
     /// Bytes that the store's packs grew by, with all of the batch.
     pub stored_bytes: u64,
 }
 
-/// Where a commit was written.
+/// The place where a transaction was written.
 struct Written {
     pack: u32,
     start: u64,
@@ -56,15 +56,15 @@ struct Written {
 }
 
 impl Batch<'_> {
-    /// Commits the batch with the facts that `decide` makes of the current state. If `decide` fails, or there are no
+    /// Records the batch with the facts that `decide` makes of the current state. If `decide` fails, or there are no
     /// facts, nothing is written and the batch is as it was.
-    pub fn commit(&mut self, decide: impl FnOnce(&State) -> Result<Final>) -> Result<Committed> {
+    pub fn record(&mut self, decide: impl FnOnce(&State) -> Result<Final>) -> Result<Recorded> {
         let store = self.store;
         let disk = store.disk();
         if self.is_broken {
             return Err(Error::new(
                 ErrorKind::Invalid,
-                "commit to",
+                "write to",
                 disk.display(""),
                 "part of it could not be written before",
             ));
@@ -81,19 +81,19 @@ impl Batch<'_> {
         }
         let Final { objects, facts } = decide(&before)?;
         if facts.is_empty() {
-            return Ok(Committed { state: before, stored_bytes: 0 });
+            return Ok(Recorded { state: before, stored_bytes: 0 });
         }
         for record in self.encode(objects) {
             self.records.extend_from_slice(&record);
         }
         let sequence = store.state().sequence.checked_add(1).ok_or_else(|| {
-            Error::new(ErrorKind::Limit, "commit to", disk.display(""), "no number is left for another commit")
+            Error::new(ErrorKind::Limit, "write to", disk.display(""), "no number is left for another transaction")
         })?;
         let encoded = facts::encode(&facts);
         // Written all the same, no reader would take it for a transaction, and all in it would be lost.
         if encoded.len() > FACTS_LENGTH_MAX_BYTES {
             let detail = format_args!("its facts are over {FACTS_LENGTH_MAX_BYTES} bytes: it names too many paths");
-            return Err(Error::new(ErrorKind::Limit, "commit to", disk.display(""), detail)
+            return Err(Error::new(ErrorKind::Limit, "write to", disk.display(""), detail)
                 .with_hint("name folders instead of the files in them, or do it in parts"));
         }
         let written = self.write(sequence, &encoded)?;
@@ -101,13 +101,14 @@ impl Batch<'_> {
         facts.into_iter().for_each(|fact| state.apply(fact));
         state.sequence = sequence;
         let entries = record_entries(&std::mem::take(&mut self.records), written.start);
-        let commit = RecoveredCommit { sequence, facts: encoded, start: written.start, end: written.end, entries };
-        // The commit is true whatever became of the caches: what they lack is read from the packs.
-        store.take_in(&written, &commit, state).or_else(|_| store.reload())?;
-        Ok(Committed { state: store.state(), stored_bytes: self.totals.stored_bytes })
+        let transaction =
+            RecoveredTransaction { sequence, facts: encoded, start: written.start, end: written.end, entries };
+        // The transaction is true whatever became of the caches: what they lack is read from the packs.
+        store.take_in(&written, &transaction, state).or_else(|_| store.reload())?;
+        Ok(Recorded { state: store.state(), stored_bytes: self.totals.stored_bytes })
     }
 
-    /// Appends records and commit to the active pack, or to a new one, and syncs it.
+    /// Appends records and trailer to the active pack, or to a new one, and syncs it.
     fn write(&mut self, sequence: u64, facts: &[u8]) -> Result<Written> {
         let disk = self.store.disk();
         let view = self.store.view();
@@ -126,7 +127,7 @@ impl Batch<'_> {
             self.own_pack = Some(PackWriter::create(disk, self.store.id())?);
         }
         let own = self.own_pack.as_mut().expect("it was created if there was none");
-        // The caches are added to after this, and others may have written them since, without a commit.
+        // The caches are added to after this, and others may have written them since, without a transaction.
         self.store.reload()?;
         let number = view.expect_next_number(disk)?;
         self.is_broken = true;
@@ -140,12 +141,12 @@ impl Batch<'_> {
 }
 
 impl Store {
-    /// Commits facts alone.
-    pub fn record(&self, decide: impl FnOnce(&State) -> Result<Vec<Fact>>) -> Result<Committed> {
-        self.batch().commit(|state| Ok(Final { objects: Vec::new(), facts: decide(state)? }))
+    /// Records facts alone.
+    pub fn record(&self, decide: impl FnOnce(&State) -> Result<Vec<Fact>>) -> Result<Recorded> {
+        self.batch().record(|state| Ok(Final { objects: Vec::new(), facts: decide(state)? }))
     }
 
-    /// Makes durable what was found, where its writer died before it could. A caller that commits nothing, because all
+    /// Makes durable what was found, where its writer died before it could. A caller that records nothing, because all
     /// it wants is there already, must not say so before this.
     pub fn settle(&self) -> Result<()> {
         if self.view().active().is_none_or(|active| active.is_settled()) {
@@ -174,23 +175,24 @@ impl Store {
         if is_unsettled || !view.unjournaled.is_empty() { self.reload() } else { Ok(()) }
     }
 
-    /// Notes a commit that was just made durable: in the view, in the journal, and in the index if that is far behind.
-    fn take_in(&self, written: &Written, commit: &RecoveredCommit, state: State) -> Result<()> {
+    /// Notes a transaction that was just made durable: in the view, in the journal, and in the index if that is far
+    /// behind.
+    fn take_in(&self, written: &Written, transaction: &RecoveredTransaction, state: State) -> Result<()> {
         let view = self.view();
         let place = self.write_journal(&view)?;
-        let place = append_to_journal(self.disk(), self.id(), place, &group(written.pack, commit))?;
+        let place = append_to_journal(self.disk(), self.id(), place, &group(written.pack, transaction))?;
         if written.start == written.end {
             // A pack that was published has its index.
             self.reload()?;
         } else {
-            self.set_view(view.after(self.disk(), state, commit, place)?);
+            self.set_view(view.after(self.disk(), state, transaction, place)?);
         }
         if self.view().is_far_behind() { self.write_caches() } else { Ok(()) }
     }
 
     /// Brings journal and indexes up to what is in the packs. The store's lock is held.
     fn write_caches(&self) -> Result<()> {
-        // Others may have written them since, without a commit.
+        // Others may have written them since, without a transaction.
         self.reload()?;
         let (view, disk) = (self.view(), self.disk());
         self.write_journal(&view)?;
@@ -209,17 +211,18 @@ impl Store {
 
     /// Adds to the journal what it lacks, and returns where it ends.
     fn write_journal(&self, view: &View) -> Result<JournalPlace> {
-        view.unjournaled.iter().try_fold(view.journal, |place, (number, commit)| {
-            append_to_journal(self.disk(), self.id(), place, &group(*number, commit))
+        view.unjournaled.iter().try_fold(view.journal, |place, (number, transaction)| {
+            append_to_journal(self.disk(), self.id(), place, &group(*number, transaction))
         })
     }
 }
 
-fn group(pack: u32, commit: &RecoveredCommit) -> JournalGroup<'_> {
-    JournalGroup { sequence: commit.sequence, pack, pack_end: commit.end, facts: &commit.facts }
+fn group(pack: u32, transaction: &RecoveredTransaction) -> JournalGroup<'_> {
+    JournalGroup { sequence: transaction.sequence, pack, pack_end: transaction.end, facts: &transaction.facts }
 }
 
-/// Makes the active pack end where its last commit does, and durable up to there. Returns whether that took anything.
+/// Makes the active pack end where its last transaction does, and durable up to there. Returns whether that took
+/// anything.
 ///
 /// A writer that was killed may have left bytes that it did not sync, and a name. Caches are written after the sync, so
 /// what either of them covers needs nothing. What neither does is written again before it is synced: the

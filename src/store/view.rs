@@ -1,7 +1,7 @@
 //! What a process sees of a store at one moment: its packs with their indexes, and the state its facts add up to.
 //!
 //! A view is never changed; [`View::load`] makes a new one. Loading reads `journal` and the indexes, and then, straight
-//! from the packs, whatever those do not cover: after a crash, or because a writer is between its commit and its
+//! from the packs, whatever those do not cover: after a crash, or because a writer is between its transact and its
 //! caches. So a view is right with any of the caches missing, and a reader never needs a lock.
 
 use std::collections::{BTreeMap, HashSet};
@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::journal::{Extent, JOURNAL, Journal, JournalPlace};
 use super::pack::{Pack, highest_number, pack_name, pack_number};
-use super::recover::RecoveredCommit;
+use super::recover::RecoveredTransaction;
 use super::state::{Fold, State};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,8 +32,8 @@ pub(super) struct View {
     pub(super) uncovered_bytes: u64,
     /// What tells whether the packs are still as they were seen here.
     pub(super) tip: Option<Tip>,
-    /// Commits read from packs because the journal lacks them, with the pack each is in.
-    pub(super) unjournaled: Vec<(u32, RecoveredCommit)>,
+    /// Transactions read from packs because the journal lacks them, with the pack each is in.
+    pub(super) unjournaled: Vec<(u32, RecoveredTransaction)>,
     /// Packs that could not be opened, and damage met in others: it hides what it hits but nothing else.
     pub(super) damaged: Arc<Vec<Error>>,
     /// The number for the next new pack: above that of every file that is there, whatever it holds, and of every pack
@@ -43,7 +43,8 @@ pub(super) struct View {
     pub(super) steps: OnceLock<HashSet<SnapshotId>>,
 }
 
-/// The end of the last pack, and the bytes before it: the hash of a commit, which no other end of the same length has.
+/// The end of the last pack, and the bytes before it: the hash of a transaction, which no other end of the same length
+/// has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tip {
     number: u32,
@@ -56,13 +57,13 @@ impl View {
     /// Reads a store as it is now.
     pub(super) fn load(disk: &dyn Disk, store: StoreId) -> Result<Self> {
         let mut fold = Fold::default();
-        // The journal is read before the packs are listed: what is committed in between is in the packs, and found.
+        // The journal is read before the packs are listed: what is recorded in between is in the packs, and found.
         let see = |group: &JournalGroup<'_>, facts| fold.transaction(group.sequence, facts);
         let place = Journal::read(disk, store, Extent::Believed, see)?.place;
         let mut packs = Vec::new();
         let mut damaged = Vec::new();
         let mut uncovered_bytes = 0;
-        let mut commits: BTreeMap<u64, (u32, RecoveredCommit)> = BTreeMap::new();
+        let mut transactions: BTreeMap<u64, (u32, RecoveredTransaction)> = BTreeMap::new();
         let names = disk.list("packs")?;
         let numbers: Vec<u32> = names.iter().filter_map(|name| pack_number(name)).collect();
         // A journal that names a pack such as no pack can be called says nothing.
@@ -70,14 +71,14 @@ impl View {
         let last_number = numbers.last().copied().max(named).unwrap_or(0);
         for number in numbers {
             match open_pack(disk, store, number, last_number, place, fold.state.sequence) {
-                Ok(Opened { pack, commits: found, troubles, read_bytes }) => {
+                Ok(Opened { pack, transactions: found, damage, read_bytes }) => {
                     packs.push(Arc::new(pack));
                     uncovered_bytes += read_bytes;
                     // Of two that claim one sequence the first counts, as it does for a check.
-                    for commit in found {
-                        commits.entry(commit.sequence).or_insert((number, commit));
+                    for transaction in found {
+                        transactions.entry(transaction.sequence).or_insert((number, transaction));
                     }
-                    damaged.extend(troubles);
+                    damaged.extend(damage);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
                     damaged.push(error);
@@ -88,14 +89,14 @@ impl View {
             }
         }
         let mut unjournaled = Vec::new();
-        for (sequence, (number, commit)) in commits {
+        for (sequence, (number, transaction)) in transactions {
             if sequence > fold.state.sequence {
-                let facts = facts::decode(&commit.facts).unwrap_or_else(|malformed| {
+                let facts = facts::decode(&transaction.facts).unwrap_or_else(|malformed| {
                     damaged.push(malformed.during("read transaction", format!("{sequence} in pack {number}")));
                     Vec::new()
                 });
                 fold.transaction(sequence, facts);
-                unjournaled.push((number, commit));
+                unjournaled.push((number, transaction));
             }
         }
         let tip = packs.last().and_then(|pack| Tip::of(disk, pack.number).ok());
@@ -129,23 +130,23 @@ impl View {
 
     /// Whether indexes are to be written: one is missing, or they leave much of the packs to be read at every open.
     pub(super) fn is_far_behind(&self) -> bool {
-        let is_missing = |pack: &Arc<Pack>| !pack.is_headless && pack.index.append_at().is_none();
+        let is_missing = |pack: &Arc<Pack>| !pack.has_bad_header && pack.index.append_at().is_none();
         self.uncovered_bytes > INDEX_BEHIND_MAX_BYTES || self.packs.iter().any(is_missing)
     }
 
-    /// This view after one more commit to its active pack, which the journal has up to `journal`.
+    /// This view after one more transaction to its active pack, which the journal has up to `journal`.
     pub(super) fn after(
         &self,
         disk: &dyn Disk,
         state: State,
-        commit: &RecoveredCommit,
+        transaction: &RecoveredTransaction,
         journal: JournalPlace,
     ) -> Result<Self> {
         let mut packs = self.packs.clone();
-        let mut active = Pack::clone(packs.pop().as_ref().expect("a commit was appended to it"));
-        let uncovered_bytes = self.uncovered_bytes + commit.end.saturating_sub(active.index.end());
-        active.index.extend(&commit.entries, commit.end);
-        active.settled_end = commit.end;
+        let mut active = Pack::clone(packs.pop().as_ref().expect("a transaction was appended to it"));
+        let uncovered_bytes = self.uncovered_bytes + transaction.end.saturating_sub(active.index.end());
+        active.index.extend(&transaction.entries, transaction.end);
+        active.settled_end = transaction.end;
         let tip = Some(Tip::of(disk, active.number)?);
         packs.push(Arc::new(active));
         Ok(Self {
@@ -176,7 +177,7 @@ impl View {
     /// The pack that is appended to: the one with the highest number, unless that cannot be trusted.
     pub(super) fn active(&self) -> Option<&Arc<Pack>> {
         let is_last = |pack: &Pack| pack.number.saturating_add(1) == self.next_number;
-        self.packs.last().filter(|pack| is_last(pack) && !pack.is_headless && !self.is_condemned(pack))
+        self.packs.last().filter(|pack| is_last(pack) && !pack.has_bad_header && !self.is_condemned(pack))
     }
 
     /// Returns true if a pack is about to be removed.
@@ -206,10 +207,10 @@ impl View {
 struct Opened {
     /// With an index that covers all of it.
     pack: Pack,
-    /// The commits with facts that the journal lacks.
-    commits: Vec<RecoveredCommit>,
+    /// The transactions with facts that the journal lacks.
+    transactions: Vec<RecoveredTransaction>,
     /// Damage that was met.
-    troubles: Vec<Error>,
+    damage: Vec<Error>,
     /// Bytes that the caches did not cover.
     read_bytes: u64,
 }
@@ -238,14 +239,14 @@ fn open_pack(
     // A pack that is shorter than the journal knows it was cut: what is appended now ends before that place, and
     // counts.
     let journaled = if number == place.pack && journaled > length { first } else { journaled };
-    let trouble = |detail: String| Error::corrupt("read pack", disk.display(&pack_name(number)), detail);
-    let mut troubles = Vec::new();
-    if pack.is_headless {
-        troubles.push(trouble("its header is damaged".to_owned()));
+    let damaged = |detail: String| Error::corrupt("read pack", disk.display(&pack_name(number)), detail);
+    let mut damage = Vec::new();
+    if pack.has_bad_header {
+        damage.push(damaged("its header is damaged".to_owned()));
     }
     let start = indexed.min(journaled).max(first);
     if start >= length {
-        return Ok(Opened { pack, commits: Vec::new(), troubles, read_bytes: 0 });
+        return Ok(Opened { pack, transactions: Vec::new(), damage, read_bytes: 0 });
     }
     // Whoever makes a new pack leaves no torn tail in the one before.
     let known_end = if number < last_number { length } else { pack.settled_end };
@@ -254,13 +255,13 @@ fn open_pack(
     pack.has_doubtful_tail = found.tail.is_some();
     for range in &found.damaged {
         let Range { start, end } = range.place;
-        troubles.push(trouble(format!("{} bytes from offset {start} are damaged", end - start)));
+        damage.push(damaged(format!("{} bytes from offset {start} are damaged", end - start)));
     }
-    let is_new = |commit: &RecoveredCommit| commit.sequence > 0 && commit.end > journaled;
-    let commits = found.commits.into_iter().filter(is_new).collect();
+    let is_new = |transaction: &RecoveredTransaction| transaction.sequence > 0 && transaction.end > journaled;
+    let transactions = found.transactions.into_iter().filter(is_new).collect();
     // A pack whose header is damaged has no index, and is read at every open.
-    let read_bytes = if pack.is_headless { 0 } else { length - start };
-    Ok(Opened { pack, commits, troubles, read_bytes })
+    let read_bytes = if pack.has_bad_header { 0 } else { length - start };
+    Ok(Opened { pack, transactions, damage, read_bytes })
 }
 
 impl Tip {

@@ -111,7 +111,7 @@ const DECODERS: [Decoder; 15] = [
     },
     Decoder { name: "facts", multiple: 48, constant: AHEAD, run: |bytes| drop(facts::decode(bytes)) },
     Decoder { name: "record", multiple: 2, constant: LITTLE, run: |bytes| drop(pack::decode_record(bytes)) },
-    Decoder { name: "commit", multiple: 1, constant: LITTLE, run: |bytes| drop(pack::decode_commit(bytes)) },
+    Decoder { name: "trailer", multiple: 1, constant: LITTLE, run: |bytes| drop(pack::decode_trailer(bytes)) },
     Decoder {
         name: "index",
         multiple: 4,

@@ -186,22 +186,22 @@ fn sample_facts() -> Vec<Fact> {
     ]
 }
 
-/// P4: a batch counts when its hash is right.
+/// P4: a transaction counts when its hash is right.
 #[test]
 fn packs() {
     let mut built = pack::encode_header(&PackHeader { store: STORE, nonce: NONCE });
     let start = built.len();
     let member = Member { kind: ObjectKind::Content, raw_length_bytes: 3, prefix: Digest::of(b"abc").prefix() };
     pack::put_record(&mut built, &Encoding::Raw, &[member], b"abc");
-    pack::put_commit(&mut built, STORE, start, 1, &facts::encode(&sample_facts()));
+    pack::put_trailer(&mut built, STORE, start, 1, &facts::encode(&sample_facts()));
     assert_example("pack", &built);
     let bytes = example("pack");
     assert_eq!(pack::decode_header(&bytes), Ok(PackHeader { store: STORE, nonce: NONCE }));
     let record = pack::decode_record(&bytes[start..]).unwrap();
     assert!(pack::record_is_intact(&record, &bytes[start..]));
-    let commit = pack::decode_commit(&bytes[start + record.record_length_bytes()..]).unwrap();
-    assert_eq!((commit.sequence, facts::decode(commit.facts)), (1, Ok(sample_facts())));
-    assert!(pack::commit_is_intact(STORE, &bytes[start..]));
+    let trailer = pack::decode_trailer(&bytes[start + record.record_length_bytes()..]).unwrap();
+    assert_eq!((trailer.sequence, facts::decode(trailer.facts)), (1, Ok(sample_facts())));
+    assert!(pack::transaction_is_intact(STORE, &bytes[start..]));
 }
 
 /// The record of an example: its header, checked, and its payload.

@@ -11,8 +11,8 @@ use retrograde::error::ErrorKind;
 use retrograde::format::facts::{self, Fact};
 use retrograde::format::journal;
 use retrograde::format::pack::{
-    Encoding, Link, Member, ObjectKind, PACK_HEADER_LENGTH_BYTES, PackHeader, decode_commit, decode_record,
-    encode_header, put_commit, put_record,
+    Encoding, Link, Member, ObjectKind, PACK_HEADER_LENGTH_BYTES, PackHeader, decode_record, decode_trailer,
+    encode_header, put_record, put_trailer,
 };
 use retrograde::format::snapshot::history_digest;
 use retrograde::format::tree::{Child, Entry, Kind, encode, tree_id};
@@ -37,23 +37,23 @@ fn fact(number: u64) -> Fact {
     Fact::Pinned { snapshot, pinned: true, time: Timestamp(0) }
 }
 
-fn commit(store: &Store, objects: Vec<NewObject>, number: u64) {
+fn transact(store: &Store, objects: Vec<NewObject>, number: u64) {
     let mut batch = store.batch();
     batch.add(objects).unwrap();
-    batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(number)] })).unwrap();
+    batch.record(|_| Ok(Final { objects: Vec::new(), facts: vec![fact(number)] })).unwrap();
 }
 
 fn forge(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A store whose only pack holds these records in one batch.
+/// A store whose only pack holds these records in one transaction.
 fn forged(scratch: &Scratch, records: &[u8]) -> Store {
     let store = open_store(&scratch.join("store"));
     let mut bytes = encode_header(&PackHeader { store: store.id(), nonce: [7; 16] });
     let start = bytes.len();
     bytes.extend_from_slice(records);
-    put_commit(&mut bytes, store.id(), start, 1, &facts::encode(&[fact(1)]));
+    put_trailer(&mut bytes, store.id(), start, 1, &facts::encode(&[fact(1)]));
     forge(&pack(scratch), &bytes);
     open_store(&scratch.join("store"))
 }
@@ -167,15 +167,15 @@ fn t3_split_folders_are_checked() {
 fn p1_only_the_last_pack_grows() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
-    commit(&store, vec![content(b"small")], 1);
+    transact(&store, vec![content(b"small")], 1);
     let noise = |seed: u8| {
         let mut out = vec![0; 1 << 20];
         blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut out);
         out
     };
-    commit(&store, (0..6).map(|seed| content(&noise(seed))).collect(), 2);
+    transact(&store, (0..6).map(|seed| content(&noise(seed))).collect(), 2);
     let before = std::fs::read(pack(&scratch)).unwrap();
-    commit(&store, vec![content(b"more")], 3);
+    transact(&store, vec![content(b"more")], 3);
     assert_eq!(std::fs::read(pack(&scratch)).unwrap(), before);
     assert!(scratch.join("store/packs/000002.pack").exists());
 }
@@ -200,7 +200,7 @@ fn p2_endless_chains_are_refused() {
 fn p3_bombs_run_out_of_room() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
-    commit(&store, vec![content(&vec![0; 1 << 20])], 1);
+    transact(&store, vec![content(&vec![0; 1 << 20])], 1);
     let bytes = std::fs::read(pack(&scratch)).unwrap();
     let record = decode_record(&bytes[PACK_HEADER_LENGTH_BYTES..]).unwrap();
     let payload = &bytes[PACK_HEADER_LENGTH_BYTES + record.header_length_bytes..][..record.stored_length_bytes];
@@ -211,12 +211,13 @@ fn p3_bombs_run_out_of_room() {
     assert_eq!(forged(&other, &records).object(ObjectKind::Content, &id).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
-/// P5 and W2 are tried at every call by `crash.rs`; here is what a reader sees: nothing of a batch without its commit.
+/// P5 and W2 are tried at every call by `crash.rs`; here is what a reader sees: nothing of a transaction without its
+/// trailer.
 #[test]
-fn p5_w2_a_batch_without_its_commit_is_not_there() {
+fn p5_w2_a_transaction_without_its_trailer_is_not_there() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
-    commit(&store, vec![content(b"one")], 1);
+    transact(&store, vec![content(b"one")], 1);
     let good = std::fs::read(pack(&scratch)).unwrap();
     let mut torn = good.clone();
     put_record(&mut torn, &Encoding::Raw, &[member(ObjectKind::Content, 3, Digest::of(b"two"))], b"two");
@@ -226,17 +227,17 @@ fn p5_w2_a_batch_without_its_commit_is_not_there() {
     assert!(reader.contains(ObjectKind::Content, &Digest::of(b"one")));
 }
 
-/// P6: records outside an intact batch are used when their own checksum is right.
+/// P6: records outside an intact transaction are used when their own checksum is right.
 /// P7: a torn tail is cut by the next writer, damage in the middle is not.
 #[test]
 fn p6_p7_damage_is_kept_and_a_torn_tail_is_cut() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
-    commit(&store, vec![content(&[b'a'; 3_000]), content(b"b")], 1);
+    transact(&store, vec![content(&[b'a'; 3_000]), content(b"b")], 1);
     let first_end = std::fs::read(pack(&scratch)).unwrap().len();
-    commit(&store, vec![content(b"later")], 2);
+    transact(&store, vec![content(b"later")], 2);
     let mut bytes = std::fs::read(pack(&scratch)).unwrap();
-    // The hash of the first commit is hit: its records are outside an intact batch now.
+    // The hash of the first transaction is hit: its records are outside an intact transaction now.
     bytes[first_end - 1] ^= 1;
     let damaged_length = bytes.len();
     bytes.extend_from_slice(b"torn tail");
@@ -248,30 +249,30 @@ fn p6_p7_damage_is_kept_and_a_torn_tail_is_cut() {
     for object in [&b"b"[..], b"later", &[b'a'; 3_000]] {
         assert!(reader.object(ObjectKind::Content, &Digest::of(object)).is_ok());
     }
-    commit(&reader, vec![content(b"after")], 3);
+    transact(&reader, vec![content(b"after")], 3);
     let after = std::fs::read(pack(&scratch)).unwrap();
     assert_eq!(after[..damaged_length], bytes[..damaged_length]);
-    assert!(decode_record(&after[damaged_length..]).is_ok(), "the next batch begins where the torn tail began");
+    assert!(decode_record(&after[damaged_length..]).is_ok(), "the next transaction begins where the torn tail began");
 }
 
 /// P8: what a cache covers is damage and no torn tail, and is not cut; nor is anything in a pack that is not the last.
 #[test]
-fn p8_what_was_committed_is_never_cut() {
+fn p8_what_was_recorded_is_never_cut() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
-    commit(&store, vec![content(b"one")], 1);
-    commit(&store, vec![content(&[b'2'; 2_000]), content(b"two")], 2);
+    transact(&store, vec![content(b"one")], 1);
+    transact(&store, vec![content(&[b'2'; 2_000]), content(b"two")], 2);
     let good = std::fs::read(pack(&scratch)).unwrap();
     let mut hurt = good.clone();
     let end = hurt.len();
     hurt[end - 3] ^= 0xff;
     forge(&pack(&scratch), &hurt);
     std::fs::remove_file(scratch.join("store/packs/000001.idx")).unwrap();
-    // The journal knows where the last commit ends.
+    // The journal knows where the last transaction ends.
     let reader = open_store(&scratch.join("store"));
     assert!(reader.object(ObjectKind::Content, &Digest::of(b"two")).is_ok());
     assert_eq!(reader.state().pins.len(), 2);
-    commit(&reader, vec![content(b"three")], 3);
+    transact(&reader, vec![content(b"three")], 3);
     assert!(std::fs::read(pack(&scratch)).unwrap().starts_with(&hurt));
     // Without journal, nothing but a later pack tells.
     forge(&pack(&scratch), &hurt);
@@ -282,7 +283,7 @@ fn p8_what_was_committed_is_never_cut() {
     }
     let reader = open_store(&scratch.join("store"));
     assert!(reader.object(ObjectKind::Content, &Digest::of(b"two")).is_ok());
-    commit(&reader, vec![content(b"four")], 4);
+    transact(&reader, vec![content(b"four")], 4);
     assert!(std::fs::read(pack(&scratch)).unwrap() == hurt);
 }
 
@@ -291,17 +292,17 @@ fn p8_what_was_committed_is_never_cut() {
 fn p9_no_pack_is_replaced() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
-    commit(&store, vec![content(b"one")], 1);
+    transact(&store, vec![content(b"one")], 1);
     let other = Scratch::new();
     let foreign = open_store(&other.join("store"));
-    commit(&foreign, vec![content(b"theirs")], 1);
+    transact(&foreign, vec![content(b"theirs")], 1);
     let theirs = std::fs::read(other.join("store/packs/000001.pack")).unwrap();
     forge(&scratch.join("store/packs/000002.pack"), &theirs);
-    commit(&open_store(&scratch.join("store")), vec![content(b"two")], 2);
+    transact(&open_store(&scratch.join("store")), vec![content(b"two")], 2);
     assert!(std::fs::read(scratch.join("store/packs/000002.pack")).unwrap() == theirs);
     assert!(scratch.join("store/packs/000003.pack").exists());
     std::fs::remove_file(scratch.join("store/packs/000003.pack")).unwrap();
-    commit(&open_store(&scratch.join("store")), vec![content(b"three")], 3);
+    transact(&open_store(&scratch.join("store")), vec![content(b"three")], 3);
     assert!(scratch.join("store/packs/000004.pack").exists());
     // A pack whose header is damaged is read, and not appended to.
     let path = scratch.join("store/packs/000004.pack");
@@ -310,7 +311,7 @@ fn p9_no_pack_is_replaced() {
     forge(&path, &bytes);
     let reader = open_store(&scratch.join("store"));
     assert!(reader.object(ObjectKind::Content, &Digest::of(b"three")).is_ok());
-    commit(&reader, vec![content(b"four")], 4);
+    transact(&reader, vec![content(b"four")], 4);
     assert!(std::fs::read(&path).unwrap() == bytes);
     assert!(scratch.join("store/packs/000005.pack").exists());
 }
@@ -336,7 +337,7 @@ fn j4_incomplete_snapshots_stay() {
 fn w9_packs_without_their_format_are_no_place_for_a_store() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
-    commit(&store, vec![content(b"one")], 1);
+    transact(&store, vec![content(b"one")], 1);
     let format = scratch.join("store/FORMAT");
     let other = Scratch::new();
     open_store(&other.join("store"));
@@ -394,7 +395,7 @@ fn j3_a_short_journal_is_completed() {
         blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut bytes);
         vec![content(&bytes)]
     };
-    (1..=5).for_each(|number| commit(&store, long(number), number));
+    (1..=5).for_each(|number| transact(&store, long(number), number));
     let journal = scratch.join("store/journal");
     let sequences = || {
         let bytes = std::fs::read(&journal).unwrap();
@@ -407,8 +408,8 @@ fn j3_a_short_journal_is_completed() {
     assert!(sequences().len() < 5);
     let reader = open_store(&scratch.join("store"));
     assert_eq!(reader.state().pins.len(), 5);
-    commit(&reader, Vec::new(), 6);
-    commit(&reader, long(7), 7);
+    transact(&reader, Vec::new(), 6);
+    transact(&reader, long(7), 7);
     assert_eq!(sequences(), [1, 2, 3, 4, 5, 6, 7]);
 }
 
@@ -421,7 +422,7 @@ fn w3_strays_of_dead_writers_are_removed() {
     forge(&scratch.join("store/tmp/living.pack"), b"in use");
     let other = LocalDisk::open(&scratch.join("store")).unwrap();
     let _alive = other.lock("tmp/living.pack", LockMode::Exclusive).unwrap();
-    commit(&store, Vec::new(), 1);
+    transact(&store, Vec::new(), 1);
     assert!(!scratch.join("store/tmp/dead.pack").exists());
     assert!(scratch.join("store/tmp/living.pack").exists());
 }
@@ -463,10 +464,10 @@ fn v1_newer_stores_are_refused() {
 fn x1_foreign_indexes_are_ignored() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
-    commit(&store, vec![content(b"mine")], 1);
+    transact(&store, vec![content(b"mine")], 1);
     let other = Scratch::new();
     let foreign = open_store(&other.join("store"));
-    commit(&foreign, vec![content(b"theirs")], 1);
+    transact(&foreign, vec![content(b"theirs")], 1);
     let index = scratch.join("store/packs/000001.idx");
     let good = std::fs::read(&index).unwrap();
     forge(&index, &std::fs::read(other.join("store/packs/000001.idx")).unwrap());
@@ -476,7 +477,7 @@ fn x1_foreign_indexes_are_ignored() {
     forge(&index, &good);
     let bytes = std::fs::read(pack(&scratch)).unwrap();
     let record = decode_record(&bytes[PACK_HEADER_LENGTH_BYTES..]).unwrap();
-    assert!(decode_commit(&bytes[PACK_HEADER_LENGTH_BYTES + record.record_length_bytes()..]).is_ok());
+    assert!(decode_trailer(&bytes[PACK_HEADER_LENGTH_BYTES + record.record_length_bytes()..]).is_ok());
     forge(&pack(&scratch), &bytes[..PACK_HEADER_LENGTH_BYTES]);
     let reader = open_store(&scratch.join("store"));
     assert!(!reader.contains(ObjectKind::Content, &Digest::of(b"mine")), "the index covers more than there is");

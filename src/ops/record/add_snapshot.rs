@@ -109,7 +109,7 @@ pub(in crate::ops) fn add_snapshot(
         git,
     };
     let mut id = None;
-    let committed = batch.commit(|state| {
+    let recorded = batch.record(|state| {
         snapshot.step = next_step(expect_head(state, workspace, head)?)?;
         let (taken, object) = encoded(&snapshot)?;
         id = Some(taken);
@@ -117,7 +117,7 @@ pub(in crate::ops) fn add_snapshot(
         Ok(Final { objects: vec![object], facts })
     })?;
     let id = id.expect("a transaction that succeeded has decided");
-    Ok(Added { id, snapshot, stored_bytes: committed.stored_bytes })
+    Ok(Added { id, snapshot, stored_bytes: recorded.stored_bytes })
 }
 
 /// A snapshot as an object of the store. One that could not be read back is an error.

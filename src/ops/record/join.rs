@@ -56,7 +56,7 @@ pub fn join(store: &Store, older: WorkspaceId, newer: WorkspaceId, now: Timestam
     let retaken = retake(store, one, other)?;
     let mut batch = store.batch();
     batch.add(retaken.iter().map(|step| step.object.clone()).collect())?;
-    batch.commit(|now_state| {
+    batch.record(|now_state| {
         let is_as_seen = [one, other].into_iter().all(|seen| now_state.workspaces.get(&seen.id) == Some(seen));
         if !is_as_seen {
             return Err(Error::new(ErrorKind::Conflict, "join workspace", newer.short(), "it changed meanwhile")

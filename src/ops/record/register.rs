@@ -143,13 +143,13 @@ pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> 
     check(store, folder, guard)?;
     let id = WorkspaceId(Digest::of(&[&store.disk().random()[..], root].concat()).prefix());
     let mut is_new = true;
-    let committed = store.record(|state| {
+    let recorded = store.record(|state| {
         is_new = state.workspace_at(root).is_none();
         let added = Fact::WorkspaceAdded { workspace: id, root: root.to_vec(), time: now };
         let facts = std::iter::once(added).chain(seen(id, folder, now));
         Ok(if is_new { facts.collect() } else { Vec::new() })
     })?;
-    let found = committed.state.workspace_at(root).expect("it was added, or was there already");
+    let found = recorded.state.workspace_at(root).expect("it was added, or was there already");
     Ok((found.id, is_new))
 }
 

@@ -218,11 +218,11 @@ fn note(
     let event = (!event.is_empty()).then(|| ingest::any_like(batch, event, before)).transpose()?;
     let fact = |event| Fact::EventNoted { workspace: workspace.id, snapshot: head, event, run, time: tagging.now };
     let noted = event.map(fact);
-    let committed = batch.commit(|state| {
+    let recorded = batch.record(|state| {
         expect_head(state, workspace.id, workspace.head)?;
         Ok(Final { objects: Vec::new(), facts: noted.into_iter().chain(tagging.tag(state, head)).collect() })
     })?;
-    Ok(committed.stored_bytes)
+    Ok(recorded.stored_bytes)
 }
 
 impl Tagging<'_> {

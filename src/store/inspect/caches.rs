@@ -17,7 +17,7 @@ use crate::store::file::StoreFile;
 use crate::store::index::PackIndex;
 use crate::store::journal::{Extent, Journal, Unused};
 use crate::store::pack::{index_name, pack_number};
-use crate::store::recover::RecoveredCommit;
+use crate::store::recover::RecoveredTransaction;
 
 /// The journal, to be compared.
 pub(super) struct Copies {
@@ -45,9 +45,9 @@ pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<Copies> {
 
 impl Copies {
     /// The facts of transactions that have others in the packs.
-    pub(super) fn conflicting(&self, counting: &BTreeMap<u64, (u32, RecoveredCommit)>) -> Vec<Fact> {
+    pub(super) fn conflicting(&self, counting: &BTreeMap<u64, (u32, RecoveredTransaction)>) -> Vec<Fact> {
         let differs = |sequence: &u64, group: &Group| {
-            counting.get(sequence).is_some_and(|(_, commit)| commit.facts != group.encoded)
+            counting.get(sequence).is_some_and(|(_, transaction)| transaction.facts != group.encoded)
         };
         let groups = self.groups.iter().filter(|(sequence, group)| differs(sequence, group));
         groups.flat_map(|(_, group)| group.facts.clone()).collect()
@@ -65,23 +65,23 @@ impl Copies {
     }
 }
 
-/// Differences between the journal and the packs. It was read before them, so what was committed in between is not in
+/// Differences between the journal and the packs. It was read before them, so what was recorded in between is not in
 /// it: `last_now` tells the last transaction that it has by now.
 pub(super) fn compare_journal(
     journal: &Copies,
-    commits: &BTreeMap<u64, (u32, RecoveredCommit)>,
+    transactions: &BTreeMap<u64, (u32, RecoveredTransaction)>,
     last_now: impl FnOnce() -> Result<u64>,
 ) -> Result<Option<(StoreFile, CacheProblem)>> {
     let agrees = |(sequence, group): (&u64, &Group)| {
-        let commit = commits.get(sequence);
-        commit.is_none_or(|(pack, commit)| {
-            commit.facts == group.encoded && (group.pack, group.pack_end) == (*pack, commit.end)
+        let transaction = transactions.get(sequence);
+        transaction.is_none_or(|(pack, transaction)| {
+            transaction.facts == group.encoded && (group.pack, group.pack_end) == (*pack, transaction.end)
         })
     };
     let others = journal.groups.iter().filter(|group| !agrees(*group)).count();
     let last = journal.last_sequence();
-    let within = commits.range(..=last).filter(|(sequence, _)| !journal.groups.contains_key(sequence)).count();
-    let is_after = |last: u64| commits.range((Bound::Excluded(last), Bound::Unbounded)).next().is_some();
+    let within = transactions.range(..=last).filter(|(sequence, _)| !journal.groups.contains_key(sequence)).count();
+    let is_after = |last: u64| transactions.range((Bound::Excluded(last), Bound::Unbounded)).next().is_some();
     let is_behind = is_after(last) && is_after(last_now()?.max(last));
     let unused = journal.file.unused.as_ref().map(|unused| match unused {
         Unused::Missing => CacheProblem::Missing,
@@ -89,7 +89,7 @@ pub(super) fn compare_journal(
     });
     let problem = match unused {
         _ if others + within > 0 => Some(CacheProblem::Differs((others + within) as u64)),
-        Some(problem) if is_behind || !commits.is_empty() => Some(problem),
+        Some(problem) if is_behind || !transactions.is_empty() => Some(problem),
         _ => is_behind.then_some(CacheProblem::Behind),
     };
     Ok(problem.map(|problem| (StoreFile::Journal, problem)))
@@ -101,7 +101,7 @@ pub(super) fn compare_indexes(disk: &dyn Disk, reads: &mut [Read]) -> Vec<(Store
     for read in reads.iter_mut() {
         let number = read.facts.number;
         let is_there = read.saved.append_at().is_some();
-        // What was committed since the index was read is not in it.
+        // What was recorded since the index was read is not in it.
         let owed_end = read.pack.index.end().min(read.length_before_bytes);
         let problem = compare_index(read).or_else(|| {
             if !is_there && !read.facts.has_bad_header {

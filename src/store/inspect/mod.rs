@@ -11,11 +11,11 @@
 //! ```
 //!
 //! An [`Inspection`] holds a store to read from that was put together from the packs: it never looks at a cache, and
-//! shows what was there when it was made. What is committed meanwhile is not in it: journal first, then the list of
+//! shows what was there when it was made. What is recorded meanwhile is not in it: journal first, then the list of
 //! packs, then the packs, so that all that its facts name is in them.
 //!
 //! A torn tail is no damage: it is what a killed writer leaves. A cache that readers notice to be unusable costs time
-//! and never data; one that they would believe, and that is wrong, is trouble.
+//! and never data; one that they would believe, and that is wrong, is a problem.
 
 mod caches;
 mod history;
@@ -33,7 +33,7 @@ use super::Reader;
 use super::file::StoreFile;
 use super::journal::JournalPlace;
 use super::pack::{Pack, highest_number, pack_number};
-use super::recover::{DamagedRange, RecoveredCommit};
+use super::recover::{DamagedRange, RecoveredTransaction};
 use super::state::fold;
 use super::view::View;
 use crate::disk::{Disk, LockGuard};
@@ -101,7 +101,7 @@ pub struct InspectedPack {
     /// Objects that its index has in damaged bytes or beyond the end, with their offsets.
     pub lost: Vec<(ObjectKey, u64)>,
     /// Its transactions by number, with their places. Not those without facts.
-    commits: Vec<RecoveredCommit>,
+    transactions: Vec<RecoveredTransaction>,
 }
 
 /// How closely to look at packs.
@@ -183,14 +183,14 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> 
 
 /// The facts of transactions, by number; none of those that cannot be read.
 fn decoded(
-    counting: &BTreeMap<u64, (u32, RecoveredCommit)>,
+    counting: &BTreeMap<u64, (u32, RecoveredTransaction)>,
     unreadable: &mut Vec<Problem>,
 ) -> BTreeMap<u64, Vec<Fact>> {
     let mut all = BTreeMap::new();
-    for (sequence, (pack, commit)) in counting {
-        let facts = facts::decode(&commit.facts).unwrap_or_else(|malformed| {
+    for (sequence, (pack, transaction)) in counting {
+        let facts = facts::decode(&transaction.facts).unwrap_or_else(|malformed| {
             let reason = malformed.to_string();
-            unreadable.push(Problem::at(*pack, commit.end, ProblemKind::BadFacts(reason)));
+            unreadable.push(Problem::at(*pack, transaction.end, ProblemKind::BadFacts(reason)));
             Vec::new()
         });
         all.insert(*sequence, facts);
@@ -215,8 +215,8 @@ impl Inspection {
     /// The facts of a transaction as a pack has them; none where it has no such transaction.
     pub(super) fn encoded_facts(&self, pack: u32, sequence: u64) -> Vec<u8> {
         let pack = self.packs.iter().find(|found| found.number == pack);
-        let commit = pack.and_then(|pack| pack.commits.iter().find(|commit| commit.sequence == sequence));
-        commit.map(|commit| commit.facts.clone()).unwrap_or_default()
+        let found = pack.and_then(|pack| pack.transactions.iter().find(|one| one.sequence == sequence));
+        found.map(|found| found.facts.clone()).unwrap_or_default()
     }
 
     /// The numbers of transactions that no file has.

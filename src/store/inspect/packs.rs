@@ -15,7 +15,7 @@ use crate::store::file::StoreFile;
 use crate::store::index::PackIndex;
 use crate::store::journal::JournalPlace;
 use crate::store::pack::{Pack, index_name};
-use crate::store::recover::{Recovered, RecoveredCommit};
+use crate::store::recover::{Recovered, RecoveredTransaction};
 use crate::store::{LOCK, Reader};
 
 /// A pack that was read from its first byte to its last.
@@ -107,12 +107,12 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
         pack.index.extend(&tail.salvaged, tail.place.start);
     }
     let torn = (found.end < length && length > first).then_some(found.end..length);
-    let has_bad_header = pack.is_headless;
-    let Recovered { commits, damaged, tail, .. } = found;
-    let batches = commits.iter().map(|commit| (commit.start..commit.end, commit.sequence)).collect();
-    let mut commits = commits;
-    commits.retain(|commit| commit.sequence > 0);
-    commits.iter_mut().for_each(|commit| commit.entries = Vec::new());
+    let has_bad_header = pack.has_bad_header;
+    let Recovered { transactions, damaged, tail, .. } = found;
+    let batches = transactions.iter().map(|one| (one.start..one.end, one.sequence)).collect();
+    let mut transactions = transactions;
+    transactions.retain(|one| one.sequence > 0);
+    transactions.iter_mut().for_each(|one| one.entries = Vec::new());
     let facts = InspectedPack {
         number,
         length_bytes: length,
@@ -124,7 +124,7 @@ fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> R
         rescued: Vec::new(),
         was_longer: journaled > length,
         lost: Vec::new(),
-        commits,
+        transactions,
     };
     Ok(Read { facts, pack, saved, length_before_bytes })
 }
@@ -138,7 +138,7 @@ fn may_be_index(disk: &dyn Disk, number: u32, pack: &dyn StoredFile) -> Result<b
 #[derive(Default)]
 pub(super) struct Transactions {
     /// Those with facts, by number, with the pack of each: of two with one number the first, as for readers.
-    pub(super) counting: BTreeMap<u64, (u32, RecoveredCommit)>,
+    pub(super) counting: BTreeMap<u64, (u32, RecoveredTransaction)>,
     /// Facts of the others, where they differ.
     pub(super) conflicting: Vec<Fact>,
     /// The last number that two of them have.
@@ -151,13 +151,13 @@ pub(super) fn transactions(reads: &[Read]) -> Transactions {
     let mut found = Transactions::default();
     for read in reads {
         let mut conflicts = 0;
-        for commit in &read.facts.commits {
+        for transaction in &read.facts.transactions {
             let (_, first) =
-                found.counting.entry(commit.sequence).or_insert_with(|| (read.facts.number, commit.clone()));
-            if first.facts != commit.facts {
+                found.counting.entry(transaction.sequence).or_insert_with(|| (read.facts.number, transaction.clone()));
+            if first.facts != transaction.facts {
                 conflicts += 1;
-                found.conflicting.extend(facts::decode(&commit.facts).unwrap_or_default());
-                found.last_conflict = found.last_conflict.max(Some(commit.sequence));
+                found.conflicting.extend(facts::decode(&transaction.facts).unwrap_or_default());
+                found.last_conflict = found.last_conflict.max(Some(transaction.sequence));
             }
         }
         if conflicts > 0 {

@@ -3,7 +3,7 @@
 use super::{Recovered, Window, recover};
 use crate::disk::StoredFile;
 use crate::error::Result;
-use crate::format::pack::{Encoding, Member, ObjectKind, put_commit, put_record};
+use crate::format::pack::{Encoding, Member, ObjectKind, put_record, put_trailer};
 use crate::id::{Digest, StoreId};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,7 +46,7 @@ fn record(out: &mut Vec<u8>, content: &[u8]) {
 fn batch(out: &mut Vec<u8>, sequence: u64, contents: &[&[u8]]) {
     let start = out.len();
     contents.iter().for_each(|content| record(out, content));
-    put_commit(out, STORE, start, sequence, b"facts");
+    put_trailer(out, STORE, start, sequence, b"facts");
 }
 
 fn salvaged(found: &Recovered) -> usize {
@@ -54,20 +54,20 @@ fn salvaged(found: &Recovered) -> usize {
 }
 
 #[test]
-fn every_torn_tail_leaves_the_commits_before_it() {
+fn every_torn_tail_leaves_the_transactions_before_it() {
     let mut bytes = Vec::new();
     batch(&mut bytes, 1, &[b"one", b"two"]);
     let first = bytes.len();
     batch(&mut bytes, 2, &[b"three"]);
     for cut in first..bytes.len() {
         let found = read(&bytes[..cut], 0);
-        assert_eq!(found.commits.len(), 1, "{cut}");
+        assert_eq!(found.transactions.len(), 1, "{cut}");
         assert_eq!((found.end, found.damaged.len()), (first as u64, 0));
     }
     let whole = read(&bytes, 0);
-    assert_eq!(whole.commits.iter().map(|commit| commit.sequence).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(whole.commits[0].entries.len(), 2);
-    assert_eq!((whole.commits[1].start, whole.end), (first as u64, bytes.len() as u64));
+    assert_eq!(whole.transactions.iter().map(|transaction| transaction.sequence).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(whole.transactions[0].entries.len(), 2);
+    assert_eq!((whole.transactions[1].start, whole.end), (first as u64, bytes.len() as u64));
 }
 
 #[test]
@@ -81,7 +81,11 @@ fn damage_in_the_middle_costs_only_the_record_it_hits() {
             let mut hurt = bytes.clone();
             hurt[hit] ^= 1 << bit;
             let found = read(&hurt, 0);
-            assert_eq!(found.commits.iter().map(|commit| commit.sequence).collect::<Vec<_>>(), [2], "{hit}");
+            assert_eq!(
+                found.transactions.iter().map(|transaction| transaction.sequence).collect::<Vec<_>>(),
+                [2],
+                "{hit}"
+            );
             assert_eq!(found.damaged.len(), 1, "{hit}");
             assert_eq!(found.damaged[0].place, 0..first as u64, "{hit}");
             assert!(salvaged(&found) >= 2, "{hit}");
@@ -99,13 +103,13 @@ fn a_stretch_of_zeros_costs_what_it_covers() {
         hurt[start..start + 300].fill(0);
         let found = read(&hurt, 0);
         // A batch is some 210 bytes long: 300 bytes touch at most three.
-        assert!(found.commits.len() >= 16, "{start}: {}", found.commits.len());
-        assert_eq!(found.commits.last().unwrap().sequence, 19);
+        assert!(found.transactions.len() >= 16, "{start}: {}", found.transactions.len());
+        assert_eq!(found.transactions.last().unwrap().sequence, 19);
     }
 }
 
 #[test]
-fn what_was_known_as_committed_is_no_torn_tail() {
+fn what_was_known_as_recorded_is_no_torn_tail() {
     let mut bytes = Vec::new();
     batch(&mut bytes, 1, &[b"one"]);
     let first = bytes.len();
@@ -127,7 +131,7 @@ fn what_was_known_as_committed_is_no_torn_tail() {
 fn batches_inside_content_are_not_ours() {
     let mut inner = Vec::new();
     record(&mut inner, b"theirs");
-    put_commit(&mut inner, StoreId([6; 16]), 0, 99, b"facts");
+    put_trailer(&mut inner, StoreId([6; 16]), 0, 99, b"facts");
     let mut bytes = Vec::new();
     batch(&mut bytes, 1, &[&inner, b"one"]);
     let first = bytes.len();
@@ -136,22 +140,22 @@ fn batches_inside_content_are_not_ours() {
         let mut hurt = bytes.clone();
         hurt[hit] ^= 0x10;
         let found = read(&hurt, 0);
-        let sequences: Vec<u64> = found.commits.iter().map(|commit| commit.sequence).collect();
+        let sequences: Vec<u64> = found.transactions.iter().map(|transaction| transaction.sequence).collect();
         assert_eq!(sequences, [2], "hit at {hit}");
     }
 }
 
-/// Fake commits that each claim everything before them as their batch: checking each would be quadratic.
+/// Fake transactions that each claim everything before them as their batch: checking each would be quadratic.
 #[test]
 fn a_hostile_pack_costs_a_small_multiple_of_its_length() {
     let mut fakes = Vec::new();
     while fakes.len() < 8 << 20 {
         record(&mut fakes, b"x");
-        let mut commit = Vec::new();
-        put_commit(&mut commit, STORE, 0, 0, b"");
+        let mut transaction = Vec::new();
+        put_trailer(&mut transaction, STORE, 0, 0, b"");
         // The length of the batch is the second integer: five bytes of 32 bits hold any.
         let claimed = u32::try_from(fakes.len().max(65_536)).unwrap().to_le_bytes();
-        fakes.extend([&commit[..5], &[252], &claimed, &[0], &[0; 16]].concat());
+        fakes.extend([&transaction[..5], &[252], &claimed, &[0], &[0; 16]].concat());
     }
     let mut nested = Vec::new();
     for _ in 0..20_000 {
@@ -163,7 +167,7 @@ fn a_hostile_pack_costs_a_small_multiple_of_its_length() {
     malformed.extend(b"\xd7COM\x01\x01\xfc\xff\xff\x0f\x00".repeat(100_000));
     for bytes in [fakes, nested, malformed] {
         let (found, read_bytes) = read_counted(&bytes, 0);
-        assert_eq!(found.commits.len(), 0);
+        assert_eq!(found.transactions.len(), 0);
         assert!(read_bytes < 20 * bytes.len() as u64, "{read_bytes} of {}", bytes.len());
     }
 }

@@ -100,8 +100,8 @@ fn history_is_put_together_from_the_snapshots_themselves() {
     let header = 48;
     let first = bytes[header..].windows(4).position(|four| four == b"\xd7REC").unwrap() + header;
     bytes[header..first].fill(0);
-    let commits: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(b"\xd7COM")).collect();
-    bytes[commits[0]..commits[0] + 20].fill(0);
+    let trailers: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(b"\xd7COM")).collect();
+    bytes[trailers[0]..trailers[0] + 20].fill(0);
     cli.write(&pack, &bytes);
     for cache in ["journal", "packs/000001.idx"] {
         cli.remove(cli.store.join(cache));

@@ -88,7 +88,7 @@ fn what_a_killed_writer_leaves_and_missing_caches_are_notes() {
     assert_eq!(notes.len(), 3, "{text}");
     assert!(notes.iter().any(|note| note.starts_with("journal: there is none")), "{text}");
     assert!(
-        notes.iter().any(|note| note.contains("13 bytes from offset") && note.contains("never committed")),
+        notes.iter().any(|note| note.contains("13 bytes from offset") && note.contains("no finished transaction")),
         "{text}"
     );
 }

@@ -1,4 +1,4 @@
-//! One process at work while another commits: between any two calls of the one, all of the other.
+//! One process at work while another one records: between any two calls of the one, all of the other.
 //!
 //! If the first holds a lock that the second would wait for, nothing is put in between; everywhere else readers must
 //! see what was there before or what is there now, and a check must find a store without damage.
@@ -78,7 +78,7 @@ fn checks_find_no_damage_where_somebody_writes() {
 }
 
 #[test]
-fn writers_commit_on_top_of_each_other() {
+fn writers_record_on_top_of_each_other() {
     try_crossing("snap", AtLeast::new(150, 630), |pair, crossed, what| {
         let store = Store::open(Arc::new(crossed.clone())).unwrap_or_else(|error| panic!("{what}: {error}"));
         pair.one.change_folder();

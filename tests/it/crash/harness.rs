@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! prepare   builds a store; then everything on the disk is durable
-//! run       a list of acts; each is one commit, or opening the store
+//! run       a list of acts; each is one transaction, or opening the store
 //! -> milestones: what is in the store after each act that returned
 //! ```
 //!
 //! Whatever happens, the store opened next must be at a milestone: at the last one acknowledged, or at the one the
-//! scenario was on its way to. Then the next commit is made, and everything is asked again with that one acknowledged.
+//! scenario was on its way to. Then the next transaction is made, and everything is asked again with that one
+//! acknowledged.
 //!
 //! - power loss: after every change, every legal loss of what was not synced (`MemoryDisk::power_losses`);
 //! - kill: after every change and half-way through every write; the machine goes on, the next writer finds what the
@@ -23,7 +24,7 @@ use retrograde::disk::{Disk, Source, read_all};
 use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::Fact;
 use retrograde::format::pack::{
-    ObjectKind, PACK_HEADER_LENGTH_BYTES, commit_is_intact, decode_commit, decode_header, decode_record,
+    ObjectKind, PACK_HEADER_LENGTH_BYTES, decode_header, decode_record, decode_trailer, transaction_is_intact,
 };
 use retrograde::id::{Digest, SnapshotId, StoreId};
 use retrograde::ops::check::verify::{Affected, Finding, Level, Part, VerifyOptions, verify};
@@ -130,7 +131,7 @@ impl Session {
         self.note(began)
     }
 
-    /// Does one thing that is wholly done or not at all: at most one commit.
+    /// Does one thing that is wholly done or not at all: at most one transaction.
     pub(crate) fn act(&mut self, act: impl FnOnce(&Store) -> Result<()>) -> Result<()> {
         if self.store.is_none() {
             self.store = Some(Store::open_or_create(Arc::new(self.disk.clone()))?);
@@ -152,7 +153,7 @@ impl Session {
         record.acts.push(Act { began, done: self.disk.change_count() });
         let milestone = record.look(store)?;
         let last = record.milestones.last().map_or(0, |last| last.state.sequence);
-        assert!(milestone.state.sequence <= last + 1, "an act is one commit");
+        assert!(milestone.state.sequence <= last + 1, "an act is one transaction");
         record.milestones.push(milestone);
         Ok(())
     }
@@ -186,8 +187,8 @@ struct History<'a> {
     allowed: RangeInclusive<usize>,
 }
 
-/// The commit made after a crash.
-struct NextCommit {
+/// The transaction made after a crash.
+struct NextTransaction {
     /// What was found, and itself as the last.
     milestones: Vec<Milestone>,
     /// The last milestone that was owed before it.
@@ -239,7 +240,7 @@ impl Lab<'_> {
             for loss in self.moments.power_losses(&self.finished, changes, count_max) {
                 let what = || format!("power loss before {}: {}", self.finished.describe_change(changes), loss.lost);
                 let (store, at) = self.check(&loss.disk, &[self.past(allowed.clone())], &what);
-                let next = self.commit_more(&loss.disk, &store, at..=at, &what);
+                let next = self.transact_more(&loss.disk, &store, at..=at, &what);
                 self.state_count += self.lose_more(&loss.disk, &next, pick(1, 2), &what) + 1;
             }
         }
@@ -257,7 +258,7 @@ impl Lab<'_> {
                 let acknowledged = *allowed.start();
                 let (store, at) = self.check(&disk, &[self.past(allowed)], &what);
                 self.trust_and_lose(&disk, at, &what);
-                let next = self.commit_more(&disk, &store, acknowledged..=at, &what);
+                let next = self.transact_more(&disk, &store, acknowledged..=at, &what);
                 self.state_count += self.lose_more(&disk, &next, pick(2, 8), &what) + 1;
             }
         }
@@ -320,7 +321,7 @@ impl Lab<'_> {
         let (fresh, at) = self.check(&disk, &[self.past(allowed)], what);
         // The process that met the fault may go on as if nothing had happened.
         let store = session.store.unwrap_or(fresh);
-        let next = self.commit_more(&disk, &store, acknowledged..=at, what);
+        let next = self.transact_more(&disk, &store, acknowledged..=at, what);
         self.state_count += self.lose_more(&disk, &next, pick(1, 4), what) + 1;
     }
 
@@ -360,15 +361,15 @@ impl Lab<'_> {
         (store, at)
     }
 
-    /// The next commit must work and leave nothing behind. Of what it finds, `acknowledged..=at`, only the first is
-    /// owed.
-    fn commit_more(
+    /// The next transaction must work and leave nothing behind. Of what it finds, `acknowledged..=at`, only the first
+    /// is owed.
+    fn transact_more(
         &self,
         disk: &MemoryDisk,
         store: &Store,
         found: RangeInclusive<usize>,
         what: &dyn Fn() -> String,
-    ) -> NextCommit {
+    ) -> NextTransaction {
         let (acknowledged, at) = found.into_inner();
         let mut milestones = self.record.milestones[..=at].to_vec();
         let began = disk.change_count();
@@ -382,8 +383,8 @@ impl Lab<'_> {
         objects.extend(lost.take(3).map(StoredObject::again));
         let came = objects.iter().map(StoredObject::of).collect();
         let fact = tag(1_000_000 + began as u64);
-        let committed = commit(store, objects, vec![fact.clone()]);
-        committed.unwrap_or_else(|error| panic!("{}: {}: the next commit: {error}", self.scenario.name, what()));
+        let recorded = transact(store, objects, vec![fact.clone()]);
+        recorded.unwrap_or_else(|error| panic!("{}: {}: the next transaction: {error}", self.scenario.name, what()));
         let strays = disk.list("tmp").expect("nothing fails");
         assert!(strays.is_empty(), "{}: {}: the next writer left {strays:?}", self.scenario.name, what());
         let gap = first_gap(disk);
@@ -392,18 +393,24 @@ impl Lab<'_> {
         state.apply(fact);
         state.sequence += 1;
         milestones.push(Milestone { store: Some(store.id()), state, objects: came });
-        NextCommit { milestones, acknowledged, began }
+        NextTransaction { milestones, acknowledged, began }
     }
 
-    /// Loses power again: after the next commit, which must be there, and at one moment while it was made. Returns how
-    /// many states were tried.
-    fn lose_more(&self, disk: &MemoryDisk, next: &NextCommit, count_max: usize, what: &dyn Fn() -> String) -> usize {
+    /// Loses power again: after the next transaction, which must be there, and at one moment while it was made. Returns
+    /// how many states were tried.
+    fn lose_more(
+        &self,
+        disk: &MemoryDisk,
+        next: &NextTransaction,
+        count_max: usize,
+        what: &dyn Fn() -> String,
+    ) -> usize {
         let last = next.milestones.len() - 1;
         let acknowledged = next.acknowledged;
         let done = disk.change_count();
         let moment = next.began + self.state_count % (done - next.began);
         let mut tried = 0;
-        // While the next commit is made, the one that failed before it may still come back, whole.
+        // While the next transaction is made, the one that failed before it may still come back, whole.
         let after = [History::new(&next.milestones, last..=last)];
         let during = [History::new(&next.milestones, acknowledged..=last), self.past(acknowledged..=acknowledged + 1)];
         for (changes, histories) in [(done, &after[..]), (moment, &during[..])] {
@@ -513,15 +520,15 @@ fn batch_end(store: StoreId, bytes: &[u8], start: usize) -> Option<usize> {
     while let Ok(record) = decode_record(&bytes[at..]) {
         at += record.record_length_bytes();
     }
-    let end = at + decode_commit(&bytes[at..]).ok()?.length_bytes;
-    commit_is_intact(store, &bytes[start..end]).then_some(end)
+    let end = at + decode_trailer(&bytes[at..]).ok()?.length_bytes;
+    transaction_is_intact(store, &bytes[start..end]).then_some(end)
 }
 
-/// Commits objects with facts.
-pub(crate) fn commit(store: &Store, objects: Vec<NewObject>, facts: Vec<Fact>) -> Result<()> {
+/// Records objects with facts.
+pub(crate) fn transact(store: &Store, objects: Vec<NewObject>, facts: Vec<Fact>) -> Result<()> {
     let mut batch = store.batch();
     batch.add(objects)?;
-    batch.commit(|_| Ok(Final { objects: Vec::new(), facts })).map(drop)
+    batch.record(|_| Ok(Final { objects: Vec::new(), facts })).map(drop)
 }
 
 /// Bytes that nothing compresses, the same for the same seed.

@@ -1,9 +1,9 @@
 //! Operations on a real folder, recorded in a simulated store that dies under them.
 //!
-//! An operation may be several commits, so what is asked is weaker than in the scenarios on the store alone, and nearer
-//! to what a user cares for: the state is one that the operation went through, every snapshot in it reads back byte by
-//! byte, what was acknowledged is there, and the next snapshot holds the folder as it is, whatever the stat cache
-//! believes.
+//! An operation may be several transactions, so what is asked is weaker than in the scenarios on the store alone, and
+//! nearer to what a user cares for: the state is one that the operation went through, every snapshot in it reads back
+//! byte by byte, what was acknowledged is there, and the next snapshot holds the folder as it is, whatever the stat
+//! cache believes.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +56,7 @@ struct Run<'a> {
     acts: RefCell<Vec<Act>>,
 }
 
-/// Something that returned: how many changes to the disk and how many commits there were by then.
+/// Something that returned: how many changes to the disk and how many transactions there were by then.
 #[derive(Clone, Copy)]
 struct Act {
     changes: usize,
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
 }
 
 impl Course {
-    /// How many commits there must be once so many acts have returned.
+    /// How many transactions there must be once so many acts have returned.
     fn owed_after(&self, act_count: usize) -> u64 {
         act_count.checked_sub(1).map_or(self.states[0].sequence, |last| self.acts[last].sequence)
     }
@@ -302,8 +302,8 @@ impl Bench {
         self.go_on(disk, &within, owed, what);
     }
 
-    /// After a crash: the state is one of `states` and has `owed` commits at least, everything in it reads back, and
-    /// the next snapshot is whole even after one more power loss.
+    /// After a crash: the state is one of `states` and has `owed` transactions at least, everything in it reads back,
+    /// and the next snapshot is whole even after one more power loss.
     fn go_on(&mut self, disk: &MemoryDisk, states: &[State], owed: u64, what: &str) {
         let store = expect_one_of(disk, states, owed, what);
         self.verify(disk, what);
@@ -395,7 +395,7 @@ pub(super) fn state(disk: &MemoryDisk) -> State {
     (*open(disk).state()).clone()
 }
 
-/// Opens a store that must be whole, at one of these states, and have that many commits at least.
+/// Opens a store that must be whole, at one of these states, and have that many transactions at least.
 fn expect_one_of(disk: &MemoryDisk, states: &[State], owed: u64, what: &str) -> Store {
     let store = open(disk);
     assert_eq!(store.damage(), Vec::<String>::new(), "{what}");

@@ -18,7 +18,7 @@ use retrograde::progress::Silent;
 use retrograde::store::{NewObject, State, Store, for_each_object};
 use retrograde::time::Timestamp;
 
-use super::harness::{commit, content, level, noise, tag, verify_on};
+use super::harness::{content, level, noise, tag, transact, verify_on};
 use super::moments::Moments;
 use super::step;
 use crate::support::depth::{AtLeast, pick, turns};
@@ -52,7 +52,7 @@ fn putting_a_file_of_another_store_aside() {
     try_repair("putting a file aside", AtLeast::new(110, 300), |disk| {
         let other = MemoryDisk::new(2);
         let store = Store::open_or_create(Arc::new(other.clone())).unwrap();
-        commit(&store, vec![content(b"theirs", None)], vec![tag(1)]).unwrap();
+        transact(&store, vec![content(b"theirs", None)], vec![tag(1)]).unwrap();
         disk.write("packs/000002.pack", 0, &read_all(&other, "packs/000001.pack").unwrap()).unwrap();
     });
 }
@@ -81,10 +81,10 @@ fn naming_snapshots_of_conflicting_transactions() {
         for (step, snapshot) in (1..).zip([there, SnapshotId(Digest::of(b"lost"))]) {
             facts.push(Fact::SnapshotTaken { workspace, snapshot, step, run: None, cause: Cause::Step });
         }
-        commit(&store, vec![object], facts).unwrap();
+        transact(&store, vec![object], facts).unwrap();
         drop(store);
         let store = Store::open(Arc::new(disk.clone())).unwrap();
-        commit(&store, vec![content(b"ours", None)], vec![tag(101)]).unwrap();
+        transact(&store, vec![content(b"ours", None)], vec![tag(101)]).unwrap();
         disk.write("packs/000002.pack", 0, &read_all(&other, "packs/000001.pack").unwrap()).unwrap();
     });
 }
@@ -114,14 +114,14 @@ fn theirs() -> Snapshot {
     }
 }
 
-/// Of a snapshot whose record and commit are gone, the index knows the half of its id.
+/// Of a snapshot whose record and transaction are gone, the index knows the half of its id.
 #[test]
 fn giving_snapshots_up() {
     try_repair("giving snapshots up", AtLeast::new(360, 1_500), |disk| {
         let store = Store::open(Arc::new(disk.clone())).unwrap();
         let from = read_all(disk, "packs/000001.pack").unwrap().len();
         let long = noise(9, usize::try_from(INDEX_BEHIND_MAX_BYTES).unwrap());
-        commit(&store, vec![lost_snapshot(), content(&long, None)], vec![tag(102)]).unwrap();
+        transact(&store, vec![lost_snapshot(), content(&long, None)], vec![tag(102)]).unwrap();
         let length = read_all(disk, "packs/000001.pack").unwrap().len();
         overwrite(disk, "packs/000001.pack", from, &vec![0; length - from]);
         disk.remove("journal").unwrap();
@@ -135,11 +135,11 @@ fn recording_unnamed_snapshots_that_are_lost() {
         let store = Store::open(Arc::new(disk.clone())).unwrap();
         let (workspace, time) = (WorkspaceId([3; 16]), Timestamp(0));
         let added = Fact::WorkspaceAdded { workspace, root: b"/w".to_vec(), time };
-        commit(&store, Vec::new(), vec![added]).unwrap();
+        transact(&store, Vec::new(), vec![added]).unwrap();
         for number in 1..=2_u8 {
             let (snapshot, run) = (SnapshotId(Digest::of(&[number])), Some("main".to_owned()));
             let taken = Fact::SnapshotTaken { workspace, snapshot, step: 1, run, cause: Cause::Step };
-            commit(&store, Vec::new(), vec![taken]).unwrap();
+            transact(&store, Vec::new(), vec![taken]).unwrap();
         }
     });
 }
@@ -158,13 +158,13 @@ pub(super) fn overwrite(disk: &MemoryDisk, name: &str, at: usize, bytes: &[u8]) 
     disk.write(name, at as u64, bytes).unwrap();
 }
 
-/// A store of eight commits, then hurt; all durable.
+/// A store of eight transactions, then hurt; all durable.
 pub(super) fn prepare(hurt: impl Fn(&MemoryDisk)) -> MemoryDisk {
     let prepared = MemoryDisk::new(1);
     let store = Store::open_or_create(Arc::new(prepared.clone())).unwrap();
     for number in 0..4 {
-        commit(&store, step(number), vec![tag(number)]).unwrap();
-        commit(&store, vec![content(&noise(number + 50, 400), None)], vec![tag(number + 10)]).unwrap();
+        transact(&store, step(number), vec![tag(number)]).unwrap();
+        transact(&store, vec![content(&noise(number + 50, 400), None)], vec![tag(number + 10)]).unwrap();
     }
     drop(store);
     hurt(&prepared);
@@ -173,7 +173,7 @@ pub(super) fn prepare(hurt: impl Fn(&MemoryDisk)) -> MemoryDisk {
 }
 
 /// Interrupts a repair after every change, and half-way through every write, and lets every call fail. What it keeps
-/// includes facts that were in no intact commit (R4).
+/// includes facts that were in no intact transaction (R4).
 fn try_repair(name: &str, states_min: AtLeast, hurt: impl Fn(&MemoryDisk)) {
     let prepared = prepare(hurt);
     let finished = prepared.killed_after(0);

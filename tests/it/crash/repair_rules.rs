@@ -8,7 +8,7 @@ use retrograde::disk::{Disk, LockMode, read_all};
 use retrograde::format::pack::decode_header;
 use retrograde::store::{NewObject, Store};
 
-use super::harness::{commit, tag};
+use super::harness::{tag, transact};
 use super::repair::{flip, overwrite, prepare, run};
 use super::step;
 
@@ -95,6 +95,6 @@ fn what_is_lost_can_be_stored_again() {
     let reads = |object: &NewObject| store.object_with(object.kind, object.id.prefix()).is_ok();
     assert!(objects.iter().all(|object| store.contains(object.kind, &object.id) == reads(object)));
     assert!(!objects.iter().all(reads), "nothing was lost");
-    commit(&store, objects.clone(), vec![tag(50)]).unwrap();
+    transact(&store, objects.clone(), vec![tag(50)]).unwrap();
     assert!(objects.iter().all(reads));
 }

@@ -144,7 +144,7 @@ impl Given {
         std::fs::read(stale).unwrap_or_default()
     }
 
-    /// Where something begins in a file: header, records, commits, the payloads between; a few of each.
+    /// Where something begins in a file: header, records, trailers, the payloads between; a few of each.
     pub(super) fn places(&self, file: &str, bytes: &[u8]) -> Vec<Place> {
         let mut starts = BTreeSet::from([0, 4, 12, 30, 44]);
         let is_pack = file.ends_with(".pack");
@@ -158,7 +158,7 @@ impl Given {
                         starts.insert(at + header.header_length_bytes);
                         header.record_length_bytes()
                     }
-                    Err(_) => retrograde::format::pack::decode_commit(&bytes[at..]).unwrap().length_bytes,
+                    Err(_) => retrograde::format::pack::decode_trailer(&bytes[at..]).unwrap().length_bytes,
                 };
                 if count % 3 == 0 || header.is_err() {
                     starts.insert(at);

@@ -140,8 +140,8 @@ fn steps_that_were_taken_twice_can_both_be_had() {
     }
 }
 
-/// The end of the last commit is gone, and every cache: that looks like a writer that died, and is cut. What is cut is
-/// kept.
+/// The end of the last transaction is gone, and every cache: that looks like a writer that died, and is cut. What is
+/// cut is kept.
 #[test]
 fn what_a_repair_cuts_off_is_put_aside() {
     let given = Given::record();
@@ -322,7 +322,7 @@ fn the_index_of_a_lost_pack_tells_of_its_snapshots() {
     assert!(text(&fixture, &["repair"], 1).starts_with("nothing more can be done"));
 }
 
-/// A snapshot is whole but rests on one that is not, and its commit is gone: it is given up by name.
+/// A snapshot is whole but rests on one that is not, and its trailer is gone: it is given up by name.
 #[test]
 fn snapshots_that_rest_on_lost_ones_are_named() {
     let (fixture, _top) = Fixture::empty();
@@ -336,11 +336,11 @@ fn snapshots_that_rest_on_lost_ones_are_named() {
     let find = |bytes: &[u8], magic: &[u8; 4]| -> Vec<usize> {
         (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(magic)).collect()
     };
-    let commits = find(&bytes, b"\xd7COM");
-    // The first commit adds the workspace. The last record before a commit is the snapshot.
-    let first = find(&bytes, b"\xd7REC").into_iter().rfind(|at| *at < commits[1]).unwrap();
-    bytes[first..commits[1]].fill(0);
-    bytes[commits[2]..commits[2] + 20].fill(0);
+    let trailers = find(&bytes, b"\xd7COM");
+    // The first transaction adds the workspace. The last record before a trailer is the snapshot.
+    let first = find(&bytes, b"\xd7REC").into_iter().rfind(|at| *at < trailers[1]).unwrap();
+    bytes[first..trailers[1]].fill(0);
+    bytes[trailers[2]..trailers[2] + 20].fill(0);
     std::fs::write(&pack, bytes).unwrap();
     std::fs::remove_file(fixture.store.join("journal")).unwrap();
     std::fs::remove_file(fixture.store.join("packs/000001.idx")).ok();
@@ -354,7 +354,7 @@ fn snapshots_that_rest_on_lost_ones_are_named() {
     }
 }
 
-/// A pack that comes back with more commits than were made meanwhile goes on where they end; its steps are not the
+/// A pack that comes back with more transactions than were made meanwhile goes on where they end; its steps are not the
 /// newest.
 #[test]
 fn the_newest_step_stays_the_head() {
@@ -398,8 +398,8 @@ fn a_repair_leaves_no_torn_tail_behind() {
     std::fs::write(&pack, bytes).unwrap();
     let first = fixture.store.join("packs/000001.pack");
     let mut bytes = std::fs::read(&first).unwrap();
-    let commit = (0..bytes.len()).rev().find(|at| bytes[*at..].starts_with(b"\xd7COM")).unwrap();
-    bytes[commit..commit + 20].fill(0);
+    let trailer = (0..bytes.len()).rev().find(|at| bytes[*at..].starts_with(b"\xd7COM")).unwrap();
+    bytes[trailer..trailer + 20].fill(0);
     std::fs::write(&first, bytes).unwrap();
     std::fs::remove_file(fixture.store.join("journal")).unwrap();
     text(&fixture, &["repair"], 0);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use retrograde::format::pack::{PACK_HEADER_LENGTH_BYTES, decode_commit, decode_record};
+use retrograde::format::pack::{PACK_HEADER_LENGTH_BYTES, decode_record, decode_trailer};
 use serde_json::Value;
 
 use super::fixture::{Fixture, Given};
@@ -92,8 +92,8 @@ pub(super) fn findings(json: &[u8]) -> Vec<Value> {
     lines.filter(|line| line.get("finding").is_some()).collect()
 }
 
-/// What holds a pack together: its header, what every record and commit begins with, and where the next one is. The ids
-/// and checksums between tell of damage only to those who hash the rest. Each as where it begins and where it ends.
+/// What holds a pack together: its header, what every record and trailer begins with, and where the next one is. The
+/// ids and checksums between tell of damage only to those who hash the rest. Each as where it begins and where it ends.
 pub(super) fn framing(pack: &[u8]) -> Vec<(usize, usize)> {
     const MAGIC: usize = 4;
     let mut frames = vec![(0, PACK_HEADER_LENGTH_BYTES)];
@@ -106,7 +106,7 @@ pub(super) fn framing(pack: &[u8]) -> Vec<(usize, usize)> {
                 frames.push((at + MAGIC + 1, at + MAGIC + 2));
                 record.record_length_bytes()
             }
-            Err(_) => decode_commit(&pack[at..]).expect("the pack was recorded whole").length_bytes,
+            Err(_) => decode_trailer(&pack[at..]).expect("the pack was recorded whole").length_bytes,
         };
     }
     frames

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use retrograde::format::facts::{self, Fact};
-use retrograde::format::pack::{Encoding, Member, ObjectKind, PackHeader, encode_header, put_commit, put_record};
+use retrograde::format::pack::{Encoding, Member, ObjectKind, PackHeader, encode_header, put_record, put_trailer};
 use retrograde::format::snapshot::{self, Attachment, Cause, Snapshot, history_digest, snapshot_id};
 use retrograde::format::tree::{self, Tree, tree_id};
 use retrograde::id::{Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
@@ -52,7 +52,7 @@ impl Forger {
     /// Ends the transaction with these facts, as they are.
     fn end_with(&mut self, facts: &[u8]) {
         self.sequence += 1;
-        put_commit(&mut self.pack, self.store, self.start, self.sequence, facts);
+        put_trailer(&mut self.pack, self.store, self.start, self.sequence, facts);
         self.start = self.pack.len();
     }
 

@@ -8,7 +8,9 @@
 use std::path::{Path, PathBuf};
 
 use retrograde::format::facts::{self, Fact};
-use retrograde::format::pack::{Encoding, Link, Member, ObjectKind, PackHeader, encode_header, put_commit, put_record};
+use retrograde::format::pack::{
+    Encoding, Link, Member, ObjectKind, PackHeader, encode_header, put_record, put_trailer,
+};
 use retrograde::format::put_uint;
 use retrograde::format::snapshot::{self, Attachment, Cause, ChangeCounts, Snapshot, snapshot_id};
 use retrograde::format::tree::tree_id;
@@ -186,28 +188,28 @@ impl Forge {
     pub(super) fn fact(&mut self, fact: Fact) {
         self.facts.push(fact);
         if self.facts.len() == 4_000 {
-            self.commit();
+            self.end_transaction();
         }
     }
 
     /// Closes a batch.
-    pub(super) fn commit(&mut self) {
-        self.commit_as(self.sequence + 1);
+    pub(super) fn end_transaction(&mut self) {
+        self.end_transaction_as(self.sequence + 1);
     }
 
     /// Closes a batch whose facts stand at this place in history.
-    pub(super) fn commit_as(&mut self, sequence: u64) {
+    pub(super) fn end_transaction_as(&mut self, sequence: u64) {
         self.sequence = sequence;
         let start = self.batches.len();
         self.batches.append(&mut self.records);
         let facts = facts::encode(&std::mem::take(&mut self.facts));
-        put_commit(&mut self.batches, self.store_id, start, sequence, &facts);
+        put_trailer(&mut self.batches, self.store_id, start, sequence, &facts);
     }
 
     /// Closes the last batch and writes everything as the only pack.
     pub(super) fn write(&mut self) {
         if !self.facts.is_empty() || !self.records.is_empty() {
-            self.commit();
+            self.end_transaction();
         }
         let bytes = self.pack_of(&self.batches.clone());
         self.put("packs/000001.pack", &bytes);
@@ -221,7 +223,7 @@ impl Forge {
     /// The batches so far, and forgets them.
     pub(super) fn take_batches(&mut self) -> Vec<u8> {
         if !self.facts.is_empty() || !self.records.is_empty() {
-            self.commit();
+            self.end_transaction();
         }
         std::mem::take(&mut self.batches)
     }

@@ -231,10 +231,10 @@ fn the_last_step_number_there_is_can_not_be_followed() {
 }
 
 #[test]
-fn the_last_commit_there_is_can_not_be_followed() {
+fn the_last_transaction_there_is_can_not_be_followed() {
     let mut forge = with_snapshot(|_, snapshot| snapshot.time = Timestamp(i64::MIN));
     forge.tag("late", SnapshotId(Digest::of(b"nothing")));
-    forge.commit_as(u64::MAX);
+    forge.end_transaction_as(u64::MAX);
     forge.write();
     survey(&forge, "bad", "good").expect(&[
         ("log", 0),
@@ -337,13 +337,13 @@ fn facts_without_number_are_folded_in_time() {
             forge.taken(nobody(number), number + 10, "main");
             forge.tag(&format!("t{number}"), nobody(number));
         }
-        forge.commit();
+        forge.end_transaction();
     }
     for batch in 0..batches / 2 {
         for number in batch * length..(batch + 1) * length {
             forge.fact(Fact::SnapshotForgotten { snapshot: nobody(number), time: NOON });
         }
-        forge.commit();
+        forge.end_transaction();
     }
     forge.taken(id, 1_000_000, "main");
     forge.write();
@@ -373,7 +373,7 @@ fn restores_that_never_were_can_not_be_undone() {
             let restore = Restore { workspace, before, target: gone, paths: paths.clone(), cause, time: NOON };
             forge.fact(Fact::RestoreBegun(restore));
             forge.fact(Fact::RestoreEnded { workspace, state: None, time: NOON });
-            forge.commit();
+            forge.end_transaction();
         }
     }
     forge.write();

@@ -4,7 +4,7 @@
 
 use retrograde::format::chunk_list::{self, ChunkRef};
 use retrograde::format::pack::{
-    Encoding, Link, Member, ObjectKind, PACK_HEADER_LENGTH_BYTES, PackHeader, encode_header, put_commit, put_record,
+    Encoding, Link, Member, ObjectKind, PACK_HEADER_LENGTH_BYTES, PackHeader, encode_header, put_record, put_trailer,
 };
 use retrograde::format::put_uint;
 use retrograde::id::{BlobId, Digest, StoreId};
@@ -28,7 +28,7 @@ fn readers(code: i32) -> Vec<(&'static str, i32)> {
 /// A store whose last snapshot has one file `f` with the content that `make` stores.
 fn with_content(size: u64, make: impl FnOnce(&mut Forge) -> Digest) -> Forge {
     let mut forge = Forge::new();
-    forge.commit();
+    forge.end_transaction();
     let id = make(&mut forge);
     let root = forge.leaf(&[(FILE, 0o644, b"f", size, id)]);
     let snapshot = forge.head(root);
@@ -291,7 +291,7 @@ fn packs_of_very_small_batches_are_read_in_time() {
         let start = batches.len();
         let bytes = number.to_le_bytes();
         put_record(&mut batches, &Encoding::Raw, &[member(ObjectKind::Content, 8, Digest::of(&bytes))], &bytes);
-        put_commit(&mut batches, forge.store_id, start, 0, b"");
+        put_trailer(&mut batches, forge.store_id, start, 0, b"");
     }
     let whole = forge.pack_of(&batches);
     forge.put("packs/000001.pack", &whole);
@@ -305,14 +305,14 @@ fn packs_that_can_not_be_searched_are_kept() {
     forge.write();
     let mut bytes = vec![0; 1 << 20];
     while bytes.len() < pick(5 << 18, 3 << 20) {
-        put_commit(&mut bytes, forge.store_id, 0, 1, b"");
+        put_trailer(&mut bytes, forge.store_id, 0, 1, b"");
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
     }
     let whole = forge.pack_of(&bytes);
     forge.put("packs/000002.pack", &whole);
     survey_of(&FEW, &forge, "honest", HONEST.1).expect(&[("status", 0), ("snap -m before", 0), ("restore {rev}", 0)]);
-    // Nothing in it is a batch, so all of it is the tail of one that never was; but commits are in it.
+    // Nothing in it is a transaction, so all of it is the tail of one that never was; but trailers are in it.
     let kept = std::fs::read(forge.store("quarantine/000002.pack.tail")).unwrap();
     assert!(kept == whole[PACK_HEADER_LENGTH_BYTES..], "what was cut is in quarantine");
 }

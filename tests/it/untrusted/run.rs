@@ -91,7 +91,7 @@ pub(super) const MEMORY_MAX_BYTES: u64 = 3 << 29;
 /// No verb may print more: a list without end is a loop.
 const OUTPUT_MAX_BYTES: u64 = 2 << 30;
 
-/// The code for what is more than there may be; none can follow the last commit, either.
+/// The code for what is more than there may be; none can follow the last transaction, either.
 pub(super) const LIMIT: i32 = 6;
 
 /// The codes in the table of `retro --help`.

@@ -67,7 +67,7 @@ pub(crate) fn note(note: &Note) -> String {
         Note::TornTail(pack, range, may_be_damage) => {
             let (file, length, start) = (StoreFile::Pack(*pack), range.end - range.start, range.start);
             let why = match may_be_damage {
-                false => "were never committed; the next snapshot cuts them",
+                false => "belong to no finished transaction; the next snapshot cuts them",
                 true => {
                     "are a transaction that does not match its hash: its writer died, or it is damaged; `retro repair` \
                      keeps what is readable of it"

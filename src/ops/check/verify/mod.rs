@@ -6,7 +6,7 @@
 //!
 //! Every [`Finding`] is data. One about an object names the snapshots and paths that need it; any other names a file or
 //! a transaction. A cache that readers see to be unusable, and what a killed writer left, are notes and no findings.
-//! Nothing is written and no lock is needed; what is committed meanwhile is not looked at.
+//! Nothing is written and no lock is needed; what is recorded meanwhile is not looked at.
 
 mod damage;
 mod lists;

@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(set, has_attribute.then_some(true));
         // All of it is stored, and the cache that was wrong is gone.
         let moved = Fact::WorkspaceMoved { workspace: bench.workspace, root: b"/v".to_vec(), time: Timestamp(0) };
-        batch.commit(|_| Ok(Final { objects: Vec::new(), facts: vec![moved] })).unwrap();
+        batch.record(|_| Ok(Final { objects: Vec::new(), facts: vec![moved] })).unwrap();
         assert_eq!(bench.store.read_blob(BlobId(Digest::of(&long(2))), u64::MAX).unwrap(), long(2));
         let again = capture(&bench.store, bench.workspace, &root, &options, None).unwrap();
         assert_eq!((again.root, &again.attributes), (captured.root, &captured.attributes));

@@ -301,7 +301,7 @@ fn calls_that_changed_nothing_come_back_with_the_step_they_followed() {
     }
     // One whose event is lost costs nothing but itself.
     facts.insert(1, note(first, BlobId(Digest([9; 32])), 8));
-    batch.commit(|_| Ok(Final { objects: Vec::new(), facts: facts.clone() })).unwrap();
+    batch.record(|_| Ok(Final { objects: Vec::new(), facts: facts.clone() })).unwrap();
     let repository = Repository::exported(&from, &[first, second]);
     let to = Bench::new();
     let imported = import(&to, &repository, None);

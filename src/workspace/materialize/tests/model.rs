@@ -113,7 +113,7 @@ impl Stock {
         batch.add(objects).unwrap();
         let snapshot = SnapshotId(Digest::default());
         let facts = vec![Fact::Pinned { snapshot, pinned: true, time: Timestamp(0) }];
-        batch.commit(|_| Ok(Final { objects: Vec::new(), facts })).unwrap();
+        batch.record(|_| Ok(Final { objects: Vec::new(), facts })).unwrap();
     }
 }
 
