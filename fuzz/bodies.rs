@@ -74,8 +74,8 @@ pub(crate) fn snapshot_object(bytes: &[u8]) {
 
 /// Lists of paths in snapshots.
 pub(crate) fn path_lists(bytes: &[u8]) {
-    if let Ok(left_out) = snapshot::decode_left_out(bytes) {
-        assert_eq!(snapshot::encode_left_out(&left_out), bytes);
+    if let Ok(excluded) = snapshot::decode_excluded(bytes) {
+        assert_eq!(snapshot::encode_excluded(&excluded), bytes);
     }
     if let Ok(omitted) = snapshot::decode_omitted(bytes) {
         assert_eq!(snapshot::encode_omitted(&omitted), bytes);

@@ -249,7 +249,7 @@ pub const PATH_LIST_LENGTH_MAX_BYTES: usize = 64 << 20;
 
 /// Longest list of excluded paths in a new snapshot, in bytes: some fifty thousand paths, stored as a delta to the list
 /// before. A longer list names the folders around them instead.
-pub const LEFT_OUT_LIST_MAX_BYTES: usize = 1 << 20;
+pub const EXCLUDED_LIST_MAX_BYTES: usize = 1 << 20;
 
 /// Least expanded length that a list of paths may have, in bytes; [`PATH_LIST_EXPANSION_MAX`] times the length of the
 /// list is added. Each path may share all but one letter with a path of a mebibyte.

@@ -489,7 +489,7 @@ def decode_snapshot(data):
         ("times", attachment),
         ("omitted", attachment),
         ("attributes", attachment),
-        ("left_out", attachment),
+        ("excluded", attachment),
         ("rules", id_),
         ("dropped", lambda: reader.optional(lambda: (id_(), reader.uint(), reader.flag()))),
         ("git", lambda: reader.optional(lambda: (reader.optional(reader.text), reader.optional(reader.text)))),
@@ -564,9 +564,9 @@ def read_attributes(reader):
 
 
 def lists_of(store, snapshot):
-    """The lists of paths of a snapshot: times, omitted paths, paths left out, and paths with attributes."""
-    times, omitted, left_out, attributes = (
-        Reader(store.attachment(snapshot[name])) for name in ("times", "omitted", "left_out", "attributes"))
+    """The lists of paths of a snapshot: times, omitted paths, excluded paths, and paths with attributes."""
+    times, omitted, excluded, attributes = (
+        Reader(store.attachment(snapshot[name])) for name in ("times", "omitted", "excluded", "attributes"))
 
     def reason():
         number = omitted.fixed(1)
@@ -576,7 +576,7 @@ def lists_of(store, snapshot):
     return {
         "times": read_paths(times, lambda: times.fixed(8, signed=True)),
         "omitted": read_paths(omitted, reason),
-        "left_out": read_paths(left_out),
+        "excluded": read_paths(excluded),
         "attributes": read_attributes(attributes),
     }
 
@@ -776,7 +776,7 @@ def list_store(store):
             line.update({name: snapshot[name] for name in ("run", "cause", "message", "time", "changes")})
             line["parents"] = [parent.hex() for parent in snapshot["parents"]]
             line["omitted"] = {shown(path): reason for path, reason in lists["omitted"].items()}
-            line["left_out"] = [shown(path) for path in lists["left_out"]]
+            line["excluded"] = [shown(path) for path in lists["excluded"]]
             line["attributes"] = len(lists["attributes"])
         except Corrupt as problem:
             line["problem"] = str(problem)
@@ -858,7 +858,7 @@ def check(store):
             if entry.kind != FOLDER:
                 check_blob(entry.id)
         counts["omitted paths"] += len(lists["omitted"])
-        counts["left out paths"] += len(lists["left_out"])
+        counts["excluded paths"] += len(lists["excluded"])
         counts["paths with attributes"] += len(lists["attributes"])
 
     for pack in store.packs:

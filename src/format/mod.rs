@@ -15,7 +15,7 @@
 //! | chunk list | 2 | 4 KiB |
 //! | snapshot | 5 | 3 MiB |
 //! | omitted paths | 12 | 129 MiB |
-//! | left out | 12 | 129 MiB |
+//! | excluded paths | 12 | 129 MiB |
 //! | times | 12 | 129 MiB |
 //! | attributes | 14 | 129 MiB |
 //! | facts | 48 | 3 MiB |

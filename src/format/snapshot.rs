@@ -58,8 +58,8 @@ pub struct Snapshot {
     pub omitted: Attachment,
     /// Owners, ACLs and other attributes of paths that have any, see [`super::attributes::encode_list`].
     pub attributes: Attachment,
-    /// Paths excluded for another reason than their name, see [`encode_left_out`].
-    pub left_out: Attachment,
+    /// Paths excluded for another reason than their path, see [`encode_excluded`].
+    pub excluded: Attachment,
     /// The exclude list in force, as text, one rule a line.
     pub rules: BlobId,
     /// Paths that were recorded before and are excluded now, if there are any.
@@ -158,7 +158,7 @@ pub enum Reason {
 impl Snapshot {
     /// All attachments: event, times, omitted paths, attributes, excluded paths.
     pub fn attachments(&self) -> [&Attachment; 5] {
-        [&self.event, &self.times, &self.omitted, &self.attributes, &self.left_out]
+        [&self.event, &self.times, &self.omitted, &self.attributes, &self.excluded]
     }
 }
 
@@ -302,12 +302,12 @@ pub fn decode_omitted(bytes: &[u8]) -> Result<Vec<Omission>, Malformed> {
 }
 
 /// Encodes the excluded paths, in ascending order, each once; a folder stands for everything in it.
-pub fn encode_left_out(left_out: &[TreePath]) -> Vec<u8> {
-    encode_paths(left_out, |path| path, |_, _| {})
+pub fn encode_excluded(excluded: &[TreePath]) -> Vec<u8> {
+    encode_paths(excluded, |path| path, |_, _| {})
 }
 
-/// Decodes the output of [`encode_left_out`].
-pub fn decode_left_out(bytes: &[u8]) -> Result<Vec<TreePath>, Malformed> {
+/// Decodes the output of [`encode_excluded`].
+pub fn decode_excluded(bytes: &[u8]) -> Result<Vec<TreePath>, Malformed> {
     decode_paths(bytes, |path, _| Ok(path))
 }
 

@@ -55,7 +55,7 @@ impl Past {
             times: Attachment::Empty,
             omitted: Attachment::Empty,
             attributes: Attachment::Empty,
-            left_out: Attachment::Empty,
+            excluded: Attachment::Empty,
             rules: BlobId(Digest::of(b"")),
             dropped: None,
             git: None,

@@ -131,7 +131,7 @@ impl Bench {
             times,
             omitted: Attachment::Empty,
             attributes: ingest::attachment(batch, encode_list(&about.attributes)).unwrap(),
-            left_out: Attachment::Empty,
+            excluded: Attachment::Empty,
             rules: ingest::any(batch, b".git/\n".to_vec()).unwrap(),
             dropped: None,
             git: None,

@@ -156,8 +156,8 @@ words! {
         Omitted "omitted" = SnapshotPart::Omitted,
         /// Owners, ACLs and extended attributes.
         Attributes "attributes" = SnapshotPart::Attributes,
-        /// The list of paths left out.
-        LeftOut "left-out" = SnapshotPart::LeftOut,
+        /// The list of excluded paths.
+        Excluded "excluded" = SnapshotPart::Excluded,
         /// The exclude list.
         Rules "rules" = SnapshotPart::Rules,
     }

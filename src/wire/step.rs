@@ -117,8 +117,8 @@ pub struct Shown {
     pub rules: Vec<String>,
     /// True if they are not those of the step before.
     pub rules_changed: bool,
-    /// Paths left out for another reason than their name.
-    pub left_out: Vec<Path>,
+    /// Paths excluded for another reason than their path.
+    pub excluded: Vec<Path>,
     /// The newest calls that followed it and changed nothing.
     pub calls: Vec<Call>,
     /// Paths not recorded, or not exactly.
@@ -139,7 +139,7 @@ impl Shown {
             git: git.map(|git| GitState { head: git.head.clone(), branch: git.branch.clone() }),
             rules: shown.rules.lines().map(ToOwned::to_owned).collect(),
             rules_changed: shown.rules_changed,
-            left_out: all(&shown.left_out),
+            excluded: all(&shown.excluded),
             calls: all(&shown.calls),
             omitted: all(&shown.omitted),
         }

@@ -8,7 +8,7 @@ use retrograde::format::index::IndexEntry;
 use retrograde::format::journal::JournalGroup;
 use retrograde::format::pack::{Encoding, Link, Member, ObjectKind, PackHeader};
 use retrograde::format::snapshot::{
-    Attachment, Cause, ChangeCounts, Dropped, GitState, Omission, Reason, Snapshot, encode_left_out, encode_omitted,
+    Attachment, Cause, ChangeCounts, Dropped, GitState, Omission, Reason, Snapshot, encode_excluded, encode_omitted,
     encode_times, history_digest,
 };
 use retrograde::format::tree::{Entry, Kind, Tree};
@@ -152,7 +152,7 @@ fn sample_snapshot() -> Snapshot {
         times: Attachment::Inline(encode_times(&[(path("src"), TIME), (path("src/a.rs"), TIME)])),
         omitted: Attachment::Inline(encode_omitted(&[Omission { path: path("pipe"), reason: Reason::Special }])),
         attributes: Attachment::Inline(encode_list(&sample_attributes())),
-        left_out: Attachment::Inline(encode_left_out(&[path("venv")])),
+        excluded: Attachment::Inline(encode_excluded(&[path("venv")])),
         rules: BlobId(Digest::of(b"rules")),
         dropped: Some(Dropped { base: SnapshotId(Digest::of(b"base")), count: 3, is_new: true }),
         git: Some(GitState { head: None, branch: Some("main".to_owned()) }),

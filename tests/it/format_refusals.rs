@@ -76,7 +76,7 @@ fn with_branch(length: usize) -> Snapshot {
         times: Attachment::Empty,
         omitted: Attachment::Empty,
         attributes: Attachment::Empty,
-        left_out: Attachment::Empty,
+        excluded: Attachment::Empty,
         rules: BlobId(Digest::of(b"rules")),
         dropped: None,
         git: Some(GitState { head: None, branch: Some("b".repeat(length)) }),

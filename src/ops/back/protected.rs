@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::diff::{Change, ChangeKind};
 use crate::error::{Error, Result};
-use crate::format::snapshot::{Snapshot, decode_left_out, decode_omitted};
+use crate::format::snapshot::{Snapshot, decode_excluded, decode_omitted};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, TreeId};
 use crate::limits::{IGNORE_FILE_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
@@ -66,9 +66,9 @@ impl<'a> Protected<'a> {
         let omitted = attached(store, &target.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
         let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
         let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
-        let left_out = attached(store, &target.left_out, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
-        let left_out = decode_left_out(&left_out).map_err(|e| e.during("read snapshot", "paths left out"))?;
-        let unseen = Paths::new(omitted.map(|omission| omission.path).chain(left_out));
+        let excluded = attached(store, &target.excluded, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
+        let excluded = decode_excluded(&excluded).map_err(|e| e.during("read snapshot", "excluded paths"))?;
+        let unseen = Paths::new(omitted.map(|omission| omission.path).chain(excluded));
         let mut views = Vec::new();
         if rules.has_gitignore() {
             let around = Lists::around(root.path(), &GitNotices::default());

@@ -7,7 +7,7 @@ use super::compare::{Comparison, Other, compare};
 use crate::diff::selection::Selection;
 use crate::diff::{self, Change, TreeDiffOptions};
 use crate::error::{ErrorKind, Result};
-use crate::format::snapshot::{ChangeCounts, Omission, Snapshot, decode_left_out, decode_omitted};
+use crate::format::snapshot::{ChangeCounts, Omission, Snapshot, decode_excluded, decode_omitted};
 use crate::history::graph::first_parents;
 use crate::id::SnapshotId;
 use crate::limits::{EVENT_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
@@ -34,8 +34,8 @@ pub struct Shown {
     pub changes: ChangeCounts,
     /// What it does not hold, or not exactly.
     pub omitted: Vec<Omission>,
-    /// Paths that were left out for another reason than their name, with everything in them.
-    pub left_out: Vec<TreePath>,
+    /// Paths that were excluded for another reason than their path, with everything in them.
+    pub excluded: Vec<TreePath>,
     /// True if it was taken with other settings than its first parent.
     pub rules_changed: bool,
     /// The exclude list that was in force.
@@ -65,8 +65,8 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     let snapshot = store.snapshot(id)?;
     let omitted = attached(store, &snapshot.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
     let omitted = decode_omitted(&omitted).map_err(|e| e.during("read omitted paths of snapshot", id))?;
-    let left_out = attached(store, &snapshot.left_out, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
-    let left_out = decode_left_out(&left_out).map_err(|e| e.during("read left-out paths of snapshot", id))?;
+    let excluded = attached(store, &snapshot.excluded, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
+    let excluded = decode_excluded(&excluded).map_err(|e| e.during("read excluded paths of snapshot", id))?;
     let parent = snapshot.parents.first().map(|parent| store.snapshot(*parent));
     // A parent that is lost or gone says nothing of this snapshot.
     let rules_changed = match parent.map(|parent| changed_settings(store, &snapshot, &*parent?)) {
@@ -83,7 +83,7 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
         event: event(store, &snapshot)?,
         changes: snapshot.changes,
         omitted,
-        left_out,
+        excluded,
         rules_changed,
         rules: String::from_utf8_lossy(&rules).into_owned(),
         tags: state.tags_of(id).map(ToOwned::to_owned).collect(),

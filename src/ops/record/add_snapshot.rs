@@ -39,7 +39,7 @@ pub(in crate::ops) struct Content {
     pub(in crate::ops) times: Attachment,
     pub(in crate::ops) omitted: Attachment,
     pub(in crate::ops) attributes: Attachment,
-    pub(in crate::ops) left_out: Attachment,
+    pub(in crate::ops) excluded: Attachment,
     pub(in crate::ops) dropped: Option<Dropped>,
     pub(in crate::ops) rules: BlobId,
 }
@@ -82,7 +82,7 @@ pub(in crate::ops) fn add_snapshot(
     more: impl FnOnce(&State, SnapshotId) -> Vec<Fact>,
 ) -> Result<Added> {
     let Place { workspace, head, parent } = place;
-    let Content { root, root_mode, root_owner, changes, times, omitted, attributes, left_out, dropped, rules } =
+    let Content { root, root_mode, root_owner, changes, times, omitted, attributes, excluded, dropped, rules } =
         content;
     let About { cause, message, run, event, git, time } = about;
     let mut snapshot = Snapshot {
@@ -103,7 +103,7 @@ pub(in crate::ops) fn add_snapshot(
         times,
         omitted,
         attributes,
-        left_out,
+        excluded,
         rules,
         dropped,
         git,

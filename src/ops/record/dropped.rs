@@ -36,7 +36,7 @@ pub(super) fn dropped(
     left_out: &BTreeSet<TreePath>,
 ) -> Result<Option<Dropped>> {
     let carried = head.dropped.map(|before| Dropped { is_new: false, ..before });
-    let decides_the_same = is_rules(head, captured) && is_attached(&head.left_out, &captured.left_out);
+    let decides_the_same = is_rules(head, captured) && is_attached(&head.excluded, &captured.left_out);
     if decides_the_same && left_out.is_empty() {
         return Ok(carried);
     }

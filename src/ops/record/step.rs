@@ -130,7 +130,7 @@ impl Step {
         if !is_root_counted && head.is_some_and(|head| head.root_mode != captured.root_mode) {
             changes.modified += 1;
         }
-        let left_out_before = head.and_then(|head| head.left_out.blob());
+        let excluded_before = head.and_then(|head| head.excluded.blob());
         Ok(Content {
             root: captured.root,
             root_mode: captured.root_mode,
@@ -139,7 +139,7 @@ impl Step {
             times: ingest::attachment(batch, self.times())?,
             omitted: ingest::attachment(batch, list_of_omitted(&captured.omitted)?)?,
             attributes: attached_attributes(batch, captured, head)?,
-            left_out: ingest::attachment_like(batch, captured.left_out.clone(), left_out_before)?,
+            excluded: ingest::attachment_like(batch, captured.left_out.clone(), excluded_before)?,
             dropped: self.dropped,
             rules: ingest::any(batch, captured.rules.text().as_bytes().to_vec())?,
         })

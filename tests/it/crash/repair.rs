@@ -107,7 +107,7 @@ fn theirs() -> Snapshot {
         times: Attachment::Empty,
         omitted: Attachment::Empty,
         attributes: Attachment::Empty,
-        left_out: Attachment::Empty,
+        excluded: Attachment::Empty,
         rules: BlobId(Digest::of(b"")),
         dropped: None,
         git: None,

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use retrograde::error::Result;
-use retrograde::format::snapshot::{Attachment, Cause, decode_left_out, decode_omitted, decode_times};
+use retrograde::format::snapshot::{Attachment, Cause, decode_excluded, decode_omitted, decode_times};
 use retrograde::format::tree::Kind;
 use retrograde::format::{Malformed, attributes};
 use retrograde::id::{Digest, SnapshotId};
@@ -152,8 +152,8 @@ fn of_snapshot(store: &Store, id: SnapshotId) -> Result<serde_json::Map<String, 
     let omitted = decode_omitted(&attached(&snapshot.omitted)?).map_err(wrong)?;
     let omitted: BTreeMap<String, &str> =
         omitted.iter().map(|one| (shown(one.path.as_bytes()), one.reason.word())).collect();
-    let left_out = decode_left_out(&attached(&snapshot.left_out)?).map_err(wrong)?;
-    let left_out: Vec<String> = left_out.iter().map(|path| shown(path.as_bytes())).collect();
+    let excluded = decode_excluded(&attached(&snapshot.excluded)?).map_err(wrong)?;
+    let excluded: Vec<String> = excluded.iter().map(|path| shown(path.as_bytes())).collect();
     decode_times(&attached(&snapshot.times)?).map_err(wrong)?;
     let attributes = attributes::decode_list(&attached(&snapshot.attributes)?).map_err(wrong)?;
     let fields = json!({
@@ -164,7 +164,7 @@ fn of_snapshot(store: &Store, id: SnapshotId) -> Result<serde_json::Map<String, 
         "parents": snapshot.parents.iter().map(SnapshotId::to_string).collect::<Vec<_>>(),
         "changes": [snapshot.changes.added, snapshot.changes.modified, snapshot.changes.deleted],
         "omitted": omitted,
-        "left_out": left_out,
+        "excluded": excluded,
         "attributes": attributes.len(),
     });
     let Value::Object(fields) = fields else { unreachable!("it was written as one") };

@@ -99,7 +99,7 @@ fn of_tree(root: TreeId, step: u64, rules: retrograde::id::BlobId) -> Snapshot {
         times: Attachment::Empty,
         omitted: Attachment::Empty,
         attributes: Attachment::Empty,
-        left_out: Attachment::Empty,
+        excluded: Attachment::Empty,
         rules,
         dropped: None,
         git: None,

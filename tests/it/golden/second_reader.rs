@@ -144,7 +144,7 @@ fn assert_has_everything(counts: &Value) {
         ("chunk lists", 2),
         ("nodes of split folders", 2),
         ("omitted paths", 1),
-        ("left out paths", 1),
+        ("excluded paths", 1),
         ("paths with attributes", 3),
         ("folders", 3),
         ("symlinks", 2),

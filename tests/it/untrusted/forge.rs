@@ -323,7 +323,7 @@ fn plain_snapshot(workspace: WorkspaceId) -> Snapshot {
         times: Attachment::Empty,
         omitted: Attachment::Empty,
         attributes: Attachment::Empty,
-        left_out: Attachment::Empty,
+        excluded: Attachment::Empty,
         rules: BlobId(Digest::of(b"")),
         dropped: None,
         git: None,

@@ -97,7 +97,7 @@ fn subject(affected: &Affected, state: &State) -> String {
         Part::Times => format!("the modification times of {steps}"),
         Part::Omitted => format!("the list of omitted paths of {steps}"),
         Part::Attributes => format!("the owners, ACLs and extended attributes of {steps}"),
-        Part::LeftOut => format!("the list of paths left out of {steps}"),
+        Part::Excluded => format!("the list of excluded paths of {steps}"),
         Part::Rules => format!("the exclude list of {steps}"),
     }
 }

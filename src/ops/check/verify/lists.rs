@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::error::{ErrorKind, Result};
 use crate::format::Malformed;
 use crate::format::attributes::decode_list;
-use crate::format::snapshot::{Attachment, Snapshot, decode_left_out, decode_omitted, decode_times};
+use crate::format::snapshot::{Attachment, Snapshot, decode_excluded, decode_omitted, decode_times};
 use crate::id::BlobId;
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
 use crate::store::Reader;
@@ -24,7 +24,7 @@ impl Lists {
             (&snapshot.times, |bytes| decode_times(bytes).map(drop)),
             (&snapshot.omitted, |bytes| decode_omitted(bytes).map(drop)),
             (&snapshot.attributes, |bytes| decode_list(bytes).map(drop)),
-            (&snapshot.left_out, |bytes| decode_left_out(bytes).map(drop)),
+            (&snapshot.excluded, |bytes| decode_excluded(bytes).map(drop)),
         ];
         let malformed = |decode: Decode, bytes: &[u8]| decode(bytes).err().map(|malformed| malformed.to_string());
         for (attachment, decode) in lists {

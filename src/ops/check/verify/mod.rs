@@ -130,8 +130,8 @@ pub enum Part {
     Omitted,
     /// Owners, ACLs and extended attributes.
     Attributes,
-    /// Its list of paths that were left out.
-    LeftOut,
+    /// The list of paths that were excluded for another reason than their path.
+    Excluded,
     /// The exclude list.
     Rules,
 }

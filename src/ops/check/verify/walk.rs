@@ -91,7 +91,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         }
-        let parts = [Part::Event, Part::Times, Part::Omitted, Part::Attributes, Part::LeftOut];
+        let parts = [Part::Event, Part::Times, Part::Omitted, Part::Attributes, Part::Excluded];
         let attached = snapshot.attachments().into_iter().zip(parts);
         let attached = attached.filter_map(|(attachment, part)| match attachment {
             Attachment::Blob(blob) => Some((*blob, part)),

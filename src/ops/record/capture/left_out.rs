@@ -6,20 +6,20 @@
 //! restore then leaves more alone than it has to, and never less.
 
 use crate::format::path_list::paths_fit;
-use crate::format::snapshot::encode_left_out;
-use crate::limits::LEFT_OUT_LIST_MAX_BYTES;
+use crate::format::snapshot::encode_excluded;
+use crate::limits::EXCLUDED_LIST_MAX_BYTES;
 use crate::path::TreePath;
 use crate::workspace::rules::Exclusion;
 
 /// The list, encoded. `excluded` is in order of path.
 pub(super) fn list(excluded: &[Exclusion]) -> Vec<u8> {
-    bounded(excluded.iter().filter(|one| one.why.needs_note()).map(|one| one.path.clone()), LEFT_OUT_LIST_MAX_BYTES)
+    bounded(excluded.iter().filter(|one| one.why.needs_note()).map(|one| one.path.clone()), EXCLUDED_LIST_MAX_BYTES)
 }
 
 fn bounded(paths: impl Iterator<Item = TreePath>, length_max_bytes: usize) -> Vec<u8> {
     let mut paths = topmost(paths);
     loop {
-        let list = encode_left_out(&paths);
+        let list = encode_excluded(&paths);
         if list.len() <= length_max_bytes && paths_fit(&paths, &list) {
             return list;
         }
@@ -48,7 +48,7 @@ fn shortened(path: TreePath, depth: usize) -> TreePath {
 #[cfg(test)]
 mod tests {
     use super::bounded;
-    use crate::format::snapshot::decode_left_out;
+    use crate::format::snapshot::decode_excluded;
     use crate::path::TreePath;
 
     #[test]
@@ -56,7 +56,7 @@ mod tests {
         let paths = ["a", "a/b", "c/d/e/1", "c/d/e/2", "c/d/f", "g/h"];
         let listed = |length_max_bytes| -> Vec<String> {
             let list = bounded(paths.iter().map(|path| TreePath::new(path.as_bytes()).unwrap()), length_max_bytes);
-            decode_left_out(&list).unwrap().iter().map(ToString::to_string).collect()
+            decode_excluded(&list).unwrap().iter().map(ToString::to_string).collect()
         };
         assert_eq!(listed(1_000), ["a", "c/d/e/1", "c/d/e/2", "c/d/f", "g/h"]);
         assert_eq!(listed(20), ["a", "c/d", "g/h"]);

@@ -93,7 +93,7 @@ impl Import<'_> {
             times: Attachment::Empty,
             omitted: ingest::attachment(turn.batch, omitted)?,
             attributes: Attachment::Empty,
-            left_out: Attachment::Empty,
+            excluded: Attachment::Empty,
             dropped: None,
             rules: ingest::any(turn.batch, Vec::new())?,
         };
@@ -117,7 +117,7 @@ impl Import<'_> {
         let previous = self.before.as_ref().map(|(_, before)| before.root);
         self.loader.exact(turn, kept.root, commit.tree, previous)?;
         self.loader.content(turn, kept.rules)?;
-        for attachment in [&kept.times, &kept.omitted, &kept.attributes, &kept.left_out] {
+        for attachment in [&kept.times, &kept.omitted, &kept.attributes, &kept.excluded] {
             if let Some(blob) = attachment.blob() {
                 self.loader.content(turn, blob)?;
             }
@@ -138,7 +138,7 @@ impl Import<'_> {
             times: kept.times,
             omitted: kept.omitted,
             attributes: kept.attributes,
-            left_out: kept.left_out,
+            excluded: kept.excluded,
             // It is about the folder that was recorded, not about the one that this goes to.
             dropped: None,
             rules: kept.rules,
