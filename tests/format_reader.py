@@ -142,7 +142,7 @@ PACK_HEADER_LENGTH = 48
 Member = namedtuple("Member", "kind length prefix")  # The prefix is the first half of the id.
 Record = namedtuple("Record", "start payload end encoding members base crc")
 Trailer = namedtuple("Trailer", "sequence length facts end")
-Place = namedtuple("Place", "pack record position")
+ObjectPlace = namedtuple("ObjectPlace", "pack record position")
 
 
 def record_at(pack, at):
@@ -292,7 +292,7 @@ class Store:
             for pack in reversed(self.packs):
                 for record in getattr(pack, records):
                     for position, member in enumerate(record.members):
-                        self.places[member.kind, member.prefix].append(Place(pack, record, position))
+                        self.places[member.kind, member.prefix].append(ObjectPlace(pack, record, position))
 
     @functools.lru_cache(maxsize=64)
     def frame(self, pack, start):

@@ -66,9 +66,9 @@ fn whatever_becomes_of_the_stat_cache_the_snapshot_is_right() {
     let mut wrecks: Vec<Vec<u8>> = vec![Vec::new(), old.clone(), vec![0; good.len()], [&good[..], b"garbage"].concat()];
     wrecks.extend((0..good.len()).step_by(good.len() / 40 + 1).map(|cut| good[..cut].to_vec()));
     wrecks.extend((0..good.len()).step_by(good.len() / 80 + 1).map(|at| {
-        let mut hurt = good.clone();
-        hurt[at] ^= 0x41;
-        hurt
+        let mut damaged = good.clone();
+        damaged[at] ^= 0x41;
+        damaged
     }));
     let other = Recorder::new();
     other.write("d1/f1", b"of another workspace");
@@ -228,7 +228,7 @@ fn a_store_that_was_put_back_is_not_taken_to_have_what_was_seen_since() {
     let (store, old) = (recorder.store_root(), recorder.scratch.join("old"));
     copy_folder(&store, &old);
     recorder.write("deep/er/new", b"2");
-    // What was written just before it is looked at is read again the next time; this must not be.
+    // A file written just before a step is read again at the next one; this file must not be.
     std::thread::sleep(Duration::from_millis(50));
     recorder.snap();
     for name in ["packs", "journal"] {

@@ -167,9 +167,9 @@ fn sorting_in_an_index_whose_tail_has_grown_too_long() {
 }
 
 #[test]
-fn a_batch_with_a_pack_of_its_own() {
+fn a_transaction_with_a_pack_of_its_own() {
     try_all(&Scenario {
-        name: "a batch with a pack of its own",
+        name: "a transaction with a pack of its own",
         run: |session| {
             session.act(|store| transact(store, large(BATCH_INLINE_MAX_BYTES as u64 + (2 << 20)), vec![tag(2)]))?;
             session.act(|store| transact(store, step(2), vec![tag(3)]))
@@ -182,9 +182,9 @@ fn a_batch_with_a_pack_of_its_own() {
 }
 
 #[test]
-fn a_batch_that_is_given_up() {
+fn a_transaction_that_is_abandoned() {
     try_all(&Scenario {
-        name: "a batch that is given up",
+        name: "a transaction that is abandoned",
         run: |session| session.act(|store| store.batch().add(large(BATCH_INLINE_MAX_BYTES as u64 + (2 << 20)))),
         states_per_change_max: (4, 12),
         states_min: AtLeast::new(130, 780),
@@ -254,8 +254,8 @@ fn a_damaged_index_is_never_written_again_as_if_it_were_whole() {
     transact(&store, step(0), vec![tag(0)]).unwrap();
     let index = read_all(&disk, "packs/000001.idx").unwrap();
     transact(&store, [step(1), vec![long(1)]].concat(), vec![tag(1)]).unwrap();
-    // One sorted entry is lost, and so is the group of the second transaction. What comes next is too much for a group,
-    // so the index is written anew.
+    // One sorted entry is lost, and so is the group of the second transaction. The next transaction is too large for a
+    // group, so the index is written anew.
     disk.write("packs/000001.idx", INDEX_HEADER_LENGTH_BYTES as u64, &[0; INDEX_ENTRY_LENGTH_BYTES]).unwrap();
     disk.truncate("packs/000001.idx", index.len() as u64).unwrap();
     transact_many(&store, 1_000, INDEX_TAIL_ENTRIES_MAX as u64).unwrap();
@@ -266,7 +266,7 @@ fn a_damaged_index_is_never_written_again_as_if_it_were_whole() {
 }
 
 #[test]
-fn a_batch_that_lost_objects_is_never_recorded() {
+fn a_transaction_that_lost_objects_is_never_recorded() {
     let large = large(BATCH_INLINE_MAX_BYTES as u64 + (2 << 20));
     let disk = MemoryDisk::new(1);
     let store = Store::open_or_create(Arc::new(disk.clone())).unwrap();
@@ -298,7 +298,7 @@ fn two_transactions(session: &mut Session) -> Result<()> {
     (0..2).try_for_each(|number| session.act(|store| transact(store, step(number), vec![tag(number)])))
 }
 
-/// What a step of an agent stores: a file in its next version, a new file, and the tree that names them.
+/// The objects that one step of an agent stores: a file in its next version, a new file, and the tree of both.
 fn step(number: u64) -> Vec<NewObject> {
     let version = |number: u64| [noise(0, 2_000), number.to_le_bytes().to_vec()].concat();
     let edited = version(number);
@@ -317,7 +317,7 @@ fn step(number: u64) -> Vec<NewObject> {
     trees.chain([content(&edited, previous), content(&new, None)]).collect()
 }
 
-/// So much that journal and indexes are written with the transaction it is in.
+/// A content so long that its transaction also writes the journal and the index.
 fn long(number: u64) -> NewObject {
     content(&noise(1_000 + number, usize::try_from(INDEX_BEHIND_MAX_BYTES).unwrap()), None)
 }

@@ -27,13 +27,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fixture::{Fixture, Given, Names, Place};
+use fixture::{Fixture, Given, Names, Part};
 use reads::{Reads, expect_exported, findings, framing};
 
 use crate::support::depth::{AtLeast, is_turn, pick};
 use crate::support::verbs;
 
-/// What is done to a file.
+/// The damage done to one file.
 #[derive(Clone, Debug)]
 enum Damage {
     Deleted,
@@ -147,9 +147,9 @@ fn cases(given: &Given) -> Vec<Case> {
         add(Damage::Stale, &[]);
         add(Damage::Garbage(100), &[]);
         add(Damage::Garbage(70_000), &[]);
-        // The sweep over all places is for full depth: the damages below hit a few of them in any case.
-        let places = pick(Vec::new(), given.places(&file, &bytes));
-        for (number, Place { start, end }) in places.iter().enumerate() {
+        // The sweep over all parts is for full depth: the damages below hit a few of them in any case.
+        let parts = pick(Vec::new(), given.parts(&file, &bytes));
+        for (number, Part { start, end }) in parts.iter().enumerate() {
             if number % 2 == 0 {
                 add(Damage::CutTo(*start), &[]);
             }
@@ -276,7 +276,7 @@ fn look(given: &Given, case: &Case, fixture: &Fixture, is_changed: bool) {
         let failed: Vec<_> = codes.iter().filter(|(line, code)| *code != 0 && !line.starts_with("verify")).collect();
         assert!(failed.is_empty(), "damage to a cache changes an answer: {failed:?}");
     }
-    // What was appended to the last pack, and a bit there, is for all that is known the work of a writer that died.
+    // Bytes appended to the last pack, or one changed bit there, look like the work of a writer that died.
     let looks_torn = matches!(case.damage, Damage::Garbage(_)) && case.file.ends_with("2.pack");
     let is_hidden = !case.without.is_empty() && case.file.ends_with("2.pack");
     if case.sort != Sort::Cache && is_changed && !looks_torn && !is_hidden {
@@ -288,7 +288,7 @@ fn look(given: &Given, case: &Case, fixture: &Fixture, is_changed: bool) {
     }
 }
 
-/// Whether the damage shows without decoding or hashing anything: it is to what holds a pack together, or to all of it.
+/// True if the damage shows without decoding or hashing anything: it hits the framing of a pack, or all of a file.
 fn is_structural(given: &Given, case: &Case) -> bool {
     let hits_framing = |start: usize, end: usize| {
         let pack = std::fs::read(given.store.join(&case.file)).unwrap();
@@ -302,7 +302,8 @@ fn is_structural(given: &Given, case: &Case) -> bool {
     }
 }
 
-/// Verbs that write. Whatever they say, the folder is never anything but what somebody recorded or wrote.
+/// Runs verbs that write. Even if they fail, the folder only ever holds contents that were recorded or that the test
+/// wrote.
 fn write(given: &Given, fixture: &Fixture) {
     fixture.write("new", b"written after the damage");
     let before = fixture.folder();
@@ -332,7 +333,7 @@ fn write(given: &Given, fixture: &Fixture) {
     }
 }
 
-/// What a repair tells, but for its last line, the sums.
+/// The lines that a repair prints, without the last one, which holds the totals.
 fn actions(stdout: &[u8]) -> Vec<String> {
     let mut lines: Vec<String> = String::from_utf8_lossy(stdout).lines().map(str::to_owned).collect();
     lines.pop();
@@ -350,7 +351,7 @@ fn repair(given: &Given, case: &Case, fixture: &Fixture) {
     let planned = fixture.check(&["repair", "--dry-run", "--json"]);
     assert!(fixture.store_files() == before, "reading or a dry run wrote something");
     let repaired = fixture.check(&["repair", "--json"]);
-    assert_eq!(actions(&planned.stdout), actions(&repaired.stdout), "the dry run told something else");
+    assert_eq!(actions(&planned.stdout), actions(&repaired.stdout), "the dry run announced something else");
     if repaired.code > 1 {
         // Only a version that nobody knows keeps a repair from being made, and a folder that nothing calls a store.
         assert!(matches!(repaired.code, 3 | 8) && case.sort == Sort::Format, "{}", repaired.stderr);
@@ -363,7 +364,7 @@ fn repair(given: &Given, case: &Case, fixture: &Fixture) {
     let text = String::from_utf8_lossy(&again.stdout).into_owned();
     let is_settled = text.contains("nothing to repair") || text.contains("nothing more can be done");
     assert!(is_settled, "the second repair did something:\n{}\n{text}", String::from_utf8_lossy(&repaired.stdout));
-    // Where the folder was moved to may be among what was lost; then the user says it again.
+    // The record of the folder's move may be lost; then the user repeats it.
     fixture.check(&["workspace", "move", &given.workspace_id]);
     expect_repaired(given, case, fixture, reads.as_ref(), repaired.code);
     fixture.write("new", b"written after the repair");
@@ -377,7 +378,7 @@ fn repair(given: &Given, case: &Case, fixture: &Fixture) {
 fn expect_repaired(given: &Given, case: &Case, fixture: &Fixture, reads: Option<&Reads>, code: i32) {
     let verified = fixture.check(&["verify", "--json"]);
     assert_eq!(verified.code, code, "{}", String::from_utf8_lossy(&verified.stdout));
-    let hurt = fixture::affected_steps(&verified.stdout);
+    let affected = fixture::affected_steps(&verified.stdout);
     let known = fixture.steps(&verified.stdout);
     for step in 1..=given.steps() {
         if !known.contains(&step) {
@@ -385,9 +386,9 @@ fn expect_repaired(given: &Given, case: &Case, fixture: &Fixture, reads: Option<
                 matches!(case.damage, Damage::Deleted | Damage::CutTo(_) | Damage::OfAnotherStore | Damage::Stale);
             assert!(case.sort == Sort::Pack && is_gone, "s{step} is not in history any more");
             assert!(reads.is_none_or(|reads| !reads.has_some_of(step)), "s{step} could be read before the repair");
-        } else if hurt.contains(&step) {
+        } else if affected.contains(&step) {
             assert!(fixture.try_step(given, step) != 0, "s{step} is whole, and marked incomplete");
-            let reads = reads.expect("only damage to a pack hurts a step");
+            let reads = reads.expect("only damage to a pack affects a step");
             reads.expect_kept(given, fixture, step);
         } else {
             fixture.expect_step(given, step);

@@ -74,13 +74,13 @@ fn peak_of<T>(work: impl FnOnce() -> T) -> usize {
     usize::try_from(PEAK.get() - before).expect("a peak is not below where it began")
 }
 
-/// What error messages and the like take, whatever the input.
+/// The memory that error messages and the like take, for any input.
 const LITTLE: usize = 4 << 10;
 
-/// What serde sets aside for a list before it has seen what is in it; at most three lists are in each other.
+/// The memory that serde reserves for a list before it has read its items; at most three lists are nested.
 const AHEAD: usize = 3 << 20;
 
-/// What the paths of a list may take, however short it is.
+/// The memory that the paths of a list may take, however short the list is.
 const PATHS: usize = PATH_LIST_EXPANDED_MIN_BYTES + (1 << 20);
 
 /// A decoder, and the multiple and the constant that `format`'s documentation gives for it.
@@ -211,8 +211,8 @@ fn f3_the_worst_inputs_take_what_is_documented() {
     }
 }
 
-/// P3: what a payload decodes to takes no more than its record says, whatever the payload says. What zstd takes for
-/// itself is not counted here: it is the same for every frame, because frames are decoded without a window.
+/// P3: a decoded payload takes no more than its record says, whatever the payload says. The memory of zstd itself is
+/// not counted here: it is the same for every frame, because frames are decoded without a window.
 #[test]
 fn p3_a_payload_takes_no_more_than_the_length_that_is_stated() {
     let mut decoded = 0;

@@ -67,7 +67,7 @@ const FILE_SYSTEMS: [FileSystem; 7] = [
     },
 ];
 
-/// What is tried everywhere. `same A B` compares two folders to the last bit that the file system keeps.
+/// The script for every file system. `same A B` compares everything of two folders that the file system keeps.
 const EVERYWHERE: &str = r#"
     same() { list "$1" >one; list "$2" >two; cmp one two && diff -r --no-dereference "$1" "$2"; }
     mkdir $WS; cd $WS
@@ -86,7 +86,7 @@ const EVERYWHERE: &str = r#"
     $RETRO -C $WS verify
 "#;
 
-/// What is tried where modes, links and names of any bytes are kept, and change times are true.
+/// The script for file systems that keep modes, links and names of any bytes, and whose change times are true.
 const POSIX: &str = r#"
     cd $WS; mkdir m; echo s >m/secret; chmod 600 m/secret; chmod 1750 m; ln -s ../src/a m/link; ln -s nowhere m/dangling
     ln src/a m/hard; echo odd >"m/$(printf 'na\nme\377')"; mkfifo m/pipe
@@ -100,7 +100,10 @@ const POSIX: &str = r#"
 fn list(is_posix: bool) -> &'static str {
     // Folders have no size that means anything, and symlinks no mode.
     if is_posix {
-        r#"list() { (cd "$1"; find . ! -type l ! -type d -printf '%P %y %m %s\0' -o -type d -printf '%P %y %m\0' -o -printf '%P %y %l\0' | sort -z); }"#
+        r#"list() {
+            (cd "$1"; find . ! -type l ! -type d -printf '%P %y %m %s\0' -o -type d -printf '%P %y %m\0' \
+                -o -printf '%P %y %l\0' | sort -z)
+        }"#
     } else {
         r#"list() { (cd "$1"; find . -type f -printf '%P %s\0' -o -printf '%P %y\0' | sort -z); }"#
     }
@@ -163,7 +166,9 @@ fn without_a_free_inode_recording_goes_on() {
         let steps = "mkdir full; mount -t tmpfs -o nr_inodes=100 none full; export RETRO_STORE=$PWD/full/store
             mkdir full/ws ws; echo one >full/ws/f; echo one >ws/f; $RETRO -C full/ws snap; $RETRO -C ws snap
             for f in $(seq 200); do touch full/fill$f || break; done 2>made; ! touch full/more
-            for step in 2 3 4; do echo $step >full/ws/f; echo $step >ws/f; $RETRO -C full/ws snap; $RETRO -C ws snap; done
+            for step in 2 3 4; do
+                echo $step >full/ws/f; echo $step >ws/f; $RETRO -C full/ws snap; $RETRO -C ws snap
+            done
             for ws in ws full/ws; do
               for ask in log status 'diff s1 @' 'show s3' 'cat s2:f' 'undo --dry-run'; do $RETRO -C $ws $ask; done
             done
@@ -190,7 +195,8 @@ fn a_file_system_without_attributes_gets_the_rest() {
             set +e; $RETRO -C ws restore s1 --into $PWD/plain/out >said; test $? = 1 || exit 1; set -e; cat said
             grep -q '^kept *f  its ACL or extended attributes' said; ! grep -q '^kept *g' said
             test \"$(stat -c %a plain/out/f)\" = 600; diff ws/f plain/out/f; diff ws/g plain/out/g
-            mkdir plain/ws; cp ws/f ws/g plain/ws; cd plain/ws; $RETRO snap; echo more >g; $RETRO snap; $RETRO restore s1
+            mkdir plain/ws; cp ws/f ws/g plain/ws; cd plain/ws
+            $RETRO snap; echo more >g; $RETRO snap; $RETRO restore s1
             test \"$(cat g)\" = other";
         run(&bench(), steps);
         tried += 1;
@@ -206,13 +212,15 @@ fn a_file_system_without_symlinks_gets_the_rest() {
         let steps = "truncate -s 100M disk; mkfs.exfat disk >made; mkdir mnt ws
             loop=$(losetup --find --show disk); mount.exfat-fuse $loop mnt >made 2>&1; losetup --detach $loop
             top=$PWD; trap 'cd /; umount $top/mnt' EXIT
-            cd ws; echo 1 >a; ln -s a link; echo z >z; $RETRO snap; id=$($RETRO log --json | head -1 | cut -d'\"' -f4); cd ..
+            cd ws; echo 1 >a; ln -s a link; echo z >z; $RETRO snap
+            id=$($RETRO log --json | head -1 | cut -d'\"' -f4); cd ..
             expect_rest() { code=$?; cat said; test $code = 1; grep -q '^kept *link ' said; }
             set +e; $RETRO -C ws restore s1 --into $PWD/mnt/out >said; expect_rest || exit 9; set -e
             cmp ws/a mnt/out/a; cmp ws/z mnt/out/z; test ! -e mnt/out/link
             mkdir mnt/ws; echo old >mnt/ws/old; $RETRO -C mnt/ws snap
             set +e; $RETRO -C mnt/ws restore --force $id >said; expect_rest || exit 9; set -e
-            cmp ws/a mnt/ws/a; cmp ws/z mnt/ws/z; test ! -e mnt/ws/old; $RETRO -C mnt/ws undo; test $(cat mnt/ws/old) = old
+            cmp ws/a mnt/ws/a; cmp ws/z mnt/ws/z; test ! -e mnt/ws/old
+            $RETRO -C mnt/ws undo; test $(cat mnt/ws/old) = old
             test ! -e mnt/ws/a; cd /";
         run(&bench(), steps);
         tried += 1;

@@ -164,8 +164,8 @@ fn expand<'a>(text: &'a str, before: &mut Vec<String>, found: &mut Vec<Vec<Strin
     rest
 }
 
-/// Files that import each other in a circle, as module paths. What a folder's front (`mod.rs`, or `x.rs` beside `x/`)
-/// takes from the files of its folder is no circle: it puts them together.
+/// Files that import each other in a circle, as module paths. A folder's front (`mod.rs`, or `x.rs` beside `x/`) may
+/// import the files of its folder: that is no circle.
 fn circles(files: &BTreeMap<String, String>) -> Vec<Vec<String>> {
     let mut imports: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (module, text) in files {

@@ -312,7 +312,7 @@ fn indexes() {
     assert_eq!((tail.entries, tail.end), (vec![entry(b"hello world", 148)], Some(300)));
 }
 
-/// V1: a newer version is told apart from damage.
+/// V1: a newer version is not taken for damage.
 #[test]
 fn the_format_file() {
     let block = DOC.split("```text format\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();

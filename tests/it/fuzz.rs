@@ -1,5 +1,6 @@
 //! The bodies of the fuzz targets, on valid encodings and everything near them: every cut, every flipped bit, bytes
-//! repeated, removed and put in, and plain noise. What fuzzing finds is kept here as a named test.
+//! repeated, removed and put in, and plain noise. Each fault that fuzzing
+//! has found is kept here as a named test.
 
 #[path = "../../fuzz/bodies.rs"]
 pub(crate) mod bodies;
@@ -78,14 +79,14 @@ pub(crate) fn near(seed: &[u8]) -> Vec<Vec<u8>> {
     inputs.extend((0..seed.len()).map(|cut| seed[..cut].to_vec()));
     for at in 0..seed.len() {
         for change in [1_u8, 0x80, 0xff] {
-            let mut hurt = seed.to_vec();
-            hurt[at] ^= change;
-            inputs.push(hurt);
+            let mut damaged = seed.to_vec();
+            damaged[at] ^= change;
+            inputs.push(damaged);
         }
         for length in [251_u8, 252, 253, 254, 255] {
-            let mut hurt = seed.to_vec();
-            hurt[at] = length;
-            inputs.push(hurt);
+            let mut damaged = seed.to_vec();
+            damaged[at] = length;
+            inputs.push(damaged);
         }
         let mut longer = seed.to_vec();
         longer.insert(at, seed[at]);

@@ -396,7 +396,7 @@ fn files(recorder: &Recorder) -> Vec<String> {
     files
 }
 
-/// What the head has, each with whether it is a folder.
+/// The paths of the head's snapshot, each with true if it is a folder.
 fn listed(recorder: &Recorder) -> Vec<(Vec<u8>, bool)> {
     let state = recorder.store.state();
     let head = state.workspaces[&recorder.workspace].head.unwrap();

@@ -29,7 +29,7 @@ const REST_IS_DONE: &str = "
 
 #[test]
 fn one_path_that_cannot_be_changed_does_not_stop_the_rest() {
-    // What is done to a path, what is said, and how it is undone.
+    // The change to a path, the message about it, and the command that undoes the change.
     let cases = [
         ("a", "chattr +i ws/a", "immutable", "chattr -i ws/a"),
         ("dir/c", "mount --bind ws/dir/c ws/dir/c", "mount", "umount ws/dir/c"),
@@ -57,7 +57,8 @@ fn a_mounted_file_that_cannot_be_replaced_is_kept() {
         let steps = format!(
             "{PRELUDE} mount --bind ws/dir/c ws/dir/c; $RETRO -C ws snap --allow-empty
              echo three > ws/dir/c; echo three > ws/a; $RETRO -C ws snap
-             expect 1 $RETRO -C ws restore s3; grep -q 'kept  dir/c  it is a mount point or in use' out; grep -q two ws/a"
+             expect 1 $RETRO -C ws restore s3
+             grep -q 'kept  dir/c  it is a mount point or in use' out; grep -q two ws/a"
         );
         run(&bench(), &steps);
         tried += 1;
@@ -103,7 +104,7 @@ fn what_was_not_captured_and_is_in_the_way_is_an_inexact_restore() {
 fn a_mount_that_came_later_is_never_emptied() {
     let mut tried = 0;
     let cases = [
-        // Where the step had nothing, an empty folder, and a folder with files of the same names.
+        // The step has nothing there, then an empty folder, then a folder with files of the same names.
         "mkdir ws/m",
         "mkdir ws/m; $RETRO -C ws snap",
         "mkdir ws/m; echo plain > ws/m/f; $RETRO -C ws snap",
@@ -132,7 +133,8 @@ fn a_mount_that_came_later_is_never_emptied() {
 const FOLDING: &str = "
     expect() { code=$1; shift; set +e; \"$@\" > out 2>&1; got=$?; set -e; cat out; test $got = $code; }
     mkdir -p ws/.GIT/hooks ws/sub ws/git~1 ws/plain
-    echo evil > ws/.GIT/hooks/post-checkout; echo evil > ws/git~1/config; echo 1 > ws/A; echo 2 > ws/a; echo 3 > ws/sub/a:b
+    echo evil > ws/.GIT/hooks/post-checkout; echo evil > ws/git~1/config
+    echo 1 > ws/A; echo 2 > ws/a; echo 3 > ws/sub/a:b
     echo 4 > ws/sub/ok; echo 5 > ws/plain/f
 ";
 
@@ -141,14 +143,17 @@ fn names_that_fold_together_are_found_before_anything_is_changed() {
     let mut tried = 0;
     if can_mount() && has("mkfs.exfat") && has("mount.exfat-fuse") {
         let steps = format!(
-            "{FOLDING} $RETRO -C ws snap; id=$($RETRO -C ws workspace list --json | sed 's,.*\"workspace\":\"\\([0-9a-f]*\\)\".*,\\1,')
+            "{FOLDING} $RETRO -C ws snap
+             id=$($RETRO -C ws workspace list --json | sed 's,.*\"workspace\":\"\\([0-9a-f]*\\)\".*,\\1,')
              : on a file system that keeps them apart, all come back
              rm -r ws/.GIT ws/git~1 ws/a ws/A ws/sub; mkdir -p ws/.git; echo mine > ws/.git/HEAD
-             expect 0 $RETRO -C ws restore s1; test -s ws/.GIT/hooks/post-checkout; test -s ws/a; grep -q mine ws/.git/HEAD
+             expect 0 $RETRO -C ws restore s1
+             test -s ws/.GIT/hooks/post-checkout; test -s ws/a; grep -q mine ws/.git/HEAD
              truncate -s 20M image; mkfs.exfat image; mkdir fat; device=$(losetup -f --show image)
              mount.exfat-fuse $device fat > log 2>&1; trap 'umount fat; losetup -d $device' EXIT
              : into an empty folder
-             expect 1 $RETRO -C ws restore s1 --into $PWD/fat/into; test ! -e fat/into/.git; ! ls fat/into | grep -q git~1
+             expect 1 $RETRO -C ws restore s1 --into $PWD/fat/into; test ! -e fat/into/.git
+             ! ls fat/into | grep -q git~1
              test $(ls fat/into | grep -ci '^a$') = 1; test -s fat/into/sub/ok; test ! -e fat/into/sub/a:b
              grep -q 'kept  .GIT  .*version control' out; grep -q 'kept  sub/a:b  ' out
              : in the place of a folder that has its own .git

@@ -119,7 +119,7 @@ fn a_restore_leaves_alone_what_the_step_did_not_look_at() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
 fn a_restore_leaves_alone_what_was_left_out_at_the_step() {
-    // Whether the step that shows them was taken or not, and they are recorded now.
+    // They are recorded now, with a step that shows them taken before or not.
     for takes_step in [false, true] {
         let recorder = Recorder::new();
         for (path, content) in [
@@ -246,7 +246,7 @@ fn an_agents_working_tree_is_not_part_of_the_folder_it_is_in() {
     assert_eq!(recorder.read(".claude/worktrees/x/new"), b"work");
 }
 
-/// Git calls such a tree broken until it is told; what is in it belongs to whoever works there all the same.
+/// Git calls such a tree broken until `git worktree repair`; its files are recorded in any case.
 #[test]
 #[cfg(feature = "git")]
 #[expect(clippy::disallowed_methods, reason = "tests move folders of their own")]

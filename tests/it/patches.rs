@@ -1,8 +1,8 @@
 //! Patches do what they say: for pairs of trees made at random, `git apply` makes the new tree of the old one.
 //!
 //! Each pair is recorded as two steps and compared as `retro diff --binary` compares them; real git applies the patch
-//! to the old tree, in its index and in its working tree, and takes it back again. What git cannot hold (empty folders,
-//! permission bits but for one, names like `.git`) is not part of what is compared.
+//! to the old tree, in its index and in its working tree, and takes it back again. Things that git
+//! cannot hold (empty folders, permission bits but for one, names like `.git`) are not compared.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -23,7 +23,7 @@ use crate::support::scratch::Scratch;
 /// Changed paths that the pairs of trees must have together.
 const CHANGES: AtLeast = AtLeast::new(200, 3_000);
 
-/// What git can hold of a path.
+/// The kinds of things that git can hold at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Thing {
     File { content: Vec<u8>, is_executable: bool },
@@ -264,7 +264,7 @@ fn edited(rng: &mut Rng, old: &Files) -> Files {
                 put(&mut new, random_path(rng), thing);
             }
             3 => {
-                // What was a file is a folder now, and perhaps the file is in it.
+                // The file becomes a folder, and perhaps the file moves into it.
                 let thing = if rng.below(2) == 0 { thing.clone() } else { random_thing(rng) };
                 put(&mut new, [path, &b"/"[..], NAMES[rng.below(NAMES.len())]].concat(), thing);
             }

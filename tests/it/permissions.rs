@@ -16,7 +16,7 @@ use crate::support::walker::walk;
 /// Usual ones, none at all, and ones that keep even the owner out.
 const UMASKS: [&str; 6] = ["000", "022", "077", "0777", "0277", "0177"];
 
-/// Who runs the program: whoever runs the tests, or, if that may do anything anyway, somebody who may not.
+/// The user who runs the program: the one who runs the tests or, if that is root, another without its rights.
 struct Person {
     scratch: Scratch,
     /// A program and its arguments that begin as somebody else; empty where there is no need, or no way.

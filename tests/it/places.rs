@@ -74,7 +74,8 @@ fn a_folder_that_is_the_store_is_refused_whatever_its_path() {
         // The store over a recorded folder, and over one that nobody knows.
         "mount --bind store ws; ! $RETRO -C ws snap; ! $RETRO -C ws status; ! $RETRO -C ws restore s1; umount ws",
         "mkdir other; mount --bind store other; ! $RETRO -C other snap --force; umount other",
-        "mkdir other; mount --bind store/packs other; ! $RETRO -C other snap --force; ! $RETRO -C ws restore s1 --into other/x",
+        "mkdir other; mount --bind store/packs other
+         ! $RETRO -C other snap --force; ! $RETRO -C ws restore s1 --into other/x",
         // A folder that is mounted into the store lies in it.
         "mkdir other store/tmp/other; mount --bind other store/tmp/other; ! $RETRO -C store/tmp/other snap
          umount store/tmp/other; rmdir store/tmp/other",
@@ -93,7 +94,8 @@ fn a_folder_that_is_the_store_is_refused_whatever_its_path() {
 fn home_and_root_are_known_behind_a_bind_mount() {
     let mut tried = 0;
     let cases = [
-        "mkdir other; mount --bind home other; ! $RETRO -C other snap; ! $RETRO -C other init; $RETRO -C other snap --force",
+        "mkdir other; mount --bind home other
+         ! $RETRO -C other snap; ! $RETRO -C other init; $RETRO -C other snap --force",
         "mkdir other; mount --bind / other; ! $RETRO -C other snap; ! $RETRO -C other init",
         // Inside of a folder they are left out, as is the folder itself.
         "echo secret > home/s; mkdir ws/home ws/top ws/again
@@ -214,7 +216,7 @@ fn a_root_that_is_swapped_during_a_restore_is_noticed() {
     let swapper = Swapper { root: recorder.root.clone(), done: false.into() };
     let mut options = RestoreOptions::new(&recorder.config, Timestamp::now());
     options.progress = &swapper;
-    // What is captured is read through the same handle: the swap comes with the first that is done.
+    // The safety capture reads through the same handle: the swap happens at its first event of progress.
     let error = restore(&recorder.store, recorder.workspace, first, &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert!(error.to_string().contains("took its place"), "{error}");

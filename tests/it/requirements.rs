@@ -211,8 +211,8 @@ fn p3_bombs_run_out_of_room() {
     assert_eq!(forged(&other, &records).object(ObjectKind::Content, &id).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
-/// P5 and W2 are tried at every call by `crash.rs`; here is what a reader sees: nothing of a transaction without its
-/// trailer.
+/// P5 and W2 are tried at every call by `crash.rs`; this is the reader's side: it sees nothing of a transaction
+/// without its trailer.
 #[test]
 fn p5_w2_a_transaction_without_its_trailer_is_not_there() {
     let scratch = Scratch::new();
@@ -257,25 +257,25 @@ fn p6_p7_damage_is_kept_and_a_torn_tail_is_cut() {
 
 /// P8: what a cache covers is damage and no torn tail, and is not cut; nor is anything in a pack that is not the last.
 #[test]
-fn p8_what_was_recorded_is_never_cut() {
+fn p8_a_whole_transaction_is_never_cut() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
     transact(&store, vec![content(b"one")], 1);
     transact(&store, vec![content(&[b'2'; 2_000]), content(b"two")], 2);
     let good = std::fs::read(pack(&scratch)).unwrap();
-    let mut hurt = good.clone();
-    let end = hurt.len();
-    hurt[end - 3] ^= 0xff;
-    forge(&pack(&scratch), &hurt);
+    let mut damaged = good.clone();
+    let end = damaged.len();
+    damaged[end - 3] ^= 0xff;
+    forge(&pack(&scratch), &damaged);
     std::fs::remove_file(scratch.join("store/packs/000001.idx")).unwrap();
     // The journal knows where the last transaction ends.
     let reader = open_store(&scratch.join("store"));
     assert!(reader.object(ObjectKind::Content, &Digest::of(b"two")).is_ok());
     assert_eq!(reader.state().pins.len(), 2);
     transact(&reader, vec![content(b"three")], 3);
-    assert!(std::fs::read(pack(&scratch)).unwrap().starts_with(&hurt));
+    assert!(std::fs::read(pack(&scratch)).unwrap().starts_with(&damaged));
     // Without journal, nothing but a later pack tells.
-    forge(&pack(&scratch), &hurt);
+    forge(&pack(&scratch), &damaged);
     let header = encode_header(&PackHeader { store: store.id(), nonce: [3; 16] });
     forge(&scratch.join("store/packs/000002.pack"), &header);
     for cache in ["journal", "packs/000001.idx"] {
@@ -284,7 +284,7 @@ fn p8_what_was_recorded_is_never_cut() {
     let reader = open_store(&scratch.join("store"));
     assert!(reader.object(ObjectKind::Content, &Digest::of(b"two")).is_ok());
     transact(&reader, vec![content(b"four")], 4);
-    assert!(std::fs::read(pack(&scratch)).unwrap() == hurt);
+    assert!(std::fs::read(pack(&scratch)).unwrap() == damaged);
 }
 
 /// P9: a new pack never takes the number of a file that is there, or of one that the journal knows.
@@ -447,7 +447,7 @@ fn w5_a_store_is_private() {
     assert!(seen >= 10);
 }
 
-/// V1: a store of a newer version is refused, and told apart from damage.
+/// V1: a store of a newer version is refused, and not taken for damage.
 #[test]
 fn v1_newer_stores_are_refused() {
     let scratch = Scratch::new();

@@ -42,7 +42,7 @@ impl Mapped {
         for at in (0..length).step_by(4_096) {
             mapped.map[at] = 1;
         }
-        // What is written from now on leaves no trace, as long as the kernel does not write the pages out.
+        // Writes from now on leave no trace, as long as the kernel does not write the pages out.
         settle();
         mapped
     }
@@ -65,7 +65,7 @@ fn settle() {
     std::thread::sleep(Duration::from_millis(30));
 }
 
-/// Whether the last step has the file as it is.
+/// True if the last step has the current content of the file.
 fn is_recorded(recorder: &Recorder, path: &str) -> bool {
     let status = recorder.status();
     let head = status.head.unwrap().1;
@@ -82,7 +82,7 @@ fn a_database_written_through_a_map_beside_a_growing_log_is_recorded_at_every_st
     let mut database = Mapped::new(&recorder.root.join("database"), 1 << 20);
     recorder.snap();
     let unseen = std::cell::Cell::new(0);
-    // Whoever syncs this file system beside the test makes the kernel show a change; then it takes more steps.
+    // A sync of this file system beside the test makes the kernel show a change; then the test takes more steps.
     for step in (0..200_u8).take_while(|step| *step < 10 || unseen.get() == 0) {
         unseen.set(unseen.get() + u32::from(!database.write(70_000, step)));
         recorder.write("log", &vec![b'x'; usize::from(step) + 1]);
@@ -161,7 +161,7 @@ fn a_store_on_another_device_changes_nothing_about_it() {
 #[test]
 fn a_restore_reads_what_it_leaves_as_it_is() {
     let mut unseen = 0;
-    // Whoever syncs meanwhile leaves a trace for it: such rounds prove nothing, and others follow.
+    // A sync meanwhile leaves a trace of the write: such rounds prove nothing, and others follow.
     for round in 0..60_u8 {
         if unseen == 3 {
             break;

@@ -188,7 +188,7 @@ fn the_naughty_workspace_is_emptied_and_comes_back_in_place() {
     recorder.restore(full);
     let mut found = walk(&recorder.root);
     let mut wanted = before;
-    // What is excluded by name (editors' own files) was moved away with its folder and never captured.
+    // Files excluded by name (editors' own files) were moved away with their folder and never captured.
     wanted.remove(&b"names/.#."[..]);
     found.remove(&b"names/.#."[..]);
     // Other names of a file come back as files of their own; the walker does not look at inodes.
@@ -240,7 +240,7 @@ fn an_interrupted_restore_is_known_and_undone() {
     recorder.write("a", b"new");
     recorder.write("b", b"new");
     let before = recorder.snap().snapshot;
-    // What a restore that was killed half-way leaves: it has begun, and one of two files is written.
+    // The state after a restore that was killed half-way: it has begun, and one of two files is written.
     let begun = Restore {
         workspace: recorder.workspace,
         before: Some(before),
@@ -282,7 +282,7 @@ fn a_restore_of_what_is_there_records_nothing() {
 
 /// Overwrites some bytes of a pack, found by what they are.
 #[expect(clippy::disallowed_methods, reason = "tests damage stores of their own")]
-fn hurt(recorder: &Recorder, bytes: &[u8]) {
+fn damage_content(recorder: &Recorder, bytes: &[u8]) {
     let name = std::fs::read_dir(recorder.store_root().join("packs")).unwrap().map(|entry| entry.unwrap().path());
     for pack in name.filter(|path| path.extension().is_some_and(|extension| extension == "pack")) {
         let mut held = std::fs::read(&pack).unwrap();
@@ -310,7 +310,7 @@ fn the_last_whole_copy_is_not_restored_over() {
     let without = recorder.snap().snapshot;
     recorder.write("kept", &kept);
     recorder.write("other", b"2");
-    hurt(&recorder, &kept[1_000..1_040]);
+    damage_content(&recorder, &kept[1_000..1_040]);
     let before = walk(&recorder.root);
     recorder.reopen();
     let refused = recorder.restore_with(without, &[], false).unwrap_err();
@@ -338,7 +338,7 @@ fn a_long_file_is_not_restored_over_with_a_damaged_chunk() {
     let short = recorder.snap().snapshot;
     long.extend_from_slice(b"one more line");
     recorder.write("long", &long);
-    hurt(&recorder, &long[1_000..1_040]);
+    damage_content(&recorder, &long[1_000..1_040]);
     recorder.reopen();
     let before = walk(&recorder.root);
     let refused = recorder.restore_with(short, &[], false).unwrap_err();
@@ -346,8 +346,8 @@ fn a_long_file_is_not_restored_over_with_a_damaged_chunk() {
     assert_same(&recorder, &before);
 }
 
-/// A path comes back with the folders that it is in, and going back takes them away again. What stands in the way of
-/// one keeps the restore from beginning.
+/// A path comes back with the folders that it is in, and going back takes them away again. An obstacle in
+/// the way of a folder refuses the restore before it begins.
 #[test]
 fn a_path_comes_with_the_folders_above_it() {
     let recorder = Recorder::new();
@@ -370,7 +370,7 @@ fn a_path_comes_with_the_folders_above_it() {
     assert_same(&recorder, &without);
     recorder.redo();
     assert_same(&recorder, &with);
-    // What somebody has put beside it is a change of its own.
+    // A file that somebody has put beside it is a change of its own.
     recorder.write("src/new", b"of somebody");
     recorder.undo();
     assert_same(&recorder, &with);

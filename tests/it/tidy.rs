@@ -104,7 +104,7 @@ fn the_tests_that_the_readme_names_exist() {
     assert!(named >= 10, "only {named} commands were found");
 }
 
-/// Whether a filter matches a test of a file below `folder`, by the path that the test has for `cargo test`.
+/// True if a filter matches a test of a file below `folder`, by the path that the test has for `cargo test`.
 fn has_tests_named(folder: &Path, filter: &str) -> bool {
     sources().into_iter().any(|(path, text)| {
         let Ok(inner) = path.strip_prefix(folder) else { return false };

@@ -11,7 +11,7 @@ use crate::support::damage::overwrite_noise;
 use crate::support::recorder::Recorder;
 use crate::support::rng::Rng;
 
-/// What a restore that was killed half-way leaves: it has begun, and one of its files is written.
+/// A folder after a restore that was killed half-way: it has begun, and one of its files is written.
 struct Killed {
     recorder: Recorder,
     first: SnapshotId,
@@ -36,7 +36,7 @@ impl Killed {
         killed
     }
 
-    /// What a killed restore leaves of contents that do not compress; then those of `lost` are damaged in the store.
+    /// A killed restore of contents that do not compress, and then damage to the content `lost` in the store.
     fn damaged(contents: [&[u8]; 2], lost: &[u8]) -> Self {
         let mut killed = Self::of(contents[0], contents[1], RestoreCause::Restore, &[], true);
         overwrite_noise(&killed.recorder.store_root().join("packs/000001.pack"), lost);
@@ -83,7 +83,7 @@ impl Killed {
 
 type Run = fn(&retrograde::store::Store, retrograde::id::WorkspaceId, &RestoreOptions<'_>) -> Result<RestoreOutcome>;
 
-/// How many states of the folder undo leads back over, with the current one, and how many undos can be redone.
+/// The number of states that undo can reach, the current one included, and the number of undos that can be redone.
 fn around(workspace: &Workspace) -> (usize, usize) {
     (workspace.timeline.backwards().count(), workspace.timeline.undone().len())
 }
@@ -235,7 +235,7 @@ fn one_that_can_not_be_finished_any_more_can_be_taken_back() {
     assert!(killed.workspace().unfinished.is_none());
 }
 
-/// What the folder has and the store has lost is stored again before it is taken away, so the way back stays open.
+/// A content that the folder has and the store has lost is stored again before the folder loses it, so that undo works.
 #[test]
 fn one_of_which_the_way_back_is_damaged_is_finished_and_undone() {
     let [old, new] = [1, 2].map(|seed| Rng::new(seed).bytes(3_000));
@@ -246,7 +246,7 @@ fn one_of_which_the_way_back_is_damaged_is_finished_and_undone() {
     killed.expect([&new, &new, &new]);
 }
 
-/// Where only the store had it, taking the restore back is refused before it changes anything.
+/// If only the store had the lost content, undoing the restore is refused before it changes anything.
 #[test]
 fn one_that_can_not_be_taken_back_any_more_can_be_finished() {
     let [old, new] = [1, 2].map(|seed| Rng::new(seed).bytes(3_000));

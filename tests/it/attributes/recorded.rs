@@ -1,4 +1,4 @@
-//! What a snapshot holds of them, and when they are a change.
+//! The attributes that a snapshot holds, and the differences that count as changes.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -31,7 +31,7 @@ fn attributed(recorder: &Recorder, id: SnapshotId) -> Attributed {
 }
 
 /// Paths of a step that differ in attributes, and the kind of each change.
-fn told(recorder: &Recorder, id: SnapshotId) -> Vec<(String, ChangeKind)> {
+fn listed_changes(recorder: &Recorder, id: SnapshotId) -> Vec<(String, ChangeKind)> {
     let found = changes(&recorder.store, id, &Selection::default()).unwrap().changes;
     let changed = found.iter().filter(|change| change.attributes_changed);
     changed.map(|change| (change.path.to_string(), change.kind)).collect()
@@ -49,7 +49,7 @@ fn s5_the_tree_has_the_bits_of_the_group_not_of_the_mask() {
         return;
     }
     assert!(set(&recorder.root.join("open"), DEFAULT, &acl([7, 5, 0, 5, 0])));
-    // What is made in a folder with a default ACL has one too.
+    // A file made in a folder with a default ACL has an ACL too.
     recorder.write("open/new", b"x");
     chmod(&recorder, "open/new", 0o640);
     let id = recorder.snap().snapshot;
@@ -91,7 +91,7 @@ fn a_change_of_attributes_alone_is_a_change() {
         assert_eq!(taken.changes.modified, names.len() as u64);
         assert_eq!(taken.tree, first.tree);
         let wanted: Vec<_> = names.iter().map(|name| ((*name).to_owned(), ChangeKind::Attributes)).collect();
-        assert_eq!(told(&recorder, taken.snapshot), wanted);
+        assert_eq!(listed_changes(&recorder, taken.snapshot), wanted);
         assert!(!recorder.snap().recorded, "it is recorded");
         taken.snapshot
     };
@@ -124,13 +124,13 @@ fn a_change_of_attributes_alone_is_a_change() {
         std::os::unix::fs::lchown(at(name), Some(77), Some(77)).unwrap();
     }
     let taken = recorder.snap();
-    let mut names: Vec<String> = told(&recorder, taken.snapshot).into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<String> = listed_changes(&recorder, taken.snapshot).into_iter().map(|(name, _)| name).collect();
     names.retain(|name| name != "file");
     assert_eq!(names, [".", "link", "other"], "the others still belong to whom the root folder belongs to");
     assert!(attributed(&recorder, taken.snapshot).list.iter().all(|(_, set)| set.owner.is_none()));
 }
 
-/// What was recorded of files that are not looked at again stays recorded.
+/// The recorded attributes of files that are not read again stay recorded.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests move folders of their own")]
 fn attributes_of_what_did_not_change_are_carried_over() {
@@ -158,7 +158,7 @@ fn attributes_of_what_did_not_change_are_carried_over() {
     assert!(!recorder.snap().recorded);
 }
 
-/// What is over a limit is left out and listed, at every step; the file itself is recorded.
+/// Attributes over a limit are omitted and listed, at every step; the file itself is recorded.
 #[test]
 fn attributes_over_a_limit_are_listed() {
     // A file system with room for more than is recorded; ext4 has none.

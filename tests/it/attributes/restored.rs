@@ -1,4 +1,4 @@
-//! What a restore puts back of them, in place, elsewhere and undone, as root and as somebody else.
+//! The attributes that a restore sets, in place, elsewhere and at undo, as root and as another user.
 
 #![expect(clippy::disallowed_methods, reason = "tests change files of their own")]
 

@@ -23,7 +23,7 @@ fn every_verb_has_a_manual_page() {
     assert!(page.contains(".TH retro 1") && page.contains("Exit codes"), "{page}");
 }
 
-/// What the shells are given for a line that is being typed, a candidate a line.
+/// The candidates that the shells get for a line that is being typed.
 fn offered(cli: &Cli, words: &[&str]) -> Vec<String> {
     let ran = cli.run(&[&["__complete", "zsh"], words].concat());
     ran.expect(0);

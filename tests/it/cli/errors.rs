@@ -1,4 +1,4 @@
-//! How failures are reported, and how the program exits.
+//! Reports of failures, and exit codes.
 
 use std::process::Stdio;
 
@@ -15,22 +15,38 @@ fn usage_errors_exit_with_2_in_words_and_in_json() {
         | exit 2
     ",
     );
-    cli.check("--json bogus", r#"
-        | ! {"error":{"kind":"invalid","message":"unrecognized subcommand 'bogus'","hint":"`retro --help` lists the verbs","usage":"retro [OPTIONS] VERB [ARGUMENTS]"}}
+    cli.check(
+        "--json bogus",
+        r#"
+        | ! {"error":{"kind":"invalid","message":"unrecognized subcommand 'bogus'",
+        : "hint":"`retro --help` lists the verbs","usage":"retro [OPTIONS] VERB [ARGUMENTS]"}}
         | exit 2
-    "#);
-    cli.check("pin --json", r#"
-        | ! {"error":{"kind":"invalid","message":"the following required arguments were not provided:\n  <REV>","hint":"`retro help pin` explains the verb","usage":"retro pin --json <REV>"}}
+    "#,
+    );
+    cli.check(
+        "pin --json",
+        r#"
+        | ! {"error":{"kind":"invalid","message":"the following required arguments were not provided:\n  <REV>",
+        : "hint":"`retro help pin` explains the verb","usage":"retro pin --json <REV>"}}
         | exit 2
-    "#);
-    cli.check("undo 0 --json", r#"
-        | ! {"error":{"kind":"invalid","message":"invalid value '0' for '[N]': 0 is not in 1..18446744073709551615","hint":"`retro help undo` explains the verb","usage":null}}
+    "#,
+    );
+    cli.check(
+        "undo 0 --json",
+        r#"
+        | ! {"error":{"kind":"invalid","message":"invalid value '0' for '[N]': 0 is not in 1..18446744073709551615",
+        : "hint":"`retro help undo` explains the verb","usage":null}}
         | exit 2
-    "#);
-    cli.check("--json", r#"
-        | ! {"error":{"kind":"invalid","message":"no verb is given","hint":"`retro --help` lists the verbs","usage":"retro [OPTIONS] VERB [ARGUMENTS]"}}
+    "#,
+    );
+    cli.check(
+        "--json",
+        r#"
+        | ! {"error":{"kind":"invalid","message":"no verb is given","hint":"`retro --help` lists the verbs",
+        : "usage":"retro [OPTIONS] VERB [ARGUMENTS]"}}
         | exit 2
-    "#);
+    "#,
+    );
     cli.check(
         "show --stat --patch",
         "
@@ -85,14 +101,22 @@ fn verbs_of_other_programs_are_answered_with_the_verb_that_is_meant() {
 #[test]
 fn errors_are_one_object_where_json_was_asked_for() {
     let cli = Cli::with_two_steps();
-    cli.check("--json show nope", r#"
-        | ! {"error":{"kind":"not-found","message":"find snapshot nope: no snapshot, step, tag or run has that name","hint":"`retro log` lists the steps, `retro tag` the tags; for a path it is `retro show @ nope`"}}
+    cli.check(
+        "--json show nope",
+        r#"
+        | ! {"error":{"kind":"not-found","message":"find snapshot nope: no snapshot, step, tag or run has that name",
+        : "hint":"`retro log` lists the steps, `retro tag` the tags; for a path it is `retro show @ nope`"}}
         | exit 3
-    "#);
-    cli.check("show --json ffff", r#"
-        | ! {"error":{"kind":"not-found","message":"find snapshot ffff: no snapshot, step, tag or run has that name","hint":"`retro log` lists the steps, `retro tag` the tags"}}
+    "#,
+    );
+    cli.check(
+        "show --json ffff",
+        r#"
+        | ! {"error":{"kind":"not-found","message":"find snapshot ffff: no snapshot, step, tag or run has that name",
+        : "hint":"`retro log` lists the steps, `retro tag` the tags"}}
         | exit 3
-    "#);
+    "#,
+    );
     cli.check(
         "tag --json s1",
         r#"

@@ -97,7 +97,7 @@ fn killed_exports_are_in_nobodys_way() {
     assert!(parts.is_empty(), "{parts:?}");
 }
 
-/// What somebody else is writing, or has put there, is left alone.
+/// A file that another process is writing, or has put there, is left alone.
 #[test]
 fn exports_take_over_only_what_exports_have_left() {
     let cli = Cli::with_two_steps();

@@ -13,8 +13,8 @@ fn a_damaged_index_is_said_by_every_step_and_by_status() {
     cli.write(".gitignore", b"*.log\n");
     cli.write("a.log", b"x");
     cli.write(".git/index", b"DIRC damaged");
-    let said = "git's index $WS/.git/index: it is damaged (it ends early); what git ignores is recorded too, and what git \
-                tracks in folders that are left out by default is not";
+    let said = "git's index $WS/.git/index: it is damaged (it ends early); what git ignores is recorded too, \
+                and what git tracks in folders that are left out by default is not";
     for step in ["s1 [short]  +3 ~0 -0  [span]", "s1 [short]  no change  [span]"] {
         let first = if step.contains("no change") {
             ""

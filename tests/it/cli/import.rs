@@ -163,7 +163,8 @@ fn every_kind_of_repository_is_read_or_refused_by_name() {
         cli.check(
             "import --git ../reftable",
             "
-            | ! error: open git repository $HOME/reftable: its references are kept in a reftable, which cannot be read here
+            | ! error: open git repository $HOME/reftable: its references are kept in a reftable, which cannot be
+            :  read here
             | ! hint: `git refs migrate --ref-format=files` there, or in a copy, makes it readable
             | exit 8
         ",
@@ -171,7 +172,7 @@ fn every_kind_of_repository_is_read_or_refused_by_name() {
     }
 }
 
-/// What is said of an import, and of a second one.
+/// The output of an import, and of a second one.
 #[cfg(feature = "git")]
 #[test]
 fn what_is_left_out_is_named_and_nothing_is_imported_twice() {

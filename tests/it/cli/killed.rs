@@ -64,7 +64,7 @@ impl Killed {
 }
 
 impl Drop for Killed {
-    /// What cleans up after hostile workspaces takes its time over thousands of files.
+    /// Removes the folder quickly: the clean-up for hostile workspaces is slow on thousands of files.
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.cli.workspace).ok();
     }
@@ -83,7 +83,7 @@ fn kill_in_the_middle(cli: &Cli, signal: Signal) -> (String, Option<i32>) {
     while !has_ended && gone.exists() && times() == before && began.elapsed() < Duration::from_secs(20) {
         has_ended = child.try_wait().unwrap().is_some();
     }
-    // What is removed goes first; a moment later files are being written.
+    // Files are removed first; a moment later others are being written.
     std::thread::sleep(Duration::from_millis(5));
     // The number of one that was waited for may be another process's by now.
     if !has_ended {

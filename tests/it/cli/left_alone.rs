@@ -10,10 +10,10 @@ use crate::support::git::{Git, has_git};
 fn kept(cli: &Cli, line: &str) -> Vec<(String, String)> {
     let ran = cli.run(&line.split(' ').collect::<Vec<_>>());
     ran.expect(1);
-    let told: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("it is one object");
-    assert_eq!(told["exact"], false, "{told}");
+    let outcome: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("it is one object");
+    assert_eq!(outcome["exact"], false, "{outcome}");
     let text = |value: &serde_json::Value| value.as_str().expect("it is a text").to_owned();
-    told["kept"].as_array().unwrap().iter().map(|one| (text(&one["path"]), text(&one["detail"]))).collect()
+    outcome["kept"].as_array().unwrap().iter().map(|one| (text(&one["path"]), text(&one["detail"]))).collect()
 }
 
 fn one(path: &str, reason: &str) -> Vec<(String, String)> {

@@ -102,10 +102,14 @@ fn what_matches_nothing_is_said() {
         | exit 3
     ",
     );
-    cli.check("log --run mian --json", r#"
-        | ! {"error":{"kind":"not-found","message":"find run mian: the workspace has no run of that name","hint":"did you mean `main`? `retro runs` lists the runs"}}
+    cli.check(
+        "log --run mian --json",
+        r#"
+        | ! {"error":{"kind":"not-found","message":"find run mian: the workspace has no run of that name",
+        : "hint":"did you mean `main`? `retro runs` lists the runs"}}
         | exit 3
-    "#);
+    "#,
+    );
     cli.check(
         "log a.txt",
         "
@@ -138,7 +142,7 @@ fn patterns_choose_paths_as_names_do() {
     cli.check("log -- ./c*", "@ s2  [short]  [time]  +1 ~0 -0  second");
     cli.check("-C dir log -- *.txt", "  s1  [short]  [time]  +1 ~0 -0  first");
     cli.check("log --oneline @ **/b*", "  s1  [short]  first");
-    // What has exactly the name is meant, and nothing that looks like it.
+    // The path with exactly this name is meant, and no path that the pattern matches.
     cli.write("*.txt", b"star\n");
     cli.run(&["snap", "-m", "star"]).expect(0);
     cli.check("log -- *.txt", "@ s3  [short]  [time]  +1 ~0 -0  star");

@@ -1,9 +1,9 @@
 //! The command line as a person or a script meets it: every test runs the real program in an isolated environment and
 //! compares all of what it prints, on both streams, and how it exits.
 //!
-//! What differs from run to run is replaced: folders by `$WS`, `$STORE` and `$HOME`, ids by `[id]`, their first digits
-//! by `[short]`, workspaces by `[ws]`, times by `[time]`, ages by `[age]`, durations by `[span]`, and the bytes of the
-//! store and of git's, which hold times and random ids, by `[size]`. The built-in excludes are `[built-in]`.
+//! Text that differs from run to run is replaced: folders by `$WS`, `$STORE` and `$HOME`, ids by `[id]`, their first
+//! digits by `[short]`, workspaces by `[ws]`, times by `[time]`, ages by `[age]`, durations by `[span]`, and the bytes
+//! of the store and of git's, which hold times and random ids, by `[size]`. The built-in excludes are `[built-in]`.
 
 mod cat;
 mod completions;
@@ -52,7 +52,7 @@ pub(super) struct Cli {
     pub(super) store: PathBuf,
 }
 
-/// What a run of the program did.
+/// The result of one run of the program.
 pub(super) struct Ran {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
@@ -128,7 +128,7 @@ impl Cli {
 
     /// Runs a line as typed, words apart by single spaces, and compares everything with `expected`: what was printed,
     /// lines of standard error after `! `, and the exit status unless it is 0. Several lines stand after a margin of
-    /// `|`.
+    /// `|`; a margin of `:` continues the line above it.
     #[track_caller]
     pub(super) fn check(&self, line: &str, expected: &str) {
         let arguments: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
@@ -192,9 +192,7 @@ impl Ran {
         let wanted: String = match expected.strip_prefix('\n') {
             None if expected.is_empty() => String::new(),
             None => format!("{expected}\n"),
-            Some(block) => {
-                block.lines().filter_map(|line| line.trim_start().strip_prefix('|')).map(inner_line).collect()
-            }
+            Some(block) => without_margin(block),
         };
         assert!(self.shown == wanted, "expected:\n{wanted}\nfound:\n{}", self.shown);
     }
@@ -232,9 +230,19 @@ fn without_built_in_excludes(text: &str) -> String {
     out
 }
 
-/// A line of an expected text after its margin.
-fn inner_line(line: &str) -> String {
-    format!("{}\n", line.strip_prefix(' ').unwrap_or(line))
+/// The text of a block of which every line has a margin: `|` begins a line, `:` continues the one before.
+fn without_margin(block: &str) -> String {
+    let mut text = String::new();
+    for line in block.lines().map(str::trim_start) {
+        let inner = |line: &'_ str| format!("{}\n", line.strip_prefix(' ').unwrap_or(line));
+        if let Some(more) = line.strip_prefix(':') {
+            text.pop();
+            text.push_str(&inner(more));
+        } else if let Some(line) = line.strip_prefix('|') {
+            text.push_str(&inner(line));
+        }
+    }
+    text
 }
 
 fn masked_line(line: &str) -> String {
@@ -261,7 +269,7 @@ fn masked_line(line: &str) -> String {
     out
 }
 
-/// What changes from run to run, if the text begins with it: its length and its name.
+/// The text at the beginning that changes from run to run, if there is one: its length, and the mask for it.
 fn masked_at(text: &str, masks_sizes: bool) -> Option<(usize, &'static str)> {
     let shapes = [("dddd-dd-dd dd:dd:dd", "[time]"), ("dddd-dd-ddTdd:dd:dd.dddZ", "[time]")];
     for (shape, name) in shapes {

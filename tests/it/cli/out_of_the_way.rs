@@ -48,10 +48,10 @@ const LOOKS: &[&str] = &[
     "completions bash",
 ];
 
-/// What puts the folder back, which `.git` is no part of.
+/// Commands that change the folder back, which must leave `.git` alone.
 const RESTORES: &[&str] = &["restore s1", "undo", "redo", "undo", "restore s1 -- a.txt", "restore @"];
 
-/// What tells whether anybody has touched a file, its name or its mode: its number, length, mode and both of its times.
+/// The facts that change if anybody touches a file, its name or its mode: inode, length, mode and both times.
 type Touched = BTreeMap<PathBuf, [i64; 7]>;
 
 fn look(folder: &Path, found: &mut Touched) {

@@ -1,7 +1,7 @@
 //! `retro repair`.
 
 use super::Cli;
-use super::verify::{hurt, noise, recorded};
+use super::verify::{damage_content, noise, recorded};
 
 fn stdout(cli: &Cli, line: &str, code: i32) -> String {
     String::from_utf8(cli.run(&line.split(' ').collect::<Vec<_>>()).expect(code).stdout.clone()).unwrap()
@@ -20,7 +20,7 @@ fn a_store_that_is_whole_is_left_alone() {
 #[test]
 fn lost_content_comes_back_from_the_live_folder() {
     let cli = recorded();
-    hurt(&cli, &noise(1, 3_000));
+    damage_content(&cli, &noise(1, 3_000));
     cli.run(&["cat", "s3:dir/kept"]).expect(7);
     // Another path, and other files beside it: what counts is the content.
     cli.rename("dir/kept", "elsewhere");
@@ -57,7 +57,7 @@ fn a_flipped_bit_is_turned_back() {
 #[test]
 fn what_stays_lost_is_marked_and_hurts_nothing_else() {
     let cli = recorded();
-    hurt(&cli, &noise(1, 3_000));
+    damage_content(&cli, &noise(1, 3_000));
     cli.write("dir/kept", b"something else");
     cli.write("edited", b"gone on");
     let done = stdout(&cli, "repair", 1);
@@ -83,7 +83,7 @@ fn what_stays_lost_is_marked_and_hurts_nothing_else() {
     cli.run(&["restore", "@", "--into", "../whole"]).expect(0);
     let again = stdout(&cli, "repair", 1);
     assert!(again.starts_with("nothing more can be done\n"), "{again}");
-    // When the content turns up again, the marks go.
+    // Once the content is recorded again, the marks go.
     cli.write("found", &noise(1, 3_000));
     let found = stdout(&cli, "repair", 0);
     assert!(found.contains("unmark      s1-s6 of workspace "), "{found}");

@@ -309,7 +309,8 @@ fn without_a_safety_snapshot_a_restore_that_was_cut_off_cannot_be_taken_back() {
     cli.check(
         "restore --abort",
         "
-        | ! error: abort restore in [short]: it was made without a safety snapshot, so that nobody knows the state before it
+        | ! error: abort restore in [short]: it was made without a safety snapshot, so that nobody knows the state
+        :  before it
         | ! hint: `retro restore --continue` finishes it; `retro restore REV` goes to another step
         | exit 3
     ",
@@ -317,7 +318,8 @@ fn without_a_safety_snapshot_a_restore_that_was_cut_off_cannot_be_taken_back() {
     cli.check(
         "diff",
         "
-        | ! warning: the restore of s1 [short] was cut off; `retro restore --continue` finishes it, `retro restore REV` goes to another step
+        | ! warning: the restore of s1 [short] was cut off; `retro restore --continue` finishes it, `retro restore
+        :  REV` goes to another step
     ",
     );
     cli.check(

@@ -38,11 +38,12 @@ fn a_file_that_cannot_be_used_stops_nothing_and_every_command_says_so() {
             std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path)).unwrap();
             place(&cli, what);
             let ran = cli.run(&command.split(' ').collect::<Vec<_>>());
-            let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-            assert!(ran.code <= 3 && ran.code != 2 && told.contains("apply until it is fixed"), "{command}: {told}");
+            let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+            let applies_last_good = stderr.contains("apply until it is fixed");
+            assert!(ran.code <= 3 && ran.code != 2 && applies_last_good, "{command}: {stderr}");
             if command == "snap" {
                 assert_eq!(ran.code, 0);
-                assert!(told.contains(BROKEN), "{told}");
+                assert!(stderr.contains(BROKEN), "{stderr}");
                 assert!(
                     !cli.json("ls --json").iter().any(|entry| entry["path"] == "x.log"),
                     "the last good rules hold"
@@ -67,8 +68,8 @@ fn the_first_step_is_taken_under_the_built_in_rules_where_the_file_is_broken() {
     cli.write("a.txt", b"a");
     let ran = cli.run(&["snap"]);
     ran.expect(0);
-    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(told.contains("; the built-in rules apply until it is fixed"), "{told}");
+    let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(stderr.contains("; the built-in rules apply until it is fixed"), "{stderr}");
     assert_eq!(cli.json("ls --json").len(), 2);
 }
 
@@ -84,8 +85,10 @@ fn what_is_no_setting_is_named_and_the_rest_counts() {
     ran.expect_text(
         "
         | ! warning: $WS/retro.toml: `capture.exlude` is not a setting and is ignored
-        | ! warning: $WS/retro.toml: `retention.budget_bytes` is valid only in config.toml in the store folder and is ignored
-        | ! warning: $WS/retro.toml: `capture.max_files` is below the built-in limit, which it can only raise; it is ignored
+        | ! warning: $WS/retro.toml: `retention.budget_bytes` is valid only in config.toml in the store folder and is
+        :  ignored
+        | ! warning: $WS/retro.toml: `capture.max_files` is below the built-in limit, which it can only raise; it is
+        :  ignored
     ",
     );
     assert_eq!(cli.json("ls --json").len(), 1);
@@ -114,7 +117,7 @@ fn excluding_everything_is_seen_and_taken_back() {
     );
 }
 
-/// Each setting at its worst. What a restore writes over is captured first, and one that was made can be taken back.
+/// Each setting at its worst. A restore still captures the state that it replaces, and a restore can be undone.
 #[test]
 fn no_setting_keeps_anybody_from_going_back() {
     let settings = [

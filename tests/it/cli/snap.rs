@@ -191,7 +191,7 @@ fn the_event_of_a_call_that_changed_nothing_is_kept_with_the_step_before() {
     let ran = cli.run_with(&["snap", "--event", "-", "--json"], b"{}");
     let outcome: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!((&outcome["recorded"], &outcome["event_kept"]), (&false.into(), &true.into()));
-    // What was asked for is a step of its own.
+    // A step with a message is taken even if nothing has changed.
     cli.run_with(&["snap", "--event", "-", "-m", "said"], b"{}").expect_text("s3 [short]  +0 ~0 -0  [span]");
     cli.run_with(&["snap", "--event", "-", "--allow-empty"], b"{}").expect_text("s4 [short]  +0 ~0 -0  [span]");
     cli.run(&["verify"]).expect(0);

@@ -29,7 +29,7 @@ impl Waiting {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// What else it says, and how it exits.
+    /// Waits for the end: the rest of the output, and the exit status.
     fn end(mut self) -> (String, ExitStatus) {
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();

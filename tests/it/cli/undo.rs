@@ -110,7 +110,7 @@ fn several_changes_are_taken_back_at_once_or_not_at_all() {
     assert_eq!(cli.read("a.txt"), b"edited\n");
 }
 
-/// What is done between a restore and its undo is in what redo leads to.
+/// Changes made between a restore and its undo come back with redo.
 #[test]
 fn work_after_a_restore_is_there_again_after_a_redo() {
     let cli = Cli::with_two_steps();
@@ -188,7 +188,7 @@ fn nobody_goes_back_to_a_state_that_was_not_recorded() {
     assert_eq!(cli.json("undo 2 --json")[0]["target_step"], 2);
 }
 
-/// What a person edits before a restore is of no agent's run.
+/// Edits of a person before a restore belong to no agent's run.
 #[test]
 fn snapshots_around_a_restore_are_of_no_run() {
     let cli = Cli::new();

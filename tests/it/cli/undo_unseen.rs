@@ -144,8 +144,8 @@ fn what_a_restore_wrote_over_comes_back_without_the_rest() {
     expect_files(&cli, &["retro.toml"], &[]);
 }
 
-/// An undo goes to one of two states, depending on whether there are edits. What the rules leave out, and only the
-/// other one has, it neither takes away nor records.
+/// An undo goes to one of two states, depending on whether there are edits. It neither removes nor records
+/// paths that the rules exclude in that state and only the other one has.
 #[test]
 fn what_is_left_out_stays_where_only_the_state_not_gone_to_has_it() {
     let settings = "[capture]\nexclude = [\"*.log\", \"out\"]\n";

@@ -27,7 +27,7 @@ pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// Overwrites bytes of the pack that are part of some noise.
-pub(super) fn hurt(cli: &Cli, noise: &[u8]) {
+pub(super) fn damage_content(cli: &Cli, noise: &[u8]) {
     overwrite_noise(&cli.store.join("packs/000001.pack"), noise);
 }
 
@@ -50,7 +50,7 @@ fn a_store_that_is_whole_is_said_to_be() {
 #[test]
 fn damage_is_listed_with_every_step_and_path_that_needs_it() {
     let cli = recorded();
-    hurt(&cli, &noise(1, 3_000));
+    damage_content(&cli, &noise(1, 3_000));
     let ran = cli.run(&["verify"]);
     let text = String::from_utf8(ran.expect(1).stdout.clone()).unwrap();
     let id = blake3::hash(&noise(1, 3_000)).to_hex();
@@ -123,7 +123,7 @@ fn an_index_is_wrong_only_where_it_names_what_never_was() {
     cli.run(&["snap"]).expect(0);
     let whole = std::fs::read(&place).unwrap();
     let pack = std::fs::read(cli.store.join("packs/000001.pack")).unwrap();
-    hurt(&cli, &noise(1, 3_000));
+    damage_content(&cli, &noise(1, 3_000));
     let text = String::from_utf8(cli.run(&["verify"]).expect(1).stdout.clone()).unwrap();
     assert!(!text.contains("packs/000001.idx"), "{text}");
     cli.write(cli.store.join("packs/000001.pack"), &pack);

@@ -220,7 +220,7 @@ fn a_store_that_cannot_be_written_is_looked_at() {
             std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         }
     }
-    // Where the program was built, another user may not come.
+    // Another user may have no access to the folder that the program was built in.
     let program = cli.home().join("retro");
     std::fs::copy(cli.command().get_program(), &program).unwrap();
     let run = |line: &str| {

@@ -1,4 +1,4 @@
-//! One process at work while another one records: between any two calls of the one, all of the other.
+//! One process at work while another records a transaction: all of the second, between any two calls of the first.
 //!
 //! If the first holds a lock that the second would wait for, nothing is put in between; everywhere else readers must
 //! see what was there before or what is there now, and a check must find a store without damage.
@@ -31,7 +31,7 @@ struct Pair {
 
 type Act = fn(&Pair, &MemoryDisk);
 
-/// What the other process does, in one go.
+/// The acts that the other process may do, each from start to end.
 const ACTS: [(&str, Act); 5] = [
     ("a snapshot", |pair, disk| pair.snap_other(disk)),
     ("a snapshot in a pack of its own", |pair, disk| {
@@ -118,7 +118,7 @@ fn try_crossing(name: &str, crossings_min: AtLeast, work: fn(&Pair, &Crossed, &s
     crossings_min.require(name, crossing_count);
 }
 
-/// Leaves the beginning of a batch at the end of the last pack.
+/// Leaves the beginning of a transaction at the end of the last pack.
 fn tear(disk: &MemoryDisk) {
     let last = disk.list("packs").expect("nothing fails").into_iter().rfind(|name| name.ends_with(".pack"));
     let name = format!("packs/{}", last.expect("there is a pack"));

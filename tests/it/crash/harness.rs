@@ -6,7 +6,7 @@
 //! -> milestones: what is in the store after each act that returned
 //! ```
 //!
-//! Whatever happens, the store opened next must be at a milestone: at the last one acknowledged, or at the one the
+//! After each of them, the store opened next must be at a milestone: at the last one acknowledged, or at the one the
 //! scenario was on its way to. Then the next transaction is made, and everything is asked again with that one
 //! acknowledged.
 //!
@@ -37,11 +37,11 @@ use crate::support::depth::{AtLeast, is_turn, pick, turns};
 
 /// Something a store does, to be interrupted.
 pub(crate) struct Scenario {
-    /// What it is, for messages.
+    /// The name of the scenario, for messages.
     pub(crate) name: &'static str,
-    /// What came before.
+    /// Builds the store that the scenario starts from.
     pub(crate) prepare: fn(&mut Session) -> Result<()>,
-    /// What is interrupted.
+    /// The acts that are interrupted.
     pub(crate) run: fn(&mut Session) -> Result<()>,
     /// Most states of the disk tried for one moment, at quick and at full depth.
     pub(crate) states_per_change_max: (usize, usize),
@@ -60,7 +60,7 @@ pub(crate) struct Session {
     record: Option<Record>,
 }
 
-/// What acts did, and when.
+/// The changes that acts made, and the moments at which they returned.
 #[derive(Default)]
 struct Record {
     acts: Vec<Act>,
@@ -74,7 +74,7 @@ struct Act {
     done: usize,
 }
 
-/// What must be in the store.
+/// The state that the store must have.
 #[derive(Clone, Default)]
 struct Milestone {
     store: Option<StoreId>,
@@ -119,7 +119,7 @@ const BYTES_READ_MAX: usize = 1 << 20;
 const GAPLESS_LENGTH_MAX_BYTES: u64 = 256 << 10;
 
 impl Session {
-    /// What it works on.
+    /// The disk that the session works on.
     pub(crate) fn disk(&self) -> &MemoryDisk {
         &self.disk
     }
@@ -160,7 +160,7 @@ impl Session {
 }
 
 impl Record {
-    /// What is in the store now that was not there before.
+    /// The state of the store now, with the objects that were not there before.
     fn look(&mut self, store: &Store) -> Result<Milestone> {
         store.refresh()?;
         let mut objects = Vec::new();
@@ -189,7 +189,7 @@ struct History<'a> {
 
 /// The transaction made after a crash.
 struct NextTransaction {
-    /// What was found, and itself as the last.
+    /// The milestones until the crash, and that of this transaction as the last.
     milestones: Vec<Milestone>,
     /// The last milestone that was owed before it.
     acknowledged: usize,
@@ -264,7 +264,7 @@ impl Lab<'_> {
         }
     }
 
-    /// What the scenario itself may have come to.
+    /// The milestones that the scenario itself may have reached.
     fn past(&self, allowed: RangeInclusive<usize>) -> History<'_> {
         History::new(&self.record.milestones, allowed)
     }
@@ -378,7 +378,7 @@ impl Lab<'_> {
         if let Some(old) = known.find(|object| object.kind == ObjectKind::Content) {
             objects.push(content(&[&old.bytes, &b"edited"[..]].concat(), Some(old.id)));
         }
-        // What was lost is tried again, as a user would.
+        // The lost acts are tried again, as a user would.
         let lost = self.record.milestones[at + 1..].iter().flat_map(|milestone| &milestone.objects);
         objects.extend(lost.take(3).map(StoredObject::again));
         let came = objects.iter().map(StoredObject::of).collect();
@@ -462,8 +462,8 @@ impl StoredObject {
     }
 }
 
-/// What a crash leaves is no damage: verify says so, too. Long packs are passed over, as below. `turn` is the number of
-/// the state.
+/// The remains of a crash are no damage: verify says so, too. Long packs are skipped, as below. `turn` is the number
+/// of the state.
 pub(crate) fn expect_no_findings(disk: &MemoryDisk, turn: usize, what: &dyn Fn() -> String) {
     let names = disk.list("packs").expect("nothing fails");
     let length = |name: &String| disk.open(&format!("packs/{name}")).and_then(|file| file.length());
@@ -491,8 +491,8 @@ pub(crate) fn verify_on(disk: &MemoryDisk, level: Level) -> Result<Vec<Finding>>
     Ok(findings)
 }
 
-/// The places at which a pack is not a row of intact batches. Long packs are passed over: their batches are hashed when
-/// objects in them are read back often enough.
+/// The places at which a pack is not a row of intact transactions. Long packs are skipped: their transactions are
+/// hashed when objects in them are read back often enough.
 fn first_gap(disk: &MemoryDisk) -> Option<(String, usize)> {
     let names = disk.list("packs").expect("nothing fails");
     names.into_iter().filter(|name| name.ends_with(".pack")).find_map(|name| {
@@ -505,7 +505,7 @@ fn first_gap(disk: &MemoryDisk) -> Option<(String, usize)> {
         let store = decode_header(&bytes).expect("nothing is damaged").store;
         let mut at = PACK_HEADER_LENGTH_BYTES;
         while at < bytes.len() {
-            match batch_end(store, &bytes, at) {
+            match transaction_end(store, &bytes, at) {
                 Some(end) => at = end,
                 None => return Some((name, at)),
             }
@@ -514,8 +514,8 @@ fn first_gap(disk: &MemoryDisk) -> Option<(String, usize)> {
     })
 }
 
-/// End of the intact batch that begins at `start`.
-fn batch_end(store: StoreId, bytes: &[u8], start: usize) -> Option<usize> {
+/// The end of the intact transaction that begins at `start`.
+fn transaction_end(store: StoreId, bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     while let Ok(record) = decode_record(&bytes[at..]) {
         at += record.record_length_bytes();

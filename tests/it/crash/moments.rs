@@ -6,7 +6,7 @@ use retrograde::disk::memory::{MemoryDisk, PowerLoss};
 
 use crate::support::depth::{is_turn, pick};
 
-/// How many there were, by how far each was tried.
+/// The numbers of moments, by the depth at which each was tried.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Moments {
     /// Every loss that a simulated disk lists was tried.

@@ -48,7 +48,7 @@ pub(super) struct Bench {
     moments: Moments,
 }
 
-/// An operation under way, which notes what it was told is done.
+/// An operation under way, which notes each act that has returned.
 struct Run<'a> {
     bench: &'a Bench,
     store: Store,
@@ -63,7 +63,7 @@ struct Act {
     sequence: u64,
 }
 
-/// What an operation does when nothing fails: the shape of the state after each change to the disk, and its acts.
+/// The course of an operation without faults: the shape of the state after each change to the disk, and its acts.
 struct Course {
     states: Vec<State>,
     acts: Vec<Act>,
@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
         Self { bench, store: open(disk), disk: disk.clone(), acts: RefCell::default() }
     }
 
-    /// Does one thing. When this returns `Ok`, it has been acknowledged.
+    /// Does one act, which has been acknowledged once this returns `Ok`.
     fn act<T>(&self, act: impl FnOnce(&Bench, &Store) -> Result<T>) -> Result<()> {
         act(self.bench, &self.store)?;
         let act = Act { changes: self.disk.change_count(), sequence: self.store.state().sequence };
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
 }
 
 impl Course {
-    /// How many transactions there must be once so many acts have returned.
+    /// The number of transactions that there must be once so many acts have returned.
     fn owed_after(&self, act_count: usize) -> u64 {
         act_count.checked_sub(1).map_or(self.states[0].sequence, |last| self.acts[last].sequence)
     }
@@ -340,7 +340,7 @@ impl Bench {
         snap(store, self.workspace, &options).map(|outcome| outcome.snapshot)
     }
 
-    /// What a restore of the first snapshot leaves that was killed before it changed anything.
+    /// Leaves a restore of the first snapshot that was killed before it changed anything.
     fn cut_off(&self, store: &Store) -> Result<()> {
         let begun = Restore {
             workspace: self.workspace,
@@ -357,7 +357,7 @@ impl Bench {
         RestoreOptions::new(&self.config, Timestamp(4))
     }
 
-    /// What the agent does before the operation; what only `crossing` adds goes again.
+    /// The agent's changes before the operation; files that only `crossing` adds go again.
     #[expect(clippy::disallowed_methods, reason = "tests change files of their own")]
     pub(super) fn change_folder(&self) {
         self.write(&[("edited", b"version 3"), ("new/file", b"new")]);

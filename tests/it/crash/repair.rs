@@ -23,7 +23,7 @@ use super::moments::Moments;
 use super::step;
 use crate::support::depth::{AtLeast, pick, turns};
 
-/// What is in a store: its state, and its objects.
+/// The contents of a store: its state, and its objects.
 type Kept = (State, BTreeMap<(ObjectKind, [u8; 16]), Vec<u8>>);
 
 #[test]
@@ -49,7 +49,7 @@ fn writing_a_pack_anew_without_caches() {
 
 #[test]
 fn putting_a_file_of_another_store_aside() {
-    try_repair("putting a file aside", AtLeast::new(110, 300), |disk| {
+    try_repair("quarantining a file", AtLeast::new(110, 300), |disk| {
         let other = MemoryDisk::new(2);
         let store = Store::open_or_create(Arc::new(other.clone())).unwrap();
         transact(&store, vec![content(b"theirs", None)], vec![tag(1)]).unwrap();
@@ -114,7 +114,7 @@ fn theirs() -> Snapshot {
     }
 }
 
-/// Of a snapshot whose record and transaction are gone, the index knows the half of its id.
+/// The index still knows half of the id of a snapshot whose record and transaction are gone.
 #[test]
 fn giving_snapshots_up() {
     try_repair("giving snapshots up", AtLeast::new(360, 1_500), |disk| {
@@ -158,8 +158,8 @@ pub(super) fn overwrite(disk: &MemoryDisk, name: &str, at: usize, bytes: &[u8]) 
     disk.write(name, at as u64, bytes).unwrap();
 }
 
-/// A store of eight transactions, then hurt; all durable.
-pub(super) fn prepare(hurt: impl Fn(&MemoryDisk)) -> MemoryDisk {
+/// A store of eight transactions, damaged afterwards; all durable.
+pub(super) fn prepare(inflict: impl Fn(&MemoryDisk)) -> MemoryDisk {
     let prepared = MemoryDisk::new(1);
     let store = Store::open_or_create(Arc::new(prepared.clone())).unwrap();
     for number in 0..4 {
@@ -167,15 +167,15 @@ pub(super) fn prepare(hurt: impl Fn(&MemoryDisk)) -> MemoryDisk {
         transact(&store, vec![content(&noise(number + 50, 400), None)], vec![tag(number + 10)]).unwrap();
     }
     drop(store);
-    hurt(&prepared);
+    inflict(&prepared);
     prepared.settle();
     prepared
 }
 
-/// Interrupts a repair after every change, and half-way through every write, and lets every call fail. What it keeps
-/// includes facts that were in no intact transaction (R4).
-fn try_repair(name: &str, states_min: AtLeast, hurt: impl Fn(&MemoryDisk)) {
-    let prepared = prepare(hurt);
+/// Interrupts a repair after every change, and half-way through every write, and lets every call fail. It also
+/// keeps facts that were in no intact transaction (R4).
+fn try_repair(name: &str, states_min: AtLeast, inflict: impl Fn(&MemoryDisk)) {
+    let prepared = prepare(inflict);
     let finished = prepared.killed_after(0);
     let outcome = run(&finished).unwrap();
     assert!(!outcome.actions.is_empty() && damage(&finished, Level::Full).is_empty(), "{name}: {outcome:?}");
@@ -242,7 +242,7 @@ fn kept(disk: &MemoryDisk) -> Kept {
     for_each_object(&store.reader(), |object| names.push((object.kind, object.prefix))).unwrap();
     let objects = names.into_iter().map(|key| (key, store.object_with(key.0, key.1).unwrap().1.to_vec()));
     let mut state = (*store.state()).clone();
-    // What a repair says about snapshots that never were is the tests' own doing.
+    // A repair lists these snapshots only because the tests name snapshots that never existed.
     state.incomplete.clear();
     state.sequence = 0;
     (state, objects.collect())

@@ -13,7 +13,7 @@ use super::CODES;
 use crate::support::damage::copy_folder;
 use crate::support::scratch::Scratch;
 
-/// What is in a folder: contents of files, targets of symlinks.
+/// The contents of a folder by path: contents of files, targets of symlinks.
 pub(super) type Contents = BTreeMap<String, Vec<u8>>;
 
 /// A store as it was recorded, an older copy of it, and another store.
@@ -34,7 +34,7 @@ pub(super) struct Fixture {
     damaged: Option<(String, Names)>,
 }
 
-/// What a message must name where a file is damaged.
+/// The names that a message must give if a file is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Names {
     /// That file.
@@ -44,13 +44,13 @@ pub(super) enum Names {
     FileOrContent,
 }
 
-/// A stretch of a file that has one meaning.
-pub(super) struct Place {
+/// A part of a file that has one meaning, such as a header or a payload.
+pub(super) struct Part {
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
-/// What a run of the program did.
+/// The result of one run of the program.
 pub(super) struct Ran {
     pub(super) code: i32,
     pub(super) stdout: Vec<u8>,
@@ -60,7 +60,7 @@ pub(super) struct Ran {
 /// Kilobytes of address space a run may have.
 const MEMORY_KB: u64 = 1_500_000;
 
-/// How long a run may take. A hang is what this finds, not slowness.
+/// The time that a run may take: enough for a slow machine, so only a hang exceeds it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Given {
@@ -144,8 +144,8 @@ impl Given {
         std::fs::read(stale).unwrap_or_default()
     }
 
-    /// Where something begins in a file: header, records, trailers, the payloads between; a few of each.
-    pub(super) fn places(&self, file: &str, bytes: &[u8]) -> Vec<Place> {
+    /// The parts of a file: header, records, trailers, and the payloads between them; a few of each.
+    pub(super) fn parts(&self, file: &str, bytes: &[u8]) -> Vec<Part> {
         let mut starts = BTreeSet::from([0, 4, 12, 30, 44]);
         let is_pack = file.ends_with(".pack");
         if is_pack {
@@ -175,10 +175,7 @@ impl Given {
         let last = starts.len().saturating_sub(1);
         let chosen = starts.iter().enumerate().filter(|(at, _)| at % step == 0 || (is_pack && *at < 7) || *at == last);
         chosen
-            .map(|(at, start)| Place {
-                start: *start,
-                end: starts.get(at + 1).map_or(bytes.len() - 1, |next| next - 1),
-            })
+            .map(|(at, start)| Part { start: *start, end: starts.get(at + 1).map_or(bytes.len() - 1, |next| next - 1) })
             .collect()
     }
 }
@@ -265,7 +262,7 @@ impl Fixture {
     }
 
     fn names_what_is_wrong(&self, stderr: &str) -> bool {
-        // Where the store happens to be says nothing, and may look like an id.
+        // The folder of the store says nothing, and may look like an id.
         let text = stderr.replace(&*self.store.parent().unwrap().to_string_lossy(), "");
         let is_hex = |word: &str| word.len() >= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let names_content = text.contains("packs/")

@@ -103,7 +103,7 @@ fn steps_that_were_taken_twice_can_both_be_had() {
             std::fs::remove_file(fixture.store.join(cache)).unwrap();
         }
         if repairs_first {
-            // What is lost with the second pack is not known to anybody, but for where the folder was moved to.
+            // Nothing else knows the facts lost with the second pack, except the folder's new location.
             fixture.run(&["repair"]);
         }
         fixture.run(&["workspace", "move", &given.workspace_id]);
@@ -140,8 +140,8 @@ fn steps_that_were_taken_twice_can_both_be_had() {
     }
 }
 
-/// The end of the last transaction is gone, and every cache: that looks like a writer that died, and is cut. What is
-/// cut is kept.
+/// The trailer of the last transaction is gone, and every cache: that looks like a writer that died. Repair cuts the
+/// tail, and keeps the bytes that it cuts.
 #[test]
 fn what_a_repair_cuts_off_is_put_aside() {
     let given = Given::record();
@@ -270,7 +270,7 @@ fn of_two_workspaces_in_one_folder_the_later_one_counts() {
             fixture.write("f", &[round, step]);
             assert_eq!(fixture.run(&["snap"]).code, 0);
         }
-        // Whatever number it has: the pack in which the workspace was added.
+        // The pack in which the workspace was added, by its current number.
         let last = json(&fixture, &["stats", "--json"])[0]["packs"].as_u64().unwrap();
         fixture.write("../b/large", &Rng::new(2).bytes(4_500_000));
         assert_eq!(fixture.run(&["-C", "../b", "snap"]).code, 0);
@@ -301,7 +301,7 @@ fn the_index_of_a_lost_pack_tells_of_its_snapshots() {
     let (fixture, _top) = Fixture::empty();
     for step in 1..=3_u8 {
         fixture.write("edited", &[step]);
-        // A batch that long gets a pack of its own, which is indexed at once.
+        // A transaction of this length gets a pack of its own, which is indexed at once.
         fixture.write("large", &Rng::new(u64::from(step)).bytes(if step == 3 { 4_500_000 } else { 10 }));
         assert_eq!(fixture.run(&["snap"]).code, 0);
     }
@@ -322,7 +322,7 @@ fn the_index_of_a_lost_pack_tells_of_its_snapshots() {
     assert!(text(&fixture, &["repair"], 1).starts_with("nothing more can be done"));
 }
 
-/// A snapshot is whole but rests on one that is not, and its trailer is gone: it is given up by name.
+/// The record of a snapshot is whole, but its transaction and the step before it are damaged: repair lists it as lost.
 #[test]
 fn snapshots_that_rest_on_lost_ones_are_named() {
     let (fixture, _top) = Fixture::empty();
@@ -354,8 +354,8 @@ fn snapshots_that_rest_on_lost_ones_are_named() {
     }
 }
 
-/// A pack that comes back with more transactions than were made meanwhile goes on where they end; its steps are not the
-/// newest.
+/// A pack comes back with more transactions than were made meanwhile: history goes on where they end; its steps are not
+/// the newest.
 #[test]
 fn the_newest_step_stays_the_head() {
     let (fixture, _top) = Fixture::empty();

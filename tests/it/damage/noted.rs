@@ -14,7 +14,7 @@ const CALLS: u64 = 4;
 
 const CASES: AtLeast = AtLeast::new(10, 30);
 
-/// A batch of the only pack: where it is, and the step it belongs to.
+/// A transaction of the only pack: its range, and the step it belongs to.
 struct Batch {
     start: usize,
     end: usize,
@@ -25,7 +25,7 @@ struct Batch {
 struct Noted {
     fixture: Fixture,
     _top: crate::support::scratch::Scratch,
-    batches: Vec<Batch>,
+    transactions: Vec<Batch>,
     folders: BTreeMap<u64, Contents>,
     ids: BTreeMap<u64, String>,
 }
@@ -38,7 +38,7 @@ fn record() -> Noted {
         std::fs::write(&event_file, format!("{{\"tool\":\"Read\",\"input\":\"{noise}\"}}")).unwrap();
     };
     assert_eq!(fixture.run(&["init"]).code, 0);
-    let (mut batches, mut folders) = (Vec::new(), BTreeMap::new());
+    let (mut transactions, mut folders) = (Vec::new(), BTreeMap::new());
     let pack = fixture.store.join("packs/000001.pack");
     let end = || usize::try_from(pack.metadata().unwrap().len()).unwrap();
     for step in 1..=STEPS {
@@ -48,7 +48,7 @@ fn record() -> Noted {
             let start = end();
             let ran = fixture.run(&["snap", "--event", &event_file.to_string_lossy()]);
             assert_eq!(ran.code, 0, "{}", ran.stderr);
-            batches.push(Batch { start, end: end(), step, is_step: call == 0 });
+            transactions.push(Batch { start, end: end(), step, is_step: call == 0 });
         }
         folders.insert(step, fixture.folder());
     }
@@ -59,7 +59,7 @@ fn record() -> Noted {
         (step["step"].as_u64().unwrap(), step["snapshot"].as_str().unwrap().to_owned())
     });
     let ids = ids.collect();
-    Noted { fixture, _top: top, batches, folders, ids }
+    Noted { fixture, _top: top, transactions, folders, ids }
 }
 
 /// The rest of a step after a repair.
@@ -104,10 +104,10 @@ fn repaired(noted: &Noted, what: &str) -> BTreeMap<u64, Left> {
 #[test]
 fn damage_to_an_event_costs_no_step_and_a_lost_step_costs_no_other() {
     let mut tried = 0;
-    let batches = usize::try_from(STEPS * (CALLS + 1)).unwrap();
-    for (number, has_journal) in sample((0..batches).flat_map(|number| [(number, true), (number, false)]), 3) {
+    let transactions = usize::try_from(STEPS * (CALLS + 1)).unwrap();
+    for (number, has_journal) in sample((0..transactions).flat_map(|number| [(number, true), (number, false)]), 3) {
         let noted = record();
-        let Batch { start, end, step, is_step } = noted.batches[number];
+        let Batch { start, end, step, is_step } = noted.transactions[number];
         let pack = noted.fixture.store.join("packs/000001.pack");
         let mut bytes = std::fs::read(&pack).unwrap();
         let noise = Rng::new(7).bytes(end - start);
@@ -116,19 +116,19 @@ fn damage_to_an_event_costs_no_step_and_a_lost_step_costs_no_other() {
         if !has_journal {
             std::fs::remove_file(noted.fixture.store.join("journal")).unwrap();
         }
-        // What is in the folder would be taken again from there.
+        // Otherwise the content would be taken again from the folder.
         noted.fixture.write("edited", b"gone from here");
-        let what = format!("batch {number}, of s{step}, with journal: {has_journal}");
+        let what = format!("transaction {number}, of s{step}, with journal: {has_journal}");
         let left = repaired(&noted, &what);
         for other in (1..=STEPS).filter(|other| *other != step || !is_step) {
             let found = left.get(&other).copied();
             let lost = u64::from(other == step);
             assert!(found.is_some_and(|found| found.calls >= CALLS - lost), "{what}: s{other}: {left:?}");
-            // What comes after a lost step may rest on it.
+            // Later steps may be stored as deltas against a lost one.
             let must_be_whole = !is_step || other < step;
             assert!(found.is_some_and(|found| found.is_whole || !must_be_whole), "{what}: s{other}: {left:?}");
         }
         tried += 1;
     }
-    CASES.require("damaged batches", tried);
+    CASES.require("damaged transactions", tried);
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use super::fixture::{Given, Names};
 use crate::support::depth::{AtLeast, is_turn};
 
-/// What stands somewhere.
+/// The kind of thing found at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Thing {
     File,
@@ -17,7 +17,7 @@ enum Thing {
     DanglingSymlink,
 }
 
-/// What the place is for.
+/// The purpose of the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// Named by verify, and put aside by repair.

@@ -1,4 +1,4 @@
-//! What of a recording can be read, path by path, and what the program says that cannot.
+//! The part of a recording that can be read, path by path, and the messages about the rest.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    /// Tries all of them. Where a step comes out whole, so do its paths; only in others is each asked for by itself.
+    /// Tries all steps. Paths are asked for one by one only in steps that cannot be exported whole.
     pub(super) fn of(given: &Given, fixture: &Fixture) -> Self {
         let mut reads = Self { whole: BTreeSet::new(), failed: BTreeSet::new() };
         for step in 1..=given.steps() {
@@ -31,12 +31,12 @@ impl Reads {
         reads
     }
 
-    /// Whether anything of a step could be read.
+    /// True if any path of a step could be read.
     pub(super) fn has_some_of(&self, step: u64) -> bool {
         self.whole.iter().any(|(of, _)| *of == step)
     }
 
-    /// What could be read of a step still can.
+    /// Checks that every path of a step that could be read still can.
     pub(super) fn expect_kept(&self, given: &Given, fixture: &Fixture, step: u64) {
         for (path, content) in given.files(step) {
             if self.whole.contains(&(step, path.clone())) {
@@ -68,14 +68,14 @@ impl Reads {
     }
 }
 
-/// Whether a path of a step gives what was recorded. Other bytes than those are never right.
+/// True if a path of a step gives the recorded content; false for an error. Any other bytes fail the test.
 fn gives(fixture: &Fixture, step: u64, path: &str, content: &[u8]) -> bool {
     let ran = fixture.check(&["cat", &format!("s{step}:{path}")]);
     assert!(ran.code != 0 || ran.stdout == content, "cat s{step}:{path} printed something else");
     ran.code == 0
 }
 
-/// What was exported to git, where git is there to be asked, is what was recorded of the last step exported.
+/// Checks, if git is installed, that an exported repository has the contents recorded at the last step exported.
 pub(super) fn expect_exported(repository: &Path, given: &Given, step: u64) {
     for (path, content) in given.files(step).filter(|(path, _)| has_git() && *path == "src/edited.txt") {
         let mut git = Command::new("git");
@@ -85,15 +85,15 @@ pub(super) fn expect_exported(repository: &Path, given: &Given, step: u64) {
     }
 }
 
-/// What verify found, from its JSON, without the sums.
+/// The findings in the JSON of verify, without the totals.
 pub(super) fn findings(json: &[u8]) -> Vec<Value> {
     let text = String::from_utf8_lossy(json).into_owned();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
     lines.filter(|line| line.get("finding").is_some()).collect()
 }
 
-/// What holds a pack together: its header, what every record and trailer begins with, and where the next one is. The
-/// ids and checksums between tell of damage only to those who hash the rest. Each as where it begins and where it ends.
+/// The framing of a pack: its header, and of every record and trailer the beginning and the length, as start and end
+/// offsets. The ids and checksums between them show damage only to a reader that hashes the rest.
 pub(super) fn framing(pack: &[u8]) -> Vec<(usize, usize)> {
     const MAGIC: usize = 4;
     let mut frames = vec![(0, PACK_HEADER_LENGTH_BYTES)];

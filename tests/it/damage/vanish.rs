@@ -97,8 +97,8 @@ fn a_lost_snapshot_that_only_an_index_names_whose_pack_was_replaced() {
     }
 }
 
-/// R6: only the journal knows of the last step, behind a group of it that is damaged. What cannot be used of it is
-/// kept.
+/// R6: only the journal knows of the last step, behind a group of it that is damaged. The part of
+/// the journal that cannot be used is kept.
 #[test]
 fn a_lost_snapshot_that_the_journal_names_behind_damage() {
     let recorded = Recorded::new();
@@ -121,7 +121,7 @@ fn long_files_come_back_from_the_folder() {
         fixture.write("deep/long", &Rng::new(4).bytes(3_000_000));
         assert_eq!(fixture.run(&["snap"]).code, 0);
         let wanted = fixture.folder();
-        // What is damaged at the end of the last pack may be the work of a writer that died.
+        // Damage at the end of the last pack may be the work of a writer that died.
         fixture.write("later", b"short");
         assert_eq!(fixture.run(&["snap"]).code, 0);
         let pack = fixture.store.join("packs/000001.pack");
@@ -141,7 +141,7 @@ fn long_files_come_back_from_the_folder() {
     }
 }
 
-/// Where the record of a chunk list is in a pack.
+/// The range of the record of a chunk list in a pack.
 fn chunk_list_in(pack: &[u8]) -> Range<usize> {
     let starts = (0..pack.len()).filter(|at| pack[*at..].starts_with(&RECORD_MAGIC));
     let found = starts.filter_map(|at| Some((at, decode_record(&pack[at..]).ok()?)));

@@ -65,7 +65,7 @@ fn require(what: &str, tried: usize, least: usize) {
 /// Commands of git's, each in words.
 type Commands = &'static [&'static [&'static str]];
 
-/// A form of the index: its name, the arguments of `git init`, and what git is told then.
+/// A form of the index: its name, the arguments of `git init`, and the settings made then.
 const FORMS: [(&str, &[&str], Commands); 9] = [
     ("as always", &[], &[]),
     ("ids of SHA-256", &["--object-format=sha256"], &[]),

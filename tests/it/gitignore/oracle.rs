@@ -25,10 +25,10 @@ fn random_repositories_are_captured_as_git_lists_them() {
     AtLeast::always(150).require("files that git lists in them", files.iter().sum());
 }
 
-/// How many files git lists, and the recorder too; `None` where the recorded folder itself is ignored.
+/// The number of files that git lists, and the recorder too; `None` if the recorded folder itself is ignored.
 fn compare_with_git(seed: u64) -> Option<usize> {
     let mut random = Random(seed);
-    // Where case does not count, names that differ in nothing else are one to git, and two on disk.
+    // If case does not count, names that differ only in case are one to git, and two on disk.
     let is_folded = random.below(5) == 0;
     let names = if is_folded { &NAMES[1..] } else { &NAMES[..] };
     let scratch = Scratch::new();
@@ -106,7 +106,7 @@ fn compare(recorder: &Recorder, expected: &Expected, what: &str) {
     assert_eq!(shown(&found_folders), shown(&expected.folders), "folders, {what}");
 }
 
-/// What git would capture below `root`, relative to it, but for what nested repositories have.
+/// The files that git would capture below `root`, relative to it, without those of nested repositories.
 pub(super) struct Expected {
     pub(super) files: BTreeSet<Vec<u8>>,
     folders: BTreeSet<Vec<u8>>,

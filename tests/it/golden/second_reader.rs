@@ -27,7 +27,7 @@ pub(super) fn python() -> Option<&'static Path> {
     let find = || {
         let below = |folder: &str, path| Path::new(folder).join(path).join("format-reader/bin/python3");
         let beside_the_build = below(env!("CARGO_TARGET_TMPDIR"), "..");
-        // Where another build, such as that of a feature, has a folder of its own.
+        // Builds of other features may have a target folder of their own.
         let in_the_checkout = below(env!("CARGO_MANIFEST_DIR"), "target");
         let can = |python: &PathBuf| {
             let tried = Command::new(python).args(["-c", "import blake3, zstandard"]).output();

@@ -28,7 +28,8 @@ fn a_working_tree_on_another_file_system_is_recognised() {
     tried(&[
         // Moved, and gone on with.
         "mkdir t; mount -t tmpfs none t; mv ws t/ws; $RETRO -C t/ws log 2>&1 | grep 'retro workspace move'
-         echo three > t/ws/a; $RETRO -C t/ws snap --adopt; test $(steps t/ws) = 3; $RETRO -C t/ws undo; grep two t/ws/a",
+         echo three > t/ws/a; $RETRO -C t/ws snap --adopt; test $(steps t/ws) = 3
+         $RETRO -C t/ws undo; grep two t/ws/a",
         // Moved, and begun anew for want of a word; then both become one.
         "mkdir t; mount -t tmpfs none t; cp -a ws t/ws; rm -r ws; echo three > t/ws/a
          $RETRO -C t/ws snap 2> said; grep 'has moved' said; grep 'retro workspace move --join' said

@@ -7,7 +7,8 @@ use crate::support::mounts::{bench, can_mount, has, run};
 const REFUSED: &str = r#"
     refused() {
         find . -path ./ws -prune -o -print | sort > /dev/shm/before.$$
-        for what in "export s1 --tar $1/new.tar" "export s1..s2 --git $1/new" "restore s1 --into $1/new" "restore s1 --into $1"; do
+        for what in "export s1 --tar $1/new.tar" "export s1..s2 --git $1/new" "restore s1 --into $1/new" \
+            "restore s1 --into $1"; do
             code=0; $RETRO -C ws $what 2> /dev/shm/said.$$ || code=$?
             cat /dev/shm/said.$$ >&2
             test $code = 2; grep -q 'it is in the folder of a store' /dev/shm/said.$$

@@ -169,15 +169,15 @@ fn sixteen_processes_in_sixteen_workspaces() {
 }
 
 /// Each process counts in a file of its own. A serial order of the edits exists exactly if, along the steps, no count
-/// ever falls; and a step that a process was told of must have the count that it had written before. A fifth process
-/// restores a file of its own back and forth, which must not touch those of the others.
+/// ever falls; and a step that was acknowledged to a process must have the count that it had written before. A fifth
+/// process restores a file of its own back and forth, which must not touch those of the others.
 #[test]
 fn four_processes_in_one_workspace_take_turns() {
     const WRITERS: usize = 4;
     let program = Program::new();
     let rounds = rounds(12, 25);
     let workspace = program.folder("ws");
-    let (waits, told) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let (waits, acknowledged) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     race(
         &program,
         &vec![workspace.clone(); WRITERS + 1],
@@ -191,7 +191,7 @@ fn four_processes_in_one_workspace_take_turns() {
                 let watch = Stopwatch::start();
                 let snapped = program.expect(folder, &["snap", "--json"]).json();
                 waits.lock().unwrap().push(watch.elapsed().as_millis());
-                told.lock().unwrap().push((number, count, snapped["step"].as_u64().unwrap()));
+                acknowledged.lock().unwrap().push((number, count, snapped["step"].as_u64().unwrap()));
             }
         },
     );
@@ -215,7 +215,7 @@ fn four_processes_in_one_workspace_take_turns() {
     }
     expect_went_back_and_forth(&store, found, rounds, true);
     assert_eq!(before, vec![rounds; WRITERS]);
-    for (number, count, step) in told.into_inner().unwrap() {
+    for (number, count, step) in acknowledged.into_inner().unwrap() {
         assert_eq!(counts(step)[number], count, "process {number} at step {step}");
     }
 }

@@ -21,7 +21,7 @@ impl Program {
     }
 }
 
-/// Whatever length files may have, a step is either recorded whole or refused, and the store stays sound.
+/// For any limit on the length of files, a step is either recorded whole or refused, and the store stays sound.
 #[test]
 fn files_that_may_not_grow() {
     let program = Program::new();

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::Ran;
 use crate::support::rng::Rng;
 
-/// Who knows how long each kind of command takes, so that the moment can be any between its start and its end.
+/// Kills commands. It learns how long each kind takes, so that the moment can be any between start and end.
 pub(super) struct Killer {
     rng: Rng,
     /// Processes that were killed before they ended.
     pub(super) kills: usize,
-    /// How long the runs of each kind take that are not killed.
+    /// The duration of a run of each kind that is not killed.
     usual: BTreeMap<&'static str, Duration>,
 }
 

@@ -1,7 +1,7 @@
-//! Processes killed at random moments of what they do, again and again in one store. After each: the store is sound,
-//! what was acknowledged comes back exactly, and at most one temporary file is left. A restore that was killed is told
-//! of by the next command, and finished or taken back; so is one of which that, or the undoing, was killed in turn.
-//! Once it has ended, none of its temporary files is left in the folder.
+//! Processes killed at random moments of their work, again and again in one store. After each kill the store is sound,
+//! every acknowledged step comes back exactly, and at most one temporary file is left. The next command announces a
+//! restore that was killed; it is then finished or aborted, and the same holds if that is killed in turn. Once a
+//! restore has ended, none of its temporary files is left in the folder.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ impl Driver {
         replace(&path, &content);
     }
 
-    /// What an agent may do to a folder in a step; now and then more than is kept in memory at once.
+    /// Changes the folder as an agent may in one step; now and then by more than is kept in memory at once.
     #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
     fn edit(&mut self) {
         for _ in 0..1 + self.rng.below(12) {
@@ -126,15 +126,15 @@ impl Driver {
         }
     }
 
-    /// Whether a restore is unfinished. If so, whatever is run next tells of it.
+    /// True if a restore is unfinished. Then the next command must warn of it.
     fn is_cut_off(&mut self) -> bool {
         let status = self.program.expect(&self.folder, &["status", "--json"]).json();
         let is_cut_off = status["unfinished_restore"].is_object();
         if is_cut_off {
             self.cut_off += 1;
-            let told = self.program.expect(&self.folder, &["log", "-n", "1"]);
+            let log = self.program.expect(&self.folder, &["log", "-n", "1"]);
             // Going back from an abort is finishing it.
-            assert!(told.stderr.contains("was cut off") && told.stderr.contains("--continue"), "{told:?}");
+            assert!(log.stderr.contains("was cut off") && log.stderr.contains("--continue"), "{log:?}");
             let strays = Self::strays(&walk(&self.folder));
             assert!(strays.len() <= 1, "{strays:?} are left");
         }
@@ -168,7 +168,7 @@ impl Driver {
         found.keys().filter(is_stray).map(|path| String::from_utf8_lossy(path).into_owned()).collect()
     }
 
-    /// What must hold after every kill.
+    /// Checks everything that must hold after a kill.
     fn check(&mut self) {
         let left = std::fs::read_dir(self.program.store.join("tmp")).unwrap().count();
         assert!(left <= 1, "{left} temporary files are left");
@@ -191,7 +191,7 @@ impl Driver {
     }
 }
 
-/// Whether a restore names its temporary files so.
+/// True if this is a name that a restore gives to its temporary files.
 fn is_temporary(name: &[u8]) -> bool {
     name.starts_with(b".retro-tmp-")
 }
@@ -222,7 +222,8 @@ fn killed_processes_lose_nothing() {
         cut_off_again += driver.cut_off_again;
     }
     eprintln!(
-        "{done} rounds: {kills} processes killed, {cut_off} times with a restore unfinished, {cut_off_again} of them again"
+        "{done} rounds: {kills} processes killed, {cut_off} times with a restore unfinished, \
+         {cut_off_again} of them again"
     );
     AtLeast::always(rounds / 16).require("restores that were cut off", cut_off);
     assert!(kills * 3 > done, "only {kills} of {done} processes were killed before they ended");

@@ -1,5 +1,5 @@
-//! What is done beside steps and restores, killed at random moments: names given, exports, imports and repairs. Each is
-//! then there wholly or not at all, or it says that it is not, and the same command does it.
+//! Work beside steps and restores, killed at random moments: tags, exports, imports and repairs. Each of them is then
+//! done wholly or not at all, or says that it is not done, and the same command does it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,8 +109,8 @@ impl Recording {
         assert!(!self.beside(".killed.tar.retro-part").exists(), "half a file is left");
     }
 
-    /// A repository is one when it is whole; until then the same command goes on. What was imported of it is steps like
-    /// any others, and the same command imports it all.
+    /// An exported repository appears only once it is whole; until then the same command goes on. The steps that an
+    /// import has recorded are like any others, and the same command imports the rest.
     #[cfg(feature = "git")]
     fn export_and_import(&mut self) {
         let repository = self.beside("repository");
@@ -139,7 +139,7 @@ impl Recording {
         [repository, store, copy].iter().for_each(|folder| remove(folder));
     }
 
-    /// Whatever a repair had done when it was killed, the next one does the rest.
+    /// A repair that was killed at any moment is finished by the next one.
     fn repair(&mut self) {
         let store = self.beside("damaged");
         copy_folder(&self.program.store, &store);

@@ -25,7 +25,7 @@ struct Program {
     store: PathBuf,
 }
 
-/// What a run of the program did.
+/// The result of one run of the program.
 #[derive(Debug)]
 struct Ran {
     /// The exit code; none where it was killed.

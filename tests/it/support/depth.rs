@@ -1,4 +1,4 @@
-//! How much the tests try. There are two depths:
+//! The number of cases that the tests try. There are two depths:
 //!
 //! ```text
 //! cargo test                          quick: at most three minutes after the build on two cores
@@ -22,11 +22,11 @@
 //! CASES.require("every damage to every file", tried);
 //! ```
 //!
-//! Where the depths do not differ, [`AtLeast::always`] states the one number.
+//! If the depths do not differ, [`AtLeast::always`] states the one number.
 
 use std::sync::OnceLock;
 
-/// How much is tried.
+/// The two depths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
     /// A sample of what is many, for whoever is at work on a change.
@@ -53,7 +53,7 @@ pub(crate) fn pick<T>(quick: T, full: T) -> T {
     }
 }
 
-/// Whether the case of this number is tried: each one at full depth, the first and every `every`-th at quick depth.
+/// True if the case of this number is tried: each one at full depth, the first and every `every`-th at quick depth.
 pub(crate) fn is_turn(number: usize, every: usize) -> bool {
     number.is_multiple_of(pick(every, 1))
 }
@@ -70,7 +70,7 @@ pub(crate) fn sample<T>(cases: impl IntoIterator<Item = T>, every: usize) -> imp
     cases.into_iter().step_by(pick(every, 1))
 }
 
-/// How many rounds a driver does at each depth, unless `RETRO_TEST_ROUNDS` states another number.
+/// The number of rounds of a driver at this depth, unless `RETRO_TEST_ROUNDS` states another number.
 pub(crate) fn rounds(quick: usize, full: usize) -> usize {
     let stated = variable("RETRO_TEST_ROUNDS");
     let parse = |text: String| text.parse().unwrap_or_else(|_| panic!("RETRO_TEST_ROUNDS is `{text}`: no number"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Whether git is installed.
+/// True if git is installed.
 pub(crate) fn has_git() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| Command::new("git").arg("--version").output().is_ok_and(|output| output.status.success()))
@@ -48,7 +48,7 @@ impl Git {
         Self { root: root.to_owned(), home: self.home.clone() }
     }
 
-    /// What git prints; it must succeed.
+    /// The output of git, which must succeed.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
         let (code, text) = self.try_run(arguments, input);
@@ -56,7 +56,7 @@ impl Git {
         text
     }
 
-    /// What git prints, also where its answer is no.
+    /// The output of git, also if its answer is no (exit 1).
     #[track_caller]
     pub(crate) fn run_any(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
         let (code, text) = self.try_run(arguments, input);
@@ -64,7 +64,7 @@ impl Git {
         text
     }
 
-    /// What git prints, and how it exits.
+    /// The exit code and the output of git.
     pub(crate) fn try_run(&self, arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>) {
         let mut child = Command::new("git")
             .args(arguments)

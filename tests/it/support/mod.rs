@@ -1,5 +1,5 @@
-//! What the tests share: folders that clean up after themselves, a walker that shares no code with the library, and a
-//! workspace as hostile as a file system allows.
+//! Helpers that the tests share: folders that clean up after themselves, a walker that shares no code with the library,
+//! and a workspace as hostile as a file system allows.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 

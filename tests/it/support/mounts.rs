@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use super::scratch::Scratch;
 
-/// Whether this machine lets the tests mount.
+/// True if this machine lets the tests mount.
 pub(crate) fn can_mount() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(|| {
@@ -50,7 +50,7 @@ pub(crate) fn bench() -> Scratch {
     scratch
 }
 
-/// Whether a program is there.
+/// True if a program is installed.
 pub(crate) fn has(program: &str) -> bool {
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()

@@ -9,14 +9,14 @@ use std::path::Path;
 use super::depth::pick;
 use super::walker::handle_path;
 
-/// What is left out unless asked for, because it takes time.
+/// Parts that are made only on request, because they take time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extras {
     /// Number of files in one folder; 50,000 is what the issue asks for.
     pub(crate) crowd_count: usize,
 }
 
-/// What a recorder cannot capture of it, by path.
+/// The paths that a recorder cannot capture.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Built {
     /// FIFOs and sockets.
@@ -51,7 +51,7 @@ pub(crate) fn naughty(top: &Path, extras: Extras) -> Built {
     built
 }
 
-/// Whether the owner may read a file, or list and pass a folder, of this mode.
+/// True if the owner may read a file, or list and pass a folder, of this mode.
 fn is_open(mode: u32, is_folder: bool) -> bool {
     let needed = if is_folder { 0o500 } else { 0o400 };
     mode & needed == needed

@@ -1,6 +1,6 @@
-//! What is in a folder, found out with nothing but the standard library: the judge of what the library did.
+//! The contents of a folder, read with nothing but the standard library: the judge of the library's work.
 //!
-//! Paths may be longer than a system call takes: a folder is opened in stretches, each relative to the handle before
+//! Paths may be longer than a system call takes: a folder is opened in parts, each relative to the handle before
 //! it, through `/proc/self/fd`. Only one handle is open at a time, so depth costs no descriptors. Nothing is changed on
 //! the way, so what the user may not read is reported as unreadable.
 
@@ -23,7 +23,7 @@ pub(crate) struct Node {
     pub(crate) mode: u32,
 }
 
-/// What is at a path.
+/// The thing at a path.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum What {
     /// A file: length in bytes and BLAKE3 of the content, unless it may not be read.
@@ -71,7 +71,7 @@ pub(crate) fn walk(top: &Path) -> Nodes {
     nodes
 }
 
-/// Where two states differ, for messages: the first few paths with what is there on either side.
+/// The differences of two states, for messages: the first few paths, with the thing on either side.
 pub(crate) fn differences(one: &Nodes, other: &Nodes) -> Vec<String> {
     let paths: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
     let differ = paths.into_iter().filter(|path| one.get(*path) != other.get(*path));

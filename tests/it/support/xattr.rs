@@ -56,7 +56,7 @@ pub(crate) fn mode_and_owner(path: &Path) -> (u32, u32, u32) {
     (found.mode() & 0o7777, found.uid(), found.gid())
 }
 
-/// Whether this process may give files away.
+/// True if this process may give files away (change their owner).
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

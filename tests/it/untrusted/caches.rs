@@ -57,7 +57,7 @@ fn journals_that_run_ahead_neither_panic_nor_take_anything_outside() {
         // Without the lie everything is there again: the packs are the store.
         std::fs::remove_file(forge.store("journal")).unwrap();
         if number != 1 && number != 2 {
-            // What was recorded meanwhile may have registered the folder anew.
+            // Recording meanwhile may have registered the folder anew.
             let target = format!("{}/honest:{}", forge.workspace, HONEST.1);
             let (code, stdout, stderr) = run(&forge, &["cat", &target]);
             assert_eq!((code, &stdout[..]), (0, HONEST.2), "{number}: {stderr}");

@@ -38,8 +38,8 @@ pub(super) struct Forge {
     pub(super) store_id: StoreId,
     pub(super) workspace: WorkspaceId,
     pub(super) honest: Snapshot,
-    /// All batches so far, after the header.
-    batches: Vec<u8>,
+    /// All transactions so far, after the header.
+    transactions: Vec<u8>,
     records: Vec<u8>,
     facts: Vec<Fact>,
     next_step: u64,
@@ -71,7 +71,7 @@ impl Forge {
             store_id,
             workspace,
             honest: plain_snapshot(workspace),
-            batches: Vec::new(),
+            transactions: Vec::new(),
             records: Vec::new(),
             facts: Vec::new(),
             next_step: 1,
@@ -184,7 +184,7 @@ impl Forge {
         self.fact(Fact::Tagged { workspace, name, snapshot: Some(snapshot), time: NOON });
     }
 
-    /// Adds a fact, in a batch that stays within its limit.
+    /// Adds a fact, in a transaction that stays within its limit.
     pub(super) fn fact(&mut self, fact: Fact) {
         self.facts.push(fact);
         if self.facts.len() == 4_000 {
@@ -197,35 +197,35 @@ impl Forge {
         self.end_transaction_as(self.sequence + 1);
     }
 
-    /// Closes a batch whose facts stand at this place in history.
+    /// Ends a transaction with this number in history.
     pub(super) fn end_transaction_as(&mut self, sequence: u64) {
         self.sequence = sequence;
-        let start = self.batches.len();
-        self.batches.append(&mut self.records);
+        let start = self.transactions.len();
+        self.transactions.append(&mut self.records);
         let facts = facts::encode(&std::mem::take(&mut self.facts));
-        put_trailer(&mut self.batches, self.store_id, start, sequence, &facts);
+        put_trailer(&mut self.transactions, self.store_id, start, sequence, &facts);
     }
 
-    /// Closes the last batch and writes everything as the only pack.
+    /// Ends the last transaction and writes everything as the only pack.
     pub(super) fn write(&mut self) {
         if !self.facts.is_empty() || !self.records.is_empty() {
             self.end_transaction();
         }
-        let bytes = self.pack_of(&self.batches.clone());
+        let bytes = self.pack_of(&self.transactions.clone());
         self.put("packs/000001.pack", &bytes);
     }
 
-    /// A whole pack with these batches.
-    pub(super) fn pack_of(&self, batches: &[u8]) -> Vec<u8> {
-        [&encode_header(&PackHeader { store: self.store_id, nonce: NONCE })[..], batches].concat()
+    /// A whole pack with these transactions.
+    pub(super) fn pack_of(&self, transactions: &[u8]) -> Vec<u8> {
+        [&encode_header(&PackHeader { store: self.store_id, nonce: NONCE })[..], transactions].concat()
     }
 
-    /// The batches so far, and forgets them.
-    pub(super) fn take_batches(&mut self) -> Vec<u8> {
+    /// Takes the transactions so far out of the forge.
+    pub(super) fn take_transactions(&mut self) -> Vec<u8> {
         if !self.facts.is_empty() || !self.records.is_empty() {
             self.end_transaction();
         }
-        std::mem::take(&mut self.batches)
+        std::mem::take(&mut self.transactions)
     }
 
     /// Writes a file of the store.

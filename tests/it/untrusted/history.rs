@@ -14,7 +14,7 @@ use crate::support::walker::walk;
 
 const CORRUPT: i32 = 7;
 
-/// A store whose last snapshot differs from an honest one as told.
+/// A store whose last snapshot differs from an honest one by `change`.
 fn with_snapshot(change: impl FnOnce(&mut Forge, &mut Snapshot)) -> Forge {
     let mut forge = Forge::new();
     let file = forge.content(b"good\n");
@@ -231,7 +231,7 @@ fn the_last_step_number_there_is_can_not_be_followed() {
 }
 
 #[test]
-fn the_last_transaction_there_is_can_not_be_followed() {
+fn nothing_can_follow_the_last_transaction_number() {
     let mut forge = with_snapshot(|_, snapshot| snapshot.time = Timestamp(i64::MIN));
     forge.tag("late", SnapshotId(Digest::of(b"nothing")));
     forge.end_transaction_as(u64::MAX);
@@ -330,17 +330,17 @@ fn facts_without_number_are_folded_in_time() {
     let id = forge.head(root);
     forge.tag("bad", id);
     let nobody = |number: u64| SnapshotId(Digest::of(&number.to_le_bytes()));
-    // So many batches, of which half is forgotten again, of so many facts each.
-    let (batches, length) = (40_u64, pick(500, 5_000));
-    for batch in 0..batches {
-        for number in batch * length..(batch + 1) * length {
+    // So many transactions, of which half is forgotten again, of so many facts each.
+    let (transactions, length) = (40_u64, pick(500, 5_000));
+    for transaction in 0..transactions {
+        for number in transaction * length..(transaction + 1) * length {
             forge.taken(nobody(number), number + 10, "main");
             forge.tag(&format!("t{number}"), nobody(number));
         }
         forge.end_transaction();
     }
-    for batch in 0..batches / 2 {
-        for number in batch * length..(batch + 1) * length {
+    for transaction in 0..transactions / 2 {
+        for number in transaction * length..(transaction + 1) * length {
             forge.fact(Fact::SnapshotForgotten { snapshot: nobody(number), time: NOON });
         }
         forge.end_transaction();
@@ -348,7 +348,7 @@ fn facts_without_number_are_folded_in_time() {
     forge.taken(id, 1_000_000, "main");
     forge.write();
     survey(&forge, "bad", "good").expect(&[("tag", 0), ("show {rev}", 0), ("log", CORRUPT), ("restore {rev}", 0)]);
-    assert_eq!(run(&forge, &["show", &format!("t{}", batches * length / 4 * 3)]).0, CORRUPT);
+    assert_eq!(run(&forge, &["show", &format!("t{}", transactions * length / 4 * 3)]).0, CORRUPT);
     assert_eq!(run(&forge, &["show", "t7"]).0, 3, "it was forgotten");
 }
 

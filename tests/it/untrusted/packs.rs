@@ -203,7 +203,7 @@ fn files_larger_than_any_disk_are_streamed_until_it_is_full() {
     let snapshot = forge.head(root);
     forge.tag("bad", snapshot);
     forge.write();
-    // What a full disk is to a program: a limit on the length of files, which it is told of by an error.
+    // A limit on the length of files is an error to the program, like a full disk.
     let full = "trap '' XFSZ; ulimit -f 65536;";
     let ws = forge.at("ws");
     let out = |name: &str| forge.at("out").join(name).to_str().unwrap().to_owned();
@@ -215,7 +215,7 @@ fn files_larger_than_any_disk_are_streamed_until_it_is_full() {
     ];
     for verb in verbs {
         let (code, _, stderr) = run_under(full, &ws, &forge, verb);
-        // What a file system takes no file of is kept as it is, which is no success either.
+        // A name that the file system refuses keeps its path as it is, which is no success either.
         assert!([IO, NO].contains(&code), "{verb:?}: {code} {stderr}");
     }
     assert!(!forge.at("out/step.tar").exists(), "half a tar file is of no use");
@@ -250,8 +250,8 @@ fn a_pack_of_another_store_is_damage_and_hides_nothing_else() {
 fn the_last_pack_there_is_can_not_be_followed() {
     let mut forge = Forge::new();
     forge.write();
-    let batches = forge.take_batches();
-    let whole = forge.pack_of(&batches);
+    let transactions = forge.take_transactions();
+    let whole = forge.pack_of(&transactions);
     forge.put("packs/999999999.pack", &whole);
     std::fs::remove_file(forge.store("packs/000001.pack")).unwrap();
     survey(&forge, "honest", HONEST.1).expect(&[("snap -m before", 0), ("restore {rev}", 0)]);
@@ -271,8 +271,8 @@ fn an_object_that_is_there_twice_is_never_taken_for_what_it_is_not() {
         for number in [1, 2] {
             let bytes: &[u8] = if number == liar { b"wrong" } else { b"right" };
             forge.object(ObjectKind::Content, id, bytes);
-            let batches = forge.take_batches();
-            let whole = forge.pack_of(&batches);
+            let transactions = forge.take_transactions();
+            let whole = forge.pack_of(&transactions);
             forge.put(&format!("packs/00000{number}.pack"), &whole);
         }
         survey(&forge, "bad", "f").expect(&[]);
@@ -282,23 +282,23 @@ fn an_object_that_is_there_twice_is_never_taken_for_what_it_is_not() {
     }
 }
 
-/// A pack without its index, of as many small batches as fit into some megabytes.
+/// A pack without its index, of as many small transactions as fit into some megabytes.
 #[test]
-fn packs_of_very_small_batches_are_read_in_time() {
+fn packs_of_very_small_transactions_are_read_in_time() {
     let mut forge = Forge::new();
-    let mut batches = forge.take_batches();
+    let mut transactions = forge.take_transactions();
     for number in 0..50_000_u64 {
-        let start = batches.len();
+        let start = transactions.len();
         let bytes = number.to_le_bytes();
-        put_record(&mut batches, &Encoding::Raw, &[member(ObjectKind::Content, 8, Digest::of(&bytes))], &bytes);
-        put_trailer(&mut batches, forge.store_id, start, 0, b"");
+        put_record(&mut transactions, &Encoding::Raw, &[member(ObjectKind::Content, 8, Digest::of(&bytes))], &bytes);
+        put_trailer(&mut transactions, forge.store_id, start, 0, b"");
     }
-    let whole = forge.pack_of(&batches);
+    let whole = forge.pack_of(&transactions);
     forge.put("packs/000001.pack", &whole);
     survey(&forge, "honest", HONEST.1).expect(&[("status", 0), ("snap -m before", 0), ("restore {rev}", 0)]);
 }
 
-/// Bytes in which everything begins a batch that is checked to its end: looking for what is intact has to end.
+/// Bytes that begin a transaction at every offset, each checked to its end: the search for intact ones must end.
 #[test]
 fn packs_that_can_not_be_searched_are_kept() {
     let mut forge = Forge::new();
@@ -312,7 +312,7 @@ fn packs_that_can_not_be_searched_are_kept() {
     let whole = forge.pack_of(&bytes);
     forge.put("packs/000002.pack", &whole);
     survey_of(&FEW, &forge, "honest", HONEST.1).expect(&[("status", 0), ("snap -m before", 0), ("restore {rev}", 0)]);
-    // Nothing in it is a transaction, so all of it is the tail of one that never was; but trailers are in it.
+    // No transaction in it is intact, so all of it looks like a torn tail; but trailers are in it.
     let kept = std::fs::read(forge.store("quarantine/000002.pack.tail")).unwrap();
     assert!(kept == whole[PACK_HEADER_LENGTH_BYTES..], "what was cut is in quarantine");
 }

@@ -1,5 +1,5 @@
-//! Crafted places: facts that say that a workspace is somewhere else. What is changed is the folder that the user is in
-//! or has named, and no other.
+//! Crafted places: facts that say that a workspace is somewhere else. Verbs change the folder that the
+//! user is in or has named, and no other.
 
 #![expect(clippy::disallowed_methods, reason = "tests write files of their own")]
 

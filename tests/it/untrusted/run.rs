@@ -91,13 +91,13 @@ pub(super) const MEMORY_MAX_BYTES: u64 = 3 << 29;
 /// No verb may print more: a list without end is a loop.
 const OUTPUT_MAX_BYTES: u64 = 2 << 30;
 
-/// The code for what is more than there may be; none can follow the last transaction, either.
+/// The exit code beyond a limit, also of the transaction numbers.
 pub(super) const LIMIT: i32 = 6;
 
 /// The codes in the table of `retro --help`.
 const CODES: [i32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130];
 
-/// What a verb did.
+/// The result of one verb.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) line: &'static str,
@@ -116,7 +116,7 @@ pub(super) struct Survey<'a> {
     path: &'a str,
 }
 
-/// What the verbs of a survey did.
+/// The results of the verbs of a survey.
 pub(super) struct Surveyed(Vec<Done>);
 
 impl Survey<'_> {
@@ -148,7 +148,7 @@ impl Survey<'_> {
 }
 
 impl Surveyed {
-    /// What the verb of this line did, for a line with an expected code.
+    /// The result of the verb of this line, for a line with an expected code.
     #[track_caller]
     pub(super) fn of(&self, line: &str) -> &Done {
         self.0.iter().find(|done| done.line == line).expect("it is one of the verbs")
@@ -313,7 +313,7 @@ fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<(Vec<u
     })
 }
 
-/// Everything beside the workspace, the store and what verbs are told to write.
+/// Everything beside the workspace, the store and the files that verbs are asked to write.
 fn surroundings(forge: &Forge) -> Nodes {
     let mut nodes = walker::walk(&forge.at("canary"));
     let names =

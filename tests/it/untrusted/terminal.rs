@@ -1,4 +1,4 @@
-//! What a terminal is shown of a store from somebody else: names, messages, runs, tags and paths may hold any
+//! Output to a terminal about a store from somebody else: names, messages, runs, tags and paths may hold any
 //! character, and none that moves a cursor, sets a title or turns the direction of text may come through.
 
 use retrograde::format::facts::{Fact, Restore, RestoreCause};

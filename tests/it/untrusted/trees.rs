@@ -266,7 +266,7 @@ fn nothing_is_written_through_a_symlink() {
     let linked = forge.leaf(&[(SYMLINK, 0, b"x", 9, target)]);
     let linked = forge.head(linked);
     forge.tag("linked", linked);
-    // What is in it has the names of what is outside.
+    // The files inside have the same names as files outside.
     let deeper = forge.leaf(&[(FILE, 0o644, b"x", 11, inner)]);
     let below = forge.leaf(&[(FOLDER, 0o755, b"folder", 0, deeper.0), (FILE, 0o644, b"live", 11, inner)]);
     let root = forge.folder_around(b"x", below);
