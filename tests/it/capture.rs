@@ -52,7 +52,7 @@ fn an_edit_that_keeps_the_modification_time_is_seen() {
 /// W6.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
-fn whatever_becomes_of_the_stat_cache_the_snapshot_is_right() {
+fn a_lost_or_damaged_stat_cache_never_changes_a_snapshot() {
     let recorder = Recorder::new();
     for number in 0..50 {
         recorder.write(&format!("d{}/f{number}", number % 5), format!("content {number}").as_bytes());
@@ -220,7 +220,7 @@ fn several_at_once_in_one_store_all_succeed() {
 /// W10: a store that was put back to an older state has lost what the stat cache says is there.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests replace files of their own")]
-fn a_store_that_was_put_back_is_not_taken_to_have_what_was_seen_since() {
+fn a_store_restored_from_a_backup_is_not_believed_to_hold_later_contents() {
     let mut recorder = Recorder::new();
     recorder.write("deep/er/kept", b"1");
     recorder.write("x/edited", b"1");

@@ -44,7 +44,7 @@ fn innermost(root: &Path) -> (usize, Vec<u8>) {
 }
 
 #[test]
-fn folders_nested_as_deep_as_may_be_are_recorded_removed_and_put_back() {
+fn folders_nested_to_the_limit_are_recorded_removed_and_restored() {
     let depth = pick(2_000, FOLDER_DEPTH_MAX);
     let recorder = Recorder::new();
     recorder.write("top", b"top");

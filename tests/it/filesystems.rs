@@ -160,7 +160,7 @@ fn a_new_mount_that_numbers_files_anew_is_no_change() {
 /// A store on a file system without a free inode: what needs no new file goes on, caches are no reason to fail, and
 /// what cannot be done says so and can be finished.
 #[test]
-fn without_a_free_inode_recording_goes_on() {
+fn recording_works_without_a_free_inode() {
     let mut tried = 0;
     if can_mount() {
         let steps = "mkdir full; mount -t tmpfs -o nr_inodes=100 none full; export RETRO_STORE=$PWD/full/store

@@ -29,7 +29,7 @@ fn honouring() -> Recorder {
 }
 
 #[test]
-fn what_ignore_files_name_is_left_out_and_said_so() {
+fn paths_in_ignore_files_are_excluded_and_listed() {
     let recorder = honouring();
     recorder.write(".gitignore", b"*.log\nbuild/\n!keep.log\n");
     recorder.write("sub/.gitignore", b"!loud.log\n/only-here\n");
@@ -236,7 +236,7 @@ fn a_workspace_in_a_repository_has_the_lists_above_it() {
 }
 
 #[test]
-fn a_list_that_is_no_file_or_too_long_is_as_good_as_none() {
+fn an_ignore_file_that_is_no_file_or_too_long_is_ignored() {
     let recorder = honouring();
     recorder.write("real", b"*.log\n");
     std::os::unix::fs::symlink("real", recorder.root.join(".gitignore")).unwrap();
@@ -259,7 +259,7 @@ fn a_list_that_is_no_file_or_too_long_is_as_good_as_none() {
 }
 
 #[test]
-fn what_the_target_ignored_is_left_alone() {
+fn paths_that_the_target_ignored_are_left_alone() {
     let recorder = honouring();
     recorder.write(".gitignore", b"*.log\nbuild/\n");
     recorder.write("sub/.gitignore", b"/local\n");
@@ -284,7 +284,7 @@ fn what_the_target_ignored_is_left_alone() {
 }
 
 #[test]
-fn what_only_other_lists_named_is_left_alone() {
+fn paths_that_only_other_ignore_files_name_are_left_alone() {
     let scratch = Scratch::new();
     let root = scratch.join("ws");
     Git::init(&root, &scratch.join("home"));
@@ -303,7 +303,7 @@ fn what_only_other_lists_named_is_left_alone() {
 }
 
 #[test]
-fn what_is_ignored_now_is_not_overwritten_unseen() {
+fn paths_ignored_now_are_captured_before_they_are_overwritten() {
     let recorder = honouring();
     recorder.write("a.log", b"of the step");
     let first = recorder.snap().snapshot;
@@ -317,7 +317,7 @@ fn what_is_ignored_now_is_not_overwritten_unseen() {
 }
 
 #[test]
-fn without_the_setting_ignore_files_spare_nothing() {
+fn without_the_setting_ignore_files_protect_nothing() {
     let recorder = Recorder::new();
     recorder.write(".gitignore", b"*.log\n");
     let first = recorder.snap().snapshot;
@@ -327,7 +327,7 @@ fn without_the_setting_ignore_files_spare_nothing() {
 }
 
 #[test]
-fn an_include_of_the_target_is_no_reason_to_spare() {
+fn an_include_of_the_target_protects_nothing() {
     let mut recorder = Recorder::new();
     recorder.config = parse(&format!("{ON}include = [\"*.env\"]\n"), Path::new("retro.toml"), &mut Vec::new()).unwrap();
     recorder.write(".gitignore", b"*.env\n*.log\n");
@@ -338,7 +338,7 @@ fn an_include_of_the_target_is_no_reason_to_spare() {
 }
 
 #[test]
-fn switching_it_on_says_what_is_still_there() {
+fn switching_the_setting_on_reports_dropped_paths() {
     let mut recorder = Recorder::new();
     recorder.write(".gitignore", b"*.log\nbuild/\n");
     for number in 0..50 {

@@ -28,7 +28,7 @@ const REST_IS_DONE: &str = "
 ";
 
 #[test]
-fn one_path_that_cannot_be_changed_does_not_stop_the_rest() {
+fn one_path_that_cannot_be_changed_does_not_stop_the_others() {
     // The change to a path, the message about it, and the command that undoes the change.
     let cases = [
         ("a", "chattr +i ws/a", "immutable", "chattr -i ws/a"),
@@ -85,7 +85,7 @@ fn files_of_others_are_kept_and_reported() {
 }
 
 #[test]
-fn what_was_not_captured_and_is_in_the_way_is_an_inexact_restore() {
+fn uncaptured_paths_in_the_way_make_a_restore_inexact() {
     let mut tried = 0;
     if can_mount() {
         let steps = format!(
@@ -191,7 +191,7 @@ fn version_control_is_left_alone_whatever_the_rules_say() {
 }
 
 #[test]
-fn what_root_writes_into_the_store_belongs_to_its_owner() {
+fn files_that_root_writes_into_the_store_belong_to_its_owner() {
     let mut tried = 0;
     if can_mount() && has("setpriv") {
         let steps = "cp $RETRO retro; chmod 755 . retro; mkdir ws; chown 1000:1000 ws home
@@ -213,7 +213,7 @@ fn what_root_writes_into_the_store_belongs_to_its_owner() {
 
 /// A power loss leaves the bytes that are on the device when the program ends.
 #[test]
-fn a_restore_that_ended_is_on_disk() {
+fn an_ended_restore_survives_power_loss() {
     let cases = [
         ("a few files", "for f in 1 2 3; do echo two > ws/$f; done", "$RETRO -C ws restore s1"),
         ("many files", "for f in ws/*; do echo two > $f; done", "$RETRO -C ws restore s1"),
@@ -243,7 +243,7 @@ fn a_restore_that_ended_is_on_disk() {
 /// "Ended" is recorded after the folder is on its device, never before: the store may be on another one, which loses
 /// less.
 #[test]
-fn a_restore_is_on_disk_before_it_is_recorded_as_ended() {
+fn a_restore_is_synced_before_its_end_is_recorded() {
     let mut tried = 0;
     if has("strace") && can_mount() {
         let steps = "mkdir ws; for f in $(seq 200); do echo one >ws/$f; done; $RETRO -C ws snap

@@ -46,7 +46,7 @@ fn set(recorder: &mut Recorder, settings: &str) {
 }
 
 #[test]
-fn a_name_alone_is_no_evidence() {
+fn a_folder_name_alone_excludes_nothing() {
     let recorder = Recorder::new();
     for path in [
         "src/target/lib.rs",
@@ -91,7 +91,7 @@ fn a_name_alone_is_no_evidence() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
-fn a_restore_leaves_alone_what_the_step_did_not_look_at() {
+fn a_restore_leaves_alone_paths_that_the_step_never_scanned() {
     let recorder = Recorder::new();
     recorder.write("Cargo.toml", b"x");
     recorder.write("target/debug/app", b"built");
@@ -118,7 +118,7 @@ fn a_restore_leaves_alone_what_the_step_did_not_look_at() {
 /// S6: the mark of a folder that was left out may be gone when somebody goes back.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
-fn a_restore_leaves_alone_what_was_left_out_at_the_step() {
+fn a_restore_leaves_alone_paths_excluded_at_the_step() {
     // They are recorded now, with a step that shows them taken before or not.
     for takes_step in [false, true] {
         let recorder = Recorder::new();
@@ -151,7 +151,7 @@ fn a_restore_leaves_alone_what_was_left_out_at_the_step() {
 /// A folder that was made, and lost its mark, between two steps was recorded by none: the restore records it.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
-fn what_no_step_saw_comes_back_with_an_undo() {
+fn paths_that_no_step_recorded_come_back_with_an_undo() {
     let recorder = Recorder::new();
     recorder.write("a", b"one");
     let first = recorder.snap();
@@ -169,7 +169,7 @@ fn what_no_step_saw_comes_back_with_an_undo() {
 /// A clone of rust-lang/cargo has ten tracked paths in folders called `target` beside a `Cargo.toml`.
 #[test]
 #[cfg(feature = "git")]
-fn what_git_tracks_is_recorded_whatever_the_built_in_rules_say() {
+fn tracked_paths_are_recorded_despite_the_built_in_rules() {
     if !has_git() {
         return;
     }
@@ -224,7 +224,7 @@ fn another_recorded_folder_inside_is_not_part_of_this_one() {
 
 #[test]
 #[cfg(feature = "git")]
-fn an_agents_working_tree_is_not_part_of_the_folder_it_is_in() {
+fn an_agents_working_tree_is_no_part_of_the_folder_around_it() {
     if !has_git() {
         return;
     }

@@ -13,7 +13,7 @@ fn run(bytes: &[u8]) -> usize {
 }
 
 #[test]
-fn whatever_is_done_the_store_is_what_the_model_says() {
+fn after_random_operations_the_store_equals_the_model() {
     let mut operations = 0;
     for seed in 0..pick(30, 60) {
         let bytes = Rng::new(seed).bytes(250);
@@ -25,7 +25,7 @@ fn whatever_is_done_the_store_is_what_the_model_says() {
 
 /// Undoing a restore of one path must end it, though the path was put back by hand meanwhile.
 #[test]
-fn an_undo_that_has_nothing_to_do_is_done() {
+fn an_undo_without_changes_to_make_still_ends_the_restore() {
     let write = |byte: u8| [0, 0, 4, 7, 0, byte];
     let snap = [8];
     let restore_a_of_the_first = [12, 0, 0, 0];
@@ -38,7 +38,7 @@ fn an_undo_that_has_nothing_to_do_is_done() {
 /// A reader that finds all that it wants says that it is there, and then it must stay, though its writer was killed
 /// before it synced.
 #[test]
-fn what_a_killed_process_wrote_stays_once_another_relies_on_it() {
+fn objects_of_a_killed_process_stay_once_another_process_relies_on_them() {
     let write = |byte: u8| [0, 0, 4, 7, 0, byte];
     let snap = [8];
     let restore_the_second = [12, 1, 1];
@@ -53,7 +53,7 @@ fn what_a_killed_process_wrote_stays_once_another_relies_on_it() {
 
 /// A folder that a killed process forgot is recorded anew, and that stays once it is said to be done.
 #[test]
-fn what_a_killed_process_forgot_is_recorded_anew() {
+fn a_workspace_forgotten_by_a_killed_process_is_registered_again() {
     let write = [0, 0, 4, 7, 0, 1];
     let snap = [8];
     for (moment, lost) in sample((0..16).flat_map(|moment| (0..6).map(move |lost| (moment, lost))), 5) {

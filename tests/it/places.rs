@@ -91,7 +91,7 @@ fn a_folder_that_is_the_store_is_refused_whatever_its_path() {
 }
 
 #[test]
-fn home_and_root_are_known_behind_a_bind_mount() {
+fn home_and_root_are_recognised_behind_a_bind_mount() {
     let mut tried = 0;
     let cases = [
         "mkdir other; mount --bind home other
@@ -128,7 +128,7 @@ fn one_file_system_leaves_mounts_out() {
 
 /// The setting may be the agent's: what the step has on another file system is put back all the same.
 #[test]
-fn one_file_system_keeps_nobody_from_going_back() {
+fn one_file_system_does_not_limit_restores() {
     let mut tried = 0;
     if can_mount() {
         let steps = "mkdir -p ws/m; mount -t tmpfs none ws/m; echo good > ws/m/f; $RETRO -C ws snap
@@ -144,7 +144,7 @@ fn one_file_system_keeps_nobody_from_going_back() {
 
 /// A library user says nowhere where the store is: it knows that itself.
 #[test]
-fn the_store_is_known_however_it_was_opened() {
+fn a_store_recognises_its_own_folder_by_any_path() {
     let scratch = Scratch::new();
     let root = scratch.path().to_owned();
     std::os::unix::fs::symlink(".", root.join("link")).unwrap();

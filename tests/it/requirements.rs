@@ -357,7 +357,7 @@ fn w9_packs_without_their_format_are_no_place_for_a_store() {
 
 /// J1: facts about an unknown workspace have no effect.
 #[test]
-fn j1_facts_about_nobody_have_no_effect() {
+fn j1_facts_about_an_unknown_workspace_have_no_effect() {
     let scratch = Scratch::new();
     let store = open_store(&scratch.join("store"));
     let workspace = WorkspaceId([9; 16]);

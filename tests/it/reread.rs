@@ -159,7 +159,7 @@ fn a_store_on_another_device_changes_nothing_about_it() {
 
 /// W11.
 #[test]
-fn a_restore_reads_what_it_leaves_as_it_is() {
+fn a_restore_reads_files_that_seem_unchanged() {
     let mut unseen = 0;
     // A sync meanwhile leaves a trace of the write: such rounds prove nothing, and others follow.
     for round in 0..60_u8 {
@@ -189,7 +189,7 @@ fn proof_of(recorder: &Recorder, name: &str) -> Proof {
 
 /// Else a restore soon after a checkout would read every file of it.
 #[test]
-fn a_new_file_that_nobody_has_open_is_proven_and_one_that_is_mapped_is_not() {
+fn a_new_file_is_proven_unchanged_unless_it_is_open_or_mapped() {
     let recorder = Recorder::new();
     if !FileSystem::of(std::fs::File::open(&recorder.root).unwrap()).counts_maps() {
         return;

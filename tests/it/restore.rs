@@ -144,7 +144,7 @@ fn fifo(path: &Path) {
 }
 
 #[test]
-fn a_folder_that_was_new_but_holds_something_excluded_is_kept_and_said_so() {
+fn a_new_folder_with_excluded_paths_is_kept_and_reported() {
     let recorder = Recorder::new();
     recorder.write("f", b"1");
     let first = recorder.snap().snapshot;
@@ -157,7 +157,7 @@ fn a_folder_that_was_new_but_holds_something_excluded_is_kept_and_said_so() {
 }
 
 #[test]
-fn what_the_target_never_looked_at_is_not_deleted() {
+fn paths_that_the_target_never_scanned_are_not_deleted() {
     let mut recorder = Recorder::new();
     recorder.config = parse("[capture]\nexclude = [\"data/\"]\n", Path::new("retro.toml"), &mut Vec::new()).unwrap();
     recorder.write("f", b"1");
@@ -231,7 +231,7 @@ fn without_a_change_there_is_nothing_to_undo() {
 }
 
 #[test]
-fn an_interrupted_restore_is_known_and_undone() {
+fn an_interrupted_restore_is_recognised_and_undone() {
     use retrograde::format::facts::{Fact, Restore, RestoreCause};
     let recorder = Recorder::new();
     recorder.write("a", b"old");
@@ -270,7 +270,7 @@ fn a_workspace_that_is_gone_comes_back() {
 }
 
 #[test]
-fn a_restore_of_what_is_there_records_nothing() {
+fn a_restore_of_the_current_state_records_nothing() {
     let recorder = Recorder::new();
     recorder.write("a", b"1");
     let first = recorder.snap().snapshot;

@@ -89,7 +89,7 @@ fn around(workspace: &Workspace) -> (usize, usize) {
 }
 
 #[test]
-fn it_is_finished_and_undoing_leads_to_the_state_before_the_first_begin() {
+fn a_killed_restore_is_finished_and_undo_leads_to_the_state_before_it() {
     let killed = Killed::new(RestoreCause::Restore, &[], true);
     // Work done meanwhile is replaced, and kept in history.
     killed.recorder.write("c", b"meanwhile");
@@ -116,7 +116,7 @@ fn it_is_finished_and_undoing_leads_to_the_state_before_the_first_begin() {
 }
 
 #[test]
-fn it_is_taken_back_as_if_it_had_never_begun() {
+fn an_aborted_restore_leaves_no_trace() {
     let killed = Killed::new(RestoreCause::Restore, &[], true);
     killed.recorder.write("c", b"meanwhile");
     assert!(killed.run(abort, true, true).unwrap().applied.is_none() && killed.contents() == "old new meanwhile");
@@ -162,7 +162,7 @@ fn a_redo_that_was_cut_off_is_finished_as_a_redo() {
 }
 
 #[test]
-fn an_abort_that_was_cut_off_is_finished_by_either() {
+fn continue_and_abort_both_finish_an_abort_that_was_cut_off() {
     for what in [resume as Run, abort as Run] {
         let killed = Killed::new(RestoreCause::Restore, &[], true);
         let (workspace, half_way) = (killed.recorder.workspace, killed.recorder.snap().snapshot);
@@ -185,7 +185,7 @@ fn an_abort_that_was_cut_off_is_finished_by_either() {
 }
 
 #[test]
-fn a_restore_of_some_paths_is_finished_and_taken_back_for_those_alone() {
+fn a_restore_of_some_paths_is_finished_or_aborted_for_those_alone() {
     for is_finished in [true, false] {
         let killed = Killed::new(RestoreCause::Restore, &["a", "b"], true);
         killed.recorder.write("c", b"meanwhile");
@@ -223,7 +223,7 @@ fn without_a_safety_snapshot_it_can_only_be_finished() {
 }
 
 #[test]
-fn one_that_can_not_be_finished_any_more_can_be_taken_back() {
+fn a_restore_that_cannot_be_finished_can_be_aborted() {
     let [old, new] = [1, 2].map(|seed| Rng::new(seed).bytes(3_000));
     let killed = Killed::damaged([&old, &new], &old);
     let error = killed.run(resume, false, true).unwrap_err();
@@ -237,7 +237,7 @@ fn one_that_can_not_be_finished_any_more_can_be_taken_back() {
 
 /// A content that the folder has and the store has lost is stored again before the folder loses it, so that undo works.
 #[test]
-fn one_of_which_the_way_back_is_damaged_is_finished_and_undone() {
+fn a_restore_with_a_damaged_state_before_it_is_finished_and_undone() {
     let [old, new] = [1, 2].map(|seed| Rng::new(seed).bytes(3_000));
     let killed = Killed::damaged([&old, &new], &new);
     killed.resume();
@@ -248,7 +248,7 @@ fn one_of_which_the_way_back_is_damaged_is_finished_and_undone() {
 
 /// If only the store had the lost content, undoing the restore is refused before it changes anything.
 #[test]
-fn one_that_can_not_be_taken_back_any_more_can_be_finished() {
+fn a_restore_that_cannot_be_aborted_can_be_finished() {
     let [old, new] = [1, 2].map(|seed| Rng::new(seed).bytes(3_000));
     let killed = Killed::damaged([&old, &new], &new);
     for path in ["b", "c"] {
@@ -262,7 +262,7 @@ fn one_that_can_not_be_taken_back_any_more_can_be_finished() {
 }
 
 #[test]
-fn where_none_was_cut_off_both_say_so() {
+fn without_an_interrupted_restore_continue_and_abort_are_refused() {
     let killed = Killed::new(RestoreCause::Restore, &[], true);
     killed.resume();
     let sequence = killed.recorder.store.state().sequence;

@@ -102,7 +102,7 @@ fn nothing_inherits_what_it_did_not_have() {
 
 /// Attributes alone: set, undone and done again, without a byte being written.
 #[test]
-fn attributes_alone_are_put_back_undone_and_redone() {
+fn attributes_alone_are_restored_undone_and_redone() {
     let recorder = Recorder::new();
     for name in ["file", "folder/inner", "other"] {
         recorder.write(name, b"x");

@@ -115,7 +115,7 @@ fn paths_follow_the_steps_or_stand_alone() {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one session, in the order of its commands")]
-fn renames_modes_and_types_are_told_apart() {
+fn renames_modes_and_types_are_distinguished() {
     let cli = Cli::with_two_steps();
     let content: Vec<u8> = (0..200_u32).flat_map(|line| format!("line {line}\n").into_bytes()).collect();
     cli.write("long.txt", &content);

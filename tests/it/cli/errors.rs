@@ -127,7 +127,7 @@ fn errors_are_one_object_where_json_was_asked_for() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_closed_output_pipe_is_no_failure() {
     let cli = Cli::new();
     cli.write("large", &vec![b'x'; 4 << 20]);
     cli.run(&["snap"]).expect(0);

@@ -53,7 +53,7 @@ fn a_step_becomes_a_tar_file() {
 /// An export that is killed at any moment leaves nothing under the name that was asked for, or all of it, and the next
 /// one is not kept from finishing.
 #[test]
-fn killed_exports_are_in_nobodys_way() {
+fn a_killed_export_never_blocks_the_next() {
     let cli = Cli::with_two_steps();
     for number in 0..300 {
         cli.write(format!("many/{number}"), format!("{number}").repeat(number).as_bytes());

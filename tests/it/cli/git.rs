@@ -6,7 +6,7 @@ use crate::support::git::{Git, has_git};
 const ON: &[u8] = b"[capture]\ngitignore = true\n";
 
 #[test]
-fn a_damaged_index_is_said_by_every_step_and_by_status() {
+fn every_step_and_status_warn_of_a_damaged_git_index() {
     let cli = Cli::new();
     Git::init(&cli.workspace, &cli.home().join("git-home"));
     cli.write("retro.toml", ON);
@@ -44,7 +44,7 @@ fn a_damaged_index_is_said_by_every_step_and_by_status() {
 
 /// Nobody mends that between two steps: it is said when the folder is new, and by `status`.
 #[test]
-fn references_in_a_form_that_is_not_known_are_said_once() {
+fn unknown_forms_of_git_references_are_reported_once() {
     let cli = Cli::new();
     if !has_git() {
         return;

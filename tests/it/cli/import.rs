@@ -49,7 +49,7 @@ fn a_history_goes_to_git_and_comes_back() {
 }
 
 #[test]
-fn what_is_no_repository_is_refused() {
+fn a_folder_that_is_no_repository_is_refused() {
     let cli = Cli::new();
     let ran = cli.run(&["import", "--git", "nowhere"]);
     assert_eq!(ran.code, if cfg!(feature = "git") { 3 } else { 8 });
@@ -175,7 +175,7 @@ fn every_kind_of_repository_is_read_or_refused_by_name() {
 /// The output of an import, and of a second one.
 #[cfg(feature = "git")]
 #[test]
-fn what_is_left_out_is_named_and_nothing_is_imported_twice() {
+fn skipped_parts_are_named_and_nothing_is_imported_twice() {
     let cli = Cli::new();
     let Some(git) = RealGit::with_three_commits(&cli, "repo", &[]) else { return };
     git.run(&["checkout", "-q", "-b", "side", "main~1"]);
@@ -215,7 +215,7 @@ fn what_is_left_out_is_named_and_nothing_is_imported_twice() {
 /// An import that is killed again and again ends with every commit once.
 #[cfg(feature = "git")]
 #[test]
-fn a_killed_import_goes_on_where_it_was() {
+fn a_killed_import_is_completed_by_the_next() {
     let cli = Cli::new();
     let Some(git) = RealGit::with_three_commits(&cli, "repo", &[]) else { return };
     for number in 0..60 {

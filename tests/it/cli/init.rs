@@ -3,7 +3,7 @@
 use super::Cli;
 
 #[test]
-fn it_registers_a_folder_once() {
+fn init_registers_a_folder_once() {
     let cli = Cli::new();
     cli.check("init", "recording $WS in $STORE (workspace [short])");
     cli.check("init", "already recording $WS in $STORE (workspace [short])");

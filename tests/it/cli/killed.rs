@@ -132,7 +132,7 @@ fn an_interrupted_restore_says_that_the_folder_is_between_two_states() {
 }
 
 #[test]
-fn a_killed_restore_is_taken_back() {
+fn a_killed_restore_is_aborted() {
     let killed = Killed::new();
     let cli = &killed.cli;
     cli.write("only-2/meanwhile", b"by the agent");

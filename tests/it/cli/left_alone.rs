@@ -25,7 +25,7 @@ const WORKSPACE: &str = "it is, or lies in, another recorded folder";
 const WORKING_TREE: &str = "it is, or lies in, another working tree of the repository";
 
 #[test]
-fn a_folder_that_was_recorded_on_its_own_since_is_said_to_be_kept() {
+fn a_folder_that_became_a_workspace_of_its_own_is_reported_as_kept() {
     let cli = Cli::new();
     cli.write("src/a", b"good");
     cli.write("src/deep/b", b"good");
@@ -57,7 +57,7 @@ fn a_folder_that_was_recorded_on_its_own_since_is_said_to_be_kept() {
 }
 
 #[test]
-fn an_empty_folder_that_was_recorded_on_its_own_since_is_as_it_was() {
+fn an_empty_folder_that_became_a_workspace_of_its_own_is_unchanged() {
     let cli = Cli::new();
     std::fs::create_dir(cli.workspace.join("in")).unwrap();
     cli.write("a", b"a");
@@ -87,7 +87,7 @@ fn an_undo_that_would_remove_a_recorded_folder_says_that_it_did_not() {
 
 #[test]
 #[cfg(feature = "git")]
-fn a_folder_that_became_a_working_tree_is_said_to_be_kept() {
+fn a_folder_that_became_a_working_tree_is_reported_as_kept() {
     if !has_git() {
         return;
     }

@@ -64,7 +64,7 @@ fn paths_choose_the_steps_that_changed_them() {
 }
 
 #[test]
-fn what_matches_nothing_is_said() {
+fn a_filter_that_matches_nothing_is_reported() {
     let cli = Cli::with_two_steps();
     cli.check(
         "log -- typo",
@@ -207,7 +207,7 @@ fn more_or_less_of_each_step_is_shown() {
 }
 
 #[test]
-fn a_terminal_gets_the_newest_steps_and_is_told_of_the_others() {
+fn a_terminal_gets_the_newest_steps_and_the_number_of_the_others() {
     let cli = Cli::with_two_steps();
     for number in 3..=33 {
         cli.run(&["snap", "--allow-empty", "-m", &format!("number {number}")]).expect(0);
@@ -232,7 +232,7 @@ fn a_terminal_gets_the_newest_steps_and_is_told_of_the_others() {
 }
 
 #[test]
-fn emptied_and_deleted_files_are_told_apart() {
+fn emptied_and_deleted_files_are_distinguished() {
     let cli = Cli::with_two_steps();
     cli.write("c.txt", b"");
     cli.remove("a.txt");

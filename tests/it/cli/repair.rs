@@ -8,7 +8,7 @@ fn stdout(cli: &Cli, line: &str, code: i32) -> String {
 }
 
 #[test]
-fn a_store_that_is_whole_is_left_alone() {
+fn a_whole_store_is_not_changed() {
     let cli = recorded();
     let before = std::fs::read(cli.store.join("packs/000001.pack")).unwrap();
     cli.check("repair", "nothing to repair");
@@ -36,7 +36,7 @@ fn lost_content_comes_back_from_the_live_folder() {
 }
 
 #[test]
-fn a_flipped_bit_is_turned_back() {
+fn a_flipped_bit_is_corrected() {
     let cli = recorded();
     let pack = cli.store.join("packs/000001.pack");
     let good = std::fs::read(&pack).unwrap();
@@ -55,7 +55,7 @@ fn a_flipped_bit_is_turned_back() {
 }
 
 #[test]
-fn what_stays_lost_is_marked_and_hurts_nothing_else() {
+fn lost_content_is_marked_and_affects_nothing_else() {
     let cli = recorded();
     damage_content(&cli, &noise(1, 3_000));
     cli.write("dir/kept", b"something else");
@@ -146,7 +146,7 @@ fn the_file_that_names_the_store_follows_from_the_packs() {
 }
 
 #[test]
-fn a_pack_of_another_store_is_put_aside() {
+fn a_pack_of_another_store_is_quarantined() {
     let cli = recorded();
     let other = recorded();
     let theirs = std::fs::read(other.store.join("packs/000001.pack")).unwrap();

@@ -43,7 +43,7 @@ fn other_names_of_the_verb_are_understood() {
 }
 
 #[test]
-fn what_was_not_captured_is_captured_first() {
+fn unrecorded_edits_are_captured_before_a_restore() {
     let cli = Cli::with_two_steps();
     cli.write("a.txt", b"precious\n");
     cli.check(
@@ -268,7 +268,7 @@ fn a_restore_that_was_cut_off_is_finished() {
 }
 
 #[test]
-fn a_restore_that_was_cut_off_is_taken_back() {
+fn a_restore_that_was_cut_off_is_aborted() {
     let cli = cut_off(true);
     cli.write("a.txt", b"half way\n");
     cli.check(
@@ -304,7 +304,7 @@ fn a_restore_that_was_cut_off_is_taken_back() {
 }
 
 #[test]
-fn without_a_safety_snapshot_a_restore_that_was_cut_off_cannot_be_taken_back() {
+fn without_a_safety_snapshot_a_restore_that_was_cut_off_cannot_be_aborted() {
     let cli = cut_off(false);
     cli.check(
         "restore --abort",

@@ -74,7 +74,7 @@ fn the_first_step_is_taken_under_the_built_in_rules_where_the_file_is_broken() {
 }
 
 #[test]
-fn what_is_no_setting_is_named_and_the_rest_counts() {
+fn unknown_settings_are_named_and_the_others_apply() {
     let cli = Cli::new();
     cli.write(
         "retro.toml",
@@ -96,7 +96,7 @@ fn what_is_no_setting_is_named_and_the_rest_counts() {
 
 /// An agent that excludes everything hides nothing: the step says so, and going back works.
 #[test]
-fn excluding_everything_is_seen_and_taken_back() {
+fn excluding_everything_is_reported_and_undone() {
     let cli = Cli::with_two_steps();
     cli.write("retro.toml", b"[capture]\nexclude = [\"*\"]\n");
     cli.check(
@@ -119,7 +119,7 @@ fn excluding_everything_is_seen_and_taken_back() {
 
 /// Each setting at its worst. A restore still captures the state that it replaces, and a restore can be undone.
 #[test]
-fn no_setting_keeps_anybody_from_going_back() {
+fn no_setting_prevents_a_restore_or_an_undo() {
     let settings = [
         "max_file_bytes = 0",
         "max_file_bytes = \"1 B\"",
@@ -187,7 +187,7 @@ fn no_setting_keeps_anybody_from_going_back() {
 
 /// A `retro.toml` that is too long for settings is a file like any other.
 #[test]
-fn the_settings_are_recorded_whatever_they_say_of_sizes() {
+fn the_settings_file_is_recorded_despite_any_size_limit() {
     let cli = Cli::new();
     let has_settings = || cli.json("ls --json").iter().any(|entry| entry["path"] == "retro.toml");
     cli.write("a", &[b'a'; 100]);

@@ -4,7 +4,7 @@ use super::Cli;
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one session, in the order of its commands")]
-fn it_shows_the_facts_and_the_changes() {
+fn show_prints_the_facts_and_the_changes() {
     let cli = Cli::with_two_steps();
     cli.check(
         "show",

@@ -56,7 +56,7 @@ fn events_are_kept_as_they_were_given() {
 /// S4: a recorder that refuses a step because of what is said about it loses the step.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one session, in the order of its commands")]
-fn a_step_is_recorded_whatever_is_said_about_it() {
+fn a_step_is_recorded_even_with_an_unusable_message_or_event() {
     let cli = Cli::new();
     let mut step = 0;
     let mut records = |arguments: &[&OsStr], input: &[u8], wanted: &str| {
@@ -252,7 +252,7 @@ fn a_folder_inside_a_workspace_is_that_workspace() {
 
 #[test]
 #[cfg(feature = "git")]
-fn what_git_ignores_is_left_out_where_that_is_asked_for() {
+fn ignored_paths_are_excluded_if_the_setting_says_so() {
     let cli = Cli::with_two_steps();
     cli.write(".gitignore", b"*.txt\n!a.txt\n");
     cli.write("retro.toml", b"[capture]\ngitignore = true\n");

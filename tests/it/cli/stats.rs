@@ -3,7 +3,7 @@
 use super::Cli;
 
 #[test]
-fn it_counts_what_the_store_holds() {
+fn stats_counts_the_contents_of_the_store() {
     let cli = Cli::with_two_steps();
     let shown = cli.run(&["stats"]);
     let text = String::from_utf8(shown.expect(0).stdout.clone()).unwrap();

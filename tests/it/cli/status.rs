@@ -3,7 +3,7 @@
 use super::Cli;
 
 #[test]
-fn it_says_what_changed_and_what_is_left_out() {
+fn status_lists_changes_and_excluded_paths() {
     let cli = Cli::with_two_steps();
     cli.write("a.txt", b"changed\n");
     cli.write("__pycache__/built.o", b"x");
@@ -110,7 +110,7 @@ fn settings_come_from_the_workspace_or_a_named_file() {
 
 /// One line of an agent's can end the recording of everything; nobody overlooks that.
 #[test]
-fn it_goes_on_saying_what_is_not_recorded_any_more() {
+fn status_keeps_warning_of_paths_that_are_recorded_no_longer() {
     let cli = Cli::with_two_steps();
     cli.write("retro.toml", b"[capture]\nexclude = [\"*\"]\n");
     cli.check(

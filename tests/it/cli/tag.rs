@@ -50,7 +50,7 @@ fn names_are_given_moved_listed_and_taken_away() {
 }
 
 #[test]
-fn steps_are_pinned_and_let_go() {
+fn steps_are_pinned_and_unpinned() {
     let cli = Cli::with_two_steps();
     cli.check("pin s1", "s1 [short] is kept from now on");
     cli.check("pin s1", "s1 [short] is kept already");
@@ -91,7 +91,7 @@ fn tags_belong_to_workspaces() {
 }
 
 #[test]
-fn a_step_of_another_folder_replaces_nothing_unless_it_is_named_in_full_and_forced() {
+fn a_step_of_another_folder_is_restored_only_by_full_id_and_force() {
     let cli = two_folders();
     let theirs = &cli.json("-C ../other log --json")[0];
     let full = theirs["snapshot"].as_str().unwrap();

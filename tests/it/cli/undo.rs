@@ -4,7 +4,7 @@ use super::Cli;
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one session, in the order of its commands")]
-fn changes_are_taken_back_and_done_again() {
+fn changes_are_undone_and_redone() {
     let cli = Cli::with_two_steps();
     cli.write("c.txt", b"edited\n");
     cli.check(
@@ -79,7 +79,7 @@ fn changes_are_taken_back_and_done_again() {
 }
 
 #[test]
-fn several_changes_are_taken_back_at_once_or_not_at_all() {
+fn several_changes_are_undone_together_or_not_at_all() {
     let cli = Cli::with_two_steps();
     cli.run(&["restore", "s1"]).expect(0);
     cli.run(&["restore", "s2"]).expect(0);
@@ -149,7 +149,7 @@ fn a_restore_of_some_paths_is_one_change() {
 }
 
 #[test]
-fn steps_without_a_change_are_passed_over() {
+fn undo_skips_steps_without_a_change() {
     let cli = Cli::with_two_steps();
     cli.run(&["snap", "-m", "nothing"]).expect(0);
     assert_eq!(cli.json("undo --json")[0]["target_step"], 1);
@@ -157,7 +157,7 @@ fn steps_without_a_change_are_passed_over() {
 }
 
 #[test]
-fn where_nothing_is_recorded_nothing_is_undone() {
+fn without_steps_there_is_nothing_to_undo() {
     let cli = Cli::new();
     cli.run(&["init"]).expect(0);
     cli.write("a.txt", b"work\n");
@@ -173,7 +173,7 @@ fn where_nothing_is_recorded_nothing_is_undone() {
 }
 
 #[test]
-fn nobody_goes_back_to_a_state_that_was_not_recorded() {
+fn undo_never_goes_to_a_state_that_was_not_recorded() {
     let cli = Cli::with_two_steps();
     cli.write("a.txt", b"lost\n");
     cli.run(&["restore", "s1", "--no-safety-snapshot"]).expect(0);

@@ -34,7 +34,7 @@ fn expect_files(cli: &Cli, there: &[&str], gone: &[&str]) {
 
 /// The file that was evidence goes, and what it left out comes in sight.
 #[test]
-fn what_was_left_out_beside_a_file_is_no_edit() {
+fn paths_excluded_because_of_a_file_are_no_edit() {
     let cli = with(&[("notes", "v1")], &[("package.json", "{}"), ("node_modules/x/i.js", "m")]);
     cli.run(&["restore", "s1"]).expect(0);
     expect_files(&cli, &["node_modules/x/i.js"], &["package.json"]);
@@ -44,7 +44,7 @@ fn what_was_left_out_beside_a_file_is_no_edit() {
 }
 
 #[test]
-fn what_came_after_the_snapshot_is_no_edit_either() {
+fn excluded_paths_made_after_the_snapshot_are_no_edit() {
     let cli = with(&[("notes", "v1")], &[("package.json", "{}")]);
     cli.write("node_modules/x/i.js", b"m");
     cli.run(&["restore", "s1"]).expect(0);
@@ -68,7 +68,7 @@ fn edits_after_a_restore_are_undone_before_it() {
 }
 
 #[test]
-fn back_and_forth_leaves_what_was_built() {
+fn build_output_survives_undo_and_redo() {
     let cli = with(&[("notes", "v1")], &[("Cargo.toml", "c"), ("target/o", "built")]);
     for _ in 0..2 {
         undo(&cli, 1, 2);
@@ -82,7 +82,7 @@ fn back_and_forth_leaves_what_was_built() {
 
 /// A folder that goes but for what was left out in it is a state of its own.
 #[test]
-fn a_folder_that_only_holds_what_was_left_out_is_no_edit() {
+fn a_folder_that_holds_only_excluded_paths_is_no_edit() {
     let cli = with(&[("notes", "v1")], &[("p/package.json", "{}"), ("p/node_modules/i.js", "m")]);
     cli.run(&["restore", "s1"]);
     expect_files(&cli, &["p/node_modules/i.js"], &["p/package.json"]);
@@ -92,7 +92,7 @@ fn a_folder_that_only_holds_what_was_left_out_is_no_edit() {
 }
 
 #[test]
-fn what_the_settings_left_out_is_no_edit() {
+fn paths_excluded_by_the_settings_are_no_edit() {
     let settings = "[capture]\nexclude = [\"data/\"]\n";
     let cli = with(&[("a", "1")], &[("retro.toml", settings), ("data/x", "secret")]);
     cli.run(&["restore", "s1"]).expect(0);
@@ -102,7 +102,7 @@ fn what_the_settings_left_out_is_no_edit() {
 }
 
 #[test]
-fn several_restores_leave_it_too() {
+fn excluded_paths_survive_several_restores() {
     let settings = "[capture]\nexclude = [\"data/\"]\n";
     let cli = with(&[("a", "1")], &[("a", "2")]);
     cli.write("retro.toml", settings.as_bytes());
@@ -118,7 +118,7 @@ fn several_restores_leave_it_too() {
 }
 
 #[test]
-fn what_git_ignored_is_no_edit() {
+fn paths_that_git_ignored_are_no_edit() {
     let settings = "[capture]\ngitignore = true\n";
     let cli = with(&[("retro.toml", settings)], &[(".gitignore", "ign/\n"), ("ign/x", "1")]);
     cli.write("late/x", b"1");
@@ -132,7 +132,7 @@ fn what_git_ignored_is_no_edit() {
 
 /// A restore writes over some of what is left out: that is in the state before it, and the rest is nowhere.
 #[test]
-fn what_a_restore_wrote_over_comes_back_without_the_rest() {
+fn excluded_files_that_a_restore_replaced_come_back_without_the_others() {
     let settings = "[capture]\nexclude = [\"b\"]\n";
     let cli = with(&[("b/f", "1")], &[("retro.toml", settings)]);
     cli.write("b/f", b"2");
@@ -147,7 +147,7 @@ fn what_a_restore_wrote_over_comes_back_without_the_rest() {
 /// An undo goes to one of two states, depending on whether there are edits. It neither removes nor records
 /// paths that the rules exclude in that state and only the other one has.
 #[test]
-fn what_is_left_out_stays_where_only_the_state_not_gone_to_has_it() {
+fn excluded_paths_stay_if_only_the_state_not_chosen_has_them() {
     let settings = "[capture]\nexclude = [\"*.log\", \"out\"]\n";
     let cli = with(&[("f", "1"), ("a.log", "1"), ("out/x", "1")], &[("f", "2"), ("retro.toml", settings)]);
     cli.write("f", b"edited");
@@ -169,7 +169,7 @@ fn what_is_left_out_stays_where_only_the_state_not_gone_to_has_it() {
 }
 
 #[test]
-fn what_only_did_not_name_is_no_edit() {
+fn paths_outside_the_only_patterns_are_no_edit() {
     let settings = "[capture]\nonly = [\"*.md\"]\n";
     let cli = with(&[("o.md", "1"), ("b/f", "1")], &[("retro.toml", settings)]);
     cli.write("o.md", b"2");

@@ -32,7 +32,7 @@ pub(super) fn damage_content(cli: &Cli, noise: &[u8]) {
 }
 
 #[test]
-fn a_store_that_is_whole_is_said_to_be() {
+fn a_whole_store_is_reported_as_whole() {
     let cli = recorded();
     for line in ["verify", "verify --quick", "verify --sample 20% --seed 5"] {
         let text = String::from_utf8(cli.run(&line.split(' ').collect::<Vec<_>>()).expect(0).stdout.clone()).unwrap();
@@ -76,7 +76,7 @@ fn damage_is_listed_with_every_step_and_path_that_needs_it() {
 }
 
 #[test]
-fn what_a_killed_writer_leaves_and_missing_caches_are_notes() {
+fn remains_of_a_killed_writer_and_missing_caches_are_notes() {
     let cli = recorded();
     for cache in ["journal", "packs/000001.idx"] {
         cli.remove(cli.store.join(cache));
@@ -115,7 +115,7 @@ fn an_index_that_would_be_believed_is_a_finding() {
 
 /// An index still names what damage has taken from its pack, and is right to; one that names what never was is wrong.
 #[test]
-fn an_index_is_wrong_only_where_it_names_what_never_was() {
+fn an_index_is_wrong_only_if_it_names_objects_that_never_existed() {
     let cli = recorded();
     let place = cli.store.join("packs/000001.idx");
     cli.remove(&place);
@@ -145,7 +145,7 @@ fn an_index_is_wrong_only_where_it_names_what_never_was() {
 }
 
 #[test]
-fn a_share_must_be_one() {
+fn verify_refuses_samples_that_are_no_percentage() {
     let cli = Cli::new();
     let text = String::from_utf8(cli.run(&["verify", "--sample", "101%"]).expect(2).stderr.clone()).unwrap();
     assert!(text.contains("a share is written like 5% or 0.25%, up to 100%"), "{text}");

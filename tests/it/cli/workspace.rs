@@ -64,7 +64,7 @@ fn ids_and_names_that_are_not_text_will_do() {
 }
 
 #[test]
-fn forgetting_is_taken_back_with_all_that_was_there() {
+fn a_forgotten_workspace_comes_back_with_all_its_steps() {
     let cli = Cli::with_two_steps();
     cli.run(&["tag", "v1", "s1"]).expect(0);
     cli.run(&["pin", "s1"]).expect(0);
@@ -173,7 +173,7 @@ fn another_folder_in_the_place_of_a_moved_one_is_pointed_out() {
 
 /// Somebody who deletes a folder and makes it anew goes on with its history.
 #[test]
-fn a_folder_that_was_made_anew_goes_on_without_a_word() {
+fn a_folder_that_was_deleted_and_made_again_continues_its_history() {
     let cli = Cli::with_two_steps();
     std::fs::create_dir(cli.home().join("beside")).unwrap();
     std::fs::remove_dir_all(&cli.workspace).unwrap();
@@ -187,7 +187,7 @@ fn a_folder_that_was_made_anew_goes_on_without_a_word() {
 
 /// A copy is another folder, with a history of its own.
 #[test]
-fn a_copy_is_not_taken_for_the_original() {
+fn a_copied_folder_is_not_taken_for_the_original() {
     let cli = Cli::with_two_steps();
     std::fs::create_dir(cli.home().join("copy")).unwrap();
     cli.write("../copy/a.txt", b"one\n2\nthree\n");

@@ -27,8 +27,8 @@ use crate::support::depth::{AtLeast, pick, turns};
 type Kept = (State, BTreeMap<(ObjectKind, [u8; 16]), Vec<u8>>);
 
 #[test]
-fn turning_a_bit_back() {
-    try_repair("turning a bit back", AtLeast::new(130, 350), |disk| flip(disk, "packs/000001.pack", 900));
+fn correcting_a_flipped_bit() {
+    try_repair("correcting a flipped bit", AtLeast::new(130, 350), |disk| flip(disk, "packs/000001.pack", 900));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn writing_a_pack_anew_without_caches() {
 }
 
 #[test]
-fn putting_a_file_of_another_store_aside() {
+fn quarantining_a_file_of_another_store() {
     try_repair("quarantining a file", AtLeast::new(110, 300), |disk| {
         let other = MemoryDisk::new(2);
         let store = Store::open_or_create(Arc::new(other.clone())).unwrap();
@@ -116,8 +116,8 @@ fn theirs() -> Snapshot {
 
 /// The index still knows half of the id of a snapshot whose record and transaction are gone.
 #[test]
-fn giving_snapshots_up() {
-    try_repair("giving snapshots up", AtLeast::new(360, 1_500), |disk| {
+fn recording_snapshots_as_lost() {
+    try_repair("recording snapshots as lost", AtLeast::new(360, 1_500), |disk| {
         let store = Store::open(Arc::new(disk.clone())).unwrap();
         let from = read_all(disk, "packs/000001.pack").unwrap().len();
         let long = noise(9, usize::try_from(INDEX_BEHIND_MAX_BYTES).unwrap());

@@ -52,7 +52,7 @@ fn a_repair_holds_the_lock() {
 
 /// R2: at no moment is the pack as it was in neither place.
 #[test]
-fn the_pack_as_it_was_is_put_aside_first() {
+fn the_old_pack_is_quarantined_before_it_is_replaced() {
     for prepared in [with_a_bit_flipped(), with_a_range_of_zeros()] {
         let original = read_all(&prepared, PACK).unwrap();
         let mut replaced = 0;
@@ -87,7 +87,7 @@ fn a_pack_written_anew_is_another_one() {
 
 /// R5: what cannot be read is not taken for stored, so that it can be stored again.
 #[test]
-fn what_is_lost_can_be_stored_again() {
+fn lost_content_can_be_stored_again() {
     let disk = with_a_range_of_zeros();
     run(&disk).unwrap();
     let store = Store::open(Arc::new(disk)).unwrap();

@@ -88,7 +88,7 @@ fn lost_snapshots_of_which_only_an_index_knows_stay_findings() {
 /// A pack is lost, recording goes on, and then the pack is found again, under its own number or another one: every
 /// snapshot of both histories can be had.
 #[test]
-fn steps_that_were_taken_twice_can_both_be_had() {
+fn both_histories_survive_if_a_lost_pack_returns() {
     let given = Given::record();
     for (repairs_first, back_as) in [(false, 9), (true, 9), (true, 2)] {
         let what = format!("repaired first: {repairs_first}, back as {back_as}");
@@ -143,7 +143,7 @@ fn steps_that_were_taken_twice_can_both_be_had() {
 /// The trailer of the last transaction is gone, and every cache: that looks like a writer that died. Repair cuts the
 /// tail, and keeps the bytes that it cuts.
 #[test]
-fn what_a_repair_cuts_off_is_put_aside() {
+fn bytes_that_a_repair_cuts_off_are_quarantined() {
     let given = Given::record();
     let fixture = given.copy();
     let pack = fixture.store.join("packs/000002.pack");

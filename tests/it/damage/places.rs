@@ -44,7 +44,7 @@ const PLACES: [(&str, Role); 13] = [
 ];
 
 #[test]
-fn repair_clears_every_place_of_what_does_not_belong_there() {
+fn repair_quarantines_foreign_things_at_every_place() {
     let given = Given::record();
     let mut tried = 0;
     for (turn, (name, role)) in PLACES.into_iter().enumerate() {

@@ -225,7 +225,7 @@ fn is_malformed(problem: &GitProblem) -> bool {
 }
 
 #[test]
-fn an_index_that_cannot_be_read_is_said_and_tracks_everything() {
+fn an_unreadable_index_is_reported_and_tracks_everything() {
     let mut tried = 0;
     for (name, damage, is_expected) in DAMAGES.iter().filter(|_| has_git()) {
         let (scratch, root, git) = repository(&[]);
@@ -290,7 +290,7 @@ fn linked_working_trees_and_submodules_have_their_own_index() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
-fn lists_and_settings_that_cannot_be_followed_are_said() {
+fn unreadable_ignore_files_and_settings_are_reported() {
     if !has_git() {
         return;
     }
@@ -326,7 +326,7 @@ fn lists_and_settings_that_cannot_be_followed_are_said() {
 }
 
 #[test]
-fn a_repository_of_another_folder_is_said() {
+fn a_repository_of_another_folder_is_reported() {
     if !has_git() {
         return;
     }

@@ -110,7 +110,7 @@ fn snapshots(reading: &Value) -> &Vec<Value> {
 
 /// It reads the same from a whole store and from the packs alone, without `FORMAT`.
 #[test]
-fn it_reads_the_golden_store() {
+fn the_second_reader_reads_the_golden_store() {
     let reading = expected_reading();
     let Some(python) = python() else { return };
     let scratch = Scratch::new();
@@ -156,7 +156,7 @@ fn assert_has_everything(counts: &Value) {
 
 /// A workspace as hostile as a file system allows, and then random edits, step by step.
 #[test]
-fn it_reads_a_random_store() {
+fn the_second_reader_reads_a_random_store() {
     let Some(python) = python() else { return };
     let recorder = Recorder::new();
     naughty(&recorder.root, Extras::default());
@@ -217,7 +217,7 @@ fn edit(recorder: &Recorder, rng: &mut Rng) {
 
 /// Random facts about a few workspaces and snapshots come to the same state, for undo and redo too (J1, J5, J7, J9).
 #[test]
-fn it_applies_random_facts_as_the_library_does() {
+fn the_second_reader_applies_random_facts_as_the_library_does() {
     let Some(python) = python() else { return };
     let (mut rng, mut tried) = (Rng::new(0xfac7), 0);
     for round in 0..pick(3, 80) {
@@ -267,7 +267,7 @@ pub(super) fn random_fact(rng: &mut Rng) -> Fact {
 
 /// A reader that finds nothing wrong with anything would pass all the other tests.
 #[test]
-fn it_notices_flipped_bytes() {
+fn the_second_reader_notices_flipped_bytes() {
     let Some(python) = python() else { return };
     let scratch = Scratch::new();
     let (store, mut tried) = (copy(&scratch, false), 0);
@@ -287,7 +287,7 @@ fn it_notices_flipped_bytes() {
 
 /// Both readers make the same of damage: which facts count, and which objects can still be read.
 #[test]
-fn it_makes_of_damage_what_the_library_makes_of_it() {
+fn the_second_reader_agrees_with_the_library_about_damage() {
     let Some(python) = python() else { return };
     let (scratch, mut rng) = (Scratch::new(), Rng::new(0xdead));
     let (store, mut tried, mut lost) = (copy(&scratch, false), 0, 0);

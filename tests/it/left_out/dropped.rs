@@ -22,7 +22,7 @@ fn recorded() -> (Recorder, SnapshotId) {
 }
 
 #[test]
-fn rules_that_leave_out_everything_are_said_until_they_are_gone() {
+fn rules_that_exclude_everything_are_reported_until_they_are_gone() {
     let (mut recorder, first) = recorded();
     set(&mut recorder, "exclude = [\"*\"]");
     assert!(recorder.status().rules_changed);
@@ -65,7 +65,7 @@ fn going_back_to_before_the_rules_brings_all_back() {
 /// One file of an agent in a folder is enough, without any rule.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
-fn evidence_that_comes_into_a_recorded_folder_is_said() {
+fn new_evidence_in_a_recorded_folder_is_reported() {
     let (recorder, first) = recorded();
     recorder.write("src/CACHEDIR.TAG", SIGNATURE);
     let second = recorder.snap();
@@ -79,7 +79,7 @@ fn evidence_that_comes_into_a_recorded_folder_is_said() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
-fn what_is_gone_from_the_folder_is_not_left_out() {
+fn deleted_paths_are_not_listed_as_excluded() {
     let (mut recorder, _) = recorded();
     set(&mut recorder, "exclude = [\"src/\"]");
     std::fs::remove_file(recorder.root.join("src/c")).unwrap();

@@ -20,7 +20,7 @@ fn names(recorder: &Recorder) -> Vec<String> {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests make folders of their own")]
-fn only_what_matches_is_recorded_at_any_depth() {
+fn only_matching_paths_are_recorded_at_any_depth() {
     let recorder = with("only = [\"*.md\", \"/docs/\"]");
     for path in ["a.md", "src/b.md", "src/c.rs", "deep/x/y/z.md", "deep/x/q/r.rs", "other/in/n.txt", "docs/i.bin"] {
         recorder.write(path, b"x");
@@ -57,7 +57,7 @@ fn only_what_matches_is_recorded_at_any_depth() {
 }
 
 #[test]
-fn only_makes_a_recording_smaller_and_never_larger() {
+fn the_only_setting_never_makes_a_recording_larger() {
     let recorder = with("only = [\"*.md\", \"kept/\"]\nexclude = [\"draft.md\", \"skip/\"]\ninclude = [\"in.rs\"]");
     for path in
         ["Cargo.toml", "target/a.md", "draft.md", "skip/b.md", "kept/skip/c", "kept/d", "in.rs", "__pycache__/e.md"]
@@ -69,7 +69,7 @@ fn only_makes_a_recording_smaller_and_never_larger() {
 
 /// Somebody's pattern may be as wide as can be: the settings, which tell that, are recorded.
 #[test]
-fn the_settings_are_recorded_whatever_they_say() {
+fn the_settings_file_is_recorded_despite_any_exclude() {
     for settings in ["exclude = [\"*\"]", "exclude = [\"retro.toml\"]", "only = [\"nothing\"]"] {
         let recorder = with(settings);
         recorder.write("a/retro.toml", b"another");
@@ -81,7 +81,7 @@ fn the_settings_are_recorded_whatever_they_say() {
 
 #[test]
 #[cfg(feature = "git")]
-fn what_git_tracks_is_left_out_where_only_does_not_name_it() {
+fn tracked_paths_outside_the_only_patterns_are_excluded() {
     if !has_git() {
         return;
     }
@@ -99,7 +99,7 @@ fn what_git_tracks_is_left_out_where_only_does_not_name_it() {
 }
 
 #[test]
-fn a_restore_leaves_alone_what_only_left_out() {
+fn a_restore_leaves_alone_paths_outside_the_only_patterns() {
     let recorder = with("only = [\"*.md\"]");
     recorder.write("a/b.md", b"one");
     recorder.write("a/c.rs", b"one");
@@ -153,7 +153,7 @@ fn a_step_before_only_comes_back_whole() {
 /// Against the definition: a file is recorded if a pattern matches it or a folder above, a folder if it is matched so
 /// or holds something that is recorded.
 #[test]
-fn only_is_as_defined_in_random_folders() {
+fn the_only_patterns_apply_as_defined_in_random_folders() {
     const CASES: u64 = 40;
     let names = ["a", "b", "c.md", "d.rs"];
     let patterns =

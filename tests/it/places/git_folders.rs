@@ -23,7 +23,7 @@ fn tried(cases: &[&str]) {
 }
 
 #[test]
-fn what_a_git_file_names_is_neither_captured_nor_restored_over() {
+fn a_folder_that_a_git_file_names_is_neither_captured_nor_restored_over() {
     tried(&[
         "git init -q --separate-git-dir=$PWD/ws/meta ws; commit ws x; $RETRO -C ws snap
          $RETRO -C ws status | grep -F 'meta (a folder of version control)'; ! $RETRO -C ws ls -r @ | grep meta
@@ -46,7 +46,7 @@ fn what_a_git_file_names_is_neither_captured_nor_restored_over() {
 }
 
 #[test]
-fn what_was_recorded_before_it_was_gits_is_kept() {
+fn paths_recorded_before_they_became_gits_are_kept() {
     tried(&["git init -q --bare ws/meta; $RETRO -C ws snap; $RETRO -C ws ls -r @ | grep meta/HEAD
          echo 'gitdir: meta' > ws/.git; git -C ws config core.bare false; commit ws x; echo two > ws/a
          $RETRO -C ws restore s1 || test $? = 1; grep one ws/a; test $(count ws) = 1

@@ -52,7 +52,7 @@ fn every_way_into_a_store_is_refused() {
 
 /// A store that is the upper folder of an overlay has other numbers there, and what is written there is written to it.
 #[test]
-fn a_store_that_is_shown_as_other_folders_is_known_by_its_format() {
+fn a_store_below_an_overlay_is_recognised_by_its_format_file() {
     let mut tried = 0;
     if can_mount() {
         let way = "mkdir t; mount -t tmpfs none t; mkdir t/wk t/view t/low

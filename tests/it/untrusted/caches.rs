@@ -102,7 +102,7 @@ fn indexes_that_lie_hide_nothing_for_good() {
 
 /// Out of order, and counts of 2^32-1, under checksums that are right.
 #[test]
-fn indexes_that_can_not_be_searched_are_read_from_the_pack() {
+fn unsearchable_indexes_are_ignored_for_the_pack() {
     let forge = honest();
     let length = std::fs::metadata(forge.store("packs/000001.pack")).unwrap().len();
     let entries = [entry([0; 16], 48, 0, ObjectKind::Content), entry([0xff; 16], 48, 0, ObjectKind::Tree)];

@@ -213,7 +213,7 @@ fn events_are_read_one_at_a_time_and_shown_in_part() {
 }
 
 #[test]
-fn the_last_step_number_there_is_can_not_be_followed() {
+fn nothing_can_follow_the_last_step_number() {
     let mut forge = Forge::new();
     let file = forge.content(b"good\n");
     let root = forge.leaf(&[(FILE, 0o644, b"good", 5, file)]);
@@ -354,7 +354,7 @@ fn facts_without_number_are_folded_in_time() {
 
 /// Restores that never were, of snapshots that are not there, in workspaces that are not there.
 #[test]
-fn restores_that_never_were_can_not_be_undone() {
+fn invented_restores_cannot_be_undone() {
     let mut forge = Forge::new();
     let file = forge.content(b"good\n");
     let root = forge.leaf(&[(FILE, 0o644, b"good", 5, file)]);
@@ -385,7 +385,7 @@ fn restores_that_never_were_can_not_be_undone() {
 /// Restores for which nothing had to change are no changes that could be undone, and a folder goes millions of states
 /// back and forth in no time.
 #[test]
-fn restores_that_changed_nothing_are_passed_over() {
+fn undo_skips_restores_without_changes() {
     let mut forge = Forge::new();
     let file = forge.content(b"good\n");
     let root = forge.leaf(&[(FILE, 0o644, b"good", 5, file)]);

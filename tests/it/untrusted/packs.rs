@@ -190,7 +190,7 @@ fn chunk_lists_name_chunks_only() {
 /// Two million times the same mebibyte: a file of two tebibytes in a few kB. It is written and printed as it comes, and
 /// ends where the disk does.
 #[test]
-fn files_larger_than_any_disk_are_streamed_until_it_is_full() {
+fn files_larger_than_any_disk_are_streamed_until_the_disk_is_full() {
     let chunk = noise(3, 1 << 20);
     let count = 1_800_000_usize;
     let mut forge = Forge::new();
@@ -247,7 +247,7 @@ fn a_pack_of_another_store_is_damage_and_hides_nothing_else() {
 
 /// The pack with the highest number there is: nothing can come after it.
 #[test]
-fn the_last_pack_there_is_can_not_be_followed() {
+fn nothing_can_follow_the_last_pack_number() {
     let mut forge = Forge::new();
     forge.write();
     let transactions = forge.take_transactions();
@@ -261,7 +261,7 @@ fn the_last_pack_there_is_can_not_be_followed() {
 
 /// Two packs with the same object, one of them a lie: never wrong bytes.
 #[test]
-fn an_object_that_is_there_twice_is_never_taken_for_what_it_is_not() {
+fn a_false_second_copy_of_an_object_never_gives_wrong_bytes() {
     for liar in [1, 2] {
         let mut forge = Forge::new();
         let id = Digest::of(b"right");
@@ -300,7 +300,7 @@ fn packs_of_very_small_transactions_are_read_in_time() {
 
 /// Bytes that begin a transaction at every offset, each checked to its end: the search for intact ones must end.
 #[test]
-fn packs_that_can_not_be_searched_are_kept() {
+fn packs_full_of_false_transactions_are_kept() {
     let mut forge = Forge::new();
     forge.write();
     let mut bytes = vec![0; 1 << 20];
@@ -344,7 +344,7 @@ fn files_full_of_holes_are_not_read() {
 /// A pack that goes on after what it holds, further than any may, is put aside as it is by a repair, which reads no
 /// more of it than others do.
 #[test]
-fn a_pack_longer_than_any_is_put_aside_unread() {
+fn an_overlong_pack_is_quarantined_unread() {
     let mut forge = Forge::new();
     forge.write();
     let pack = forge.store("packs/000001.pack");
@@ -385,7 +385,7 @@ fn nothing_of_a_store_leads_out_of_it() {
 }
 
 #[test]
-fn pipes_in_the_place_of_files_keep_nobody_waiting() {
+fn pipes_in_place_of_store_files_never_block() {
     for name in ["journal", "lock", "packs/000001.idx", "packs/000002.pack", "packs/000002.idx", "tmp/x", "FORMAT"] {
         let mut forge = Forge::new();
         forge.write();

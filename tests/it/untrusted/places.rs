@@ -50,7 +50,7 @@ fn a_workspace_that_was_moved_by_a_fact_is_not_touched_from_elsewhere() {
 }
 
 #[test]
-fn roots_that_are_no_path_of_a_folder_match_nobody() {
+fn roots_that_are_no_folder_path_match_no_workspace() {
     for suffix in ["/", "/.", "/../ws", "//", "/folder/.."] {
         let mut forge = Forge::new();
         let root = [&bytes(&forge, "ws")[..], suffix.as_bytes()].concat();

@@ -137,7 +137,7 @@ fn trees_that_describe_too_many_paths_are_refused_before_anything_is_written() {
 
 /// Something that git refuses, at the bottom of such a tree: the list of what was left out must not grow either.
 #[test]
-fn what_git_refuses_is_not_listed_without_end() {
+fn the_list_of_paths_that_git_refuses_is_limited() {
     let names: Vec<String> = (0..1_000).map(|number| format!("name-{number:04}")).collect();
     let forge = with_tree(|forge| {
         let file = forge.content(b"x");
