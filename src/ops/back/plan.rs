@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::Kind;
 use crate::id::BlobId;
-use crate::ops::look::attributed::{Attributed, AttributedTree, add_changes};
+use crate::ops::look::attributed::{AttributedTree, add_changes};
 use crate::ops::record::capture::Captured;
 use crate::path::TreePath;
 use crate::store::Store;
@@ -47,9 +47,7 @@ pub(super) fn plan(
     let load = |id| now.load(store, id);
     let diff_options = TreeDiffOptions { folders: true, paths: paths.to_vec() };
     let mut changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
-    let (live, known) = (now.attributed(), Attributed::of(store, target)?);
-    let old = AttributedTree { root: now.root, root_mode: now.root_mode, attributed: &live };
-    let new = AttributedTree { root: target.root, root_mode: target.root_mode, attributed: &known };
+    let (old, new) = (now.attributed_tree(), AttributedTree::of(store, target)?);
     add_changes(&mut changes, &load, &old, &new, paths)?;
     if may_give_away() {
         changes = with_all_of_the_root_owner(changes, &load, &old, &new, paths)?;
@@ -99,17 +97,16 @@ fn is_same_folder(root: &Root, bound: &TreePath, path: &TreePath, new: &Side) ->
 fn with_all_of_the_root_owner(
     changes: Vec<Change>,
     load: &LoadTree<'_>,
-    old: &AttributedTree<'_>,
-    new: &AttributedTree<'_>,
+    old: &AttributedTree,
+    new: &AttributedTree,
     paths: &[TreePath],
 ) -> Result<Vec<Change>> {
     let owners = (old.attributed.root_owner, new.attributed.root_owner);
     if !matches!(owners, (Some(before), Some(after)) if before != after) {
         return Ok(changes);
     }
-    let is_relative = |tree: &AttributedTree<'_>, path: &TreePath| {
-        tree.attributed.get(path).is_none_or(|found| found.owner.is_none())
-    };
+    let is_relative =
+        |tree: &AttributedTree, path: &TreePath| tree.attributed.get(path).is_none_or(|found| found.owner.is_none());
     let all = TreeDiffOptions { folders: true, paths: paths.to_vec() };
     let mut known: BTreeMap<TreePath, Change> =
         changes.into_iter().map(|change| (change.path.clone(), change)).collect();

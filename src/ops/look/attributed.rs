@@ -5,7 +5,7 @@
 //!
 //! An imported history says nothing of attributes. Nothing differs from what is not known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ls::find_with;
 use crate::diff::{Change, ChangeKind, Side, tree::LoadTree};
@@ -19,7 +19,7 @@ use crate::ops::record::ingest::attached;
 use crate::path::TreePath;
 use crate::store::Store;
 
-/// What is known of the attributes of a state.
+/// The known attributes of a state.
 #[derive(Clone, Debug, Default)]
 pub struct Attributed {
     /// Owner of the root folder, and of every path that the list does not give another; `None` where nothing is known.
@@ -29,48 +29,51 @@ pub struct Attributed {
 }
 
 /// A state to compare: its tree, the mode of its root folder, its attributes.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::ops) struct AttributedTree<'a> {
+#[derive(Debug)]
+pub(in crate::ops) struct AttributedTree {
     pub(in crate::ops) root: TreeId,
     pub(in crate::ops) root_mode: u16,
-    pub(in crate::ops) attributed: &'a Attributed,
+    pub(in crate::ops) attributed: Attributed,
+}
+
+impl AttributedTree {
+    /// The state of a snapshot.
+    pub(in crate::ops) fn of(store: &Store, snapshot: &Snapshot) -> Result<Self> {
+        let attributed = Attributed::of(store, snapshot)?;
+        Ok(Self { root: snapshot.root, root_mode: snapshot.root_mode, attributed })
+    }
 }
 
 impl Attributed {
-    /// Those of a snapshot.
+    /// The attributes of a snapshot.
     pub fn of(store: &Store, snapshot: &Snapshot) -> Result<Self> {
         let bytes = attached(store, &snapshot.attributes, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
         let list = decode_list(&bytes).map_err(|e| e.during("read attributes of step", snapshot.step))?;
         Ok(Self { root_owner: snapshot.root_owner, list })
     }
 
-    /// Whether anything is known.
+    /// True if anything is known.
     pub fn is_known(&self) -> bool {
         self.root_owner.is_some()
     }
 
-    /// What one path has; nothing but the owner of the root folder where the list does not name it.
+    /// The attributes of one path. A path that is not in the list has only the owner of the root folder.
     pub fn get(&self, path: &TreePath) -> Option<&Attributes> {
         self.list.get(path)
     }
 
-    /// Whether a path has something else in another state. The owner that a path shares with the root folder is the
-    /// root folder's.
+    /// True if a path has other attributes in another state. A path without an owner of its own does not differ when
+    /// the owner of the root folder does.
     fn differs(&self, other: &Self, path: &TreePath) -> bool {
         let (one, two) = (self.list.get(path), other.list.get(path));
-        let values = |found: Option<&Attributes>| found.map(|found| found.values.clone()).unwrap_or_default();
         let (own, others) = (one.and_then(|one| one.owner), two.and_then(|two| two.owner));
-        let are_relative = own.is_none() && others.is_none();
-        let has_other_owner = if path.is_root() || !are_relative {
-            own.or(self.root_owner) != others.or(other.root_owner)
-        } else {
-            false
-        };
-        has_other_owner || values(one) != values(two)
+        let is_counted = path.is_root() || own.is_some() || others.is_some();
+        is_counted && own.or(self.root_owner) != others.or(other.root_owner)
+            || one.map(|one| &*one.values).unwrap_or_default() != two.map(|two| &*two.values).unwrap_or_default()
     }
 }
 
-/// Whether an attachment holds these bytes, without reading it.
+/// True if an attachment holds these bytes. It is not read.
 pub(in crate::ops) fn is_attached(attachment: &Attachment, bytes: &[u8]) -> bool {
     match attachment {
         Attachment::Empty => bytes.is_empty(),
@@ -79,13 +82,13 @@ pub(in crate::ops) fn is_attached(attachment: &Attachment, bytes: &[u8]) -> bool
     }
 }
 
-/// Adds to `changes`, which are those of two trees in order of path, what differs in attributes: within `paths`, or
-/// anywhere where there are none.
+/// Adds differences in attributes to `changes`, the differences between two trees in order of path. Only paths within
+/// `paths` count; all do if there are none.
 pub(in crate::ops) fn add_changes(
     changes: &mut Vec<Change>,
     load: &LoadTree<'_>,
-    old: &AttributedTree<'_>,
-    new: &AttributedTree<'_>,
+    old: &AttributedTree,
+    new: &AttributedTree,
     paths: &[TreePath],
 ) -> Result<()> {
     if !old.attributed.is_known() || !new.attributed.is_known() {
@@ -93,34 +96,23 @@ pub(in crate::ops) fn add_changes(
     }
     let is_wanted = |path: &TreePath| paths.is_empty() || paths.iter().any(|wanted| path.is_within(wanted));
     let root = TreePath::root();
-    let listed =
-        |state: &AttributedTree<'_>| state.attributed.list.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
-    let mut candidates: Vec<TreePath> = listed(old).into_iter().chain(listed(new)).chain([root]).collect();
-    candidates.sort_unstable();
-    candidates.dedup();
-    candidates.retain(|path| is_wanted(path) && old.attributed.differs(new.attributed, path));
+    let listed = [old, new].into_iter().flat_map(|state| state.attributed.list.iter().map(|(path, _)| path));
+    let candidates: BTreeSet<&TreePath> = listed.chain([&root]).filter(|path| is_wanted(path)).collect();
     let mut known: BTreeMap<TreePath, Change> = changes.drain(..).map(|change| (change.path.clone(), change)).collect();
-    for path in candidates {
-        if let Some(change) = known.get_mut(&path) {
+    for path in candidates.into_iter().filter(|path| old.attributed.differs(&new.attributed, path)) {
+        if let Some(change) = known.get_mut(path) {
             change.attributes_changed = change.old.is_some() && change.new.is_some();
-            continue;
+        } else if let (old @ Some(_), new @ Some(_)) = (side_of(load, old, path)?, side_of(load, new, path)?) {
+            let (kind, path) = (ChangeKind::Attributes, path.clone());
+            let change = Change { path: path.clone(), kind, old, new, old_path: None, attributes_changed: true };
+            known.insert(path, change);
         }
-        let (Some(before), Some(after)) = (side_of(load, old, &path)?, side_of(load, new, &path)?) else { continue };
-        let change = Change {
-            path: path.clone(),
-            kind: ChangeKind::Attributes,
-            old: Some(before),
-            new: Some(after),
-            old_path: None,
-            attributes_changed: true,
-        };
-        known.insert(path, change);
     }
     changes.extend(known.into_values());
     Ok(())
 }
 
-fn side_of(load: &LoadTree<'_>, state: &AttributedTree<'_>, path: &TreePath) -> Result<Option<Side>> {
+fn side_of(load: &LoadTree<'_>, state: &AttributedTree, path: &TreePath) -> Result<Option<Side>> {
     if path.is_root() {
         return Ok(Some(Side { kind: Kind::Folder, mode: state.root_mode, size: 0, id: state.root.0 }));
     }

@@ -6,8 +6,8 @@ use crate::id::SnapshotId;
 use crate::path::TreePath;
 use crate::store::Store;
 
-/// Hands over the content of a file, or the target of a symlink, in pieces of at most 1 MiB, each checked against its
-/// id. A symlink is not followed: where it led is not part of the snapshot. Returns the length in bytes.
+/// Passes the content of a file, or the target of a symlink, to `take` in pieces of at most 1 MiB, each checked against
+/// its id. Symlinks are not followed, because their targets are not part of the snapshot. Returns the length in bytes.
 pub fn cat(
     store: &Store,
     snapshot: SnapshotId,

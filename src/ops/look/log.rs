@@ -1,11 +1,10 @@
 //! The history of a workspace, newest first.
 //!
-//! Without a range every step of the workspace is listed, also those that an undo or a restore has left aside: what
-//! happened stays visible. Paths choose the steps that changed them, and then only changes of these paths are counted.
-//! A snapshot that cannot be read does not hide the others; it is reported beside them.
+//! Without a range, every step of the workspace is listed, also those before a restore or undo. Paths choose the steps
+//! that changed them, and then only changes of these paths are counted. A snapshot that cannot be read does not hide
+//! the others; it is reported beside them.
 //!
-//! Steps are handed over one by one, each with its event: a history may have any number of them, and events may be
-//! long.
+//! Steps are passed on one by one, each with its event: a history may have any number of them, and events may be long.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,43 +12,44 @@ use std::sync::Arc;
 use super::show::{event, plain_changes};
 use crate::diff::counts;
 use crate::diff::selection::Selection;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::snapshot::{ChangeCounts, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
+use crate::ops::record::register::expect;
 use crate::store::Store;
 use crate::time::Timestamp;
 
-/// Which snapshots to list.
+/// The snapshots to list.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
-    /// Whose steps.
+    /// The workspace.
     pub workspace: WorkspaceId,
-    /// Only these, oldest first; every step of the workspace where it is `None`.
+    /// Only these, oldest first; `None` for every step of the workspace.
     pub snapshots: Option<Vec<SnapshotId>>,
-    /// Only those of this run.
+    /// Only steps of this run.
     pub run: Option<String>,
-    /// Only those that changed one of these paths, or something below.
+    /// Only steps that changed one of these paths, or something below.
     pub selection: Selection,
-    /// Only those taken then or later.
+    /// Only steps taken then or later.
     pub since: Option<Timestamp>,
-    /// Only those taken then or before.
+    /// Only steps taken then or before.
     pub until: Option<Timestamp>,
     /// At most this many.
     pub count_max: Option<u64>,
 }
 
-/// What was found beside the steps.
+/// Facts about the list as a whole.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// Steps handed over.
+    /// Steps passed on.
     pub count: u64,
-    /// Those that could not be read, newest first.
+    /// Steps that could not be read, newest first.
     pub unreadable: Vec<(SnapshotId, Error)>,
-    /// Whether there would have been more, or might have been: steps that were not looked at.
+    /// True if [`LogOptions::count_max`] was reached before the last step.
     pub is_cut: bool,
-    /// Steps that were not looked at, because as many as were asked for had been handed over.
+    /// Steps that were not looked at for that reason.
     pub older: u64,
-    /// Of each name and pattern of the selection, whether a step that was looked at changed anything that it means.
+    /// For each name and pattern of the selection, true if a step that was looked at changed a path that it selects.
     pub is_met: Vec<bool>,
 }
 
@@ -60,27 +60,26 @@ pub struct LogEntry {
     pub id: SnapshotId,
     /// The snapshot.
     pub snapshot: Arc<Snapshot>,
-    /// JSON facts of the step as they were given; empty when there are none.
+    /// JSON facts of the step as they were given; empty if there are none.
     pub event: Vec<u8>,
-    /// How many calls followed it and changed nothing.
+    /// The number of calls that followed it and changed nothing.
     pub call_count: u64,
-    /// How many paths it changed; of the selected ones, where some were selected.
+    /// The number of paths that it changed, within the selection.
     pub changes: ChangeCounts,
-    /// Its names, in order.
+    /// Its tags, in order.
     pub tags: Vec<String>,
-    /// Whether gc must keep it.
+    /// True if gc must keep it.
     pub is_pinned: bool,
-    /// Whether the workspace stands here.
+    /// True if it is the head of the workspace.
     pub is_head: bool,
-    /// Whether a repair found that parts of it are lost.
+    /// True if a repair found that parts of it are lost.
     pub is_incomplete: bool,
 }
 
-/// Hands over snapshots, newest first.
+/// Passes snapshots to `see`, newest first.
 pub fn log(store: &Store, options: &LogOptions, see: &mut dyn FnMut(LogEntry) -> Result<()>) -> Result<Log> {
     let state = store.state();
-    let missing = || Error::new(ErrorKind::NotFound, "find workspace", options.workspace, "it is not in the store");
-    let workspace = state.workspaces.get(&options.workspace).ok_or_else(missing)?;
+    let workspace = expect(&state, options.workspace)?;
     let candidates: Vec<SnapshotId> = match &options.snapshots {
         Some(snapshots) => snapshots.iter().rev().copied().collect(),
         None => workspace.steps.values().rev().copied().collect(),
@@ -120,7 +119,7 @@ pub fn log(store: &Store, options: &LogOptions, see: &mut dyn FnMut(LogEntry) ->
     Ok(log)
 }
 
-/// Reads a snapshot and counts what it changed, if it is one of those asked for.
+/// Reads a snapshot and counts its changes, if the options choose it.
 fn select(
     store: &Store,
     id: SnapshotId,

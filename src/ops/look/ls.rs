@@ -1,30 +1,27 @@
-//! What is in a snapshot: listing its folders, and finding one path.
+//! The paths of a snapshot: listing its folders, and finding one path.
 //!
-//! Entries are handed over one by one in the order of paths, so memory follows the depth and the widest folder, not the
-//! size of the snapshot. The walk keeps its own stack: folders may be deeper than a thread's stack would allow.
-
-use std::vec;
+//! Entries are passed on one by one in the order of paths, so memory follows the depth and the widest folder, not the
+//! size of the snapshot. The walk keeps its own stack, because folders may be deeper than a thread's stack allows.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::{Entry, Kind};
 use crate::id::{SnapshotId, TreeId};
-use crate::limits::FOLDER_DEPTH_MAX;
 use crate::path::{TreePath, escaped};
 use crate::store::{FolderCursor, LoadTree, Store};
 
-/// What to list.
+/// The part of a snapshot to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LsOptions {
-    /// A folder, whose entries are listed, or anything else, which is listed itself.
+    /// A folder, whose entries are listed, or a file or symlink, which is listed itself.
     pub path: TreePath,
-    /// Whether what is in the folders is listed too.
+    /// True to list everything below the folder.
     pub is_recursive: bool,
 }
 
 /// Takes one entry and its path.
 pub type See<'a> = dyn FnMut(&TreePath, &Entry) -> Result<()> + 'a;
 
-/// Lists a path of a snapshot; `NotFound` where the snapshot has no such path.
+/// Lists a path of a snapshot; `NotFound` if the snapshot has no such path.
 pub fn ls(store: &Store, snapshot: SnapshotId, options: &LsOptions, see: &mut See<'_>) -> Result<()> {
     let root = store.snapshot(snapshot)?.root;
     let folder = if options.path.is_root() {
@@ -39,11 +36,23 @@ pub fn ls(store: &Store, snapshot: SnapshotId, options: &LsOptions, see: &mut Se
     if options.is_recursive {
         store.check_extent("list", folder)?;
     }
-    let mut path = options.path.as_bytes().to_vec();
-    let mut levels = vec![Level { path_length_bytes: path.len(), entries: store.folder(folder)?.into_iter() }];
-    while let Some(level) = levels.last_mut() {
-        path.truncate(level.path_length_bytes);
-        let Some(entry) = level.entries.next() else {
+    walk(store, folder, &options.path, &mut |path, entry| see(path, entry).map(|()| options.is_recursive))
+}
+
+/// Passes each entry of the folder `top`, which is at `path`, to `see`, and goes into the folders for which that returns
+/// true. The caller has checked the extent of what is gone into.
+pub(in crate::ops) fn walk(
+    store: &Store,
+    top: TreeId,
+    path: &TreePath,
+    see: &mut dyn FnMut(&TreePath, &Entry) -> Result<bool>,
+) -> Result<()> {
+    let mut path = path.as_bytes().to_vec();
+    // The length of the path of each folder on the way, and its entries that are not listed yet.
+    let mut levels = vec![(path.len(), store.folder(top)?.into_iter())];
+    while let Some((length_bytes, entries)) = levels.last_mut() {
+        path.truncate(*length_bytes);
+        let Some(entry) = entries.next() else {
             levels.pop();
             continue;
         };
@@ -51,15 +60,11 @@ pub fn ls(store: &Store, snapshot: SnapshotId, options: &LsOptions, see: &mut Se
             path.push(b'/');
         }
         path.extend_from_slice(&entry.name);
-        let full =
-            TreePath::new(&path).map_err(|problem| Error::new(ErrorKind::Limit, "list", escaped(&path), problem))?;
-        see(&full, &entry)?;
-        if let Some(tree) = entry.tree().filter(|_| options.is_recursive) {
-            if levels.len() > FOLDER_DEPTH_MAX {
-                let detail = format!("folders are more than {FOLDER_DEPTH_MAX} deep");
-                return Err(Error::new(ErrorKind::Limit, "list", "a snapshot", detail));
-            }
-            levels.push(Level { path_length_bytes: path.len(), entries: store.folder(tree)?.into_iter() });
+        let full = TreePath::new(&path).map_err(|e| Error::new(ErrorKind::Limit, "list", escaped(&path), e))?;
+        if see(&full, &entry)?
+            && let Some(tree) = entry.tree()
+        {
+            levels.push((path.len(), store.folder(tree)?.into_iter()));
         }
     }
     Ok(())
@@ -80,7 +85,7 @@ pub fn find(store: &Store, root: TreeId, path: &TreePath) -> Result<Option<Entry
     find_with(&|id| store.tree(id), root, path)
 }
 
-/// The same, with lists from elsewhere.
+/// The same, with lists that `load` reads.
 pub fn find_with(load: &LoadTree<'_>, root: TreeId, path: &TreePath) -> Result<Option<Entry>> {
     let mut folder = root;
     let mut names = path.names().peekable();
@@ -102,12 +107,6 @@ pub fn kind_word(kind: Kind) -> &'static str {
         Kind::Folder => "folder",
         Kind::Symlink => "symlink",
     }
-}
-
-/// One folder on the way down, and what is still to be listed of it.
-struct Level {
-    path_length_bytes: usize,
-    entries: vec::IntoIter<Entry>,
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
-//! The runs of a workspace: which sessions recorded here, when, and how much each changed.
+//! The runs of a workspace: the sessions that recorded here, with their times and the sums of their changes.
 //!
-//! Derived from the steps, not stored. Snapshots that a restore takes for itself belong to no run. A step that cannot
-//! be read does not hide the others; it is reported beside them.
+//! Runs are derived from the steps, not stored. Snapshots around a restore belong to no run. A step that cannot be read
+//! does not hide the others; it is reported beside them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::show::event;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::snapshot::{ChangeCounts, Snapshot};
 use crate::history::graph::newest_first;
 use crate::id::{SnapshotId, WorkspaceId};
+use crate::ops::record::register::expect;
 use crate::store::Store;
 
 /// One run.
@@ -18,21 +19,21 @@ use crate::store::Store;
 pub struct Run {
     /// Its name.
     pub name: String,
-    /// Steps of it.
+    /// The number of its steps.
     pub count: u64,
     /// Its first step.
     pub first: (SnapshotId, Arc<Snapshot>),
     /// Its last step.
     pub last: (SnapshotId, Arc<Snapshot>),
-    /// What all its steps changed, added up.
+    /// The sums of the changes of its steps.
     pub changes: ChangeCounts,
-    /// JSON facts of its last step; empty when there are none.
+    /// JSON facts of its last step; empty if there are none.
     pub event: Vec<u8>,
-    /// Whether the workspace stands at a step of it.
+    /// True if the head of the workspace is a step of it.
     pub has_head: bool,
 }
 
-/// What was found.
+/// The runs of a workspace.
 #[derive(Debug, Default)]
 pub struct Runs {
     /// The runs; the one with the newest step comes first.
@@ -44,10 +45,9 @@ pub struct Runs {
 /// Lists the runs of a workspace.
 pub fn runs(store: &Store, workspace: WorkspaceId) -> Result<Runs> {
     let state = store.state();
-    let missing = || Error::new(ErrorKind::NotFound, "find workspace", workspace, "it is not in the store");
-    let workspace = state.workspaces.get(&workspace).ok_or_else(missing)?;
+    let workspace = expect(&state, workspace)?;
     let mut found = Runs::default();
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut indexes: HashMap<String, usize> = HashMap::new();
     for (&id, visit) in workspace.steps.values().rev().zip(newest_first(store, workspace)) {
         let snapshot = match visit {
             Ok((_, snapshot)) => snapshot,
@@ -56,10 +56,10 @@ pub fn runs(store: &Store, workspace: WorkspaceId) -> Result<Runs> {
                 continue;
             }
         };
-        let Some(name) = run_of(&snapshot) else { continue };
-        let place = *places.entry(name.to_owned()).or_insert_with(|| {
+        let Some(name) = &snapshot.run else { continue };
+        let index = *indexes.entry(name.clone()).or_insert_with(|| {
             found.runs.push(Run {
-                name: name.to_owned(),
+                name: name.clone(),
                 count: 0,
                 first: (id, Arc::clone(&snapshot)),
                 last: (id, Arc::clone(&snapshot)),
@@ -69,7 +69,7 @@ pub fn runs(store: &Store, workspace: WorkspaceId) -> Result<Runs> {
             });
             found.runs.len() - 1
         });
-        found.runs[place].take(id, snapshot, workspace.head);
+        found.runs[index].take(id, snapshot, workspace.head);
     }
     for run in &mut found.runs {
         match event(store, &run.last.1) {
@@ -81,7 +81,7 @@ pub fn runs(store: &Store, workspace: WorkspaceId) -> Result<Runs> {
 }
 
 impl Run {
-    /// Takes in the next older step.
+    /// Counts the next older step.
     fn take(&mut self, id: SnapshotId, snapshot: Arc<Snapshot>, head: Option<SnapshotId>) {
         self.count += 1;
         self.has_head |= head == Some(id);
@@ -91,9 +91,4 @@ impl Run {
         *deleted = deleted.saturating_add(snapshot.changes.deleted);
         self.first = (id, snapshot);
     }
-}
-
-/// The run that a step belongs to, if it belongs to one.
-fn run_of(snapshot: &Snapshot) -> Option<&str> {
-    snapshot.run.as_deref()
 }

@@ -1,4 +1,4 @@
-//! The paths of a snapshot that a selection means.
+//! The paths of a snapshot that a selection selects.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,14 @@ use crate::id::SnapshotId;
 use crate::path::TreePath;
 use crate::store::Store;
 
-/// The selected paths, in order: those that are named, whether or not they are there, and what patterns match. What is
-/// below a selected path is not listed again.
+/// The selected paths, in order: named paths, existing or not, and paths that match a pattern. Paths below a selected
+/// path are not listed again.
 pub fn selected(store: &Store, snapshot: SnapshotId, selection: &Selection) -> Result<Vec<TreePath>> {
     let mut found: BTreeSet<TreePath> = selection.paths().iter().cloned().collect();
     if selection.has_patterns() {
         let root = store.snapshot(snapshot)?.root;
         for limit in selection.limits() {
-            let is_there = limit.is_root() || find(store, root, &limit)?.is_some();
-            if is_there {
+            if limit.is_root() || find(store, root, &limit)?.is_some() {
                 let options = LsOptions { path: limit, is_recursive: true };
                 ls(store, snapshot, &options, &mut |path, _| {
                     if selection.over(path).as_ref() == Some(path) {

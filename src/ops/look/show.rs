@@ -1,11 +1,10 @@
-//! One snapshot: its facts, and how it differs from the one before.
+//! One snapshot: its facts, and its differences from the one before.
 
 use std::sync::Arc;
 
-use super::attributed::{Attributed, AttributedTree, add_changes};
-use super::compare::{Comparison, Other, compare};
+use super::compare::{Comparison, Other, State, compare, differences};
+use crate::diff::Change;
 use crate::diff::selection::Selection;
-use crate::diff::{self, Change, TreeDiffOptions};
 use crate::error::{ErrorKind, Result};
 use crate::format::snapshot::{ChangeCounts, Omission, Snapshot, decode_excluded, decode_omitted};
 use crate::history::graph::first_parents;
@@ -17,22 +16,22 @@ use crate::path::TreePath;
 use crate::store::{NotedEvent, Store};
 use crate::time::Timestamp;
 
-/// A snapshot and all that is known about it.
+/// A snapshot and everything known about it.
 #[derive(Clone, Debug)]
 pub struct Shown {
     /// Its id.
     pub id: SnapshotId,
     /// The snapshot.
     pub snapshot: Arc<Snapshot>,
-    /// JSON facts of the step as they were given; empty when there are none.
+    /// JSON facts of the step as they were given; empty if there are none.
     pub event: Vec<u8>,
-    /// Calls that followed it and changed nothing: how many, and the events of the newest.
+    /// The number of calls that followed it and changed nothing.
     pub call_count: u64,
-    /// See [`Self::call_count`].
+    /// The newest of these calls.
     pub calls: Vec<Call>,
-    /// How many paths it changed, all of them.
+    /// The number of paths that it changed.
     pub changes: ChangeCounts,
-    /// What it does not hold, or not exactly.
+    /// Paths that it does not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// Paths that were excluded for another reason than their path, with everything in them.
     pub excluded: Vec<TreePath>,
@@ -40,22 +39,22 @@ pub struct Shown {
     pub rules_changed: bool,
     /// The exclude list that was in force.
     pub rules: String,
-    /// Its names, in order.
+    /// Its tags, in order.
     pub tags: Vec<String>,
-    /// Whether gc must keep it.
+    /// True if gc must keep it.
     pub is_pinned: bool,
-    /// Whether a repair found that parts of it are lost.
+    /// True if a repair found that parts of it are lost.
     pub is_incomplete: bool,
 }
 
 /// A call that changed nothing.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// When its event was noted.
+    /// The time at which its event was noted.
     pub time: Timestamp,
     /// Its run.
     pub run: String,
-    /// Its event; empty where it cannot be read.
+    /// Its event; empty if it cannot be read.
     pub event: Vec<u8>,
 }
 
@@ -68,7 +67,7 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     let excluded = attached(store, &snapshot.excluded, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
     let excluded = decode_excluded(&excluded).map_err(|e| e.during("read excluded paths of snapshot", id))?;
     let parent = snapshot.parents.first().map(|parent| store.snapshot(*parent));
-    // A parent that is lost or gone says nothing of this snapshot.
+    // A parent that is lost or was deleted says nothing about this snapshot.
     let rules_changed = match parent.map(|parent| changed_settings(store, &snapshot, &*parent?)) {
         None => false,
         Some(Err(error)) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => false,
@@ -93,48 +92,31 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     })
 }
 
-/// How a snapshot differs from its first parent, or from nothing where history begins; renames are joined.
+/// The differences of a snapshot from its first parent, with renames. The first snapshot of a history, and one whose
+/// parent was forgotten and deleted, differs from the empty folder.
 pub fn changes<'a>(store: &'a Store, id: SnapshotId, selection: &Selection) -> Result<Comparison<'a>> {
-    let parent = parent_of(store, id)?;
+    let parent = first_parents(store, id).nth(1).transpose()?;
     let old = parent.map_or(Other::Nothing, |(parent, _)| Other::Snapshot(parent));
     compare(store, &old, &Other::Snapshot(id), selection)
 }
 
-/// As [`changes`], with a rename as one path deleted and another added: no content is read.
+/// The same, with a rename as one path deleted and another added: no content is read.
 pub(super) fn plain_changes(store: &Store, id: SnapshotId, selection: &Selection) -> Result<Vec<Change>> {
-    let parent = parent_of(store, id)?.map(|(_, parent)| parent);
-    let snapshot = store.snapshot(id)?;
-    let options = TreeDiffOptions { folders: false, paths: selection.limits() };
-    let mut changes = diff::trees(store, parent.as_ref().map(|parent| parent.root), Some(snapshot.root), &options)?;
-    let is_same =
-        |parent: &Snapshot| parent.root_owner == snapshot.root_owner && parent.attributes == snapshot.attributes;
-    if let Some(parent) = parent.filter(|parent| !is_same(parent)) {
-        let (before, now) = (Attributed::of(store, &parent)?, Attributed::of(store, &snapshot)?);
-        let old = AttributedTree { root: parent.root, root_mode: parent.root_mode, attributed: &before };
-        let new = AttributedTree { root: snapshot.root, root_mode: snapshot.root_mode, attributed: &now };
-        add_changes(&mut changes, &|id| store.tree(id), &old, &new, &options.paths)?;
-    }
-    if selection.has_patterns() {
-        changes.retain(|change| selection.concerns(change));
-    }
-    Ok(changes)
+    let parent = first_parents(store, id).nth(1).transpose()?;
+    let old = parent.map_or(State::Nothing, |(_, parent)| State::Snapshot(parent));
+    differences(store, &old, &State::Snapshot(store.snapshot(id)?), selection)
 }
 
-/// JSON facts of a step; empty when there are none.
+/// JSON facts of a step; empty if there are none.
 pub fn event(store: &Store, snapshot: &Snapshot) -> Result<Vec<u8>> {
     attached(store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64)
 }
 
-/// A call with its event. One whose event is damaged is a call all the same.
+/// A call with its event. A damaged event is left empty: the call still counts.
 fn call(store: &Store, noted: &NotedEvent) -> Result<Call> {
     let event = match store.read_blob(noted.event, EVENT_LENGTH_MAX_BYTES as u64) {
         Err(error) if error.kind() == ErrorKind::Corrupt => Vec::new(),
         event => event?,
     };
     Ok(Call { time: noted.time, run: noted.run.to_string(), event })
-}
-
-/// The first parent, if there is one and it was not forgotten and deleted.
-fn parent_of(store: &Store, id: SnapshotId) -> Result<Option<(SnapshotId, Arc<Snapshot>)>> {
-    first_parents(store, id).nth(1).transpose()
 }

@@ -1,4 +1,4 @@
-//! What a store holds, what it costs on disk, and which paths cost the most.
+//! Statistics of a store: the number of its objects, their size on disk, and the paths that take the most of it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,18 +11,18 @@ use crate::id::{BlobId, SnapshotId, WorkspaceId};
 use crate::path::TreePath;
 use crate::store::{Store, for_each_object};
 
-/// Everything counted.
+/// Statistics of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Recorded folders.
     pub workspaces: u64,
     /// Snapshots that have a place in history.
     pub snapshots: u64,
-    /// Names.
+    /// Tags.
     pub tags: u64,
-    /// Keep-marks.
+    /// Pins.
     pub pins: u64,
-    /// Bytes of the workspaces in all snapshots together: what copying the folder each time would have taken.
+    /// Bytes of the workspaces in all snapshots together: the size of a full copy at each step.
     pub recorded_bytes: u64,
     /// Bytes of all files in the store folder.
     pub store_bytes: u64,
@@ -36,18 +36,18 @@ pub struct Stats {
     pub encodings: [(&'static str, Totals); 3],
     /// Paths that take the most bytes in packs, all their versions together, the largest first.
     pub largest: Vec<PathTotals>,
-    /// What could not be read.
+    /// Descriptions of damage that was met.
     pub damage: Vec<String>,
 }
 
 /// One path of one workspace, over its whole history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathTotals {
-    /// Where it is.
+    /// The workspace.
     pub workspace: WorkspaceId,
-    /// Which.
+    /// The path.
     pub path: TreePath,
-    /// Its versions. Content that another path brought first is counted there.
+    /// Its versions. Content that another path had first is counted there.
     pub totals: Totals,
 }
 
@@ -65,10 +65,10 @@ pub struct Totals {
 /// Paths listed as the largest.
 const LARGEST_COUNT: usize = 10;
 
-/// Stored bytes of objects that no path was charged with yet, by kind and the first bytes of the id.
+/// Stored bytes of objects that are not counted for a path yet, by kind and the first bytes of the id.
 type Uncharged = HashMap<(ObjectKind, [u8; 16]), u64>;
 
-/// Counts what is in a store. Reads the header of every record, and of every snapshot what it changed.
+/// Counts the objects of a store. Reads the header of every record, and the changes of every snapshot.
 pub fn stats(store: &Store) -> Result<Stats> {
     let state = store.state();
     let mut stats = Stats {
@@ -77,12 +77,12 @@ pub fn stats(store: &Store) -> Result<Stats> {
         pins: state.pins.len() as u64,
         store_bytes: store_bytes(store)?,
         encodings: [("raw", Totals::default()), ("zstd", Totals::default()), ("delta", Totals::default())],
+        kinds: [ObjectKind::Content, ObjectKind::ChunkList, ObjectKind::Tree, ObjectKind::Snapshot]
+            .map(|kind| (kind, Totals::default()))
+            .into(),
         damage: store.damage(),
         ..Stats::default()
     };
-    for kind in [ObjectKind::Content, ObjectKind::ChunkList, ObjectKind::Tree, ObjectKind::Snapshot] {
-        stats.kinds.insert(kind, Totals::default());
-    }
     let mut uncharged = Uncharged::new();
     (stats.packs, stats.pack_bytes) = for_each_object(&store.reader(), |object| {
         if matches!(object.kind, ObjectKind::Content | ObjectKind::ChunkList) {
@@ -120,7 +120,7 @@ pub fn stats(store: &Store) -> Result<Stats> {
     Ok(stats)
 }
 
-/// Charges the paths that a snapshot changed with the content that came with them.
+/// Counts the new content of a snapshot for the paths that it changed.
 fn charge(
     store: &Store,
     workspace: WorkspaceId,

@@ -15,7 +15,7 @@ use crate::format::snapshot::{Attachment, Dropped, Omission, Snapshot, encode_om
 use crate::format::tree::Kind;
 use crate::id::SnapshotId;
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
-use crate::ops::look::attributed::{Attributed, AttributedTree, add_changes};
+use crate::ops::look::attributed::{AttributedTree, add_changes};
 use crate::path::TreePath;
 use crate::store::{Batch, State, Store, Workspace};
 use crate::time::Timestamp;
@@ -95,9 +95,7 @@ fn add_attribute_changes(store: &Store, head: &Snapshot, captured: &Captured, ch
     if captured.has_attributes_of(head) {
         return Ok(());
     }
-    let (before, now) = (Attributed::of(store, head)?, captured.attributed());
-    let old = AttributedTree { root: head.root, root_mode: head.root_mode, attributed: &before };
-    let new = AttributedTree { root: captured.root, root_mode: captured.root_mode, attributed: &now };
+    let (old, new) = (AttributedTree::of(store, head)?, captured.attributed_tree());
     add_changes(changes, &|id| captured.load(store, id), &old, &new, &[])
 }
 

@@ -13,7 +13,7 @@ use crate::format::tree::{self, Tree};
 use crate::format::turn::{ReadSummary, Turn, TurnFile};
 use crate::id::TreeId;
 use crate::limits::READ_NOTABLE_BYTES;
-use crate::ops::look::attributed::{Attributed, is_attached};
+use crate::ops::look::attributed::{Attributed, AttributedTree, is_attached};
 use crate::path::TreePath;
 use crate::store::{Batch, Store};
 use crate::time::Timestamp;
@@ -99,6 +99,11 @@ impl Captured {
     pub fn attributed(&self) -> Attributed {
         let list = decode_list(&self.attributes).expect("a list reads back as it was written");
         Attributed { root_owner: Some(self.root_owner), list }
+    }
+
+    /// Its tree and attributes.
+    pub(in crate::ops) fn attributed_tree(&self) -> AttributedTree {
+        AttributedTree { root: self.root, root_mode: self.root_mode, attributed: self.attributed() }
     }
 
     /// The time at which a file or symlink was modified, as far as its stat said.
