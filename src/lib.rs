@@ -232,9 +232,9 @@ pub mod detail {
     pub use crate::ops::record::snap::RUN_DEFAULT;
     pub use crate::ops::share::elsewhere::expect_no_store;
     #[cfg(feature = "git")]
-    pub use crate::ops::share::export_git::ExportedGit;
+    pub use crate::ops::share::export_git::{ExportedGit, SkippedPath};
     #[cfg(feature = "git")]
-    pub use crate::ops::share::import_git::{LeftOutCommit, LeftOutTag, Refused as RefusedEntry};
+    pub use crate::ops::share::import_git::{RefusedEntry, Skipped as SkippedCommit};
     pub use crate::path::escaped;
     pub use crate::store::file::StoreFile;
     pub use crate::store::inspect::{CacheProblem, Damage, DamagedObject, Note, Problem, ProblemKind};

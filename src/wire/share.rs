@@ -72,7 +72,7 @@ pub struct GitExported {
     /// Bytes of the pack and its index.
     pub written_bytes: u64,
     /// Paths that git cannot hold.
-    pub left_out: Vec<PathReason>,
+    pub skipped: Vec<PathReason>,
 }
 
 #[cfg(feature = "git")]
@@ -83,7 +83,6 @@ impl GitExported {
         let branch = |(run, to): &(Option<String>, String)| RunReference { run: run.clone(), reference: to.clone() };
         let tag = |(tag, to): &(String, String)| TagReference { tag: tag.clone(), reference: to.clone() };
         let step = |(step, to): &(u64, String)| StepReference { step: *step, reference: to.clone() };
-        let left_out = exported.left_out.iter();
         Self {
             version: Version,
             git,
@@ -95,9 +94,7 @@ impl GitExported {
             steps: exported.steps.iter().map(step).collect(),
             objects: exported.objects,
             written_bytes: exported.written_bytes,
-            left_out: left_out
-                .map(|left| PathReason { path: (&left.path).into(), reason: left.reason.to_string() })
-                .collect(),
+            skipped: exported.skipped.iter().map(|one| path(Path::from(&one.path), one.reason)).collect(),
         }
     }
 }
@@ -151,13 +148,13 @@ pub struct GitImported {
     /// Entries that no step can have.
     pub refused: Vec<PathReason>,
     /// Commits that could not be read.
-    pub left_out: Vec<CommitReason>,
+    pub skipped: Vec<CommitReason>,
     /// Commits of which something was guessed.
     pub guessed: Vec<CommitReason>,
     /// Tags that were given.
     pub tags: Vec<String>,
     /// Tags that were not given.
-    pub tags_left_out: Vec<TagReason>,
+    pub skipped_tags: Vec<TagReason>,
     /// Bytes the store grew by.
     pub stored_bytes: u64,
 }
@@ -168,8 +165,7 @@ impl GitImported {
     pub fn new(imported: &GitImport) -> Self {
         let end = |end: Option<(SnapshotId, u64)>| end.map(|(id, step)| StepId { snapshot: Id::of(id), step });
         let commit = |commit: &String, reason: &String| CommitReason { commit: commit.clone(), reason: reason.clone() };
-        let refused = imported.refused.iter();
-        let tags = imported.tags_left_out.iter();
+        let tags = imported.skipped_tags.iter();
         Self {
             version: Version,
             snapshots: imported.snapshots,
@@ -179,16 +175,19 @@ impl GitImported {
             exact: imported.exact,
             omitted: all(&imported.omitted),
             omitting: imported.omitting,
-            refused: refused
-                .map(|left| PathReason { path: Path::of_bytes(&left.path), reason: left.reason.to_string() })
-                .collect(),
-            left_out: imported.left_out.iter().map(|left| commit(&left.commit, &left.reason)).collect(),
+            refused: imported.refused.iter().map(|one| path(Path::of_bytes(&one.path), one.reason)).collect(),
+            skipped: imported.skipped.iter().map(|one| commit(&one.name, &one.reason)).collect(),
             guessed: imported.guessed.iter().map(|(id, what)| commit(id, what)).collect(),
             tags: imported.tags.clone(),
-            tags_left_out: tags.map(|left| TagReason { tag: left.tag.clone(), reason: left.reason.clone() }).collect(),
+            skipped_tags: tags.map(|one| TagReason { tag: one.name.clone(), reason: one.reason.clone() }).collect(),
             stored_bytes: imported.stored_bytes,
         }
     }
+}
+
+#[cfg(feature = "git")]
+fn path(path: Path, reason: &str) -> PathReason {
+    PathReason { path, reason: reason.to_owned() }
 }
 
 /// A step by id and number.

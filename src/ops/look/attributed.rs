@@ -1,9 +1,9 @@
-//! Owners, ACLs and other attributes of a state, and how two states differ in them.
+//! Owners, ACLs and other attributes of a state, and the differences between two states in them.
 //!
-//! A snapshot names an owner only where it is not that of the root folder. States are compared by who owns a path in
-//! the end; where the root folder changed hands with all that is in it, that is one change, of the root folder.
+//! A snapshot lists the owner of a path only if it differs from the owner of the root folder. If the root folder and
+//! everything in it got another owner, that is one change, of the root folder.
 //!
-//! An imported history says nothing of attributes. Nothing differs from what is not known.
+//! An imported history has no attributes. Unknown attributes count as equal to any.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +22,9 @@ use crate::store::Store;
 /// The known attributes of a state.
 #[derive(Clone, Debug, Default)]
 pub struct Attributed {
-    /// Owner of the root folder, and of every path that the list does not give another; `None` where nothing is known.
+    /// The owner of the root folder and of every path without an owner in the list; `None` if nothing is known.
     pub root_owner: Option<Owner>,
-    /// The paths that have any.
+    /// The paths with attributes of their own.
     pub list: AttributeList,
 }
 

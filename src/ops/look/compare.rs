@@ -71,9 +71,10 @@ pub(super) fn differences(store: &Store, old: &State, new: &State, selection: &S
     let load = |id| captured.map_or_else(|| store.tree(id), |captured| captured.load(store, id));
     let options = TreeDiffOptions { folders: false, paths: selection.limits() };
     let mut changes = trees_with(&load, old.root(), new.root(), &options)?;
-    if !old.has_same_attributes(new)
-        && let (Some(old), Some(new)) = (old.attributed(store)?, new.attributed(store)?)
-    {
+    // Two snapshots with the same attributes: none need be read.
+    let is_same = matches!((old, new), (State::Snapshot(one), State::Snapshot(two))
+        if one.root_owner == two.root_owner && one.attributes == two.attributes);
+    if !is_same && let (Some(old), Some(new)) = (old.attributed(store)?, new.attributed(store)?) {
         add_changes(&mut changes, &load, &old, &new, &options.paths)?;
     }
     if selection.has_patterns() {
@@ -166,16 +167,6 @@ impl State {
 
     fn into_live(self) -> Option<Root> {
         if let Self::Live(_, live) = self { Some(live) } else { None }
-    }
-
-    /// True if two snapshots have the same attributes, so that none need be read.
-    fn has_same_attributes(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Snapshot(one), Self::Snapshot(two)) => {
-                one.root_owner == two.root_owner && one.attributes == two.attributes
-            }
-            _ => false,
-        }
     }
 
     fn attributed(&self, store: &Store) -> Result<Option<AttributedTree>> {

@@ -39,8 +39,8 @@ pub fn ls(store: &Store, snapshot: SnapshotId, options: &LsOptions, see: &mut Se
     walk(store, folder, &options.path, &mut |path, entry| see(path, entry).map(|()| options.is_recursive))
 }
 
-/// Passes each entry of the folder `top`, which is at `path`, to `see`, and goes into the folders for which that returns
-/// true. The caller has checked the extent of what is gone into.
+/// Passes each entry of the folder `top`, which is at `path`, to `see`, and enters the folders for which that returns
+/// true. The caller has checked their extent.
 pub(in crate::ops) fn walk(
     store: &Store,
     top: TreeId,
@@ -48,7 +48,7 @@ pub(in crate::ops) fn walk(
     see: &mut dyn FnMut(&TreePath, &Entry) -> Result<bool>,
 ) -> Result<()> {
     let mut path = path.as_bytes().to_vec();
-    // The length of the path of each folder on the way, and its entries that are not listed yet.
+    // For each folder from `top` down: the length of its path, and its entries that are not listed yet.
     let mut levels = vec![(path.len(), store.folder(top)?.into_iter())];
     while let Some((length_bytes, entries)) = levels.last_mut() {
         path.truncate(*length_bytes);

@@ -101,15 +101,11 @@ pub fn stats(store: &Store) -> Result<Stats> {
     })?;
     let mut paths: BTreeMap<(WorkspaceId, TreePath), Totals> = BTreeMap::new();
     for (workspace, _, id) in state.snapshots() {
-        if let Err(error) = charge(store, workspace.id, id, &mut uncharged, &mut paths) {
-            stats.damage.push(error.to_string());
-        }
         stats.snapshots += 1;
+        let charged = charge(store, workspace.id, id, &mut uncharged, &mut paths);
+        stats.damage.extend(charged.err().map(|error| error.to_string()));
         match store.snapshot(id).and_then(|snapshot| store.folder(snapshot.root)) {
-            Ok(entries) => {
-                let bytes = entries.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.size));
-                stats.recorded_bytes = stats.recorded_bytes.saturating_add(bytes);
-            }
+            Ok(entries) => entries.iter().for_each(|entry| add(&mut stats.recorded_bytes, entry.size)),
             Err(error) => stats.damage.push(error.to_string()),
         }
     }
@@ -141,14 +137,19 @@ fn charge(
         if whole.is_some() || list.is_some() {
             let totals = paths.entry((workspace, change.path)).or_default();
             totals.objects += 1;
-            totals.raw_bytes = totals.raw_bytes.saturating_add(side.size);
+            add(&mut totals.raw_bytes, side.size);
             totals.stored_bytes += stored_bytes;
         }
     }
     Ok(())
 }
 
-/// Bytes of all files in a store folder. Files that other processes remove meanwhile count as nothing.
+/// Adds a number that a store claims, which may be anything.
+fn add(total: &mut u64, more: u64) {
+    *total = total.saturating_add(more);
+}
+
+/// Bytes of all files in a store folder. Files that other processes remove meanwhile do not count.
 pub fn store_bytes(store: &Store) -> Result<u64> {
     let disk = store.disk();
     let mut names: Vec<String> = ["FORMAT", "journal", "lock"].map(str::to_owned).into();
@@ -161,7 +162,7 @@ pub fn store_bytes(store: &Store) -> Result<u64> {
     let mut total = 0_u64;
     for name in names {
         match disk.open(&name).and_then(|file| file.length()) {
-            Ok(length) => total = total.saturating_add(length),
+            Ok(length) => add(&mut total, length),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -170,29 +171,4 @@ pub fn store_bytes(store: &Store) -> Result<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{stats, store_bytes};
-    use crate::format::pack::ObjectKind;
-    use crate::ops::fixture::{Bench, Files, file, noise, path};
-
-    #[test]
-    fn objects_are_counted_once_and_snapshots_in_full() {
-        let bench = Bench::new();
-        let content = noise(1, 10_000);
-        let one = Files::from([(path("a"), file(0o644, &content))]);
-        let mut two = one.clone();
-        two.insert(path("b"), file(0o644, "b"));
-        bench.line(&[one, two]);
-        let found = stats(&bench.store).unwrap();
-        assert_eq!((found.workspaces, found.snapshots, found.recorded_bytes), (1, 2, 20_001));
-        assert_eq!(found.kinds[&ObjectKind::Snapshot].objects, 2);
-        assert_eq!(found.kinds[&ObjectKind::Tree].objects, 2);
-        let stored: u64 = found.kinds.values().map(|totals| totals.stored_bytes).sum();
-        assert!(10_000 < stored && stored < found.pack_bytes && found.pack_bytes < found.store_bytes);
-        assert_eq!(found.store_bytes, store_bytes(&bench.store).unwrap());
-        assert!(found.damage.is_empty());
-        let largest: Vec<_> = found.largest.iter().map(|one| (one.path.to_string(), one.totals.objects)).collect();
-        assert_eq!(largest, [("a".to_owned(), 1), ("b".to_owned(), 1)]);
-        assert!(found.largest[0].totals.stored_bytes > 10_000);
-    }
-}
+mod tests;

@@ -15,7 +15,7 @@ use crate::format::chunk_list::{self, ChunkRef};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Attachment;
 use crate::id::{BlobId, Digest};
-use crate::limits::{ATTACHMENT_INLINE_MAX_BYTES, CHUNK_LENGTH_MAX_BYTES};
+use crate::limits::{ATTACHMENT_INLINE_MAX_BYTES, CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES};
 use crate::store::{Batch, NewObject, Store};
 
 /// Bytes of a long content held at once.
@@ -140,14 +140,34 @@ pub fn any_like(batch: &mut Batch<'_>, bytes: Vec<u8>, previous: Option<BlobId>)
         let ids = short(batch, vec![Short { bytes, previous }])?;
         return Ok(ids[0]);
     }
-    let mut rest = &bytes[..];
-    let (id, _) = long(batch, bytes.len() as u64, None, None, &mut |window, most| {
+    long(batch, bytes.len() as u64, None, None, &mut pieces(&bytes)).map(|(id, _)| id)
+}
+
+/// Reads content in memory as long content is read.
+pub fn pieces(bytes: &[u8]) -> impl FnMut(&mut Vec<u8>, usize) -> Result<usize> {
+    let mut rest = bytes;
+    move |window, most| {
         let (piece, after) = rest.split_at(most.min(rest.len()));
         window.extend_from_slice(piece);
         rest = after;
         Ok(piece.len())
-    })?;
-    Ok(id)
+    }
+}
+
+/// Splits items into windows whose contents fit in memory together. Long contents, read in pieces, count as one chunk.
+pub fn windows<T>(items: &[T], length_bytes: impl Fn(&T) -> u64) -> impl Iterator<Item = &[T]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |item: &&T| {
+            bytes += length_bytes(item).min(CHUNK_LENGTH_MAX_BYTES as u64);
+            bytes <= CAPTURE_WINDOW_BYTES
+        };
+        let count = rest.iter().take(CAPTURE_WINDOW_FILES).take_while(fits).count().max(1);
+        let (window, after) = rest.split_at_checked(count)?;
+        rest = after;
+        Some(window)
+    })
 }
 
 /// Fills the window; whether the end was reached.

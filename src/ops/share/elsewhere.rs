@@ -1,9 +1,8 @@
-//! Folders that nothing is written into: those of a store, this one or any other.
+//! The check that an export or a restore elsewhere writes into no store, the open one or any other.
 //!
-//! Files that an export or a restore elsewhere leaves in a store's folder would be taken for a part of it, or stand in
-//! the way of one. The open store is known by device and inode. Any other, and this one where a file system shows its
-//! folders as other ones (an overlay, a FUSE mount), is known by the file `FORMAT` in a folder above; above is where
-//! the open folder lies, not what stands in its path.
+//! Files in a store's folder would be taken for a part of it, or block one. The open store is recognised by device and
+//! inode. Another store, or the open one under another device or inode (an overlay, a FUSE mount), is recognised by the
+//! file `FORMAT` in a parent folder. Parents are those of the opened folder, not the names in its path.
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -34,7 +33,7 @@ pub fn expect_no_store(store: &Store, operation: &str, path: &Path) -> Result<()
 }
 
 fn is_store(folder: &impl AsFd) -> bool {
-    // A FIFO of that name must not keep anybody waiting.
+    // A FIFO of that name must not block.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let Ok(file) = rustix::fs::openat(folder, "FORMAT", flags, Mode::empty()) else { return false };
     let file = std::fs::File::from(file);
@@ -46,25 +45,4 @@ fn is_store(folder: &impl AsFd) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::expect_no_store;
-    use crate::disk::local::LocalDisk;
-    use crate::store::Store;
-
-    #[test]
-    fn every_store_is_recognised_and_nothing_else() {
-        let scratch = tempfile::tempdir().unwrap();
-        let at = |name: &str| scratch.path().join(name);
-        let make = |name: &str| Store::open_or_create(Arc::new(LocalDisk::create(&at(name)).unwrap())).unwrap();
-        let (store, _other) = (make("own"), make("other"));
-        std::fs::create_dir(at("plain")).unwrap();
-        let refused = |name: &str| expect_no_store(&store, "write", &at(name)).is_err();
-        assert!(["own", "own/out", "own/packs/x/y", "other", "other/out", "other/tmp/x"].into_iter().all(refused));
-        assert!(!["plain", "plain/out", "new/out"].into_iter().any(refused));
-        let newer = b"retrograde store\nversion 9\nwhatever";
-        std::io::Write::write_all(&mut std::fs::File::create_new(at("plain/FORMAT")).unwrap(), newer).unwrap();
-        assert!(refused("plain/out"));
-    }
-}
+mod tests;

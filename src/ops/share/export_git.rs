@@ -1,32 +1,31 @@
 //! A history as a git repository, for tools and people that know git.
 //!
-//! One commit for each snapshot, one branch for each run, HEAD on the branch of the newest. Where a line of steps ends
-//! that no branch or tag leads to, because somebody went back and on from there, `refs/retro/steps/sN` does: every step
-//! can be reached. How states are mapped, and
-//! where what git cannot hold is kept, is told in `ops::share::git`; [`import_git`](super::import_git) is the way
-//! back. The same snapshots give the same commits, whoever exports them.
+//! Each snapshot becomes a commit and each run a branch; HEAD is on the branch of the newest. After a restore, a line
+//! of steps may end without a branch or tag; `refs/retro/steps/sN` leads there, so that every step can be reached.
+//! `ops::share::git` documents the mapping of states and the place of what git cannot hold;
+//! [`import_git`](super::import_git) is the way back. The same snapshots always give the same commits.
 //!
-//! A commit follows the commits of its snapshot's parents. Where a parent is not in the range, the nearest of its
-//! ancestors that is takes its place, so that a thinned history stays one line.
+//! A commit follows the commits of its snapshot's parents. If a parent is not in the range, its nearest ancestor in the
+//! range takes its place, so that a thinned history stays one line.
 //!
-//! The repository is new, or the folder is empty: nothing of anybody else's is touched. It is made in a folder within
-//! the folder and moved up when it is whole, HEAD last. What an interrupted export has left, the next one into the same
-//! folder clears away: `part`.
+//! The folder is new or empty, so no other files are touched. The repository is made in a folder within it and moved up
+//! when it is complete, HEAD last. The next export into the same folder removes the remains of an interrupted one:
+//! `part`.
 
 mod part;
 
-pub use super::elsewhere::expect_no_store;
-use super::git::trees::LeftOut;
+use super::elsewhere::expect_no_store;
+pub use super::git::trees::SkippedPath;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Display;
 use std::path::Path;
-use std::sync::Arc;
 
 use gix::ObjectId;
 use gix::bstr::BString;
-use gix::objs::{Commit, Kind, WriteTo};
-use gix::refs::Target;
+use gix::objs::{Commit, Kind, Tree, WriteTo};
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
+use gix::refs::{FullName, Target};
 
 use super::git::kept::{Section, add_tree};
 use super::git::names::{Taken, reference_name};
@@ -39,7 +38,8 @@ use super::git::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::pack::ObjectKind;
-use crate::format::snapshot::Snapshot;
+use crate::format::snapshot::{Attachment, Snapshot};
+use crate::history::graph::first_parents;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::limits::EVENT_LENGTH_MAX_BYTES;
 use crate::ops::record::ingest::attached;
@@ -47,26 +47,26 @@ use crate::progress::Progress;
 use crate::store::Store;
 use part::Part;
 
-/// How to export.
+/// Options of an export to git.
 #[derive(Clone, Copy)]
 pub struct ExportGitOptions<'a> {
-    /// The folder is the repository itself, without a working tree.
+    /// True if the folder is the repository itself, without a working tree.
     pub bare: bool,
-    /// Keeps what git cannot hold, and the facts of the steps with it, at `refs/retro/meta`. Pushes and clones leave it
-    /// behind unless they mirror.
+    /// True to keep the facts of the steps and all else that git cannot hold at `refs/retro/meta`. Pushes and clones do
+    /// not take it along unless they mirror.
     pub keep_facts: bool,
-    /// What a commit is called whose step has no message, given the facts of the step; none for its number.
+    /// Returns the subject of a commit for a step without a message, given the facts of the step; none for its number.
     pub subject: &'a dyn Fn(&[u8]) -> Option<String>,
-    /// Who watches.
+    /// The receiver of progress events.
     pub progress: &'a dyn Progress,
 }
 
-/// What was exported.
+/// The result of an export to git.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExportedGit {
     /// Commits written.
     pub commits: u64,
-    /// The newest, in hex; none when there was nothing to export.
+    /// The newest commit, in hex; none if there was nothing to export.
     pub head: Option<String>,
     /// The branch of each run.
     pub branches: Vec<(Option<String>, String)>,
@@ -78,8 +78,8 @@ pub struct ExportedGit {
     pub objects: u64,
     /// Bytes of the pack and its index.
     pub written_bytes: u64,
-    /// Paths that git cannot have, in any of the snapshots.
-    pub left_out: Vec<LeftOut>,
+    /// Paths that git cannot hold, in any of the snapshots.
+    pub skipped: Vec<SkippedPath>,
 }
 
 /// Exports `snapshots`, oldest first, into a new repository at `folder`.
@@ -101,28 +101,27 @@ pub fn export_git(
         commits: HashMap::new(),
         line: Vec::new(),
         between: HashMap::new(),
-        left_out: BTreeSet::new(),
+        skipped: BTreeSet::new(),
     };
     for id in snapshots {
         export.snapshot(*id)?;
     }
     let meta = export.keep()?;
-    let Export { mapper, line, left_out, commits, .. } = export;
+    let Export { mapper, line, skipped, commits, .. } = export;
     let (objects, written_bytes) = mapper.pack.finish()?;
-    let references = References::of(store, &line, &commits, meta);
-    references.write(&repository)?;
-    drop(repository);
-    part.publish()?;
-    Ok(ExportedGit {
+    let mut exported = ExportedGit {
         commits: line.len() as u64,
         head: line.last().map(|done| done.commit.to_string()),
-        branches: references.branches.into_iter().map(|(run, name, _)| (run, name)).collect(),
-        tags: references.tags.into_iter().map(|(tag, name, _)| (tag, name)).collect(),
-        steps: references.steps.into_iter().map(|(step, name, _)| (step, name)).collect(),
         objects,
         written_bytes,
-        left_out: left_out.into_iter().collect(),
-    })
+        skipped: skipped.into_iter().collect(),
+        ..ExportedGit::default()
+    };
+    let references = references(store, &line, &commits, meta, &mut exported);
+    write_references(&repository, references, line.last().map_or(0, |newest| newest.seconds))?;
+    drop(repository);
+    part.publish()?;
+    Ok(exported)
 }
 
 /// Makes a repository in an empty folder.
@@ -137,14 +136,14 @@ struct Export<'a> {
     mapper: Mapper<'a>,
     subject: &'a dyn Fn(&[u8]) -> Option<String>,
     commits: HashMap<SnapshotId, ObjectId>,
-    /// What was exported, in order.
+    /// The exported snapshots, in order.
     line: Vec<Done>,
     /// The nearest commit of snapshots that have none of their own.
     between: HashMap<SnapshotId, Option<ObjectId>>,
-    left_out: BTreeSet<LeftOut>,
+    skipped: BTreeSet<SkippedPath>,
 }
 
-/// A snapshot that has its commit.
+/// A snapshot that was exported.
 struct Done {
     snapshot: SnapshotId,
     workspace: WorkspaceId,
@@ -162,10 +161,10 @@ impl Export<'_> {
         }
         let snapshot = self.store.snapshot(id)?;
         let mapped = self.mapper.tree(snapshot.root)?;
-        self.left_out.extend(mapped.left_out.iter().cloned());
+        self.skipped.extend(mapped.skipped.iter().cloned());
         let tree = match mapped.tree {
             Some(tree) => tree,
-            None => add_tree(&mut self.mapper.pack, Vec::new())?,
+            None => add_tree(&mut self.mapper.pack, &Tree::empty())?,
         };
         let seconds = snapshot.time.seconds();
         let parents = self.parents(&snapshot);
@@ -191,8 +190,8 @@ impl Export<'_> {
     fn parents(&mut self, snapshot: &Snapshot) -> Vec<ObjectId> {
         let mut found = Vec::new();
         for parent in &snapshot.parents {
-            let nearest = self.nearest(*parent).or_else(|| {
-                // The ancestors are gone. What this workspace was before is the best that is known.
+            let nearest = self.commits.get(parent).copied().or_else(|| self.nearest(*parent)).or_else(|| {
+                // The ancestors are gone. The last commit of the workspace is the best known.
                 self.line.iter().rev().find(|done| done.workspace == snapshot.workspace).map(|done| done.commit)
             });
             found.extend(nearest.filter(|commit| !found.contains(commit)));
@@ -200,26 +199,18 @@ impl Export<'_> {
         found
     }
 
-    /// The commit of the nearest first ancestor that has one, the snapshot itself included. What lies between is gone
-    /// through once: it comes before those that are exported, and never gets a commit of its own.
+    /// The commit of the nearest first ancestor that has one. Snapshots between are walked once: they are not exported, so
+    /// they never get a commit. The walk ends at a snapshot that was forgotten and deleted.
     fn nearest(&mut self, snapshot: SnapshotId) -> Option<ObjectId> {
-        let mut next = Some(snapshot);
         let mut passed = Vec::new();
         let mut found = None;
-        while let Some(id) = next {
-            found = self.commits.get(&id).copied();
-            if found.is_some() {
-                break;
-            }
-            if let Some(known) = self.between.get(&id) {
-                found = *known;
+        for (id, _) in first_parents(self.store, snapshot).map_while(Result::ok) {
+            let own = self.commits.get(&id).map(|commit| Some(*commit));
+            if let Some(known) = own.or_else(|| self.between.get(&id).copied()) {
+                found = known;
                 break;
             }
             passed.push(id);
-            // A snapshot that cannot be read was forgotten and deleted, and does not matter any more.
-            let read: Option<Arc<Snapshot>> =
-                self.store.contains(ObjectKind::Snapshot, &id.0).then(|| self.store.snapshot(id).ok()).flatten();
-            next = read.and_then(|read| read.parents.first().copied());
         }
         self.between.extend(passed.into_iter().map(|id| (id, found)));
         found
@@ -231,27 +222,20 @@ impl Export<'_> {
         self.mapper.pack.add(Kind::Commit, &bytes)
     }
 
-    /// Keeps the snapshot itself, and the contents that it refers to.
+    /// Keeps the snapshot as stored, and the contents that it refers to.
     fn keep_snapshot(&mut self, id: SnapshotId, snapshot: &Snapshot, commit: ObjectId) -> Result<()> {
         if self.mapper.kept.is_none() {
             return Ok(());
         }
-        let bytes = self.store.object(ObjectKind::Snapshot, &id.0)?;
-        let blob = self.mapper.pack.add(Kind::Blob, &bytes)?;
-        if let Some(kept) = &mut self.mapper.kept {
-            kept.keep(Section::Snapshots, commit.to_string(), blob);
-        }
+        self.mapper.keep(Section::SNAPSHOTS, commit, &self.store.object(ObjectKind::Snapshot, &id.0)?)?;
         self.mapper.keep_content(snapshot.rules)?;
-        for attachment in snapshot.attachments() {
-            if let Some(blob) = attachment.blob() {
-                self.mapper.keep_content(blob)?;
-            }
+        for blob in snapshot.attachments().into_iter().filter_map(Attachment::blob) {
+            self.mapper.keep_content(blob)?;
         }
         self.keep_calls(id, snapshot, commit)
     }
 
-    /// Keeps the events of the calls that followed a snapshot and changed nothing. One that is damaged is left away, as
-    /// in what is shown of the step.
+    /// Keeps the events of the calls that followed a snapshot and changed nothing, except damaged ones.
     fn keep_calls(&mut self, id: SnapshotId, snapshot: &Snapshot, commit: ObjectId) -> Result<()> {
         let noted = self.store.state().noted.get(&id).cloned().unwrap_or_default();
         let mut facts = Vec::new();
@@ -264,16 +248,10 @@ impl Export<'_> {
             let (workspace, event, run, time) = (snapshot.workspace, call.event, call.run.to_string(), call.time);
             facts.push(Fact::EventNoted { workspace, snapshot: id, event, run, time });
         }
-        if !facts.is_empty() {
-            let blob = self.mapper.pack.add(Kind::Blob, &facts::encode(&facts))?;
-            if let Some(kept) = &mut self.mapper.kept {
-                kept.keep(Section::Calls, commit.to_string(), blob);
-            }
-        }
-        Ok(())
+        if facts.is_empty() { Ok(()) } else { self.mapper.keep(Section::CALLS, commit, &facts::encode(&facts)) }
     }
 
-    /// Writes the commit with all that was kept.
+    /// Writes the commit of everything that was kept.
     fn keep(&mut self) -> Result<Option<ObjectId>> {
         let Some((kept, newest)) = self.mapper.kept.take().zip(self.line.last()) else { return Ok(None) };
         let seconds = newest.seconds;
@@ -290,14 +268,14 @@ impl Export<'_> {
     }
 }
 
-/// Who did the step, if its event says so: the author of the commit that it was imported from, or the agent.
+/// The author of a step by its event: the author of the commit that it was imported from, or the agent.
 fn author(event: &[u8], seconds: i64) -> gix::actor::Signature {
     let event: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
     let imported = event.get("git").and_then(|git| git.get("author")?.as_str()?.strip_suffix('>')?.rsplit_once('<'));
     let agent = event.get("agent");
     let agent = agent.and_then(|agent| agent.as_str().or_else(|| agent.get("name")?.as_str())).unwrap_or_default();
     let (name, address) = imported.unwrap_or((agent, ""));
-    // Git cuts names at these, and drops signs at their ends.
+    // Git cuts names at some characters, and drops others at their ends.
     let plain = |text: &str| {
         let text: String = text.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect();
         text.trim_matches(|c: char| c.is_whitespace() || ".,:;\"'\\".contains(c)).to_owned()
@@ -307,8 +285,8 @@ fn author(event: &[u8], seconds: i64) -> gix::actor::Signature {
     if address.is_empty() { signature } else { gix::actor::Signature { email: BString::from(address), ..signature } }
 }
 
-/// The message of the commit. Nothing in it can end it early, or be taken for another trailer. A subject that nobody
-/// has said is there a second time as a trailer, so that an import can tell.
+/// The message of the commit. Nothing in it can end it early, or be taken for another trailer. For a step without a
+/// message, a trailer repeats the subject, so that an import recognises it.
 fn message(id: SnapshotId, snapshot: &Snapshot, subject: Option<String>) -> String {
     let plain = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     let step = snapshot.step;
@@ -333,84 +311,78 @@ fn message(id: SnapshotId, snapshot: &Snapshot, subject: Option<String>) -> Stri
 const BRANCH_OF_NO_RUN: &str = "restores";
 
 /// The references of a repository.
+#[derive(Default)]
 struct References {
-    /// Run, branch, commit; snapshots around restores are of no run, and have a branch of their own.
-    branches: Vec<(Option<String>, String, ObjectId)>,
-    /// Tag, git tag, commit.
-    tags: Vec<(String, String, ObjectId)>,
-    /// Step, reference, commit: the ends of lines that neither of those leads to.
-    steps: Vec<(u64, String, ObjectId)>,
-    meta: Option<ObjectId>,
-    /// Branch of the newest.
+    /// Full names and commits.
+    commits: Vec<(String, ObjectId)>,
+    /// The branch of the newest snapshot.
     head: Option<String>,
-    seconds: i64,
 }
 
-impl References {
-    fn of(store: &Store, line: &[Done], commits: &HashMap<SnapshotId, ObjectId>, meta: Option<ObjectId>) -> Self {
-        let mut last: BTreeMap<(Option<&str>, WorkspaceId), &Done> = BTreeMap::new();
-        for done in line {
-            last.insert((done.run.as_deref(), done.workspace), done);
-        }
-        let mut taken = Taken::default();
-        let mut head = None;
-        let mut branches = Vec::new();
-        for done in last.values() {
-            let name = taken.unique(reference_name(done.run.as_deref().unwrap_or(BRANCH_OF_NO_RUN)));
-            if line.last().is_some_and(|newest| newest.snapshot == done.snapshot) {
-                head = Some(name.clone());
-            }
-            branches.push((done.run.clone(), name, done.commit));
-        }
-        let mut taken = Taken::default();
-        let mut tags = Vec::new();
-        for (_, tag, snapshot) in store.state().tags() {
-            if let Some(commit) = commits.get(&snapshot) {
-                tags.push((tag.to_owned(), taken.unique(reference_name(tag)), *commit));
-            }
-        }
-        let parents = line.iter().flat_map(|done| &done.parents);
-        let named = branches.iter().map(|(_, _, commit)| commit).chain(tags.iter().map(|(_, _, commit)| commit));
-        let reached: HashSet<&ObjectId> = parents.chain(named).collect();
-        let mut taken = Taken::default();
-        let ended = line.iter().filter(|done| !reached.contains(&done.commit));
-        let steps = ended.map(|done| (done.step, taken.unique(format!("s{}", done.step)), done.commit)).collect();
-        Self { branches, tags, steps, meta, head, seconds: line.last().map_or(0, |newest| newest.seconds) }
+/// Chooses the references, and lists them in `exported`.
+fn references(
+    store: &Store,
+    line: &[Done],
+    commits: &HashMap<SnapshotId, ObjectId>,
+    meta: Option<ObjectId>,
+    exported: &mut ExportedGit,
+) -> References {
+    let mut last: BTreeMap<(Option<&str>, WorkspaceId), &Done> = BTreeMap::new();
+    for done in line {
+        last.insert((done.run.as_deref(), done.workspace), done);
     }
+    let mut references = References::default();
+    let mut taken = Taken::default();
+    for done in last.values() {
+        let branch = taken.unique(reference_name(done.run.as_deref().unwrap_or(BRANCH_OF_NO_RUN)));
+        references.commits.push((format!("refs/heads/{branch}"), done.commit));
+        if line.last().is_some_and(|newest| newest.snapshot == done.snapshot) {
+            references.head = references.commits.last().map(|(name, _)| name.clone());
+        }
+        exported.branches.push((done.run.clone(), branch));
+    }
+    let mut taken = Taken::default();
+    for (_, tag, snapshot) in store.state().tags() {
+        let Some(commit) = commits.get(&snapshot) else { continue };
+        let name = taken.unique(reference_name(tag));
+        references.commits.push((format!("refs/tags/{name}"), *commit));
+        exported.tags.push((tag.to_owned(), name));
+    }
+    let parents = line.iter().flat_map(|done| &done.parents);
+    let reached: HashSet<ObjectId> =
+        references.commits.iter().map(|(_, commit)| commit).chain(parents).copied().collect();
+    let mut taken = Taken::default();
+    for done in line.iter().filter(|done| !reached.contains(&done.commit)) {
+        let name = taken.unique(format!("s{}", done.step));
+        references.commits.push((format!("{STEPS_REF}{name}"), done.commit));
+        exported.steps.push((done.step, name));
+    }
+    references.commits.extend(meta.map(|meta| (META_REF.to_owned(), meta)));
+    references
+}
 
-    fn write(&self, repository: &gix::Repository) -> Result<()> {
-        let fail = |e: &dyn std::fmt::Display| failed(ErrorKind::Io, "write references of", repository.git_dir(), e);
-        let edit = |name: &str, target: Target| -> Result<RefEdit> {
-            let name = BString::from(name).try_into().map_err(|e: gix::validate::reference::name::Error| fail(&e))?;
-            let message = "retro: export".into();
-            let log = LogChange { mode: RefLog::AndReference, force_create_reflog: false, message };
-            let change = Change::Update { log, expected: PreviousValue::Any, new: target };
-            Ok(RefEdit { change, name, deref: false })
-        };
-        let mut edits = Vec::new();
-        for (_, branch, commit) in &self.branches {
-            edits.push(edit(&format!("refs/heads/{branch}"), Target::Object(*commit))?);
-        }
-        for (_, tag, commit) in &self.tags {
-            edits.push(edit(&format!("refs/tags/{tag}"), Target::Object(*commit))?);
-        }
-        for (_, step, commit) in &self.steps {
-            edits.push(edit(&format!("{STEPS_REF}{step}"), Target::Object(*commit))?);
-        }
-        if let Some(meta) = self.meta {
-            edits.push(edit(META_REF, Target::Object(meta))?);
-        }
-        let signature = signature("retro", self.seconds);
-        let mut buffer = gix::date::parse::TimeBuf::default();
-        let committer = signature.to_ref(&mut buffer);
-        repository.edit_references_as(edits, Some(committer)).map_err(|e| fail(&e))?;
-        let Some(head) = &self.head else { return Ok(()) };
-        let branch = BString::from(format!("refs/heads/{head}"));
-        let branch = branch.try_into().map_err(|e: gix::validate::reference::name::Error| fail(&e))?;
-        let head = edit("HEAD", Target::Symbolic(branch))?;
-        repository.edit_references_as([head], Some(committer)).map_err(|e| fail(&e))?;
-        Ok(())
+fn write_references(repository: &gix::Repository, references: References, seconds: i64) -> Result<()> {
+    let fail = |e: &dyn Display| failed(ErrorKind::Io, "write references of", repository.git_dir(), e);
+    let full_name = |name: String| -> Result<FullName> {
+        BString::from(name).try_into().map_err(|e: gix::validate::reference::name::Error| fail(&e))
+    };
+    let edit = |(name, new): (String, Target)| -> Result<RefEdit> {
+        let message = "retro: export".into();
+        let log = LogChange { mode: RefLog::AndReference, force_create_reflog: false, message };
+        let change = Change::Update { log, expected: PreviousValue::Any, new };
+        Ok(RefEdit { change, name: full_name(name)?, deref: false })
+    };
+    let signature = signature("retro", seconds);
+    let mut buffer = gix::date::parse::TimeBuf::default();
+    let committer = signature.to_ref(&mut buffer);
+    let commits = references.commits.into_iter().map(|(name, commit)| (name, Target::Object(commit)));
+    let edits = commits.map(edit).collect::<Result<Vec<_>>>()?;
+    repository.edit_references_as(edits, Some(committer)).map_err(|e| fail(&e))?;
+    if let Some(head) = references.head {
+        let edit = edit(("HEAD".to_owned(), Target::Symbolic(full_name(head)?)))?;
+        repository.edit_references_as([edit], Some(committer)).map_err(|e| fail(&e))?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

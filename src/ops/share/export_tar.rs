@@ -1,17 +1,17 @@
 //! A snapshot as a tar file, for tools that know nothing of this one.
 //!
-//! The same snapshot and paths give the same bytes, whoever exports them: entries in order of path, owners by number (0
-//! if unknown), exact permission bits, and the times that the snapshot holds (its own time for all other entries). ACLs,
-//! `user.*` attributes and capabilities precede the entry as GNU tar writes them (`--acls --xattrs`). The mode of an
-//! entry with an ACL gives nobody more than the ACL does, for readers that ignore it. Names and links above 100 bytes
-//! precede the entry as a GNU long name or long link, which every tar program reads and which takes any bytes; a PAX
-//! header would have to call them UTF-8.
+//! The same snapshot and paths always give the same bytes: entries in order of path, owners by number (0 if unknown),
+//! exact permission bits, and the times that the snapshot holds (its own time for all other entries). ACLs, `user.*`
+//! attributes and capabilities precede the entry as GNU tar writes them (`--acls --xattrs`). The mode of an entry with
+//! an ACL gives no one more than the ACL does, for readers that ignore the ACL. Names and links above 100 bytes precede
+//! the entry as a GNU long name or long link, which every tar program reads and which takes any bytes; a PAX header
+//! would have to call them UTF-8.
 //!
-//! Only headers come from the `tar` crate. Its own writing of names goes through paths, which lose a double slash in the
-//! target of a symlink, or one at its end.
+//! Only headers come from the `tar` crate. Its own writing of names goes through paths, which lose a double slash in
+//! the target of a symlink, or one at its end.
 //!
-//! Contents are passed on as they are read, so memory does not depend on the length of a file. After an error the output
-//! is incomplete and of no use.
+//! Contents are passed on as they are read, so memory does not depend on the length of a file. After an error the
+//! output is incomplete and of no use.
 
 mod pax;
 
@@ -21,7 +21,7 @@ use std::io::Write;
 use tar::{EntryType, Header};
 
 use crate::error::{Error, Result};
-use crate::format::attributes::{Owner, acl};
+use crate::format::attributes::{Attributes, Owner, acl};
 use crate::format::snapshot::decode_times;
 use crate::format::tree::{Entry, Kind};
 use crate::id::{BlobId, SnapshotId};
@@ -78,10 +78,11 @@ pub fn export_tar(
     let times = attached(store, &found.times, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
     let times = decode_times(&times).map_err(|e| e.during("read times of step", found.step))?.into_iter().collect();
     let attributed = Attributed::of(store, &found)?;
-    let sink = Sink { out, time: found.time, exported: Exported::default() };
-    let mut export = Export { store, options, times, attributed, sink };
+    let (time, exported) = (found.time, Exported::default());
+    let mut export = Export { store, options, times, attributed, out, time, exported };
     if !options.prefix.is_root() {
-        export.folder(&TreePath::root(), found.root_mode)?;
+        export.header(&TreePath::root(), EntryType::Directory, b"", found.root_mode, 0)?;
+        export.exported.folders += 1;
     }
     // A chosen path, a path below one, or a folder on the way to one.
     let is_wanted = |path: &TreePath| {
@@ -95,9 +96,9 @@ pub fn export_tar(
         Ok(is_wanted)
     })?;
     // Two empty records end a tar file.
-    export.sink.write(&[0; 2 * RECORD_LENGTH_BYTES])?;
-    export.sink.out.flush().map_err(|e| Error::io("write", OUTPUT, e))?;
-    Ok(export.sink.exported)
+    export.write(&[0; 2 * RECORD_LENGTH_BYTES])?;
+    export.out.flush().map_err(|e| Error::io("write", OUTPUT, e))?;
+    Ok(export.exported)
 }
 
 /// Everything in a tar file is padded to a multiple of this.
@@ -111,21 +112,6 @@ struct Export<'a> {
     options: &'a ExportTarOptions<'a>,
     times: BTreeMap<TreePath, Timestamp>,
     attributed: Attributed,
-    sink: Sink<'a>,
-}
-
-/// The fields of a header.
-struct Head<'a> {
-    kind: EntryType,
-    name: &'a [u8],
-    /// The target of a symlink.
-    link: &'a [u8],
-    mode: u16,
-    size: u64,
-}
-
-/// The output.
-struct Sink<'a> {
     out: &'a mut dyn Write,
     /// The time of entries that have none of their own.
     time: Timestamp,
@@ -135,85 +121,65 @@ struct Sink<'a> {
 impl Export<'_> {
     fn entry(&mut self, path: &TreePath, entry: &Entry) -> Result<()> {
         match entry.kind {
-            Kind::Folder => self.folder(path, entry.mode),
+            Kind::Folder => {
+                self.exported.folders += 1;
+                self.header(path, EntryType::Directory, b"", entry.mode, 0)
+            }
             Kind::File => self.file(path, entry),
             Kind::Symlink => {
                 let target = self.store.read_blob(BlobId(entry.id), SYMLINK_LENGTH_MAX_BYTES);
                 let target = target.map_err(|e| e.during("export", path))?;
-                self.sink.exported.symlinks += 1;
+                self.exported.symlinks += 1;
                 // Systems give symlinks these bits and ignore them.
-                let name = self.name(path);
-                self.header(path, Head { kind: EntryType::Symlink, name: &name, link: &target, mode: 0o777, size: 0 })
+                self.header(path, EntryType::Symlink, &target, 0o777, 0)
             }
         }
     }
 
-    fn folder(&mut self, path: &TreePath, mode: u16) -> Result<()> {
-        self.sink.exported.folders += 1;
-        let mut name = self.name(path);
-        name.push(b'/');
-        self.header(path, Head { kind: EntryType::Directory, name: &name, link: b"", mode, size: 0 })
-    }
-
     fn file(&mut self, path: &TreePath, entry: &Entry) -> Result<()> {
-        let (name, mode, size) = (self.name(path), entry.mode, entry.size);
-        self.header(path, Head { kind: EntryType::Regular, name: &name, link: b"", mode, size })?;
-        let sink = &mut self.sink;
+        self.header(path, EntryType::Regular, b"", entry.mode, entry.size)?;
         let mut left = entry.size;
         let wrong = || Error::corrupt("export", path, "its content is not as long as its folder says");
-        let copied = self.store.copy_blob(BlobId(entry.id), &mut |piece| {
+        let store = self.store;
+        let copied = store.copy_blob(BlobId(entry.id), &mut |piece| {
             left = left.checked_sub(piece.len() as u64).ok_or_else(wrong)?;
-            sink.write(piece)
+            self.write(piece)
         });
         copied.map_err(|e| e.during("export", path))?;
         if left > 0 {
             return Err(wrong());
         }
-        sink.pad(entry.size)?;
-        sink.exported.files += 1;
-        sink.exported.content_bytes += entry.size;
+        self.pad(entry.size)?;
+        self.exported.files += 1;
+        self.exported.content_bytes += entry.size;
         self.options.progress.event(Event::Done { files: 1, bytes: entry.size });
         Ok(())
     }
 
-    fn name(&self, path: &TreePath) -> Vec<u8> {
-        let prefix = &self.options.prefix;
-        if path.is_root() { prefix.as_bytes().to_vec() } else { prefix.join(path.as_bytes()).as_bytes().to_vec() }
-    }
-
-    /// Writes everything that precedes the content of an entry.
-    fn header(&mut self, path: &TreePath, mut head: Head<'_>) -> Result<()> {
+    /// Writes everything that precedes the content of an entry. `link` is the target of a symlink.
+    fn header(&mut self, path: &TreePath, kind: EntryType, link: &[u8], mode: u16, size: u64) -> Result<()> {
         let own = self.attributed.get(path);
         let owner = own.and_then(|own| own.owner).or(self.attributed.root_owner).unwrap_or_default();
-        if let Some(own) = own {
-            let records = pax::records(&own.values);
-            if !records.is_empty() {
-                self.sink.describing(Header::new_ustar(), EntryType::XHeader, b"././@PaxHeader", &[&records])?;
-            }
-            head.mode = own.access_acl().map_or(head.mode, |acl| acl::narrowest_mode(head.mode, acl));
+        let mode = own.and_then(Attributes::access_acl).map_or(mode, |acl| acl::narrowest_mode(mode, acl));
+        let records = own.map(|own| pax::records(&own.values)).unwrap_or_default();
+        if !records.is_empty() {
+            self.describing(Header::new_ustar(), EntryType::XHeader, b"././@PaxHeader", &[&records])?;
         }
-        self.sink.header(&head, owner, self.times.get(path).copied())
-    }
-}
-
-impl Sink<'_> {
-    fn header(&mut self, head: &Head<'_>, owner: Owner, time: Option<Timestamp>) -> Result<()> {
-        let Head { kind, name, link, mode, size } = *head;
+        let prefix = &self.options.prefix;
+        let mut name = if path.is_root() { prefix.clone() } else { prefix.join(path.as_bytes()) }.as_bytes().to_vec();
+        name.extend(kind.is_dir().then_some(b'/'));
         let mut header = Header::new_gnu();
         let fields = header.as_old_mut();
-        let name_fits = put(&mut fields.name, name);
-        let link_fits = put(&mut fields.linkname, link);
+        let (name_fits, link_fits) = (put(&mut fields.name, &name), put(&mut fields.linkname, link));
         if !link_fits {
             self.describing(Header::new_gnu(), EntryType::GNULongLink, LONG_LINK, &[link, b"\0"])?;
         }
         if !name_fits {
-            self.describing(Header::new_gnu(), EntryType::GNULongName, LONG_LINK, &[name, b"\0"])?;
+            self.describing(Header::new_gnu(), EntryType::GNULongName, LONG_LINK, &[&name, b"\0"])?;
         }
+        let time = self.times.get(path).copied().unwrap_or(self.time);
         // Tar counts seconds from 1970, and some readers refuse any before.
-        let seconds = u64::try_from(time.unwrap_or(self.time).seconds()).unwrap_or(0);
-        header.set_uid(owner.uid.into());
-        header.set_gid(owner.gid.into());
-        seal(&mut header, kind, mode, size, seconds);
+        seal(&mut header, kind, mode, size, owner, u64::try_from(time.seconds()).unwrap_or(0));
         self.write(header.as_bytes())
     }
 
@@ -221,10 +187,8 @@ impl Sink<'_> {
     fn describing(&mut self, mut header: Header, kind: EntryType, name: &[u8], content: &[&[u8]]) -> Result<()> {
         let fits = put(&mut header.as_old_mut().name, name);
         assert!(fits, "the name is short");
-        header.set_uid(0);
-        header.set_gid(0);
         let size = content.iter().map(|part| part.len() as u64).sum();
-        seal(&mut header, kind, 0o644, size, 0);
+        seal(&mut header, kind, 0o644, size, Owner::default(), 0);
         self.write(header.as_bytes())?;
         content.iter().try_for_each(|part| self.write(part))?;
         self.pad(size)
@@ -255,10 +219,12 @@ fn put(field: &mut [u8], bytes: &[u8]) -> bool {
     length == bytes.len()
 }
 
-fn seal(header: &mut Header, kind: EntryType, mode: u16, size: u64, seconds: u64) {
+fn seal(header: &mut Header, kind: EntryType, mode: u16, size: u64, owner: Owner, seconds: u64) {
     header.set_entry_type(kind);
     header.set_mode(u32::from(mode));
     header.set_size(size);
+    header.set_uid(owner.uid.into());
+    header.set_gid(owner.gid.into());
     header.set_mtime(seconds);
     header.set_cksum();
 }

@@ -131,7 +131,7 @@ fn a_failed_import_leaves_no_recorded_folder() {
     // Without that commit's tree the others come all the same, and it is named.
     let commit = git.run(&["rev-parse", "main"]);
     let imported = cli.json("import --git ../repo --json");
-    assert_eq!((&imported[0]["snapshots"], &imported[0]["left_out"][0]["commit"]), (&2.into(), &commit.trim().into()));
+    assert_eq!((&imported[0]["snapshots"], &imported[0]["skipped"][0]["commit"]), (&2.into(), &commit.trim().into()));
     assert_eq!(cli.json("workspace list --json").len(), 1);
 }
 
@@ -194,14 +194,14 @@ fn skipped_parts_are_named_and_nothing_is_imported_twice() {
         "import --git ../repo --all",
         "
         | imported 2 steps, s3 [short] to s4 [short]  (2 commits recorded already)  [span]
-        | left out  tag s7  name tag s7: it reads as a step
+        | skipped  tag s7  name tag s7: it reads as a step
     ",
     );
     cli.check(
         "import --git ../repo --all",
         "
         | nothing new: 4 commits recorded already
-        | left out  tag s7  name tag s7: it reads as a step
+        | skipped  tag s7  name tag s7: it reads as a step
     ",
     );
     let runs: Vec<_> = cli.json("log --json").iter().map(|step| step["run"].clone()).collect();

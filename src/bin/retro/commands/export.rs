@@ -178,9 +178,9 @@ fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -
     for line in [renamed("run", &runs), renamed("tag", &exported.tags)].concat() {
         out.summary(format_args!("{}", human::printable(&line)))?;
     }
-    for left in &exported.left_out {
+    for skipped in &exported.skipped {
         let warning = out.palette.warning;
-        out.line(format_args!("{warning}left out{warning:#}  {}  {}", left.path, left.reason))?;
+        out.line(format_args!("{warning}skipped{warning:#}  {}  {}", skipped.path, skipped.reason))?;
     }
     Ok(exit::DONE)
 }

@@ -51,11 +51,11 @@ pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
 fn expect_some(imported: retrograde::GitImport) -> Result<retrograde::GitImport> {
     use retrograde::Error;
     use retrograde::ErrorKind;
-    match imported.left_out.first().filter(|_| imported.snapshots + imported.known == 0) {
+    match imported.skipped.first().filter(|_| imported.snapshots + imported.known == 0) {
         None => Ok(imported),
         Some(first) => {
             let detail = format!("{}, and no other commit could be read", first.reason);
-            Err(Error::new(ErrorKind::Corrupt, "import commit", &first.commit, detail)
+            Err(Error::new(ErrorKind::Corrupt, "import commit", &first.name, detail)
                 .with_hint("`git fsck` says what the repository lacks; `git fetch --unshallow --refetch` may get it"))
         }
     }
@@ -98,13 +98,11 @@ fn print(context: &mut Context, imported: &retrograde::GitImport) -> Result<()> 
         }
     };
     let pair = |what: &dyn Display, why: &dyn Display| (what.to_string(), why.to_string());
-    list("left out", imported.left_out.iter().map(|left| pair(&left.commit, &left.reason)).collect())?;
+    list("skipped", imported.skipped.iter().map(|one| pair(&one.name, &one.reason)).collect())?;
     let path = |path: &[u8]| retrograde::detail::escaped(path);
-    list("left out", imported.refused.iter().map(|left| pair(&path(&left.path), &left.reason)).collect())?;
-    list(
-        "left out",
-        imported.tags_left_out.iter().map(|left| pair(&format!("tag {}", left.tag), &left.reason)).collect(),
-    )?;
+    list("skipped", imported.refused.iter().map(|one| pair(&path(&one.path), &one.reason)).collect())?;
+    let tags = imported.skipped_tags.iter();
+    list("skipped", tags.map(|one| pair(&format!("tag {}", one.name), &one.reason)).collect())?;
     list("guessed", imported.guessed.iter().map(|(commit, what)| pair(commit, what)).collect())
 }
 

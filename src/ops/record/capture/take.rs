@@ -12,7 +12,7 @@ use crate::format::snapshot::{Omission, Reason};
 use crate::format::tree::Kind;
 use crate::format::turn::{ReadReason, ReadSummary};
 use crate::id::{BlobId, Digest};
-use crate::limits::{CAPTURE_RETRIES_MAX, CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES};
+use crate::limits::{CAPTURE_RETRIES_MAX, CHUNK_LENGTH_MAX_BYTES};
 use crate::ops::record::ingest::{self, Short};
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
@@ -118,7 +118,7 @@ pub(super) fn take(
         read.add(job.reason, job.size, || work.path(job).as_bytes().to_vec());
     }
     progress.event(Event::Planned { files: jobs.len() as u64, bytes: jobs.iter().map(|job| job.size).sum() });
-    for window in windows(&jobs) {
+    for window in ingest::windows(&jobs, |job| job.size) {
         let mut contents = Vec::new();
         for (job, got) in window.iter().zip(work.read(window)?) {
             match got {
@@ -184,22 +184,6 @@ fn plan<'a>(
         folders.push(TakenFolder { entries: taken, device });
     }
     (Work { root, paths, folders, omitted: Vec::new(), root_owner }, jobs)
-}
-
-/// Stretches of jobs whose files fit in memory together.
-fn windows(jobs: &[Job]) -> impl Iterator<Item = &[Job]> {
-    let mut rest = jobs;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let fits = |job: &&Job| {
-            bytes += job.size.min(CHUNK_LENGTH_MAX_BYTES as u64);
-            bytes <= CAPTURE_WINDOW_BYTES
-        };
-        let count = rest.iter().take(CAPTURE_WINDOW_FILES).take_while(fits).count().max(1);
-        let (window, after) = rest.split_at_checked(count)?;
-        rest = after;
-        Some(window)
-    })
 }
 
 impl Work<'_> {

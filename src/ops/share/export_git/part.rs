@@ -1,12 +1,12 @@
 //! A repository in the making: a folder within the folder that it is for.
 //!
 //! ```text
-//! FOLDER/.retro-part/             locked by whoever writes: so one that is being written is told from one that was left
-//! FOLDER/.retro-part/retro-export the mark: without it, the folder is somebody else's
-//! FOLDER/.retro-part/repository/  until it is whole
+//! FOLDER/.retro-part/             locked by its writer, unlike one that an interrupted export left
+//! FOLDER/.retro-part/retro-export the mark: without it, the folder is not ours
+//! FOLDER/.retro-part/repository/  the repository, until it is complete
 //! ```
 //!
-//! Then what the repository consists of is moved up, HEAD last: without it, no tool takes a folder for a repository.
+//! Then the parts of the repository are moved up, HEAD last: without it, no tool takes a folder for a repository.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, Permissions, TryLockError};
@@ -19,14 +19,14 @@ use crate::disk::local::create_folders;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::workspace::beneath::sync_file_system;
 
-/// Its name.
+/// The name of the folder within.
 const NAME: &str = ".retro-part";
 
-/// What is in it: the mark that an export has made it, and the repository.
+/// Its content: the mark that an export made it, and the repository.
 const MARK: &str = "retro-export";
 const REPOSITORY: &str = "repository";
 
-/// What a repository consists of, as far as it may have been moved up already.
+/// The parts of a repository that are moved up before HEAD.
 const PARTS: [&str; 9] =
     ["branches", "config", "description", "hooks", "info", "objects", "packed-refs", "refs", "logs"];
 
@@ -39,17 +39,17 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Makes it, and the folder where it is missing. There must be nothing else in that, but for what was left by
-    /// another.
+    /// Makes it, and the folder around it if that is missing. The folder must be empty but for the remains of an
+    /// interrupted export.
     pub(super) fn begin(folder: &Path) -> Result<Self> {
         create_folders(folder)?;
         let path = folder.join(NAME);
         if left_in(folder)?.is_empty() {
-            // Files of the snapshots may be readable by their owner only, and those of a repository are not.
+            // A snapshot may hold files that only their owner can read; files of a repository are readable by all.
             let private = std::fs::set_permissions(folder, Permissions::from_mode(0o700));
             private.map_err(|e| Error::io("set mode of", folder, e))?;
             match std::fs::create_dir(&path) {
-                // Somebody else was faster.
+                // Another export was faster.
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 made => made.map_err(|e| Error::io("create folder", &path, e))?,
             }
@@ -58,20 +58,20 @@ impl Part {
         Self::take(folder, path, lock)
     }
 
-    /// Takes over the folder within, which is open as `lock`, and clears away what was left.
+    /// Takes over the folder within, which is open as `lock`, and removes the remains of an interrupted export.
     fn take(folder: &Path, path: PathBuf, lock: File) -> Result<Self> {
         let busy = || Error::new(ErrorKind::Exists, "export to", shown(folder), "another export is writing there");
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => busy(),
             TryLockError::Error(e) => Error::io("lock", &path, e),
         })?;
-        // Whoever had the lock until now may have finished: then what is in the folder is no left-over.
+        // The export that held the lock until now may have finished: then the folder is its repository.
         let locked = lock.metadata().map_err(|e| Error::io("look at", &path, e))?;
         let is_same = |named: Metadata| (named.dev(), named.ino()) == (locked.dev(), locked.ino());
         if !path.symlink_metadata().is_ok_and(is_same) {
             return Err(busy());
         }
-        // Only an empty one goes: this export may have made it.
+        // Only an empty folder is removed: this export may have made it.
         let left = left_in(folder).inspect_err(|_| drop(std::fs::remove_dir(&path)))?;
         let (mark, repository) = (path.join(MARK), path.join(REPOSITORY));
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -90,7 +90,7 @@ impl Part {
 
     /// Moves the repository up.
     pub(super) fn publish(self) -> Result<()> {
-        // All that is in it is on disk before the first of it has its name.
+        // Everything in it is on disk before the first part has its name.
         let written = File::open(&self.repository).and_then(|folder| Ok(sync_file_system(folder)?));
         written.map_err(|e| Error::io("sync", &self.repository, e))?;
         let mut names = names(&self.repository)?;
@@ -106,19 +106,19 @@ impl Part {
 }
 
 impl Drop for Part {
-    /// What could not be finished is of no use to anybody. Where it cannot be removed, the next export does.
+    /// Removes an unfinished repository. If that fails, the next export removes it.
     fn drop(&mut self) {
         drop(clear(&self.path));
     }
 }
 
-/// What an interrupted export has left in a folder; an error where there is anything else.
+/// The remains of an interrupted export in a folder; an error if there is anything else.
 fn left_in(folder: &Path) -> Result<Vec<OsString>> {
     let left = names(folder)?;
     let path = folder.join(NAME);
     let is_there = path.symlink_metadata().is_ok_and(|found| found.is_dir());
     let within = if is_there { names(&path)? } else { Vec::new() };
-    // One that was killed before it made the mark has made nothing else.
+    // An export that was killed before it made the mark made nothing else.
     let is_marked = within.iter().any(|name| name == MARK);
     let is_part = is_there && within.iter().all(|name| is_marked && (name == MARK || name == REPOSITORY));
     let is_ours = |name: &OsStr| is_part && (name == NAME || is_marked && PARTS.iter().any(|part| name == *part));
@@ -135,7 +135,7 @@ fn names(folder: &Path) -> Result<Vec<OsString>> {
     entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(fail)).collect()
 }
 
-/// Removes what an export has written.
+/// Removes a file or folder that an export wrote.
 #[expect(clippy::disallowed_methods, reason = "only what an export made in a folder of its own is removed")]
 fn clear(path: &Path) -> Result<()> {
     let is_folder = match path.symlink_metadata() {
@@ -147,32 +147,4 @@ fn clear(path: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{File, Mode, NAME, OFlags, Part, Path, left_in};
-
-    fn write(folder: &Path, name: &str) {
-        rustix::fs::open(folder.join(name), OFlags::CREATE | OFlags::WRONLY, Mode::from(0o600)).unwrap();
-    }
-
-    /// One export has looked at the folder while another was moving its parts up, and gets the lock when that is done.
-    #[test]
-    fn what_another_export_has_finished_meanwhile_is_left_alone() {
-        let scratch = tempfile::tempdir().unwrap();
-        let folder = scratch.path().join("git");
-        let part = Part::begin(&folder).unwrap();
-        write(part.repository(), "config");
-        write(part.repository(), "HEAD");
-        rustix::fs::rename(part.repository().join("config"), folder.join("config")).unwrap();
-        // Half of it looks like what a killed export leaves.
-        assert_eq!(left_in(&folder).unwrap().len(), 2);
-        let opened = File::open(folder.join(NAME)).unwrap();
-        part.publish().unwrap();
-        assert!(Part::take(&folder, folder.join(NAME), opened).is_err());
-        assert!(folder.join("config").exists() && folder.join("HEAD").exists());
-        // It had not even made the folder within when it looked.
-        std::fs::create_dir(folder.join(NAME)).unwrap();
-        let opened = File::open(folder.join(NAME)).unwrap();
-        assert!(Part::take(&folder, folder.join(NAME), opened).is_err());
-        assert!(folder.join("config").exists() && folder.join("HEAD").exists() && !folder.join(NAME).exists());
-    }
-}
+mod tests;

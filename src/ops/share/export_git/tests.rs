@@ -1,4 +1,4 @@
-//! What is written is read back with git's library; `import_git` has the tests of the way back.
+//! Exports are read back with git's library. The tests of `import_git` cover the way back.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -79,7 +79,7 @@ fn a_commit_holds_what_git_can_hold_of_its_snapshot() {
     let message = format!("first\n\nRetro-Snapshot: {id}\nRetro-Step: 1\nRetro-Run: main\n");
     assert_eq!(commit.message_raw().unwrap(), message.as_str());
     assert_eq!(exported.head, Some(commit.id.to_string()));
-    assert_eq!((exported.commits, exported.left_out.len()), (1, 0));
+    assert_eq!((exported.commits, exported.skipped.len()), (1, 0));
 }
 
 #[test]
@@ -111,8 +111,10 @@ fn runs_are_branches_and_parents_are_kept() {
     assert_eq!((newest.time().unwrap().seconds, one.time().unwrap().seconds), (30, 0));
     assert_eq!(newest.message_raw().unwrap().lines().next().unwrap(), b"step 3");
     // Git has no time before 1970; the message says when it was.
-    let told = one.message_raw().unwrap().to_string();
-    assert!(told.contains("\nRetro-Time: -20\n") && !newest.message_raw().unwrap().to_string().contains("Retro-Time"));
+    let message = one.message_raw().unwrap().to_string();
+    assert!(
+        message.contains("\nRetro-Time: -20\n") && !newest.message_raw().unwrap().to_string().contains("Retro-Time")
+    );
 }
 
 #[test]
@@ -147,8 +149,11 @@ fn every_step_is_reached_and_called_as_the_log_calls_it() {
     let repository = open(folder.path());
     let commit = |name: &str| repository.find_reference(name).unwrap().peel_to_commit().unwrap();
     let off_the_line = commit("refs/retro/steps/s2");
-    let told = off_the_line.message_raw().unwrap().to_string();
-    assert!(told.starts_with("log: 36\n\nRetro-Snapshot: ") && told.ends_with("\nRetro-Subject: log: 36\n"), "{told}");
+    let message = off_the_line.message_raw().unwrap().to_string();
+    assert!(
+        message.starts_with("log: 36\n\nRetro-Snapshot: ") && message.ends_with("\nRetro-Subject: log: 36\n"),
+        "{message}"
+    );
     assert!(commit("refs/heads/main").message_raw().unwrap().starts_with(b"said\n\nRetro"));
     assert_eq!(
         commit("refs/tags/release-1").parent_ids().collect::<Vec<_>>(),
@@ -167,7 +172,7 @@ fn a_range_with_gaps_stays_one_line() {
 }
 
 #[test]
-fn what_git_refuses_is_left_out_and_told() {
+fn what_git_refuses_is_skipped_and_reported() {
     let bench = Bench::new();
     let files = Files::from([
         (path("sub/.git/HEAD"), file(0o644, "ref")),
@@ -180,7 +185,7 @@ fn what_git_refuses_is_left_out_and_told() {
     ]);
     let ids = [bench.take(&files, &About::default()), bench.take(&Files::new(), &About::default())];
     let (_folder, exported, repository) = export(&bench.store, &ids[..1]);
-    let names: Vec<String> = exported.left_out.iter().map(|left_out| left_out.path.to_string()).collect();
+    let names: Vec<String> = exported.skipped.iter().map(|skipped| skipped.path.to_string()).collect();
     let expected = [".gitattributes", "mod/.gitmodules", "only/.git", "sub/.git", "sub/.gitmodules", "sub/GIT~1"]
         .map(str::to_owned);
     assert_eq!(names, expected);
@@ -234,11 +239,11 @@ fn only_an_empty_folder_becomes_a_repository() {
 }
 
 #[test]
-fn folders_too_deep_for_git_are_left_out() {
+fn folders_too_deep_for_git_are_skipped() {
     let bench = Bench::new();
     let deep = vec!["d"; 2_005].join("/");
     let id = bench.take_deep(&deep, b"at the bottom");
     let (_folder, exported, _) = export(&bench.store, &[id]);
-    assert_eq!(exported.left_out.len(), 1);
-    assert_eq!(exported.left_out[0].path.depth(), 5);
+    assert_eq!(exported.skipped.len(), 1);
+    assert_eq!(exported.skipped[0].path.depth(), 5);
 }

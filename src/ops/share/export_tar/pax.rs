@@ -1,4 +1,4 @@
-//! Attributes as records of an extended header, the way GNU tar and star write them.
+//! Attributes as records of an extended header, in the form of GNU tar and star.
 //!
 //! ```text
 //! record = length in decimal, of all of it   space   keyword   =   value   newline
@@ -7,7 +7,7 @@
 use crate::format::attributes::Name;
 use crate::format::attributes::acl::{Tag, entries};
 
-/// The records of one entry; empty where there is nothing to say.
+/// The records of one entry; empty if it has no attributes.
 pub(super) fn records(values: &[(Name, Box<[u8]>)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in values {
@@ -37,7 +37,7 @@ fn put(out: &mut Vec<u8>, keyword: &[u8], value: &[u8]) {
     out.push(b'\n');
 }
 
-/// A keyword ends at the first equals sign.
+/// A name without equals signs: a keyword ends at the first one.
 fn escaped(name: &[u8]) -> Vec<u8> {
     let escape = |byte: &u8| match byte {
         b'%' => b"%25".to_vec(),
@@ -64,29 +64,4 @@ fn acl_text(acl: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{acl_text, escaped, put};
-
-    #[test]
-    fn a_record_counts_its_own_digits() {
-        for length in [0, 1, 80, 90, 91, 92, 93, 900, 990, 9_990] {
-            let mut out = Vec::new();
-            put(&mut out, b"key", &vec![b'v'; length]);
-            let (digits, _) = out.split_at(out.iter().position(|byte| *byte == b' ').unwrap());
-            assert_eq!(std::str::from_utf8(digits).unwrap().parse(), Ok(out.len()), "{length}");
-        }
-    }
-
-    #[test]
-    fn names_and_acls_are_written_as_gnu_tar_reads_them() {
-        assert_eq!(escaped(b"user.a=b%"), b"user.a%3Db%25");
-        let mut acl = 2_u32.to_le_bytes().to_vec();
-        for (tag, permissions, id) in [(1_u16, 6_u16, 0_u32), (2, 4, 7), (4, 0, 0), (8, 5, 9), (16, 7, 0), (32, 0, 0)] {
-            acl.extend(tag.to_le_bytes());
-            acl.extend(permissions.to_le_bytes());
-            acl.extend(id.to_le_bytes());
-        }
-        let text = "user::rw-,user:7:r--,group::---,group:9:r-x,mask::rwx,other::---";
-        assert_eq!(acl_text(&acl), text);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! What is written is read back with the `tar` crate, and compared byte for byte where it must not depend on anything.
+//! Exports are read back with the `tar` crate, and compared byte for byte where they must be equal.
 
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;

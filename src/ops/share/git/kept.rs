@@ -1,146 +1,106 @@
-//! What git cannot hold, beside the history: the tree of the commit at `refs/retro/meta`.
+//! The part of an export that git cannot hold: the tree of the commit at `refs/retro/meta`.
 //!
-//! Names in it are hex digits, the first two a folder of their own, as git itself lays out objects: no name can be one
-//! that git refuses, and no folder grows long.
+//! Names in it are hex digits, and the first two are a folder, as git itself lays out objects. Git refuses none of
+//! them, and no folder grows long.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
 
 use gix::ObjectId;
-use gix::objs::tree::{Entry, EntryKind};
+use gix::bstr::BString;
+use gix::hash::Kind::Sha1;
+use gix::objs::find::Never;
+use gix::objs::tree::{Editor, EntryKind};
 use gix::objs::{Kind, Tree, WriteTo};
 
 use super::pack::PackWriter;
 use super::{META_REF, failed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{BlobId, TreeId};
 
-/// What is kept under a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Section {
-    /// Snapshots as stored, by the commits that were made of them.
-    Snapshots,
-    /// Facts of the calls that followed a snapshot and changed nothing, as stored, by the commits that were made of the
-    /// snapshots.
-    Calls,
-    /// Lists of folders as stored, by tree id.
-    Trees,
-    /// Contents, by blob id.
-    Contents,
-}
-
-/// Gathers what is kept.
-#[derive(Debug, Default)]
-pub(crate) struct KeptWriter {
-    blobs: BTreeMap<(Section, String), ObjectId>,
-}
-
-/// Finds what was kept.
-#[derive(Debug)]
-pub(crate) struct Kept<'a> {
-    root: gix::Tree<'a>,
-    /// The repository, for messages.
-    repository: PathBuf,
-}
+/// A folder of what is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Section(&'static str);
 
 impl Section {
-    fn folder(self) -> &'static str {
-        match self {
-            Self::Snapshots => "snapshots",
-            Self::Calls => "calls",
-            Self::Trees => "trees",
-            Self::Contents => "contents",
-        }
+    /// Snapshots as stored, by the id of their commit.
+    pub(crate) const SNAPSHOTS: Self = Self("snapshots");
+    /// Facts of the calls that followed a snapshot and changed nothing, as stored, by the id of the snapshot's commit.
+    pub(crate) const CALLS: Self = Self("calls");
+    /// Lists of folders as stored, by tree id.
+    pub(crate) const TREES: Self = Self("trees");
+    /// Contents, by blob id.
+    pub(crate) const CONTENTS: Self = Self("contents");
+
+    fn path(self, name: impl Display) -> [BString; 3] {
+        let name = name.to_string();
+        let (folder, rest) = name.split_at(2);
+        [self.0.into(), folder.into(), rest.into()]
     }
 }
 
+/// Collects what an export keeps.
+pub(crate) struct KeptWriter(Editor<'static>);
+
 impl KeptWriter {
-    /// Whether something is kept under this name.
-    pub(crate) fn has(&self, section: Section, name: &str) -> bool {
-        self.blobs.contains_key(&(section, name.to_owned()))
+    pub(crate) fn new() -> Self {
+        Self(Editor::new(Tree::empty(), &Never, Sha1))
+    }
+
+    /// True if something is kept under this name.
+    pub(crate) fn has(&self, section: Section, name: impl Display) -> bool {
+        self.0.get(section.path(name)).is_some()
     }
 
     /// Keeps a blob of the pack.
-    pub(crate) fn keep(&mut self, section: Section, name: String, blob: ObjectId) {
-        self.blobs.insert((section, name), blob);
+    pub(crate) fn keep(&mut self, section: Section, name: impl Display, blob: ObjectId) {
+        let kept = self.0.upsert(section.path(name), EntryKind::Blob, blob);
+        kept.expect("every folder on the way is new, and no name is a blob and a folder");
     }
 
     /// Writes the tree, and returns its id.
-    pub(crate) fn finish(self, pack: &mut PackWriter) -> Result<ObjectId> {
-        let mut sections: BTreeMap<Section, BTreeMap<String, Vec<Entry>>> = BTreeMap::new();
-        for ((section, name), blob) in self.blobs {
-            let (folder, rest) = name.split_at(2);
-            let entry = Entry { mode: EntryKind::Blob.into(), filename: rest.into(), oid: blob };
-            sections.entry(section).or_default().entry(folder.to_owned()).or_default().push(entry);
-        }
-        let mut root = Vec::new();
-        for (section, folders) in sections {
-            let mut entries = Vec::with_capacity(folders.len());
-            for (name, blobs) in folders {
-                let oid = add_tree(pack, blobs)?;
-                entries.push(Entry { mode: EntryKind::Tree.into(), filename: name.into(), oid });
-            }
-            let oid = add_tree(pack, entries)?;
-            root.push(Entry { mode: EntryKind::Tree.into(), filename: section.folder().into(), oid });
-        }
-        add_tree(pack, root)
+    pub(crate) fn finish(mut self, pack: &mut PackWriter) -> Result<ObjectId> {
+        self.0.write(|tree| add_tree(pack, tree))
     }
 }
 
-/// Adds a git tree, its entries in any order.
-pub(crate) fn add_tree(pack: &mut PackWriter, mut entries: Vec<Entry>) -> Result<ObjectId> {
-    entries.sort();
-    let mut bytes = Vec::with_capacity(entries.len() * 48);
-    let written = Tree { entries }.write_to(&mut bytes);
-    written.expect("names of entries were checked, and memory takes every byte");
+/// Adds a git tree whose entries are in order.
+pub(crate) fn add_tree(pack: &mut PackWriter, tree: &Tree) -> Result<ObjectId> {
+    let mut bytes = Vec::with_capacity(tree.entries.len() * 48);
+    tree.write_to(&mut bytes).expect("names of entries were checked, and memory takes every byte");
     pack.add(Kind::Tree, &bytes)
 }
 
+/// Finds what an export kept.
+#[derive(Debug, Default)]
+pub(crate) struct Kept<'a> {
+    /// None if there was no export, or if it kept nothing.
+    root: Option<gix::Tree<'a>>,
+}
+
 impl<'a> Kept<'a> {
-    /// What an export has kept in this repository; none where there was no export, or it kept nothing.
-    pub(crate) fn open(repository: &'a gix::Repository) -> Result<Option<Self>> {
-        let path = repository.git_dir().to_owned();
-        let fail = |e: gix::Error| failed(ErrorKind::Corrupt, "read what was kept in", &path, e);
-        let Some(mut reference) = repository.try_find_reference(META_REF).map_err(fail)? else { return Ok(None) };
+    pub(crate) fn open(repository: &'a gix::Repository) -> Result<Self> {
+        let fail = |e: gix::Error| failed(ErrorKind::Corrupt, "read what was kept in", repository.git_dir(), e);
+        let Some(mut reference) = repository.try_find_reference(META_REF).map_err(fail)? else {
+            return Ok(Self::default());
+        };
         let commit = reference.peel_to_commit().map_err(fail)?;
-        Ok(Some(Self { root: commit.tree().map_err(fail)?, repository: path }))
+        Ok(Self { root: Some(commit.tree().map_err(fail)?) })
     }
 
-    /// A snapshot as it was stored.
-    pub(crate) fn snapshot(&self, commit: ObjectId) -> Result<Option<Vec<u8>>> {
-        self.read(Section::Snapshots, &commit.to_string())
+    /// The bytes kept under a name.
+    pub(crate) fn read(&self, section: Section, name: impl Display) -> Result<Option<Vec<u8>>> {
+        let (Some(root), Some(id)) = (&self.root, self.find(section, &name)?) else { return Ok(None) };
+        root.repo.find_object(id).map(|object| Some(object.detach().data)).map_err(fail(root, &name))
     }
 
-    /// The facts of the calls that followed a snapshot, as they were stored.
-    pub(crate) fn calls(&self, commit: ObjectId) -> Result<Option<Vec<u8>>> {
-        self.read(Section::Calls, &commit.to_string())
-    }
-
-    /// A list of a folder as it was stored.
-    pub(crate) fn tree(&self, id: TreeId) -> Result<Option<Vec<u8>>> {
-        self.read(Section::Trees, &id.to_string())
-    }
-
-    /// Where content is.
-    pub(crate) fn content(&self, id: BlobId) -> Result<Option<ObjectId>> {
-        self.find(Section::Contents, &id.to_string())
-    }
-
-    fn read(&self, section: Section, name: &str) -> Result<Option<Vec<u8>>> {
-        let Some(id) = self.find(section, name)? else { return Ok(None) };
-        let object = self.root.repo.find_object(id).map_err(|e| self.failed(name, e))?;
-        Ok(Some(object.detach().data))
-    }
-
-    fn find(&self, section: Section, name: &str) -> Result<Option<ObjectId>> {
-        let (folder, rest) = name.split_at(2);
-        let path: [&[u8]; 3] = [section.folder().as_bytes(), folder.as_bytes(), rest.as_bytes()];
-        let found = self.root.lookup_entry(path).map_err(|e| self.failed(name, e))?;
+    /// The blob kept under a name.
+    pub(crate) fn find(&self, section: Section, name: impl Display) -> Result<Option<ObjectId>> {
+        let Some(root) = &self.root else { return Ok(None) };
+        let found = root.lookup_entry(section.path(&name)).map_err(fail(root, &name))?;
         Ok(found.map(|entry| entry.object_id()))
     }
+}
 
-    fn failed(&self, name: &str, error: gix::Error) -> Error {
-        let path: &Path = &self.repository;
-        failed(ErrorKind::Corrupt, "read what was kept in", path, format!("{name}: {error}"))
-    }
+fn fail(root: &gix::Tree<'_>, name: &impl Display) -> impl Fn(gix::Error) -> Error {
+    let (path, name) = (root.repo.git_dir(), name.to_string());
+    move |e| failed(ErrorKind::Corrupt, "read what was kept in", path, format!("{name}: {e}"))
 }

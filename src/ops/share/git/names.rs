@@ -1,9 +1,8 @@
-//! What git refuses in a tree, and what it refuses as the name of a reference.
+//! Names that git refuses in a tree, and valid names for references.
 //!
-//! The rules are those of `git fsck` (fsck.c, `fsck_tree` and what it calls): names that some file system would take
-//! for `.git`, and files that git itself reads out of trees. Where git's rule needs a parser of its own, what is
-//! refused here is more, never less: a path that is left out is kept beside the history, an invalid tree is a broken
-//! export.
+//! The rules are those of `git fsck` (fsck.c, `fsck_tree` and its callees): names that some file system would take for
+//! `.git`, and files that git itself reads out of trees. If git's rule needs a parser of its own, the rule here refuses
+//! more, never less: a skipped path is kept beside the history, but an invalid tree breaks the export.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,14 +12,12 @@ use gix::validate::path::component;
 use crate::format::tree::Kind;
 use crate::id::Digest;
 
-/// Why git cannot hold an entry of a folder, as far as its name and kind tell.
+/// The reason why git cannot hold an entry of a folder, by its name and kind.
 pub(crate) fn refused(name: &[u8], kind: Kind) -> Option<&'static str> {
-    // A backslash separates folders where Windows reads the name.
-    if name.split(|&byte| byte == b'\\').any(is_dot_git) {
+    if parts(name).any(is_dot_git) {
         return Some("git refuses the name");
     }
-    let is_modules = name.split(|&byte| byte == b'\\').any(is_dot_gitmodules);
-    if is_modules && kind != Kind::File {
+    if parts(name).any(is_dot_gitmodules) && kind != Kind::File {
         return Some("git allows only a file to have this name");
     }
     if is_like_gitattributes(name) && kind == Kind::Folder {
@@ -29,27 +26,32 @@ pub(crate) fn refused(name: &[u8], kind: Kind) -> Option<&'static str> {
     None
 }
 
-/// Whether git reads a file of this name out of trees, so that [`content_refused`] must be asked.
+/// The folders and the name that Windows reads in a name: a backslash separates them.
+fn parts(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    name.split(|&byte| byte == b'\\')
+}
+
+/// True if git reads a file of this name out of trees, so that [`content_refused`] applies.
 pub(crate) fn is_read_by_git(name: &[u8]) -> bool {
-    name.split(|&byte| byte == b'\\').any(is_dot_gitmodules) || is_like_gitattributes(name)
+    parts(name).any(is_dot_gitmodules) || is_like_gitattributes(name)
 }
 
 /// Longest file that git reads out of trees, in bytes; git itself allows more.
 pub(crate) const READ_BY_GIT_MAX_BYTES: u64 = 1 << 20;
 
-/// Why git cannot hold a file that it would read.
+/// The reason why git cannot hold a file that it would read.
 pub(crate) fn content_refused(name: &[u8], content: &[u8]) -> Option<&'static str> {
     if is_like_gitattributes(name) && content.split(|&byte| byte == b'\n').any(|line| line.len() >= 2_048) {
         return Some("git refuses attributes with such long lines");
     }
-    if name.split(|&byte| byte == b'\\').any(is_dot_gitmodules) && !are_harmless_modules(content) {
+    if parts(name).any(is_dot_gitmodules) && !are_harmless_modules(content) {
         return Some("git might refuse the submodules it names");
     }
     None
 }
 
-/// Returns true if a name would be taken for git's own folder by a file system that does not tell upper from lower
-/// case, shortens names, or ignores some characters.
+/// True if a file system that ignores case or some characters, or shortens names, would take a name for git's own
+/// folder.
 pub(crate) fn is_dot_git(name: &[u8]) -> bool {
     let checked = gix::validate::path::component(name.as_bstr(), None, PROTECTED);
     matches!(checked, Err(component::Error::DotGitDir))
@@ -63,15 +65,14 @@ fn is_dot_gitmodules(name: &[u8]) -> bool {
 const PROTECTED: component::Options =
     component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
 
-/// Whether some file system might take a name for `.gitattributes`.
+/// True if some file system might take a name for `.gitattributes`.
 fn is_like_gitattributes(name: &[u8]) -> bool {
     let plain: Vec<u8> = name.iter().filter(|byte| byte.is_ascii()).map(u8::to_ascii_lowercase).collect();
-    plain
-        .split(|&byte| byte == b'\\')
+    parts(&plain)
         .any(|part| part.starts_with(b".gitattributes") || part.starts_with(b"gitatt~") || part.starts_with(b"gi7d29"))
 }
 
-/// Whether every value of a `.gitmodules` is made of characters that no rule of git's is about.
+/// True if no value of a `.gitmodules` has a character that a rule of git's concerns.
 fn are_harmless_modules(content: &[u8]) -> bool {
     content.lines().all(|line| {
         let line = line.trim_ascii();
@@ -119,14 +120,13 @@ fn is_harmless_url(url: &[u8]) -> bool {
     })
 }
 
-/// Letters, digits and a few signs, and no dash at the start.
+/// True for letters, digits and a few signs, without a dash at the start.
 fn is_plain(value: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-/+~@".contains(byte);
     !value.is_empty() && !value.starts_with(b"-") && value.iter().all(is_plain)
 }
 
-/// A name as that of a reference: a branch for a run, a tag for a tag. Slashes stay; each part between them is made one
-/// that git allows.
+/// A valid name of a reference for a run or tag. Slashes stay; each part between them becomes one that git allows.
 pub(crate) fn reference_name(name: &str) -> String {
     let parts: Vec<String> = name.split('/').filter(|part| !part.is_empty()).map(reference_part).collect();
     let joined = match &parts[..] {
@@ -134,7 +134,7 @@ pub(crate) fn reference_name(name: &str) -> String {
         [head] if head == "HEAD" => "HEAD-retro".to_owned(),
         _ => parts.join("/"),
     };
-    // Whatever was made of it above: what git refuses here would leave a repository without any reference.
+    // One invalid reference would leave the repository without any.
     match gix::validate::reference::name(format!("refs/heads/{joined}").as_bytes().as_bstr()) {
         Ok(_) => joined,
         Err(_) => format!("name-{}", Digest::of(name.as_bytes()).short()),
@@ -143,7 +143,7 @@ pub(crate) fn reference_name(name: &str) -> String {
 
 fn reference_part(part: &str) -> String {
     let mut short = part;
-    // A reference is a file, and its lock a file with a longer name.
+    // A reference is a file, and its lock file has a longer name.
     while short.len() > REFERENCE_LENGTH_MAX_BYTES {
         short = short.strip_suffix(|_| true).expect("it is not empty");
     }
@@ -154,14 +154,13 @@ fn reference_part(part: &str) -> String {
 
 const REFERENCE_LENGTH_MAX_BYTES: usize = 200;
 
-/// Names that are taken, in lower case: some file systems do not tell the two apart.
+/// Names that are taken, in lower case, because some file systems ignore case.
 #[derive(Default)]
 pub(crate) struct Taken {
     names: BTreeSet<String>,
-    /// What some name has before one of its slashes: a reference cannot be the folder of another.
+    /// The parts of names before their slashes: a reference cannot be the folder of another.
     folders: BTreeSet<String>,
-    /// The last number that was put behind a name. A million names that git takes for the same are not tried from 2
-    /// each.
+    /// The last number that was appended to a name, so that a million equal names do not each count from 2.
     numbers: HashMap<String, u64>,
 }
 
@@ -185,16 +184,14 @@ impl Taken {
         }
     }
 
-    /// Takes a name, if it and all before its slashes are free.
+    /// Takes a name, if it and the folders in it are free.
     fn take(&mut self, name: &str) -> bool {
         let low = name.to_lowercase();
-        let above = || low.match_indices('/').map(|(at, _)| &low[..at]);
-        if self.names.contains(&low) || self.folders.contains(&low) || above().any(|folder| self.names.contains(folder))
-        {
+        let folders = || low.match_indices('/').map(|(at, _)| &low[..at]);
+        if self.names.contains(&low) || self.folders.contains(&low) || folders().any(|name| self.names.contains(name)) {
             return false;
         }
-        let folders: Vec<String> = above().map(str::to_owned).collect();
-        self.folders.extend(folders);
+        self.folders.extend(folders().map(str::to_owned));
         self.names.insert(low)
     }
 }

@@ -1,20 +1,19 @@
-//! Writing a git pack: all objects of an export in one file, each compressed on its own.
+//! Writing of a git pack: all objects of an export in one file, each compressed on its own.
 //!
 //! ```text
 //! pack   "PACK" 2 count | header, zlib of the content | ... | SHA-1 of it all
 //! index  "\377tOc" 2 | count of ids up to each first byte | ids | CRC-32s | offsets | long offsets | SHA-1s
 //! ```
 //!
-//! (gitformat-pack(5).) Loose objects would be a file for each of them, some hundred thousand for a large history.
-//! There are no deltas: `git repack -adf` makes better ones than could be made in passing. (A plain `git gc` does not
-//! look for any between objects that it finds whole in one pack.)
+//! See gitformat-pack(5). Loose objects would be one file each, some hundred thousand for a large history. There are no
+//! deltas: `git repack -adf` makes better ones. (A plain `git gc` looks for none between whole objects of one pack.)
 //!
 //! Invariants: the pack and its index get their names when they are complete and synced, the index last, so that git
-//! sees both or neither. Content longer than memory allows is handed through in pieces.
+//! sees both or neither. Long content is passed through in pieces.
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
@@ -27,7 +26,7 @@ use gix::zlib::stream::deflate;
 use super::{finish, object_id};
 use crate::error::{Error, ErrorKind, Result};
 
-/// An object as it stands in a pack.
+/// An object in the encoding of a pack.
 #[derive(Debug)]
 pub(crate) struct Packed {
     id: ObjectId,
@@ -40,13 +39,20 @@ pub(crate) struct PackWriter {
     /// The repository's folder of packs.
     folder: PathBuf,
     temporary: PathBuf,
-    file: BufWriter<File>,
-    length_bytes: u64,
+    output: Output,
     entries: Vec<Entry>,
     known: HashSet<ObjectId>,
 }
 
-/// Where an object is; in the order of the index.
+/// The file of a pack. It counts the bytes written, and computes the checksum of each object.
+#[derive(Debug)]
+struct Output {
+    file: BufWriter<File>,
+    length_bytes: u64,
+    checksum: crc32fast::Hasher,
+}
+
+/// The position of an object; in the order of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     id: ObjectId,
@@ -54,7 +60,7 @@ struct Entry {
     checksum: u32,
 }
 
-/// Hands content over in pieces.
+/// Passes content on in pieces.
 pub(crate) type CopyContent<'a> = dyn FnMut(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> + 'a;
 
 /// Compresses an object, on any thread.
@@ -70,7 +76,7 @@ pub(crate) fn packed(kind: Kind, content: &[u8]) -> Result<Packed> {
     Ok(Packed { id, bytes })
 }
 
-/// What git takes for loose objects.
+/// The level that git uses for loose objects.
 const COMPRESSION: Compression = Compression::BEST_SPEED;
 
 impl PackWriter {
@@ -80,16 +86,11 @@ impl PackWriter {
         let temporary = folder.join("tmp_pack_retro");
         let file = File::options().read(true).write(true).create_new(true).open(&temporary);
         let file = file.map_err(|e| Error::io("create pack", &temporary, e))?;
-        let mut pack = Self {
-            folder: folder.to_owned(),
-            temporary,
-            file: BufWriter::with_capacity(256 << 10, file),
-            length_bytes: 0,
-            entries: Vec::new(),
-            known: HashSet::new(),
-        };
-        pack.write(&gix::odb::pack::data::header::encode(Version::V2, 0))?;
-        Ok(pack)
+        let file = BufWriter::with_capacity(256 << 10, file);
+        let mut output = Output { file, length_bytes: 0, checksum: crc32fast::Hasher::new() };
+        let written = output.write_all(&gix::odb::pack::data::header::encode(Version::V2, 0));
+        written.map_err(|e| Error::io("write pack", &temporary, e))?;
+        Ok(Self { folder: folder.to_owned(), temporary, output, entries: Vec::new(), known: HashSet::new() })
     }
 
     /// Adds an object that is in memory.
@@ -101,23 +102,22 @@ impl PackWriter {
     /// Adds an object that was compressed before.
     pub(crate) fn add_packed(&mut self, object: Packed) -> Result<ObjectId> {
         let Packed { id, bytes } = object;
-        if self.known.insert(id) {
-            self.entries.push(Entry { id, offset: self.length_bytes, checksum: crc32fast::hash(&bytes) });
-            self.write(&bytes)?;
+        if !self.known.contains(&id) {
+            let offset = self.begin();
+            self.output.write_all(&bytes).map_err(|e| Error::io("write pack", &self.temporary, e))?;
+            self.end(id, offset);
         }
         Ok(id)
     }
 
-    /// Adds a blob of `length_bytes` bytes that `copy` hands over. The caller adds none twice.
+    /// Adds a blob of `length_bytes` bytes that `copy` passes on. The caller adds none twice.
     pub(crate) fn add_stream(&mut self, length_bytes: u64, copy: &mut CopyContent<'_>) -> Result<ObjectId> {
-        let offset = self.length_bytes;
+        let offset = self.begin();
         let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
         hasher.update(&gix::objs::encode::loose_header(Kind::Blob, length_bytes));
-        let mut sink = Checked { pack: self, checksum: crc32fast::Hasher::new() };
-        let temporary = sink.pack.temporary.clone();
-        let fail = |e: std::io::Error| Error::io("write pack", &temporary, e);
-        put_header(&mut sink, Kind::Blob, length_bytes).map_err(fail)?;
-        let mut deflate = deflate::Write::new(&mut sink, COMPRESSION);
+        let fail = |e: io::Error| Error::io("write pack", &self.temporary, e);
+        put_header(&mut self.output, Kind::Blob, length_bytes).map_err(fail)?;
+        let mut deflate = deflate::Write::new(&mut self.output, COMPRESSION);
         let mut left = length_bytes;
         let wrong = || Error::corrupt("write pack", "a blob", "its content is not as long as it says");
         copy(&mut |piece| {
@@ -129,20 +129,28 @@ impl PackWriter {
             return Err(wrong());
         }
         deflate.flush().map_err(fail)?;
-        let checksum = deflate.into_inner().checksum.clone().finalize();
         let id = finish(hasher)?;
-        assert!(self.known.insert(id), "the caller remembers which blobs it has added");
-        self.entries.push(Entry { id, offset, checksum });
+        self.end(id, offset);
         Ok(id)
     }
 
-    /// Puts the pack and its index in place, and returns how many objects there are, and the bytes of both files.
+    /// Begins an object, and returns its offset.
+    fn begin(&mut self) -> u64 {
+        self.output.checksum = crc32fast::Hasher::new();
+        self.output.length_bytes
+    }
+
+    fn end(&mut self, id: ObjectId, offset: u64) {
+        assert!(self.known.insert(id), "no object is added twice");
+        self.entries.push(Entry { id, offset, checksum: self.output.checksum.clone().finalize() });
+    }
+
+    /// Puts the pack and its index in place, and returns the number of objects and the bytes of both files.
     pub(crate) fn finish(mut self) -> Result<(u64, u64)> {
         self.entries.sort();
         let checksum = self.seal()?;
         let index = self.index(&checksum)?;
         let name = format!("pack-{checksum}");
-        let pack_length_bytes = self.length_bytes + checksum.as_slice().len() as u64;
         rename(&self.temporary, &self.folder.join(format!("{name}.pack")))?;
         let temporary = self.folder.join("tmp_idx_retro");
         let written = File::options().write(true).create_new(true).open(&temporary).and_then(|mut file| {
@@ -153,7 +161,7 @@ impl PackWriter {
         rename(&temporary, &self.folder.join(format!("{name}.idx")))?;
         let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
         synced.map_err(|e| Error::io("sync folder", &self.folder, e))?;
-        Ok((self.entries.len() as u64, pack_length_bytes + index.len() as u64))
+        Ok((self.entries.len() as u64, self.output.length_bytes + index.len() as u64))
     }
 
     /// Writes the number of objects at the start and the hash at the end. The number is known only now, so everything
@@ -162,29 +170,25 @@ impl PackWriter {
         let count = u32::try_from(self.entries.len()).map_err(|_| {
             Error::new(ErrorKind::Limit, "write pack", "the repository", "git's packs hold fewer than 2^32 objects")
         })?;
-        let length = self.length_bytes;
-        let mut rewrite = || -> std::io::Result<gix::hash::Hasher> {
-            self.file.flush()?;
-            let file = self.file.get_mut();
+        let Output { file, length_bytes, .. } = &mut self.output;
+        let mut hash = || -> io::Result<gix::hash::Hasher> {
+            file.flush()?;
+            let file = file.get_mut();
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&gix::odb::pack::data::header::encode(Version::V2, count))?;
             file.seek(SeekFrom::Start(0))?;
-            let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
-            let mut reader = BufReader::with_capacity(256 << 10, file.take(length));
-            let mut buffer = vec![0; 256 << 10];
-            loop {
-                match reader.read(&mut buffer)? {
-                    0 => break,
-                    read => hasher.update(&buffer[..read]),
-                }
-            }
-            Ok(hasher)
+            let mut hashed = gix::hash::io::Write::new(io::sink(), gix::hash::Kind::Sha1);
+            io::copy(&mut file.take(*length_bytes), &mut hashed)?;
+            Ok(hashed.hash)
         };
-        let hasher = rewrite().map_err(|e| Error::io("read pack", &self.temporary, e))?;
-        let checksum = finish(hasher)?;
-        let file = self.file.get_mut();
-        let sealed = file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(checksum.as_slice()));
-        sealed.and_then(|()| file.sync_all()).map_err(|e| Error::io("write pack", &self.temporary, e))?;
+        let fail = |e| Error::io("write pack", &self.temporary, e);
+        let checksum = finish(hash().map_err(fail)?)?;
+        let mut end = || {
+            self.output.write_all(checksum.as_slice())?;
+            self.output.file.flush()?;
+            self.output.file.get_ref().sync_all()
+        };
+        end().map_err(fail)?;
         Ok(checksum)
     }
 
@@ -217,36 +221,25 @@ impl PackWriter {
         out.extend_from_slice(finish(hasher)?.as_slice());
         Ok(out)
     }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.length_bytes += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(|e| Error::io("write pack", &self.temporary, e))
-    }
 }
 
 /// Offsets with this bit are in the table of long ones.
 const LONG_OFFSET: u32 = 1 << 31;
 
-/// Counts and checks what goes into a pack.
-struct Checked<'a> {
-    pack: &'a mut PackWriter,
-    checksum: crc32fast::Hasher,
-}
-
-impl Write for Checked<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.pack.file.write_all(bytes)?;
-        self.pack.length_bytes += bytes.len() as u64;
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_all(bytes)?;
+        self.length_bytes += bytes.len() as u64;
         self.checksum.update(bytes);
         Ok(bytes.len())
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-fn put_header(out: &mut dyn Write, kind: Kind, length_bytes: u64) -> std::io::Result<()> {
+fn put_header(out: &mut dyn Write, kind: Kind, length_bytes: u64) -> io::Result<()> {
     let header = match kind {
         Kind::Blob => Header::Blob,
         Kind::Tree => Header::Tree,

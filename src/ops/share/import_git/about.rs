@@ -2,7 +2,7 @@
 
 use gix::ObjectId;
 
-use super::{Import, Imported, Refused, source};
+use super::{Import, Imported, RefusedEntry, source};
 use crate::diff::{TreeDiffOptions, counts, tree::trees_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{self, Fact};
@@ -13,14 +13,17 @@ use crate::format::snapshot::{
 use crate::format::tree::decode;
 use crate::history::name::check_run_name;
 use crate::id::{BlobId, TreeId};
-use crate::limits::{NOTED_EVENTS_MAX, PATH_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES};
+use crate::limits::{NOTED_EVENTS_MAX, PATH_LIST_LENGTH_MAX_BYTES};
 use crate::ops::record::add_snapshot::{About, Content};
 use crate::ops::record::ingest::{self, attached};
 use crate::ops::record::said;
 use crate::ops::share::git::commit::ReadCommit;
-use crate::ops::share::git::load::Turn;
-use crate::ops::share::git::{Stop, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, TRAILER_SUBJECT, TRAILER_TIME};
-use crate::path::escaped;
+use crate::ops::share::git::kept::Section;
+use crate::ops::share::git::load::{Pending, Skipped, Why};
+use crate::ops::share::git::{
+    CommitResult, Stop, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, TRAILER_SUBJECT, TRAILER_TIME,
+};
+use crate::path::{TreePath, escaped};
 use crate::time::Timestamp;
 
 /// The snapshot that a commit becomes.
@@ -28,9 +31,9 @@ pub(super) struct Known {
     pub(super) about: About,
     pub(super) content: Content,
     pub(super) omissions: Vec<Omission>,
-    /// Calls that followed and changed nothing.
+    /// Calls that followed it and changed nothing.
     pub(super) calls: Vec<Call>,
-    /// True if it is exactly the state that was exported.
+    /// True if it is exactly the exported state.
     pub(super) is_exact: bool,
 }
 
@@ -46,58 +49,69 @@ pub(super) struct Call {
 const REFUSED_IN_EVENT_MAX: usize = 1_000;
 
 impl Import<'_> {
-    /// Stores the commit's tree, and gathers what is known of it.
+    /// Stores the tree of a commit, and collects the facts about it.
     pub(super) fn known_of(
         &mut self,
-        turn: &mut Turn<'_, '_>,
+        pending: &mut Pending<'_, '_>,
         id: ObjectId,
         line: &source::Line,
         outcome: &mut Imported,
-    ) -> std::result::Result<Known, Stop> {
+    ) -> CommitResult<Known> {
         let unreadable = |reason| Stop::Commit(Error::corrupt("read git commit", id, reason));
         let commit = source::read_commit(self.repository, id).map_err(unreadable)?;
         let mut guessed: Vec<String> = commit.guessed.iter().map(|what| (*what).to_owned()).collect();
-        match self.known_kept(turn, id, &commit, line) {
+        match self.known_kept(pending, id, &commit, line) {
             Ok(Some(known)) => return Ok(known),
             Ok(None) => {}
             Err(Stop::Commit(error)) => guessed.push(format!("what was kept of its step cannot be used: {error}")),
             Err(stop) => return Err(stop),
         }
         let previous = self.before.as_ref().map(|(_, before)| before.root);
-        let loaded = self.loader.plain(turn, commit.tree, previous)?;
+        let loaded = self.loader.plain(pending, commit.tree, previous)?;
         let Said { message, run, seconds } = without_trailers(&commit.message);
         let run = run.filter(|run| check_run_name(run).is_ok());
         let run = run.or_else(|| line.run.clone()).unwrap_or_else(|| self.options.run.clone());
-        let omissions = sorted(loaded.omitted.to_vec());
+        let too_long = || {
+            let detail = "it has more or longer paths to omit than can be listed";
+            Stop::Commit(Error::new(ErrorKind::Limit, "import commit", id, detail))
+        };
+        let (mut omissions, mut refused) = (Vec::new(), Vec::new());
+        for Skipped { path, why } in loaded.skipped.iter() {
+            match *why {
+                Why::Omitted(reason) => {
+                    omissions.push(Omission { path: TreePath::new(path).map_err(|_| too_long())?, reason });
+                }
+                Why::Refused(reason) => refused.push(RefusedEntry { path: path.clone(), reason }),
+            }
+        }
+        omissions.sort_by(|a, b| a.path.cmp(&b.path));
         let omitted = encode_omitted(&omissions);
-        let is_too_long = |omission: &Omission| omission.path.as_bytes().len() > PATH_LENGTH_MAX_BYTES;
-        if !paths_fit(omissions.iter().map(|omission| &omission.path), &omitted) || omissions.iter().any(is_too_long) {
-            let detail = "it has more or longer paths to leave out than can be listed";
-            return Err(Stop::Commit(Error::new(ErrorKind::Limit, "import commit", id, detail)));
+        if !paths_fit(omissions.iter().map(|omission| &omission.path), &omitted) {
+            return Err(too_long());
         }
         let before = self.before.as_ref().map(|(_, before)| before);
         let seconds = seconds.or(commit.seconds);
         let time = seconds.map(Timestamp::from_seconds);
         if time.map(Timestamp::seconds) != seconds {
-            guessed.push("its date is out of reach; the nearest that a step can have is taken".to_owned());
+            guessed.push("its date is out of range; the nearest that a step can have is taken".to_owned());
         }
         let time = time.or(before.map(|before| before.time)).unwrap_or(Timestamp(0));
-        let event = event(id, &commit, &[], &guessed, &loaded.refused);
-        // Git does not know it; what the workspace's folder has is the likeliest.
+        let event = event(id, &commit, &[], &guessed, &refused);
+        // Git has no such mode; that of the workspace's folder is the likeliest.
         let root_mode = before.map_or(0o755, |before| before.root_mode);
         let content = Content {
             root: loaded.id,
             root_mode,
             root_owner: None,
-            changes: self.changes(turn, loaded.id, root_mode, Some(loaded.paths))?,
+            changes: self.changes(pending, loaded.id, root_mode)?,
             times: Attachment::Empty,
-            omitted: ingest::attachment(turn.batch, omitted)?,
+            omitted: ingest::attachment(pending.batch, omitted)?,
             attributes: Attachment::Empty,
             excluded: Attachment::Empty,
             dropped: None,
-            rules: ingest::any(turn.batch, Vec::new())?,
+            rules: ingest::any(pending.batch, Vec::new())?,
         };
-        self.refused.extend(loaded.refused.iter().cloned());
+        self.refused.extend(refused);
         outcome.guessed.extend(guessed.into_iter().map(|what| (id.to_string(), what)));
         let about = about_import(id, line, Some(run), time, message, event);
         Ok(Known { about, content, omissions, calls: Vec::new(), is_exact: false })
@@ -106,27 +120,26 @@ impl Import<'_> {
     /// The facts that an export kept about the commit, if it comes from one.
     fn known_kept(
         &mut self,
-        turn: &mut Turn<'_, '_>,
+        pending: &mut Pending<'_, '_>,
         id: ObjectId,
         commit: &ReadCommit,
         line: &source::Line,
-    ) -> std::result::Result<Option<Known>, Stop> {
-        let kept = self.loader.kept().map(|kept| kept.snapshot(id)).transpose().map_err(Stop::Commit)?.flatten();
+    ) -> CommitResult<Option<Known>> {
+        let kept = self.loader.kept.read(Section::SNAPSHOTS, id).map_err(Stop::Commit)?;
         let Some(bytes) = kept else { return Ok(None) };
         let kept = snapshot::decode(&bytes).map_err(|e| Stop::Commit(e.during("read kept snapshot of", id)))?;
         let previous = self.before.as_ref().map(|(_, before)| before.root);
-        self.loader.exact(turn, kept.root, commit.tree, previous)?;
-        self.loader.content(turn, kept.rules)?;
-        for attachment in [&kept.times, &kept.omitted, &kept.attributes, &kept.excluded] {
-            if let Some(blob) = attachment.blob() {
-                self.loader.content(turn, blob)?;
-            }
+        self.loader.exact(pending, kept.root, commit.tree, previous)?;
+        self.loader.content(pending, kept.rules)?;
+        let attachments = [&kept.times, &kept.omitted, &kept.attributes, &kept.excluded];
+        for blob in attachments.into_iter().filter_map(Attachment::blob) {
+            self.loader.content(pending, blob)?;
         }
         let read = |attachment: &Attachment| match attachment {
             Attachment::Blob(id) => self.loader.read(*id).map_err(Stop::Commit),
             short => Ok(attached(self.store, short, 0)?),
         };
-        let (told, omitted) = (read(&kept.event)?, read(&kept.omitted)?);
+        let (recorded, omitted) = (read(&kept.event)?, read(&kept.omitted)?);
         let length = omitted.len();
         let omissions = decode_omitted(&omitted).ok().filter(|_| length <= PATH_LIST_LENGTH_MAX_BYTES);
         let unreadable = || Error::corrupt("read kept omitted paths of", id, "they are no list of paths");
@@ -134,30 +147,30 @@ impl Import<'_> {
             root: kept.root,
             root_mode: kept.root_mode,
             root_owner: kept.root_owner,
-            changes: self.changes(turn, kept.root, kept.root_mode, None)?,
+            changes: self.changes(pending, kept.root, kept.root_mode)?,
             times: kept.times,
             omitted: kept.omitted,
             attributes: kept.attributes,
             excluded: kept.excluded,
-            // It is about the folder that was recorded, not about the one that this goes to.
+            // It describes the folder that was recorded, not the folder of this workspace.
             dropped: None,
             rules: kept.rules,
         };
-        let event = event(id, commit, &told, &[], &[]);
+        let event = event(id, commit, &recorded, &[], &[]);
         let about = about_import(id, line, kept.run, kept.time, kept.message, event);
         let omissions = omissions.ok_or_else(|| Stop::Commit(unreadable()))?;
-        Ok(Some(Known { about, content, omissions, calls: self.calls(turn, id)?, is_exact: true }))
+        Ok(Some(Known { about, content, omissions, calls: self.calls(pending, id)?, is_exact: true }))
     }
 
-    /// The calls that an export kept with the commit. What cannot be had of them is left away: they are beside the
-    /// step.
-    fn calls(&mut self, turn: &mut Turn<'_, '_>, id: ObjectId) -> std::result::Result<Vec<Call>, Stop> {
-        let kept = self.loader.kept().map(|kept| kept.calls(id)).transpose().map_err(Stop::Commit)?.flatten();
+    /// The calls that an export kept with the commit. Calls that cannot be read are dropped: the step does not need
+    /// them.
+    fn calls(&mut self, pending: &mut Pending<'_, '_>, id: ObjectId) -> CommitResult<Vec<Call>> {
+        let kept = self.loader.kept.read(Section::CALLS, id).map_err(Stop::Commit)?;
         let facts = kept.and_then(|bytes| facts::decode(&bytes).ok()).unwrap_or_default();
         let mut calls = Vec::new();
         for fact in facts.into_iter().take(NOTED_EVENTS_MAX) {
             let Fact::EventNoted { event, run, time, .. } = fact else { continue };
-            match self.loader.content(turn, event) {
+            match self.loader.content(pending, event) {
                 Ok(()) => calls.push(Call { event, run, time }),
                 Err(Stop::Commit(_)) => {}
                 Err(stop) => return Err(stop),
@@ -166,13 +179,10 @@ impl Import<'_> {
         Ok(calls)
     }
 
-    /// Counts the paths that differ from the snapshot before; `paths` is the number of all, if that is known.
-    fn changes(&self, turn: &Turn<'_, '_>, root: TreeId, root_mode: u16, paths: Option<u64>) -> Result<ChangeCounts> {
+    /// Counts the paths that differ from the snapshot before.
+    fn changes(&self, pending: &Pending<'_, '_>, root: TreeId, root_mode: u16) -> Result<ChangeCounts> {
         let before = self.before.as_ref().map(|(_, before)| before);
-        if let (None, Some(added)) = (before, paths) {
-            return Ok(ChangeCounts { added, ..ChangeCounts::default() });
-        }
-        let load = |id: TreeId| match turn.fresh.get(&id) {
+        let load = |id: TreeId| match pending.trees.get(&id) {
             Some(bytes) => decode(bytes).map_err(|e| e.during("read tree", id)),
             None => self.store.tree(id),
         };
@@ -195,10 +205,9 @@ fn about_import(
     About { cause: Cause::Import, message, run, event, git, time }
 }
 
-/// The agent's event of the step, if there is one: git's object, and what is wrong with it.
-fn event(id: ObjectId, commit: &ReadCommit, told: &[u8], guessed: &[String], refused: &[Refused]) -> Vec<u8> {
-    let told: serde_json::Value = serde_json::from_slice(told).unwrap_or_default();
-    let mut event = match told {
+/// The event of the step: the recorded one, if there is one, with git's commit and the problems found in it.
+fn event(id: ObjectId, commit: &ReadCommit, recorded: &[u8], guessed: &[String], refused: &[RefusedEntry]) -> Vec<u8> {
+    let mut event = match serde_json::from_slice(recorded).unwrap_or_default() {
         serde_json::Value::Object(event) => event,
         _ => serde_json::Map::new(),
     };
@@ -207,24 +216,24 @@ fn event(id: ObjectId, commit: &ReadCommit, told: &[u8], guessed: &[String], ref
         git["guessed"] = guessed.into();
     }
     if !refused.is_empty() {
-        let line = |refused: &Refused| format!("{}: {}", escaped(&refused.path), refused.reason);
+        let line = |refused: &RefusedEntry| format!("{}: {}", escaped(&refused.path), refused.reason);
         git["refused"] = refused.iter().take(REFUSED_IN_EVENT_MAX).map(line).collect::<Vec<_>>().into();
     }
     event.insert("git".to_owned(), git);
     serde_json::Value::Object(event).to_string().into_bytes()
 }
 
-/// The text of a message, with and without an export's trailers.
+/// The message of a commit, and the facts in the trailers of an export.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
-    /// Without the trailers; empty where nobody has written any.
+    /// The message without these trailers; empty for a step without a message.
     pub(super) message: String,
     pub(super) run: Option<String>,
-    /// The true time of a step that git cannot have.
+    /// The true time of a step, if git cannot hold it.
     pub(super) seconds: Option<i64>,
 }
 
-/// Takes the trailers of an export off a message.
+/// Removes the trailers of an export from a message.
 pub(super) fn without_trailers(message: &str) -> Said {
     let message = message.trim_end();
     let (body, trailers) = message.rsplit_once("\n\n").unwrap_or((message, ""));
@@ -247,9 +256,4 @@ pub(super) fn without_trailers(message: &str) -> Said {
         run: value(TRAILER_RUN).map(str::to_owned),
         seconds,
     }
-}
-
-fn sorted(mut omitted: Vec<Omission>) -> Vec<Omission> {
-    omitted.sort_by(|a, b| a.path.cmp(&b.path));
-    omitted
 }

@@ -1,16 +1,15 @@
 //! A git history as snapshots of a workspace.
 //!
-//! One snapshot a commit, along first parents, oldest first ([`Source`] says which); the workspace's head is the last
-//! of them, or, where all branches are imported, what git's HEAD is. Nothing in the live folder is touched, and git is
-//! never run. How states are mapped is told in `ops::share::git`: commits that an export wrote, and nobody changed,
-//! come back exactly, others with what git holds of a state. What a commit has and a snapshot cannot have is omitted, a
-//! commit that cannot be read is left out; both are listed, and neither ends the import.
+//! Each commit that [`Source`] chooses becomes a snapshot, along first parents, oldest first. The head of the workspace
+//! is then the last of them or, if all branches are imported, git's HEAD. Nothing in the live folder is touched, and
+//! git is never run. `ops::share::git` documents the mapping of states: unchanged commits of an export come back
+//! exactly, others as far as git holds a state. Entries that a snapshot cannot have are omitted, commits that cannot be
+//! read are skipped. Both are listed, and neither ends the import.
 //!
-//! Each snapshot is committed on its own. Many at once would be fewer syncs, but what is stored against the version
-//! before must find it in the store, and a history without deltas is some ten times larger. A snapshot keeps the id of
-//! its commit, and a commit that some snapshot of the workspace has is not imported again: so an import that was
-//! interrupted goes on where it was, one that is repeated adds what is new, and what is new follows what it followed in
-//! git.
+//! Each snapshot is a transaction of its own. Larger ones would need fewer syncs, but a delta needs its base in the
+//! store, and a history without deltas is some ten times larger. A snapshot holds the id of its commit, and a commit
+//! that some snapshot of the workspace holds is not imported again. So an interrupted import can be continued, a
+//! repeated one adds new commits, and new commits follow the same commits as in git.
 
 mod about;
 mod source;
@@ -20,14 +19,14 @@ use std::sync::Arc;
 
 use gix::ObjectId;
 
-pub use source::{Commits, LeftOutCommit, LeftOutTag, Source};
-
-pub use super::git::load::Refused;
+pub use source::{Commits, Skipped, Source};
 
 use about::{Call, Known};
+use source::Line;
 
-use super::git::Stop;
-use super::git::load::{Loader, Turn};
+use super::git::kept::Kept;
+use super::git::load::{Loader, Pending};
+use super::git::{CommitResult, META_REF, Stop};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::Fact;
 use crate::format::snapshot::{Cause, Omission, Snapshot};
@@ -42,49 +41,58 @@ use crate::progress::Progress;
 use crate::store::Store;
 use crate::time::Timestamp;
 
-/// How to import.
+/// Options of an import from git.
 #[derive(Clone)]
 pub struct ImportGitOptions<'a> {
-    /// The run of commits that do not name one.
+    /// The run of commits that name none.
     pub run: String,
-    /// Now; tags are given at this time.
+    /// The current time; the tags get it.
     pub now: Timestamp,
-    /// Who watches.
+    /// The receiver of progress events.
     pub progress: &'a dyn Progress,
 }
 
-/// What was imported.
+/// The result of an import from git.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Snapshots taken.
     pub snapshots: u64,
-    /// Commits that the workspace had a snapshot of already.
+    /// Commits that were imported before.
     pub known: u64,
     /// The first of the snapshots taken, and its step.
     pub first: Option<(SnapshotId, u64)>,
     /// The last of them, and its step.
     pub last: Option<(SnapshotId, u64)>,
-    /// How many came back exactly as they had been exported.
+    /// The number of snapshots that came back exactly as exported.
     pub exact: u64,
-    /// Paths of the last snapshot that were not taken.
+    /// Omitted paths of the last snapshot.
     pub omitted: Vec<Omission>,
-    /// How many of the snapshots have omitted paths.
+    /// The number of snapshots with omitted paths.
     pub omitting: u64,
     /// Entries that no snapshot can have, not even as omitted: each once, by path.
-    pub refused: Vec<Refused>,
-    /// Commits that gave no snapshot.
-    pub left_out: Vec<LeftOutCommit>,
-    /// Commits of which something was guessed, with what.
+    pub refused: Vec<RefusedEntry>,
+    /// Commits that gave no snapshot, by id in hex.
+    pub skipped: Vec<Skipped>,
+    /// Commits of which something was guessed, with the guess.
     pub guessed: Vec<(String, String)>,
-    /// Tags that were given.
+    /// Tags that were given to snapshots.
     pub tags: Vec<String>,
-    /// Tags that were not.
-    pub tags_left_out: Vec<LeftOutTag>,
-    /// Bytes the store's packs grew by.
+    /// Tags of the repository that were not, escaped if they are not text.
+    pub skipped_tags: Vec<Skipped>,
+    /// Bytes that the store's packs grew by.
     pub stored_bytes: u64,
 }
 
-/// Imports the commits that were found in a repository into a workspace.
+/// An entry of a git tree that no snapshot can have, not even as omitted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefusedEntry {
+    /// Its path, as git has it: names joined with slashes.
+    pub path: Vec<u8>,
+    /// The reason.
+    pub reason: &'static str,
+}
+
+/// Imports the commits of `source` into a workspace.
 pub fn import_git(
     store: &Store,
     workspace: WorkspaceId,
@@ -94,12 +102,12 @@ pub fn import_git(
     check_run_name(&options.run)?;
     let _lock = lock_workspace(store, workspace)?;
     store.refresh()?;
-    let Source { repository, lines, left_out, mut tags, tags_left_out } = source;
-    let mut outcome = Imported { left_out, tags_left_out, ..Imported::default() };
-    let mut loader = Loader::new(store, &repository, options.progress);
-    if let Err(error) = loader.open_kept() {
-        outcome.guessed.push((super::git::META_REF.to_owned(), error.to_string()));
-    }
+    let Source { repository, lines, skipped, mut tags, skipped_tags } = source;
+    let mut outcome = Imported { skipped, skipped_tags, ..Imported::default() };
+    let kept = Kept::open(&repository).unwrap_or_else(|error| {
+        outcome.guessed.push((META_REF.to_owned(), error.to_string()));
+        Kept::default()
+    });
     let state = store.state();
     let found = expect(&state, workspace)?;
     let head = found.head;
@@ -108,7 +116,7 @@ pub fn import_git(
         store,
         workspace,
         repository: &repository,
-        loader,
+        loader: Loader::new(store, &repository, kept, options.progress),
         options,
         known,
         head,
@@ -135,7 +143,7 @@ pub fn import_git(
 /// Tags given in one transaction, whose facts are bounded.
 const TAGS_AT_ONCE: usize = 500;
 
-/// Names the snapshots of commits that have tags. A name that is given to something else stays there.
+/// Gives the tags of commits to their snapshots. A tag that another snapshot has stays there.
 fn give_tags(
     store: &Store,
     workspace: WorkspaceId,
@@ -145,10 +153,10 @@ fn give_tags(
 ) -> Result<()> {
     let named: Vec<(String, SnapshotId)> = named.into_iter().collect();
     for part in named.chunks(TAGS_AT_ONCE) {
-        let (mut given, mut left_out) = (Vec::new(), Vec::new());
+        let (mut given, mut skipped) = (Vec::new(), Vec::new());
         store.record(|state| {
             let mut facts = Vec::new();
-            (given, left_out) = (Vec::new(), Vec::new());
+            (given, skipped) = (Vec::new(), Vec::new());
             for (name, snapshot) in part {
                 match tagged(expect(state, workspace)?, name, *snapshot, now) {
                     Ok(None) => {}
@@ -157,7 +165,7 @@ fn give_tags(
                         facts.push(fact);
                     }
                     Err(error) if matches!(error.kind(), ErrorKind::Exists | ErrorKind::Invalid) => {
-                        left_out.push(LeftOutTag { tag: escaped(name.as_bytes()), reason: error.to_string() });
+                        skipped.push(Skipped { name: escaped(name.as_bytes()), reason: error.to_string() });
                     }
                     Err(error) => return Err(error),
                 }
@@ -165,18 +173,18 @@ fn give_tags(
             Ok(facts)
         })?;
         outcome.tags.append(&mut given);
-        outcome.tags_left_out.append(&mut left_out);
+        outcome.skipped_tags.append(&mut skipped);
     }
     Ok(())
 }
 
-/// The commits that snapshots of a workspace were made from.
+/// The snapshots of a workspace that were imported, by commit.
 fn known_commits(store: &Store, snapshots: impl Iterator<Item = SnapshotId>) -> Result<HashMap<ObjectId, SnapshotId>> {
     let mut known = HashMap::new();
     for id in snapshots {
         let snapshot = match store.snapshot(id) {
             Ok(snapshot) => snapshot,
-            // One that is lost or damaged is imported again.
+            // The commit of a lost or damaged snapshot is imported again.
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => continue,
             Err(error) => return Err(error),
         };
@@ -199,11 +207,11 @@ struct Import<'a> {
     head: Option<SnapshotId>,
     /// The snapshot that the next one follows.
     before: Option<(SnapshotId, Arc<Snapshot>)>,
-    refused: BTreeSet<Refused>,
+    refused: BTreeSet<RefusedEntry>,
 }
 
 impl Import<'_> {
-    fn line(&mut self, line: &source::Line, outcome: &mut Imported) -> Result<()> {
+    fn line(&mut self, line: &Line, outcome: &mut Imported) -> Result<()> {
         let after = line.after.and_then(|commit| self.known.get(&commit).copied()).or(self.head);
         self.before = after.map(|id| self.store.snapshot(id).map(|snapshot| (id, snapshot))).transpose()?;
         for commit in &line.commits {
@@ -220,7 +228,7 @@ impl Import<'_> {
                     self.known.insert(*commit, taken.0);
                 }
                 Err(Stop::Commit(error)) => {
-                    outcome.left_out.push(LeftOutCommit { commit: commit.to_string(), reason: error.to_string() });
+                    outcome.skipped.push(Skipped { name: commit.to_string(), reason: error.to_string() });
                 }
                 Err(Stop::Import(error)) => return Err(error.during("import commit", commit)),
             }
@@ -229,15 +237,10 @@ impl Import<'_> {
     }
 
     /// Records one commit, and returns its snapshot and step.
-    fn commit(
-        &mut self,
-        id: ObjectId,
-        line: &source::Line,
-        outcome: &mut Imported,
-    ) -> std::result::Result<(SnapshotId, u64), Stop> {
+    fn commit(&mut self, id: ObjectId, line: &Line, outcome: &mut Imported) -> CommitResult<(SnapshotId, u64)> {
         let mut batch = self.store.batch();
-        let mut turn = Turn { batch: &mut batch, fresh: HashMap::new() };
-        let Known { about, content, omissions, calls, is_exact } = self.known_of(&mut turn, id, line, outcome)?;
+        let mut pending = Pending { batch: &mut batch, trees: HashMap::new() };
+        let Known { about, content, omissions, calls, is_exact } = self.known_of(&mut pending, id, line, outcome)?;
         let workspace = self.workspace;
         let place = Place { workspace, head: self.head, parent: self.before.clone() };
         let added = add_snapshot(&mut batch, place, content, about, |_, snapshot| {
@@ -254,7 +257,7 @@ impl Import<'_> {
         Ok((added.id, step))
     }
 
-    /// Makes a snapshot that was imported the head again, which the last one taken is.
+    /// Makes an imported snapshot the head. Until then, the head is the last one taken.
     fn make_head(&mut self, id: SnapshotId, outcome: &mut Imported) -> Result<()> {
         if self.head == Some(id) || outcome.snapshots == 0 {
             return Ok(());
@@ -262,7 +265,7 @@ impl Import<'_> {
         let snapshot = self.store.snapshot(id)?;
         self.store.record(|state| {
             let is_there = expect(state, self.workspace)?.steps.get(&snapshot.step) == Some(&id);
-            // The same fact once more: taken as that step, and the head.
+            // The same fact once more makes it the head.
             Ok(is_there.then(|| taken_fact(id, &snapshot)).into_iter().collect())
         })?;
         self.head = Some(id);

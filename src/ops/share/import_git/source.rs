@@ -1,4 +1,4 @@
-//! Which commits are imported, and in what order.
+//! The choice of commits to import, and their order.
 //!
 //! ```text
 //! one revision, A..B   one line: first parents from the tip back, as far as A's ancestors
@@ -6,9 +6,8 @@
 //!                      named, in this order; each goes back to the first commit that a line before it has
 //! ```
 //!
-//! Lines are walked here and not by git's library, which ends at the first commit that it cannot read. What is behind
-//! such a commit cannot be found, because it alone says where to go on; the walk ends there and says so. A shallow
-//! clone ends as it says it does.
+//! Lines are walked here and not by git's library, which fails at the first commit that it cannot read. The walk ends
+//! at such a commit, because nothing else names its parents, and reports it. A shallow clone ends at its listed ends.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -23,42 +22,33 @@ use crate::ops::share::git::commit::{ReadCommit, parse};
 use crate::ops::share::git::{STEPS_REF, failed, isolated};
 use crate::path::escaped;
 
-/// Which commits of a repository are meant.
+/// The commits of a repository to import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commits<'a> {
-    /// Those behind HEAD.
+    /// HEAD and its ancestors.
     Head,
     /// A branch, `A..B`, or anything else that git reads as a revision or a range with two ends.
     Range(&'a str),
-    /// Those of all branches and tags.
+    /// The commits of all branches and tags.
     All,
 }
 
-/// A git repository, and what of it is to be imported.
+/// A git repository, and the commits and tags to import.
 pub struct Source {
     pub(super) repository: gix::Repository,
     pub(super) lines: Vec<Line>,
-    pub(super) left_out: Vec<LeftOutCommit>,
-    /// By the commit that they name.
+    pub(super) skipped: Vec<Skipped>,
+    /// Tags, by commit.
     pub(super) tags: HashMap<ObjectId, Vec<String>>,
-    pub(super) tags_left_out: Vec<LeftOutTag>,
+    pub(super) skipped_tags: Vec<Skipped>,
 }
 
-/// A commit that gives no step.
+/// A commit, reference or tag of the repository that is not imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOutCommit {
-    /// Its id in hex.
-    pub commit: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// A tag of the repository that is no tag of the workspace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOutTag {
-    /// Its name, escaped where it is not text.
-    pub tag: String,
-    /// Why.
+pub struct Skipped {
+    /// Its id or name.
+    pub name: String,
+    /// The reason.
     pub reason: String,
 }
 
@@ -68,14 +58,14 @@ pub(super) struct Line {
     pub(super) commits: Vec<ObjectId>,
     /// The first parent of the oldest.
     pub(super) after: Option<ObjectId>,
-    /// The branch they are on, if one was named.
+    /// Their branch, if one was named.
     pub(super) branch: Option<String>,
-    /// The run of commits that do not name one; none for the one that the options say.
+    /// The run of commits that name none; none for the run in the options.
     pub(super) run: Option<String>,
 }
 
 impl Source {
-    /// Opens the repository at `folder` and finds the commits. Nothing is read of them but what follows what.
+    /// Opens the repository at `folder` and finds the commits. Only their parents are read.
     pub fn open(folder: &Path, commits: Commits<'_>) -> Result<Self> {
         let opened = isolated().open(folder);
         let opened = opened.map_err(|e| {
@@ -91,9 +81,9 @@ impl Source {
                 .with_hint("`git refs migrate --ref-format=files` there, or in a copy, makes it readable"));
         }
         repository.object_cache_size_if_unset(OBJECT_CACHE_BYTES);
-        let mut tags_left_out = Vec::new();
-        let tags = tags_of(&repository, &mut tags_left_out);
-        let mut walk = Walk { repository: &repository, seen: HashSet::new(), left_out: Vec::new() };
+        let mut skipped_tags = Vec::new();
+        let tags = tags_of(&repository, &mut skipped_tags);
+        let mut walk = Walk { repository: &repository, seen: HashSet::new(), skipped: Vec::new() };
         let lines = match commits {
             Commits::Head if walk.repository.head().is_ok_and(|head| head.is_unborn()) => {
                 return Err(failed(ErrorKind::NotFound, "import HEAD of", folder, "it has no commit yet")
@@ -101,17 +91,17 @@ impl Source {
             }
             Commits::Head => vec![walk.range("HEAD")?],
             Commits::Range(range) => vec![walk.range(range)?],
-            Commits::All => walk.all(&tags_left_out)?,
+            Commits::All => walk.all(&skipped_tags)?,
         };
-        let left_out = walk.left_out;
-        Ok(Self { repository, lines, left_out, tags, tags_left_out })
+        let skipped = walk.skipped;
+        Ok(Self { repository, lines, skipped, tags, skipped_tags })
     }
 }
 
 /// Git objects kept decoded: trees of one commit are the bases of the next one's.
 const OBJECT_CACHE_BYTES: usize = 32 << 20;
 
-/// Reads a commit, or says why it cannot be read.
+/// Reads a commit. The error is the reason why it cannot be read.
 pub(super) fn read_commit(repository: &gix::Repository, id: ObjectId) -> std::result::Result<ReadCommit, String> {
     match repository.try_find_object(id) {
         Ok(Some(object)) if object.kind == gix::objs::Kind::Commit => {
@@ -127,10 +117,14 @@ struct Walk<'a> {
     repository: &'a gix::Repository,
     /// Commits that some line has.
     seen: HashSet<ObjectId>,
-    left_out: Vec<LeftOutCommit>,
+    skipped: Vec<Skipped>,
 }
 
 impl Walk<'_> {
+    fn skip(&mut self, name: impl ToString, reason: impl ToString) {
+        self.skipped.push(Skipped { name: name.to_string(), reason: reason.to_string() });
+    }
+
     fn range(&mut self, range: &str) -> Result<Line> {
         let repository = self.repository;
         let fail = |e: gix::Error| {
@@ -160,7 +154,7 @@ impl Walk<'_> {
         Ok(self.line(commit_of(tip)?, branch.as_ref().and_then(|name| local_branch(name.as_bstr())), None))
     }
 
-    fn all(&mut self, tags_left_out: &[LeftOutTag]) -> Result<Vec<Line>> {
+    fn all(&mut self, skipped_tags: &[Skipped]) -> Result<Vec<Line>> {
         let repository = self.repository;
         let fail = |e: gix::Error| failed(ErrorKind::Corrupt, "read references of", repository.git_dir(), e);
         let mut lines = Vec::new();
@@ -179,8 +173,7 @@ impl Walk<'_> {
                 let mut reference = match reference {
                     Ok(reference) => reference,
                     Err(e) => {
-                        self.left_out
-                            .push(LeftOutCommit { commit: "of a reference".to_owned(), reason: e.to_string() });
+                        self.skip("of a reference", e);
                         continue;
                     }
                 };
@@ -189,15 +182,15 @@ impl Walk<'_> {
                 match reference.peel_to_id() {
                     Ok(id) if !is_symbolic => tips.push((name, id.detach())),
                     Ok(_) => {}
-                    Err(e) => self.left_out.push(LeftOutCommit { commit: name, reason: e.to_string() }),
+                    Err(e) => self.skip(name, e),
                 }
             }
             tips.sort();
             for (name, tip) in tips {
                 let is_tag = group == 2;
                 if is_tag && read_commit(repository, tip).is_err() {
-                    // Named among the tags already, unless it leads to a commit that is lost.
-                    if repository.has_object(tip) || tags_left_out.iter().any(|left| left.tag == name) {
+                    // It is a skipped tag already, unless it leads to a lost commit.
+                    if repository.has_object(tip) || skipped_tags.iter().any(|tag| tag.name == name) {
                         continue;
                     }
                 }
@@ -209,7 +202,7 @@ impl Walk<'_> {
         Ok(lines)
     }
 
-    /// Takes all that `from` follows for seen.
+    /// Marks `from` and its ancestors as seen.
     fn hide(&mut self, from: ObjectId) {
         let mut todo = vec![from];
         while let Some(id) = todo.pop() {
@@ -221,23 +214,22 @@ impl Walk<'_> {
         }
     }
 
-    /// The first parents from `tip` back, as far as no line has them.
+    /// The first parents from `tip` back to the first commit that a line has.
     fn line(&mut self, tip: ObjectId, branch: Option<String>, run: Option<String>) -> Line {
         let mut commits = Vec::new();
         let mut next = Some(tip);
         while let Some(id) = next {
-            if self.seen.contains(&id) {
+            if !self.seen.insert(id) {
                 break;
             }
-            self.seen.insert(id);
             next = match read_commit(self.repository, id) {
                 Ok(commit) => {
                     commits.push(id);
                     self.parents(id, &commit).next()
                 }
                 Err(reason) => {
-                    let what = if commits.is_empty() { "" } else { "; what is before it cannot be found" };
-                    self.left_out.push(LeftOutCommit { commit: id.to_string(), reason: format!("{reason}{what}") });
+                    let more = if commits.is_empty() { "" } else { "; the commits before it cannot be found" };
+                    self.skip(id, format!("{reason}{more}"));
                     None
                 }
             };
@@ -246,7 +238,7 @@ impl Walk<'_> {
         Line { commits, after: next, branch, run }
     }
 
-    /// What a commit follows; nothing where a shallow clone ends.
+    /// The parents of a commit; none where a shallow clone ends.
     fn parents<'c>(&self, id: ObjectId, commit: &'c ReadCommit) -> impl Iterator<Item = ObjectId> + use<'c> {
         let shallow = self.repository.shallow_commits().ok().flatten();
         let is_end = shallow.is_some_and(|ends| ends.contains(&id));
@@ -258,40 +250,30 @@ fn local_branch(name: &BStr) -> Option<String> {
     name.strip_prefix(b"refs/heads/").map(|short| short.to_str_lossy().into_owned())
 }
 
-/// A branch's or tag's name as that of a run, if one can be made of it.
+/// The name of a branch or tag as the name of a run, if it can be one.
 fn run_of(name: &str) -> Option<String> {
     Some(said::run(name.as_bytes(), "", &mut Vec::new())).filter(|run| !run.is_empty())
 }
 
-/// Tags by the commit they name. What names no commit, or has no name that a tag can have, is left out.
-fn tags_of(repository: &gix::Repository, left_out: &mut Vec<LeftOutTag>) -> HashMap<ObjectId, Vec<String>> {
+/// The tags, by commit. Tags of other objects, and names that are not text, are skipped.
+fn tags_of(repository: &gix::Repository, skipped: &mut Vec<Skipped>) -> HashMap<ObjectId, Vec<String>> {
     let mut tags: HashMap<ObjectId, Vec<String>> = HashMap::new();
     let Ok(references) = repository.references() else { return tags };
     let Ok(found) = references.tags() else { return tags };
     for mut reference in found.flatten() {
         let short = reference.name().shorten().to_owned();
-        let mut leave_out = |reason: &str| {
-            left_out.push(LeftOutTag { tag: escaped(&short), reason: reason.to_owned() });
-        };
-        let Ok(id) = reference.peel_to_id() else {
-            leave_out("what it names is not in the repository");
-            continue;
-        };
-        match repository.try_find_header(id) {
-            Ok(Some(header)) if header.kind() == gix::objs::Kind::Commit => {}
-            Ok(Some(header)) => {
-                leave_out(&format!("it names a {}", header.kind()));
+        let target = reference.peel_to_id().ok();
+        let found = target.and_then(|id| Some((id.detach(), repository.try_find_header(id).ok()??.kind())));
+        let reason = match (found, short.to_str()) {
+            (Some((id, gix::objs::Kind::Commit)), Ok(name)) => {
+                tags.entry(id).or_default().push(name.to_owned());
                 continue;
             }
-            _ => {
-                leave_out("what it names is not in the repository");
-                continue;
-            }
-        }
-        match short.to_str() {
-            Ok(name) => tags.entry(id.detach()).or_default().push(name.to_owned()),
-            Err(_) => leave_out("its name is not text"),
-        }
+            (Some((_, gix::objs::Kind::Commit)), Err(_)) => "its name is not text".to_owned(),
+            (Some((_, kind)), _) => format!("it names a {kind}"),
+            (None, _) => "its object is not in the repository".to_owned(),
+        };
+        skipped.push(Skipped { name: escaped(&short), reason });
     }
     tags.values_mut().for_each(|names| names.sort());
     tags

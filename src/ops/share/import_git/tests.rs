@@ -462,7 +462,7 @@ fn what_was_kept_is_not_trusted() {
         let to = Bench::new();
         let imported = import(&to, &git, Some("other"));
         assert_eq!((imported.snapshots, imported.exact, imported.guessed.len()), (1, 0, 1));
-        // What git itself has of the commit is taken, and nothing else.
+        // Only git's own tree of the commit is imported.
         let entries = to.store.folder(roots(&to)[0]).unwrap();
         assert_eq!(
             (entries[0].mode, to.store.read_blob(entries[0].blob().unwrap(), 9).unwrap()),
@@ -470,11 +470,11 @@ fn what_was_kept_is_not_trusted() {
         );
         imported.guessed[0].1.clone()
     };
-    let told = refile(trees);
-    assert!(told.contains("has something else in its place"), "{told}");
+    let reason = refile(trees);
+    assert!(reason.contains("has something else in its place"), "{reason}");
     // Without the kept tree, the commit's own does not have the right id.
-    let told = refile(git.tree(&[]));
-    assert!(told.contains("has something else in its place"), "{told}");
+    let reason = refile(git.tree(&[]));
+    assert!(reason.contains("has something else in its place"), "{reason}");
 }
 
 #[test]

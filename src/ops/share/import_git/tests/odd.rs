@@ -66,8 +66,8 @@ fn hostile_trees_are_taken_as_far_as_they_go() {
             git.tree(&names.iter().map(|name| (&name[..], EntryKind::Tree, below)).collect::<Vec<_>>())
         })
     });
-    assert_eq!((imported.snapshots, imported.left_out.len(), &*names), (1, 1, "good"));
-    assert!(imported.left_out[0].reason.contains("paths"), "{:?}", imported.left_out);
+    assert_eq!((imported.snapshots, imported.skipped.len(), &*names), (1, 1, "good"));
+    assert!(imported.skipped[0].reason.contains("paths"), "{:?}", imported.skipped);
 }
 
 #[test]
@@ -92,18 +92,18 @@ fn what_the_repository_has_lost_is_listed_and_the_rest_comes() {
     let bench = Bench::new();
     let imported = import(&bench, &git, None);
     assert_eq!((imported.snapshots, imported.omitting), (3, 2));
-    let left_out: Vec<&str> = imported.left_out.iter().map(|left| &*left.commit).collect();
-    assert_eq!(left_out, [cut.to_string(), third.to_string()]);
-    assert!(imported.left_out[0].reason.contains("cannot be found"), "{:?}", imported.left_out);
+    let skipped: Vec<&str> = imported.skipped.iter().map(|one| &*one.name).collect();
+    assert_eq!(skipped, [cut.to_string(), third.to_string()]);
+    assert!(imported.skipped[0].reason.contains("cannot be found"), "{:?}", imported.skipped);
     let all = snapshots(&bench);
     let names = |snapshot: &Snapshot| bench.store.folder(snapshot.root).unwrap().len();
     assert_eq!((names(&all[0]), names(&all[1]), names(&all[2])), (1, 1, 1));
     assert_eq!(all[2].parents, [all_ids(&bench)[1]]);
     assert_eq!(imported.omitted, [Omission { path: path("d"), reason: Reason::Vanished }]);
-    // What comes back later is taken then; nothing is taken twice.
+    // A commit that comes back later is imported then; none is imported twice.
     git.tree(&[(b"kept", EntryKind::Blob, kept), (b"z", EntryKind::Blob, git.blob("z"))]);
     let again = import(&bench, &git, None);
-    assert_eq!((again.snapshots, again.known, again.left_out.len()), (1, 3, 1));
+    assert_eq!((again.snapshots, again.known, again.skipped.len()), (1, 3, 1));
     assert_eq!(snapshots(&bench)[3].git.as_ref().unwrap().head, Some(third.to_string()));
     assert!(import(&bench, &git, Some(&before.to_string())).snapshots == 1);
 }
@@ -127,8 +127,8 @@ fn commits_that_git_would_not_write_become_steps() {
     }
     let bench = Bench::new();
     let imported = import(&bench, &git, None);
-    assert_eq!((imported.snapshots, imported.left_out.len()), (7, 0));
-    let told: Vec<(String, i64)> =
+    assert_eq!((imported.snapshots, imported.skipped.len()), (7, 0));
+    let messages: Vec<(String, i64)> =
         snapshots(&bench).into_iter().map(|snapshot| (snapshot.message, snapshot.time.seconds())).collect();
     let expected = [
         ("", 1_000),
@@ -139,7 +139,7 @@ fn commits_that_git_would_not_write_become_steps() {
         ("", 8),
         ("late", i64::MAX / 1_000_000_000),
     ];
-    assert_eq!(told, expected.map(|(message, seconds)| (message.to_owned(), seconds)));
+    assert_eq!(messages, expected.map(|(message, seconds)| (message.to_owned(), seconds)));
     let of = |commit: ObjectId| {
         let hex = commit.to_string();
         imported.guessed.iter().filter(|(id, _)| *id == hex).count()
@@ -195,7 +195,7 @@ fn all_branches_and_tags_are_imported_as_runs() {
     git.point("refs/tags/lost", ObjectId::from_hex(b"0123456789abcdef0123456789abcdef01234567").unwrap());
     let bench = Bench::new();
     let imported = import_all(&bench, &git);
-    let told: Vec<(String, String)> =
+    let messages: Vec<(String, String)> =
         snapshots(&bench).into_iter().map(|snapshot| (snapshot.run.unwrap(), snapshot.message)).collect();
     let expected = [
         ("main", "first"),
@@ -204,17 +204,17 @@ fn all_branches_and_tags_are_imported_as_runs() {
         ("origin/theirs", "old"),
         ("origin/theirs", "theirs"),
     ];
-    assert_eq!(told, expected.map(|(run, message)| (run.to_owned(), message.to_owned())));
+    assert_eq!(messages, expected.map(|(run, message)| (run.to_owned(), message.to_owned())));
     assert_eq!(bench.store.state().workspaces[&bench.workspace].head, Some(all_ids(&bench)[1]));
     assert_eq!(imported.tags, ["v0", "v2"]);
-    let left_out: Vec<&str> = imported.tags_left_out.iter().map(|left| &*left.tag).collect();
-    assert_eq!(left_out, ["blob", "lost", "s3"]);
+    let skipped: Vec<&str> = imported.skipped_tags.iter().map(|one| &*one.name).collect();
+    assert_eq!(skipped, ["blob", "lost", "s3"]);
     let again = import_all(&bench, &git);
     assert_eq!((again.snapshots, again.known, again.tags.len()), (0, 5, 0));
     assert_eq!(bench.store.state().workspaces[&bench.workspace].head, Some(all_ids(&bench)[1]));
     // A name that has been given away stays there.
     git.point("refs/tags/v2", first);
     let moved = import_all(&bench, &git);
-    assert_eq!(moved.tags_left_out.iter().filter(|left| left.tag == "v2").count(), 1);
+    assert_eq!(moved.skipped_tags.iter().filter(|one| one.name == "v2").count(), 1);
     assert_eq!(bench.store.state().workspaces[&bench.workspace].tags["v2"], all_ids(&bench)[1]);
 }
