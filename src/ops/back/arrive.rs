@@ -44,7 +44,7 @@ pub(super) fn arrive(
     // rest of what was there before, if only some paths were put back.
     let head = found.head.filter(|_| !wish.paths.is_empty()).and_then(|head| store.snapshot(head).ok());
     let around = Around { kept: [Some(target.root), head.map(|head| head.root)], ..Around::default() };
-    let captured = capture(context, found, around, Some(&mut batch))?;
+    let captured = capture(context, found, &around, Some(&mut batch))?;
     let step = compared(store, found, root, captured)?;
     let state = match recorded_already(&step, wish, target) {
         Some(known) => {

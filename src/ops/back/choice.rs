@@ -1,7 +1,7 @@
-//! The state that a restore goes to, as far as it is known before the folder is looked at.
+//! The state that a restore goes to, as far as it is known before the folder is captured.
 //!
-//! All but an undo know it beforehand. An undo takes back edits that are not recorded yet, or where there are none a
-//! change more: so it has two states to choose from, and the capture tells which. A capture is told of both
+//! All restores but an undo know it beforehand. An undo takes edits back that are not recorded yet, or goes back one
+//! change more if there are none. It therefore has two states to choose from, and the capture is made around both
 //! ([`Around::targets`](crate::ops::record::capture::Around)).
 
 use super::Context;
@@ -21,9 +21,6 @@ pub(super) struct Wish {
     pub(super) before: Before,
     /// Only these paths; everything when empty.
     pub(super) paths: Vec<TreePath>,
-    /// An undo counts the states that it goes back over. The snapshot of the state before it is one more, if one is
-    /// taken.
-    pub(super) counts_now: bool,
 }
 
 /// The state that undoing a restore leads to.
@@ -35,49 +32,40 @@ pub(super) enum Before {
     As(Option<SnapshotId>),
 }
 
-/// The states that may be gone to.
-pub(super) enum Choice {
-    /// One, whatever is in the folder.
-    Known(Wish),
-    /// One where there are edits since the state that the folder stands at, another where there are none.
-    ByEdits { stands: SnapshotId, edited: Result<Wish>, unedited: Result<Wish> },
+/// The states to choose from.
+pub(super) struct Choice<'a> {
+    /// The state that decides: the folder has edits if it differs from it. `None` if edits make no difference.
+    stands: Option<SnapshotId>,
+    /// The state to go to if there are edits, or none.
+    wish: Box<dyn Fn(bool) -> Result<Wish> + 'a>,
 }
 
-impl Choice {
-    /// All that can be gone to.
-    pub(super) fn wishes(&self) -> impl Iterator<Item = &Wish> {
-        let (one, other) = match self {
-            Self::Known(wish) => (Some(wish), None),
-            Self::ByEdits { edited, unedited, .. } => (edited.as_ref().ok(), unedited.as_ref().ok()),
-        };
-        one.into_iter().chain(other)
+impl<'a> Choice<'a> {
+    /// One state, whatever is in the folder.
+    pub(super) fn known(wish: Wish) -> Self {
+        Self { stands: None, wish: Box::new(move |_| Ok(wish.clone())) }
     }
 
-    /// The paths that are put back; everything where there are none.
-    pub(super) fn paths(&self) -> &[TreePath] {
-        match self {
-            Self::Known(wish) => &wish.paths,
-            Self::ByEdits { .. } => &[],
-        }
+    /// One state if the folder has edits since `stands`, and another if it has none.
+    pub(super) fn by_edits(stands: SnapshotId, wish: impl Fn(bool) -> Result<Wish> + 'a) -> Self {
+        Self { stands: Some(stands), wish: Box::new(wish) }
+    }
+
+    /// All states that can be gone to.
+    pub(super) fn wishes(&self) -> Vec<Wish> {
+        let edits = if self.stands.is_some() { &[true, false][..] } else { &[false] };
+        edits.iter().filter_map(|is_edited| (self.wish)(*is_edited).ok()).collect()
     }
 
     /// Chooses by what is in the folder.
-    pub(super) fn choose(self, context: &Context<'_>, captured: &Captured) -> Result<Wish> {
-        match self {
-            Self::Known(wish) => Ok(wish),
-            Self::ByEdits { stands, edited, unedited } => {
-                if has_edits(context, captured, stands)? {
-                    edited
-                } else {
-                    unedited
-                }
-            }
-        }
+    pub(super) fn choose(&self, context: &Context<'_>, captured: &Captured) -> Result<Wish> {
+        let is_edited = self.stands.map(|stands| has_edits(context, captured, stands)).transpose()?;
+        (self.wish)(is_edited.unwrap_or_default())
     }
 }
 
-/// Returns whether going to a state would change anything. What a restore would leave alone is no edit that could be
-/// taken back. A state that is lost counts as left.
+/// Tests whether going to a state would change anything. An edit that a restore would leave alone cannot be taken back,
+/// and does not count. A state that is lost counts as left.
 fn has_edits(context: &Context<'_>, captured: &Captured, stands: SnapshotId) -> Result<bool> {
     let stands = match context.store.snapshot(stands) {
         Ok(stands) => stands,
@@ -88,7 +76,7 @@ fn has_edits(context: &Context<'_>, captured: &Captured, stands: SnapshotId) -> 
         Err(error) => return Err(error),
     };
     let actions = plan(context.store, &context.root, captured, &stands, None, &[])?.actions;
-    // Paths that the rules leave out are captured for the sake of a state that may be gone to, and not because they are
+    // Paths that the rules exclude are captured for the sake of a state that may be gone to, and not because they are
     // new.
     let is_edit = |action: &Action| !matches!(action, Action::Remove { .. }) || !captured.is_for_target(action.path());
     Ok(actions.iter().any(is_edit))

@@ -1,16 +1,16 @@
-//! The second stage of a restore: the state to go to, and everything that has to be done for it.
+//! The second stage of a restore: everything that has to be done to reach the state.
 
 use std::sync::Arc;
 
 use super::Context;
-use super::choice::{Choice, Wish};
+use super::choice::Wish;
 use super::plan::{Plan, plan};
 use crate::error::Result;
 use crate::format::facts::RestoreCause;
 use crate::format::snapshot::Snapshot;
 use crate::ops::record::capture::Captured;
 use crate::ops::record::step::{Step, compared};
-use crate::store::{Batch, Workspace};
+use crate::store::Workspace;
 use crate::workspace::materialize::Action;
 
 /// The state of a folder, the one to go to, and what there is to do.
@@ -24,20 +24,14 @@ pub(super) struct Decided {
     pub(super) was_left_out: bool,
 }
 
-/// Chooses the state, and plans the way to it.
-pub(super) fn decide(
-    context: &Context<'_>,
-    mut captured: Captured,
-    choice: Choice,
-    batch: Option<&mut Batch<'_>>,
-) -> Result<Decided> {
+/// Plans the way to a state.
+pub(super) fn decide(context: &Context<'_>, captured: Captured, mut wish: Wish) -> Result<Decided> {
     let Context { store, workspace, root, options, .. } = context;
-    let mut wish = choice.choose(context, &captured)?;
     let target = store.snapshot(wish.target)?;
-    captured.narrow(store, batch, target.root)?;
     let step = compared(store, workspace, root, captured)?;
     if let RestoreCause::Undo { count } = &mut wish.cause {
-        *count += u64::from(wish.counts_now && options.safety && step.differs());
+        // The snapshot of the state before an undo is one more state that it goes back over.
+        *count += u64::from(workspace.unfinished.is_none() && options.safety && step.differs());
     }
     // Where it is damaged, nothing is known of what the interrupted restore found.
     let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());

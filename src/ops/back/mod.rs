@@ -43,6 +43,7 @@ mod unseen;
 mod wanted;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::disk::LockGuard;
 use crate::error::{Error, ErrorKind, Result, shown};
@@ -52,7 +53,7 @@ use crate::ops::record::folder::{lock_workspace, open_root};
 use crate::ops::record::register::{expect, root_of};
 use crate::path::TreePath;
 use crate::progress::{Event, Progress, Silent};
-use crate::store::{Store, Workspace};
+use crate::store::{State, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
@@ -156,26 +157,30 @@ pub fn restore(
     target: SnapshotId,
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
-    let _lock = lock(store, workspace, options)?;
-    store.refresh()?;
-    let state = store.state();
+    let (_lock, state) = lock(store, workspace, options)?;
     let found = expect(&state, workspace)?;
     if !options.foreign {
         refuse_foreign(store, found, target)?;
     }
     let paths = options.paths.clone();
     let before = unfinished::superseded(found, &paths)?;
-    let wish = Wish { target, cause: RestoreCause::Restore, before, paths, counts_now: false };
-    go_back(store, found, Choice::Known(wish), options)
+    let wish = Wish { target, cause: RestoreCause::Restore, before, paths };
+    go_back(store, found, &Choice::known(wish), options)
 }
 
-/// The workspace's lock. Who only plans waits for others where that can be, and does without it in a store that cannot
-/// be written.
-fn lock(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<Option<LockGuard>> {
-    match lock_workspace(store, workspace) {
-        Err(error) if options.dry_run && error.kind() == ErrorKind::Io => Ok(None),
-        guard => guard.map(Some),
-    }
+/// The lock of a workspace, and the newest state of the store. A dry run waits for others where it can, and does without
+/// the lock in a store that cannot be written.
+fn lock(
+    store: &Store,
+    workspace: WorkspaceId,
+    options: &RestoreOptions<'_>,
+) -> Result<(Option<LockGuard>, Arc<State>)> {
+    let guard = match lock_workspace(store, workspace) {
+        Err(error) if options.dry_run && error.kind() == ErrorKind::Io => None,
+        guard => Some(guard?),
+    };
+    store.refresh()?;
+    Ok((guard, store.state()))
 }
 
 /// A snapshot of another workspace replaces the whole folder by another project.
@@ -202,7 +207,7 @@ fn refuse_foreign(store: &Store, workspace: &Workspace, target: SnapshotId) -> R
 fn go_back(
     store: &Store,
     workspace: &Workspace,
-    choice: Choice,
+    choice: &Choice<'_>,
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
     if !options.dry_run && !root_of(workspace).exists() {
@@ -212,8 +217,8 @@ fn go_back(
     let context = Context { store, workspace, root: open_root(store, workspace, options.home)?, options };
     let mut batch = store.batch();
     let is_kept = options.safety && !options.dry_run;
-    let captured = look::look(&context, &choice, is_kept.then_some(&mut batch))?;
-    let mut decided = decide::decide(&context, captured, choice, is_kept.then_some(&mut batch))?;
+    let (captured, wish) = look::look(&context, choice, is_kept.then_some(&mut batch))?;
+    let mut decided = decide::decide(&context, captured, wish)?;
     let refused = preflight::preflight(&context, &mut decided, &batch)?;
     let mut outcome = RestoreOutcome::planned(&decided, refused, !options.dry_run);
     if options.dry_run {

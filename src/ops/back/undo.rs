@@ -32,16 +32,14 @@ pub fn undo(
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
     let count = count.get();
-    let _lock = lock(store, workspace, options)?;
-    store.refresh()?;
-    let state = store.state();
+    let (_lock, state) = lock(store, workspace, options)?;
     let found = expect(&state, workspace)?;
     let choice = match (&found.unfinished, count) {
-        (Some(_), 1) => Choice::Known(unfinished::aborting(found)?),
-        (Some(_), _) => Choice::Known(undo_beyond_unfinished(store, found, count - 1)?),
+        (Some(_), 1) => Choice::known(unfinished::aborting(found)?),
+        (Some(_), _) => Choice::known(undo_beyond_unfinished(store, found, count - 1)?),
         (None, _) => undo_changes(store, found, count)?,
     };
-    go_back(store, found, choice, options)
+    go_back(store, found, &choice, options)
 }
 
 /// Goes back to the state that the last undo left, or the last but `count`. `NotFound` where there are fewer; then
@@ -53,34 +51,31 @@ pub fn redo(
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
     let count = count.get();
-    let _lock = lock(store, workspace, options)?;
-    store.refresh()?;
-    let state = store.state();
+    let (_lock, state) = lock(store, workspace, options)?;
     let found = expect(&state, workspace)?;
     let mut undone = found.timeline.undone();
     let available = undone.len() as u64;
     let last = usize::try_from(count - 1).ok().and_then(|last| undone.nth(last));
     let target = last.ok_or_else(|| too_few("redo", available, count))?;
     let before = unfinished::superseded(found, &[])?;
-    let wish = Wish { target, cause: RestoreCause::Redo { count }, before, paths: Vec::new(), counts_now: false };
-    go_back(store, found, Choice::Known(wish), options)
+    let wish = Wish { target, cause: RestoreCause::Redo { count }, before, paths: Vec::new() };
+    go_back(store, found, &Choice::known(wish), options)
 }
 
 /// An edit that is not recorded yet is the last change, if there is one: only the capture tells.
-fn undo_changes(store: &Store, workspace: &Workspace, count: u64) -> Result<Choice> {
+fn undo_changes<'a>(store: &'a Store, workspace: &'a Workspace, count: u64) -> Result<Choice<'a>> {
     let Some(stands) = workspace.stands() else {
         let detail = "nothing of it is recorded yet";
         return Err(Error::new(ErrorKind::NotFound, "nothing to undo in", "this folder", detail)
             .with_hint("`retro snap` records it"));
     };
-    let wish = |edits: u64| {
+    Ok(Choice::by_edits(stands, move |is_edited| {
+        let edits = u64::from(is_edited);
         let (states, target) = earlier(store, workspace, stands, count - edits)
             .map_err(|available| too_few("undo", available + edits, count))?;
         let target = target.ok_or_else(unrecorded)?;
-        let cause = RestoreCause::Undo { count: states };
-        Ok(Wish { target, cause, before: Before::Now, paths: Vec::new(), counts_now: true })
-    };
-    Ok(Choice::ByEdits { stands, edited: wish(1), unedited: wish(0) })
+        Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before: Before::Now, paths: Vec::new() })
+    }))
 }
 
 /// Takes back the restore that was cut off, and `count` changes before it.
@@ -90,7 +85,7 @@ fn undo_beyond_unfinished(store: &Store, workspace: &Workspace, count: u64) -> R
     let (states, target) =
         earlier(store, workspace, stands, count).map_err(|available| too_few("undo", available + 1, count + 1))?;
     let target = target.ok_or_else(unrecorded)?;
-    Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before, paths: Vec::new(), counts_now: false })
+    Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before, paths: Vec::new() })
 }
 
 /// The state before the last `count` changes, and how many states back it is. `None` where it was not recorded. Where

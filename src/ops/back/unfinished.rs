@@ -26,24 +26,20 @@ pub(super) const WAYS_OUT: &str =
 
 /// Runs a restore that was cut off to its end: the same target, the same paths. Those of the options do not count.
 pub fn resume(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<RestoreOutcome> {
-    let _lock = lock(store, workspace, options)?;
-    store.refresh()?;
-    let state = store.state();
+    let (_lock, state) = lock(store, workspace, options)?;
     let found = expect(&state, workspace)?;
     let past = unfinished_in(found, "continue")?;
     let before = Before::As(past.before);
-    let wish = Wish { target: past.target, cause: past.cause, before, paths: paths_of(past), counts_now: false };
-    go_back(store, found, Choice::Known(wish), options)
+    let wish = Wish { target: past.target, cause: past.cause, before, paths: paths_of(past) };
+    go_back(store, found, &Choice::known(wish), options)
 }
 
 /// Puts the workspace back to the state before a restore that was cut off, and ends that restore as if it had never
 /// been. `NotFound` when that state was not recorded.
 pub fn abort(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<RestoreOutcome> {
-    let _lock = lock(store, workspace, options)?;
-    store.refresh()?;
-    let state = store.state();
+    let (_lock, state) = lock(store, workspace, options)?;
     let found = expect(&state, workspace)?;
-    go_back(store, found, Choice::Known(aborting(found)?), options)
+    go_back(store, found, &Choice::known(aborting(found)?), options)
 }
 
 /// The way back from a restore that was cut off.
@@ -54,7 +50,7 @@ pub(super) fn aborting(workspace: &Workspace) -> Result<Wish> {
         Error::new(ErrorKind::NotFound, "abort restore in", workspace.id.short(), detail)
             .with_hint("`retro restore --continue` finishes it; `retro restore REV` goes to another step")
     })?;
-    Ok(Wish { target, cause: RestoreCause::Abort, before: Before::Now, paths: paths_of(past), counts_now: false })
+    Ok(Wish { target, cause: RestoreCause::Abort, before: Before::Now, paths: paths_of(past) })
 }
 
 /// What undoing a new restore of `paths` leads to. A restore that was cut off is superseded by one that covers it;

@@ -26,6 +26,8 @@ pub(in crate::ops) struct Around<'a> {
     pub(in crate::ops) targets: Vec<TreeId>,
     /// The paths that are put back, with what is below them; everything where there are none.
     pub(in crate::ops) paths: Vec<TreePath>,
+    /// Files that have another content than the stat cache says: they are read.
+    pub(in crate::ops) changed: Vec<TreePath>,
 }
 
 /// Answers a scan that asks if a path is captured all the same.

@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::around::replaced_at;
-use super::edit::{Edit, edited};
-use super::left_out;
 use crate::error::Result;
-use crate::format::attributes::{Owner, decode_list, encode_list, encode_set};
+use crate::format::attributes::{Owner, decode_list};
 use crate::format::snapshot::{Omission, Reason, Snapshot};
 use crate::format::tree::{self, Tree};
 use crate::format::turn::{ReadSummary, Turn, TurnFile};
@@ -15,11 +13,11 @@ use crate::id::TreeId;
 use crate::limits::READ_NOTABLE_BYTES;
 use crate::ops::look::attributed::{Attributed, AttributedTree, is_attached};
 use crate::path::TreePath;
-use crate::store::{Batch, Store};
+use crate::store::Store;
 use crate::time::Timestamp;
 use crate::workspace::cache::{self, CacheUpdate, EntriesUpdate, StatCache};
 use crate::workspace::git_notice::GitNotice;
-use crate::workspace::rules::{Exclusion, Rules, Why};
+use crate::workspace::rules::{Exclusion, Rules};
 use crate::workspace::scan::{CaptureCounts, Protected, WeakPlace};
 use crate::workspace::turn;
 
@@ -61,8 +59,9 @@ pub struct Captured {
     pub(super) cache: StatCache,
     pub(super) update: CacheUpdate,
     pub(super) turns: [Turn; 3],
-    /// Files whose content was not what the stat cache said, with their times. The cache is not to be relied on then.
-    pub(super) corrected: BTreeMap<TreePath, Timestamp>,
+    /// True if the stat cache was wrong about a file that only reading shows to have changed. It may be wrong about
+    /// others.
+    pub(super) is_cache_wrong: bool,
 }
 
 impl Captured {
@@ -108,9 +107,6 @@ impl Captured {
 
     /// The time at which a file or symlink was modified, as far as its stat said.
     pub fn modified(&self, path: &TreePath) -> Option<Timestamp> {
-        if let Some(time) = self.corrected.get(path) {
-            return Some(*time);
-        }
         let (folder, name) = (path.parent()?, path.name()?);
         if let Some(update) = self.update.folders.get(&folder)
             && let EntriesUpdate::Whole(entries) = &update.entries
@@ -128,10 +124,9 @@ impl Captured {
         let read =
             if self.read.total().bytes < READ_NOTABLE_BYTES { ReadSummary::default() } else { self.read.clone() };
         let file = TurnFile { turns: self.turns, read };
-        drop(match self.corrected.is_empty() {
-            true => cache::store(store.disk(), &self.cache, &self.update).map(drop),
-            // It was wrong about a file that nothing but reading shows to have changed, and may be about others.
-            false => cache::forget(store.disk(), self.cache.key().workspace),
+        drop(match self.is_cache_wrong {
+            false => cache::store(store.disk(), &self.cache, &self.update).map(drop),
+            true => cache::forget(store.disk(), self.cache.key().workspace),
         });
         drop(turn::store(store.disk(), self.cache.key().workspace, &file));
     }
@@ -146,48 +141,9 @@ impl Captured {
         !self.for_targets.is_empty()
     }
 
-    /// Drops what was captured only for the sake of other states than `target`: it is left out, as the rules have it.
-    pub(in crate::ops) fn narrow(
-        &mut self,
-        store: &Store,
-        batch: Option<&mut Batch<'_>>,
-        target: TreeId,
-    ) -> Result<()> {
-        let is_needed = |path: &TreePath| replaced_at(store, target, path).is_some();
-        let (needed, dropped) = std::mem::take(&mut self.for_targets).into_iter().partition(is_needed);
-        self.for_targets = needed;
-        let dropped: BTreeSet<TreePath> = dropped;
-        if dropped.is_empty() {
-            return Ok(());
-        }
-        let gone = self.edit(store, batch, dropped.into_iter().map(|path| (path, Edit::DropIfEmpty)))?;
-        self.omitted.retain(|one| !gone.contains(&one.path));
-        let list = self.attributed().list;
-        let kept = list.iter().filter(|(path, _)| !gone.contains(path));
-        self.attributes =
-            encode_list(&kept.map(|(path, set)| (path.clone(), encode_set(set).into())).collect::<Vec<_>>());
-        let is_topmost = |path: &&TreePath| path.parent().is_none_or(|parent| !gone.contains(&parent));
-        let left_out = gone.iter().filter(is_topmost).map(|path| Exclusion { path: path.clone(), why: Why::Rest });
-        self.excluded.extend(left_out);
-        self.excluded.sort_unstable();
-        self.left_out = left_out::list(&self.excluded);
-        Ok(())
-    }
-
-    /// Changes the tree, and returns the paths that went.
-    pub(super) fn edit(
-        &mut self,
-        store: &Store,
-        batch: Option<&mut Batch<'_>>,
-        edits: impl IntoIterator<Item = (TreePath, Edit)>,
-    ) -> Result<BTreeSet<TreePath>> {
-        let edited = edited(store, batch.as_deref(), &|id| self.load(store, id), self.root, edits)?;
-        self.root = edited.root;
-        self.trees.extend(edited.objects.iter().map(|object| (TreeId(object.id), object.bytes.clone())));
-        if let Some(batch) = batch {
-            batch.add(edited.objects)?;
-        }
-        Ok(edited.gone)
+    /// Returns whether all paths that are captured only for the sake of what is put here are in the way of `target`.
+    pub(in crate::ops) fn is_around(&self, store: &Store, target: TreeId) -> bool {
+        self.for_targets.iter().all(|path| replaced_at(store, target, path).is_some())
     }
 }
 

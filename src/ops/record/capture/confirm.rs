@@ -1,84 +1,24 @@
-//! Reading files again that are about to be lost, where their content is not what the stat cache said.
+//! Comparing the contents of files that a restore is about to take away with what a capture has of them.
 //!
 //! A program that writes through a shared memory map changes a file and none of its times, until the kernel writes the
-//! page out: nothing that believes a stat cache sees that. So before a restore takes files away, it compares their
-//! bytes with what the capture has of them, and what differs is read into the same capture.
-
-use std::collections::BTreeMap;
+//! page out. A stat cache cannot notice that. A restore therefore reads these files before it takes them away, and
+//! captures the folder again if any of them has another content.
 
 use rayon::prelude::*;
 
-use super::assemble::mode_in_tree;
-use super::captured::Captured;
-use super::edit::Edit;
-use super::take::{Taken, TakenEntry, take};
 use crate::error::Result;
-use crate::format::attributes::{decode_list, encode_list, encode_set};
-use crate::format::tree::{Entry, Kind};
-use crate::format::turn::{ReadReason, ReadSummary};
 use crate::id::{BlobId, Digest};
 use crate::limits::CHUNK_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
-use crate::progress::Silent;
-use crate::store::{Batch, Store};
-use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::read::{Beside, Folder, OpenedFile, Outcome, read_file};
-use crate::workspace::scan::{EntryState, ScannedEntry, ScannedFolder};
-use crate::workspace::stat::{FileStat, kind_and_mode};
 
-impl Captured {
-    /// Compares files with the contents that it has of them, and reads those into it that differ.
-    pub(in crate::ops) fn confirm(
-        &mut self,
-        store: &Store,
-        root: &Root,
-        batch: &mut Batch<'_>,
-        files: &[(TreePath, BlobId)],
-    ) -> Result<()> {
-        let changed = changed(root, files)?;
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let folders = to_be_read(root, &changed)?;
-        let mut read = ReadSummary::default();
-        let taken = take(store, root, self.root_owner, folders, &Silent, Some(batch), &mut read)?;
-        self.correct(store, batch, taken)
-    }
-
-    /// Puts entries that were read again in the place of what it has.
-    fn correct(&mut self, store: &Store, batch: &mut Batch<'_>, taken: Taken) -> Result<()> {
-        let list = decode_list(&self.attributes).expect("a list reads back as it was written");
-        let mut sets: BTreeMap<TreePath, Box<[u8]>> =
-            list.iter().map(|(path, set)| (path.clone(), encode_set(set).into())).collect();
-        let mut edits = BTreeMap::new();
-        for (folder, taken) in taken.folders {
-            for TakenEntry { name, kind, mode, stat, size, id, attributes, .. } in taken.entries {
-                let (path, Some(id)) = (folder.join(&name), id) else { continue };
-                let mode = mode_in_tree(mode, &attributes).expect("a set reads back as it was written");
-                self.corrected.insert(path.clone(), Timestamp(stat.mtime_ns));
-                sets.remove(&path);
-                if !attributes.is_empty() {
-                    sets.insert(path.clone(), attributes);
-                }
-                edits.insert(path, Edit::Put(Entry { name, kind, mode, size, id }));
-            }
-        }
-        self.edit(store, Some(batch), edits)?;
-        self.attributes = encode_list(&sets.into_iter().collect::<Vec<_>>());
-        self.omitted.extend(taken.omitted);
-        self.omitted.sort_by(|one, other| one.path.cmp(&other.path));
-        self.omitted.dedup_by(|later, earlier| later.path == earlier.path);
-        Ok(())
-    }
-}
-
-/// Of files, those whose content is another one than is said of them. Paths where there is no file any more, or none
-/// that can be read, are not among them: the restore meets them as they are.
-fn changed(root: &Root, files: &[(TreePath, BlobId)]) -> Result<Vec<(TreePath, BlobId)>> {
+/// The paths of the files whose content is not the given one. A path without a readable file is not among them: the
+/// restore meets it as it is.
+pub(in crate::ops) fn changed(root: &Root, files: &[(TreePath, BlobId)]) -> Result<Vec<TreePath>> {
     let compared = files.par_iter().map(|(path, id)| {
         let content = content_at(root, path)?;
-        Ok(content.filter(|content| content != id).map(|_| (path.clone(), *id)))
+        Ok(content.filter(|content| content != id).map(|_| path.clone()))
     });
     Ok(compared.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
@@ -104,41 +44,25 @@ fn content_at(root: &Root, path: &TreePath) -> Result<Option<BlobId>> {
     }
 }
 
-/// These files, as a scan lists what must be read.
-fn to_be_read(root: &Root, files: &[(TreePath, BlobId)]) -> Result<BTreeMap<TreePath, ScannedFolder>> {
-    let mut folders: BTreeMap<TreePath, ScannedFolder> = BTreeMap::new();
-    for (path, previous) in files {
-        let (Some(parent), Some(name)) = (path.parent(), path.name()) else { continue };
-        let Ok(handle) = root.folder(&parent) else { continue };
-        let Ok(found) = rustix::fs::statat(&handle, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) else { continue };
-        let Some((kind @ Kind::File, mode)) = kind_and_mode(&found) else { continue };
-        let stat = FileStat::of(&found);
-        let state = EntryState::Read { previous: Some(previous.0), reason: ReadReason::Changed };
-        let entry = ScannedEntry { name: name.into(), kind, mode, stat, attributes: None, state };
-        let new = || ScannedFolder { entries: Vec::new(), device: stat.device };
-        folders.entry(parent).or_insert_with(new).entries.push(entry);
-    }
-    Ok(folders)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{Around, CaptureOptions, capture, capture_around};
     use super::{BlobId, CHUNK_LENGTH_MAX_BYTES, Digest, Root, TreePath, changed};
     use crate::format::attributes::{Name, decode_list};
     use crate::format::facts::Fact;
+    use crate::format::turn::ReadReason;
     use crate::ops::fixture::{Bench, path};
     use crate::ops::look::ls::find_with;
-    use crate::ops::record::capture::{CaptureOptions, capture};
     use crate::progress::Silent;
     use crate::store::Final;
     use crate::time::Timestamp;
     use crate::workspace::cache::{CacheKey, StatCache};
     use crate::workspace::config::Config;
 
-    /// Files change after they were captured: what is read again is in the same capture, and the cache is not believed.
+    /// A capture that the stat cache misleads is taken again around the files that changed, and the cache is dropped.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
-    fn what_changed_behind_a_capture_is_read_into_it() {
+    fn what_changed_behind_a_stat_cache_is_captured_again() {
         let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
         let long = |last: u8| [vec![7; 3 * CHUNK_LENGTH_MAX_BYTES], vec![last]].concat();
@@ -148,16 +72,22 @@ mod tests {
         let (root, config) = (Root::open(folder.path()).unwrap(), Config::default());
         let options = CaptureOptions::new(&config, None, &Silent);
         let mut batch = bench.store.batch();
-        let mut captured = capture(&bench.store, bench.workspace, &root, &options, Some(&mut batch)).unwrap();
+        let before = capture(&bench.store, bench.workspace, &root, &options, Some(&mut batch)).unwrap();
         let key = CacheKey { store: bench.store.id(), workspace: bench.workspace, generation: 0 };
-        captured.remember(&bench.store);
+        before.remember(&bench.store);
         assert!(!StatCache::load(bench.store.disk(), key).is_empty());
         write("deep/er/f", b"2");
         write("long", &long(2));
         let has_attribute = xattr(&folder.path().join("deep/er/f"));
         let seen = [("deep/er/f", b"1".to_vec()), ("deep/g", b"1".to_vec()), ("long", long(1))];
         let files = seen.map(|(name, bytes)| (path(name), BlobId(Digest::of(&bytes))));
-        captured.confirm(&bench.store, &root, &mut batch, &files).unwrap();
+        let changed = changed(&root, &files).unwrap();
+        assert_eq!(changed, ["deep/er/f", "long"].map(path));
+        let around = Around { changed: [changed, vec![path("deep/g")]].concat(), ..Around::default() };
+        let workspace = bench.workspace;
+        let captured = capture_around(&bench.store, workspace, &root, &options, &around, Some(&mut batch)).unwrap();
+        // The stat cache proves the third file, and it is read all the same.
+        assert_eq!(captured.read.count(ReadReason::Changed).files, 3);
         let load = |id| captured.load(&bench.store, id);
         let content = |name: &str| find_with(&load, captured.root, &path(name)).unwrap().unwrap().blob().unwrap();
         assert_eq!(content("deep/er/f"), BlobId(Digest::of(b"2")));
@@ -198,7 +128,7 @@ mod tests {
         // What is gone, and what is no file, was seen by the capture before.
         assert_eq!(changed(&root, &[seen("none", b"n"), seen("deep", b"d"), seen("none/none", b"n")]).unwrap(), []);
         for other in [seen("deep/short", b"shorT"), seen("empty", b"e"), seen("long", &long[1..])] {
-            assert_eq!(changed(&root, &[all[0].clone(), other.clone()]).unwrap(), [other]);
+            assert_eq!(changed(&root, &[all[0].clone(), other.clone()]).unwrap(), [other.0]);
         }
     }
 }

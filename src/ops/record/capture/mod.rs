@@ -21,17 +21,16 @@ mod attributes;
 mod bases;
 mod captured;
 mod confirm;
-mod edit;
 mod left_out;
 mod reread;
 mod take;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 pub(in crate::ops) use around::Around;
 pub use captured::Captured;
+pub(in crate::ops) use confirm::changed;
 
 use crate::disk::FileClock;
 use crate::error::{Error, ErrorKind, Result, shown};
@@ -171,6 +170,7 @@ impl<'a> Look<'a> {
 
         let mut read = ReadSummary::default();
         let reread = reread::reread(store, root, &cache, &mut scan, turns, &mut read)?;
+        self.around.changed.iter().for_each(|path| reread::distrust(&cache, &mut scan, path));
         let folders = std::mem::take(&mut scan.folders);
         let taken =
             take::take(store, root, scan.root_owner, folders, options.progress, batch.as_deref_mut(), &mut read)?;
@@ -212,7 +212,7 @@ impl<'a> Look<'a> {
             cache,
             update: built.update,
             turns: reread.turns,
-            corrected: BTreeMap::new(),
+            is_cache_wrong: !self.around.changed.is_empty(),
         }))
     }
 

@@ -4,7 +4,8 @@
 //! over several steps. What turns out to be another content is put on the scan's list of files to be taken, and
 //! recorded like any other change; what does not leaves no trace but the place where the next step goes on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
@@ -172,23 +173,34 @@ fn note(
         }
         return;
     }
-    let list = match scan.folders.entry(folder.clone()) {
-        std::collections::btree_map::Entry::Occupied(list) => list.into_mut(),
-        std::collections::btree_map::Entry::Vacant(place) => match cache.folder(folder) {
-            Some(cached) => place.insert(unchanged_folder(&cached)),
-            None => return,
-        },
-    };
-    let Ok(at) = list.entries.binary_search_by(|other| other.name.cmp(&entry.name)) else { return };
-    match (&mut list.entries[at].state, seen.is_same) {
-        (EntryState::Known { proof, .. }, true) => *proof = Proof::Settled,
-        (state, false) => {
-            if let EntryState::Read { previous, .. } = entry.state {
-                *state = EntryState::Read { previous, reason: ReadReason::Changed };
-            }
-        }
-        _ => {}
+    let Some(state) = state_of(cache, scan, folder, &entry.name) else { return };
+    match state {
+        EntryState::Known { proof, .. } if seen.is_same => *proof = Proof::Settled,
+        state => expect_read(state),
     }
+}
+
+/// Has a file read whose content is not the one that the stat cache proves.
+pub(super) fn distrust(cache: &StatCache, scan: &mut Scan, path: &TreePath) {
+    if let (Some(folder), Some(name)) = (path.parent(), path.name()) {
+        state_of(cache, scan, &folder, name).into_iter().for_each(expect_read);
+    }
+}
+
+fn expect_read(state: &mut EntryState) {
+    if let EntryState::Known { id, .. } = *state {
+        *state = EntryState::Read { previous: Some(id), reason: ReadReason::Changed };
+    }
+}
+
+/// The state of a file in the list of its folder. A list that is the cached one becomes part of the scan.
+fn state_of<'s>(cache: &StatCache, scan: &'s mut Scan, folder: &TreePath, name: &[u8]) -> Option<&'s mut EntryState> {
+    let list = match scan.folders.entry(folder.clone()) {
+        Entry::Occupied(list) => list.into_mut(),
+        Entry::Vacant(place) => place.insert(unchanged_folder(&cache.folder(folder)?)),
+    };
+    let at = list.entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok()?;
+    Some(&mut list.entries[at].state)
 }
 
 /// Reads what a job says and compares it.
