@@ -183,6 +183,38 @@ pub(crate) fn equal_length(a: &[u8], b: &[u8]) -> usize {
     start + a[start..].iter().zip(&b[start..]).take_while(|(a, b)| a == b).count()
 }
 
+/// Paths, each with everything below it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subtrees(Vec<TreePath>);
+
+impl Subtrees {
+    /// The subtrees at these paths. A path that lies in another one is dropped.
+    pub fn new(paths: impl IntoIterator<Item = TreePath>) -> Self {
+        let mut paths: Vec<TreePath> = paths.into_iter().collect();
+        paths.sort_unstable();
+        // All that is below a path comes directly after it.
+        paths.dedup_by(|later, earlier| later.is_within(earlier));
+        Self(paths)
+    }
+
+    /// Their topmost paths, ascending.
+    pub fn paths(&self) -> &[TreePath] {
+        &self.0
+    }
+
+    /// Returns true if a path is in one of them.
+    pub fn contain(&self, path: &TreePath) -> bool {
+        let next = self.0.partition_point(|top| top <= path);
+        next.checked_sub(1).is_some_and(|last| path.is_within(&self.0[last]))
+    }
+
+    /// Returns true if the top of one of them is below a folder.
+    pub fn are_below(&self, folder: &TreePath) -> bool {
+        let next = self.0.partition_point(|top| top <= folder);
+        self.0.get(next).is_some_and(|top| top.is_within(folder))
+    }
+}
+
 /// Formats bytes for a person: UTF-8 as it is; control characters, characters that change the direction of text, and
 /// bytes that are not UTF-8 escaped as `\n`, `\x1b`, `\u{202e}`, `\xff`.
 pub fn escaped(bytes: &[u8]) -> String {
@@ -225,11 +257,20 @@ impl fmt::Debug for TreePath {
 
 #[cfg(test)]
 mod tests {
-    use super::{TreePath, check_name};
+    use super::{Subtrees, TreePath, check_name};
     use crate::limits::NAME_LENGTH_MAX_BYTES;
 
     fn path(text: &str) -> TreePath {
         TreePath::new(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn subtrees_contain_what_is_below_their_tops() {
+        let trees = Subtrees::new(["b/c", "a", "b/c/d", "b.x"].map(path));
+        assert_eq!(trees.paths(), ["a", "b/c", "b.x"].map(path));
+        assert_eq!(["a", "a/b", "b/c/d", "b.x"].map(|inside| trees.contain(&path(inside))), [true; 4]);
+        assert_eq!(["", "ab", "b", "b/cc", "c"].map(|outside| trees.contain(&path(outside))), [false; 5]);
+        assert_eq!(["", "b", "a", "b/c"].map(|folder| trees.are_below(&path(folder))), [true, true, false, false]);
     }
 
     #[test]

@@ -1,22 +1,24 @@
-//! Writing a snapshot, or some paths of it, somewhere else. No workspace changes.
+//! Writing a snapshot, or some paths of it, into a folder elsewhere. No workspace changes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::plan::actions_of;
 use super::preflight::expect_whole;
-use super::wanted;
 use crate::diff::{TreeDiffOptions, tree::trees_with};
 use crate::error::Result;
+use crate::format::snapshot::Snapshot;
 use crate::format::tree::Kind;
 use crate::id::{BlobId, SnapshotId};
+use crate::ops::look::attributed::Attributed;
 use crate::ops::look::ls;
 use crate::ops::share::elsewhere::expect_no_store;
 use crate::path::TreePath;
 use crate::store::Store;
-use crate::workspace::materialize::{self, Action, Filled, Options, apply};
+use crate::workspace::attributes::may_give_away;
+use crate::workspace::materialize::{self, Action, Filled, Options, Wanted, apply};
 
-/// Writes a snapshot, or some paths of it, into an empty or new folder elsewhere. No workspace changes.
+/// Writes a snapshot, or some paths of it, into an empty or new folder.
 pub fn restore_into(
     store: &Store,
     snapshot: SnapshotId,
@@ -27,7 +29,7 @@ pub fn restore_into(
     expect_no_store(store, "restore into", folder)?;
     let found = store.snapshot(snapshot)?;
     expect_whole(store, snapshot, paths)?;
-    let wanted = wanted::elsewhere(store, &found)?;
+    let wanted = wanted(store, &found)?;
     let options = &Options { attributes: Some(&wanted), ..*options };
     if paths.is_empty() {
         return materialize::fill(store, found.root, found.root_mode, folder, options);
@@ -55,6 +57,14 @@ pub fn restore_into(
         bytes: applied.bytes,
         kept: applied.kept,
     })
+}
+
+/// Owners and attributes for a new folder. Whoever may not give files away owns them, but for those that had an owner
+/// of their own.
+pub(super) fn wanted(store: &Store, target: &Snapshot) -> Result<Wanted> {
+    let known = Attributed::of(store, target)?;
+    let owner = known.root_owner.filter(|_| may_give_away());
+    Ok(Wanted { owner, is_known: known.is_known(), list: known.list, partial: BTreeSet::new() })
 }
 
 /// The folders in which `paths` lie, outermost first; `NotFound` for a path that the snapshot does not have.

@@ -26,7 +26,6 @@
 //! - A dry run makes the same plan from the same code, and stops before anything is recorded.
 
 mod apply;
-mod arrive;
 mod begin;
 mod choice;
 mod decide;
@@ -36,11 +35,9 @@ mod parents;
 mod plan;
 mod preflight;
 mod protected;
-mod refused;
 mod undo;
 mod unfinished;
 mod unseen;
-mod wanted;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -168,8 +165,8 @@ pub fn restore(
     go_back(store, found, &Choice::known(wish), options)
 }
 
-/// The lock of a workspace, and the newest state of the store. A dry run waits for others where it can, and does without
-/// the lock in a store that cannot be written.
+/// The lock of a workspace, and the newest state of the store. A dry run waits for others where it can, and does
+/// without the lock in a store that cannot be written.
 fn lock(
     store: &Store,
     workspace: WorkspaceId,

@@ -1,28 +1,29 @@
-//! Paths that a target does not have because it never looked at them, not because they were not there.
+//! Paths that a target lacks because it never recorded them, and not because they did not exist.
 //!
-//! The snapshot lists the paths that its rules named, the paths that it omitted, and what else
-//! it left out: a folder that had a `pyvenv.cfg` in it then, whatever has become of that file. All of this stays.
+//! A snapshot lists the paths that it omitted, the rules it was taken with, and the excluded paths that the rules alone
+//! do not tell: a folder that had a `pyvenv.cfg` in it then, whatever has become of that file. A restore keeps all of
+//! them.
 //!
-//! So does what came into the folder after the snapshot and would have been left out by it: nobody asked for a step
-//! between the build that made `target` and the loss of the `Cargo.toml` beside it. What is beside another file follows
-//! from the target's tree. What git ignored then does not quite: the ignore files in its folders do, but neither the
-//! repository's own lists nor those further up, nor what the index tracked. So where the target left out what git
-//! ignores, a path counts as never looked at if the ignore files of the target name it, or those that are there now, in
-//! both cases with the other lists as they are now, and tracked or not. That protects a little more than it must; what
-//! it protects is in the safety snapshot all the same.
+//! It also keeps paths that came into the folder later and that the snapshot would have excluded. No step between a
+//! build and the loss of the `Cargo.toml` beside it changes that. The target's tree shows which file was beside
+//! another. It shows only a part of what git ignored: the ignore files in its folders, but neither the repository's own
+//! lists, nor those of folders further up, nor the paths that the index tracked. If the target excluded what git
+//! ignores, a path is therefore protected if the ignore files of the target or those of now name it, in both cases with
+//! the other lists as they are now, and tracked or not. This protects a little more than necessary; the safety snapshot
+//! has all of it anyway.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diff::{Change, ChangeKind};
-use crate::error::{Error, Result};
-use crate::format::snapshot::{Snapshot, decode_excluded, decode_omitted};
+use crate::error::Result;
+use crate::format::snapshot::Snapshot;
 use crate::format::tree::Kind;
 use crate::id::{BlobId, TreeId};
-use crate::limits::{IGNORE_FILE_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
+use crate::limits::IGNORE_FILE_LENGTH_MAX_BYTES;
 use crate::ops::look::ls::find;
-use crate::ops::record::ingest::attached;
-use crate::path::TreePath;
+use crate::ops::record::attached::{excluded_of, omitted_of, rules_of};
+use crate::path::{Subtrees, TreePath};
 use crate::store::Store;
 use crate::workspace::beneath::Root;
 use crate::workspace::git_notice::GitNotices;
@@ -36,7 +37,7 @@ pub(super) struct Protected<'a> {
     target: TreeId,
     rules: Arc<Rules>,
     /// The paths that the target omitted or left out.
-    unseen: Paths,
+    unseen: Subtrees,
     /// Ignore files of the target, and as they are now; none where the target did not heed them.
     views: Vec<View<'a>>,
     /// The folder that was asked about last, and was found to be neither left out nor in one that was.
@@ -47,12 +48,13 @@ pub(super) struct Protected<'a> {
 
 /// The ignore files of one state.
 struct View<'a> {
-    place: Place<'a>,
+    files: IgnoreFiles<'a>,
     /// Lists in force in the folders asked for so far.
     known: BTreeMap<TreePath, Arc<Lists>>,
 }
 
-enum Place<'a> {
+/// The state whose ignore files are read.
+enum IgnoreFiles<'a> {
     Live(&'a Root),
     Target(&'a Store, TreeId),
 }
@@ -60,25 +62,19 @@ enum Place<'a> {
 impl<'a> Protected<'a> {
     /// The paths that `target` did not look at.
     pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root) -> Result<Self> {
-        let text = store.read_blob(target.rules, RULES_LENGTH_MAX_BYTES)?;
-        let text = String::from_utf8(text).map_err(|_| Error::corrupt("read", target.rules, "it is not text"))?;
-        let rules = Arc::new(Rules::parse(&text)?);
-        let omitted = attached(store, &target.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
-        let omitted = decode_omitted(&omitted).map_err(|e| e.during("read snapshot", "omitted paths"))?;
-        let omitted = omitted.into_iter().filter(|omission| !omission.reason.is_captured());
-        let excluded = attached(store, &target.excluded, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
-        let excluded = decode_excluded(&excluded).map_err(|e| e.during("read snapshot", "excluded paths"))?;
-        let unseen = Paths::new(omitted.map(|omission| omission.path).chain(excluded));
+        let rules = Arc::new(Rules::parse(&rules_of(store, target)?)?);
+        let omitted = omitted_of(store, target)?.into_iter().filter(|omission| !omission.reason.is_captured());
+        let unseen = Subtrees::new(omitted.map(|omission| omission.path).chain(excluded_of(store, target)?));
         let mut views = Vec::new();
         if rules.has_gitignore() {
             let around = Lists::around(root.path(), &GitNotices::default());
             let live = around.enter_at(root, &TreePath::root());
             // The target's own list in place of the one that is in the root now.
             let above = around.enter_git_at(root, &TreePath::root());
-            views.push(View::new(Place::Live(root), live));
-            let place = Place::Target(store, target.root);
-            let top = place.enter(&above, &TreePath::root())?;
-            views.push(View::new(place, top));
+            views.push(View::new(IgnoreFiles::Live(root), live));
+            let files = IgnoreFiles::Target(store, target.root);
+            let top = files.enter(&above, &TreePath::root())?;
+            views.push(View::new(files, top));
         }
         let free = TreePath::root();
         Ok(Self { store, target: target.root, rules, unseen, views, free, replaced: None })
@@ -96,16 +92,16 @@ impl<'a> Protected<'a> {
             return Ok(false);
         }
         let is_replaced = self.replaced.as_ref().is_some_and(|folder| change.path.is_within(folder));
-        if is_replaced && !self.unseen.have_above(&change.path) && !self.unseen.have_below(&change.path) {
+        if is_replaced && !self.unseen.contain(&change.path) && !self.unseen.are_below(&change.path) {
             return Ok(false);
         }
-        Ok((is_folder && self.unseen.have_below(&change.path)) || self.leaves_out(&change.path, is_folder)?)
+        Ok((is_folder && self.unseen.are_below(&change.path)) || self.leaves_out(&change.path, is_folder)?)
     }
 
     /// Returns whether the target did not look at a path, or would not have: itself or a folder that it is in was left
     /// out.
     pub(super) fn leaves_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
-        if self.unseen.have_above(path)
+        if self.unseen.contain(path)
             || self.rules.is_unselected(path, is_folder)
             || self.is_left_out(path, is_folder)?
         {
@@ -126,32 +122,7 @@ impl<'a> Protected<'a> {
 
     /// Returns whether nothing is left out but what [`Rules::may_exclude`] names.
     pub(super) fn is_by_name(&self) -> bool {
-        self.unseen.0.is_empty() && self.views.is_empty() && self.rules.only().is_none()
-    }
-}
-
-/// Paths in order, none of them in another.
-struct Paths(Vec<TreePath>);
-
-impl Paths {
-    fn new(paths: impl Iterator<Item = TreePath>) -> Self {
-        let mut paths: Vec<TreePath> = paths.collect();
-        paths.sort_unstable();
-        // What is in a folder comes directly after it.
-        paths.dedup_by(|later, earlier| later.is_within(earlier));
-        Self(paths)
-    }
-
-    /// Returns whether a path, or a folder that it is in, is one of them.
-    fn have_above(&self, path: &TreePath) -> bool {
-        let next = self.0.partition_point(|one| one <= path);
-        next.checked_sub(1).is_some_and(|last| path.is_within(&self.0[last]))
-    }
-
-    /// Returns whether one of them is in a folder.
-    fn have_below(&self, folder: &TreePath) -> bool {
-        let next = self.0.partition_point(|path| path <= folder);
-        self.0.get(next).is_some_and(|path| path.is_within(folder))
+        self.unseen.paths().is_empty() && self.views.is_empty() && self.rules.only().is_none()
     }
 }
 
@@ -189,11 +160,11 @@ impl Protected<'_> {
 }
 
 impl<'a> View<'a> {
-    fn new(place: Place<'a>, top: Arc<Lists>) -> Self {
-        Self { place, known: BTreeMap::from([(TreePath::root(), top)]) }
+    fn new(files: IgnoreFiles<'a>, top: Arc<Lists>) -> Self {
+        Self { files, known: BTreeMap::from([(TreePath::root(), top)]) }
     }
 
-    /// Whether the ignore files name a path or a folder that it is in, and no include brought that back.
+    /// Returns true if the ignore files name a path or a folder that it is in, and no `include` brings that back.
     fn ignores(&mut self, rules: &Rules, path: &TreePath, is_folder: bool) -> Result<bool> {
         // The lists of a folder are known only where it was found not to be ignored.
         let above = std::iter::successors(path.parent(), TreePath::parent);
@@ -207,7 +178,7 @@ impl<'a> View<'a> {
                 return Ok(true);
             }
             if !is_last {
-                lists = self.place.enter(&lists, &here)?;
+                lists = self.files.enter(&lists, &here)?;
                 self.known.insert(here, Arc::clone(&lists));
             }
         }
@@ -215,11 +186,11 @@ impl<'a> View<'a> {
     }
 }
 
-impl Place<'_> {
+impl IgnoreFiles<'_> {
     fn enter(&self, around: &Arc<Lists>, folder: &TreePath) -> Result<Arc<Lists>> {
         match self {
-            Place::Live(root) => Ok(around.enter_at(root, folder)),
-            Place::Target(store, tree) => {
+            IgnoreFiles::Live(root) => Ok(around.enter_at(root, folder)),
+            IgnoreFiles::Target(store, tree) => {
                 let list = find(store, *tree, &folder.join(IGNORE_NAME))?;
                 let list = list.filter(|list| list.kind == Kind::File && list.size <= IGNORE_FILE_LENGTH_MAX_BYTES);
                 Ok(match list {

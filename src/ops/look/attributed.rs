@@ -15,7 +15,7 @@ use crate::format::snapshot::{Attachment, Snapshot};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, Digest, TreeId};
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
-use crate::ops::record::ingest::attached;
+use crate::ops::record::attached::attached;
 use crate::path::TreePath;
 use crate::store::Store;
 

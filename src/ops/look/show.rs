@@ -6,12 +6,12 @@ use super::compare::{Comparison, Other, State, compare, differences};
 use crate::diff::Change;
 use crate::diff::selection::Selection;
 use crate::error::{ErrorKind, Result};
-use crate::format::snapshot::{ChangeCounts, Omission, Snapshot, decode_excluded, decode_omitted};
+use crate::format::snapshot::{ChangeCounts, Omission, Snapshot};
 use crate::history::graph::first_parents;
 use crate::id::SnapshotId;
-use crate::limits::{EVENT_LENGTH_MAX_BYTES, PATH_LIST_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
+use crate::limits::{EVENT_LENGTH_MAX_BYTES, RULES_LENGTH_MAX_BYTES};
+use crate::ops::record::attached::{attached, excluded_of, omitted_of};
 use crate::ops::record::dropped::changed_settings;
-use crate::ops::record::ingest::attached;
 use crate::path::TreePath;
 use crate::store::{NotedEvent, Store};
 use crate::time::Timestamp;
@@ -62,10 +62,6 @@ pub struct Call {
 pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
     let state = store.state();
     let snapshot = store.snapshot(id)?;
-    let omitted = attached(store, &snapshot.omitted, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
-    let omitted = decode_omitted(&omitted).map_err(|e| e.during("read omitted paths of snapshot", id))?;
-    let excluded = attached(store, &snapshot.excluded, PATH_LIST_LENGTH_MAX_BYTES as u64)?;
-    let excluded = decode_excluded(&excluded).map_err(|e| e.during("read excluded paths of snapshot", id))?;
     let parent = snapshot.parents.first().map(|parent| store.snapshot(*parent));
     // A parent that is lost or was deleted says nothing about this snapshot.
     let rules_changed = match parent.map(|parent| changed_settings(store, &snapshot, &*parent?)) {
@@ -81,8 +77,8 @@ pub fn show(store: &Store, id: SnapshotId) -> Result<Shown> {
         calls: noted.newest.iter().map(|noted| call(store, noted)).collect::<Result<_>>()?,
         event: event(store, &snapshot)?,
         changes: snapshot.changes,
-        omitted,
-        excluded,
+        omitted: omitted_of(store, &snapshot)?,
+        excluded: excluded_of(store, &snapshot)?,
         rules_changed,
         rules: String::from_utf8_lossy(&rules).into_owned(),
         tags: state.tags_of(id).map(ToOwned::to_owned).collect(),

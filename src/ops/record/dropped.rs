@@ -8,12 +8,12 @@
 
 use std::collections::BTreeSet;
 
+use super::attached::rules_of;
 use super::capture::Captured;
 use crate::diff::{Change, ChangeKind, TreeDiffOptions, tree::trees_with};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::format::snapshot::{Dropped, Snapshot};
 use crate::id::{BlobId, Digest, SnapshotId};
-use crate::limits::RULES_LENGTH_MAX_BYTES;
 use crate::ops::look::attributed::is_attached;
 use crate::path::TreePath;
 use crate::store::Store;
@@ -68,11 +68,6 @@ fn is_rules(head: &Snapshot, captured: &Captured) -> bool {
 
 fn differ(before: &str, now: &str) -> bool {
     !before.is_empty() && !now.is_empty() && !rules::settings_of(before).eq(rules::settings_of(now))
-}
-
-fn rules_of(store: &Store, snapshot: &Snapshot) -> Result<String> {
-    let text = store.read_blob(snapshot.rules, RULES_LENGTH_MAX_BYTES)?;
-    String::from_utf8(text).map_err(|_| Error::corrupt("read", snapshot.rules, "it is not text"))
 }
 
 fn left_out_of(store: &Store, root: &Root, captured: &Captured, base: SnapshotId) -> Result<BTreeSet<TreePath>> {

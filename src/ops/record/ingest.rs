@@ -16,7 +16,7 @@ use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Attachment;
 use crate::id::{BlobId, Digest};
 use crate::limits::{ATTACHMENT_INLINE_MAX_BYTES, CAPTURE_WINDOW_BYTES, CAPTURE_WINDOW_FILES, CHUNK_LENGTH_MAX_BYTES};
-use crate::store::{Batch, NewObject, Store};
+use crate::store::{Batch, NewObject};
 
 /// Bytes of a long content held at once.
 const WINDOW_BYTES: usize = 8 << 20;
@@ -117,15 +117,6 @@ pub fn attachment_like(batch: &mut Batch<'_>, bytes: Vec<u8>, previous: Option<B
             Ok(Attachment::Blob(ids[0]))
         }
         _ => any(batch, bytes).map(Attachment::Blob),
-    }
-}
-
-/// The bytes of an attachment; more than `length_max_bytes` are refused with `Limit`.
-pub fn attached(store: &Store, attachment: &Attachment, length_max_bytes: u64) -> Result<Vec<u8>> {
-    match attachment {
-        Attachment::Empty => Ok(Vec::new()),
-        Attachment::Inline(bytes) => Ok(bytes.clone()),
-        Attachment::Blob(id) => store.read_blob(*id, length_max_bytes),
     }
 }
 

@@ -15,6 +15,7 @@
 //! ```
 
 pub(in crate::ops) mod add_snapshot;
+pub(in crate::ops) mod attached;
 pub mod capture;
 pub(in crate::ops) mod dropped;
 pub mod folder;

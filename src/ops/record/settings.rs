@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use crate::error::{Error, ErrorKind, Result};
+use super::attached::rules_of;
+use crate::error::{ErrorKind, Result};
 use crate::id::WorkspaceId;
-use crate::limits::RULES_LENGTH_MAX_BYTES;
 use crate::store::Store;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::{self, Config, Notice};
@@ -47,8 +47,7 @@ fn last_good(store: &Store, workspace: WorkspaceId) -> Option<(u64, Config)> {
     let state = store.state();
     let steps = state.workspaces.get(&workspace)?.steps.iter().rev().take(STEPS_MAX);
     let read = |snapshot| -> Result<Option<Config>> {
-        let text = store.read_blob(store.snapshot(snapshot)?.rules, RULES_LENGTH_MAX_BYTES)?;
-        let text = String::from_utf8(text).map_err(|e| Error::corrupt("read rules of", snapshot, e))?;
+        let text = rules_of(store, &*store.snapshot(snapshot)?)?;
         if text.is_empty() { Ok(None) } else { Config::of_rules(&text).map(Some) }
     };
     steps.into_iter().find_map(|(step, id)| read(*id).ok().flatten().map(|config| (*step, config)))

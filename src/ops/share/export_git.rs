@@ -42,7 +42,7 @@ use crate::format::snapshot::{Attachment, Snapshot};
 use crate::history::graph::first_parents;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::limits::EVENT_LENGTH_MAX_BYTES;
-use crate::ops::record::ingest::attached;
+use crate::ops::record::attached::attached;
 use crate::progress::Progress;
 use crate::store::Store;
 use part::Part;

@@ -28,7 +28,7 @@ use crate::id::{BlobId, SnapshotId};
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
 use crate::ops::look::attributed::Attributed;
 use crate::ops::look::ls;
-use crate::ops::record::ingest::attached;
+use crate::ops::record::attached::attached;
 use crate::path::TreePath;
 use crate::progress::{Event, Progress};
 use crate::store::Store;

@@ -69,6 +69,8 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("deep/er")).unwrap();
         [("deep/er/f", b"1"), ("deep/g", b"1")].iter().for_each(|(name, bytes)| write(name, *bytes));
         write("long", &long(1));
+        // Until then, no stat proves anything.
+        std::thread::sleep(std::time::Duration::from_millis(50));
         let (root, config) = (Root::open(folder.path()).unwrap(), Config::default());
         let options = CaptureOptions::new(&config, None, &Silent);
         let mut batch = bench.store.batch();

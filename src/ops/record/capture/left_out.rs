@@ -1,47 +1,36 @@
-//! The list of what was left out that a snapshot keeps, for the restores to come.
+//! The list of excluded paths that a snapshot keeps for later restores.
 //!
-//! The rules of a snapshot tell by a path whether they leave it out. Some leave out what a path does not show: a
-//! `pyvenv.cfg` in a folder, an index of git, another recorded folder. Whether these things were there at a step nobody
-//! can find out later, so the paths are listed. Where they are too many, the folders around them are listed instead: a
-//! restore then leaves more alone than it has to, and never less.
+//! For most rules, the path alone tells whether they exclude it. Others depend on something else: a `pyvenv.cfg` in the
+//! folder, an index of git, another recorded folder. Nobody can find out later whether that was there at a step, so
+//! these paths are listed. If they are too many, the folders around them are listed instead: a restore then leaves more
+//! alone than it has to, and never less.
 
 use crate::format::path_list::paths_fit;
 use crate::format::snapshot::encode_excluded;
 use crate::limits::EXCLUDED_LIST_MAX_BYTES;
-use crate::path::TreePath;
+use crate::path::{Subtrees, TreePath};
 use crate::workspace::rules::Exclusion;
 
-/// The list, encoded. `excluded` is in order of path.
+/// The list, encoded.
 pub(super) fn list(excluded: &[Exclusion]) -> Vec<u8> {
     bounded(excluded.iter().filter(|one| one.why.needs_note()).map(|one| one.path.clone()), EXCLUDED_LIST_MAX_BYTES)
 }
 
 fn bounded(paths: impl Iterator<Item = TreePath>, length_max_bytes: usize) -> Vec<u8> {
-    let mut paths = topmost(paths);
+    let mut trees = Subtrees::new(paths);
     loop {
-        let list = encode_excluded(&paths);
-        if list.len() <= length_max_bytes && paths_fit(&paths, &list) {
+        let list = encode_excluded(trees.paths());
+        if list.len() <= length_max_bytes && paths_fit(trees.paths(), &list) {
             return list;
         }
-        let deepest = paths.iter().map(TreePath::depth).max().unwrap_or_default();
-        paths = topmost(paths.into_iter().map(|path| shortened(path, deepest / 2)));
+        let deepest = trees.paths().iter().map(TreePath::depth).max().unwrap_or_default();
+        trees = Subtrees::new(trees.paths().iter().map(|path| shortened(path, deepest / 2)));
     }
-}
-
-/// Those that lie in none of the others.
-fn topmost(paths: impl Iterator<Item = TreePath>) -> Vec<TreePath> {
-    let mut found: Vec<TreePath> = Vec::new();
-    for path in paths {
-        if !found.last().is_some_and(|last| path.is_within(last)) {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// The path, or the folder around it that is `depth` names deep.
-fn shortened(path: TreePath, depth: usize) -> TreePath {
-    let mut above = std::iter::successors(Some(path), TreePath::parent);
+fn shortened(path: &TreePath, depth: usize) -> TreePath {
+    let mut above = std::iter::successors(Some(path.clone()), TreePath::parent);
     above.find(|path| path.depth() <= depth).unwrap_or_default()
 }
 
