@@ -393,7 +393,7 @@ fn the_table_of_limits() {
         ("bytes in a frame of several members", limits::FRAME_LENGTH_MAX_BYTES as u64),
         ("bytes in a record", limits::RECORD_LENGTH_MAX_BYTES as u64),
         ("bytes in a pack", limits::PACK_LENGTH_MAX_BYTES),
-        ("deltas between an object and a full copy", limits::DELTA_DEPTH_MAX as u64),
+        ("deltas and splices between an object and a full copy", limits::DELTA_DEPTH_MAX as u64),
         ("generation of a delta", u64::from(limits::DELTA_GENERATION_MAX)),
     ]
     .map(|(name, value)| (name.to_owned(), value))
