@@ -20,8 +20,6 @@ pub enum ErrorKind {
     Corrupt,
     /// Written by a newer version, or impossible on this platform.
     Unsupported,
-    /// Another process holds the lock, and the caller asked not to wait.
-    Locked,
     /// The state has changed since, or two things claim the same path.
     Conflict,
     /// A limit was reached.

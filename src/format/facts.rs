@@ -214,6 +214,9 @@ pub enum RestoreCause {
     Abort,
 }
 
+/// The encoding of no facts.
+pub const NONE: [u8; 1] = [0];
+
 /// Encodes the facts of one transaction.
 pub fn encode(facts: &[Fact]) -> Vec<u8> {
     compact::encode(&facts)
@@ -225,8 +228,13 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Fact>, Malformed> {
         Some(fact) => vec![fact],
         None => compact::decode(bytes, FACTS_LENGTH_MAX_BYTES)?,
     };
-    facts.iter().try_for_each(check)?;
+    check(&facts)?;
     Ok(facts)
+}
+
+/// Checks that [`decode`] accepts these facts.
+pub fn check(facts: &[Fact]) -> Result<(), Malformed> {
+    facts.iter().try_for_each(check_one)
 }
 
 /// Decodes the most common facts: one step of a run, or one noted event. `None` for all others, and for malformed
@@ -273,7 +281,7 @@ const HAS_RUN: u8 = 1;
 /// The variant [`Cause::Step`].
 const CAUSE_STEP: u8 = 0;
 
-fn check(fact: &Fact) -> Result<(), Malformed> {
+fn check_one(fact: &Fact) -> Result<(), Malformed> {
     let label = |text: &str| !text.is_empty() && text.len() <= LABEL_LENGTH_MAX_BYTES;
     let fits = match fact {
         Fact::WorkspaceAdded { root, .. } | Fact::WorkspaceMoved { root, .. } => {

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
 use crate::id::SnapshotId;
 use crate::store::{Store, Workspace};
@@ -28,10 +27,10 @@ pub fn newest_first<'a>(store: &'a Store, workspace: &'a Workspace) -> impl Doub
     workspace.steps.values().rev().map(|&id| Ok((id, store.snapshot(id)?)))
 }
 
-/// Reads a snapshot. An absent one is the beginning of history, unless a workspace lists it as a step: then it is lost.
+/// Reads a snapshot. History begins where the store does not know it. If a workspace lists it as a step, it is lost.
 pub(super) fn read(store: &Store, id: SnapshotId) -> Result<Option<Arc<Snapshot>>> {
     match store.snapshot(id) {
-        Err(_) if !store.contains(ObjectKind::Snapshot, &id.0) && !store.is_step(id) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }
 }

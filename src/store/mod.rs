@@ -67,6 +67,7 @@ use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Entry, Tree};
 use crate::id::{BlobId, Digest, SnapshotId, StoreId, TreeId};
+use crate::path::escaped;
 use view::View;
 
 /// Name of the file that says what the folder is.
@@ -77,6 +78,10 @@ const FORMAT_LENGTH_MAX_BYTES: u64 = 4 << 10;
 
 /// Name of the file that is locked while a transaction is appended.
 const LOCK: &str = "lock";
+
+/// The names in a store's folder. `lost+found` is there if the store has a file system of its own.
+const OWN_NAMES: [&str; 9] =
+    [FORMAT, LOCK, "config.toml", "journal", "lost+found", "packs", "quarantine", "tmp", "workspaces"];
 
 /// An open store: a [`Reader`] that is replaced by a newer one when others have written, and what writes.
 #[derive(Debug)]
@@ -95,7 +100,7 @@ impl Store {
     }
 
     /// Opens the store in a folder, creating folder and store where they are missing. Any number of processes may do so
-    /// at once.
+    /// at once. `Conflict` if the folder has other files.
     pub fn open_or_create_at(folder: &Path) -> Result<Self> {
         Self::open_or_create(Arc::new(LocalDisk::create(folder)?))
     }
@@ -115,7 +120,7 @@ impl Store {
     /// Opens the store on `disk`, creating it where there is none. Any number of processes may do so at once.
     pub fn open_or_create(disk: Arc<dyn Disk>) -> Result<Self> {
         match Self::open(Arc::clone(&disk)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => expect_no_other_files(&*disk)?,
             opened => return opened,
         }
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
@@ -277,9 +282,14 @@ impl Store {
         self.read(|reader| reader.check_extent(operation, root))
     }
 
-    /// See [`Reader::snapshot`].
+    /// A snapshot. `NotFound` if the store has no such snapshot; `Corrupt` if it lost one that a workspace lists.
     pub fn snapshot(&self, id: SnapshotId) -> Result<Arc<Snapshot>> {
-        self.read(|reader| reader.snapshot(id))
+        self.read(|reader| reader.snapshot(id)).map_err(|error| {
+            if self.contains(ObjectKind::Snapshot, &id.0) || self.is_step(id) {
+                return error;
+            }
+            Error::new(ErrorKind::NotFound, "find snapshot", id, "the store has no such snapshot")
+        })
     }
 
     /// See [`Reader::chunks`].
@@ -322,6 +332,18 @@ fn read_format(disk: &dyn Disk) -> Result<StoreId> {
         let error = malformed.during("open store", disk.display(FORMAT));
         if is_newer { error } else { error.with_hint(REPAIR_HINT) }
     })
+}
+
+/// Refuses a folder with files of somebody else: it is not meant to be a store.
+fn expect_no_other_files(disk: &dyn Disk) -> Result<()> {
+    match disk.list("")?.into_iter().find(|name| !OWN_NAMES.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(other) => {
+            let detail = format!("the folder has other files, such as {}", escaped(other.as_bytes()));
+            Err(Error::new(ErrorKind::Conflict, "create store", disk.display(""), detail)
+                .with_hint("name an empty or a new folder"))
+        }
+    }
 }
 
 /// Makes a folder a store: the file that says so comes last and is durable.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Final, NewObject, Store};
 use crate::disk::local::LocalDisk;
+use crate::error::ErrorKind;
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::snapshot_id;
@@ -65,6 +66,22 @@ fn facts_over_the_limit_are_refused_before_anything_is_written() {
     assert_eq!((error.kind(), store.pack_bytes().unwrap()), (crate::error::ErrorKind::Limit, size));
     store.record(|_| Ok(facts(20_000))).unwrap();
     assert_eq!(open(folder.path()).state().pins.len(), 20_000);
+}
+
+/// Facts that no reader accepts would be lost, and every later opening would report them.
+#[test]
+fn facts_that_no_reader_accepts_are_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    transact(&store, Vec::new(), 1);
+    let workspace = crate::id::WorkspaceId([1; 16]);
+    for root in [&b"relative"[..], b"", b"/with\0zero"] {
+        let moved = Fact::WorkspaceMoved { workspace, root: root.to_vec(), time: Timestamp(0) };
+        let error = store.record(|_| Ok(vec![moved])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    }
+    let reopened = open(folder.path());
+    assert_eq!((reopened.state().sequence, reopened.damage().len()), (1, 0));
 }
 
 #[test]

@@ -89,6 +89,8 @@ impl Batch<'_> {
         let sequence = store.state().sequence.checked_add(1).ok_or_else(|| {
             Error::new(ErrorKind::Limit, "write to", disk.display(""), "no number is left for another transaction")
         })?;
+        facts::check(&facts)
+            .map_err(|malformed| Error::new(ErrorKind::Invalid, "write to", disk.display(""), malformed))?;
         let encoded = facts::encode(&facts);
         // Written all the same, no reader would take it for a transaction, and all in it would be lost.
         if encoded.len() > FACTS_LENGTH_MAX_BYTES {
@@ -217,8 +219,11 @@ impl Store {
     }
 }
 
+/// The group of the journal for a transaction. Facts that no reader accepts are nothing, in the journal too: it then covers
+/// their transaction, and is not read as damaged.
 fn group(pack: u32, transaction: &RecoveredTransaction) -> JournalGroup<'_> {
-    JournalGroup { sequence: transaction.sequence, pack, pack_end: transaction.end, facts: &transaction.facts }
+    let facts = if facts::decode(&transaction.facts).is_ok() { &transaction.facts[..] } else { &facts::NONE };
+    JournalGroup { sequence: transaction.sequence, pack, pack_end: transaction.end, facts }
 }
 
 /// Makes the active pack end where its last transaction does, and durable up to there. Returns whether that took

@@ -260,8 +260,6 @@ words! {
         Corrupt "corrupt" = ErrorKind::Corrupt,
         /// It needs a newer version or another platform.
         Unsupported "unsupported" = ErrorKind::Unsupported,
-        /// Another process holds it.
-        Locked "locked" = ErrorKind::Locked,
         /// The operating system refused.
         Io "io" = ErrorKind::Io,
     }

@@ -23,6 +23,7 @@ mod gitignore;
 mod golden;
 mod kept;
 mod left_out;
+mod library;
 mod model;
 mod patches;
 mod permissions;

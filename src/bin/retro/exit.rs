@@ -11,7 +11,7 @@ pub(crate) const DONE: u8 = 0;
 pub(crate) const NO: u8 = 1;
 
 /// The kind of an error, its code, and what it means.
-const TABLE: [(ErrorKind, u8, &str); 9] = [
+const TABLE: [(ErrorKind, u8, &str); 8] = [
     (ErrorKind::Invalid, 2, "the command line makes no sense"),
     (ErrorKind::NotFound, 3, "no such snapshot, path, folder or store"),
     (ErrorKind::Exists, 4, "the name is taken"),
@@ -19,8 +19,7 @@ const TABLE: [(ErrorKind, u8, &str); 9] = [
     (ErrorKind::Limit, 6, "a cap was reached"),
     (ErrorKind::Corrupt, 7, "stored bytes are damaged"),
     (ErrorKind::Unsupported, 8, "needs a newer version or another platform"),
-    (ErrorKind::Locked, 9, "another process holds it"),
-    (ErrorKind::Io, 10, "the operating system refused"),
+    (ErrorKind::Io, 9, "the operating system refused"),
 ];
 
 /// The exit code of a kind of error.
@@ -60,6 +59,6 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), TABLE.len());
         assert!(!codes.contains(&super::DONE) && !codes.contains(&super::NO));
-        assert_eq!((code(ErrorKind::Invalid), code(ErrorKind::Io)), (2, 10));
+        assert_eq!((code(ErrorKind::Invalid), code(ErrorKind::Io)), (2, 9));
     }
 }

@@ -127,15 +127,11 @@ pub fn root_of(workspace: &Workspace) -> PathBuf {
 }
 
 /// Registers a folder as a workspace. Returns its id, and true if it was not registered before.
+///
+/// `NotFound` if there is no such folder; `Invalid` for the store's own folder, and for the wide folders that the guard
+/// refuses.
 pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> Result<(WorkspaceId, bool)> {
-    let folder = &match resolve_folder(folder) {
-        Err(error) => {
-            // A path in the store is refused for what it is, also where nothing is there.
-            check(store, folder, guard)?;
-            return Err(error);
-        }
-        resolved => resolved?,
-    };
+    let folder = &resolve_outside(store, folder, guard)?;
     let root = folder.as_os_str().as_bytes();
     if let Some(found) = store.state().workspace_at(root) {
         return Ok((found.id, false));
@@ -153,8 +149,10 @@ pub fn register(store: &Store, folder: &Path, guard: &Guard, now: Timestamp) -> 
     Ok((found.id, is_new))
 }
 
-/// Tells the store that a workspace's folder is now at `folder`, which is resolved already. The same folders are
-/// refused as in [`register`].
+/// Records that a workspace's folder is now at `folder`.
+///
+/// The same folders are refused as in [`register`]. `NotFound` if the store has no such workspace, and `Exists` if the
+/// folder is recorded as another one.
 pub fn move_workspace(
     store: &Store,
     workspace: WorkspaceId,
@@ -162,11 +160,14 @@ pub fn move_workspace(
     guard: &Guard,
     now: Timestamp,
 ) -> Result<()> {
+    expect(&store.state(), workspace)?;
+    let folder = &resolve_outside(store, folder, guard)?;
     let root = folder.as_os_str().as_bytes().to_vec();
     if store.state().workspaces.get(&workspace).is_none_or(|found| found.root != root) {
         check(store, folder, guard)?;
     }
     store.record(|state| {
+        expect(state, workspace)?;
         if let Some(other) = state.workspace_at(&root)
             && other.id != workspace
         {
@@ -294,6 +295,11 @@ pub fn named_workspace(state: &State, name: &str) -> Result<WorkspaceId> {
         }
         (None, _) => Err(Error::new(ErrorKind::Invalid, "find workspace", name, "several ids begin like this")),
     }
+}
+
+/// The absolute path of a folder, symlinks resolved. A path in the store is refused as such, also if nothing is there.
+fn resolve_outside(store: &Store, folder: &Path, guard: &Guard) -> Result<PathBuf> {
+    resolve_folder(folder).or_else(|error| check(store, folder, guard).and(Err(error)))
 }
 
 /// Refuses folders that nobody means, by which folder they are and not by their paths.

@@ -126,8 +126,7 @@ const HELP: &str = r#"
         |   6    a cap was reached
         |   7    stored bytes are damaged
         |   8    needs a newer version or another platform
-        |   9    another process holds it
-        |   10   the operating system refused
+        |   9    the operating system refused
         |   129  stopped by SIGHUP
         |   130  stopped by SIGINT
         |   143  stopped by SIGTERM

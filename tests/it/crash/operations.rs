@@ -148,7 +148,9 @@ fn moving_and_forgetting_a_workspace() {
         let state = run.store.state();
         let other = state.workspaces.keys().copied().find(|id| *id != run.bench.workspace).expect("there are two");
         run.act(|bench, store| {
-            move_workspace(store, other, &bench.root.with_file_name("elsewhere"), &Guard::default(), Timestamp(6))
+            let elsewhere = bench.root.with_file_name("elsewhere");
+            std::fs::create_dir_all(&elsewhere).expect("nothing is in the way");
+            move_workspace(store, other, &elsewhere, &Guard::default(), Timestamp(6))
         })?;
         run.act(|_, store| forget_workspace(store, other, Timestamp(7)))?;
         run.act(|_, store| recall_workspace(store, other, Timestamp(7)))?;

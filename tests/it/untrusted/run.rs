@@ -95,7 +95,7 @@ const OUTPUT_MAX_BYTES: u64 = 2 << 30;
 pub(super) const LIMIT: i32 = 6;
 
 /// The codes in the table of `retro --help`.
-const CODES: [i32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130];
+const CODES: [i32; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130];
 
 /// The result of one verb.
 #[derive(Debug)]
