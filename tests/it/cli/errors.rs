@@ -178,7 +178,7 @@ fn a_full_disk_is_a_failure() {
     let cli = Cli::with_two_steps();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let output = cli.command().arg("log").stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(10));
+    assert_eq!(output.status.code(), Some(9));
     assert_eq!(output.stderr, b"error: write to standard output: no space left on device\n");
 }
 

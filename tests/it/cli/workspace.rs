@@ -250,6 +250,6 @@ fn a_store_that_cannot_be_written_is_looked_at() {
     }
     for line in ["snap", "restore s1"] {
         let (code, stderr) = run(line);
-        assert_eq!(code, Some(10), "{line}: {stderr}");
+        assert_eq!(code, Some(9), "{line}: {stderr}");
     }
 }
