@@ -18,16 +18,16 @@ use crate::workspace::materialize::{
 pub struct Restored {
     /// The version of the shapes.
     pub version: Version,
-    /// The snapshot it leads to.
+    /// The snapshot that it restores.
     pub target: Id,
     /// Its number in the workspace.
     pub target_step: u64,
-    /// The snapshot of the state before; null where none was taken.
+    /// The snapshot of the state before; null if none was taken.
     pub before: Option<Id>,
     /// Its number in the workspace.
     pub before_step: Option<u64>,
-    /// The state of the folder now: the target, or a snapshot of its own where some paths were restored or kept. Null
-    /// for `--dry-run`, and for paths with `--no-safety-snapshot`.
+    /// The state of the folder now: the target, or another snapshot if only some paths were restored or some were kept.
+    /// Null for `--dry-run`, and for paths with `--no-safety-snapshot`.
     pub state: Option<Id>,
     /// Its number in the workspace.
     pub state_step: Option<u64>,
@@ -49,7 +49,7 @@ pub struct Restored {
     pub mode_changed: u64,
     /// Paths of which owner, ACL or extended attributes were set.
     pub attributes_changed: u64,
-    /// False, with exit code 1, if `kept` lists more than folders kept for what was never recorded in them.
+    /// False, with exit code 1, if `kept` lists more than folders kept for unrecorded files in them.
     pub exact: bool,
     /// Paths that are not as the step has them.
     pub kept: Vec<Kept>,
@@ -96,9 +96,9 @@ pub struct Action {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// Its permission bits, where they are set.
+    /// Its permission bits, if they are set.
     pub mode: Option<Mode>,
-    /// Bytes, where a file is written.
+    /// Its size in bytes, if a file is written.
     pub size: Option<u64>,
 }
 
@@ -141,9 +141,9 @@ pub struct Kept {
     pub path: Path,
     /// The reason.
     pub reason: KeptReason,
-    /// The kind of folder, where the reason is that it is left alone.
+    /// The kind of folder, if the reason is `protected`.
     pub place: Option<Place>,
-    /// The same in words.
+    /// The reason in words.
     pub detail: String,
 }
 
@@ -168,7 +168,7 @@ words! {
         Occupied "occupied" = Reason::Occupied,
         /// It is a mount point, or in use.
         Busy "busy" = Reason::Busy,
-        /// It is, or is in, a folder that is left alone.
+        /// It is, or is in, a folder that is never changed.
         Protected "protected" = Reason::Protected(_),
         /// The system did not take its permission bits.
         ModeRefused "mode-refused" = Reason::ModeRefused,
@@ -193,16 +193,16 @@ words! {
     }
 }
 
-/// A restore that was cut off.
+/// An interrupted restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unfinished {
-    /// The snapshot it was to lead to.
+    /// The snapshot that it restores.
     pub target: Id,
-    /// The snapshot of the state before; null where none was taken.
+    /// The snapshot of the state before; null if none was taken.
     pub before: Option<Id>,
     /// The kind of change.
     pub cause: Cause,
-    /// The paths that it was to restore; none for all.
+    /// The paths that it restores; none for all.
     pub paths: Vec<Path>,
     /// The time at which it began.
     pub time: Time,
@@ -240,7 +240,7 @@ pub struct Filled {
     pub symlinks: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// Paths that are not as the step has them; with exit code 1 where there are any.
+    /// Paths that are not as the step has them. If there are any, the exit code is 1.
     pub kept: Vec<Kept>,
     /// The time it took, in milliseconds.
     pub millis: u64,

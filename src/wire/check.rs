@@ -1,4 +1,4 @@
-//! Damage, and what was done about it: `verify`, `repair`.
+//! Damage and repairs: `verify`, `repair`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::store::State;
 use crate::store::file::StoreFile;
 use crate::store::inspect::ProblemKind as Problem;
 
-/// Damage. One line each; the last line is the sums.
+/// Damage. One line each; the last line has the sums.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The kind of damage.
@@ -25,38 +25,33 @@ pub struct Finding {
     pub transactions: Option<[u64; 2]>,
     /// The kind of the object.
     pub object: Option<ObjectKind>,
-    /// All that is known of the object's id.
+    /// The object's id, or the part of it that is known.
     pub id: Option<String>,
     /// True if the object can still be read.
     pub readable: Option<bool>,
-    /// The damaged object that it rests on.
+    /// The damaged object as a difference from which it is stored.
     pub cause: Option<String>,
     /// The problem in words.
     pub detail: String,
-    /// True if all snapshots that need it are marked incomplete, or it is recorded as lost.
+    /// True if all snapshots that need it are marked as incomplete, or if it is recorded as lost.
     pub marked: bool,
     /// The snapshots and paths that need it.
     pub affects: Vec<Affected>,
 }
 
 impl Finding {
-    /// A finding, with the sentence that says what is wrong.
+    /// A finding, with a sentence about the problem.
     pub fn new(finding: &Found, state: &State, detail: String) -> Self {
         let problem = &finding.problem;
         let object = match &problem.kind {
             Problem::Object(object) => Some(object),
             _ => None,
         };
-        let transactions = match &problem.kind {
-            Problem::LostTransactions(range) => Some([*range.start(), *range.end()]),
-            Problem::OnlyInJournal(transaction, _) => Some([*transaction; 2]),
-            _ => None,
-        };
         Self {
             finding: (&problem.kind).into(),
             file: problem.file.as_ref().map(ToString::to_string),
             offset: problem.offset,
-            transactions,
+            transactions: problem.transactions(),
             object: object.map(|object| object.key.kind.into()),
             id: object.map(|object| object.id.map_or_else(|| to_hex(&object.key.prefix), |id| id.to_string())),
             readable: object.map(|object| object.is_readable),
@@ -102,9 +97,9 @@ words! {
         /// The recorded history.
         Facts "facts" = Problem::BadFacts(_) | Problem::LostTransactions(_) | Problem::OnlyInJournal(..)
             | Problem::Unnamed(..),
-        /// An index, the journal or a stat cache that readers would believe.
+        /// A pack index, the journal or a stat cache that is wrong, and that readers would trust.
         Cache "cache" = Problem::Cache(_),
-        /// One object.
+        /// One stored object: content, a list of chunks, a folder or a snapshot.
         Object "object" = Problem::Object(_),
     }
 }
@@ -123,10 +118,10 @@ words! {
     }
 }
 
-/// A snapshot that needs what is damaged.
+/// A snapshot that needs the damaged object or file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Affected {
-    /// Its workspace; null where only a tag or a pin leads to it.
+    /// Its workspace; null if only a tag or a pin leads to it.
     pub workspace: Option<Id>,
     /// Its number in the workspace.
     pub step: Option<u64>,
@@ -134,7 +129,7 @@ pub struct Affected {
     pub snapshot: Id,
     /// The part of it.
     pub part: Part,
-    /// The path, of the part `path`.
+    /// The path, if the part is `path`.
     pub path: Option<String>,
     /// The bytes of a path that is not UTF-8, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,7 +153,7 @@ words! {
         Attributes "attributes" = SnapshotPart::Attributes,
         /// The list of excluded paths.
         Excluded "excluded" = SnapshotPart::Excluded,
-        /// The exclude list.
+        /// The rules.
         Rules "rules" = SnapshotPart::Rules,
     }
 }
@@ -184,7 +179,7 @@ pub struct Verified {
     pub decoded_bytes: u64,
     /// Snapshots that were checked.
     pub snapshots: u64,
-    /// Remarks that are not damage.
+    /// Notes about things that are not damage.
     pub notes: Vec<String>,
     /// The time it took, in milliseconds.
     pub millis: u64,
@@ -209,7 +204,7 @@ impl Verified {
     }
 }
 
-/// An action of a repair. One line each; the last line is the sums.
+/// An action of a repair. One line each; the last line has the sums.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Repair {
     /// The action.
@@ -222,21 +217,20 @@ pub struct Repair {
     pub workspace: Option<Id>,
     /// The number of the step.
     pub step: Option<u64>,
-    /// All that is known of the snapshot's id.
+    /// The snapshot's id, or the part of it that is known.
     pub snapshot: Option<String>,
     /// The tag that the snapshot gets.
     pub tag: Option<String>,
-    /// Bits for turn-back, objects that are given up for rewrite, else transactions or objects.
+    /// The number of bits for `turn-back`, of objects given up for `rewrite`, else of transactions or objects.
     pub count: Option<u64>,
 }
 
 impl Repair {
-    /// An action, with the sentence that says what is wrong with its file.
+    /// An action, with a sentence about the problem of its file.
     pub fn new(action: &Action, problem: Option<String>) -> Self {
         let file = match action {
-            Action::WriteFormat(problem) | Action::PutAside(problem) | Action::Rebuild(problem) => problem.file.clone(),
             Action::TurnBack(pack, _) | Action::Rewrite { pack, .. } => Some(StoreFile::Pack(*pack)),
-            _ => None,
+            _ => action.problem().and_then(|problem| problem.file.clone()),
         };
         let (workspace, step, snapshot, tag) = match action {
             Action::RecoverWorkspace(workspace, _) => (Some(*workspace), None, None, None),
@@ -279,7 +273,7 @@ words! {
     RepairWord from &Action {
         /// Writes the file that names the store again.
         Write "write" = Action::WriteFormat(_),
-        /// Turns single flipped bits of a pack back.
+        /// Corrects single flipped bits of a pack.
         TurnBack "turn-back" = Action::TurnBack(..),
         /// Records transactions, a workspace or a snapshot again.
         Recover "recover" = Action::RecoverTransactions(..) | Action::RecoverWorkspace(..)
@@ -288,19 +282,19 @@ words! {
         Keep "keep" = Action::KeepHead(..),
         /// Records a snapshot as lost.
         GiveUp "give-up" = Action::GiveUp(_),
-        /// Stores objects again that are readable only as long as something damaged is there.
+        /// Stores objects again that can only be read from damaged files.
         Save "save" = Action::Save(_),
-        /// Writes a pack anew without what is damaged.
+        /// Writes a new pack without the damaged parts.
         Rewrite "rewrite" = Action::Rewrite { .. },
-        /// Moves a file that is no part of the store to `quarantine/`.
+        /// Moves a file that does not belong to the store into `quarantine/`.
         PutAside "put-aside" = Action::PutAside(_),
-        /// Makes a cache again.
+        /// Rebuilds a cache.
         Rebuild "rebuild" = Action::Rebuild(_),
         /// Stores lost objects again from live folders.
         BringBack "bring-back" = Action::BringBack(_),
-        /// Marks a snapshot incomplete.
+        /// Marks a snapshot as incomplete.
         Mark "mark" = Action::Mark { incomplete: true, .. },
-        /// Takes that mark away.
+        /// Removes that mark.
         Unmark "unmark" = Action::Mark { incomplete: false, .. },
     }
 }
@@ -314,18 +308,18 @@ pub struct Repaired {
     pub actions: u64,
     /// False for `--dry-run`.
     pub done: bool,
-    /// Findings that are left; null for `--dry-run`.
+    /// The number of findings that remain; null for `--dry-run`.
     pub findings_left: Option<u64>,
-    /// Findings that are left and marked.
+    /// The number of these that are marked.
     pub findings_marked: u64,
-    /// Things that could not be done, in words.
+    /// Repairs that were not possible, in words.
     pub left: Vec<String>,
     /// The time it took, in milliseconds.
     pub millis: u64,
 }
 
 impl Repaired {
-    /// The sums of a repair, with what could not be done as sentences.
+    /// The sums of a repair, with sentences about repairs that were not possible.
     pub fn new(outcome: &RepairOutcome, left: Vec<String>, millis: u64) -> Self {
         Self {
             version: Version,

@@ -19,9 +19,9 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// The operation, its object, and the reason why it failed.
     pub message: String,
-    /// Advice; null where there is none.
+    /// Advice; null if there is none.
     pub hint: Option<String>,
-    /// The usage of the verb; only of arguments that do not parse, null where only a value is wrong.
+    /// The usage of the verb. Only for arguments that do not parse; null if only a value is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<String>>,
 }
@@ -52,7 +52,7 @@ impl Failed {
         Self { error: Problem { kind, message: error.to_string(), hint, usage: None } }
     }
 
-    /// Arguments that do not parse; `usage` is how the verb is used.
+    /// Arguments that do not parse, with the usage of the verb.
     pub fn usage(message: &str, hint: &str, usage: Option<&str>) -> Self {
         let (message, hint) = (message.to_owned(), Some(hint.to_owned()));
         let kind = ProblemKind::Failure(Failure::Invalid);
@@ -69,6 +69,6 @@ impl Failed {
 /// A warning that is part of no result. One object on standard error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {
-    /// Warnings for a person.
+    /// The warning, for a person.
     pub warning: String,
 }

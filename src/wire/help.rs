@@ -1,4 +1,4 @@
-//! The description of all shapes, made from their types.
+//! The description of all shapes, generated from their types.
 
 use std::collections::BTreeSet;
 
@@ -55,7 +55,8 @@ fn all() -> Vec<Printed> {
     ]
 }
 
-/// All shapes as one JSON Schema (draft 2020-12): under `$defs` every shape, under `properties` what prints it.
+/// All shapes as one JSON Schema (draft 2020-12): the shapes are under `$defs`, the verbs that print them under
+/// `properties`.
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut printed = Map::new();
@@ -70,7 +71,7 @@ pub fn schema() -> Value {
     })
 }
 
-/// All shapes in words: each key with its type and meaning, one a line.
+/// All shapes in words: each key on a line, with its type and meaning.
 pub fn help() -> String {
     let schema = schema();
     let shapes = Shapes { defs: &schema["$defs"] };
@@ -82,7 +83,7 @@ pub fn help() -> String {
         shapes.describe(name, &mut out, &mut waiting);
         described.insert(name.to_owned());
     }
-    out.push_str("\nWhat the keys above hold\n");
+    out.push_str("\nThe values of the keys above\n");
     let mut next = 0;
     while let Some(name) = waiting.get(next).cloned() {
         next += 1;
@@ -97,12 +98,12 @@ pub fn help() -> String {
 const HEAD: &str = "\
 JSON output of retro, version VERSION
 
-With --json a verb prints JSON on standard output and nothing else: one object, or one
-object a line for lists. Keys keep their meaning within a version, and keys may be added.
-Errors and warnings are objects on standard error; where a result has the key
-\"warnings\", they are in it. Exit codes are the same as without --json. A path that is
-not UTF-8 has its bytes in base64 beside it, under the same key with \"_base64\" after it.
-`cat` and `completions` print what they are asked for, with or without --json.
+With --json a verb prints only JSON on standard output: one object, or for lists one
+object on each line. Keys keep their meaning within a version, and keys may be added.
+Errors and warnings are objects on standard error; if a result has the key \"warnings\",
+the warnings are there. Exit codes are the same as without --json. For a path that is not
+UTF-8, the key with \"_base64\" after it has the bytes in base64. `cat` and `completions`
+print the same with and without --json.
 ";
 
 /// Columns of text in the description.
@@ -114,7 +115,7 @@ struct Shapes<'a> {
 }
 
 impl Shapes<'_> {
-    /// Describes one shape, and adds the names of those that it is made of to `waiting`.
+    /// Describes one shape, and adds the names of the shapes in it to `waiting`.
     fn describe(&self, name: &str, out: &mut String, waiting: &mut Vec<String>) {
         let shape = &self.defs[name];
         put(out, 2, &text(shape));
@@ -142,7 +143,7 @@ impl Shapes<'_> {
     }
 }
 
-/// The type of a value in words; the shapes it is made of are added to `waiting`.
+/// The type of a value in words. The shapes in it are added to `waiting`.
 fn type_of(value: &Value, waiting: &mut Vec<String>) -> String {
     if let Some(name) = referenced(value) {
         waiting.push(name.to_owned());
@@ -173,7 +174,7 @@ fn type_of(value: &Value, waiting: &mut Vec<String>) -> String {
     }
 }
 
-/// The words of a shape that is one of several words, each with its meaning.
+/// The words of a shape that is one of several words, each with its meaning; `None` for another shape.
 fn words(shape: &Value) -> Option<Vec<(String, String)>> {
     let plain = |word: &Value| word.as_str().map(|word| (word.to_owned(), String::new()));
     if let Some(words) = shape.get("enum").and_then(Value::as_array) {
@@ -191,7 +192,7 @@ fn words(shape: &Value) -> Option<Vec<(String, String)>> {
     Some(words)
 }
 
-/// The shape that a value is, by name.
+/// The name of the shape that a value refers to.
 fn referenced(value: &Value) -> Option<&str> {
     value.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
 }
@@ -212,7 +213,7 @@ fn label(name: &str) -> String {
     label
 }
 
-/// A row of a table: what it begins with, and its meaning, continued below itself.
+/// A row of a table: its beginning, and its meaning on one or more lines.
 fn row(out: &mut String, begin: &str, meaning: &str) {
     let indent = begin.chars().count() + 2;
     for (at, line) in wrapped(meaning, WIDTH.saturating_sub(indent)).iter().enumerate() {

@@ -5,20 +5,20 @@ use std::path::Path as StdPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Id, Time, Version, text};
+use super::value::{Id, Time, Version, WorkspaceFolder};
 use crate::format::snapshot::Snapshot;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::ops::record::register::Forgetting;
 use crate::store::Workspace as Recorded;
 
-/// A tag. One line each; outside of a workspace those of all workspaces.
+/// A tag. One line each; outside of a workspace the tags of all workspaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tag {
     /// The name.
     pub tag: String,
     /// The snapshot it names.
     pub snapshot: Id,
-    /// Its number in the workspace; null where it has none there.
+    /// Its number in the workspace; null if it is no step there.
     pub step: Option<u64>,
     /// The workspace of the tag.
     pub workspace: Id,
@@ -38,27 +38,27 @@ pub struct Tagged {
     pub version: Version,
     /// The name.
     pub tag: String,
-    /// The snapshot it names; null where it was deleted.
+    /// The snapshot it names; null if the tag was deleted.
     pub snapshot: Option<Id>,
 }
 
 impl Tagged {
-    /// A tag, and what it names now.
+    /// A tag, and the snapshot that it names now.
     pub fn new(tag: &str, snapshot: Option<SnapshotId>) -> Self {
         Self { version: Version, tag: tag.to_owned(), snapshot: snapshot.map(Id::of) }
     }
 }
 
-/// A keep mark that was set or taken away. One object.
+/// A pin that was set or removed. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pinned {
     /// The version of the shapes.
     pub version: Version,
     /// The snapshot.
     pub snapshot: Id,
-    /// True if gc must keep it.
+    /// True if it is kept whatever the storage budget.
     pub pinned: bool,
-    /// False if it was so before.
+    /// False if nothing has changed.
     pub changed: bool,
 }
 
@@ -72,33 +72,26 @@ impl Pinned {
 /// A recorded folder. One line each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Workspace {
-    /// Its id.
-    pub workspace: Id,
-    /// Its folder.
-    pub root: String,
-    /// The bytes of a path that is not UTF-8, in base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub root_base64: Option<String>,
+    /// The workspace and its folder.
+    #[serde(flatten)]
+    pub folder: WorkspaceFolder,
     /// True if the folder is there.
     pub exists: bool,
     /// Number of its snapshots.
     pub snapshots: u64,
     /// The number of the step taken last.
     pub last_step: u64,
-    /// The snapshot that the folder stands at.
+    /// The snapshot at which the folder stands.
     pub head: Option<Id>,
-    /// The time at which that was taken.
+    /// The time of that snapshot.
     pub time: Option<Time>,
 }
 
 impl Workspace {
-    /// A recorded folder; `head` is the snapshot that it stands at, where that can be read.
+    /// A recorded folder; `head` is the snapshot at which it stands, if that can be read.
     pub fn new(workspace: &Recorded, exists: bool, head: Option<&Snapshot>) -> Self {
-        let (root, root_base64) = text(&workspace.root);
         Self {
-            workspace: Id::of(workspace.id),
-            root,
-            root_base64,
+            folder: workspace.into(),
             exists,
             snapshots: workspace.steps.len() as u64,
             last_step: workspace.last_step,
@@ -113,20 +106,16 @@ impl Workspace {
 pub struct Forgotten {
     /// The version of the shapes.
     pub version: Version,
-    /// Its id.
-    pub workspace: Id,
-    /// Its folder.
-    pub root: String,
-    /// The bytes of a path that is not UTF-8, in base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub root_base64: Option<String>,
+    /// The workspace and its folder.
+    #[serde(flatten)]
+    pub folder: WorkspaceFolder,
     /// Number of its snapshots.
     pub snapshots: u64,
     /// Number of its runs.
     pub runs: u64,
     /// Its tags.
     pub tags: Vec<String>,
-    /// Its last snapshot, which its full id still opens, as those of the others do.
+    /// Its last snapshot. Full ids still open all of its snapshots.
     pub last: Option<Id>,
     /// Its pinned snapshots.
     pub pinned: Vec<Id>,
@@ -139,12 +128,9 @@ pub struct Forgotten {
 impl Forgotten {
     /// The result of `forget_workspace`.
     pub fn new(workspace: &Recorded, what: &Forgetting, forgotten: bool) -> Self {
-        let (root, root_base64) = text(&workspace.root);
         Self {
             version: Version,
-            workspace: Id::of(workspace.id),
-            root,
-            root_base64,
+            folder: workspace.into(),
             snapshots: what.steps,
             runs: what.runs,
             tags: what.tags.clone(),
@@ -161,13 +147,9 @@ impl Forgotten {
 pub struct Recalled {
     /// The version of the shapes.
     pub version: Version,
-    /// Its id.
-    pub workspace: Id,
-    /// Its folder.
-    pub root: String,
-    /// The bytes of a path that is not UTF-8, in base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub root_base64: Option<String>,
+    /// The workspace and its folder.
+    #[serde(flatten)]
+    pub folder: WorkspaceFolder,
     /// Number of its snapshots.
     pub snapshots: u64,
     /// False for `--dry-run`.
@@ -177,32 +159,27 @@ pub struct Recalled {
 impl Recalled {
     /// A workspace that comes back.
     pub fn new(workspace: &Recorded, recalled: bool) -> Self {
-        let (root, root_base64) = text(&workspace.root);
         let snapshots = workspace.steps.len() as u64;
-        Self { version: Version, workspace: Id::of(workspace.id), root, root_base64, snapshots, recalled }
+        Self { version: Version, folder: workspace.into(), snapshots, recalled }
     }
 }
 
-/// A workspace whose folder is elsewhere now. One object.
+/// A workspace whose folder has been moved. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Moved {
     /// The version of the shapes.
     pub version: Version,
-    /// Its id.
-    pub workspace: Id,
-    /// Its folder.
-    pub root: String,
-    /// The bytes of a path that is not UTF-8, in base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub root_base64: Option<String>,
-    /// Steps of another workspace that `--join` put after its own.
+    /// The workspace and its folder.
+    #[serde(flatten)]
+    pub folder: WorkspaceFolder,
+    /// The number of steps of another workspace that `--join` appended.
     pub joined: u64,
 }
 
 impl Moved {
-    /// A workspace at its new place.
+    /// A workspace at its new path.
     pub fn new(workspace: WorkspaceId, root: &StdPath, joined: u64) -> Self {
-        let (root, root_base64) = text(root.as_os_str().as_encoded_bytes());
-        Self { version: Version, workspace: Id::of(workspace), root, root_base64, joined }
+        let folder = WorkspaceFolder::of(workspace, root.as_os_str().as_encoded_bytes());
+        Self { version: Version, folder, joined }
     }
 }

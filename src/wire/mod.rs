@@ -1,12 +1,12 @@
-//! The JSON shapes that `--json` prints and that other programs are given by any other way.
+//! The JSON shapes that `--json` prints, and that programs receive in other ways.
 //!
-//! Each shape is a type that can be written and read with serde, made from an outcome of the library. [`help`]
-//! describes all of them in words and [`schema`] as JSON Schema, both from the types themselves, so that no description
-//! can differ from what is printed.
+//! Each shape is a type that serde can write and read, made from an outcome of the library. [`help`] describes all
+//! shapes in words and [`schema`] as JSON Schema. Both are generated from the types, so that they cannot differ from
+//! the output.
 //!
 //! Rules: keys stand in a fixed order. Within one [`VERSION`] a key keeps its meaning, and keys may be added. A path
-//! that is not UTF-8 is given twice: as text in which what is not UTF-8 is replaced, and exactly, in base64, under the
-//! same key with `_base64` after it.
+//! that is not UTF-8 is given twice: as text with replaced characters, and exactly, in base64, under the same key with
+//! `_base64` after it.
 
 mod back;
 mod check;
@@ -35,9 +35,10 @@ pub use step::{Call, Change, ChangeWord, Dropped, Entry, Facts, GitState, Lines,
 pub use store::{PathTotals, Stats, Totals};
 pub use value::{
     Cause, Counts, Event, Failure, Id, Kind, Mode, OmissionReason, Omitted, Path, PathReason, Time, Version,
+    WorkspaceFolder,
 };
 
-/// The version of all shapes. It changes when a key changes its meaning or goes away, not when one is added.
+/// The version of all shapes. It changes when a key changes its meaning or is removed, not when one is added.
 pub const VERSION: u32 = 1;
 
 /// A shape on one line.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::back::Unfinished;
 use super::step::{Change, Dropped};
-use super::value::{Counts, Id, Omitted, Path, Place, Time, Version, all, text, words};
+use super::value::{Counts, Id, Omitted, Path, Place, Time, Version, WorkspaceFolder, all, text, words};
 use crate::format::turn::{ReadReason, ReadSummary};
 use crate::id::WorkspaceId;
 use crate::ops::record::snap::SnapOutcome;
@@ -22,13 +22,9 @@ use crate::workspace::scan::{Protected, WeakPlace};
 pub struct Registered {
     /// The version of the shapes.
     pub version: Version,
-    /// Its workspace.
-    pub workspace: Id,
-    /// The folder.
-    pub root: String,
-    /// The bytes of a path that is not UTF-8, in base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub root_base64: Option<String>,
+    /// The workspace and its folder.
+    #[serde(flatten)]
+    pub folder: WorkspaceFolder,
     /// The folder of the store.
     pub store: String,
     /// The bytes of a path that is not UTF-8, in base64.
@@ -41,14 +37,14 @@ pub struct Registered {
 impl Registered {
     /// The result of `register`.
     pub fn new(workspace: WorkspaceId, root: &StdPath, store: &StdPath, new: bool) -> Self {
-        let (root, root_base64) = text(root.as_os_str().as_encoded_bytes());
+        let folder = WorkspaceFolder::of(workspace, root.as_os_str().as_encoded_bytes());
         let (store, store_base64) = text(store.as_os_str().as_encoded_bytes());
-        Self { version: Version, workspace: Id::of(workspace), root, root_base64, store, store_base64, new }
+        Self { version: Version, folder, store, store_base64, new }
     }
 }
 
-/// A snapshot that was taken. One object. With `"recorded": false`, the rest tells of the step that nothing differs
-/// from.
+/// A snapshot that was taken. One object. With `"recorded": false` nothing has changed, and the other keys describe the
+/// last step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapped {
     /// The version of the shapes.
@@ -70,21 +66,21 @@ pub struct Snapped {
     /// Numbers of changed paths.
     #[serde(flatten)]
     pub changed: Counts,
-    /// Deleted paths that are still in the folder: the rules leave them out now.
-    pub left_out: u64,
+    /// Paths among the deleted ones that are still in the folder: the rules exclude them now.
+    pub newly_dropped: u64,
     /// True if the settings are not those of the step before.
     pub rules_changed: bool,
-    /// Recorded paths that the rules leave out.
+    /// Recorded paths that the rules exclude.
     pub dropped: Option<Dropped>,
     /// Paths not recorded, or not exactly.
     pub omitted: Vec<Omitted>,
     /// Files of git's that could not be used.
     pub git_unread: Vec<GitUnread>,
-    /// The files that were read, by the reason.
+    /// The files that were read, by reason.
     pub read: Read,
-    /// Bytes the store grew by.
+    /// The growth of the store, in bytes.
     pub stored_bytes: u64,
-    /// A restore that was cut off.
+    /// An interrupted restore; null if there is none.
     pub unfinished_restore: Option<Unfinished>,
     /// The time it took, in milliseconds.
     pub millis: u64,
@@ -105,7 +101,7 @@ impl Snapped {
             recorded: outcome.recorded,
             event_kept: outcome.noted,
             changed: (&outcome.changes).into(),
-            left_out: outcome.left_out,
+            newly_dropped: outcome.left_out,
             rules_changed: outcome.rules_changed,
             dropped: outcome.dropped.as_ref().map(Dropped::from),
             omitted: all(&outcome.omitted),
@@ -124,63 +120,59 @@ impl Snapped {
 pub struct Status {
     /// The version of the shapes.
     pub version: Version,
-    /// The workspace.
-    pub workspace: Id,
-    /// Its folder.
-    pub root: String,
-    /// The bytes of a path that is not UTF-8, in base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub root_base64: Option<String>,
+    /// The workspace and its folder.
+    #[serde(flatten)]
+    pub folder: WorkspaceFolder,
     /// The folder of the store.
     pub store: String,
     /// The bytes of a path that is not UTF-8, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_base64: Option<String>,
-    /// The step that the folder stands at; null where none is recorded.
+    /// The step at which the folder stands; null if none is recorded.
     pub head: Option<Head>,
     /// The number of the step taken last.
     pub last_step: u64,
     /// The differences from the head.
     pub changes: Vec<Change>,
-    /// Deleted paths that are still in the folder: the rules leave them out now.
-    pub left_out: u64,
+    /// Paths among the deleted ones that are still in the folder: the rules exclude them now.
+    pub newly_dropped: u64,
     /// True if the settings are not those of the head.
     pub rules_changed: bool,
-    /// Recorded paths that the rules leave out.
+    /// Recorded paths that the rules exclude.
     pub dropped: Option<Dropped>,
     /// Paths that would not be recorded, or not exactly.
     pub omitted: Vec<Omitted>,
-    /// Paths that the rules leave out, and why.
+    /// Paths that the rules exclude, and the reasons.
     pub excluded: Vec<Excluded>,
-    /// Files that `only` does not name, outside the folders that `excluded` lists.
+    /// The number of files that `only` does not name, outside of the folders in `excluded`.
     pub unselected: u64,
-    /// Folders that are left alone whatever the rules say.
+    /// Folders that are never recorded or changed, whatever the rules.
     pub protected: Vec<ProtectedFolder>,
     /// Files of git's that could not be used.
     pub git_unread: Vec<GitUnread>,
     /// The rules in force, as in `show`.
     pub rules: Vec<String>,
-    /// Files that a step taken now would hold.
+    /// The number of files that a step taken now would hold.
     pub files: u64,
-    /// Its folders.
+    /// The number of its folders.
     pub folders: u64,
     /// Bytes of its files.
     pub bytes: u64,
-    /// The files that were read for this, by the reason.
+    /// The files read for this status, by reason.
     pub read: Read,
-    /// The files that the last step read, where they were many.
+    /// The files that the last step read, if they were many bytes.
     pub read_last: Read,
-    /// Folders where file systems begin on which an unchanged size and time do not mean unchanged content.
+    /// The roots of file systems that do not show every change in the times of files.
     pub weak_times: Vec<WeakTimes>,
     /// Every file is read again within this many steps.
     pub reread_steps: u64,
     /// Bytes of the store.
     pub store_bytes: u64,
-    /// A restore that was cut off.
+    /// An interrupted restore; null if there is none.
     pub unfinished_restore: Option<Unfinished>,
-    /// Damage met while opening the store.
+    /// Damage found while opening the store.
     pub damage: Vec<String>,
-    /// The most that the store may take; null for no limit.
+    /// The largest size of the store, in bytes; null for no limit.
     pub budget_bytes: Option<u64>,
     /// Warnings for a person.
     pub warnings: Vec<String>,
@@ -190,13 +182,10 @@ impl Status {
     /// The result of `status`, with the folder and the budget of the store.
     pub fn new(status: &Found, store: &StdPath, budget_bytes: Option<u64>, warnings: Vec<String>) -> Self {
         let workspace = &status.workspace;
-        let (root, root_base64) = text(&workspace.root);
         let (store, store_base64) = text(store.as_os_str().as_encoded_bytes());
         Self {
             version: Version,
-            workspace: Id::of(workspace.id),
-            root,
-            root_base64,
+            folder: workspace.into(),
             store,
             store_base64,
             head: status.head.as_ref().map(|(id, head)| Head {
@@ -209,7 +198,7 @@ impl Status {
             }),
             last_step: workspace.last_step,
             changes: all(&status.changes),
-            left_out: status.left_out,
+            newly_dropped: status.left_out,
             rules_changed: status.rules_changed,
             dropped: status.dropped.as_ref().map(Dropped::from),
             omitted: all(&status.omitted),
@@ -234,7 +223,7 @@ impl Status {
     }
 }
 
-/// The step that a folder stands at.
+/// The step at which a folder stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Head {
     /// The snapshot.
@@ -251,14 +240,14 @@ pub struct Head {
     pub message: String,
 }
 
-/// Files that were read, by the reason.
+/// Files that were read, by reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Read {
     /// Files that are new.
     pub new: ReadCount,
     /// Files that changed.
     pub changed: ReadCount,
-    /// Files whose size and times prove nothing.
+    /// Files whose size and times do not prove that they are unchanged.
     pub unproven: ReadCount,
     /// Unchanged files that are read again in turn.
     pub reread: ReadCount,
@@ -315,14 +304,14 @@ words! {
         New "new" = ReadReason::New,
         /// It changed.
         Changed "changed" = ReadReason::Changed,
-        /// Its size and times prove nothing.
+        /// Its size and times do not prove that it is unchanged.
         Unproven "unproven" = ReadReason::Racy,
         /// It is unchanged and read again in turn.
         Reread "reread" = ReadReason::Turn,
     }
 }
 
-/// A path that the rules leave out.
+/// A path that the rules exclude.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Excluded {
     /// Its path.
@@ -345,7 +334,7 @@ impl From<&Exclusion> for Excluded {
 }
 
 words! {
-    /// The reason why a path is left out.
+    /// The reason why a path is excluded.
     ExcludedReason from Why {
         /// It belongs to a version-control system.
         VersionControl "version-control" = Why::VersionControl | Why::Place(Where::VersionControl),
@@ -363,7 +352,7 @@ words! {
         Ignored "ignored" = Why::Ignored,
         /// It is in a folder of which only some paths are recorded.
         Rest "rest" = Why::Rest,
-        /// The step before left it out.
+        /// The step before excluded it.
         Earlier "earlier" = Why::Earlier,
         /// It is another working tree of the repository.
         WorkingTree "working-tree" = Why::WorkingTree | Why::Place(Where::WorkingTree),
@@ -384,13 +373,13 @@ words! {
     }
 }
 
-/// A folder that is left alone whatever the rules say.
+/// A folder that is never recorded or changed, whatever the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProtectedFolder {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// The kind of entry and its facts.
+    /// The kind of folder.
     pub place: Place,
 }
 
@@ -412,7 +401,7 @@ pub struct GitUnread {
     pub file_base64: Option<String>,
     /// The problem with it.
     pub problem: GitProblem,
-    /// More about that: the form, the path it names, what is damaged.
+    /// Details of the problem: the form, the named path, or the damaged part.
     pub detail: Option<String>,
 }
 
@@ -436,13 +425,13 @@ impl From<&GitNotice> for GitUnread {
 words! {
     /// A part of a git repository.
     GitPart from Part {
-        /// The way from a working tree to its repository.
+        /// The link from a working tree to its repository.
         Repository "repository" = Part::Repository,
         /// The repository's configuration.
         Settings "settings" = Part::Settings,
         /// The list of paths that git tracks.
         Index "index" = Part::Index,
-        /// A list of what git ignores.
+        /// A list of files that git ignores.
         List "list" = Part::List,
         /// The commit and branch that are checked out.
         Head "head" = Part::Head,
@@ -456,28 +445,28 @@ words! {
         Unreadable "unreadable" = Problem::Unreadable(_),
         /// It is a folder, a pipe or the like.
         NotAFile "not-a-file" = Problem::NotAFile,
-        /// It is longer than what is read.
+        /// It is too long to be read.
         TooLong "too-long" = Problem::TooLong { .. },
         /// It is not what git writes.
         Damaged "damaged" = Problem::Malformed(_),
-        /// It is in a form that retro does not know.
+        /// Its form is not supported.
         Unsupported "unsupported" = Problem::Unsupported(_),
-        /// It names a path that is not there.
+        /// It names a path that does not exist.
         Dangling "dangling" = Problem::Dangling(_),
         /// It names a path that is not absolute.
         Relative "relative" = Problem::Relative(_),
-        /// It is of another folder.
+        /// It belongs to another folder.
         OtherTree "other-tree" = Problem::OtherTree(_),
     }
 }
 
-/// A folder where a file system begins that does not show every change in times.
+/// The root of a file system that does not show every change in the times of files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WeakTimes {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// The name of the file system; empty where it is not known.
+    /// The name of the file system; empty if it is not known.
     pub file_system: String,
 }
 

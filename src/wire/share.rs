@@ -28,7 +28,7 @@ pub struct TarExported {
     pub tar_base64: Option<String>,
     /// Files written.
     pub files: u64,
-    /// Folders, with those that only lead to a chosen path.
+    /// Folders, including those that only lead to a selected path.
     pub folders: u64,
     /// Symlinks.
     pub symlinks: u64,
@@ -59,15 +59,15 @@ pub struct GitExported {
     pub git_base64: Option<String>,
     /// Commits written.
     pub commits: u64,
-    /// The newest commit; null where there was nothing to export.
+    /// The newest commit; null if there was nothing to export.
     pub head: Option<String>,
     /// The branch of each run.
     pub branches: Vec<RunReference>,
     /// The git tag of each tag.
     pub tags: Vec<TagReference>,
-    /// The references of steps that no branch or tag leads to.
+    /// The references of steps to which no branch or tag leads.
     pub steps: Vec<StepReference>,
-    /// Objects of git.
+    /// Git objects written.
     pub objects: u64,
     /// Bytes of the pack and its index.
     pub written_bytes: u64,
@@ -139,23 +139,23 @@ pub struct GitImported {
     pub first: Option<StepId>,
     /// The last one.
     pub last: Option<StepId>,
-    /// Steps that came back exactly as they had been exported.
+    /// Steps that are exactly the exported ones.
     pub exact: u64,
-    /// Paths that the last snapshot does not hold.
+    /// Paths that the last snapshot omits.
     pub omitted: Vec<Omitted>,
-    /// Snapshots that lack paths.
+    /// Snapshots with omitted paths.
     pub omitting: u64,
-    /// Entries that no step can have.
+    /// Entries that a step cannot hold.
     pub refused: Vec<PathReason>,
     /// Commits that could not be read.
     pub skipped: Vec<CommitReason>,
-    /// Commits of which something was guessed.
+    /// Commits with a part that was guessed.
     pub guessed: Vec<CommitReason>,
-    /// Tags that were given.
+    /// Tags that were imported.
     pub tags: Vec<String>,
-    /// Tags that were not given.
+    /// Tags that were not imported.
     pub skipped_tags: Vec<TagReason>,
-    /// Bytes the store grew by.
+    /// The growth of the store, in bytes.
     pub stored_bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Steps and what they changed: `log`, `show`, `runs`, `diff`, `ls`.
+//! Steps and their changes: `log`, `show`, `runs`, `diff`, `ls`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,14 +14,14 @@ use crate::ops::look::runs::Run as RunFound;
 use crate::ops::look::show::{Call as NotedCall, Shown as StepShown};
 use crate::path::TreePath;
 
-/// Recorded paths that are still in the folder and that the rules leave out now.
+/// Recorded paths that are still in the folder, and that the rules exclude now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Dropped {
     /// The snapshot that has them.
     pub snapshot: Id,
     /// The number of paths.
     pub paths: u64,
-    /// True if the step before does not say so yet.
+    /// True if the step before does not record this.
     pub new: bool,
 }
 
@@ -48,7 +48,7 @@ pub struct Step {
     pub run: Option<String>,
     /// The message given with it.
     pub message: String,
-    /// Its names.
+    /// Its tags.
     pub tags: Vec<String>,
     /// The event that the agent gave with it.
     pub event: Option<Event>,
@@ -57,7 +57,7 @@ pub struct Step {
     pub changed: Counts,
     /// Calls that followed it and changed nothing.
     pub call_count: u64,
-    /// Recorded paths that the rules leave out.
+    /// Recorded paths that the rules exclude.
     pub dropped: Option<Dropped>,
     /// True if a repair found that parts of it are lost.
     pub incomplete: bool,
@@ -67,7 +67,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// A step as `log` lists it, with its changes where they were asked for.
+    /// A step as `log` lists it, with its changes if an option asks for them.
     pub fn new(entry: &LogEntry, changes: Option<Vec<Change>>) -> Self {
         let facts = (entry.id, &*entry.snapshot, &entry.event[..], &entry.changes);
         Self { changes, ..Self::of(facts, &entry.tags, entry.call_count, entry.is_incomplete) }
@@ -98,24 +98,24 @@ impl Step {
     }
 }
 
-/// A step, all about it. One object. With `--event` only the event and those of its calls are printed, one a line.
+/// A step with all its facts. One object. With `--event` only the event and those of its calls are printed, one a line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shown {
     /// The version of the shapes.
     pub version: Version,
-    /// The step, as `log` lists it.
+    /// The step, as in `log`.
     #[serde(flatten)]
     pub step: Step,
     /// The workspace it belongs to.
     pub workspace: Id,
-    /// True if gc must keep it.
+    /// True if it is kept whatever the storage budget.
     pub pinned: bool,
-    /// The state of the workspace's own git repository; null where there is none.
+    /// The state of the workspace's own git repository; null if there is none.
     pub git: Option<GitState>,
     /// The rules in force, one each: `!` never recorded, `-` exclude, `+` include, `&` only, `=` exact path, `*` by
-    /// evidence, `~ .gitignore` where what git ignores is left out.
+    /// evidence, `~ .gitignore` if files that git ignores are excluded.
     pub rules: Vec<String>,
-    /// True if they are not those of the step before.
+    /// True if they differ from the rules of the step before.
     pub rules_changed: bool,
     /// Paths excluded for another reason than their path.
     pub excluded: Vec<Path>,
@@ -149,9 +149,9 @@ impl Shown {
 /// The state of a git repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitState {
-    /// The commit; null where there is none yet.
+    /// The commit; null if there is none yet.
     pub head: Option<String>,
-    /// The branch; null where the head is detached.
+    /// The branch; null if the head is detached.
     pub branch: Option<String>,
 }
 
@@ -162,7 +162,7 @@ pub struct Call {
     pub time: Time,
     /// Its agent session.
     pub run: String,
-    /// The event that the agent gave with it; null where it cannot be read.
+    /// The event that the agent gave with it; null if it cannot be read.
     pub event: Option<Event>,
 }
 
@@ -188,7 +188,7 @@ pub struct Run {
     /// Numbers of changed paths.
     #[serde(flatten)]
     pub changed: Counts,
-    /// The agent, where the event of the last step names it.
+    /// The agent, if the event of the last step names one.
     pub agent: Option<String>,
     /// The message of the last step.
     pub message: String,
@@ -218,7 +218,7 @@ impl Run {
     }
 }
 
-/// A step and when it was taken.
+/// A step and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepTime {
     /// The snapshot.
@@ -236,7 +236,7 @@ words! {
         Added "added" = ChangeKind::Added,
         /// Its content changed.
         Modified "modified" = ChangeKind::Modified,
-        /// It is gone.
+        /// It was deleted.
         Deleted "deleted" = ChangeKind::Deleted,
         /// A file became a folder, a symlink became a file, and so on.
         Type "type" = ChangeKind::Type,
@@ -244,7 +244,7 @@ words! {
         Mode "mode" = ChangeKind::Mode,
         /// Only owner, ACL or extended attributes changed.
         Attributes "attributes" = ChangeKind::Attributes,
-        /// It was at another path.
+        /// It had another path.
         Renamed "renamed" = ChangeKind::Renamed,
     }
 }
@@ -259,9 +259,9 @@ pub struct Change {
     pub change: ChangeWord,
     /// True if owner, ACL or extended attributes differ.
     pub attributes_changed: bool,
-    /// The state before; null where the path was added.
+    /// The state before; null if the path was added.
     pub old: Option<Side>,
-    /// The state after; null where the path was deleted.
+    /// The state after; null if the path was deleted.
     pub new: Option<Side>,
     /// With `--stat`: lines inserted and deleted; null for folders, binary contents and another kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -269,7 +269,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// A path that differs. `lines` is what `--stat` counted, where it was asked for.
+    /// A path that differs, with the numbers of lines if `--stat` asks for them.
     pub fn new(change: &Difference, lines: Option<Option<LineCounts>>) -> Self {
         let old_path = change.old_path.as_ref();
         let counted = |lines: LineCounts| Lines { inserted: lines.inserted, deleted: lines.deleted };
@@ -303,32 +303,27 @@ pub struct Lines {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
     /// Its path; only of a rename.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// The bytes of a path that is not UTF-8, in base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path_base64: Option<String>,
-    /// The kind of entry and its facts.
+    #[serde(flatten)]
+    pub path: Option<Path>,
+    /// Its facts.
     #[serde(flatten)]
     pub facts: Facts,
 }
 
 impl Side {
     fn new(side: &DiffSide, path: Option<&TreePath>) -> Self {
-        let path = path.map(Path::from);
-        let (path, path_base64) = path.map_or((None, None), |path| (Some(path.path), path.path_base64));
-        Self { path, path_base64, facts: side.into() }
+        Self { path: path.map(Path::from), facts: side.into() }
     }
 }
 
-/// The facts of an entry.
+/// The facts of a file, folder or symlink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Facts {
-    /// The kind of entry and its facts.
+    /// The kind of entry.
     pub kind: Kind,
     /// Its permission bits.
     pub mode: Mode,
-    /// Bytes; of a folder the sum of what is in it.
+    /// Its size in bytes; of a folder, the sum of the files in it.
     pub size: u64,
     /// The id of its content or tree.
     pub id: Id,
@@ -346,7 +341,7 @@ pub struct Entry {
     /// Its path.
     #[serde(flatten)]
     pub path: Path,
-    /// The kind of entry and its facts.
+    /// Its facts.
     #[serde(flatten)]
     pub facts: Facts,
 }

@@ -21,7 +21,7 @@ pub struct Stats {
     pub tags: u64,
     /// Pinned snapshots.
     pub pins: u64,
-    /// Bytes of the folders in all snapshots together.
+    /// Bytes of the files in all snapshots together.
     pub recorded_bytes: u64,
     /// Bytes of all files of the store.
     pub store_bytes: u64,
@@ -33,7 +33,7 @@ pub struct Stats {
     pub kinds: BTreeMap<String, Totals>,
     /// Objects by encoding: raw, zstd, delta.
     pub encodings: BTreeMap<String, Totals>,
-    /// The paths whose versions take the most, the largest first.
+    /// The paths whose versions take the most space, the largest first.
     pub largest: Vec<PathTotals>,
     /// Objects that could not be read.
     pub damage: Vec<String>,

@@ -1,4 +1,4 @@
-//! Shapes keep what they were made from, and their description names every key.
+//! Shapes hold the values they are made from, and the description names every key.
 
 use super::{Event, Path, VERSION, Version, help, schema};
 use crate::path::TreePath;

@@ -1,4 +1,4 @@
-//! The values that all shapes are made of: ids, times, paths, words.
+//! The values in all shapes: ids, times, paths, words.
 
 use std::borrow::Cow;
 
@@ -15,12 +15,14 @@ use crate::error::ErrorKind;
 use crate::format::facts::RestoreCause;
 use crate::format::snapshot::{ChangeCounts, Omission, Reason};
 use crate::format::tree::Kind as EntryKind;
+use crate::id::WorkspaceId;
 use crate::ops::record::said::compact;
 use crate::path::TreePath;
+use crate::store::Workspace;
 use crate::time::Timestamp;
 use crate::workspace::places::Place as Where;
 
-/// The version of the shapes. It changes when a key changes its meaning or goes away, not when one is added.
+/// The version of the shapes. It changes when a key changes its meaning or is removed, not when one is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version;
 
@@ -91,7 +93,7 @@ impl From<u16> for Mode {
 pub struct Event(Box<RawValue>);
 
 impl Event {
-    /// The event of a step or call; `None` where there is none.
+    /// The event of a step or call; `None` if there is none.
     pub fn of(event: &[u8]) -> Option<Self> {
         if event.is_empty() {
             return None;
@@ -167,7 +169,32 @@ impl From<&TreePath> for Path {
     }
 }
 
-/// Bytes that are text nearly always: as text, and exactly in base64 where they are not UTF-8.
+/// A workspace and its folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkspaceFolder {
+    /// The id of the workspace.
+    pub workspace: Id,
+    /// Its folder.
+    pub root: String,
+    /// The bytes of a path that is not UTF-8, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_base64: Option<String>,
+}
+
+impl WorkspaceFolder {
+    pub(super) fn of(workspace: WorkspaceId, root: &[u8]) -> Self {
+        let (root, root_base64) = text(root);
+        Self { workspace: Id::of(workspace), root, root_base64 }
+    }
+}
+
+impl From<&Workspace> for WorkspaceFolder {
+    fn from(workspace: &Workspace) -> Self {
+        Self::of(workspace.id, &workspace.root)
+    }
+}
+
+/// Bytes as text, and also in base64 if they are not UTF-8.
 pub(super) fn text(bytes: &[u8]) -> (String, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (text.to_owned(), None),
@@ -175,13 +202,24 @@ pub(super) fn text(bytes: &[u8]) -> (String, Option<String>) {
     }
 }
 
-/// Defines the words for the values of a library type, one definition for JSON, its documentation and its reader.
+/// Defines the words for the values of a library type, once for JSON, its description and its reader.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident from $library:ty { $($(#[$each:meta])* $variant:ident $word:literal = $pattern:pat,)* }) => {
+    ($(#[$doc:meta])* $name:ident from $library:ty {
+        $($(#[$each:meta])* $variant:ident $word:literal = $pattern:pat,)*
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         pub enum $name {
             $($(#[$each])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl $name {
+            /// The word.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
         }
 
         impl From<$library> for $name {
@@ -214,11 +252,11 @@ words! {
         Unreadable "unreadable" = Reason::Unreadable,
         /// It is a socket, a pipe or a device.
         Special "special" = Reason::Special,
-        /// It is above the size cap.
+        /// It is over the size limit.
         TooLarge "too-large" = Reason::TooLarge,
-        /// It changed while it was read; the bytes read last are recorded.
+        /// It changed while it was read; the bytes that were read last are recorded.
         Torn "torn" = Reason::Torn,
-        /// It went away while it was read.
+        /// It was removed while it was read.
         Vanished "vanished" = Reason::Vanished,
         /// Its path is too long.
         TooLong "too-long" = Reason::TooLong,
@@ -230,15 +268,15 @@ words! {
 }
 
 words! {
-    /// A way to a past state.
+    /// A kind of change to a past state.
     Cause from RestoreCause {
         /// A restore of a step.
         Restore "restore" = RestoreCause::Restore,
-        /// The last change was taken back.
+        /// The last change was undone.
         Undo "undo" = RestoreCause::Undo { .. },
-        /// An undone change was done again.
+        /// An undone change was redone.
         Redo "redo" = RestoreCause::Redo { .. },
-        /// A restore that was cut off was taken back.
+        /// An interrupted restore was undone.
         Abort "abort" = RestoreCause::Abort,
     }
 }
@@ -246,27 +284,27 @@ words! {
 words! {
     /// A kind of error; each has an exit code of its own.
     Failure from ErrorKind {
-        /// The command line makes no sense.
+        /// Invalid arguments or settings.
         Invalid "invalid" = ErrorKind::Invalid,
-        /// There is no such snapshot, path, folder or store.
+        /// No such step, path, folder or store.
         NotFound "not-found" = ErrorKind::NotFound,
-        /// The name is taken.
+        /// The name or the file exists already.
         Exists "exists" = ErrorKind::Exists,
-        /// Something else is in the way.
+        /// The state of the folder or the store does not allow it.
         Conflict "conflict" = ErrorKind::Conflict,
-        /// A cap was reached.
+        /// A limit was reached.
         Limit "limit" = ErrorKind::Limit,
-        /// Stored bytes are damaged.
+        /// Stored data is damaged.
         Corrupt "corrupt" = ErrorKind::Corrupt,
-        /// It needs a newer version or another platform.
+        /// It needs a newer version, another build or another platform.
         Unsupported "unsupported" = ErrorKind::Unsupported,
-        /// The operating system refused.
+        /// The operating system reported an error.
         Io "io" = ErrorKind::Io,
     }
 }
 
 words! {
-    /// A kind of folder that is left alone.
+    /// A kind of folder that is never recorded or changed.
     Place from Where {
         /// The store, or a folder in it.
         Store "store" = Where::Store,
@@ -282,7 +320,7 @@ words! {
         VersionControl "version-control" = Where::VersionControl,
         /// Another working tree of the repository.
         WorkingTree "working-tree" = Where::WorkingTree,
-        /// A mount that was not there at the step.
+        /// A mount that did not exist at the step.
         Mount "mount" = Where::Mount,
         /// A folder on another file system.
         FileSystem "file-system" = Where::OtherFileSystem,

@@ -26,23 +26,23 @@ pub(crate) struct Arguments {
     pub(crate) verb: Verb,
 }
 
-/// What every verb takes, before or after its name.
-#[derive(Debug, Args)]
+/// The options of every verb, before or after its name.
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Keep the store in DIR instead of $RETRO_STORE or the user data folder
+    /// Use the store in DIR instead of $RETRO_STORE or the user data folder
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
     /// Work as if started in DIR
     #[arg(short = 'C', global = true, value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
-    /// Read settings from FILE instead of retro.toml in the workspace
+    /// Read settings from FILE instead of retro.toml in the folder
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Print JSON; `retro help json` describes it
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print only what was asked for, and errors
+    /// Print only results, warnings and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
     /// Use colour `always`, `never`, or on a terminal (`auto`) unless NO_COLOR is set
@@ -50,7 +50,7 @@ pub(crate) struct Global {
     pub(crate) color: ColorWhen,
 }
 
-/// When to use colour.
+/// The times at which colour is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {
     Auto,
@@ -58,12 +58,12 @@ pub(crate) enum ColorWhen {
     Never,
 }
 
-/// What to do.
+/// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Register a folder without taking a snapshot
     Init {
-        /// The folder; the current one when left out
+        /// The folder; by default the current one
         dir: Option<PathBuf>,
         /// Record it even if it is /, your home folder or the store
         #[arg(long)]
@@ -71,61 +71,51 @@ pub(crate) enum Verb {
     },
     /// Take a snapshot, if anything has changed
     Snap(Snap),
-    /// Say what is recorded, what changed since, and what is left out
+    /// Show what is recorded, what has changed since the last step, and what is excluded
     Status,
     /// List steps, newest first
     Log(Log),
     /// Show one step: its facts and what it changed
     Show(Show),
-    /// List the runs: which sessions recorded here, when, and how much they changed
+    /// List the agent sessions (runs) that recorded steps here
     Runs,
-    /// Compare two steps, or a step with the folder as it is now
+    /// Compare two steps, or a step with the current folder
     Diff(Diff),
-    /// List what is in a step
+    /// List the files and folders of a step
     Ls {
         /// The step
         #[arg(default_value = "@")]
         rev: String,
-        /// Folders or files in it, relative to the current folder, or patterns such as '*.rs'
+        /// Files and folders, relative to the current folder, or patterns such as '*.rs'
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// List what is in the folders too
+        /// List the contents of folders too
         #[arg(short, long)]
         recursive: bool,
     },
-    /// Print a file as it was
+    /// Print a file as a step has it
     Cat {
-        /// The step, and after a colon a path from the workspace root; `REV:./PATH` is relative to the current folder
+        /// The step; after a colon a path from the workspace root, or as `./PATH` from the current folder
         #[arg(value_name = "REV[:PATH]")]
         target: OsString,
-        /// Files, relative to the current folder, or patterns such as '*.md', where the step stands alone
+        /// Files, relative to the current folder, or patterns such as '*.md', instead of a path after a colon
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
-    /// Put the folder, or some paths of it, back to a step
+    /// Restore the folder, or some paths in it, to a step
     #[command(visible_aliases = ["rewind", "rollback"])]
     Restore(Restore),
-    /// Take back the last change of the folder: edits, a step or a restore
-    Undo {
-        #[command(flatten)]
-        count: Repeated,
-        #[command(flatten)]
-        how: Rewriting,
-    },
-    /// Go to the state that the last undo left
-    Redo {
-        #[command(flatten)]
-        count: Repeated,
-        #[command(flatten)]
-        how: Rewriting,
-    },
-    /// Name a step, or list the names
+    /// Undo the last change of the folder: edits, a step or a restore
+    Undo(Walk),
+    /// Redo the change that was undone last
+    Redo(Walk),
+    /// Tag a step with a name, or list the tags
     Tag(Tag),
-    /// Mark a step to be kept whatever the budget, or take the mark away
+    /// Keep a step whatever the storage budget, or stop keeping it
     Pin {
         /// The step
         rev: String,
-        /// Take the mark away
+        /// Stop keeping the step
         #[arg(short, long)]
         delete: bool,
     },
@@ -133,13 +123,13 @@ pub(crate) enum Verb {
     Export(Export),
     /// Record the commits of a git repository as steps
     Import(Import),
-    /// Say what the store holds and what it costs
+    /// Show what the store holds, and how much space it takes
     Stats,
-    /// Check the store, and list what is damaged and which steps and paths need it
+    /// Check the store for damage, and list the steps and paths that it affects
     Verify(Verify),
-    /// Put a damaged store right, bring back what can be had, mark what stays lost
+    /// Repair a damaged store, and mark the steps that stay incomplete
     Repair {
-        /// Show what would be done, and do nothing
+        /// Show what would be done, without doing it
         #[arg(long)]
         dry_run: bool,
     },
@@ -148,13 +138,13 @@ pub(crate) enum Verb {
     Workspace(Workspace),
     /// Print a completion script
     Completions {
-        /// For which shell
+        /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print what a half-typed command line can go on with; the completion scripts call it
+    /// Print the words that can follow a half-typed command line, for the completion scripts
     #[command(name = "__complete", hide = true)]
     Complete {
-        /// For which shell
+        /// The shell
         shell: String,
         /// The words so far
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -175,60 +165,57 @@ pub(crate) enum Verb {
 
 #[derive(Debug, Args)]
 pub(crate) struct Snap {
-    /// What the step did
+    /// A description of the step
     #[arg(short, long, value_name = "MSG", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     pub(crate) message: OsString,
-    /// The agent session it belongs to; `main` when neither this nor $RETRO_RUN says otherwise
+    /// The agent session (run) of the step; by default $RETRO_RUN, else `main`
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) run: Option<OsString>,
-    /// Name the snapshot; a name that is taken stays where it is
+    /// Tag the step with a name, unless another step has that tag
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) tag: Option<OsString>,
-    /// Facts of the step as one JSON object (agent, tool, input, exit code, ids); `-` reads standard input. Whatever it
-    /// is, the step is recorded. Where nothing has changed, the event is kept with the step before
+    /// Read facts about the step from FILE or, for `-`, from standard input: one JSON object with agent, tool, input,
+    /// exit code or ids. The step is recorded even if they are invalid. If nothing has changed, the previous step
+    /// keeps them
     #[arg(long, value_name = "FILE")]
     pub(crate) event: Option<PathBuf>,
-    /// Take a snapshot even if nothing changed
+    /// Take a snapshot even if nothing has changed
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// Record the folder even if it is / or your home folder, or has the store in it
+    /// Record the folder even if it is / or your home folder, or contains the store
     #[arg(long)]
     pub(crate) force: bool,
-    /// Go on with the history of the folder where it was before it was moved here
+    /// Continue the history that the folder had at its old path, before it was moved here
     #[arg(long)]
     pub(crate) adopt: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Log {
-    /// Steps A..B, or REV and those before it; every step of the workspace when left out
+    /// Steps A..B, or REV and the steps before it; by default every step of the workspace
     pub(crate) range: Option<String>,
-    /// Only steps that changed these paths, or what patterns such as '*.rs' match; only that is counted and shown
-    #[arg(value_name = "PATH")]
-    pub(crate) more: Vec<PathBuf>,
-    /// Only this run
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    /// Only steps of this agent session (run)
     #[arg(long, value_name = "NAME")]
     pub(crate) run: Option<String>,
-    /// Only steps taken then or later: `2 hours ago`, `yesterday`, `2026-11-20 10:30`
+    /// Only steps taken at TIME or later: `2 hours ago`, `yesterday`, `2026-11-20 10:30`
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
-    /// Only steps taken then or before
+    /// Only steps taken at TIME or earlier
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
-    /// At most N steps; 0 means all. On a terminal 30 when left out
+    /// At most N steps, 0 for all; by default 30 on a terminal, else all
     #[arg(short = 'n', long = "count", value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// Show less of each step: its name and what it did
+    /// Show only the name and the description of each step
     #[arg(long)]
     pub(crate) oneline: bool,
-    /// Draw what follows what
+    /// Draw the order of the steps as a graph
     #[arg(long, conflicts_with_all = ["patch", "unified", "binary"])]
     pub(crate) graph: bool,
     #[command(flatten)]
     pub(crate) detail: Detail,
-    /// Paths, whatever they look like
-    #[arg(last = true, value_name = "PATH")]
-    pub(crate) paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -236,73 +223,86 @@ pub(crate) struct Show {
     /// The step
     #[arg(default_value = "@")]
     pub(crate) rev: String,
-    /// Only changes of these paths, or of what patterns such as '*.rs' match
-    #[arg(value_name = "PATH")]
-    pub(crate) more: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) paths: Paths,
     #[command(flatten)]
     pub(crate) detail: Detail,
-    /// Print the event of the step and those of the calls that followed it, JSON as the agent gave it, and nothing else
-    #[arg(long, conflicts_with_all = ["stat", "name_status", "name_only", "patch", "unified", "binary", "more", "paths"])]
+    /// Print only the event of the step and of the calls that followed it, as the JSON that the agent gave
+    #[arg(
+        long,
+        conflicts_with_all = ["stat", "name_status", "name_only", "patch", "unified", "binary", "more", "paths"],
+    )]
     pub(crate) event: bool,
-    /// Paths, whatever they look like
-    #[arg(last = true, value_name = "PATH")]
-    pub(crate) paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    /// The old step, or a range A..B; where the workspace stands when left out
+    /// The old step, or a range A..B; by default the current step
     pub(crate) old: Option<String>,
-    /// The new step; the folder as it is now when left out, or when this is a path
+    /// The new step; by default, or if this is a path, the current folder
     pub(crate) new: Option<OsString>,
-    /// Only these paths, or what patterns such as '*.rs' match
-    #[arg(value_name = "PATH")]
-    pub(crate) more: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) paths: Paths,
     #[command(flatten)]
     pub(crate) detail: Detail,
-    /// Exit with 1 if there are changes
+    /// Exit with code 1 if there are changes
     #[arg(long)]
     pub(crate) exit_code: bool,
-    /// Paths, whatever they look like
+}
+
+/// The paths to which a verb is limited, after a step or after `--`.
+#[derive(Debug, Args)]
+pub(crate) struct Paths {
+    /// Only these paths, or the paths that patterns such as '*.rs' match
+    #[arg(value_name = "PATH")]
+    pub(crate) more: Vec<PathBuf>,
+    /// Paths that could be mistaken for a step or an option
     #[arg(last = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 }
 
-/// How much of a change to show.
+impl Paths {
+    /// All of them, in the order given.
+    pub(crate) fn all(&self) -> Vec<PathBuf> {
+        [&self.more[..], &self.paths].concat()
+    }
+}
+
+/// The amount of detail shown of a change.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Detail {
-    /// Show how many lines changed in each file
+    /// Show the number of changed lines in each file
     #[arg(long, conflicts_with_all = ["name_status", "name_only", "patch", "unified", "binary"])]
     pub(crate) stat: bool,
-    /// Show paths, each with the letter of what happened to it
+    /// Show paths, each with a letter for the kind of change
     #[arg(long, conflicts_with_all = ["name_only", "patch", "unified", "binary"])]
     pub(crate) name_status: bool,
     /// Show paths only
     #[arg(long, conflicts_with_all = ["patch", "unified", "binary"])]
     pub(crate) name_only: bool,
-    /// Show the lines that changed
+    /// Show the changed lines
     #[arg(short, long)]
     pub(crate) patch: bool,
-    /// Show N lines around each change, 3 when left out
+    /// Show N lines around each change; by default 3
     #[arg(short = 'U', long, value_name = "N")]
     pub(crate) unified: Option<usize>,
-    /// Write binary contents too, so that `git apply` can make them
+    /// Show binary contents too, for `git apply`
     #[arg(long)]
     pub(crate) binary: bool,
 }
 
 impl Detail {
-    /// Whether any of it was asked for.
+    /// True if any of the options is given.
     pub(crate) fn is_any(self) -> bool {
         self.stat || self.name_status || self.name_only || self.wants_patch()
     }
 
-    /// Whether a patch was asked for, also by an option that only patches have.
+    /// True if a patch is asked for, also by an option that only patches have.
     pub(crate) fn wants_patch(self) -> bool {
         self.patch || self.binary || self.unified.is_some()
     }
 
-    /// How to write it.
+    /// The options of a patch.
     pub(crate) fn patch_options(self) -> PatchOptions {
         let default = PatchOptions::default();
         PatchOptions { context: self.unified.unwrap_or(default.context), binary: self.binary }
@@ -311,86 +311,80 @@ impl Detail {
 
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// The step; the newest when left out before `-- PATH`
+    /// The step; before `-- PATH` it can be omitted, and is the newest
     #[arg(required_unless_present_any = ["resume", "abort", "paths"])]
     pub(crate) rev: Option<String>,
-    /// Only these paths, or what patterns such as '*.rs' match
-    #[arg(value_name = "PATH")]
-    pub(crate) more: Vec<PathBuf>,
-    /// Finish a restore that was cut off
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    /// Finish an interrupted restore
     #[arg(long = "continue", conflicts_with_all = ["abort", "rev", "into", "more", "paths"])]
     pub(crate) resume: bool,
-    /// Go back from a restore that was cut off to the state before it
+    /// Go back to the state before an interrupted restore
     #[arg(long, conflicts_with_all = ["rev", "into", "more", "paths"])]
     pub(crate) abort: bool,
-    /// Write into DIR, which is empty or does not exist, instead of the workspace
+    /// Write the step into DIR, which is empty or does not exist, instead of the workspace
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "no_safety_snapshot"])]
     pub(crate) into: Option<PathBuf>,
-    /// Restore a step of another workspace, named by its full id or as ID/REV
+    /// Allow a step of another workspace, named by its full id or as ID/REV
     #[arg(long, conflicts_with_all = ["resume", "abort", "into"])]
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) how: Rewriting,
-    /// Paths, whatever they look like
-    #[arg(last = true, value_name = "PATH")]
-    pub(crate) paths: Vec<PathBuf>,
 }
 
-/// How often something is done.
+/// The arguments of `undo` and `redo`.
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Repeated {
-    /// How many, all or none
+pub(crate) struct Walk {
+    /// The number of changes; if one of them fails, none is made
     #[arg(value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: u64,
+    #[command(flatten)]
+    pub(crate) how: Rewriting,
 }
 
-/// How the workspace is changed.
+/// The ways to change the workspace.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Rewriting {
-    /// Show what would be done, and do nothing
+    /// Show what would be done, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Show everything that is done
+    /// Show each path that is changed
     #[arg(short, long)]
     pub(crate) verbose: bool,
-    /// Take no snapshot first: what was not captured yet is lost, and there is no way back
+    /// Take no snapshot first: changes that are not recorded yet are lost, and undo cannot bring them back
     #[arg(long)]
     pub(crate) no_safety_snapshot: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Tag {
-    /// The name; all names are listed when left out
+    /// The name of the tag; without one, all tags are listed
     #[arg(conflicts_with = "delete")]
     pub(crate) name: Option<String>,
-    /// The step to name
+    /// The step to tag
     #[arg(default_value = "@")]
     pub(crate) rev: String,
-    /// Take a name away
+    /// Delete the tag NAME
     #[arg(short, long, value_name = "NAME")]
     pub(crate) delete: Option<String>,
-    /// Move a name that is taken
+    /// Move the tag if another step has it
     #[arg(long)]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The step, `@` when left out; for git a range A..B, or REV and those before it, every step when left out
+    /// The step, by default `@`; for git a range A..B, or REV and the steps before it, by default every step
     #[arg(value_name = "REV")]
     pub(crate) rev: Option<String>,
-    /// Only these paths, or what patterns such as '*.rs' match (tar)
-    #[arg(value_name = "PATH", conflicts_with = "git")]
-    pub(crate) more: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) paths: Paths,
     /// Write one step to FILE, which does not exist and gets mode 0600; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) tar: Option<PathBuf>,
     /// Write steps as commits of a bare repository in DIR, which is empty or does not exist and gets mode 0700
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["more", "paths"])]
     pub(crate) git: Option<PathBuf>,
-    /// Paths, whatever they look like (tar)
-    #[arg(last = true, value_name = "PATH", conflicts_with = "git")]
-    pub(crate) paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -398,65 +392,65 @@ pub(crate) struct Import {
     /// The repository
     #[arg(long, value_name = "DIR")]
     pub(crate) git: PathBuf,
-    /// Commits as git names them: a branch, or A..B; HEAD when left out
+    /// Commits as git names them: a branch, or A..B; by default HEAD
     #[arg(value_name = "COMMITS")]
     pub(crate) range: Option<String>,
-    /// Import every branch and tag; what each branch has of its own is a run of its name
+    /// Import every branch and tag; the commits that only one branch has become a run of its name
     #[arg(long, conflicts_with_all = ["range", "run"])]
     pub(crate) all: bool,
-    /// The run they belong to; `main` when neither this nor $RETRO_RUN says otherwise
+    /// The run of the new steps; by default $RETRO_RUN, else `main`
     #[arg(long, value_name = "NAME")]
     pub(crate) run: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Check structure only: packs, caches, folders and that all they name is there, not the contents of files
+    /// Check the structure only: packs, indexes, the lists of folders and that everything they name exists
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Check structure, and this share of the objects (such as `5%`), chosen at random
+    /// Check the structure, and this share of the stored objects (such as `5%`), chosen at random
     #[arg(long, value_name = "P%", value_parser = parts_per_million, conflicts_with = "quick")]
     pub(crate) sample: Option<u32>,
-    /// Choose the sample by this number; another one for each run when left out
+    /// Choose the sample by the number N, to repeat a check; by default each check takes another sample
     #[arg(long, value_name = "N", requires = "sample")]
     pub(crate) seed: Option<u64>,
 }
 
-/// Recorded folders.
+/// The verbs of `retro workspace`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Workspace {
     /// List the recorded folders
     List,
-    /// Forget a folder and its history, or take that back; nothing in the folder is touched
+    /// Forget a folder and its history, or undo that; the folder itself is not touched
     Forget {
         /// Its path or id
         #[arg(value_name = "PATH|ID")]
         workspace: OsString,
-        /// Take it back: the folder is recorded again, with its history as it was
+        /// Record a forgotten folder again, with its history
         #[arg(long)]
         undo: bool,
-        /// Show what would be forgotten, and do nothing
+        /// Show what would be forgotten, without doing it
         #[arg(long)]
         dry_run: bool,
     },
-    /// Say that a folder is somewhere else now
+    /// Tell the store the new path of a moved folder
     Move {
         /// Its old path or its id
         #[arg(value_name = "PATH|ID")]
         workspace: OsString,
-        /// Its new path; the current folder when left out
+        /// Its new path; by default the current folder
         #[arg(value_name = "DIR")]
         to: Option<PathBuf>,
-        /// Where the new path was recorded meanwhile, put its steps after the others: one history out of two
+        /// If the new path has been recorded meanwhile, append its steps: one history out of two
         #[arg(long)]
         join: bool,
-        /// Even if DIR is the home folder, one that it is in, or the root of the file system
+        /// Allow DIR to be the home folder, a folder around it, or the root of the file system
         #[arg(long)]
         force: bool,
     },
 }
 
-/// The verbs by purpose, as `--help` groups them; a test holds that none is missing.
+/// The verbs by purpose, as `--help` groups them. A test checks that none is missing.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Record", &["snap", "status", "init"]),
     ("Look back", &["log", "show", "diff", "ls", "cat", "runs"]),
@@ -467,29 +461,29 @@ const GROUPS: [(&str, &[&str]); 5] = [
 
 const REVISIONS: &str = "\
 Steps (REV):
-  @  @-3                 where the workspace stands, three before; HEAD, HEAD~3, @^ work too
+  @  @-3                 the current step, the third before it; HEAD, HEAD~3, @^ work too
   s12  12  3f2a91c0  v1  step 12, the first four or more digits of an id, a tag; a tag comes
                          first, then the step, then the id
   run:NAME               the last step of a run
   3f2a/v1                a step of another workspace, after the first digits of its id
-  \"@{10 minutes ago}\"    the last step before then; also \"@{2026-11-20 10:30}\"
-  A..B                   what follows A up to B
+  \"@{10 minutes ago}\"    the last step before a time; also \"@{2026-11-20 10:30}\"
+  A..B                   the steps after A, up to B
 ";
 
 const PATHS: &str = "\
 Paths (PATH):
-  A path is relative to the current folder. '*.rs' means every name like it at any depth, 'src/*.rs'
-  whole paths like it, 'src/**/*.rs' any folders between; a path of exactly that name comes first.
+  A path is relative to the current folder. '*.rs' matches names at any depth, 'src/*.rs' whole
+  paths, 'src/**/*.rs' any folders between; a path of exactly that name comes first.
   Paths follow the step (`retro restore s1 notes.txt`), or stand alone after `--`.
 ";
 
 const EXAMPLES: &str = "\
 Examples:
   retro snap -m 'before the agent starts'
-  retro diff                   what has changed since the last snapshot
+  retro diff                   the changes since the last snapshot
   retro log --stat -- src      the steps that changed src
-  retro restore s12            put everything back to step 12; `retro undo` takes it back
-  retro restore @-1 .env       put one file back
+  retro restore s12            restore everything to step 12; `retro undo` undoes it
+  retro restore @-1 .env       restore one file
 ";
 
 /// The definition, with the help texts that are made from tables.
@@ -539,7 +533,7 @@ pub(crate) fn parse(raw: &[OsString]) -> Result<Arguments, clap::Error> {
     Arguments::from_arg_matches(&matches)
 }
 
-/// Whether JSON was asked for, as far as can be told from arguments that do not parse.
+/// Tests whether arguments that do not parse ask for JSON.
 pub(crate) fn wants_json(raw: &[OsString]) -> bool {
     raw.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json")
 }

@@ -1,14 +1,14 @@
-//! What a command works on: the arguments that all verbs share, the store they lead to, and the workspace in it.
+//! The context of a command: the options of all verbs, the store, and the workspace in it.
 //!
-//! Relative paths are relative to `-C`, as if the program had been started there. The folder may be gone: an agent may
-//! have removed it, and then its history is wanted most. Symlinks are resolved as far as folders are still there.
+//! Relative paths are relative to `-C`, as if the program had been started there. The folder may not exist: if an agent
+//! has removed it, its history is needed most. Symlinks are resolved as far as folders exist.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use retrograde::detail::{
-    Disk, LocalDisk, LockHolder, LockWait, Recognised, Stopwatch, StoreConfig, expect_workspace, is_in_use, is_range,
-    load_config_file, load_store_config, recognise, root_of, shown, workspace_of,
+    ConfigNotice, Disk, LocalDisk, LockHolder, LockWait, Recognised, Stopwatch, StoreConfig, expect_workspace,
+    is_in_use, is_range, load_config_file, load_store_config, recognise, root_of, shown, workspace_of,
 };
 use retrograde::{
     CaptureOptions, Config, Error, ErrorKind, Progress, Result, RevisionContext, SnapshotId, State, Store, Timestamp,
@@ -22,15 +22,15 @@ use crate::views::{human, restored, warnings};
 
 /// One run of the program.
 pub(crate) struct Context {
-    /// What all verbs take.
+    /// The options of all verbs.
     pub(crate) global: Global,
-    /// What the surroundings say.
+    /// The environment.
     pub(crate) environment: Environment,
-    /// Where to print.
+    /// The output streams.
     pub(crate) out: Output,
-    /// The wall clock, read once.
+    /// The time of the wall clock, read once.
     pub(crate) now: Timestamp,
-    /// Runs since the program began.
+    /// The time since the program started.
     pub(crate) started: Stopwatch,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Context {
 pub(crate) struct Opened {
     /// The store.
     pub(crate) store: Store,
-    /// What was true when it was opened.
+    /// The state of the store when it was opened.
     pub(crate) state: Arc<State>,
     /// Its folder, symlinks resolved.
     pub(crate) store_root: PathBuf,
@@ -50,7 +50,7 @@ pub(crate) struct Opened {
 }
 
 impl Context {
-    /// A path as given on the command line, absolute, symlinks resolved as far as there is anything.
+    /// A path given on the command line, absolute, with symlinks resolved as far as it exists.
     pub(crate) fn at(&self, path: &Path) -> Result<PathBuf> {
         let absolute = match &self.global.directory {
             Some(directory) if path.is_relative() && !path.as_os_str().is_empty() => {
@@ -61,13 +61,9 @@ impl Context {
         Ok(resolved(&absolute))
     }
 
-    /// The current folder, or that of `-C`, symlinks resolved as far as there are folders.
+    /// The current folder, or that of `-C`, with symlinks resolved as far as it exists.
     pub(crate) fn folder(&self) -> Result<PathBuf> {
-        let folder = match &self.global.directory {
-            Some(directory) => self.environment.absolute(directory)?,
-            None => self.environment.current_folder()?,
-        };
-        Ok(resolved(&folder))
+        self.at(Path::new("."))
     }
 
     /// The user's home, symlinks resolved.
@@ -75,20 +71,20 @@ impl Context {
         self.environment.home.as_deref().map(resolved)
     }
 
-    /// Opens the store, which must be there: nobody who only reads creates one. Says that a restore was cut off.
+    /// Opens the store, which must exist: commands that only read create none. Warns of an interrupted restore.
     pub(crate) fn open(&self) -> Result<Opened> {
         let opened = self.open_quietly()?;
         self.warn_of_unfinished(opened.store.disk(), &opened.state)?;
         Ok(opened)
     }
 
-    /// The same, for those who do something about a restore that was cut off.
+    /// Opens the store as [`Context::open`] does, for commands that finish or undo an interrupted restore themselves.
     pub(crate) fn open_quietly(&self) -> Result<Opened> {
         let (disk, root) = self.disk()?;
         self.opened(Store::open(disk)?, &root)
     }
 
-    /// The folder of the store, whatever is in it.
+    /// The folder of the store, whatever its contents.
     pub(crate) fn disk(&self) -> Result<(Arc<dyn Disk>, PathBuf)> {
         let root = self.store_path()?;
         let disk = LocalDisk::open(&root).map_err(|error| match error.kind() {
@@ -101,8 +97,8 @@ impl Context {
         Ok((Arc::new(disk.watched(self.lock_watch())), root))
     }
 
-    /// Opens the store to record `folder`, creating it where there is none. A new store inside what it is to record is
-    /// hardly meant: the agent could reach it.
+    /// Opens the store to record `folder`, and creates it if there is none. A new store inside the folder is refused
+    /// without `force`: an agent could reach it.
     pub(crate) fn open_or_create(&self, folder: &Path, force: bool) -> Result<Opened> {
         let root = self.store_path()?;
         if !force && !root.join("FORMAT").exists() {
@@ -112,25 +108,25 @@ impl Context {
         self.opened(Store::open_or_create(Arc::new(disk))?, &root)
     }
 
-    /// Refuses a store that lies in the folder it is to record. The home folder is refused anyhow, for a better reason.
+    /// Refuses a store inside the folder to be recorded. For the home folder, `register` has a better message.
     pub(crate) fn refuse_inside(&self, store: &Path, folder: &Path) -> Result<()> {
         let is_wide = folder.parent().is_none() || self.home().as_deref() == Some(folder);
         if is_wide || !store.starts_with(folder) {
             return Ok(());
         }
-        let detail = format!("the store {} would lie in it, where an agent can reach it", shown(store));
+        let detail = format!("the store {} would be in it, where an agent can reach it", shown(store));
         Err(Error::new(ErrorKind::Invalid, "record", shown(folder), detail)
-            .with_hint("name a folder outside with --store or RETRO_STORE, or insist with --force"))
+            .with_hint("name a folder outside of it with --store or RETRO_STORE, or allow it with --force"))
     }
 
-    /// The settings for a workspace, or for a folder that is to be one. What of them does not count is warned of; only
-    /// a file named on the command line must be right.
+    /// The settings for a workspace, or for a folder to be registered. Settings that do not count cause warnings; only
+    /// a file named on the command line must be valid.
     pub(crate) fn config(&self, opened: &Opened, workspace: Option<WorkspaceId>, root: &Path) -> Result<Config> {
         if let Some(file) = &self.global.config {
             return load_config_file(&self.at(file)?);
         }
         let found = settings(&opened.store, workspace, root);
-        found.notices.iter().for_each(|notice| self.out.warning(format_args!("{}", warnings::notice(notice))));
+        self.warn_of_settings(&found.notices);
         Ok(found.config)
     }
 
@@ -144,11 +140,15 @@ impl Context {
     pub(crate) fn store_config(&self, opened: &Opened) -> StoreConfig {
         let mut notices = Vec::new();
         let config = load_store_config(&opened.store_root, &mut notices);
-        notices.iter().for_each(|notice| self.out.warning(format_args!("{}", warnings::notice(notice))));
+        self.warn_of_settings(&notices);
         config
     }
 
-    /// Says that a restore of the workspace was cut off, where one was and is not running still.
+    fn warn_of_settings(&self, notices: &[ConfigNotice]) {
+        notices.iter().for_each(|notice| self.out.warning(format_args!("{}", warnings::notice(notice))));
+    }
+
+    /// Warns of a restore of the workspace that was interrupted, unless it is still running.
     pub(crate) fn warn_of_unfinished(&self, disk: &dyn Disk, state: &State) -> Result<()> {
         if let Some(workspace) = workspace_of(state, &self.folder()?, self.home().as_deref())
             && let Some(unfinished) = &workspace.unfinished
@@ -159,12 +159,12 @@ impl Context {
         Ok(())
     }
 
-    /// Milliseconds since the program began.
+    /// Milliseconds since the program started.
     pub(crate) fn millis(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Says who holds a lock that is waited for.
+    /// Reports the holder of a lock that the program waits for.
     fn lock_watch(&self) -> impl Fn(LockWait) + Send + Sync + 'static {
         let (style, is_json) = (self.out.note_palette.warning, self.out.is_json);
         move |wait| {
@@ -195,14 +195,16 @@ impl Opened {
     /// The workspace that the current folder is in.
     pub(crate) fn workspace(&self) -> Result<&Workspace> {
         let id = expect_workspace(&self.state, &self.folder, self.home.as_deref()).map_err(|error| {
-            // Whoever moved a folder should not have to find out why it is unknown.
+            // The folder is unknown if it has been moved: say so.
             let moved = self.folder.ancestors().find_map(|folder| match recognise(&self.state, folder)? {
                 Recognised::Moved(id) | Recognised::Same(id) => Some((id.short(), folder)),
             });
             match moved {
                 Some((id, folder)) => {
                     let folder = shown(folder);
-                    error.with_hint(format!("it was recorded at another path: `retro workspace move {id} {folder}`"))
+                    error.with_hint(format!(
+                        "it was recorded at another path: `retro workspace move {id} {folder}` sets the new one"
+                    ))
                 }
                 None => error,
             }
@@ -210,7 +212,7 @@ impl Opened {
         Ok(self.state.workspaces.get(&id).expect("it was found in this state"))
     }
 
-    /// The same, where none is fine too.
+    /// The workspace that the current folder is in, if any.
     pub(crate) fn workspace_if_any(&self) -> Option<&Workspace> {
         self.workspace_around(&self.folder)
     }
@@ -220,9 +222,14 @@ impl Opened {
         workspace_of(&self.state, folder, self.home.as_deref())
     }
 
-    /// Looks at what is true now.
-    pub(crate) fn refresh(&mut self) {
-        self.state = self.store.state();
+    /// Reports the snapshots of a list that could not be read: the first as the error of the command, the others as
+    /// warnings. Those that a repair has marked are known, and no failure.
+    pub(crate) fn report_unreadable(&self, out: &Output, unreadable: Vec<(SnapshotId, Error)>) -> Result<()> {
+        let unknown = unreadable.into_iter().filter(|(id, _)| !self.state.incomplete.contains(id));
+        let mut errors = unknown.map(|(_, error)| error);
+        let first = errors.next();
+        errors.for_each(|error| out.warning(format_args!("{error}")));
+        first.map_or(Ok(()), Err)
     }
 
     /// The snapshot that a revision names.
@@ -230,20 +237,20 @@ impl Opened {
         resolve(&self.revisions(), revision)
     }
 
-    /// The snapshots that a range names, or a revision and those before it; oldest first.
+    /// The snapshots that a range names, or a revision and the snapshots before it; oldest first.
     pub(crate) fn resolve_range(&self, text: &str) -> Result<Vec<SnapshotId>> {
         let range = if is_range(text) { text.to_owned() } else { format!("..{text}") };
         Ok(resolve_range(&self.revisions(), &range)?.snapshots)
     }
 
-    /// Both ends of a range; the first is `None` where the range begins with history.
+    /// Both ends of a range; the first is `None` if the range begins with the first step.
     pub(crate) fn resolve_ends(&self, range: &str) -> Result<(Option<SnapshotId>, SnapshotId)> {
         let range = resolve_range(&self.revisions(), range)?;
         Ok((range.after, range.last))
     }
 
-    /// A path given as an argument, as a path in the workspace. Outside of any workspace it is taken from the root of
-    /// the snapshot, whichever that is.
+    /// A path given as an argument, as a path in the workspace. Outside of any workspace it counts from the root of the
+    /// snapshot.
     pub(crate) fn tree_path(&self, path: &Path) -> Result<TreePath> {
         let invalid = |detail: String| Error::new(ErrorKind::Invalid, "find", shown(path), detail);
         let Some(workspace) = self.workspace_if_any() else {
@@ -258,13 +265,13 @@ impl Opened {
                 let parent = absolute.parent().map(resolved).unwrap_or_default();
                 let full = parent.join(absolute.file_name().unwrap_or_default());
                 let inside = full.strip_prefix(&root).map(Path::to_owned);
-                inside.map_err(|_| invalid(format!("it is outside of the workspace {}", shown(&root))))?
+                inside.map_err(|_| invalid(format!("it is outside of the folder {}", shown(&root))))?
             }
         };
         tree_path_of(&inside).map_err(invalid)
     }
 
-    /// How to look at the live workspace.
+    /// The options for reading the live workspace.
     pub(crate) fn capture<'a>(&'a self, config: &'a Config, progress: &'a dyn Progress) -> CaptureOptions<'a> {
         CaptureOptions::new(config, self.home.as_deref(), progress)
     }
@@ -279,20 +286,19 @@ impl Opened {
     }
 }
 
-/// Who is waited for, and what can be done about one that does not run.
+/// The holder of a lock, and advice if it is stopped.
 fn waited_for(wait: &LockWait) -> String {
     let Some(LockHolder { pid, command, is_stopped }) = &wait.holder else {
         return format!("for another process that has locked {}", wait.lock);
     };
     let name = if command.is_empty() { String::new() } else { format!(" ({command})") };
     match is_stopped {
-        true => format!("for process {pid}{name}, which is stopped: `kill -CONT {pid}` lets it go on"),
-        false => format!("for process {pid}{name}, which works in this store"),
+        true => format!("for process {pid}{name}, which is stopped: `kill -CONT {pid}` continues it"),
+        false => format!("for process {pid}{name}, which uses this store"),
     }
 }
 
-/// A path with the symlinks in it resolved as far as there is anything; what is not there has no symlinks, and its `..`
-/// are taken as they are written.
+/// A path with its symlinks resolved as far as it exists. In the rest, each `..` removes the component before it.
 pub(crate) fn resolved(path: &Path) -> PathBuf {
     for ancestor in path.ancestors() {
         if let Ok(real) = std::fs::canonicalize(ancestor) {
@@ -303,7 +309,7 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
     normal(path)
 }
 
-/// A path without `.`, and with each `..` taken off what stands before it.
+/// A path without `.`, and in which each `..` has removed the component before it.
 pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
@@ -330,13 +336,13 @@ mod tests {
     use super::{normal, resolved};
 
     #[test]
-    fn dots_are_taken_out() {
+    fn dots_are_removed() {
         assert_eq!(normal(Path::new("/a/./b/../c/")), PathBuf::from("/a/c"));
         assert_eq!(normal(Path::new("/../a")), PathBuf::from("/a"));
     }
 
     #[test]
-    fn what_is_gone_is_resolved_as_far_as_it_is_there() {
+    fn a_missing_path_is_resolved_as_far_as_it_exists() {
         let folder = tempfile::tempdir().unwrap();
         let real = folder.path().canonicalize().unwrap();
         std::fs::create_dir(real.join("there")).unwrap();

@@ -1,6 +1,4 @@
-//! The only reader of the environment.
-//!
-//! Everything a run of the program takes from outside its arguments is read once, here, into a plain value.
+//! The only reader of the environment: it is read once, into a plain value.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,7 +6,7 @@ use std::path::{Path, PathBuf};
 use retrograde::detail::shown;
 use retrograde::{Error, ErrorKind, Result};
 
-/// What the surroundings say.
+/// The environment of the program.
 #[derive(Debug)]
 pub(crate) struct Environment {
     /// `RETRO_STORE`.
@@ -17,14 +15,14 @@ pub(crate) struct Environment {
     pub(crate) run: Option<OsString>,
     /// `HOME`.
     pub(crate) home: Option<PathBuf>,
-    /// `XDG_DATA_HOME`, which counts only when it is absolute.
+    /// `XDG_DATA_HOME`, if it is absolute.
     data_home: Option<PathBuf>,
-    /// `PWD`: the name of the current folder once the folder itself is gone.
+    /// `PWD`: the path of the current folder even if that has been removed.
     shell_folder: Option<PathBuf>,
 }
 
 impl Environment {
-    /// Reads it. A variable that is set to nothing counts as not set.
+    /// Reads the environment. An empty variable counts as not set.
     pub(crate) fn read() -> Self {
         let path = |name| variable(name).map(PathBuf::from);
         Self {
@@ -36,12 +34,12 @@ impl Environment {
         }
     }
 
-    /// Where the store is unless an argument says otherwise.
+    /// The default path of the store.
     pub(crate) fn default_store(&self) -> Result<PathBuf> {
         if let Some(store) = &self.store {
             let store = self.expanded(store)?;
             return match &self.home {
-                // A setting that is the same everywhere means one folder, wherever it is used.
+                // The variable must mean the same store in every folder.
                 Some(home) if store.is_relative() => Ok(home.join(store)),
                 _ => Ok(store),
             };
@@ -52,22 +50,24 @@ impl Environment {
         let in_home = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
         let home = self.home.as_deref().ok_or_else(|| {
             Error::new(ErrorKind::Invalid, "find", "the store", "neither RETRO_STORE nor HOME is set")
-                .with_hint("name a folder for it with --store")
+                .with_hint("name a folder with --store")
         })?;
         Ok(home.join(in_home).join("retrograde"))
     }
 
-    /// A path with `~` for the home folder, which no shell has expanded: it came out of quotes or a settings file.
+    /// A path with a leading `~` replaced by the home folder, if the shell has not done so: in quotes, or in a
+    /// variable.
     pub(crate) fn expanded(&self, path: &Path) -> Result<PathBuf> {
         let Ok(rest) = path.strip_prefix("~") else { return Ok(path.to_owned()) };
         match &self.home {
             Some(home) => Ok(home.join(rest)),
-            None => Err(Error::new(ErrorKind::Invalid, "find", shown(path), "HOME is not set, so that `~` is nowhere")),
+            None => {
+                Err(Error::new(ErrorKind::Invalid, "find", shown(path), "HOME is not set, so that `~` has no meaning"))
+            }
         }
     }
 
-    /// The current folder. One that was removed under the shell has no path any more; the shell still knows which it
-    /// was.
+    /// The current folder. If it has been removed, the shell still knows its path.
     pub(crate) fn current_folder(&self) -> Result<PathBuf> {
         match (std::env::current_dir(), &self.shell_folder) {
             (Ok(folder), _) => Ok(folder),
@@ -76,7 +76,7 @@ impl Environment {
         }
     }
 
-    /// A path as it was given, relative to the current folder.
+    /// A path relative to the current folder, made absolute.
     pub(crate) fn absolute(&self, path: &Path) -> Result<PathBuf> {
         if path.as_os_str().is_empty() {
             return Err(Error::new(ErrorKind::Invalid, "find", shown(path), "the path is empty"));

@@ -1,16 +1,15 @@
 //! `retro`: the command line over the library.
 //!
 //! ```text
-//! args      the command line as data           context   store, workspace and paths it leads to
-//! complete  what a half-typed line can go on with
-//! usage     what is said when it does not parse           paths     paths given as arguments
-//! env       the environment, read once         output    standard output and standard error
-//! exit      error kinds as exit codes          views     what results look like
-//! interrupt what a signal leaves half done
-//! commands  one thin file a verb: context in, library call, view out
+//! args       the command line as data          usage     messages for arguments that do not parse
+//! complete   completion of half-typed lines    context   the store and the workspace of a run
+//! env        the environment, read once        paths     paths given as arguments
+//! exit       exit codes of errors              output    standard output and standard error
+//! interrupt  messages when a signal arrives    views     results for people
+//! commands   one thin file for each verb: arguments in, library call, view out
 //! ```
 //!
-//! Nothing here decides anything about snapshots; nothing in the library prints, exits, or reads arguments.
+//! Decisions about snapshots are made in the library; only this program prints, exits and reads arguments.
 
 mod args;
 mod commands;
@@ -31,11 +30,10 @@ use std::sync::Arc;
 use args::Arguments;
 use context::Context;
 use env::Environment;
-use output::{Output, say};
+use output::{Output, say, say_error};
 use retrograde::detail::Stopwatch;
 use retrograde::{Error, Result, Timestamp, wire};
 use views::color::Palette;
-use views::human;
 
 fn main() -> ExitCode {
     let started = Stopwatch::start();
@@ -59,12 +57,12 @@ fn run(arguments: Arguments, out: Output, started: Stopwatch) -> Result<u8> {
     let Arguments { global, verb } = arguments;
     let mut context = Context { global, environment: Environment::read(), out, now: Timestamp::now(), started };
     let code = commands::run(&mut context, verb);
-    // What was printed before a failure is worth as much as what was printed before a success.
+    // Results printed before a failure are written out too.
     let finished = context.out.finish();
     code.and_then(|code| finished.map(|()| code))
 }
 
-/// Reports a failure, and says how to exit. A reader of our output that has seen enough is no failure.
+/// Reports a failure, and returns the exit code. It is no failure if the reader of the output has gone away.
 fn fail(error: &Error, is_json: bool, palette: &Palette) -> u8 {
     if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) {
         return exit::DONE;
@@ -72,16 +70,13 @@ fn fail(error: &Error, is_json: bool, palette: &Palette) -> u8 {
     if is_json {
         say(&format!("{}\n", wire::line(&wire::Failed::new(error))));
     } else {
-        let (style, dim) = (palette.error, palette.dim);
-        let message = human::printable(&error.to_string());
-        let hint = error.hint().map(|hint| format!("{dim}hint:{dim:#} {}\n", human::printable(hint)));
-        say(&format!("{style}error:{style:#} {message}\n{}", hint.unwrap_or_default()));
+        say_error(&error.to_string(), error.hint(), palette);
     }
     exit::code(error.kind())
 }
 
-/// Leaves the owner all rights to what is made, whatever the umask: a folder that we make and may not use is of no use
-/// to anybody, and another process could meet it before its mode is set.
+/// Removes the owner's bits from the umask. Otherwise the program could make a folder that it may not use itself, and
+/// another process could meet it before its mode is set.
 fn keep_owner_in() {
     use rustix::fs::Mode;
     let others = Mode::RWXG | Mode::RWXO;
@@ -89,20 +84,20 @@ fn keep_owner_in() {
     rustix::process::umask(umask & others);
 }
 
-/// Lets a write beyond the length that files may have (`ulimit -f`) fail with an error, where the system would end the
-/// process without a word.
+/// Makes a write beyond the limit on file lengths (`ulimit -f`) fail with an error; by default the system ends the
+/// process.
 fn survive_file_limits() {
-    // Nobody looks at the flag: that the signal is taken is enough.
+    // The flag is not read: handling the signal is enough.
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).ok();
 }
 
-/// Allows as many open files as the system lets us have: capturing and restoring hold one handle a folder and thread.
+/// Raises the limit on open files as far as permitted: each thread that captures or restores holds a handle per folder.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         limit.current = limit.maximum;
-        // Where the system refuses, the limit it started us with has to do.
+        // If the system refuses, the present limit stays.
         setrlimit(Resource::Nofile, limit).ok();
     }
 }

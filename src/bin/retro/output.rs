@@ -1,8 +1,8 @@
-//! Where everything that is printed goes through.
+//! The two output streams.
 //!
-//! Standard output carries what was asked for, in large writes; standard error carries notes and errors. Nothing is
-//! altered on the way: a patch or a file with escape sequences in it arrives byte by byte. A reader that went away is
-//! an error of kind [`BrokenPipe`], which `main` takes for the end and not for a failure.
+//! Standard output carries results, in large writes; standard error carries notes and errors. Results are not altered:
+//! a patch or a file with escape sequences arrives byte by byte. If the reader of standard output has gone away,
+//! writing fails with [`BrokenPipe`], which `main` does not treat as a failure.
 //!
 //! [`BrokenPipe`]: std::io::ErrorKind::BrokenPipe
 
@@ -17,25 +17,25 @@ use crate::args::{ColorWhen, Global};
 use crate::views::color::Palette;
 use crate::views::human::printable;
 
-/// Standard output and standard error, and how to write on them.
+/// Standard output, standard error and their styles.
 pub(crate) struct Output {
     stdout: BufWriter<StdoutLock<'static>>,
     /// Styles for standard output.
     pub(crate) palette: Palette,
     /// Styles for standard error.
     pub(crate) note_palette: Palette,
-    /// Whether standard output is a terminal.
+    /// True if standard output is a terminal.
     pub(crate) is_terminal: bool,
-    /// Whether JSON was asked for.
+    /// True with `--json`.
     pub(crate) is_json: bool,
-    /// Whether only results and errors are wanted.
+    /// True with `--quiet`.
     pub(crate) is_quiet: bool,
-    /// Warnings that no result has taken in yet; only with JSON.
+    /// Warnings that are not part of a result yet; only with JSON.
     warnings: RefCell<Vec<String>>,
 }
 
 impl Output {
-    /// Looks at what standard output and standard error are.
+    /// Chooses styles by the options and by the kind of each stream.
     pub(crate) fn new(global: &Global) -> Self {
         let stdout = std::io::stdout();
         let is_coloured = |automatic: ColorChoice| match global.color {
@@ -54,9 +54,14 @@ impl Output {
         }
     }
 
-    /// Prints one line of what was asked for.
+    /// Prints one line of a result.
     pub(crate) fn line(&mut self, text: fmt::Arguments<'_>) -> Result<()> {
         self.stdout.write_fmt(text).and_then(|()| self.stdout.write_all(b"\n")).map_err(failed)
+    }
+
+    /// Prints lines of a result.
+    pub(crate) fn lines(&mut self, lines: impl IntoIterator<Item = String>) -> Result<()> {
+        lines.into_iter().try_for_each(|line| self.line(format_args!("{line}")))
     }
 
     /// Prints a result in JSON, on one line.
@@ -64,25 +69,30 @@ impl Output {
         self.line(format_args!("{}", wire::line(shape)))
     }
 
+    /// Prints the result of an action: `shape` with `--json`, else `summary` on one line.
+    pub(crate) fn done(&mut self, shape: &impl serde::Serialize, summary: fmt::Arguments<'_>) -> Result<()> {
+        if self.is_json { self.json(shape) } else { self.summary(summary) }
+    }
+
     /// Prints bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.stdout.write_all(bytes).map_err(failed)
     }
 
-    /// Prints one line about something that was done, unless only results are wanted.
+    /// Prints one line about an action, unless `--quiet` is given.
     pub(crate) fn summary(&mut self, text: fmt::Arguments<'_>) -> Result<()> {
         if self.is_quiet { Ok(()) } else { self.line(text) }
     }
 
-    /// Says something beside the result, on standard error. That it cannot be said is no reason to fail.
+    /// Prints a note on standard error, and ignores a failure to do so. Nothing is printed with `--json` or `--quiet`.
     pub(crate) fn note(&self, text: fmt::Arguments<'_>) {
         if !self.is_quiet && !self.is_json {
             say(&format!("{}\n", printable(&text.to_string())));
         }
     }
 
-    /// Warns on standard error, however quiet. With JSON, a warning is part of the result, or else an object of its own
-    /// on standard error.
+    /// Prints a warning on standard error, also with `--quiet`. With `--json`, a warning is part of the result, or else
+    /// an object of its own on standard error.
     pub(crate) fn warning(&self, text: fmt::Arguments<'_>) {
         if self.is_json {
             self.warnings.borrow_mut().push(text.to_string());
@@ -92,17 +102,17 @@ impl Output {
         }
     }
 
-    /// The warnings so far, for a result in JSON.
+    /// Removes and returns the warnings so far, for a result in JSON.
     pub(crate) fn take_warnings(&self) -> Vec<String> {
         self.warnings.take()
     }
 
-    /// Standard output as a writer, for what is written piece by piece.
+    /// Standard output as a writer, for long results.
     pub(crate) fn writer(&mut self) -> &mut dyn Write {
         &mut self.stdout
     }
 
-    /// Writes out what is still held back. What a full disk swallowed shows here.
+    /// Writes out buffered lines. A full disk may show only here.
     pub(crate) fn finish(&mut self) -> Result<()> {
         for warning in self.take_warnings() {
             say(&format!("{}\n", wire::line(&wire::Warning { warning })));
@@ -111,9 +121,16 @@ impl Output {
     }
 }
 
-/// Writes to standard error. There is nobody to tell when that fails.
+/// Writes to standard error, and ignores a failure to do so.
 pub(crate) fn say(text: &str) {
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// Prints an error, and a hint if there is one.
+pub(crate) fn say_error(message: &str, hint: Option<&str>, palette: &Palette) {
+    let (style, dim) = (palette.error, palette.dim);
+    let hint = hint.map(|hint| format!("{dim}hint:{dim:#} {}\n", printable(hint))).unwrap_or_default();
+    say(&format!("{style}error:{style:#} {}\n{hint}", printable(message)));
 }
 
 fn failed(error: std::io::Error) -> Error {

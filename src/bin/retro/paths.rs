@@ -1,8 +1,8 @@
-//! Paths given as arguments: which ones are meant, and what to say of a name that is nowhere.
+//! Paths given as arguments, and hints for paths that do not exist.
 //!
-//! A path is relative to the current folder. One with `*`, `?` or `[..]` in it is a pattern, unless something has
-//! exactly that name: without a slash it means names at any depth below the current folder, with one it means whole
-//! paths.
+//! A path is relative to the current folder. One that contains `*`, `?` or `[..]` is a pattern, unless a path has
+//! exactly that name. A pattern without a slash matches names at any depth below the current folder, one with a slash
+//! whole paths.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::context::{Opened, normal};
 use crate::views::human;
 
 impl Opened {
-    /// The paths that arguments name. Names are looked for in `snapshots` and in the folder before they are patterns.
+    /// The paths and patterns in arguments. A path of exactly that name, in `snapshots` or in the folder, comes first.
     pub(crate) fn selection(&self, arguments: &[PathBuf], snapshots: &[SnapshotId]) -> Result<Selection> {
         let (mut paths, mut patterns) = (Vec::new(), Vec::new());
         for argument in arguments {
@@ -27,7 +27,7 @@ impl Opened {
         Ok(Selection::new(paths, patterns))
     }
 
-    /// The paths that arguments name in a snapshot; all of it where there are none.
+    /// The paths of a snapshot that arguments select; everything if there are no arguments.
     pub(crate) fn selected_paths(
         &self,
         arguments: &[PathBuf],
@@ -38,7 +38,7 @@ impl Opened {
         self.selected_in(&selection, snapshot, operation)
     }
 
-    /// The selected paths of a snapshot, all of which are there.
+    /// The selected paths of a snapshot. Fails if one of them is missing.
     pub(crate) fn selected_in(
         &self,
         selection: &Selection,
@@ -58,7 +58,7 @@ impl Opened {
         Ok(found)
     }
 
-    /// Fails where a pattern matches none of `found`.
+    /// Fails if a pattern matches none of `found`.
     pub(crate) fn expect_all(
         &self,
         selection: &Selection,
@@ -73,12 +73,12 @@ impl Opened {
             Some(index) => {
                 let detail = format!("nothing in {place} matches");
                 Err(Error::new(ErrorKind::NotFound, operation, selection.shown(index), detail)
-                    .with_hint("without a slash a pattern means names at any depth, with one it means whole paths"))
+                    .with_hint("a pattern without a slash matches names at any depth, one with a slash whole paths"))
             }
         }
     }
 
-    /// Fails where a named path is in none of the snapshots and not in the folder: a slip of the keyboard, not a wish.
+    /// Fails if a named path is neither in one of the snapshots nor in the folder: it is mistyped.
     pub(crate) fn expect_somewhere(
         &self,
         selection: &Selection,
@@ -87,13 +87,16 @@ impl Opened {
     ) -> Result<()> {
         for path in selection.paths() {
             if !self.has(path, snapshots)? {
-                return Err(self.nowhere(path, snapshots, operation));
+                let ids: Vec<String> = snapshots.iter().map(|id| format!("snapshot {}", id.short())).collect();
+                let detail = format!("neither {} nor the folder has it", ids.join(" nor "));
+                let error = Error::new(ErrorKind::NotFound, operation, path, detail);
+                return Err(self.with_like(error, path, snapshots));
             }
         }
         Ok(())
     }
 
-    /// Whether a path is in the folder or in one of the snapshots.
+    /// Tests whether a path is in the folder or in one of the snapshots.
     pub(crate) fn has(&self, path: &TreePath, snapshots: &[SnapshotId]) -> Result<bool> {
         if path.is_root() {
             return Ok(true);
@@ -110,19 +113,19 @@ impl Opened {
         Ok(false)
     }
 
-    /// Whether an argument names a path, or is a pattern of paths.
+    /// Tests whether an argument names an existing path or is a pattern.
     pub(crate) fn names_path(&self, argument: &Path, snapshots: &[SnapshotId]) -> Result<bool> {
         let Ok(path) = self.tree_path(argument) else { return Ok(false) };
         Ok(self.pattern(argument).is_some() || self.has(&path, snapshots)?)
     }
 
-    /// The snapshot that a revision names. Where none does, and the text is a path or nearly a name, that is said;
-    /// `before_paths` is the command as it takes paths.
+    /// The snapshot that a revision names. If there is none, the error has a hint for a text that is a path or nearly a
+    /// name; `before_paths` is the command up to its paths.
     pub(crate) fn resolve_step(&self, text: &str, before_paths: &str) -> Result<SnapshotId> {
         self.resolve(text).map_err(|error| self.explained(error, text, before_paths))
     }
 
-    /// An error about a revision, with the hint that helps most.
+    /// An error about a revision, with the most helpful hint.
     pub(crate) fn explained(&self, error: Error, text: &str, before_paths: &str) -> Error {
         if error.kind() != ErrorKind::NotFound {
             return error;
@@ -136,36 +139,29 @@ impl Opened {
         let runs = self.workspace_if_any().into_iter().flat_map(|workspace| workspace.runs.keys());
         match nearest(text, tags.chain(runs.map(|run| format!("run:{run}")))) {
             Some(name) => error.with_hint(format!("did you mean `{}`?", human::label(&name))),
-            // A step or an id that is not there is no path.
+            // The text has the form of a step or an id, not of a path.
             None if check_tag_name(text).is_err() => error,
             None => error.with_hint(format!(
-                "`retro log` lists the steps, `retro tag` the tags; for a path it is `{before_paths} {}`",
+                "`retro log` lists the steps, `retro tag` the tags; for a path write `{before_paths} {}`",
                 human::label(text)
             )),
         }
     }
 
-    /// That a path is nowhere, and which one may have been meant.
-    fn nowhere(&self, path: &TreePath, snapshots: &[SnapshotId], operation: &str) -> Error {
-        let places: Vec<String> = snapshots.iter().map(|id| format!("snapshot {}", id.short())).collect();
-        let detail = format!("neither {} nor the folder has it", places.join(" nor "));
-        self.with_like(Error::new(ErrorKind::NotFound, operation, path, detail), path, snapshots)
-    }
-
-    /// An error about a missing path, with a hint at the one that may have been meant, or where to look for it.
+    /// An error about a missing path, with a hint at a similar path or at the verbs that list paths.
     fn with_like(&self, error: Error, path: &TreePath, snapshots: &[SnapshotId]) -> Error {
         let is_elsewhere = self.has(path, &[]).unwrap_or(false);
         match (self.like(path, snapshots).filter(|_| !is_elsewhere), snapshots.last()) {
             (Some(other), _) => error.with_hint(format!("did you mean `{other}`?")),
             (None, Some(snapshot)) => error.with_hint(format!(
-                "`retro ls -r {}` lists what is in it, `retro log -- PATH` the steps that changed a path",
+                "`retro ls -r {}` lists its files, `retro log -- PATH` the steps that changed a path",
                 snapshot.short()
             )),
             (None, None) => error,
         }
     }
 
-    /// The path beside a missing one whose name is most like it.
+    /// The path in the same folder whose name is most similar to a missing one.
     pub(crate) fn like(&self, path: &TreePath, snapshots: &[SnapshotId]) -> Option<TreePath> {
         let name = String::from_utf8(path.name()?.to_vec()).ok()?;
         let folder = path.parent()?;
@@ -182,7 +178,7 @@ impl Opened {
         Some(folder.join(found.as_bytes()))
     }
 
-    /// An argument as a pattern of whole paths from the root of the workspace, if it is one.
+    /// An argument as a pattern of whole paths from the root of the workspace; `None` if it is not a pattern.
     fn pattern(&self, argument: &Path) -> Option<Pattern> {
         let text = argument.to_str().filter(|text| text.contains(['*', '?', '[']))?;
         let root = self.workspace_if_any().map(root_of);
@@ -200,7 +196,7 @@ impl Opened {
     }
 }
 
-/// The candidate that a mistyped word is most like, if any is like it.
+/// The candidate most similar to a mistyped word, if one is similar enough.
 pub(crate) fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     let most = (word.chars().count() / 3).max(1);
     let distance = |candidate: &String| strsim::damerau_levenshtein(word, candidate);
@@ -213,7 +209,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_of_the_keyboard_is_near_and_another_word_is_not() {
+    fn a_mistyped_word_is_near_and_another_word_is_not() {
         let names = || ["main.rs", "lib.rs", "README.md"].map(str::to_owned).into_iter();
         assert_eq!(nearest("mian.rs", names()).as_deref(), Some("main.rs"));
         assert_eq!(nearest("readme.md", names()), None);

@@ -1,7 +1,7 @@
-//! Arguments that do not parse: what is said about them, in words and in JSON.
+//! Messages for arguments that do not parse, in words and in JSON.
 //!
-//! Verbs that other programs have, and this one has not, are answered with the verb that does what was meant
-//! ([`HABITS`]); for a slip of the keyboard the parser's own suggestion is better, and stays.
+//! A verb that only other programs have is answered with the verb that does the same here ([`HABITS`]). For a mistyped
+//! verb the suggestion of the parser is printed.
 
 use std::ffi::OsString;
 
@@ -9,16 +9,16 @@ use anstream::{AutoStream, ColorChoice};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args;
-use crate::output::say;
+use crate::output::{say, say_error};
 use crate::views::color::Palette;
 use crate::views::human;
 use retrograde::wire;
 
-/// Words that people type for verbs, and what to type instead. A test holds that the hints name verbs that there are,
-/// and that no word is a verb.
+/// Words that people type for verbs, and a hint for each. A test checks that the hints name existing verbs, and that no
+/// word is a verb.
 const HABITS: &[(&[&str], &str)] = &[
     (&["checkout", "switch", "reset", "rewind-to", "goto", "back", "load", "apply"], RESTORE),
-    (&["revert"], "`retro undo` takes back the last change; `retro restore REV -- PATH` puts paths back to a step"),
+    (&["revert"], "`retro undo` undoes the last change; `retro restore REV -- PATH` restores paths to a step"),
     (
         &[
             "commit",
@@ -32,9 +32,9 @@ const HABITS: &[(&[&str], &str)] = &[
             "take",
             "create",
         ],
-        "`retro snap` records the folder as it is; nothing needs to be added first",
+        "`retro snap` records the folder; nothing needs to be added first",
     ),
-    (&["stash"], "`retro snap` records the folder as it is; `retro restore REV` puts a step back"),
+    (&["stash"], "`retro snap` records the folder; `retro restore REV` restores a step"),
     (
         &[
             "snapshots",
@@ -51,12 +51,12 @@ const HABITS: &[(&[&str], &str)] = &[
     ),
     (
         &["gc", "prune", "expire", "purge", "vacuum", "clean", "cleanup", "compact", "repack", "optimize"],
-        "nothing is deleted from a store yet: `retro stats` says what takes the room, `retro workspace forget` drops \
-         a folder's history",
+        "a store only grows: `retro stats` shows what takes the space, `retro workspace forget` forgets a folder and \
+         its history",
     ),
     (
         &["forget", "drop", "delete", "remove", "rm", "unregister", "uninstall", "deinit"],
-        "`retro workspace forget PATH` drops a folder's history, `retro tag -d NAME` a name; single steps stay",
+        "`retro workspace forget PATH` forgets a folder and its history, `retro tag -d NAME` a tag; steps are kept",
     ),
     (
         &["branch", "branches", "sessions", "session", "run", "threads"],
@@ -65,28 +65,34 @@ const HABITS: &[(&[&str], &str)] = &[
     (&["fsck", "check", "scrub", "validate", "doctor"], "`retro verify` checks the store"),
     (
         &["fix", "heal", "salvage", "recover", "rebuild"],
-        "`retro repair` mends a damaged store; for files it is `retro restore`",
+        "`retro repair` repairs a damaged store; `retro restore` restores files",
     ),
-    (&["tree", "files", "dir", "ls-files", "ls-tree"], "`retro ls -r REV` lists what is in a step"),
-    (&["view", "print", "get", "read", "cat-file", "type", "head"], "`retro cat REV PATH` prints a file as it was"),
+    (&["tree", "files", "dir", "ls-files", "ls-tree"], "`retro ls -r REV` lists the files of a step"),
+    (
+        &["view", "print", "get", "read", "cat-file", "type", "head"],
+        "`retro cat REV PATH` prints a file as a step has it",
+    ),
     (
         &["compare", "changes", "delta", "difftool", "whatchanged"],
-        "`retro diff` compares; `retro log --stat` lists changes step by step",
+        "`retro diff` compares steps; `retro log --stat` lists the changes of each step",
     ),
-    (&["tags", "bookmark", "label", "name"], "`retro tag NAME REV` names a step; `retro tag` lists the names"),
-    (&["protect", "keep", "hold"], "`retro pin REV` marks a step to be kept"),
+    (&["tags", "bookmark", "label", "name"], "`retro tag NAME REV` tags a step; `retro tag` lists the tags"),
+    (&["protect", "keep", "hold"], "`retro pin REV` keeps a step"),
     (
         &["clone", "push", "pull", "fetch", "archive", "bundle", "dump"],
         "`retro export` writes steps as a git repository or a tar file; `retro import` reads a git repository",
     ),
-    (&["du", "size", "usage", "info", "disk", "df"], "`retro stats` says what the store holds and what it costs"),
+    (
+        &["du", "size", "usage", "info", "disk", "df"],
+        "`retro stats` shows what the store holds, and how much space it takes",
+    ),
     (&["projects", "folders", "workspaces", "repos", "roots"], "`retro workspace list` lists the recorded folders"),
-    (&["move", "mv", "rename", "relocate"], "`retro workspace move` says where a folder is now"),
-    (&["register", "track", "enable"], "`retro init` registers a folder; `retro snap` does so too"),
+    (&["move", "mv", "rename", "relocate"], "`retro workspace move` tells the store the new path of a folder"),
+    (&["register", "track", "enable"], "`retro init` registers a folder, and so does `retro snap`"),
     (&["version"], "`retro --version` prints it"),
     (
         &["config", "settings", "configure", "options", "exclude", "ignore", "include"],
-        "settings are in retro.toml in the recorded folder; `retro status` shows the rules in force",
+        "settings are in retro.toml in the recorded folder: `retro help settings`; `retro status` shows the rules",
     ),
     (
         &["hook", "hooks", "install", "setup", "watch", "daemon", "start", "auto"],
@@ -98,14 +104,14 @@ const HABITS: &[(&[&str], &str)] = &[
     ),
 ];
 
-const RESTORE: &str = "`retro restore REV` puts the folder back to a step, `retro restore REV PATH` one path";
+const RESTORE: &str = "`retro restore REV` restores the folder to a step, `retro restore REV PATH` one path";
 
-/// What to type instead of a verb that there is not.
+/// The hint for a verb that does not exist here.
 pub(crate) fn instead_of(verb: &str) -> Option<&'static str> {
     HABITS.iter().find(|(words, _)| words.contains(&verb)).map(|(_, hint)| *hint)
 }
 
-/// Reports arguments that do not parse, or prints the help that was asked for. Returns how to exit.
+/// Reports arguments that do not parse, or prints the requested help. Returns the exit code.
 pub(crate) fn refuse(error: &clap::Error, raw: &[OsString]) -> u8 {
     let code = u8::try_from(error.exit_code()).expect("exit codes of the parser are 0 and 2");
     let has_suggestion = error.get(ContextKind::SuggestedSubcommand).is_some();
@@ -115,19 +121,18 @@ pub(crate) fn refuse(error: &clap::Error, raw: &[OsString]) -> u8 {
         }
         _ => None,
     };
-    let said = match (habit, error.kind()) {
+    let answer = match (habit, error.kind()) {
         (Some((verb, hint)), _) => Some((format!("there is no verb `{}`", human::label(verb)), hint)),
         (None, ErrorKind::MissingSubcommand) => Some((NO_VERB.to_owned(), LISTS)),
         _ => None,
     };
     if args::wants_json(raw) && error.use_stderr() {
         say(&format!("{}\n", in_json(error, habit.map(|(_, hint)| hint), raw)));
-    } else if let Some((message, hint)) = said {
+    } else if let Some((message, hint)) = answer {
         let palette = Palette::new(AutoStream::choice(&std::io::stderr()) != ColorChoice::Never);
-        let (style, dim) = (palette.error, palette.dim);
-        say(&format!("{style}error:{style:#} {message}\n{dim}hint:{dim:#} {hint}\n"));
+        say_error(&message, Some(hint), &palette);
     } else {
-        // A help text that nobody reads to its end is no failure.
+        // It is no failure if the reader of the help has gone away.
         drop(error.print());
     }
     code
@@ -137,7 +142,7 @@ const NO_VERB: &str = "no verb is given";
 
 const LISTS: &str = "`retro --help` lists the verbs";
 
-/// All that the parser says, in one object.
+/// The message of the parser as one JSON object.
 fn in_json(error: &clap::Error, habit: Option<&str>, raw: &[OsString]) -> String {
     let text = error.render().to_string();
     let usage = text.split_once("Usage: ").map(|(_, rest)| rest.split("\n\n").next().unwrap_or_default().trim());
@@ -166,7 +171,7 @@ mod tests {
     use crate::args::command;
 
     #[test]
-    fn hints_name_verbs_that_there_are() {
+    fn hints_name_existing_verbs() {
         let command = command();
         for (words, hint) in HABITS {
             let quoted: Vec<&str> = hint.split('`').skip(1).step_by(2).collect();

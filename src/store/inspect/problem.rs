@@ -136,6 +136,15 @@ pub enum Note {
 }
 
 impl Problem {
+    /// The lost transactions that it is about: the first and the last.
+    pub fn transactions(&self) -> Option<[u64; 2]> {
+        match &self.kind {
+            ProblemKind::LostTransactions(range) => Some([*range.start(), *range.end()]),
+            ProblemKind::OnlyInJournal(transaction, _) => Some([*transaction; 2]),
+            _ => None,
+        }
+    }
+
     /// A problem of a whole file.
     pub fn of(file: StoreFile, kind: ProblemKind) -> Self {
         Self { file: Some(file), offset: None, kind }

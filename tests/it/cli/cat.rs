@@ -23,7 +23,7 @@ fn files_are_printed_byte_by_byte() {
     cli.check(
         "cat @",
         "
-        | ! error: print @: there is no colon between step and path
+        | ! error: print @: it has no colon between a step and a path
         | ! hint: write REV PATH or REV:PATH, such as @ main.rs or s12:src/main.rs
         | exit 2
     ",
@@ -41,7 +41,7 @@ fn files_are_printed_byte_by_byte() {
     cli.check(
         "cat a.txt",
         "
-        | ! error: print a.txt: there is no colon between step and path
+        | ! error: print a.txt: it has no colon between a step and a path
         | ! hint: `a.txt` is a path: `retro cat @ a.txt`
         | exit 2
     ",
@@ -50,7 +50,7 @@ fn files_are_printed_byte_by_byte() {
         "cat @ *.zip",
         "
         | ! error: print *.zip: nothing in snapshot [short] matches
-        | ! hint: without a slash a pattern means names at any depth, with one it means whole paths
+        | ! hint: a pattern without a slash matches names at any depth, one with a slash whole paths
         | exit 3
     ",
     );
@@ -82,7 +82,7 @@ fn files_are_printed_byte_by_byte() {
         "cat @:/etc/passwd",
         "
         | ! error: print /etc/passwd: a name is empty
-        | ! hint: the path is from the workspace root, such as src/main.rs, or from the current folder as ./main.rs
+        | ! hint: write the path from the workspace root, as src/main.rs, or from the current folder, as ./main.rs
         | exit 2
     ",
     );
@@ -90,7 +90,7 @@ fn files_are_printed_byte_by_byte() {
         "cat @:a/../b",
         "
         | ! error: print a/../b: a name is `.` or `..`
-        | ! hint: the path is from the workspace root, such as src/main.rs, or from the current folder as ./main.rs
+        | ! hint: write the path from the workspace root, as src/main.rs, or from the current folder, as ./main.rs
         | exit 2
     ",
     );

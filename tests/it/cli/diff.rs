@@ -72,7 +72,7 @@ fn two_steps_or_a_step_and_the_folder() {
     cli.check(
         "diff s1..s2 s2",
         "
-        | ! error: compare s1..s2: a range has both ends already
+        | ! error: compare s1..s2: it names two steps already, so that there is no place for a third
         | exit 2
     ",
     );
@@ -105,8 +105,8 @@ fn paths_follow_the_steps_or_stand_alone() {
     cli.check(
         "diff s2 s1",
         "
-        | ! error: compare s1: it is the name of a step, and of a path, too
-        | ! hint: a path stands after `--`; a step has an id, too, which `retro show REV` prints
+        | ! error: compare s1: both a step and a path have this name
+        | ! hint: write a path after `--`; write a step as its id, which `retro show REV` prints
         | exit 2
     ",
     );

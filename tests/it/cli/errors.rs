@@ -71,7 +71,7 @@ fn verbs_of_other_programs_are_answered_with_the_verb_that_is_meant() {
         "checkout s1",
         "
         | ! error: there is no verb `checkout`
-        | ! hint: `retro restore REV` puts the folder back to a step, `retro restore REV PATH` one path
+        | ! hint: `retro restore REV` restores the folder to a step, `retro restore REV PATH` one path
         | exit 2
     ",
     );
@@ -105,7 +105,7 @@ fn errors_are_one_object_where_json_was_asked_for() {
         "--json show nope",
         r#"
         | ! {"error":{"kind":"not-found","message":"find snapshot nope: no snapshot, step, tag or run has that name",
-        : "hint":"`retro log` lists the steps, `retro tag` the tags; for a path it is `retro show @ nope`"}}
+        : "hint":"`retro log` lists the steps, `retro tag` the tags; for a path write `retro show @ nope`"}}
         | exit 3
     "#,
     );
@@ -205,7 +205,7 @@ fn the_store_is_found_by_option_environment_or_home() {
     cli.finish(command, b"").expect_text(
         "
         | ! error: find the store: neither RETRO_STORE nor HOME is set
-        | ! hint: name a folder for it with --store
+        | ! hint: name a folder with --store
         | exit 2
     ",
     );

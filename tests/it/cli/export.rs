@@ -14,8 +14,8 @@ fn a_step_becomes_a_tar_file() {
     cli.check(
         "export --tar ../x.tar",
         "
-        | ! error: export to $HOME/x.tar: the file is there already
-        | ! hint: remove it first, or name another
+        | ! error: export to $HOME/x.tar: the file exists already
+        | ! hint: remove it first, or name another file
         | exit 4
     ",
     );
@@ -31,7 +31,7 @@ fn a_step_becomes_a_tar_file() {
         "export --tar ../y.tar -- no-such-path",
         "
         | ! error: export no-such-path: snapshot [short] has no such path
-        | ! hint: `retro ls -r [short]` lists what is in it, `retro log -- PATH` the steps that changed a path
+        | ! hint: `retro ls -r [short]` lists its files, `retro log -- PATH` the steps that changed a path
         | exit 3
     ",
     );

@@ -13,13 +13,13 @@ fn every_step_and_status_warn_of_a_damaged_git_index() {
     cli.write(".gitignore", b"*.log\n");
     cli.write("a.log", b"x");
     cli.write(".git/index", b"DIRC damaged");
-    let said = "git's index $WS/.git/index: it is damaged (it ends early); what git ignores is recorded too, \
-                and what git tracks in folders that are left out by default is not";
+    let said = "git's index $WS/.git/index: it is damaged (it ends early); ignored files are recorded too, \
+                and tracked files in folders that are excluded by default are not";
     for step in ["s1 [short]  +3 ~0 -0  [span]", "s1 [short]  no change  [span]"] {
         let first = if step.contains("no change") {
             ""
         } else {
-            "\n| ! recording $WS in $STORE (workspace [short])\n| ! leaving out .git; `retro status` says more"
+            "\n| ! recording $WS in $STORE (workspace [short])\n| ! excluding .git; `retro status` lists the rules"
         };
         cli.check("snap", &format!("\n| {step}\n| ! warning: {said}{first}\n"));
     }
@@ -61,8 +61,7 @@ fn unknown_forms_of_git_references_are_reported_once() {
         ran.expect(0);
         String::from_utf8(ran.stderr).unwrap()
     };
-    let said =
-        "it is in a form that retro does not know (reftable); steps do not say on which commit and branch they are";
+    let said = "its form is not supported (reftable); steps do not record the commit and the branch";
     assert!(snapped(&cli).contains(said));
     cli.write("table/a", b"y");
     assert_eq!(snapped(&cli), "");

@@ -15,26 +15,26 @@ fn help_lists_the_verbs_by_purpose() {
     cli.check(
         "undo --help",
         "
-        | Take back the last change of the folder: edits, a step or a restore
+        | Undo the last change of the folder: edits, a step or a restore
         |
         | Usage: retro undo [OPTIONS] [N]
         |
         | Arguments:
-        |   [N]  How many, all or none [default: 1]
+        |   [N]  The number of changes; if one of them fails, none is made [default: 1]
         |
         | Options:
-        |       --dry-run             Show what would be done, and do nothing
-        |   -v, --verbose             Show everything that is done
-        |       --no-safety-snapshot  Take no snapshot first: what was not captured yet is lost, and there is
-        |                             no way back
+        |       --dry-run             Show what would be done, without doing it
+        |   -v, --verbose             Show each path that is changed
+        |       --no-safety-snapshot  Take no snapshot first: changes that are not recorded yet are lost, and
+        |                             undo cannot bring them back
         |   -h, --help                Print help
         |
         | Global options:
-        |       --store <DIR>    Keep the store in DIR instead of $RETRO_STORE or the user data folder
+        |       --store <DIR>    Use the store in DIR instead of $RETRO_STORE or the user data folder
         |   -C <DIR>             Work as if started in DIR
-        |       --config <FILE>  Read settings from FILE instead of retro.toml in the workspace
+        |       --config <FILE>  Read settings from FILE instead of retro.toml in the folder
         |       --json           Print JSON; `retro help json` describes it
-        |   -q, --quiet          Print only what was asked for, and errors
+        |   -q, --quiet          Print only results, warnings and errors
         |       --color <WHEN>   Use colour `always`, `never`, or on a terminal (`auto`) unless NO_COLOR is
         |                        set [default: auto]
     ",
@@ -46,8 +46,8 @@ fn help_lists_the_verbs_by_purpose() {
     cli.check(
         "help nothing",
         "
-        | ! error: explain nothing: there is no such verb
-        | ! hint: `retro help` lists the verbs; topics are recording, settings and json
+        | ! error: explain nothing: no verb or topic has this name
+        | ! hint: `retro help` lists the verbs; the topics are recording, settings and json
         | exit 3
     ",
     );
@@ -61,82 +61,82 @@ const HELP: &str = r#"
         |
         | Record:
         |   snap         Take a snapshot, if anything has changed
-        |   status       Say what is recorded, what changed since, and what is left out
+        |   status       Show what is recorded, what has changed since the last step, and what is excluded
         |   init         Register a folder without taking a snapshot
         |
         | Look back:
         |   log          List steps, newest first
         |   show         Show one step: its facts and what it changed
-        |   diff         Compare two steps, or a step with the folder as it is now
-        |   ls           List what is in a step
-        |   cat          Print a file as it was
-        |   runs         List the runs: which sessions recorded here, when, and how much they changed
+        |   diff         Compare two steps, or a step with the current folder
+        |   ls           List the files and folders of a step
+        |   cat          Print a file as a step has it
+        |   runs         List the agent sessions (runs) that recorded steps here
         |
         | Go back:
-        |   restore      Put the folder, or some paths of it, back to a step
-        |   undo         Take back the last change of the folder: edits, a step or a restore
-        |   redo         Go to the state that the last undo left
+        |   restore      Restore the folder, or some paths in it, to a step
+        |   undo         Undo the last change of the folder: edits, a step or a restore
+        |   redo         Redo the change that was undone last
         |
         | Keep and share:
-        |   tag          Name a step, or list the names
-        |   pin          Mark a step to be kept whatever the budget, or take the mark away
+        |   tag          Tag a step with a name, or list the tags
+        |   pin          Keep a step whatever the storage budget, or stop keeping it
         |   export       Write a step as a tar file, or steps as a git repository
         |   import       Record the commits of a git repository as steps
         |
         | The store and the program:
-        |   stats        Say what the store holds and what it costs
-        |   verify       Check the store, and list what is damaged and which steps and paths need it
-        |   repair       Put a damaged store right, bring back what can be had, mark what stays lost
+        |   stats        Show what the store holds, and how much space it takes
+        |   verify       Check the store for damage, and list the steps and paths that it affects
+        |   repair       Repair a damaged store, and mark the steps that stay incomplete
         |   workspace    List, forget or move recorded folders
         |   completions  Print a completion script
         |   help         Explain a verb or a topic: recording, settings, json
         |
         | Options, before or after the verb:
-        |       --store <DIR>    Keep the store in DIR instead of $RETRO_STORE or the user data folder
+        |       --store <DIR>    Use the store in DIR instead of $RETRO_STORE or the user data folder
         |   -C <DIR>             Work as if started in DIR
-        |       --config <FILE>  Read settings from FILE instead of retro.toml in the workspace
+        |       --config <FILE>  Read settings from FILE instead of retro.toml in the folder
         |       --json           Print JSON; `retro help json` describes it
-        |   -q, --quiet          Print only what was asked for, and errors
+        |   -q, --quiet          Print only results, warnings and errors
         |       --color <WHEN>   Use colour `always`, `never`, or on a terminal (`auto`) unless NO_COLOR is
         |                        set [default: auto]
         |   -h, --help           Print help
         |   -V, --version        Print version
         |
         | Steps (REV):
-        |   @  @-3                 where the workspace stands, three before; HEAD, HEAD~3, @^ work too
+        |   @  @-3                 the current step, the third before it; HEAD, HEAD~3, @^ work too
         |   s12  12  [short]  v1  step 12, the first four or more digits of an id, a tag; a tag comes
         |                          first, then the step, then the id
         |   run:NAME               the last step of a run
         |   3f2a/v1                a step of another workspace, after the first digits of its id
-        |   "@{[age]}"    the last step before then; also "@{2026-11-20 10:30}"
-        |   A..B                   what follows A up to B
+        |   "@{[age]}"    the last step before a time; also "@{2026-11-20 10:30}"
+        |   A..B                   the steps after A, up to B
         |
         | Paths (PATH):
-        |   A path is relative to the current folder. '*.rs' means every name like it at any depth, 'src/*.rs'
-        |   whole paths like it, 'src/**/*.rs' any folders between; a path of exactly that name comes first.
+        |   A path is relative to the current folder. '*.rs' matches names at any depth, 'src/*.rs' whole
+        |   paths, 'src/**/*.rs' any folders between; a path of exactly that name comes first.
         |   Paths follow the step (`retro restore s1 notes.txt`), or stand alone after `--`.
         |
         | Exit codes:
-        |   0    done
-        |   1    the answer is no (diff --exit-code: changes, verify: damage, repair, restore: not all)
-        |   2    the command line makes no sense
-        |   3    no such snapshot, path, folder or store
-        |   4    the name is taken
-        |   5    something else is in the way
-        |   6    a cap was reached
-        |   7    stored bytes are damaged
-        |   8    needs a newer version or another platform
-        |   9    the operating system refused
+        |   0    success
+        |   1    the answer is no (diff --exit-code: changes; verify: damage; repair, restore: incomplete)
+        |   2    invalid arguments or settings
+        |   3    no such step, path, folder or store
+        |   4    the name or the file exists already
+        |   5    the state of the folder or the store does not allow it
+        |   6    a limit was reached
+        |   7    stored data is damaged
+        |   8    needs a newer version, another build or another platform
+        |   9    the operating system reported an error
         |   129  stopped by SIGHUP
         |   130  stopped by SIGINT
         |   143  stopped by SIGTERM
         |
         | Examples:
         |   retro snap -m 'before the agent starts'
-        |   retro diff                   what has changed since the last snapshot
+        |   retro diff                   the changes since the last snapshot
         |   retro log --stat -- src      the steps that changed src
-        |   retro restore s12            put everything back to step 12; `retro undo` takes it back
-        |   retro restore @-1 .env       put one file back
+        |   retro restore s12            restore everything to step 12; `retro undo` undoes it
+        |   retro restore @-1 .env       restore one file
     "#;
 
 /// The settings that `help settings` shows are those that there are: none is passed over.

@@ -49,7 +49,7 @@ fn paths_choose_the_steps_that_changed_them() {
     cli.check(
         "log -- ../elsewhere",
         "
-        | ! error: find ../elsewhere: it is outside of the workspace $WS
+        | ! error: find ../elsewhere: it is outside of the folder $WS
         | exit 2
     ",
     );
@@ -158,7 +158,7 @@ fn times_choose_steps() {
     cli.check(
         "log --since soon",
         "
-        | ! error: read --since soon: the time is not understood
+        | ! error: read --since soon: it is not a time
         | ! hint: write '[age]', yesterday, '2026-11-20 10:30' or 2026-11-20T10:30:00Z
         | exit 2
     ",
@@ -222,8 +222,8 @@ fn a_terminal_gets_the_newest_steps_and_the_number_of_the_others() {
     let shown = printed(&["log"]);
     assert_eq!(shown.lines().count(), 31, "{shown}");
     assert!(shown.contains("number 33") && !shown.contains("number 3\n"), "{shown}");
-    assert!(shown.ends_with("\n3 older steps: -n 0 shows all\n"), "{shown}");
-    assert!(printed(&["log", "--run", "main"]).ends_with("\nthere are older ones: -n 0 shows all\n"));
+    assert!(shown.ends_with("\n3 older steps: -n 0 lists all\n"), "{shown}");
+    assert!(printed(&["log", "--run", "main"]).ends_with("\nthere are older steps: -n 0 lists all\n"));
     assert_eq!(printed(&["log", "-q"]).lines().count(), 30);
     assert_eq!(printed(&["log", "-n", "0"]).lines().count(), 33);
     assert_eq!(printed(&["log", "-n", "2"]).lines().count(), 2, "who says how many knows that there may be more");

@@ -28,7 +28,7 @@ fn folders_and_single_paths_are_listed() {
         "ls s1 c.txt",
         "
         | ! error: list c.txt: snapshot [short] has no such path
-        | ! hint: `retro ls -r [short]` lists what is in it, `retro log -- PATH` the steps that changed a path
+        | ! hint: `retro ls -r [short]` lists its files, `retro log -- PATH` the steps that changed a path
         | exit 3
     ",
     );
@@ -54,7 +54,7 @@ fn folders_and_single_paths_are_listed() {
     cli.check(
         "ls @ ..",
         "
-        | ! error: find ..: it is outside of the workspace $WS
+        | ! error: find ..: it is outside of the folder $WS
         | exit 2
     ",
     );

@@ -219,7 +219,7 @@ fn without_built_in_excludes(text: &str) -> String {
             let built_in = built_in.text().replace("- ", "").replace("! ", "").replace("* ", "");
             let own = |word: &&str| !built_in.split_whitespace().any(|known| known == *word) && *word != "excludes";
             let own: Vec<&str> = line.split_whitespace().filter(own).collect();
-            let head = if is_first { "excludes   [built-in]" } else { "" };
+            let head = if is_first { "rules      [built-in]" } else { "" };
             out.push_str(head);
             own.iter().for_each(|word| out.push_str(&format!(" {word}")));
             out.push_str(if is_first || !own.is_empty() { "\n" } else { "" });

@@ -62,11 +62,11 @@ fn lost_content_is_marked_and_affects_nothing_else() {
     cli.write("edited", b"gone on");
     let done = stdout(&cli, "repair", 1);
     assert!(done.contains("mark        s1-s6 of workspace ") && done.contains(" incomplete\n"), "{done}");
-    assert!(done.contains("all of snapshots known to be incomplete or lost"), "{done}");
+    assert!(done.contains("all of steps known to be incomplete or lost"), "{done}");
     let log = stdout(&cli, "log", 0);
     assert!(log.lines().count() == 6 && log.lines().all(|line| line.ends_with("[incomplete]")), "{log}");
     assert!(stdout(&cli, "show s2", 0).contains("lost      parts of it; `retro verify` lists them\n"));
-    assert!(stdout(&cli, "status", 0).contains("(incomplete; `retro verify` lists what is lost)"));
+    assert!(stdout(&cli, "status", 0).contains("(incomplete; `retro verify` lists the lost paths)"));
     assert_eq!(cli.json("log --json")[0]["incomplete"], true);
     // A restore is refused before it changes the first path, and one of what is whole is not.
     let refused = cli.run(&["restore", "s2"]);
@@ -111,7 +111,7 @@ fn history_is_put_together_from_the_snapshots_themselves() {
         done.contains("recover     s1-s6 of workspace ") && done.contains("from the snapshots themselves"),
         "{done}"
     );
-    assert!(done.contains("but not where it is: `retro workspace move "), "{done}");
+    assert!(done.contains("but not its path: `retro workspace move "), "{done}");
     cli.run(&["log"]).expect(3);
     let id = cli.json("workspace list --json")[0]["workspace"].as_str().unwrap().to_owned();
     cli.run(&["workspace", "move", &id]).expect(0);

@@ -20,7 +20,7 @@ fn a_dry_run_shows_what_the_real_one_does() {
         | write   a.txt  0644  14 B
         | remove  c.txt
         | restored s1 [short]  1 written, 1 removed  [span]
-        | before it was s2 [short]; `retro undo` goes back there
+        | the state before was s2 [short]; `retro undo` goes back to it
     ",
     );
     assert_eq!(cli.read("a.txt"), b"one\ntwo\nthree\n");
@@ -50,7 +50,7 @@ fn unrecorded_edits_are_captured_before_a_restore() {
         "restore s1",
         "
         | restored s1 [short]  1 written, 1 removed  [span]
-        | before it was s3 [short]; `retro undo` goes back there
+        | the state before was s3 [short]; `retro undo` goes back to it
     ",
     );
     cli.check(
@@ -80,7 +80,7 @@ fn single_paths_go_back_alone() {
         "
         | restored s1 [short]  1 written  [span]
         | the folder is now s3 [short]
-        | before it was s2 [short]; `retro undo` goes back there
+        | the state before was s2 [short]; `retro undo` goes back to it
     ",
     );
     assert_eq!((cli.read("a.txt"), cli.read("c.txt")), (b"one\ntwo\nthree\n".to_vec(), b"c\n".to_vec()));
@@ -88,14 +88,14 @@ fn single_paths_go_back_alone() {
         "restore s1 -- no-such-file",
         "
         | ! error: restore no-such-file: neither snapshot [short] nor the folder has it
-        | ! hint: `retro ls -r [short]` lists what is in it, `retro log -- PATH` the steps that changed a path
+        | ! hint: `retro ls -r [short]` lists its files, `retro log -- PATH` the steps that changed a path
         | exit 3
     ",
     );
     cli.check(
         "restore s1 -- /etc/passwd",
         "
-        | ! error: find /etc/passwd: it is outside of the workspace $WS
+        | ! error: find /etc/passwd: it is outside of the folder $WS
         | exit 2
     ",
     );
@@ -124,7 +124,7 @@ fn paths_follow_the_step_and_may_be_patterns() {
         "restore s1 *.zip",
         "
         | ! error: restore *.zip: nothing in snapshot [short] and in the folder matches
-        | ! hint: without a slash a pattern means names at any depth, with one it means whole paths
+        | ! hint: a pattern without a slash matches names at any depth, one with a slash whole paths
         | exit 3
     ",
     );
@@ -210,7 +210,7 @@ fn cut_off(has_safety: bool) -> Cli {
 #[test]
 fn a_restore_that_was_cut_off_is_announced_by_whatever_comes_next() {
     let cli = cut_off(true);
-    let warning = "! warning: the restore of s1 [short] was cut off; `retro restore --continue` finishes it, \
+    let warning = "! warning: the restore of s1 [short] was interrupted; `retro restore --continue` finishes it, \
                    `retro restore --abort` goes back";
     cli.check("snap", &format!("\n| s2 [short]  no change  [span]\n| {warning}\n"));
     cli.check("snap -q", &format!("\n| {warning}\n"));
@@ -253,7 +253,7 @@ fn a_restore_that_was_cut_off_is_finished() {
         "restore --continue",
         "
         | restored s1 [short]  1 written, 1 removed  [span]
-        | before it was s2 [short]; `retro undo` goes back there
+        | the state before was s2 [short]; `retro undo` goes back to it
     ",
     );
     assert_eq!(cli.read("a.txt"), b"one\ntwo\nthree\n");
@@ -298,7 +298,7 @@ fn a_restore_that_was_cut_off_is_aborted() {
         "restore --abort",
         "
         | back at s2 [short]  1 written  [span]
-        | what was there is kept as s3 [short]
+        | the state before is kept as s3 [short]
     ",
     );
 }
@@ -318,7 +318,7 @@ fn without_a_safety_snapshot_a_restore_that_was_cut_off_cannot_be_aborted() {
     cli.check(
         "diff",
         "
-        | ! warning: the restore of s1 [short] was cut off; `retro restore --continue` finishes it, `retro restore
+        | ! warning: the restore of s1 [short] was interrupted; `retro restore --continue` finishes it, `retro restore
         :  REV` goes to another step
     ",
     );

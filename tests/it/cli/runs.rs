@@ -30,7 +30,7 @@ fn runs_are_listed_with_their_steps_and_what_they_changed() {
 fn a_folder_without_steps_has_no_runs() {
     let cli = Cli::new();
     cli.run(&["init"]).expect(0);
-    cli.check("runs", "! no run has recorded anything here yet");
+    cli.check("runs", "! no step is recorded here yet");
     cli.check("runs -q", "");
     cli.check("runs --json", "");
 }

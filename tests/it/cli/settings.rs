@@ -103,7 +103,7 @@ fn excluding_everything_is_reported_and_undone() {
         "snap",
         "
         | s3 [short]  +1 ~0 -3  [span]
-        | ! note: the rules changed and leave out 3 recorded paths still in the folder
+        | ! note: the rules changed and exclude 3 recorded paths still in the folder
     ",
     );
     cli.write("a.txt", b"changed meanwhile");

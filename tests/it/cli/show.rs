@@ -93,7 +93,7 @@ fn events_are_named_and_printed_on_request() {
         | id        [id]
         | time      [time]  ([age])
         | run       main
-        | event     Edit: x  (--event prints it)
+        | event     Edit: x  (`--event` prints it)
     "#,
     );
     cli.check("show --event", r#"{"tool":"Edit","input":{"path":"x"}}"#);

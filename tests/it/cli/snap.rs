@@ -79,7 +79,7 @@ fn a_step_is_recorded_even_with_an_unusable_message_or_event() {
     let (kept, ..) = records(&event, b"{\"tool\":\"\xff\"}", replaced);
     assert_eq!(kept, serde_json::json!({"tool": "\u{fffd}"}));
     let (kept, ..) =
-        records(&event, b"[1]", "warning: the event is no JSON object; it is recorded under \"retro:unparsed\"");
+        records(&event, b"[1]", "warning: the event is not a JSON object; it is recorded under \"retro:unparsed\"");
     assert_eq!(kept, serde_json::json!({"retro:unparsed": [1]}));
     let unparsed = "warning: the event is not JSON (EOF while parsing a string at line 1 column 8); \
                     it is recorded as text under \"retro:unparsed\"";
@@ -102,7 +102,7 @@ fn a_step_is_recorded_even_with_an_unusable_message_or_event() {
     let (_, _, length) = records(
         &[OsStr::new("-m"), OsStr::new(&message)],
         b"",
-        "warning: the message is too long (66 kB); it is recorded cut",
+        "warning: the message is too long (66 kB); its end is cut off",
     );
     assert_eq!(length, 65_536);
     let broken = "warning: the message has characters that cannot be recorded; they are replaced";
@@ -110,13 +110,13 @@ fn a_step_is_recorded_even_with_an_unusable_message_or_event() {
     let (_, run, _) = records(
         &["--run", ""].map(OsStr::new),
         b"",
-        "warning: \"\" is no name for a run; the step is recorded in the run main",
+        "warning: \"\" is not a valid name of a run; the step is recorded in run main",
     );
     assert_eq!(run, "main");
     let (_, run, _) = records(
         &["--run", "-a b"].map(OsStr::new),
         b"",
-        "warning: \"-a b\" is no name for a run; the step is recorded in the run a-b",
+        "warning: \"-a b\" is not a valid name of a run; the step is recorded in run a-b",
     );
     assert_eq!(run, "a-b");
     cli.write("a.txt", b"last\n");
@@ -143,7 +143,7 @@ fn a_tag_that_cannot_be_given_does_not_keep_the_step_from_being_recorded() {
         "
         | s3 [short]  +0 ~1 -0  [span]
         | ! error: tag v1: it names snapshot [short] already
-        | ! hint: s3 stands without the tag; `retro tag NAME s3` gives it one, and --force moves one that is taken
+        | ! hint: s3 is recorded without the tag; `retro tag NAME s3` adds one, with --force it moves the tag
         | exit 4
     ",
     );
@@ -154,7 +154,7 @@ fn a_tag_that_cannot_be_given_does_not_keep_the_step_from_being_recorded() {
         "
         | s4 [short]  +0 ~1 -0  [span]
         | ! error: name tag s1: it reads as a step
-        | ! hint: s4 stands without the tag; `retro tag NAME s4` gives it one
+        | ! hint: s4 is recorded without the tag; `retro tag NAME s4` adds one
         | exit 2
     ",
     );
@@ -182,7 +182,7 @@ fn the_event_of_a_call_that_changed_nothing_is_kept_with_the_step_before() {
     );
     let shown = String::from_utf8(cli.run(&["show"]).stdout).unwrap();
     let calls: Vec<&str> = shown.lines().skip_while(|line| !line.starts_with("calls")).collect();
-    assert_eq!(calls[0], "calls     2 calls followed, and changed nothing");
+    assert_eq!(calls[0], "calls     2 calls that followed changed nothing");
     assert!(calls[1].ends_with("  Bash: ls -la") && calls[2].ends_with("  Read: a.txt"), "{calls:?}");
     let shown = &cli.json("show --json")[0];
     assert_eq!((&shown["call_count"], &shown["calls"][1]["run"]), (&2.into(), &"r1".into()));
@@ -263,22 +263,22 @@ fn ignored_paths_are_excluded_if_the_setting_says_so() {
         | store      $STORE  ([size])
         | last step  s2 [short]  [age]  second
         | content    3 files, 52 B
-        | excludes   [built-in]
+        | rules      [built-in]
         |  ~ .gitignore
-        | left out   c.txt (git ignores it), dir/b.txt (git ignores it)
+        | excluded   c.txt (git ignores it), dir/b.txt (git ignores it)
         | changed    4 paths since s2
         |   A  .gitignore
         |   D  c.txt
         |   D  dir/b.txt
         |   A  retro.toml
-        |   note: the rules changed and leave out 2 recorded paths still in the folder
+        |   note: the rules changed and exclude 2 recorded paths still in the folder
     ",
     );
     cli.check(
         "snap",
         "
         | s3 [short]  +2 ~0 -2  [span]
-        | ! note: the rules changed and leave out 2 recorded paths still in the folder
+        | ! note: the rules changed and exclude 2 recorded paths still in the folder
     ",
     );
     cli.check("snap", "s3 [short]  no change  [span]");
@@ -290,7 +290,7 @@ fn ignored_paths_are_excluded_if_the_setting_says_so() {
         })))
     );
     assert!(status["rules"].as_array().is_some_and(|rules| rules.contains(&"~ .gitignore".into())));
-    assert_eq!((&status["left_out"], &cli.json("show --json")[0]["rules"]), (&0.into(), &status["rules"]));
+    assert_eq!((&status["newly_dropped"], &cli.json("show --json")[0]["rules"]), (&0.into(), &status["rules"]));
     let fresh = Cli::new();
     fresh.write("retro.toml", b"[capture]\ngitignore = true\n");
     fresh.check(

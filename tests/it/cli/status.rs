@@ -16,9 +16,9 @@ fn status_lists_changes_and_excluded_paths() {
         | store      $STORE  ([size])
         | last step  s2 [short]  [age]  second
         | content    2 files, 10 B
-        | excludes   [built-in]
-        | left out   __pycache__
-        | omitted    1 path cannot be captured, or not exactly
+        | rules      [built-in]
+        | excluded   __pycache__
+        | omitted    1 path that cannot be recorded, or not exactly
         |   special     pipe
         | changed    2 paths since s2
         |   M  a.txt
@@ -65,7 +65,7 @@ fn without_a_store_or_workspace_it_says_what_to_do_and_creates_nothing() {
         | store      $STORE  ([size])
         | last step  none yet; `retro snap` takes one
         | content    0 files, 0 B
-        | excludes   [built-in]
+        | rules      [built-in]
         | changed    nothing in the folder
     ",
     );
@@ -84,8 +84,8 @@ fn settings_come_from_the_workspace_or_a_named_file() {
         | store      $STORE  ([size] of 1.0 GB)
         | last step  s2 [short]  [age]  second
         | content    4 files, 46 B
-        | excludes   [built-in] *.log
-        | left out   x.log (excluded in the settings)
+        | rules      [built-in] *.log
+        | excluded   x.log (excluded in the settings)
         | changed    1 path since s2
         |   A  retro.toml
         |   note: the rules changed
@@ -117,7 +117,7 @@ fn status_keeps_warning_of_paths_that_are_recorded_no_longer() {
         "snap",
         "
         | s3 [short]  +1 ~0 -3  [span]
-        | ! note: the rules changed and leave out 3 recorded paths still in the folder
+        | ! note: the rules changed and exclude 3 recorded paths still in the folder
     ",
     );
     cli.write("retro.toml", b"[capture]\nexclude = [\"*\", \"more\"]\n");
@@ -135,17 +135,17 @@ fn status_keeps_warning_of_paths_that_are_recorded_no_longer() {
         | store      $STORE  ([size])
         | last step  s4 [short]  [age]
         | content    1 file, 34 B
-        | excludes   [built-in] *
+        | rules      [built-in] *
         |  more
-        | left out   a.txt (excluded in the settings), c.txt (excluded in the settings), dir (excluded in the settings)
-        | dropped    3 paths of s2 still in the folder are not recorded any more: the rules leave them out
+        | excluded   a.txt (excluded in the settings), c.txt (excluded in the settings), dir (excluded in the settings)
+        | dropped    3 paths of s2 still in the folder are no longer recorded: the rules exclude them
         | changed    nothing since s4
     ",
     );
     let log = String::from_utf8(cli.run(&["log"]).stdout).unwrap();
-    let marked: Vec<&str> = log.lines().filter(|line| line.ends_with("  [leaves out 3 recorded paths]")).collect();
+    let marked: Vec<&str> = log.lines().filter(|line| line.ends_with("  [excludes 3 recorded paths]")).collect();
     assert!(marked.len() == 1 && marked[0].starts_with("  s3 "), "{log}");
-    for (step, expected) in [("s2", None), ("s3", Some("changed; 3 paths of s2 still in the folder are left out"))] {
+    for (step, expected) in [("s2", None), ("s3", Some("changed; 3 paths of s2 still in the folder are excluded"))] {
         let shown = String::from_utf8(cli.run(&["show", step]).stdout).unwrap();
         let found = shown.lines().find_map(|line| line.strip_prefix("rules     "));
         assert_eq!(found, expected, "{step}");

@@ -57,7 +57,7 @@ fn a_wait_for_a_lock_names_the_holder() {
     let (cli, lock) = with_held_lock();
     let waiting = Waiting::begin(snap(&cli));
     let holder = format!("waiting for process {} (", std::process::id());
-    assert!(waiting.line.starts_with(&holder) && waiting.line.ends_with("), which works in this store\n"));
+    assert!(waiting.line.starts_with(&holder) && waiting.line.ends_with("), which uses this store\n"));
     drop(lock);
     assert!(waiting.end().1.success());
     assert_eq!(cli.json("log --json").len(), 3);
@@ -77,7 +77,7 @@ fn a_wait_for_a_stopped_process_says_how_to_let_it_go_on() {
     }
     let waiting = Waiting::begin(snap(&cli));
     let pid = holder.id();
-    let expected = format!("waiting for process {pid} (flock), which is stopped: `kill -CONT {pid}` lets it go on\n");
+    let expected = format!("waiting for process {pid} (flock), which is stopped: `kill -CONT {pid}` continues it\n");
     assert_eq!(waiting.line, expected);
     waiting.signal(Signal::TERM);
     assert_eq!(waiting.end().1.code(), Some(143));
@@ -95,7 +95,7 @@ fn signals_end_the_program_with_their_number_and_say_what_is_left() {
         waiting.signal(signal);
         let (said, status) = waiting.end();
         let expected = format!(
-            "stopped by {name}: the step is recorded as a whole or not at all; `retro snap` records what is there now\n"
+            "stopped by {name}: the step is recorded completely or not at all; `retro snap` records what is there now\n"
         );
         assert_eq!((said, status.code()), (expected, Some(code)));
         drop(lock);

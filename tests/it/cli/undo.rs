@@ -18,14 +18,14 @@ fn changes_are_undone_and_redone() {
         "undo",
         "
         | back at s2 [short]  1 written  [span]
-        | before it was s3 [short]; `retro redo` goes there again
+        | the state before was s3 [short]; `retro redo` goes back to it
     ",
     );
     cli.check(
         "undo",
         "
         | back at s1 [short]  1 written, 1 removed  [span]
-        | before it was s2 [short]; `retro redo` goes there again
+        | the state before was s2 [short]; `retro redo` goes back to it
     ",
     );
     cli.check(
@@ -40,14 +40,14 @@ fn changes_are_undone_and_redone() {
         "redo",
         "
         | again at s2 [short]  2 written  [span]
-        | before it was s1 [short]; `retro undo` goes back there
+        | the state before was s1 [short]; `retro undo` goes back to it
     ",
     );
     cli.check(
         "redo",
         "
         | again at s3 [short]  1 written  [span]
-        | before it was s2 [short]; `retro undo` goes back there
+        | the state before was s2 [short]; `retro undo` goes back to it
     ",
     );
     assert_eq!(cli.read("c.txt"), b"edited\n");
@@ -97,7 +97,7 @@ fn several_changes_are_undone_together_or_not_at_all() {
         "undo 3",
         "
         | back at s2 [short]  1 written  [span]
-        | before it was s3 [short]; `retro redo` goes there again
+        | the state before was s3 [short]; `retro redo` goes back to it
     ",
     );
     let again = &cli.json("redo --json")[0];
@@ -135,7 +135,7 @@ fn a_restore_of_some_paths_is_one_change() {
         "
         | restored s1 [short]  1 written  [span]
         | the folder is now s4 [short]
-        | before it was s3 [short]; `retro undo` goes back there
+        | the state before was s3 [short]; `retro undo` goes back to it
     ",
     );
     cli.write("b.txt", b"later\n");

@@ -57,7 +57,7 @@ fn damage_is_listed_with_every_step_and_path_that_needs_it() {
     let block = text.split("damaged  ").find(|block| block.contains(&format!("content {id}"))).expect("it is listed");
     assert!(block.starts_with("dir/kept  in s1-s6\n"), "{block}");
     assert!(block.contains("packs/000001.pack at offset "), "{block}");
-    assert!(text.contains("`retro repair --dry-run` shows what can be done"), "{text}");
+    assert!(text.contains("`retro repair --dry-run` shows what can be repaired"), "{text}");
     let printed = |arguments: &[&str]| -> Vec<serde_json::Value> {
         let text = String::from_utf8(cli.run(arguments).expect(1).stdout.clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -86,9 +86,9 @@ fn remains_of_a_killed_writer_and_missing_caches_are_notes() {
     let text = String::from_utf8(cli.run(&["verify"]).expect(0).stdout.clone()).unwrap();
     let notes: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("note     ")).collect();
     assert_eq!(notes.len(), 3, "{text}");
-    assert!(notes.iter().any(|note| note.starts_with("journal: there is none")), "{text}");
+    assert!(notes.iter().any(|note| note.starts_with("journal: it is missing")), "{text}");
     assert!(
-        notes.iter().any(|note| note.contains("13 bytes from offset") && note.contains("no finished transaction")),
+        notes.iter().any(|note| note.contains("13 bytes from offset") && note.contains("interrupted write")),
         "{text}"
     );
 }

@@ -23,8 +23,8 @@ fn folders_are_listed_moved_and_forgotten() {
         "
         | would forget $HOME/moved: 2 steps, 1 run, 0 tags
         | nothing in the folder is touched, and nothing in the store is deleted
-        | `retro workspace forget --undo [short]` takes it back
-        | full ids still open its steps; that of the last is [id]
+        | `retro workspace forget --undo [short]` records it again
+        | full ids still open its steps; the id of the last is [id]
     ",
     );
     cli.run(&["workspace", "forget", "../moved"]).expect(0);
@@ -51,7 +51,7 @@ fn ids_and_names_that_are_not_text_will_do() {
         r#"
         | would forget $WS/\xff: 0 steps, 0 runs, 0 tags
         | nothing in the folder is touched, and nothing in the store is deleted
-        | `retro workspace forget --undo [short]` takes it back
+        | `retro workspace forget --undo [short]` records it again
     "#,
     );
     cli.run(&[os(b"-C"), os(b"\xff"), os(b"snap"), os(b"--store"), os(b"../\xff-store")]).expect(0);
@@ -75,8 +75,8 @@ fn a_forgotten_workspace_comes_back_with_all_its_steps() {
         "
         | forgot $WS: 2 steps, 1 run, 1 tag
         | nothing in the folder is touched, and nothing in the store is deleted
-        | `retro workspace forget --undo [short]` takes it back
-        | full ids still open its steps; that of the last is [id]
+        | `retro workspace forget --undo [short]` records it again
+        | full ids still open its steps; the id of the last is [id]
         | so do pin [short]
     ",
     );
@@ -157,12 +157,12 @@ fn another_folder_in_the_place_of_a_moved_one_is_pointed_out() {
         String::from_utf8_lossy(&done.stderr).into_owned()
     };
     let here = said(&["../ws", "snap"]);
-    assert!(here.contains("/moved now") && here.contains("hint: `retro workspace move "), "{here}");
+    assert!(here.contains("is now at ") && here.contains("hint: `retro workspace move "), "{here}");
     cli.write("other", b"p\n");
     assert_eq!(said(&["../ws", "snap"]), "", "once is enough");
     let id = cli.json("workspace list --json")[0]["workspace"].as_str().unwrap().to_owned();
     let moved = said(&["../moved", "snap"]);
-    assert!(moved.contains("where another folder is now") && moved.contains("workspace move --join"), "{moved}");
+    assert!(moved.contains("another folder is there now") && moved.contains("workspace move --join"), "{moved}");
     assert_eq!(cli.json("-C ../moved log --json").len(), 1);
     // The history goes back to its folder, and the other one begins its own.
     cli.run(&["-C", "../moved", "workspace", "move", "--join", &id, "."]).expect(0);

@@ -58,7 +58,7 @@ fn lost_snapshots_of_which_only_an_index_knows_stay_findings() {
 
     let found = lost(&json(&fixture, &["verify", "--json"]));
     assert!((2..=4).contains(&found.len()), "{found:?}");
-    let line = format!("give up     {} snapshots that nobody can read", found.len());
+    let line = format!("give up     {} snapshots that cannot be read", found.len());
     assert!(text(&fixture, &["repair", "--dry-run"], 0).contains(&line));
     let done = text(&fixture, &["repair"], 1);
     assert!(done.contains(&line) && done.contains("known to be incomplete or lost"), "{done}");

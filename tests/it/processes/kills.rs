@@ -134,7 +134,7 @@ impl Driver {
             self.cut_off += 1;
             let log = self.program.expect(&self.folder, &["log", "-n", "1"]);
             // Going back from an abort is finishing it.
-            assert!(log.stderr.contains("was cut off") && log.stderr.contains("--continue"), "{log:?}");
+            assert!(log.stderr.contains("was interrupted") && log.stderr.contains("--continue"), "{log:?}");
             let strays = Self::strays(&walk(&self.folder));
             assert!(strays.len() <= 1, "{strays:?} are left");
         }

@@ -1,4 +1,4 @@
-//! `retro cat`: a file as it was.
+//! `retro cat`: print a file as a step has it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -8,21 +8,20 @@ use retrograde::detail::{escaped, split_path};
 use retrograde::{Error, ErrorKind, Result, TreePath, cat};
 
 use crate::context::Context;
-use crate::exit;
 
-pub(super) fn run(context: &mut Context, target: &OsStr, paths: &[PathBuf]) -> Result<u8> {
+pub(super) fn run(context: &mut Context, target: &OsStr, paths: &[PathBuf]) -> Result<()> {
     if !paths.is_empty() {
         return several(context, target, paths);
     }
     let (revision, path) = match split(target) {
         Ok(both) => both,
-        Err(error) => return Err(whole(context, target, error)),
+        Err(error) => return Err(without_colon(context, target, error)),
     };
     let opened = context.open()?;
     let snapshot = opened.resolve_step(&revision, "retro cat @")?;
     let invalid = |problem| {
         Error::new(ErrorKind::Invalid, "print", escaped(path.as_bytes()), problem).with_hint(
-            "the path is from the workspace root, such as src/main.rs, or from the current folder as ./main.rs",
+            "write the path from the workspace root, as src/main.rs, or from the current folder, as ./main.rs",
         )
     };
     let path = match path.as_bytes() {
@@ -31,23 +30,20 @@ pub(super) fn run(context: &mut Context, target: &OsStr, paths: &[PathBuf]) -> R
         }
         from_root => TreePath::new(from_root).map_err(invalid)?,
     };
-    let out = &mut context.out;
-    cat(&opened.store, snapshot, &path, &mut |piece| out.bytes(piece))?;
-    Ok(exit::DONE)
+    cat(&opened.store, snapshot, &path, &mut |piece| context.out.bytes(piece)).map(drop)
 }
 
 /// Prints files one after another.
-fn several(context: &mut Context, rev: &OsStr, paths: &[PathBuf]) -> Result<u8> {
+fn several(context: &mut Context, rev: &OsStr, paths: &[PathBuf]) -> Result<()> {
     let opened = context.open()?;
     let snapshot = opened.resolve_step(&rev.to_string_lossy(), "retro cat @")?;
     let found = opened.selected_paths(paths, snapshot, "print")?;
     let out = &mut context.out;
-    found.iter().try_for_each(|path| cat(&opened.store, snapshot, path, &mut |piece| out.bytes(piece)).map(drop))?;
-    Ok(exit::DONE)
+    found.iter().try_for_each(|path| cat(&opened.store, snapshot, path, &mut |piece| out.bytes(piece)).map(drop))
 }
 
-/// What to say of an argument without a colon, which may be a path alone.
-fn whole(context: &Context, target: &OsStr, error: Error) -> Error {
+/// The error for an argument without a colon, with a hint if it is a path.
+fn without_colon(context: &Context, target: &OsStr, error: Error) -> Error {
     let Ok(opened) = context.open_quietly() else { return error };
     let head: Vec<_> = opened.workspace_if_any().and_then(|workspace| workspace.head).into_iter().collect();
     if opened.resolve(&target.to_string_lossy()).is_err()
@@ -59,7 +55,7 @@ fn whole(context: &Context, target: &OsStr, error: Error) -> Error {
     error
 }
 
-/// Cuts `REV:PATH`. The path may be any bytes; what stands before it is text.
+/// Splits `REV:PATH`. The path may be any bytes; the part before it is text.
 fn split(target: &OsStr) -> Result<(String, OsString)> {
     let bytes = target.as_bytes();
     let text = match std::str::from_utf8(bytes) {
@@ -67,7 +63,7 @@ fn split(target: &OsStr) -> Result<(String, OsString)> {
         Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("this much of it is valid"),
     };
     let (revision, _) = split_path(text).ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, "print", escaped(bytes), "there is no colon between step and path")
+        Error::new(ErrorKind::Invalid, "print", escaped(bytes), "it has no colon between a step and a path")
             .with_hint("write REV PATH or REV:PATH, such as @ main.rs or s12:src/main.rs")
     })?;
     Ok((revision.to_owned(), OsString::from_vec(bytes[revision.len() + 1..].to_vec())))

@@ -1,15 +1,15 @@
-//! `retro __complete`: what the completion scripts call. See [`crate::complete`].
+//! `retro __complete`: called by the completion scripts. See [`crate::complete`].
 
 use std::ffi::OsString;
 
 use retrograde::Result;
 
+use crate::args;
 use crate::complete::{candidates, wanted};
 use crate::context::Context;
-use crate::{args, exit};
 
-pub(super) fn run(context: &mut Context, shell: &str, rest: &[OsString]) -> Result<u8> {
-    // What is not text is no beginning of anything that is offered.
+pub(super) fn run(context: &mut Context, shell: &str, rest: &[OsString]) -> Result<()> {
+    // A word that is not text is the beginning of no candidate.
     let rest: Vec<String> = rest.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let (words, stripped) = match (shell, &rest[..]) {
         ("bash", [point, breaks, line]) => {
@@ -17,31 +17,21 @@ pub(super) fn run(context: &mut Context, shell: &str, rest: &[OsString]) -> Resu
             let last = words.last().map(String::as_str).unwrap_or_default();
             // Bash replaces only what follows the last of these.
             let at = last.rfind(|character| matches!(character, ':' | '=' | '@') && breaks.contains(character));
-            let stripped = at.map_or(0, |at| at + 1);
-            (words, stripped)
+            (words, at.map_or(0, |at| at + 1))
         }
         _ => (rest, 0),
     };
     let mut command = args::command();
     command.build();
-    let (mode, found) = candidates(context, &wanted(&command, &words));
-    context.out.line(format_args!("{}", mode.word()))?;
-    for (word, about) in found {
-        let word = &word[stripped.min(word.len())..];
-        if word.is_empty() {
-            continue;
-        }
-        if shell == "bash" || about.is_empty() {
-            context.out.line(format_args!("{word}"))?;
-        } else {
-            context.out.line(format_args!("{word}\t{about}"))?;
-        }
-    }
-    Ok(exit::DONE)
+    let (mode, found) = candidates(context, wanted(&command, &words));
+    context.out.line(format_args!("{mode}"))?;
+    context.out.lines(found.into_iter().filter_map(|(word, about)| {
+        let word = word.get(stripped..).filter(|word| !word.is_empty())?;
+        Some(if shell == "bash" || about.is_empty() { word.to_owned() } else { format!("{word}\t{about}") })
+    }))
 }
 
-/// Cuts a line as a shell does, as far as it has been typed; the last word is the one that is being typed, and may be
-/// empty.
+/// Splits a half-typed line as a shell does. The last word is the one that is being typed, and may be empty.
 fn split(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let (mut quote, mut is_escaped, mut is_between) = (None, false, true);

@@ -1,4 +1,4 @@
-//! `retro diff`: two steps, or a step and the folder as it is now.
+//! `retro diff`: compare two steps, or a step with the current folder.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::context::{Context, Opened};
 use crate::exit;
 use crate::views::{changes, progress};
 
-/// What is compared: nothing where history begins, and the live folder where no step is named.
+/// The sides of a comparison: no old step at the beginning of history, and no new step for the live folder.
 struct Sides {
     old: Option<SnapshotId>,
     new: Option<SnapshotId>,
@@ -36,11 +36,10 @@ pub(super) fn run(context: &mut Context, arguments: &Diff) -> Result<u8> {
     let comparison = compare(&opened.store, &old, &new, &selection)?;
     drop(progress);
     changes::print(&mut context.out, &comparison, arguments.detail, changes::Default::Patch)?;
-    let is_different = !comparison.changes.is_empty();
-    Ok(if arguments.exit_code && is_different { exit::NO } else { exit::DONE })
+    Ok(exit::yes_or_no(!arguments.exit_code || comparison.changes.is_empty()))
 }
 
-/// What to compare, and which paths of it. The second argument may be a step or the first path.
+/// The sides and the paths to compare. The second argument may be a step or the first path.
 fn sides(opened: &Opened, arguments: &Diff) -> Result<(Sides, Vec<PathBuf>)> {
     let mut sides = match &arguments.old {
         Some(range) if is_range(range) => {
@@ -59,25 +58,27 @@ fn sides(opened: &Opened, arguments: &Diff) -> Result<(Sides, Vec<PathBuf>)> {
             Some(new) if sides.new.is_none() => sides.new = Some(new),
             Some(_) => {
                 let range = arguments.old.as_deref().unwrap_or_default();
-                return Err(Error::new(ErrorKind::Invalid, "compare", range, "a range has both ends already"));
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    "compare",
+                    range,
+                    "it names two steps already, so that there is no place for a third",
+                ));
             }
         }
     }
-    paths.extend_from_slice(&arguments.more);
-    paths.extend_from_slice(&arguments.paths);
+    paths.extend(arguments.paths.all());
     Ok((sides, paths))
 }
 
-/// The step that an argument names, or nothing where it is a path. What could be both is refused.
+/// The step that an argument names; `None` if it is a path. An argument that could be both is refused.
 fn step_or_path(opened: &Opened, argument: &OsStr, old: Option<SnapshotId>) -> Result<Option<SnapshotId>> {
     let snapshots: Vec<SnapshotId> = old.into_iter().collect();
     let is_path = opened.names_path(Path::new(argument), &snapshots)?;
     let Some(text) = argument.to_str() else { return Ok(None) };
     match (opened.resolve(text), is_path) {
-        (Ok(_), true) => {
-            Err(Error::new(ErrorKind::Invalid, "compare", text, "it is the name of a step, and of a path, too")
-                .with_hint("a path stands after `--`; a step has an id, too, which `retro show REV` prints"))
-        }
+        (Ok(_), true) => Err(Error::new(ErrorKind::Invalid, "compare", text, "both a step and a path have this name")
+            .with_hint("write a path after `--`; write a step as its id, which `retro show REV` prints")),
         (Ok(step), false) => Ok(Some(step)),
         (Err(_), true) => Ok(None),
         (Err(error), false) => Err(opened.explained(error, text, "retro diff --")),

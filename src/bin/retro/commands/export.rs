@@ -1,4 +1,4 @@
-//! `retro export`: a step as a tar file, or steps as a git repository.
+//! `retro export --tar`: write a step as a tar file.
 
 use std::ffi::OsStr;
 use std::fs::{File, Permissions, TryLockError};
@@ -8,55 +8,43 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use retrograde::detail::{expect_no_store, shown};
-use retrograde::{Error, ErrorKind, ExportTarOptions, Result, TarExport as Exported, TreePath, export_tar, wire};
+use retrograde::{Error, ErrorKind, ExportTarOptions, Result, TreePath, export_tar, wire};
 
 use crate::args::Export;
-use crate::context::{Context, Opened};
-use crate::exit;
-use crate::output::Output;
-#[cfg(feature = "git")]
-use crate::views::event;
+use crate::context::Context;
 use crate::views::{human, progress};
 
-pub(super) fn run(context: &mut Context, arguments: &Export) -> Result<u8> {
+pub(super) fn run(context: &mut Context, arguments: &Export) -> Result<()> {
     let opened = context.open()?;
-    match (&arguments.tar, &arguments.git) {
-        (Some(file), _) => tar(context, &opened, arguments, file),
-        (None, Some(dir)) => git(context, &opened, arguments, dir),
-        (None, None) => unreachable!("the definition of the arguments asks for one of them"),
-    }
-}
-
-fn tar(context: &mut Context, opened: &Opened, arguments: &Export, file: &Path) -> Result<u8> {
+    let file = arguments.tar.as_deref().expect("the definition of the arguments requires --tar or --git");
     let snapshot = opened.resolve_step(arguments.rev.as_deref().unwrap_or("@"), "retro export --tar FILE --")?;
-    let named = [&arguments.more[..], &arguments.paths].concat();
-    let paths = opened.selected_paths(&named, snapshot, "export")?;
+    let paths = opened.selected_paths(&arguments.paths.all(), snapshot, "export")?;
     let progress = progress::reporter(&context.out);
     let options = ExportTarOptions { prefix: TreePath::root(), progress: &*progress };
     if file.as_os_str() == "-" {
         if std::io::stdout().is_terminal() {
             return Err(Error::new(ErrorKind::Invalid, "export", "a tar file", "standard output is a terminal")
-                .with_hint("name a file, or send it somewhere with `|` or `>`"));
+                .with_hint("name a file, or redirect the output with `|` or `>`"));
         }
-        export_tar(&opened.store, snapshot, &paths, context.out.writer(), &options)?;
-        return Ok(exit::DONE);
+        return export_tar(&opened.store, snapshot, &paths, context.out.writer(), &options).map(drop);
     }
     let path = context.at(file)?;
     expect_no_store(&opened.store, "export to", &path)?;
     let write = |out: &mut dyn Write| export_tar(&opened.store, snapshot, &paths, out, &options);
     let exported = to_new_file(&path, write)?;
     drop(progress);
-    print(&mut context.out, &path, &exported)?;
-    Ok(exit::DONE)
+    let (files, size) = (human::count(exported.files, "file"), human::size(exported.written_bytes));
+    let shape = wire::TarExported::new(&path, &exported);
+    context.out.done(&shape, format_args!("wrote {}  {files}, {size}", shown(&path)))
 }
 
-/// Writes a file that must not be there yet, readable by its owner only, because what goes into it may be: mode 0600,
-/// whatever the umask. It gets its name when it is whole and durable; until then it has another one beside it, which
-/// the next export to the same file takes over where it was left.
+/// Writes a file that must not exist yet. It has mode 0600 whatever the umask, because its content may be secret. It
+/// gets its name when it is complete and durable. Until then it has a temporary name beside it; the next export to the
+/// same file overwrites one that an interrupted export left.
 fn to_new_file<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     let there = || {
-        Error::new(ErrorKind::Exists, "export to", shown(path), "the file is there already")
-            .with_hint("remove it first, or name another")
+        Error::new(ErrorKind::Exists, "export to", shown(path), "the file exists already")
+            .with_hint("remove it first, or name another file")
     };
     if path.symlink_metadata().is_ok() {
         return Err(there());
@@ -74,20 +62,20 @@ fn to_new_file<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) 
         Ok(written)
     });
     if written.is_err() {
-        #[expect(clippy::disallowed_methods, reason = "the file was written here, and half of it is no use")]
+        #[expect(clippy::disallowed_methods, reason = "the incomplete file was written here")]
         drop(std::fs::remove_file(&part));
     }
     written
 }
 
-/// The name of a file until it is whole, no longer than a name may be.
+/// The temporary name of a file, no longer than a name may be.
 fn part_of(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let name = [b".", &name[..name.len().min(200)], b".retro-part"].concat();
     path.with_file_name(OsStr::from_bytes(&name))
 }
 
-/// Opens a file to be written anew that nobody else is writing.
+/// Opens a temporary file, empty, that no other process is writing.
 fn open_part(part: &Path) -> Result<File> {
     use rustix::fs::OFlags;
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
@@ -101,14 +89,18 @@ fn open_part(part: &Path) -> Result<File> {
             }
             TryLockError::Error(e) => Error::io("lock", part, e),
         })?;
-        // Between opening and locking the other may have finished: then it is the file that was wanted, under its own
-        // name.
         let locked = file.metadata().map_err(|e| Error::io("look at", part, e))?;
-        // What others own or have a name for they could read.
+        // Other users could read a file that they own or have another name for.
         if !locked.is_file() || locked.nlink() > 1 || locked.uid() != rustix::process::geteuid().as_raw() {
-            return Err(Error::new(ErrorKind::Exists, "export to", shown(part), "it is not what an export has left")
-                .with_hint("remove it first, or name another file"));
+            return Err(Error::new(
+                ErrorKind::Exists,
+                "export to",
+                shown(part),
+                "it is not the temporary file of an export",
+            )
+            .with_hint("remove it first, or name another file"));
         }
+        // If another export has finished between opening and locking, the locked file has its final name by now.
         let is_same = |named: std::fs::Metadata| (named.dev(), named.ino()) == (locked.dev(), locked.ino());
         if part.symlink_metadata().is_ok_and(is_same) {
             let prepared = file.set_permissions(Permissions::from_mode(0o600)).and_then(|()| file.set_len(0));
@@ -117,11 +109,11 @@ fn open_part(part: &Path) -> Result<File> {
     }
 }
 
-/// Renames, where the new name is not taken.
+/// Renames a file, unless the new name exists.
 fn rename_new(from: &Path, to: &Path) -> std::io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can.
+        // Some file systems cannot do both at once.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if to.symlink_metadata().is_err() => {
             rustix::fs::rename(from, to)?;
         }
@@ -129,58 +121,4 @@ fn rename_new(from: &Path, to: &Path) -> std::io::Result<()> {
     }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
-}
-
-fn print(out: &mut Output, path: &Path, exported: &Exported) -> Result<()> {
-    if out.is_json {
-        return out.json(&wire::TarExported::new(path, exported));
-    }
-    let (files, size) = (human::count(exported.files, "file"), human::size(exported.written_bytes));
-    out.summary(format_args!("wrote {}  {files}, {size}", human::path(path)))
-}
-
-/// Longest subject of a commit that is made of the facts of its step, in characters.
-#[cfg(feature = "git")]
-const SUBJECT_WIDTH_MAX: usize = 72;
-
-#[cfg(not(feature = "git"))]
-fn git(_: &mut Context, _: &Opened, _: &Export, _: &Path) -> Result<u8> {
-    Err(super::import::no_git())
-}
-
-#[cfg(feature = "git")]
-fn git(context: &mut Context, opened: &Opened, arguments: &Export, dir: &Path) -> Result<u8> {
-    use retrograde::ExportGitOptions;
-    use retrograde::export_git;
-    let snapshots: Vec<_> = match &arguments.rev {
-        Some(range) => opened.resolve_range(range)?,
-        None => opened.workspace()?.steps.values().copied().collect(),
-    };
-    let folder = context.at(dir)?;
-    let progress = progress::reporter(&context.out);
-    let subject = |facts: &[u8]| event::summary(facts, SUBJECT_WIDTH_MAX);
-    let options = ExportGitOptions { bare: true, keep_facts: true, subject: &subject, progress: &*progress };
-    let exported = export_git(&opened.store, &snapshots, &folder, &options)?;
-    drop(progress);
-    let out = &mut context.out;
-    if out.is_json {
-        out.json(&wire::GitExported::new(&folder, &exported))?;
-        return Ok(exit::DONE);
-    }
-    let (commits, size) = (human::count(exported.commits, "commit"), human::size(exported.written_bytes));
-    out.summary(format_args!("wrote {}  {commits}, {size}; a bare repository", human::path(&folder)))?;
-    let renamed = |kind: &'static str, names: &[(String, String)]| -> Vec<String> {
-        let other = names.iter().filter(|(name, reference)| name != reference);
-        other.map(|(name, reference)| format!("{kind} {name} is {reference} in git")).collect()
-    };
-    let named = |(run, reference): &(Option<String>, String)| Some((run.clone()?, reference.clone()));
-    let runs: Vec<(String, String)> = exported.branches.iter().filter_map(named).collect();
-    for line in [renamed("run", &runs), renamed("tag", &exported.tags)].concat() {
-        out.summary(format_args!("{}", human::printable(&line)))?;
-    }
-    for skipped in &exported.skipped {
-        let warning = out.palette.warning;
-        out.line(format_args!("{warning}skipped{warning:#}  {}  {}", skipped.path, skipped.reason))?;
-    }
-    Ok(exit::DONE)
 }

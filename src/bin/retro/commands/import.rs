@@ -1,30 +1,20 @@
-//! `retro import`: the commits of a git repository as steps.
+//! `retro import`: record the commits of a git repository as steps.
 
-#[cfg(feature = "git")]
 use std::fmt::Display;
 
-use retrograde::Result;
+use retrograde::detail::escaped;
+use retrograde::{
+    Error, ErrorKind, GitCommits as Commits, GitImport as Imported, GitSource as Source, ImportGitOptions, Result,
+    forget_workspace, import_git, wire,
+};
 
+use super::snap::{Recorded, run_name};
 use crate::args::Import;
 use crate::context::Context;
+use crate::views::{human, progress, steps};
 
-#[cfg(not(feature = "git"))]
-pub(super) fn run(_: &mut Context, _: Import) -> Result<u8> {
-    Err(no_git())
-}
-
-#[cfg(feature = "git")]
-pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
-    use retrograde::GitCommits as Commits;
-    use retrograde::GitSource as Source;
-    use retrograde::ImportGitOptions;
-    use retrograde::forget_workspace;
-    use retrograde::import_git;
-
-    use super::snap::{Place, said_run};
-    use crate::views::progress;
-
-    let run = said_run(context, arguments.run.map(Into::into)).to_string_lossy().into_owned();
+pub(super) fn run(context: &mut Context, arguments: Import) -> Result<()> {
+    let run = run_name(context, arguments.run.map(Into::into)).to_string_lossy().into_owned();
     let commits = match &arguments.range {
         Some(range) => Commits::Range(range),
         None if arguments.all => Commits::All,
@@ -32,43 +22,35 @@ pub(super) fn run(context: &mut Context, arguments: Import) -> Result<u8> {
     };
     let source = Source::open(&context.at(&arguments.git)?, commits)?;
     let opened = context.open_or_create(&context.folder()?, false)?;
-    let (workspace, is_new) = Place::find(context, &opened)?.register(context, &opened, false)?;
+    let (workspace, is_new) = Recorded::find(context, &opened)?.register(context, &opened, false)?;
     let progress = progress::reporter(&context.out);
     let options = ImportGitOptions { run, now: context.now, progress: &*progress };
     let imported = import_git(&opened.store, workspace, source, &options).and_then(expect_some);
     drop(progress);
-    let is_empty = |found: &retrograde::Workspace| found.steps.is_empty();
-    if is_new && opened.store.state().workspaces.get(&workspace).is_some_and(is_empty) {
-        // Nothing came of it: the folder is not recorded, as before.
+    if is_new && opened.store.state().workspaces.get(&workspace).is_some_and(|found| found.steps.is_empty()) {
+        // No step came of it: the folder stays unrecorded.
         forget_workspace(&opened.store, workspace, context.now)?;
     }
-    print(context, &imported?)?;
-    Ok(crate::exit::DONE)
+    print(context, &imported?)
 }
 
-/// An import that could read none of the commits has failed.
-#[cfg(feature = "git")]
-fn expect_some(imported: retrograde::GitImport) -> Result<retrograde::GitImport> {
-    use retrograde::Error;
-    use retrograde::ErrorKind;
+/// Fails if none of the commits could be read.
+fn expect_some(imported: Imported) -> Result<Imported> {
     match imported.skipped.first().filter(|_| imported.snapshots + imported.known == 0) {
         None => Ok(imported),
         Some(first) => {
             let detail = format!("{}, and no other commit could be read", first.reason);
             Err(Error::new(ErrorKind::Corrupt, "import commit", &first.name, detail)
-                .with_hint("`git fsck` says what the repository lacks; `git fetch --unshallow --refetch` may get it"))
+                .with_hint("`git fsck` lists what the repository lacks; `git fetch --unshallow --refetch` may get it"))
         }
     }
 }
 
-#[cfg(feature = "git")]
-fn print(context: &mut Context, imported: &retrograde::GitImport) -> Result<()> {
-    use crate::views::{human, steps};
-
+fn print(context: &mut Context, imported: &Imported) -> Result<()> {
     let elapsed = human::duration(context.started.elapsed());
     let out = &mut context.out;
     if out.is_json {
-        return out.json(&retrograde::wire::GitImported::new(imported));
+        return out.json(&wire::GitImported::new(imported));
     }
     let palette = out.palette;
     let known = human::count(imported.known, "commit");
@@ -87,34 +69,18 @@ fn print(context: &mut Context, imported: &retrograde::GitImport) -> Result<()> 
         out.summary(format_args!("{steps} with omitted paths; `retro show` lists them"))?;
     }
     let warning = palette.warning;
-    let mut list = |head: &str, lines: Vec<(String, String)>| -> Result<()> {
-        for (what, why) in lines.iter().take(LISTED_MAX) {
-            let (what, why) = (human::printable(what), human::printable(why));
-            out.line(format_args!("{warning}{head}{warning:#}  {what}  {why}"))?;
-        }
-        match lines.len().checked_sub(LISTED_MAX).filter(|more| *more > 0) {
-            Some(more) => out.line(format_args!("{warning}{head}{warning:#}  {more} more; --json lists them")),
-            None => Ok(()),
-        }
+    let mut list = |head: &str, lines: Vec<[String; 2]>| {
+        let line = |[what, why]: &[String; 2]| format!("{}  {}", human::printable(what), human::printable(why));
+        let lines = human::first(LINES_MAX, lines.iter().map(line), "; `--json` lists them all");
+        out.lines(lines.into_iter().map(|line| format!("{warning}{head}{warning:#}  {line}")))
     };
-    let pair = |what: &dyn Display, why: &dyn Display| (what.to_string(), why.to_string());
+    let pair = |what: &dyn Display, why: &dyn Display| [what.to_string(), why.to_string()];
     list("skipped", imported.skipped.iter().map(|one| pair(&one.name, &one.reason)).collect())?;
-    let path = |path: &[u8]| retrograde::detail::escaped(path);
-    list("skipped", imported.refused.iter().map(|one| pair(&path(&one.path), &one.reason)).collect())?;
-    let tags = imported.skipped_tags.iter();
-    list("skipped", tags.map(|one| pair(&format!("tag {}", one.name), &one.reason)).collect())?;
+    list("skipped", imported.refused.iter().map(|one| pair(&escaped(&one.path), &one.reason)).collect())?;
+    let tag = |tag: &str| format!("tag {tag}");
+    list("skipped", imported.skipped_tags.iter().map(|one| pair(&tag(&one.name), &one.reason)).collect())?;
     list("guessed", imported.guessed.iter().map(|(commit, what)| pair(commit, what)).collect())
 }
 
-/// Lines of one kind that are printed.
-#[cfg(feature = "git")]
-const LISTED_MAX: usize = 20;
-
-/// This build was made without the feature `git`.
-#[cfg(not(feature = "git"))]
-pub(super) fn no_git() -> retrograde::Error {
-    use retrograde::Error;
-    use retrograde::ErrorKind;
-    Error::new(ErrorKind::Unsupported, "read or write", "git repositories", "this build of retro cannot")
-        .with_hint("build it with the feature `git`, which is on by default")
-}
+/// The most lines of each list.
+const LINES_MAX: usize = 20;

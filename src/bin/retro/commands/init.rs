@@ -3,14 +3,12 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use retrograde::detail::{resolve_folder, root_of};
+use retrograde::detail::{resolve_folder, root_of, shown};
 use retrograde::{Guard, Result, register, wire};
 
 use crate::context::Context;
-use crate::exit;
-use crate::views::human;
 
-pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> Result<u8> {
+pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> Result<()> {
     let folder = match dir {
         Some(dir) => context.at(&dir)?,
         None => context.folder()?,
@@ -24,15 +22,11 @@ pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> R
     let (workspace, is_new) = register(&opened.store, &folder, &guard, context.now)?;
     let around = folder.parent().and_then(|parent| opened.workspace_around(parent));
     if let Some(around) = around.filter(|_| is_new) {
-        let root = human::path(&root_of(around));
+        let root = shown(&root_of(around));
         context.out.note(format_args!("note: {root} is recorded too, and this folder with it"));
     }
-    if context.out.is_json {
-        context.out.json(&wire::Registered::new(workspace, &folder, &opened.store_root, is_new))?;
-    } else {
-        let word = if is_new { "recording" } else { "already recording" };
-        let (folder, store) = (human::path(&folder), human::path(&opened.store_root));
-        context.out.summary(format_args!("{word} {folder} in {store} (workspace {})", workspace.short()))?;
-    }
-    Ok(exit::DONE)
+    let shape = wire::Registered::new(workspace, &folder, &opened.store_root, is_new);
+    let word = if is_new { "recording" } else { "already recording" };
+    let (folder, store) = (shown(&folder), shown(&opened.store_root));
+    context.out.done(&shape, format_args!("{word} {folder} in {store} (workspace {})", workspace.short()))
 }

@@ -1,4 +1,4 @@
-//! `retro log`: the steps, newest first.
+//! `retro log`: list the steps, newest first.
 
 use crate::views::graph::{self, Prefixes};
 use retrograde::detail::step_changes;
@@ -6,16 +6,15 @@ use retrograde::{Error, ErrorKind, Log as Listed, LogEntry, LogOptions, Result, 
 
 use crate::args::Log;
 use crate::context::{Context, Opened};
-use crate::exit;
 use crate::paths::nearest;
 use crate::views::color::Palette;
 use crate::views::steps::{self, Columns, Row};
 use crate::views::{changes, human, patch};
 
-/// Steps shown on a terminal where nobody said how many: the newest stand at the top, and must not scroll away.
+/// The default number of steps on a terminal. The newest steps stand at the top, and must not scroll away.
 const TERMINAL_COUNT: u64 = 30;
 
-pub(super) fn run(context: &mut Context, arguments: &Log) -> Result<u8> {
+pub(super) fn run(context: &mut Context, arguments: &Log) -> Result<()> {
     let opened = context.open()?;
     let options = options(context, &opened, arguments)?;
     let detail = arguments.detail;
@@ -47,21 +46,15 @@ pub(super) fn run(context: &mut Context, arguments: &Log) -> Result<u8> {
             context.out.line(format_args!(""))?;
         }
     }
-    // What is said about the list stands below it, where it is seen.
+    // Notes stand below the list.
     context.out.finish()?;
-    say_what_is_not_listed(context, &opened, arguments, &options, &listed)?;
-    // Everything that could be read was printed; the first failure decides how to exit. What a repair has found to be
-    // lost is known, and no failure any more.
-    let is_known = |id: &_| opened.state.incomplete.contains(id);
-    let (known, unreadable): (Vec<_>, Vec<_>) = listed.unreadable.into_iter().partition(|(id, _)| is_known(id));
-    known.iter().for_each(|(id, _)| context.out.warning(format_args!("snapshot {}: it is lost", id.short())));
-    let mut unreadable = unreadable.into_iter().map(|(_, error)| error);
-    let first = unreadable.next();
-    unreadable.for_each(|error| context.out.warning(format_args!("{error}")));
-    first.map_or(Ok(exit::DONE), Err)
+    note_unlisted(context, &opened, arguments, &options, &listed)?;
+    let known = listed.unreadable.iter().filter(|(id, _)| opened.state.incomplete.contains(id));
+    known.for_each(|(id, _)| context.out.warning(format_args!("snapshot {}: it is lost", id.short())));
+    opened.report_unreadable(&context.out, listed.unreadable)
 }
 
-/// What was asked for. A run that is not there is an error: it is a name like a step or a tag.
+/// The options of the list. A run that does not exist is an error, as a step or a tag would be.
 fn options(context: &Context, opened: &Opened, arguments: &Log) -> Result<LogOptions> {
     let workspace = opened.workspace()?;
     let range =
@@ -77,13 +70,12 @@ fn options(context: &Context, opened: &Opened, arguments: &Log) -> Result<LogOpt
             None => error.with_hint("`retro runs` lists the runs"),
         });
     }
-    let paths = [&arguments.more[..], &arguments.paths].concat();
     let head: Vec<_> = workspace.head.into_iter().collect();
     Ok(LogOptions {
         workspace: workspace.id,
         snapshots,
         run: arguments.run.clone(),
-        selection: opened.selection(&paths, &head)?,
+        selection: opened.selection(&arguments.paths.all(), &head)?,
         since: arguments.since.as_deref().map(|text| time(text, "since", context.now)).transpose()?,
         until: arguments.until.as_deref().map(|text| time(text, "until", context.now)).transpose()?,
         count_max: match arguments.count {
@@ -94,16 +86,16 @@ fn options(context: &Context, opened: &Opened, arguments: &Log) -> Result<LogOpt
     })
 }
 
-/// A time as `@{..}` takes it, with or without that around it.
+/// Reads a time in the forms of `@{..}`, with or without `@{` and `}`.
 fn time(text: &str, option: &str, now: Timestamp) -> Result<Timestamp> {
     let inner = text.strip_prefix("@{").and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
     Timestamp::parse(inner, now).ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, &format!("read --{option}"), human::label(text), "the time is not understood")
+        Error::new(ErrorKind::Invalid, &format!("read --{option}"), human::label(text), "it is not a time")
             .with_hint("write '10 minutes ago', yesterday, '2026-11-20 10:30' or 2026-11-20T10:30:00Z")
     })
 }
 
-/// A step in JSON, with its changes where any were asked for.
+/// A step in JSON, with its changes if an option asks for them.
 fn shape(opened: &Opened, options: &LogOptions, arguments: &Log, entry: &LogEntry) -> Result<wire::Step> {
     let changes = match arguments.detail.is_any() {
         true => Some(changes::shapes(&step_changes(&opened.store, entry.id, &options.selection)?, arguments.detail)?),
@@ -127,9 +119,9 @@ fn print(context: &mut Context, lines: &[String], prefix: &Prefixes) -> Result<(
     }
 }
 
-/// Says how many steps are older than those listed, and which paths no step has changed. A path that is nowhere at all,
-/// with nothing listed, is an error: most likely it is mistyped.
-fn say_what_is_not_listed(
+/// Notes the number of older steps that are not listed, and the paths that no step has changed. If nothing is listed, a
+/// path that does not exist is an error: most likely it is mistyped.
+fn note_unlisted(
     context: &Context,
     opened: &Opened,
     arguments: &Log,
@@ -140,8 +132,8 @@ fn say_what_is_not_listed(
         if arguments.count.is_none() {
             let is_filtered = options.run.is_some() || options.since.is_some() || !options.selection.is_everything();
             let older = human::count(listed.older, "older step");
-            let more = if is_filtered { "there are older ones".to_owned() } else { older };
-            context.out.note(format_args!("{more}: -n 0 shows all"));
+            let more = if is_filtered { "there are older steps".to_owned() } else { older };
+            context.out.note(format_args!("{more}: -n 0 lists all"));
         }
         return Ok(());
     }
@@ -175,7 +167,7 @@ fn say_what_is_not_listed(
     Ok(())
 }
 
-/// What stands before each step: the graph, or the mark of where the workspace stands.
+/// The text before each step: the graph, or the mark of the current step.
 fn prefixes(rows: &[Row], is_graph: bool, palette: &Palette) -> Vec<Prefixes> {
     if !is_graph {
         let plain = |row| Prefixes { node: steps::mark(row, palette), link: None, rest: String::new() };

@@ -1,4 +1,4 @@
-//! `retro ls`: what is in a step.
+//! `retro ls`: list the files and folders of a step.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,10 @@ use retrograde::detail::{Entry, Kind, expect_entry as expect};
 use retrograde::{LsOptions, Result, TreePath, ls, wire};
 
 use crate::context::Context;
-use crate::exit;
 use crate::views::color::Palette;
 use crate::views::human;
 
-pub(super) fn run(context: &mut Context, rev: &str, paths: &[PathBuf], is_recursive: bool) -> Result<u8> {
+pub(super) fn run(context: &mut Context, rev: &str, paths: &[PathBuf], is_recursive: bool) -> Result<()> {
     let opened = context.open()?;
     let snapshot = opened.resolve_step(rev, "retro ls @")?;
     let selection = opened.selection(paths, &[snapshot])?;
@@ -26,21 +25,20 @@ pub(super) fn run(context: &mut Context, rev: &str, paths: &[PathBuf], is_recurs
     };
     let found = if selection.is_everything() { vec![TreePath::root()] } else { found };
     for path in found {
-        // A folder that a pattern matches is listed itself, one that is named is opened.
+        // A folder that a pattern matches is listed itself; of a named folder the contents are listed.
         let is_named = selection.is_everything() || selection.paths().contains(&path);
         if !is_named {
             print(&path, &expect(&opened.store, snapshot, &path)?)?;
         }
-        let is_folder =
-            || -> Result<bool> { Ok(path.is_root() || expect(&opened.store, snapshot, &path)?.kind == Kind::Folder) };
+        let is_folder = || Ok(path.is_root() || expect(&opened.store, snapshot, &path)?.kind == Kind::Folder);
         if is_named || (is_recursive && is_folder()?) {
             ls(&opened.store, snapshot, &LsOptions { path, is_recursive }, &mut print)?;
         }
     }
-    Ok(exit::DONE)
+    Ok(())
 }
 
-/// Kind and mode, size, path: `-0644   1.2 kB  src/main.rs`.
+/// One entry, as kind and mode, size, path: `-0644   1.2 kB  src/main.rs`.
 fn line(path: &TreePath, entry: &Entry, palette: &Palette) -> String {
     let (letter, slash, style) = match entry.kind {
         Kind::File => ('-', "", anstyle::Style::new()),

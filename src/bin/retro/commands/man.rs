@@ -1,14 +1,14 @@
-//! `retro man`: manual pages, made from the definition of the command line.
+//! `retro man`: manual pages, generated from the definition of the command line.
 
 use std::path::Path;
 
 use clap_mangen::{Man, generate_to};
 use retrograde::{Error, Result};
 
+use crate::args;
 use crate::context::Context;
-use crate::{args, exit};
 
-pub(super) fn run(context: &mut Context, dir: Option<&Path>) -> Result<u8> {
+pub(super) fn run(context: &mut Context, dir: Option<&Path>) -> Result<()> {
     match dir {
         Some(dir) => {
             let dir = context.at(dir)?;
@@ -22,5 +22,5 @@ pub(super) fn run(context: &mut Context, dir: Option<&Path>) -> Result<u8> {
             context.out.bytes(&page)?;
         }
     }
-    Ok(exit::DONE)
+    Ok(())
 }

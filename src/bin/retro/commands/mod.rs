@@ -1,11 +1,15 @@
-//! One thin file a verb: arguments in, one library call, a view out. Each returns the exit code of its answer.
+//! One thin file for each verb: arguments in, one library call, a view out. Most verbs end with success or an error;
+//! the others return the exit code of their answer.
 
 mod cat;
 mod complete;
 mod completions;
 mod diff;
 mod export;
+#[cfg(feature = "git")]
+mod export_git;
 mod help;
+#[cfg(feature = "git")]
 mod import;
 mod init;
 mod log;
@@ -20,41 +24,55 @@ mod snap;
 mod stats;
 mod status;
 mod tag;
-mod undo;
 mod verify;
 mod workspace;
 
 use retrograde::Result;
 
-use crate::args::Verb;
+use crate::args::{Export, Verb};
 use crate::context::Context;
+use crate::exit;
 
-/// Does what a verb says.
+/// Runs a verb, and returns the exit code.
 pub(crate) fn run(context: &mut Context, verb: Verb) -> Result<u8> {
     match verb {
-        Verb::Init { dir, force } => init::run(context, dir, force),
-        Verb::Snap(arguments) => snap::run(context, arguments),
-        Verb::Status => status::run(context),
-        Verb::Runs => runs::run(context),
-        Verb::Log(arguments) => log::run(context, &arguments),
-        Verb::Show(arguments) => show::run(context, &arguments),
-        Verb::Diff(arguments) => diff::run(context, &arguments),
-        Verb::Ls { rev, paths, recursive } => ls::run(context, &rev, &paths, recursive),
-        Verb::Cat { target, paths } => cat::run(context, &target, &paths),
-        Verb::Restore(arguments) => restore::run(context, &arguments),
-        Verb::Undo { count, how } => undo::undo(context, count, how),
-        Verb::Redo { count, how } => undo::redo(context, count, how),
-        Verb::Tag(arguments) => tag::run(context, &arguments),
-        Verb::Pin { rev, delete } => pin::run(context, &rev, !delete),
-        Verb::Export(arguments) => export::run(context, &arguments),
-        Verb::Import(arguments) => import::run(context, arguments),
-        Verb::Stats => stats::run(context),
-        Verb::Repair { dry_run } => repair::run(context, dry_run),
-        Verb::Verify(arguments) => verify::run(context, &arguments),
-        Verb::Workspace(action) => workspace::run(context, action),
-        Verb::Completions { shell } => completions::run(context, shell),
-        Verb::Complete { shell, words } => complete::run(context, &shell, &words),
-        Verb::Man { dir } => man::run(context, dir.as_deref()),
-        Verb::Help { topic } => help::run(context, topic.as_deref()),
+        Verb::Diff(arguments) => return diff::run(context, &arguments),
+        Verb::Restore(arguments) => return restore::run(context, &arguments),
+        Verb::Undo(walk) => return restore::undo(context, walk),
+        Verb::Redo(walk) => return restore::redo(context, walk),
+        Verb::Verify(arguments) => return verify::run(context, &arguments),
+        Verb::Repair { dry_run } => return repair::run(context, dry_run),
+        Verb::Init { dir, force } => init::run(context, dir, force)?,
+        Verb::Snap(arguments) => snap::run(context, arguments)?,
+        Verb::Status => status::run(context)?,
+        Verb::Runs => runs::run(context)?,
+        Verb::Log(arguments) => log::run(context, &arguments)?,
+        Verb::Show(arguments) => show::run(context, &arguments)?,
+        Verb::Ls { rev, paths, recursive } => ls::run(context, &rev, &paths, recursive)?,
+        Verb::Cat { target, paths } => cat::run(context, &target, &paths)?,
+        Verb::Tag(arguments) => tag::run(context, &arguments)?,
+        Verb::Pin { rev, delete } => pin::run(context, &rev, !delete)?,
+        #[cfg(feature = "git")]
+        Verb::Export(Export { git: Some(dir), rev, .. }) => export_git::run(context, rev.as_deref(), &dir)?,
+        #[cfg(feature = "git")]
+        Verb::Import(arguments) => import::run(context, arguments)?,
+        #[cfg(not(feature = "git"))]
+        Verb::Export(Export { git: Some(_), .. }) | Verb::Import(_) => return Err(no_git()),
+        Verb::Export(arguments) => export::run(context, &arguments)?,
+        Verb::Stats => stats::run(context)?,
+        Verb::Workspace(action) => workspace::run(context, action)?,
+        Verb::Completions { shell } => completions::run(context, shell)?,
+        Verb::Complete { shell, words } => complete::run(context, &shell, &words)?,
+        Verb::Man { dir } => man::run(context, dir.as_deref())?,
+        Verb::Help { topic } => help::run(context, topic.as_deref())?,
     }
+    Ok(exit::DONE)
+}
+
+/// The error of a build without the feature `git`.
+#[cfg(not(feature = "git"))]
+fn no_git() -> retrograde::Error {
+    let detail = "this build of retro cannot";
+    retrograde::Error::new(retrograde::ErrorKind::Unsupported, "read or write", "git repositories", detail)
+        .with_hint("build it with the feature `git`, which is on by default")
 }

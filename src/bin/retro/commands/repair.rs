@@ -1,7 +1,6 @@
 //! `retro repair`: repair a damaged store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 
 use retrograde::detail::{ObjectKind, RecoverySource, RepairLeft as Left, StoreFile};
 use retrograde::{RepairAction as Action, RepairOptions, RepairOutcome, Result, WorkspaceId, repair, wire};
@@ -21,26 +20,21 @@ pub(super) fn run(context: &mut Context, dry_run: bool) -> Result<u8> {
     let (millis, elapsed) = (context.millis(), human::duration(context.started.elapsed()));
     if context.out.is_json {
         for action in &outcome.actions {
-            context.out.json(&shape(action))?;
+            context.out.json(&wire::Repair::new(action, action.problem().map(problems::problem)))?;
         }
         let left = outcome.left.iter().map(left).collect();
         context.out.json(&wire::Repaired::new(&outcome, left, millis))?;
     } else {
-        for line in lines(&outcome.actions) {
-            context.out.line(format_args!("{line}"))?;
-        }
-        for one in &outcome.left {
-            context.out.line(format_args!("left        {}", human::label(&left(one))))?;
-        }
+        context.out.lines(lines(&outcome.actions))?;
+        context.out.lines(outcome.left.iter().map(|one| format!("not done    {}", human::label(&left(one)))))?;
         for line in verdict(&outcome, &elapsed) {
             context.out.summary(format_args!("{line}"))?;
         }
     }
-    let is_whole = outcome.findings_left.is_none_or(|left| left == 0);
-    Ok(if is_whole { exit::DONE } else { exit::NO })
+    Ok(exit::yes_or_no(outcome.findings_left.is_none_or(|left| left == 0)))
 }
 
-/// A line for each action. Steps in a row are one.
+/// A line for each action; consecutive steps share one.
 fn lines(actions: &[Action]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut steps: BTreeMap<(&str, &str, Option<WorkspaceId>), BTreeSet<u64>> = BTreeMap::new();
@@ -56,39 +50,21 @@ fn lines(actions: &[Action]) -> Vec<String> {
                 steps.entry((word, " incomplete", Some(*workspace))).or_default().insert(*step);
             }
             Action::GiveUp(_) => {}
-            action => lines.push(format!("{:<10}  {}", verb(action), human::label(&sentence(action)))),
+            action => {
+                let word = wire::RepairWord::from(action).word().replace('-', " ");
+                lines.push(format!("{word:<10}  {}", human::label(&sentence(action))));
+            }
         }
     }
     for ((verb, end, workspace), steps) in steps {
-        let shown: Vec<String> = ranges(&steps).iter().map(findings::steps).collect();
         let of = workspace.map(|id| format!(" of workspace {}", id.short())).unwrap_or_default();
-        lines.push(format!("{verb:<10}  {}{of}{end}", shown.join(", ")));
+        lines.push(format!("{verb:<10}  {}{of}{end}", ranges(steps)));
     }
     if given_up > 0 {
         let count = human::count(given_up, "snapshot");
-        lines.push(format!("give up     {count} that nobody can read; `retro verify` lists their ids"));
+        lines.push(format!("give up     {count} that cannot be read; `retro verify` lists their ids"));
     }
     lines
-}
-
-fn verb(action: &Action) -> &'static str {
-    match action {
-        Action::WriteFormat(_) => "write",
-        Action::TurnBack(..) => "turn back",
-        Action::RecoverTransactions(..)
-        | Action::RecoverWorkspace(..)
-        | Action::RecoverSnapshot { .. }
-        | Action::FindAgain(..) => "recover",
-        Action::KeepHead(..) => "keep",
-        Action::GiveUp(_) => "give up",
-        Action::Save(..) => "save",
-        Action::Rewrite { .. } => "rewrite",
-        Action::PutAside(_) => "put aside",
-        Action::Rebuild(_) => "rebuild",
-        Action::BringBack(..) => "bring back",
-        Action::Mark { incomplete: true, .. } => "mark",
-        Action::Mark { incomplete: false, .. } => "unmark",
-    }
 }
 
 fn sentence(action: &Action) -> String {
@@ -111,20 +87,20 @@ fn sentence(action: &Action) -> String {
         Action::RecoverWorkspace(workspace, true) => format!("workspace {}", workspace.short()),
         Action::RecoverWorkspace(workspace, false) => {
             let id = workspace.short();
-            format!("workspace {id}, but not where it is: `retro workspace move {id} DIR` says where")
+            format!("workspace {id}, but not its path: `retro workspace move {id} DIR` sets it")
         }
         Action::RecoverSnapshot { workspace, step, tag, .. } => {
             let tag = tag.as_deref().unwrap_or_default();
-            format!("s{step} of workspace {} as {tag}: another snapshot has the step", workspace.short())
+            format!("s{step} of workspace {} as tag {tag}: another snapshot has the step", workspace.short())
         }
         Action::KeepHead(workspace, step) => format!("s{step} of workspace {} as its head", workspace.short()),
         Action::GiveUp(snapshot) => snapshot.to_string(),
         Action::FindAgain(snapshot) => format!("{snapshot}, which was given up earlier"),
         Action::Save(objects) => {
-            format!("{}, readable only as long as something damaged is there", human::count(*objects, "object"))
+            format!("{} that can only be read from damaged files", human::count(*objects, "object"))
         }
         Action::Rewrite { pack, is_too_long: true, .. } => {
-            format!("{}  (it is longer than a pack may be: its contents go into a new one)", StoreFile::Pack(*pack))
+            format!("{}  (it is too long for a pack: its contents go into a new one)", StoreFile::Pack(*pack))
         }
         Action::Rewrite { pack, damaged_bytes, lost, .. } => {
             let lost = human::count(*lost, "object");
@@ -137,59 +113,40 @@ fn sentence(action: &Action) -> String {
 
 fn left(left: &Left) -> String {
     match left {
-        Left::NotSearched(reason) => format!("a folder was not searched: {reason}"),
-        Left::TooManyLost(count) => format!("{count} transactions are missing, more than anybody could have made"),
-        Left::NoNumber => "there is no number left for another transaction".to_owned(),
+        Left::NotSearched(reason) => format!("a folder could not be searched for lost contents: {reason}"),
+        Left::TooManyLost(count) => format!("record {count} lost transactions: the number is not plausible"),
+        Left::NoNumber => "record lost transactions: no number is left for another transaction".to_owned(),
     }
 }
 
-/// Numbers in a row become a range.
-fn ranges(steps: &BTreeSet<u64>) -> Vec<RangeInclusive<u64>> {
-    let mut ranges: Vec<RangeInclusive<u64>> = Vec::new();
-    for step in steps {
-        match ranges.last_mut() {
-            Some(last) if last.end().checked_add(1) == Some(*step) => *last = *last.start()..=*step,
-            _ => ranges.push(*step..=*step),
-        }
-    }
-    ranges
+/// Consecutive steps as ranges.
+fn ranges(steps: BTreeSet<u64>) -> String {
+    let steps = Vec::from_iter(steps);
+    let ranges = steps.chunk_by(|one, next| one.checked_add(1) == Some(*next));
+    let shown: Vec<String> = ranges.map(|range| findings::steps(&(range[0]..=range[range.len() - 1]))).collect();
+    shown.join(", ")
 }
 
 fn counted(objects: &BTreeMap<ObjectKind, u64>) -> String {
-    let parts: Vec<String> = objects
-        .iter()
-        .map(|(kind, count)| match kind {
-            ObjectKind::Content => format!("{} of content", human::count(*count, "object")),
-            kind => human::count(*count, kind.word()),
-        })
-        .collect();
-    parts.join(", ")
+    let part = |(kind, count): (&ObjectKind, &u64)| match kind {
+        ObjectKind::Content => format!("{} of content", human::count(*count, "object")),
+        kind => human::count(*count, kind.word()),
+    };
+    objects.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
 fn verdict(outcome: &RepairOutcome, elapsed: &str) -> Vec<String> {
-    let count = human::count(outcome.actions.len() as u64, "thing");
+    let count = human::count(outcome.actions.len() as u64, "repair");
     match (outcome.actions.is_empty(), outcome.findings_left) {
         (true, None | Some(0)) => vec!["nothing to repair".to_owned()],
         (false, None) => vec![format!("would do {count}; nothing was changed")],
         (_, Some(0)) => vec![format!("repaired: {count} done, no damage left  {elapsed}")],
-        (_, Some(left)) => {
+        (is_idle, Some(left)) => {
             let found = human::count(left, "finding");
-            let marked =
-                if left == outcome.findings_marked { ", all of snapshots known to be incomplete or lost" } else { "" };
-            let done = if outcome.actions.is_empty() {
-                "nothing more can be done".to_owned()
-            } else {
-                format!("did {count}  {elapsed}")
-            };
-            vec![done, format!("{found} left{marked}; `retro verify` lists what is lost")]
+            let is_marked = left == outcome.findings_marked;
+            let marked = if is_marked { ", all of steps known to be incomplete or lost" } else { "" };
+            let done = if is_idle { "nothing more can be done".to_owned() } else { format!("did {count}  {elapsed}") };
+            vec![done, format!("{found} left{marked}; `retro verify` lists them")]
         }
     }
-}
-
-fn shape(action: &Action) -> wire::Repair {
-    let problem = match action {
-        Action::WriteFormat(problem) | Action::PutAside(problem) | Action::Rebuild(problem) => Some(problem),
-        _ => None,
-    };
-    wire::Repair::new(action, problem.map(problems::problem))
 }

@@ -1,86 +1,91 @@
-//! `retro restore`: put the folder, or some paths of it, back to a step; or write a step somewhere else.
+//! `retro restore`: put the folder, or some paths of it, back to a step, or write a step into another folder.
+//! `retro undo` and `retro redo`: back and forth between the states that the folder went through.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::num::NonZeroU64;
+use std::path::Path;
 
-use retrograde::detail::{FillOptions as Options, Kept, RestoreCause, is_in_full, selected};
+use retrograde::detail::{FillOptions as Options, Kept, RestoreCause, is_in_full, selected, shown};
 use retrograde::{
-    CompareWith as Other, Config, Progress, RestoreOptions, RestoreOutcome, Result, SnapshotId, TreePath,
+    CompareWith as Other, RestoreOptions, RestoreOutcome, Result, Selection, SnapshotId, Store, TreePath, WorkspaceId,
     abort_restore as abort, compare, restore, restore_into, resume_restore as resume, wire,
 };
 
-use crate::args::{Restore, Rewriting};
+use crate::args::{Restore, Rewriting, Walk};
 use crate::context::{Context, Opened};
 use crate::exit;
 use crate::output::Output;
 use crate::views::{human, progress, restored, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Restore) -> Result<u8> {
-    let mut opened = context.open_quietly()?;
-    if arguments.resume || arguments.abort {
-        return unfinished(context, opened, arguments);
+    let opened = context.open_quietly()?;
+    if arguments.abort || arguments.resume {
+        let finish = if arguments.abort { abort } else { resume };
+        return change(context, opened, arguments.how, |opened, id, options| finish(&opened.store, id, &options));
     }
     let rev = match &arguments.rev {
         Some(rev) => rev.clone(),
         // Paths without a step are those of the newest one.
         None => opened.workspace()?.steps.keys().next_back().map_or("@".to_owned(), |step| format!("s{step}")),
     };
-    let rev = rev.as_str();
     if arguments.into.is_some() || arguments.how.dry_run {
         context.warn_of_unfinished(opened.store.disk(), &opened.state)?;
     }
-    let target = opened.resolve_step(rev, "retro restore @")?;
-    let named = [&arguments.more[..], &arguments.paths].concat();
+    let target = opened.resolve_step(&rev, "retro restore @")?;
+    let named = arguments.paths.all();
     if let Some(dir) = &arguments.into {
         let paths = opened.selected_paths(&named, target, "restore")?;
         return into(context, &opened, target, &paths, dir);
     }
-    let workspace = opened.workspace()?;
-    let id = workspace.id;
-    let config = context.workspace_config(&opened)?;
-    let paths = paths_to_restore(context, &opened, target, &named, &config)?;
-    let progress = progress::reporter(&context.out);
-    let mut options = options(context, &opened, arguments.how, &config, &*progress);
-    (options.paths, options.foreign) = (paths, arguments.force && is_in_full(rev));
-    let outcome = restore(&opened.store, id, target, &options)?;
-    drop(progress);
-    opened.refresh();
-    print(context, &opened, &outcome, arguments.how)?;
-    way_back(context, &opened, &outcome)?;
-    Ok(if outcome.is_exact() { exit::DONE } else { exit::NO })
+    let selection = opened.selection(&named, &[target])?;
+    opened.expect_somewhere(&selection, &[target], "restore")?;
+    let foreign = arguments.force && is_in_full(&rev);
+    change(context, opened, arguments.how, |opened, id, mut options| {
+        (options.paths, options.foreign) = (paths_to_restore(opened, target, &selection, &options)?, foreign);
+        restore(&opened.store, id, target, &options)
+    })
 }
 
-/// Finishes a restore that was cut off, or goes back from it.
-fn unfinished(context: &mut Context, mut opened: Opened, arguments: &Restore) -> Result<u8> {
-    let workspace = opened.workspace()?;
-    let id = workspace.id;
-    let config = context.workspace_config(&opened)?;
-    let progress = progress::reporter(&context.out);
-    let options = options(context, &opened, arguments.how, &config, &*progress);
-    let outcome = if arguments.abort { abort } else { resume }(&opened.store, id, &options)?;
-    drop(progress);
-    opened.refresh();
-    print(context, &opened, &outcome, arguments.how)?;
-    way_back(context, &opened, &outcome)?;
-    Ok(if outcome.is_exact() { exit::DONE } else { exit::NO })
+pub(super) fn undo(context: &mut Context, walk: Walk) -> Result<u8> {
+    go(context, walk, retrograde::undo)
 }
 
-/// How to change the workspace, without paths.
-pub(super) fn options<'a>(
-    context: &Context,
-    opened: &'a Opened,
+pub(super) fn redo(context: &mut Context, walk: Walk) -> Result<u8> {
+    go(context, walk, retrograde::redo)
+}
+
+type Go = fn(&Store, WorkspaceId, NonZeroU64, &RestoreOptions<'_>) -> Result<RestoreOutcome>;
+
+fn go(context: &mut Context, walk: Walk, go: Go) -> Result<u8> {
+    let opened = context.open_quietly()?;
+    let count = NonZeroU64::new(walk.count).expect("the arguments take no 0");
+    change(context, opened, walk.how, |opened, id, options| go(&opened.store, id, count, &options))
+}
+
+/// Changes the workspace, and prints the changes and the way back. The exit code says if the folder is exactly the
+/// step.
+fn change(
+    context: &mut Context,
+    mut opened: Opened,
     how: Rewriting,
-    config: &'a Config,
-    progress: &'a dyn Progress,
-) -> RestoreOptions<'a> {
-    let mut options = RestoreOptions::new(config, context.now);
+    change: impl FnOnce(&Opened, WorkspaceId, RestoreOptions<'_>) -> Result<RestoreOutcome>,
+) -> Result<u8> {
+    let id = opened.workspace()?.id;
+    let config = context.workspace_config(&opened)?;
+    let progress = progress::reporter(&context.out);
+    let mut options = RestoreOptions::new(&config, context.now);
     (options.safety, options.dry_run) = (!how.no_safety_snapshot, how.dry_run);
-    (options.home, options.progress) = (opened.home.as_deref(), progress);
-    options
+    (options.home, options.progress) = (opened.home.as_deref(), &*progress);
+    let outcome = change(&opened, id, options)?;
+    drop(progress);
+    opened.state = opened.store.state();
+    print(context, &opened, &outcome, how)?;
+    way_back(context, &opened, &outcome)?;
+    Ok(exit::yes_or_no(outcome.is_exact()))
 }
 
-/// Prints what was done to the workspace, or would be.
-pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome, how: Rewriting) -> Result<()> {
+/// Prints the changes to the workspace, made or planned.
+fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome, how: Rewriting) -> Result<()> {
     let millis = context.millis();
     let elapsed = human::duration(context.started.elapsed());
     let out = &mut context.out;
@@ -90,9 +95,7 @@ pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOut
     }
     let palette = out.palette;
     if how.dry_run || how.verbose {
-        for action in &outcome.plan {
-            out.line(format_args!("{}", restored::action(action, &palette)))?;
-        }
+        out.lines(outcome.plan.iter().map(|action| restored::action(action, &palette)))?;
     }
     let target = steps::name_in(opened.workspace_if_any(), outcome.target, &palette);
     let Some(applied) = &outcome.applied else {
@@ -111,27 +114,22 @@ pub(super) fn print(context: &mut Context, opened: &Opened, outcome: &RestoreOut
     kept(out, &target, outcome.kept(), outcome.is_exact())
 }
 
-/// Lists of kept paths are cut at this length; with --json they are whole.
+/// The most kept paths that are listed; `--json` lists all.
 const KEPT_LINES_MAX: usize = 50;
 
-/// Says which paths are not as the step has them, and why.
+/// Lists the paths that are not as the step has them, with the reasons.
 fn kept(out: &mut Output, target: &str, kept: &[Kept], is_exact: bool) -> Result<()> {
     let warning = out.palette.warning;
     if !is_exact {
         let count = kept.iter().filter(|kept| kept.reason.is_difference()).count() as u64;
         out.summary(format_args!("{warning}not exactly{warning:#} {target}: {}", human::count(count, "path")))?;
     }
-    for kept in kept.iter().take(KEPT_LINES_MAX) {
-        out.line(format_args!("{warning}kept{warning:#}  {}  {}", kept.path, kept.reason))?;
-    }
-    if let Some(more) = kept.len().checked_sub(KEPT_LINES_MAX).filter(|more| *more > 0) {
-        out.line(format_args!("... and {} more; `--json` lists them all", human::number(more as u64)))?;
-    }
-    Ok(())
+    let line = |kept: &Kept| format!("{warning}kept{warning:#}  {}  {}", kept.path, kept.reason);
+    out.lines(human::first(KEPT_LINES_MAX, kept.iter().map(line), "; `--json` lists them all"))
 }
 
-/// Says where the workspace was before, how to get there again, and where it is now if that is not the target.
-pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome) -> Result<()> {
+/// Prints the state before and the way back to it, and the state now if it is not the target.
+fn way_back(context: &mut Context, opened: &Opened, outcome: &RestoreOutcome) -> Result<()> {
     let out = &mut context.out;
     if out.is_json || !outcome.is_noted {
         return Ok(());
@@ -155,39 +153,35 @@ pub(super) fn way_back(context: &mut Context, opened: &Opened, outcome: &Restore
     let redo_leads_there = timeline.is_some_and(|timeline| before_is(timeline.undone().next().map(Some)));
     let before = name(before);
     match outcome.cause {
-        RestoreCause::Abort => out.summary(format_args!("what was there is kept as {before}")),
+        RestoreCause::Abort => out.summary(format_args!("the state before is kept as {before}")),
         RestoreCause::Undo { .. } if redo_leads_there => {
-            out.summary(format_args!("before it was {before}; `retro redo` goes there again"))
+            out.summary(format_args!("the state before was {before}; `retro redo` goes back to it"))
         }
         RestoreCause::Restore | RestoreCause::Redo { .. } if undo_leads_there => {
-            out.summary(format_args!("before it was {before}; `retro undo` goes back there"))
+            out.summary(format_args!("the state before was {before}; `retro undo` goes back to it"))
         }
-        _ => out.summary(format_args!("before it was {before}")),
+        _ => out.summary(format_args!("the state before was {before}")),
     }
 }
 
-/// The paths that are named, and for patterns those that differ and match, in the step or in the folder. Where none of
-/// them differs one that matches stands for all: no path at all would mean everything.
+/// The named paths, and of each pattern the paths that match and differ, in the step or in the folder. Where nothing
+/// differs, one path that matches stands for all: no path at all would mean everything.
 fn paths_to_restore(
-    context: &Context,
     opened: &Opened,
     target: SnapshotId,
-    named: &[PathBuf],
-    config: &Config,
+    selection: &Selection,
+    options: &RestoreOptions<'_>,
 ) -> Result<Vec<TreePath>> {
-    let selection = opened.selection(named, &[target])?;
-    opened.expect_somewhere(&selection, &[target], "restore")?;
     if !selection.has_patterns() {
         return Ok(selection.paths().to_vec());
     }
-    let progress = progress::reporter(&context.out);
-    let live = Other::Live(opened.workspace()?.id, opened.capture(config, &*progress));
-    let comparison = compare(&opened.store, &Other::Snapshot(target), &live, &selection)?;
+    let live = Other::Live(opened.workspace()?.id, opened.capture(options.config, options.progress));
+    let comparison = compare(&opened.store, &Other::Snapshot(target), &live, selection)?;
     let changed = comparison.changes.iter().flat_map(|change| change.old_path.iter().chain([&change.path]));
     let differing: BTreeSet<TreePath> = changed.filter_map(|path| selection.over(path)).collect();
-    let mut found = selected(&opened.store, target, &selection)?;
+    let mut found = selected(&opened.store, target, selection)?;
     found.extend(differing.iter().cloned());
-    opened.expect_all(&selection, &found, &format!("snapshot {} and in the folder", target.short()), "restore")?;
+    opened.expect_all(selection, &found, &format!("snapshot {} and in the folder", target.short()), "restore")?;
     let mut paths: Vec<TreePath> = differing.into_iter().chain(selection.paths().iter().cloned()).collect();
     if paths.is_empty() {
         paths.extend(found.into_iter().next());
@@ -205,13 +199,11 @@ fn into(context: &mut Context, opened: &Opened, target: SnapshotId, paths: &[Tre
     let out = &mut context.out;
     if out.is_json {
         out.json(&wire::Filled::new(&filled, target, &folder, millis))?;
-        return Ok(if filled.kept.is_empty() { exit::DONE } else { exit::NO });
+    } else {
+        let name = steps::name_in(opened.workspace_if_any(), target, &out.palette);
+        let (files, size) = (human::count(filled.files, "file"), human::size(filled.bytes));
+        out.summary(format_args!("{name} into {}  {files}, {size}  {elapsed}", shown(&folder)))?;
+        kept(out, &name, &filled.kept, filled.kept.is_empty())?;
     }
-    let palette = out.palette;
-    let name = steps::name_in(opened.workspace_if_any(), target, &palette);
-    let files = human::count(filled.files, "file");
-    let size = human::size(filled.bytes);
-    out.summary(format_args!("{name} into {}  {files}, {size}  {elapsed}", human::path(&folder)))?;
-    kept(out, &name, &filled.kept, filled.kept.is_empty())?;
-    Ok(if filled.kept.is_empty() { exit::DONE } else { exit::NO })
+    Ok(exit::yes_or_no(filled.kept.is_empty()))
 }

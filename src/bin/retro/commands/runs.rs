@@ -1,12 +1,11 @@
-//! `retro runs`: the runs of the workspace, the one with the newest step first.
+//! `retro runs`: the agent sessions (runs) of the workspace, the one with the newest step first.
 
 use retrograde::{Result, Run, runs, wire};
 
 use crate::context::Context;
-use crate::exit;
 use crate::views::{event, human, steps};
 
-pub(super) fn run(context: &mut Context) -> Result<u8> {
+pub(super) fn run(context: &mut Context) -> Result<()> {
     let opened = context.open()?;
     let found = runs(&opened.store, opened.workspace()?.id)?;
     if context.out.is_json {
@@ -16,14 +15,10 @@ pub(super) fn run(context: &mut Context) -> Result<u8> {
     } else {
         print(context, &found.runs)?;
         if found.runs.is_empty() && found.unreadable.is_empty() {
-            context.out.note(format_args!("no run has recorded anything here yet"));
+            context.out.note(format_args!("no step is recorded here yet"));
         }
     }
-    let known = |id: &_| opened.state.incomplete.contains(id);
-    let mut unreadable = found.unreadable.into_iter().filter(|(id, _)| !known(id)).map(|(_, error)| error);
-    let first = unreadable.next();
-    unreadable.for_each(|error| context.out.warning(format_args!("{error}")));
-    first.map_or(Ok(exit::DONE), Err)
+    opened.report_unreadable(&context.out, found.unreadable)
 }
 
 fn print(context: &mut Context, runs: &[Run]) -> Result<()> {
@@ -49,18 +44,18 @@ fn print(context: &mut Context, runs: &[Run]) -> Result<()> {
             count(run),
             span(run),
             counts(run),
-            said(run),
+            text(run),
         );
         context.out.line(format_args!("{}", line.trim_end()))?;
     }
     Ok(())
 }
 
-/// Longest name of a run in the list, in characters.
+/// The longest name of a run in the list, in characters.
 const NAME_WIDTH_MAX: usize = 40;
 
-/// The agent, and what its last step did.
-fn said(run: &Run) -> String {
+/// The agent, and the headline of its last step.
+fn text(run: &Run) -> String {
     let did = steps::headline(&run.last.1, &run.event);
     match event::agent(&run.event) {
         Some(agent) if did.is_empty() || did == agent => agent,

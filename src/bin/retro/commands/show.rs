@@ -1,22 +1,20 @@
-//! `retro show`: one step, what it changed and its facts.
+//! `retro show`: one step, its changes and its facts.
 
-use retrograde::detail::{change_counts as counts, step_changes};
+use retrograde::detail::{Omission, change_counts as counts, step_changes};
 use retrograde::{Result, Shown, show, wire};
 
 use crate::args::Show;
 use crate::context::Context;
-use crate::exit;
 use crate::views::{changes, event, human, steps};
 
-pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<u8> {
+pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<()> {
     let opened = context.open()?;
     let id = opened.resolve_step(&arguments.rev, "retro show @")?;
     if arguments.event {
         return print_event(context, &show(&opened.store, id)?);
     }
-    let paths = [&arguments.more[..], &arguments.paths].concat();
     let around: Vec<_> = opened.store.snapshot(id)?.parents.first().copied().into_iter().chain([id]).collect();
-    let selection = opened.selection(&paths, &around)?;
+    let selection = opened.selection(&arguments.paths.all(), &around)?;
     opened.expect_somewhere(&selection, &around, "show")?;
     let comparison = step_changes(&opened.store, id, &selection)?;
     let mut shown = show(&opened.store, id)?;
@@ -25,29 +23,24 @@ pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<u8> {
     }
     if context.out.is_json {
         let changes = changes::shapes(&comparison, arguments.detail)?;
-        context.out.json(&wire::Shown::new(&shown, changes))?;
-        return Ok(exit::DONE);
+        return context.out.json(&wire::Shown::new(&shown, changes));
     }
     let palette = context.out.palette;
     context.out.line(format_args!("{}", steps::title(&shown, &palette)))?;
     changes::print(&mut context.out, &comparison, arguments.detail, changes::Default::Names)?;
     context.out.line(format_args!(""))?;
-    for line in steps::facts(&shown, opened.workspace_if_any(), context.now, &palette) {
-        context.out.line(format_args!("{line}"))?;
-    }
+    context.out.lines(steps::facts(&shown, opened.workspace_if_any(), context.now, &palette))?;
     if !shown.omitted.is_empty() {
         let count = human::count(shown.omitted.len() as u64, "path");
         context.out.line(format_args!("omitted   {count}"))?;
-        for omission in &shown.omitted {
-            context.out.line(format_args!("  {:<10}  {}", omission.reason.word(), omission.path))?;
-        }
+        let line = |omission: &Omission| format!("  {:<10}  {}", omission.reason.word(), omission.path);
+        context.out.lines(shown.omitted.iter().map(line))?;
     }
-    calls(context, &shown)?;
-    Ok(exit::DONE)
+    calls(context, &shown)
 }
 
-/// Prints what the agent said about the step, and nothing else.
-fn print_event(context: &mut Context, shown: &Shown) -> Result<u8> {
+/// Prints only the event of the step, and those of the calls that followed it.
+fn print_event(context: &mut Context, shown: &Shown) -> Result<()> {
     let out = &mut context.out;
     let of_calls = shown.calls.iter().map(|call| &call.event);
     let events: Vec<&Vec<u8>> = [&shown.event].into_iter().chain(of_calls).filter(|event| !event.is_empty()).collect();
@@ -56,38 +49,35 @@ fn print_event(context: &mut Context, shown: &Shown) -> Result<u8> {
     }
     for event in events {
         if out.is_json || !out.is_terminal {
-            out.line(format_args!(
-                "{}",
-                wire::Event::of(event).map(|event| event.text().to_owned()).unwrap_or_default()
-            ))?;
+            let event = wire::Event::of(event).expect("empty ones are passed over");
+            out.line(format_args!("{}", event.text()))?;
         } else {
-            let lines = event::pretty(event);
-            lines.iter().try_for_each(|line| out.line(format_args!("{}", human::printable(line))))?;
+            out.lines(event::pretty(event).iter().map(|line| human::printable(line)))?;
         }
     }
-    Ok(exit::DONE)
+    Ok(())
 }
 
-/// Lists the calls that followed the step and changed nothing, the newest of them.
+/// Lists the newest calls that followed the step and changed nothing.
 fn calls(context: &mut Context, shown: &Shown) -> Result<()> {
     if shown.call_count == 0 {
         return Ok(());
     }
     let count = human::count(shown.call_count, "call");
-    context.out.line(format_args!("calls     {count} followed, and changed nothing"))?;
+    context.out.line(format_args!("calls     {count} that followed changed nothing"))?;
     let skipped = shown.calls.len().saturating_sub(CALLS_MAX);
     if shown.call_count > (shown.calls.len() - skipped) as u64 {
         context.out.line(format_args!("  ... the last {}:", human::count(CALLS_MAX as u64, "call")))?;
     }
     for call in &shown.calls[skipped..] {
-        let said = event::summary(&call.event, CALL_WIDTH_MAX).unwrap_or_default();
-        context.out.line(format_args!("{}", format!("  {}  {said}", call.time.local()).trim_end()))?;
+        let text = event::summary(&call.event, CALL_WIDTH_MAX).unwrap_or_default();
+        context.out.line(format_args!("{}", format!("  {}  {text}", call.time.local()).trim_end()))?;
     }
     Ok(())
 }
 
-/// Calls shown to people.
+/// The most calls that are listed.
 const CALLS_MAX: usize = 20;
 
-/// Longest text of a call, in characters.
+/// The longest text of a call, in characters.
 const CALL_WIDTH_MAX: usize = 72;

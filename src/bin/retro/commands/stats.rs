@@ -1,33 +1,29 @@
-//! `retro stats`: what the store holds and what it costs.
+//! `retro stats`: the contents of the store, and the space they take.
 
-use retrograde::detail::{ObjectKind, PathTotals};
+use std::path::Path;
+
+use retrograde::detail::{ObjectKind, PathTotals, shown};
 use retrograde::{Result, Stats, stats, wire};
 
 use crate::context::Context;
-use crate::exit;
 use crate::views::human;
 
-pub(super) fn run(context: &mut Context) -> Result<u8> {
+pub(super) fn run(context: &mut Context) -> Result<()> {
     let opened = context.open()?;
     let found = stats(&opened.store)?;
     if context.out.is_json {
-        context.out.json(&wire::Stats::from(&found))?;
-        return Ok(exit::DONE);
+        return context.out.json(&wire::Stats::from(&found));
     }
-    let store = human::path(&opened.store_root);
-    context.out.line(format_args!("store      {store}  ({})", human::size(found.store_bytes)))?;
-    for line in lines(&found) {
-        context.out.line(format_args!("{line}"))?;
-    }
-    Ok(exit::DONE)
+    context.out.lines(lines(&found, &opened.store_root))
 }
 
-fn lines(stats: &Stats) -> Vec<String> {
+fn lines(stats: &Stats, store: &Path) -> Vec<String> {
     let snapshots = human::count(stats.snapshots, "snapshot");
     let workspaces = human::count(stats.workspaces, "workspace");
     let (tags, pins) = (human::count(stats.tags, "tag"), human::count(stats.pins, "pin"));
     let packs = human::count(stats.packs, "pack");
     let mut lines = vec![
+        format!("store      {}  ({})", shown(store), human::size(stats.store_bytes)),
         format!("history    {snapshots} of {workspaces}, {tags}, {pins}"),
         format!("recorded   {} in all snapshots together", human::size(stats.recorded_bytes)),
         format!("packs      {packs}, {}", human::size(stats.pack_bytes)),
@@ -54,16 +50,12 @@ fn lines(stats: &Stats) -> Vec<String> {
     lines
 }
 
-/// What keeping equal content once, and what deltas and compression save.
+/// The savings by storing equal content once, and by deltas and compression.
 fn shares(stats: &Stats) -> [String; 2] {
-    let content: u64 =
-        [ObjectKind::Content].iter().filter_map(|kind| stats.kinds.get(kind)).map(|one| one.raw_bytes).sum();
+    let content = stats.kinds.get(&ObjectKind::Content).map_or(0, |totals| totals.raw_bytes);
     let delta = stats.encodings[2].1;
     let objects: u64 = stats.kinds.values().map(|totals| totals.objects).sum();
-    let less = |from: u64, to: u64| {
-        let saved = from.saturating_sub(to);
-        saved.saturating_mul(100).checked_div(from).unwrap_or(0)
-    };
+    let less = |from: u64, to: u64| from.saturating_sub(to).saturating_mul(100).checked_div(from).unwrap_or(0);
     let recorded = human::size(stats.recorded_bytes);
     [
         format!(

@@ -1,21 +1,20 @@
-//! `retro status`: what is recorded, what changed since, and what is left out.
+//! `retro status`: the recorded folder, its changes since the last step, and the excluded paths.
 
-use retrograde::detail::{Omission, git_state, root_of};
+use retrograde::detail::{Omission, git_state, root_of, shown};
 use retrograde::{Result, Status, status, wire};
 
 use super::snap::add_notice;
 use crate::context::{Context, Opened};
-use crate::exit;
 use crate::views::color::Palette;
-use crate::views::{changes, human, left_out, progress, read, steps, warnings};
+use crate::views::{changes, excluded, human, progress, read, steps, warnings};
 
-/// Lines of each list; a step touches a few files, and a list of hundreds hides what stands above it.
+/// The most lines of each list, so that a long one does not push the others off the screen.
 const LINES_MAX: usize = 20;
 
-/// Width of the list of rules, in characters.
+/// The width of the list of rules, in characters.
 const RULES_WIDTH_MAX: usize = 80;
 
-pub(super) fn run(context: &mut Context) -> Result<u8> {
+pub(super) fn run(context: &mut Context) -> Result<()> {
     let opened = context.open()?;
     let config = context.workspace_config(&opened)?;
     let progress = progress::reporter(&context.out);
@@ -25,19 +24,13 @@ pub(super) fn run(context: &mut Context) -> Result<u8> {
     drop(progress);
     if context.out.is_json {
         let warnings = context.out.take_warnings();
-        context.out.json(&wire::Status::new(&found, &opened.store_root, budget_bytes, warnings))?;
-    } else {
-        let palette = context.out.palette;
-        for line in
-            lines(context, &found, &opened, &Settings { budget_bytes, gitignore: config.capture.gitignore }, &palette)
-        {
-            context.out.line(format_args!("{line}"))?;
-        }
+        return context.out.json(&wire::Status::new(&found, &opened.store_root, budget_bytes, warnings));
     }
-    Ok(exit::DONE)
+    let settings = Settings { budget_bytes, gitignore: config.capture.gitignore };
+    context.out.lines(lines(context, &found, &opened, &settings, &context.out.palette))
 }
 
-/// The settings that are shown.
+/// The settings that the status shows.
 struct Settings {
     budget_bytes: Option<u64>,
     gitignore: bool,
@@ -48,12 +41,12 @@ fn lines(context: &Context, status: &Status, opened: &Opened, settings: &Setting
     let title = palette.title;
     let mut fact = |name: &str, text: String| lines.push(format!("{title}{name:<9}{title:#}  {text}"));
     let workspace = &status.workspace;
-    fact("workspace", format!("{}  ({})", human::path(&root_of(workspace)), workspace.id.short()));
+    fact("workspace", format!("{}  ({})", shown(&root_of(workspace)), workspace.id.short()));
     let budget = match settings.budget_bytes {
         Some(budget) => format!("{} of {}", human::size(status.store_bytes), human::size(budget)),
         None => human::size(status.store_bytes),
     };
-    fact("store", format!("{}  ({budget})", human::path(&opened.store_root)));
+    fact("store", format!("{}  ({budget})", shown(&opened.store_root)));
     fact("last step", last_step(context, status, opened, palette));
     fact("content", {
         let counts = &status.counts;
@@ -69,18 +62,20 @@ fn lines(context: &Context, status: &Status, opened: &Opened, settings: &Setting
     for (line, name) in only.zip(std::iter::once("only").chain(std::iter::repeat(""))) {
         fact(name, line);
     }
-    let mut left_out = left_out::names(&status.excluded, LINES_MAX);
-    left_out.extend(left_out::unselected(status.unselected_count));
-    if !left_out.is_empty() {
-        fact("left out", left_out.join(", "));
+    let mut excluded = excluded::names(&status.excluded, LINES_MAX);
+    if status.unselected_count > 0 {
+        excluded.push(format!("{} that `only` does not name", human::count(status.unselected_count, "file")));
+    }
+    if !excluded.is_empty() {
+        fact("excluded", excluded.join(", "));
     }
     for notice in &status.git_notices {
         fact("git", warnings::git(notice, settings.gitignore));
     }
-    // What is left out since the last step stands among the changes.
+    // Paths that are excluded since the last step are listed with the changes.
     if let Some(dropped) = status.dropped.as_ref().filter(|_| status.left_out == 0) {
-        let paths = left_out::dropped(dropped, Some(workspace));
-        fact("dropped", format!("{paths} are not recorded any more: the rules leave them out"));
+        let paths = excluded::dropped(dropped, Some(workspace));
+        fact("dropped", format!("{paths} are no longer recorded: the rules exclude them"));
     }
     if let Some(read) = read::sentence(&status.read_last) {
         fact("read", format!("the last step read {read}"));
@@ -102,10 +97,10 @@ fn last_step(context: &Context, status: &Status, opened: &Opened, palette: &Pale
         text.push_str(&format!("  {headline}"));
     }
     if opened.state.incomplete.contains(id) {
-        text.push_str("  (incomplete; `retro verify` lists what is lost)");
+        text.push_str("  (incomplete; `retro verify` lists the lost paths)");
     }
     if status.workspace.last_step != head.step {
-        text.push_str(&format!("  (restored; s{} was taken last)", status.workspace.last_step));
+        text.push_str(&format!("  (restored; the newest step is s{})", status.workspace.last_step));
     }
     text
 }
@@ -114,7 +109,7 @@ fn last_step(context: &Context, status: &Status, opened: &Opened, palette: &Pale
 fn weak(status: &Status) -> String {
     let name = |name: &'static str| if name.is_empty() { "an unknown file system" } else { name };
     let places = status.weak.iter().map(|place| format!("{} ({})", name(place.file_system), place.path));
-    format!("do not show every change on {}", shortened(places.collect(), ", "))
+    format!("do not show every change on {}", human::first(LINES_MAX, places, "").join(", "))
 }
 
 fn omitted(omitted: &[Omission], palette: &Palette) -> Vec<String> {
@@ -123,10 +118,9 @@ fn omitted(omitted: &[Omission], palette: &Palette) -> Vec<String> {
     }
     let warning = palette.warning;
     let count = human::count(omitted.len() as u64, "path");
-    let mut lines = vec![format!("{warning}omitted{warning:#}    {count} cannot be captured, or not exactly")];
-    let shown = omitted.iter().take(LINES_MAX);
-    lines.extend(shown.map(|omission| format!("  {:<10}  {}", omission.reason.word(), omission.path)));
-    lines.extend(more(omitted.len()));
+    let mut lines = vec![format!("{warning}omitted{warning:#}    {count} that cannot be recorded, or not exactly")];
+    let paths = omitted.iter().map(|omission| format!("{:<10}  {}", omission.reason.word(), omission.path));
+    lines.extend(human::first(LINES_MAX, paths, "").into_iter().map(|line| format!("  {line}")));
     lines
 }
 
@@ -139,32 +133,19 @@ fn changed(status: &Status, palette: &Palette) -> Vec<String> {
     let mut lines = vec![format!("{title}changed{title:#}    {text} {since}")];
     let names = changes::names(&status.changes, palette, LINES_MAX);
     lines.extend(names.into_iter().map(|name| format!("  {name}")));
-    lines.extend(human::still_there(status.rules_changed, status.left_out).map(|text| format!("  note: {text}")));
+    let note = excluded::changed_rules(status.rules_changed, status.left_out);
+    lines.extend(note.map(|text| format!("  note: {text}")));
     lines
 }
 
-fn more(length: usize) -> Option<String> {
-    let more = length.checked_sub(LINES_MAX).filter(|more| *more > 0)?;
-    Some(format!("  ... and {} more", human::number(more as u64)))
-}
-
-fn shortened(mut texts: Vec<String>, separator: &str) -> String {
-    let more = texts.len().saturating_sub(LINES_MAX);
-    texts.truncate(LINES_MAX);
-    if more > 0 {
-        texts.push(format!("... and {} more", human::number(more as u64)));
-    }
-    texts.join(separator)
-}
-
-/// The exclude list, a rule each, without the signs that the text form of the rules has.
+/// The rules that exclude by name, without the sign that each has in the text form of the rules.
 fn rules(status: &Status) -> Vec<&str> {
     let excludes = status.rules.lines().filter(|line| !line.starts_with(OTHER_SIGNS));
     excludes.map(|line| SIGNS.iter().find_map(|sign| line.strip_prefix(sign)).unwrap_or(line)).collect()
 }
 
-/// Signs of rules that leave something out by its name, whatever else is there.
+/// The signs of rules that exclude a path by its name alone.
 const SIGNS: [&str; 2] = ["! ", "- "];
 
-/// Signs of what is captured all the same or alone, and of what is left out for the sake of something beside or in it.
+/// The signs of `only` rules, and of rules that exclude a path because of a file beside it or in it.
 const OTHER_SIGNS: [char; 2] = ['&', '*'];

@@ -1,4 +1,4 @@
-//! `retro tag`: names of steps.
+//! `retro tag`: tag steps with names, and list the tags.
 
 use std::collections::HashMap;
 
@@ -6,41 +6,32 @@ use retrograde::{Result, SnapshotId, Workspace, WorkspaceId, delete_tag, tag, wi
 
 use crate::args::Tag;
 use crate::context::{Context, Opened};
-use crate::exit;
 use crate::views::{human, steps};
 
-pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<u8> {
+pub(super) fn run(context: &mut Context, arguments: &Tag) -> Result<()> {
     let opened = context.open()?;
     match (&arguments.name, &arguments.delete) {
         (_, Some(name)) => {
             delete_tag(&opened.store, opened.workspace()?.id, name, context.now)?;
-            if context.out.is_json {
-                context.out.json(&wire::Tagged::new(name, None))?;
-            } else {
-                context.out.summary(format_args!("deleted tag {}", human::label(name)))?;
-            }
+            context.out.done(&wire::Tagged::new(name, None), format_args!("deleted tag {}", human::label(name)))
         }
         (Some(name), None) => {
             let snapshot = opened.resolve(&arguments.rev)?;
-            // Outside of any workspace the tag belongs to the one of the snapshot.
+            // Outside of any workspace the tag belongs to the workspace of the snapshot.
             let workspace = match opened.workspace_if_any() {
                 Some(workspace) => workspace.id,
                 None => opened.store.snapshot(snapshot)?.workspace,
             };
             tag(&opened.store, workspace, name, snapshot, arguments.force, context.now)?;
-            if context.out.is_json {
-                context.out.json(&wire::Tagged::new(name, Some(snapshot)))?;
-            } else {
-                let shown = steps::name_in(opened.workspace_if_any(), snapshot, &context.out.palette);
-                context.out.summary(format_args!("tagged {shown} as {}", human::label(name)))?;
-            }
+            let shown = steps::name_in(opened.workspace_if_any(), snapshot, &context.out.palette);
+            let shape = wire::Tagged::new(name, Some(snapshot));
+            context.out.done(&shape, format_args!("tagged {shown} as {}", human::label(name)))
         }
-        (None, None) => list(context, &opened)?,
+        (None, None) => list(context, &opened),
     }
-    Ok(exit::DONE)
 }
 
-/// Lists the tags of the workspace, in order of name; outside of any workspace those of all, named in full.
+/// Lists the tags of the workspace, in order of name; outside of any workspace the tags of all, with their workspace.
 fn list(context: &mut Context, opened: &Opened) -> Result<()> {
     let own = opened.workspace_if_any();
     let tags = opened.state.tags().filter(|(workspace, ..)| own.is_none_or(|own| own.id == workspace.id));
@@ -58,7 +49,7 @@ fn list(context: &mut Context, opened: &Opened) -> Result<()> {
             context.out.json(&wire::Tag::new(name, id, step, workspace.id))?;
             continue;
         }
-        let shown = steps::name_if_any(step, id, &context.out.palette);
+        let shown = steps::name(step, id, &context.out.palette);
         let about = match opened.store.snapshot(id) {
             Ok(snapshot) => format!("{}  {}", snapshot.time.local(), steps::headline(&snapshot, b"")),
             Err(error) => human::label(&error.to_string()),

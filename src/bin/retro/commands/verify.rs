@@ -1,4 +1,4 @@
-//! `retro verify`: is the store what its ids say?
+//! `retro verify`: check the store for damage.
 
 use retrograde::{Result, VerifyLevel as Level, VerifyOptions, VerifyOutcome, verify, wire};
 
@@ -25,25 +25,21 @@ pub(super) fn run(context: &mut Context, arguments: &Verify) -> Result<u8> {
     let palette = context.out.palette;
     if context.out.is_json {
         for finding in &found.findings {
-            context.out.json(&findings::shape(finding, &found.state))?;
+            let detail = problems::problem(&finding.problem);
+            context.out.json(&wire::Finding::new(finding, &found.state, detail))?;
         }
         let notes = found.notes.iter().map(problems::note).collect();
         context.out.json(&wire::Verified::new(&found, notes, millis))?;
     } else {
-        for finding in &found.findings {
-            for line in findings::lines(finding, &found.state, &palette) {
-                context.out.line(format_args!("{line}"))?;
-            }
-        }
+        let lines = |finding| findings::lines(finding, &found.state, &palette);
+        context.out.lines(found.findings.iter().flat_map(lines))?;
         for note in &found.notes {
             context.out.summary(format_args!("note     {}", human::label(&problems::note(note))))?;
         }
         context.out.summary(format_args!("{}  {elapsed}", summary(&found, level)))?;
-        for line in verdict(&found) {
-            context.out.summary(format_args!("{line}"))?;
-        }
+        context.out.summary(format_args!("{}", verdict(&found)))?;
     }
-    Ok(if found.findings.is_empty() { exit::DONE } else { exit::NO })
+    Ok(exit::yes_or_no(found.findings.is_empty()))
 }
 
 fn summary(found: &VerifyOutcome, level: Level) -> String {
@@ -61,18 +57,14 @@ fn summary(found: &VerifyOutcome, level: Level) -> String {
     format!("checked {packs} ({size}), {objects}{decoded}, {snapshots}")
 }
 
-fn verdict(found: &VerifyOutcome) -> Vec<String> {
+fn verdict(found: &VerifyOutcome) -> String {
     let count = found.findings.len();
-    if count == 0 {
-        return vec!["no damage".to_owned()];
-    }
-    let marked = found.findings.iter().filter(|finding| finding.is_marked).count();
     let findings = human::count(count as u64, "finding");
-    if marked == count {
-        vec![format!(
-            "{findings}, all of snapshots known to be incomplete or lost: what could be brought back has been"
-        )]
-    } else {
-        vec![format!("{findings}; `retro repair --dry-run` shows what can be done")]
+    match found.findings.iter().filter(|finding| finding.is_marked).count() {
+        _ if count == 0 => "no damage".to_owned(),
+        marked if marked == count => {
+            format!("{findings}, all of steps known to be incomplete or lost: a repair has recovered what it could")
+        }
+        _ => format!("{findings}; `retro repair --dry-run` shows what can be repaired"),
     }
 }

@@ -1,10 +1,10 @@
-//! `retro workspace`: the recorded folders.
+//! `retro workspace`: list, forget and move recorded folders.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::detail::{escaped, forgetting, named_forgotten, named_workspace, resolve_folder, root_of};
+use retrograde::detail::{escaped, forgetting, named_forgotten, named_workspace, resolve_folder, root_of, shown};
 use retrograde::{
     Error, ErrorKind, Guard, Result, WorkspaceId, forget_workspace, join_workspaces as join, move_workspace,
     recall_workspace, wire,
@@ -12,10 +12,9 @@ use retrograde::{
 
 use crate::args::Workspace;
 use crate::context::{Context, Opened};
-use crate::exit;
 use crate::views::human;
 
-pub(super) fn run(context: &mut Context, action: Workspace) -> Result<u8> {
+pub(super) fn run(context: &mut Context, action: Workspace) -> Result<()> {
     let opened = context.open()?;
     match action {
         Workspace::List => list(context, &opened),
@@ -28,7 +27,7 @@ pub(super) fn run(context: &mut Context, action: Workspace) -> Result<u8> {
     }
 }
 
-fn list(context: &mut Context, opened: &Opened) -> Result<u8> {
+fn list(context: &mut Context, opened: &Opened) -> Result<()> {
     for workspace in opened.state.workspaces.values() {
         let root = root_of(workspace);
         let is_there = root.is_dir();
@@ -42,12 +41,12 @@ fn list(context: &mut Context, opened: &Opened) -> Result<u8> {
         let gone = if is_there { "" } else { "  (gone)" };
         let id = context.out.palette.id;
         let short = workspace.id.short();
-        context.out.line(format_args!("{id}{short}{id:#}  {steps:>12}  {age:<16}  {}{gone}", human::path(&root)))?;
+        context.out.line(format_args!("{id}{short}{id:#}  {steps:>12}  {age:<16}  {}{gone}", shown(&root)))?;
     }
-    Ok(exit::DONE)
+    Ok(())
 }
 
-fn forget(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool) -> Result<u8> {
+fn forget(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool) -> Result<()> {
     let id = named(context, opened, name)?;
     let found = opened.state.workspaces.get(&id).expect("it was found in this state");
     let what = match is_dry_run {
@@ -56,43 +55,36 @@ fn forget(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool
     };
     let out = &mut context.out;
     if out.is_json {
-        out.json(&wire::Forgotten::new(found, &what, !is_dry_run))?;
-        return Ok(exit::DONE);
+        return out.json(&wire::Forgotten::new(found, &what, !is_dry_run));
     }
     let word = if is_dry_run { "would forget" } else { "forgot" };
-    let mut parts = vec![human::count(what.steps, "step"), human::count(what.runs, "run")];
-    parts.push(human::count(what.tags.len() as u64, "tag"));
-    out.summary(format_args!("{word} {}: {}", escaped(&found.root), parts.join(", ")))?;
+    let (steps, runs) = (human::count(what.steps, "step"), human::count(what.runs, "run"));
+    let tags = human::count(what.tags.len() as u64, "tag");
+    out.summary(format_args!("{word} {}: {steps}, {runs}, {tags}", escaped(&found.root)))?;
     out.summary(format_args!("nothing in the folder is touched, and nothing in the store is deleted"))?;
-    out.summary(format_args!("`retro workspace forget --undo {}` takes it back", id.short()))?;
-    let named: Vec<String> = what.pinned.iter().map(|id| format!("pin {}", id.short())).collect();
-    let named = named.into_iter().chain(what.tagged_elsewhere.iter().map(|tag| format!("tag {}", human::label(tag))));
-    let named: Vec<String> = named.collect();
+    out.summary(format_args!("`retro workspace forget --undo {}` records it again", id.short()))?;
+    let pins = what.pinned.iter().map(|id| format!("pin {}", id.short()));
+    let tags = what.tagged_elsewhere.iter().map(|tag| format!("tag {}", human::label(tag)));
+    let named: Vec<String> = pins.chain(tags).collect();
     if let Some(last) = what.last {
-        out.summary(format_args!("full ids still open its steps; that of the last is {last}"))?;
+        out.summary(format_args!("full ids still open its steps; the id of the last is {last}"))?;
     }
     if !named.is_empty() {
         out.summary(format_args!("so do {}", named.join(", ")))?;
     }
-    Ok(exit::DONE)
+    Ok(())
 }
 
-/// Takes forgetting a workspace back.
-fn recall(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool) -> Result<u8> {
+/// Records a forgotten workspace again.
+fn recall(context: &mut Context, opened: &Opened, name: &OsStr, is_dry_run: bool) -> Result<()> {
     let id = named_forgotten(&opened.state, &name.to_string_lossy(), &context.at(Path::new(name))?)?;
     let found = &opened.state.forgotten.get(&id).expect("it was found in this state").workspace;
     if !is_dry_run {
         recall_workspace(&opened.store, id, context.now)?;
     }
-    let steps = found.steps.len() as u64;
-    if context.out.is_json {
-        context.out.json(&wire::Recalled::new(found, !is_dry_run))?;
-    } else {
-        let word = if is_dry_run { "would record" } else { "recording" };
-        let steps = human::count(steps, "step");
-        context.out.summary(format_args!("{word} {} again, with its {steps}", escaped(&found.root)))?;
-    }
-    Ok(exit::DONE)
+    let word = if is_dry_run { "would record" } else { "recording" };
+    let (root, steps) = (escaped(&found.root), human::count(found.steps.len() as u64, "step"));
+    context.out.done(&wire::Recalled::new(found, !is_dry_run), format_args!("{word} {root} again, with its {steps}"))
 }
 
 fn relocate(
@@ -102,7 +94,7 @@ fn relocate(
     to: Option<PathBuf>,
     joins: bool,
     guard: &Guard,
-) -> Result<u8> {
+) -> Result<()> {
     let id = named(context, opened, name)?;
     let folder = to.map_or_else(|| context.folder(), |to| context.at(&to))?;
     let folder = resolve_folder(&folder)?;
@@ -114,19 +106,18 @@ fn relocate(
             0
         }
     };
-    if context.out.is_json {
-        context.out.json(&wire::Moved::new(id, &folder, joined))?;
-        return Ok(exit::DONE);
-    }
-    context.out.summary(format_args!("workspace {} is at {}", id.short(), human::path(&folder)))?;
-    if let Some(other) = other {
+    let summary = format!("workspace {} is at {}", id.short(), shown(&folder));
+    context.out.done(&wire::Moved::new(id, &folder, joined), format_args!("{summary}"))?;
+    if let Some(other) = other.filter(|_| !context.out.is_json) {
         let (steps, other) = (human::count(joined, "step"), other.id.short());
-        context.out.summary(format_args!("{steps} of workspace {other} come after its own; that one is forgotten"))?;
+        context
+            .out
+            .summary(format_args!("{steps} of workspace {other} follow its own; workspace {other} is forgotten"))?;
     }
-    Ok(exit::DONE)
+    Ok(())
 }
 
-/// The workspace that a path or an id names. A path may be any bytes, and its folder may be gone.
+/// The workspace that a path or an id names. The path may be any bytes, and its folder may not exist.
 fn named(context: &Context, opened: &Opened, name: &OsStr) -> Result<WorkspaceId> {
     let path = context.at(Path::new(name))?;
     if let Some(found) = opened.state.workspace_at(path.as_os_str().as_bytes()) {
@@ -137,7 +128,7 @@ fn named(context: &Context, opened: &Opened, name: &OsStr) -> Result<WorkspaceId
         None => {
             let shown = escaped(name.as_bytes());
             Err(Error::new(ErrorKind::NotFound, "find workspace", shown, "no recorded folder has this path")
-                .with_hint("`retro workspace list` shows the recorded ones"))
+                .with_hint("`retro workspace list` lists the recorded folders"))
         }
     }
 }

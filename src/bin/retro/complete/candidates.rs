@@ -1,4 +1,4 @@
-//! The words that fit, read from the store.
+//! The words that can follow, read from the store.
 
 use retrograde::detail::{find_entry as find, split_path, step_event as event};
 use retrograde::{SnapshotId, TreePath, Workspace};
@@ -7,55 +7,25 @@ use super::words::{Kind, Wanted};
 use crate::context::{Context, Opened};
 use crate::views::{human, steps};
 
-/// Steps offered, the newest: nobody picks one out of thousands.
+/// The most steps that are offered, the newest.
 const STEP_COUNT_MAX: usize = 50;
 
-/// How a shell should treat the candidates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// As words.
-    Words,
-    /// As paths: after a folder more may follow.
-    Paths,
-    /// The shell offers files.
-    Files,
-    /// The shell offers folders.
-    Folders,
-}
-
-impl Mode {
-    /// The word for it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Words => "words",
-            Self::Paths => "paths",
-            Self::Files => "files",
-            Self::Folders => "folders",
-        }
-    }
-}
-
-/// Words that begin with what is typed, each with a few words about it.
-pub(crate) fn candidates(context: &mut Context, wanted: &Wanted) -> (Mode, Vec<(String, String)>) {
-    let mut mode = Mode::Words;
+/// The mode for the shell, and the words that begin with the typed one, each with a short description.
+pub(crate) fn candidates(context: &mut Context, wanted: Wanted) -> (&'static str, Vec<(String, String)>) {
+    let mut mode = "words";
     let mut found: Vec<(String, String)> = Vec::new();
-    if let Some(directory) = &wanted.directory {
-        context.global.directory = Some(directory.clone());
-    }
-    if let Some(store) = &wanted.store {
-        context.global.store = Some(store.clone());
-    }
+    context.global = wanted.global.clone();
     for kind in &wanted.kinds {
         match kind {
             Kind::Fixed(words) => found.extend(words.iter().cloned()),
-            Kind::File => mode = Mode::Files,
-            Kind::Folder => mode = Mode::Folders,
+            Kind::File => mode = "files",
+            Kind::Folder => mode = "folders",
             dynamic => {
                 let Ok(opened) = context.open_quietly() else { continue };
                 if matches!(dynamic, Kind::Path | Kind::StepAndPath) {
-                    mode = Mode::Paths;
+                    mode = "paths";
                 }
-                found.extend(recorded(&opened, dynamic, wanted));
+                found.extend(recorded(&opened, dynamic, &wanted));
             }
         }
     }
@@ -70,7 +40,7 @@ fn recorded(opened: &Opened, kind: &Kind, wanted: &Wanted) -> Vec<(String, Strin
         Kind::Step => steps_of(opened, &wanted.word),
         Kind::Run => {
             let runs = workspace.into_iter().flat_map(|workspace| workspace.runs.iter());
-            runs.map(|(name, last)| (name.clone(), said(opened, *last))).collect()
+            runs.map(|(name, last)| (name.clone(), about(opened, *last))).collect()
         }
         Kind::Tag => tags_of(opened),
         Kind::Workspace => {
@@ -79,8 +49,7 @@ fn recorded(opened: &Opened, kind: &Kind, wanted: &Wanted) -> Vec<(String, Strin
             opened.state.workspaces.values().filter_map(|one| Some((root(one)?, about(one)))).collect()
         }
         Kind::Path => {
-            let step = wanted.step.as_deref().unwrap_or("@");
-            let step = step.rsplit("..").find(|part| !part.is_empty()).unwrap_or("@");
+            let step = wanted.step.rsplit("..").find(|part| !part.is_empty()).unwrap_or("@");
             let head = workspace.and_then(|workspace| workspace.head);
             let snapshots: Vec<SnapshotId> = opened.resolve(step).ok().into_iter().chain(head).collect();
             paths_of(opened, &snapshots, &wanted.word, |folder| opened.tree_path(folder.as_ref()).ok())
@@ -99,16 +68,16 @@ fn recorded(opened: &Opened, kind: &Kind, wanted: &Wanted) -> Vec<(String, Strin
     }
 }
 
-/// Steps, tags and runs; after `A..` they follow it.
+/// Steps, tags and runs, also after `A..`.
 fn steps_of(opened: &Opened, word: &str) -> Vec<(String, String)> {
     let before = word.rfind("..").map_or("", |at| &word[..at + 2]);
     let mut found = tags_of(opened);
     if let Some(workspace) = opened.workspace_if_any() {
-        let head = workspace.head.map(|head| ("@".to_owned(), said(opened, head)));
+        let head = workspace.head.map(|head| ("@".to_owned(), about(opened, head)));
         found.extend(head);
         let newest = workspace.steps.iter().rev().take(STEP_COUNT_MAX);
-        found.extend(newest.map(|(step, id)| (format!("s{step}"), said(opened, *id))));
-        found.extend(workspace.runs.iter().map(|(name, last)| (format!("run:{name}"), said(opened, *last))));
+        found.extend(newest.map(|(step, id)| (format!("s{step}"), about(opened, *id))));
+        found.extend(workspace.runs.iter().map(|(name, last)| (format!("run:{name}"), about(opened, *last))));
     }
     found.into_iter().map(|(name, about)| (format!("{before}{name}"), about)).collect()
 }
@@ -116,18 +85,18 @@ fn steps_of(opened: &Opened, word: &str) -> Vec<(String, String)> {
 fn tags_of(opened: &Opened) -> Vec<(String, String)> {
     let own = opened.workspace_if_any().map(|workspace| workspace.id);
     let tags = opened.state.tags().filter(|(workspace, ..)| own.is_none_or(|own| own == workspace.id));
-    tags.map(|(_, name, id)| (name.to_owned(), said(opened, id))).collect()
+    tags.map(|(_, name, id)| (name.to_owned(), about(opened, id))).collect()
 }
 
-/// What is in the folder that a half-typed path leads to.
+/// The contents of the folder of a half-typed path.
 fn paths_of(
     opened: &Opened,
     snapshots: &[SnapshotId],
     word: &str,
-    place: impl Fn(&str) -> Option<TreePath>,
+    tree_path: impl Fn(&str) -> Option<TreePath>,
 ) -> Vec<(String, String)> {
     let before = word.rfind('/').map_or("", |at| &word[..=at]);
-    let Some(folder) = place(if before.is_empty() { "." } else { before }).or_else(|| place("")) else {
+    let Some(folder) = tree_path(if before.is_empty() { "." } else { before }).or_else(|| tree_path("")) else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -150,7 +119,7 @@ fn paths_of(
 }
 
 /// A step in a few words.
-fn said(opened: &Opened, id: SnapshotId) -> String {
+fn about(opened: &Opened, id: SnapshotId) -> String {
     let Ok(snapshot) = opened.store.snapshot(id) else { return String::new() };
     let event = event(&opened.store, &snapshot).unwrap_or_default();
     format!("{}  {}", snapshot.time.local(), steps::headline(&snapshot, &event)).trim_end().to_owned()

@@ -1,30 +1,28 @@
-//! What belongs at the end of a command line: a verb, an option, or a value of a known kind.
+//! The kind of word at the end of a command line: a verb, an option, or a value.
 
-use std::path::PathBuf;
+use clap::{Arg, ArgAction, Command, FromArgMatches};
 
-use clap::{Arg, ArgAction, Command};
+use crate::args::Global;
 
-/// What the word that is being typed can be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The word that is being typed, and the kinds of word that it can become.
+#[derive(Debug)]
 pub(crate) struct Wanted {
     /// The word so far, without the part before a `=`.
     pub(crate) word: String,
-    /// The part of the typed word before that, which candidates begin with: `--run=`.
+    /// The part of the typed word before that, with which candidates begin: `--run=`.
     pub(crate) before: String,
-    /// What may be there.
+    /// The kinds of word.
     pub(crate) kinds: Vec<Kind>,
-    /// The first argument that names a step, if there is one: paths are looked for in it.
-    pub(crate) step: Option<String>,
-    /// The folder of `-C`.
-    pub(crate) directory: Option<PathBuf>,
-    /// The folder of `--store`.
-    pub(crate) store: Option<PathBuf>,
+    /// The step whose paths are offered.
+    pub(crate) step: String,
+    /// The options of all verbs.
+    pub(crate) global: Global,
 }
 
 /// A kind of word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// One of these, with a few words about each.
+    /// One of these, each with a short description.
     Fixed(Vec<(String, String)>),
     /// A step, tag or run, or a range of them.
     Step,
@@ -44,15 +42,24 @@ pub(crate) enum Kind {
     Folder,
 }
 
-/// Finds out what the last of the words can be; the first is the name of the program.
+/// Determines the kinds of the last of the words; the first is the name of the program.
 pub(crate) fn wanted(command: &Command, words: &[String]) -> Wanted {
-    let mut line = Line::new(command);
     let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+    let mut line = Line { root: command, command, option: None, count: 0, is_after_dashes: false };
     before.iter().skip(1).for_each(|word| line.take(word));
-    line.wanted(last)
+    let (prefix, word, kinds) = line.kinds(last);
+    let matches = command.clone().ignore_errors(true).try_get_matches_from(before).unwrap_or_default();
+    let verb = matches.subcommand().map(|(_, verb)| verb);
+    let step = STEPS.iter().find_map(|id| verb?.try_get_raw(id).ok()??.next());
+    let step = step.map_or_else(|| "@".to_owned(), |step| step.to_string_lossy().into_owned());
+    let global = Global::from_arg_matches(&matches).expect("each option of all verbs can be absent");
+    Wanted { word: word.to_owned(), before: prefix, kinds, step, global }
 }
 
-/// A command line as far as it has been read.
+/// The arguments that name a step whose paths other arguments name.
+const STEPS: [&str; 4] = ["rev", "range", "old", "target"];
+
+/// The part of a command line that has been read.
 struct Line<'a> {
     root: &'a Command,
     command: &'a Command,
@@ -60,85 +67,44 @@ struct Line<'a> {
     option: Option<&'a Arg>,
     /// Positional arguments so far.
     count: usize,
-    /// Whether `--` came.
+    /// True after `--`.
     is_after_dashes: bool,
-    found: Wanted,
 }
 
 impl<'a> Line<'a> {
-    fn new(command: &'a Command) -> Self {
-        let found = Wanted {
-            word: String::new(),
-            before: String::new(),
-            kinds: Vec::new(),
-            step: None,
-            directory: None,
-            store: None,
-        };
-        Self { root: command, command, option: None, count: 0, is_after_dashes: false, found }
-    }
-
-    /// Reads a word that is whole.
+    /// Reads a complete word.
     fn take(&mut self, word: &str) {
-        if let Some(option) = self.option.take() {
-            return self.set(option, word);
-        }
-        if self.is_after_dashes {
+        if self.option.take().is_some() || self.is_after_dashes {
             return;
         }
         match word {
             "--" => self.is_after_dashes = true,
-            _ if word.starts_with('-') && word.len() > 1 => {
-                let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
-                match (self.option_named(name).filter(|option| takes_value(option)), value) {
-                    (Some(option), Some(value)) => self.set(option, value),
-                    (option, None) => self.option = option,
-                    (None, Some(_)) => {}
-                }
-            }
+            _ if word.starts_with('-') && word.len() > 1 => self.option = self.option_named(word).filter(takes_value),
             _ => match self.command.find_subcommand(word) {
                 Some(verb) if self.count == 0 && self.command.has_subcommands() => self.command = verb,
-                _ => {
-                    let is_step =
-                        self.positional(self.count).is_some_and(|arg| kinds_of(arg, self.root).contains(&Kind::Step));
-                    if is_step && self.found.step.is_none() {
-                        self.found.step = Some(word.to_owned());
-                    }
-                    self.count += 1;
-                }
+                _ => self.count += 1,
             },
         }
     }
 
-    /// Says what the word that is being typed can be.
-    fn wanted(mut self, word: &str) -> Wanted {
-        self.found.word = word.to_owned();
-        if let Some(option) = self.option {
-            self.found.kinds = kinds_of(option, self.root);
-            return self.found;
-        }
-        if let Some((name, value)) = word.split_once('=').filter(|_| word.starts_with("--") && !self.is_after_dashes) {
-            self.found.before = format!("{name}=");
-            self.found.word = value.to_owned();
-            self.found.kinds = self.option_named(name).map(|option| kinds_of(option, self.root)).unwrap_or_default();
-            return self.found;
-        }
-        if word.starts_with('-') && !self.is_after_dashes {
-            self.found.kinds = vec![Kind::Fixed(options_of(self.command))];
-            return self.found;
-        }
-        self.found.kinds = if self.is_after_dashes {
-            let last = self.command.get_positionals().find(|arg| arg.is_last_set());
-            last.map(|arg| kinds_of(arg, self.root)).unwrap_or_default()
-        } else if self.command.has_subcommands() {
-            vec![Kind::Fixed(verbs_of(self.command))]
-        } else {
-            self.positional(self.count).map(|arg| kinds_of(arg, self.root)).unwrap_or_default()
+    /// Splits the word that is being typed into a fixed prefix and the part to complete, with the kinds of that part.
+    fn kinds<'w>(&self, word: &'w str) -> (String, &'w str, Vec<Kind>) {
+        let of = |arg: Option<&Arg>| arg.map(|arg| kinds_of(arg, self.root)).unwrap_or_default();
+        let option = (word.starts_with('-') && !self.is_after_dashes).then(|| word.split_once('='));
+        let kinds = match option {
+            _ if self.option.is_some() => of(self.option),
+            Some(Some((name, value))) if name.starts_with("--") => {
+                return (format!("{name}="), value, of(self.option_named(name)));
+            }
+            Some(_) => vec![Kind::Fixed(options_of(self.command))],
+            None if self.is_after_dashes => of(self.command.get_positionals().find(|arg| arg.is_last_set())),
+            None if self.command.has_subcommands() => vec![Kind::Fixed(verbs_of(self.command))],
+            None => of(self.positional(self.count)),
         };
-        self.found
+        (String::new(), word, kinds)
     }
 
-    /// The positional argument with this index; the last one may be there any number of times.
+    /// The positional argument with this index; the last one may be repeated.
     fn positional(&self, index: usize) -> Option<&'a Arg> {
         let positionals: Vec<&Arg> = self.command.get_positionals().filter(|arg| !arg.is_last_set()).collect();
         let last = positionals.last().filter(|arg| matches!(arg.get_action(), ArgAction::Append));
@@ -152,21 +118,13 @@ impl<'a> Line<'a> {
         };
         self.command.get_arguments().find(is_it)
     }
-
-    fn set(&mut self, option: &Arg, value: &str) {
-        match option.get_id().as_str() {
-            "directory" => self.found.directory = Some(PathBuf::from(value)),
-            "store" => self.found.store = Some(PathBuf::from(value)),
-            _ => {}
-        }
-    }
 }
 
-fn takes_value(option: &Arg) -> bool {
+fn takes_value(option: &&Arg) -> bool {
     matches!(option.get_action(), ArgAction::Set | ArgAction::Append)
 }
 
-/// The kinds of value of an argument, by its name and by what `--help` calls the value.
+/// The kinds of value of an argument, by its name and by the name of its value in `--help`.
 fn kinds_of(arg: &Arg, root: &Command) -> Vec<Kind> {
     let values = arg.get_possible_values();
     if !values.is_empty() {
@@ -217,7 +175,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::{Kind, Wanted, wanted};
-    use crate::args::command;
+    use crate::args::{Global, command};
 
     fn at(line: &str) -> Wanted {
         let mut command = command();
@@ -243,10 +201,10 @@ mod tests {
         assert_eq!(at("retro restore s1 ").kinds, [Kind::Path]);
         assert_eq!(at("retro restore s1 a b ").kinds, [Kind::Path]);
         assert_eq!(at("retro restore s1 -- a ").kinds, [Kind::Path]);
-        assert_eq!(at("retro rollback s1 ").step.as_deref(), Some("s1"));
+        assert_eq!(at("retro rollback s1 ").step, "s1");
         assert_eq!(at("retro cat ").kinds, [Kind::Step, Kind::StepAndPath]);
         assert_eq!(at("retro cat s1 ").kinds, [Kind::Path]);
-        assert_eq!(at("retro cat s1 ").step.as_deref(), Some("s1"));
+        assert_eq!(at("retro cat s1 ").step, "s1");
         assert_eq!(at("retro diff s1 ").kinds, [Kind::Step, Kind::Path]);
         assert_eq!(at("retro pin s1 ").kinds, []);
         assert_eq!(at("retro restore --into ").kinds, [Kind::Folder]);
@@ -256,8 +214,9 @@ mod tests {
     #[test]
     fn options_with_values_are_passed_over() {
         let found = at("retro -C /x --store=/y log -n 3 s1 ");
-        assert_eq!((found.directory, found.store), (Some(PathBuf::from("/x")), Some(PathBuf::from("/y"))));
-        assert_eq!((found.kinds, found.step.as_deref()), (vec![Kind::Path], Some("s1")));
+        let Global { directory, store, .. } = found.global;
+        assert_eq!((directory, store), (Some(PathBuf::from("/x")), Some(PathBuf::from("/y"))));
+        assert_eq!((found.kinds, &*found.step), (vec![Kind::Path], "s1"));
     }
 
     #[test]
@@ -267,7 +226,7 @@ mod tests {
         let free =
             ["message", "count", "seed", "sample", "since", "until", "range", "event", "unified", "words", "shell"];
         for verb in command.get_subcommands() {
-            for arg in verb.get_arguments().filter(|arg| super::takes_value(arg)) {
+            for arg in verb.get_arguments().filter(super::takes_value) {
                 let id = arg.get_id().as_str();
                 let is_known = !super::kinds_of(arg, &command).is_empty();
                 assert!(is_known || free.contains(&id), "{} {id}", verb.get_name());

@@ -1,4 +1,4 @@
-//! Lists of changed paths: which, and by how many lines.
+//! Lists of changed paths, also with the numbers of changed lines.
 
 use anstyle::Style;
 use retrograde::detail::{Kind, LineCounts, Side, is_comparable, line_counts as counts};
@@ -9,7 +9,7 @@ use super::{human, patch};
 use crate::args::Detail;
 use crate::output::Output;
 
-/// One change on one line: the letter of what happened, the path, and what the letter does not say.
+/// One change on one line: a letter for its kind, the path, and details.
 pub(crate) fn name_status(change: &Change, palette: &Palette) -> String {
     let style = style_of(change.kind, palette);
     let letter = change.kind.letter();
@@ -26,16 +26,12 @@ pub(crate) fn name_status(change: &Change, palette: &Palette) -> String {
     format!("{style}{letter}{style:#}  {}{detail}{attributes}", shown_path(change))
 }
 
-/// Changes one a line, at most `count_max` of them and then how many more there are.
+/// The first `count_max` changes, one on each line.
 pub(crate) fn names(changes: &[Change], palette: &Palette, count_max: usize) -> Vec<String> {
-    let mut lines: Vec<String> = changes.iter().take(count_max).map(|change| name_status(change, palette)).collect();
-    if let Some(more) = changes.len().checked_sub(count_max).filter(|more| *more > 0) {
-        lines.push(format!("... and {} more", human::number(more as u64)));
-    }
-    lines
+    human::first(count_max, changes.iter().map(|change| name_status(change, palette)), "")
 }
 
-/// Changes with the number of lines that each inserts and deletes, one a line, and their sums.
+/// Changes with the numbers of lines that each inserts and deletes, one on each line, and the sums.
 fn stat(comparison: &Comparison<'_>, palette: &Palette) -> Result<Vec<String>> {
     let rows = comparison.changes.iter().map(|change| Ok((shown_with_fate(change), amount(change, comparison)?)));
     let rows: Vec<(String, Amount)> = rows.collect::<Result<_>>()?;
@@ -46,7 +42,7 @@ fn stat(comparison: &Comparison<'_>, palette: &Palette) -> Result<Vec<String>> {
     let (mut inserted_total, mut deleted_total) = (0, 0);
     for (name, amount) in &rows {
         let shown = match amount {
-            Amount::Lines { inserted, deleted } => {
+            Amount::Lines(LineCounts { inserted, deleted }) => {
                 inserted_total += inserted;
                 deleted_total += deleted;
                 let (plus, minus) = bar(*inserted, *deleted, most);
@@ -64,7 +60,7 @@ fn stat(comparison: &Comparison<'_>, palette: &Palette) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Prints changes as asked for: patches, lines counted, or names where nothing was asked for and `default` says so.
+/// Prints changes in the requested detail, or else in the detail of `default`.
 pub(crate) fn print(out: &mut Output, comparison: &Comparison<'_>, detail: Detail, default: Default) -> Result<()> {
     if out.is_json {
         return shapes(comparison, detail)?.iter().try_for_each(|shape| out.json(shape));
@@ -72,11 +68,10 @@ pub(crate) fn print(out: &mut Output, comparison: &Comparison<'_>, detail: Detai
     if detail.wants_patch() || (default == Default::Patch && !detail.is_any()) {
         return patch::print(out, comparison, &detail.patch_options());
     }
-    let lines = lines(comparison, detail, &out.palette)?;
-    lines.iter().try_for_each(|line| out.line(format_args!("{line}")))
+    out.lines(lines(comparison, detail, &out.palette)?)
 }
 
-/// Changes without their content: lines counted, paths, or paths and what happened to them.
+/// Changes without their content: with numbers of lines, as paths only, or as paths and kinds of change.
 pub(crate) fn lines(comparison: &Comparison<'_>, detail: Detail, palette: &Palette) -> Result<Vec<String>> {
     let changes = &comparison.changes;
     if detail.stat {
@@ -85,28 +80,25 @@ pub(crate) fn lines(comparison: &Comparison<'_>, detail: Detail, palette: &Palet
     Ok(if detail.name_only { changes.iter().map(path_now).collect() } else { names(changes, palette, usize::MAX) })
 }
 
-/// Changes in JSON; with the lines of each where lines were asked for.
+/// Changes in JSON, with the numbers of lines if `--stat` asks for them.
 pub(crate) fn shapes(comparison: &Comparison<'_>, detail: Detail) -> Result<Vec<wire::Change>> {
     let shape = |change: &Change| {
-        let lines = match detail.stat {
-            true => Some(amount(change, comparison)?.counted(change)),
-            false => None,
-        };
+        let lines = detail.stat.then(|| Ok(amount(change, comparison)?.counted(change))).transpose()?;
         Ok(wire::Change::new(change, lines))
     };
     comparison.changes.iter().map(shape).collect()
 }
 
-/// What is printed where no option says.
+/// The detail in which changes are printed unless an option is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Default {
-    /// The lines that changed.
+    /// The changed lines.
     Patch,
-    /// Paths.
+    /// Paths and kinds of change.
     Names,
 }
 
-/// The style for what happened to a path.
+/// The style of a kind of change.
 pub(crate) fn style_of(kind: ChangeKind, palette: &Palette) -> Style {
     match kind {
         ChangeKind::Added => palette.added,
@@ -117,30 +109,30 @@ pub(crate) fn style_of(kind: ChangeKind, palette: &Palette) -> Style {
     }
 }
 
-/// What changed within one path.
+/// The amount of change in one path.
 enum Amount {
-    Lines { inserted: u64, deleted: u64 },
+    Lines(LineCounts),
     Other(String),
 }
 
 impl Amount {
-    /// The same for programs; `None` where there are no lines to count.
+    /// The amount in JSON; `None` if there are no lines to count.
     fn counted(&self, change: &Change) -> Option<LineCounts> {
         match self {
-            Self::Lines { inserted, deleted } => Some(LineCounts { inserted: *inserted, deleted: *deleted }),
+            Self::Lines(counts) => Some(*counts),
             Self::Other(_) => change.is_same_content().then(LineCounts::default),
         }
     }
 
     fn lines(&self) -> u64 {
         match self {
-            Self::Lines { inserted, deleted } => inserted + deleted,
+            Self::Lines(counts) => counts.inserted + counts.deleted,
             Self::Other(_) => 0,
         }
     }
 }
 
-/// Width of the longest row of plus and minus signs.
+/// The width of the longest row of plus and minus signs.
 const BAR_WIDTH: u64 = 40;
 
 fn amount(change: &Change, comparison: &Comparison<'_>) -> Result<Amount> {
@@ -166,10 +158,7 @@ fn amount(change: &Change, comparison: &Comparison<'_>) -> Result<Amount> {
         Some(_) => content.filter(|content| is_comparable(content)),
     };
     Ok(match (as_text(&change.old, old), as_text(&change.new, new)) {
-        (Some(old), Some(new)) => {
-            let lines = counts(&old, &new);
-            Amount::Lines { inserted: lines.inserted, deleted: lines.deleted }
-        }
+        (Some(old), Some(new)) => Amount::Lines(counts(&old, &new)),
         _ => {
             let size = |side: &Option<Side>| human::size(side.map_or(0, |side| side.size));
             Amount::Other(format!("{} -> {}", size(&change.old), size(&change.new)))
@@ -177,7 +166,7 @@ fn amount(change: &Change, comparison: &Comparison<'_>) -> Result<Amount> {
     })
 }
 
-/// Plus and minus signs, in proportion to the change with the most lines; a side that has any gets at least one.
+/// Plus and minus signs, in proportion to the change with the most lines. A side with any lines gets at least one sign.
 fn bar(inserted: u64, deleted: u64, most: u64) -> (String, String) {
     let scaled = |lines: u64| match lines {
         0 => 0,
@@ -188,7 +177,7 @@ fn bar(inserted: u64, deleted: u64, most: u64) -> (String, String) {
     (signs("+", inserted), signs("-", deleted))
 }
 
-/// A path, and whether it is new or gone: a deleted file has as many deleted lines as an emptied one.
+/// A path, marked if it is new or deleted: the number of lines does not tell a deleted file from an emptied one.
 fn shown_with_fate(change: &Change) -> String {
     let fate = match change.kind {
         ChangeKind::Added => " (new)",
@@ -211,5 +200,5 @@ fn path_now(change: &Change) -> String {
 }
 
 fn kind_word(side: &Side) -> &'static str {
-    retrograde::detail::kind_word(side.kind)
+    wire::Kind::from(side.kind).word()
 }

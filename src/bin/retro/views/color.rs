@@ -1,29 +1,29 @@
-//! The colours, each by what it is for. Without colour every style prints nothing.
+//! The styles, each named after its use. Without colour every style prints nothing.
 
 use anstyle::{AnsiColor, Color, Style};
 
 /// All styles.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Palette {
-    /// Whether any style prints anything.
+    /// True if styles print anything.
     pub(crate) is_on: bool,
     /// Steps and ids.
     pub(crate) id: Style,
-    /// Where the workspace stands.
+    /// The current step.
     pub(crate) head: Style,
-    /// What was added or written.
+    /// Added or written paths.
     pub(crate) added: Style,
-    /// What was modified.
+    /// Modified paths.
     pub(crate) modified: Style,
-    /// What was deleted or removed.
+    /// Deleted or removed paths.
     pub(crate) deleted: Style,
     /// Headings and names of files in patches.
     pub(crate) title: Style,
     /// Places in files.
     pub(crate) place: Style,
-    /// Times and what matters less.
+    /// Times and other minor facts.
     pub(crate) dim: Style,
-    /// What needs attention.
+    /// Warnings.
     pub(crate) warning: Style,
     /// Failures.
     pub(crate) error: Style,

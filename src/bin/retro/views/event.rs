@@ -1,21 +1,21 @@
-//! The facts of a step: one JSON object, as an agent or its hook gave it.
+//! Events: the facts of a step, as an agent or its hook gave them.
 //!
-//! The library has made one JSON object of it, on one line, whatever was given. Nothing is required to be in it; a few
-//! common names are understood when a step is listed.
+//! The library has made one JSON object of them, on one line. None of the facts is required; lists of steps show a few
+//! that have common names.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
 use retrograde::detail::{EVENT_LENGTH_MAX_BYTES, UNPARSED_KEY, compact_event as compact};
 use retrograde::{Error, Result};
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::human::{one_line, size};
 
-/// Reads an event from a file, or from standard input for `-`.
+/// Reads an event from a file or, for `-`, from standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let is_stdin = path.as_os_str() == "-";
     let mut bytes = Vec::new();
@@ -28,11 +28,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     read.map(|_| bytes).map_err(|e| Error::io("read event from", name, e))
 }
 
-/// Bytes of an event that are read. Of a longer one the rest is lost; several times as much as is stored is read,
-/// because its long texts can be cut.
+/// The most bytes of an event that are read. More than can be stored, because its long texts can be cut.
 const READ_LENGTH_MAX_BYTES: u64 = 8 * EVENT_LENGTH_MAX_BYTES as u64;
 
-/// An event as people read it: a fact a line, indented, in the order given; long texts are cut.
+/// An event for people: a fact on each line, indented, in the order given. Long texts are cut.
 pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
     let Some(compact) = compact(event) else {
         return vec![one_line(&String::from_utf8_lossy(event), FACT_WIDTH_MAX)];
@@ -45,7 +44,7 @@ pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
     while let Some(character) = characters.next() {
         if lines.len() > FACT_LINES_MAX {
             lines.pop();
-            lines.push(format!("... ({} of facts in all; --json has them)", size(event.len() as u64)));
+            lines.push(format!("... ({} of facts in all; `--json` prints them)", size(event.len() as u64)));
             break;
         }
         let opens = !is_string && matches!(character, '{' | '[');
@@ -72,20 +71,19 @@ pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
     lines.iter().map(|line| cut(line)).collect()
 }
 
-/// What the step did, in a few words: `Bash: cargo test (exit 101)`. `None` where the event does not say.
+/// An event in a few words: `Bash: cargo test (exit 101)`. `None` if no fact in it is understood.
 pub(crate) fn summary(event: &[u8], width_max: usize) -> Option<String> {
-    let Named(values) = serde_json::from_slice(event).ok()?;
-    let text = |names: &[&str]| names.iter().find_map(|name| values.get(*name)?.as_str()).map(ToOwned::to_owned);
-    let tool = text(&["tool", "tool_name", "name"]);
-    let input = ["input", "tool_input", "command", "path"].iter().find_map(|name| said(values.get(*name)?));
-    let exit = ["exit_code", "exit"].iter().find_map(|name| values.get(*name)?.as_i64()).filter(|code| *code != 0);
-    let unparsed = || Some(values.get(UNPARSED_KEY)?.as_str()?.trim().to_owned());
-    let mut summary = match (tool, input) {
+    let values: Values<'_> = serde_json::from_slice(event).ok()?;
+    let value = |name: &&str| serde_json::from_str::<Value>(values.get(*name)?.get()).ok();
+    let tool = text(&values, &["tool", "tool_name", "name"]);
+    let input = ["input", "tool_input", "command", "path"].iter().find_map(|name| main_part(&value(name)?));
+    let exit = ["exit_code", "exit"].iter().find_map(|name| value(name)?.as_i64()).filter(|code| *code != 0);
+    let summary = match (tool, input) {
         (Some(tool), Some(input)) => format!("{tool}: {input}"),
         (Some(only), None) | (None, Some(only)) => only,
-        (None, None) => text(&["agent"]).or_else(unparsed)?,
+        (None, None) => text(&values, &["agent", UNPARSED_KEY])?,
     };
-    summary = one_line(&summary, width_max);
+    let mut summary = one_line(&summary, width_max);
     if let Some(code) = exit {
         summary.push_str(&format!(" (exit {code})"));
     }
@@ -94,56 +92,27 @@ pub(crate) fn summary(event: &[u8], width_max: usize) -> Option<String> {
 
 /// The agent that an event names.
 pub(crate) fn agent(event: &[u8]) -> Option<String> {
-    let Named(values) = serde_json::from_slice(event).ok()?;
-    Some(one_line(values.get("agent")?.as_str()?, AGENT_WIDTH_MAX)).filter(|agent| !agent.is_empty())
+    let values: Values<'_> = serde_json::from_slice(event).ok()?;
+    Some(one_line(&text(&values, &["agent"])?, AGENT_WIDTH_MAX)).filter(|agent| !agent.is_empty())
 }
 
-/// Longest name of an agent shown to people, in characters.
+/// The longest name of an agent shown to people, in characters.
 const AGENT_WIDTH_MAX: usize = 32;
 
-/// Longest line of an event shown to people, in characters. Tools are given whole files; `--json` has all of it.
+/// The longest line of an event shown to people, in characters. Tools are given whole files; `--json` prints them.
 const FACT_WIDTH_MAX: usize = 200;
 
-/// Lines of an event shown to people.
+/// The most lines of an event shown to people.
 const FACT_LINES_MAX: usize = 2_000;
 
-/// Indentation stops here; hostile nesting would fill the screen with blanks.
+/// The deepest indentation; a hostile nesting would fill the screen with blanks.
 const FACT_DEPTH_MAX: usize = 20;
 
-/// The facts that a summary may be made of. Everything else is passed over without being kept: events may be long, and
-/// there may be many.
-struct Named(BTreeMap<String, Value>);
+/// The values of an event by name, each as it stands in the JSON text: most of them are long and not looked at.
+type Values<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
-/// Their names.
-const NAMES: [&str; 11] =
-    ["tool", "tool_name", "name", "input", "tool_input", "command", "path", "exit_code", "exit", "agent", UNPARSED_KEY];
-
-impl<'de> Deserialize<'de> for Named {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        from.deserialize_map(NamedVisitor)
-    }
-}
-
-struct NamedVisitor;
-
-impl<'de> Visitor<'de> for NamedVisitor {
-    type Value = Named;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Named, A::Error> {
-        let mut values = BTreeMap::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if NAMES.contains(&name.as_str()) {
-                values.insert(name, map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(Named(values))
-    }
+fn text(values: &Values<'_>, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| serde_json::from_str(values.get(*name)?.get()).ok())
 }
 
 fn cut(line: &str) -> String {
@@ -153,8 +122,8 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// The part of a tool's input that says most: a text, or the command or path in it.
-fn said(input: &Value) -> Option<String> {
+/// The most telling part of a tool's input: a text, or the command or path in it.
+fn main_part(input: &Value) -> Option<String> {
     let names = ["command", "file_path", "path", "url", "pattern", "query"];
     let text = input.as_str().or_else(|| names.iter().find_map(|name| input.get(name)?.as_str()));
     text.map(ToOwned::to_owned)

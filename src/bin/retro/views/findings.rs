@@ -1,14 +1,14 @@
-//! Findings of verify: a block of lines for people, an object for programs.
+//! Findings of `verify`, each as a block of lines.
 
 use std::ops::RangeInclusive;
 
 use retrograde::detail::{Affected, AffectedPart as Part, Damage, DamagedObject, ObjectKind, Problem, ProblemKind};
-use retrograde::{Finding, State, wire};
+use retrograde::{Finding, State};
 
 use super::color::Palette;
 use super::{human, problems};
 
-/// A finding: what is affected, or else where the problem is; then the problem.
+/// A finding: the affected paths and steps, the damaged object or file, and the problem.
 pub(crate) fn lines(finding: &Finding, state: &State, palette: &Palette) -> Vec<String> {
     let style = palette.error;
     let (place, problem) = (place(&finding.problem), problems::problem(&finding.problem));
@@ -28,17 +28,17 @@ pub(crate) fn lines(finding: &Finding, state: &State, palette: &Palette) -> Vec<
     std::iter::once(first).chain(lines[1..].iter().map(|line| format!("         {line}"))).collect()
 }
 
-/// More about an object.
+/// The consequences of damage to an object.
 fn about(object: &DamagedObject, finding: &Finding) -> Vec<String> {
     let mut lines: Vec<String> = object.cause.iter().map(|cause| format!("because of {cause}")).collect();
     let is_needed = !finding.affects.is_empty();
     let line = match (object.is_readable, finding.is_marked) {
         (true, _) => "still readable",
-        (false, true) if is_needed => "marked: these snapshots are known to be incomplete",
-        (false, true) => "marked: it is known to be lost; its step is not known",
+        (false, true) if is_needed => "known: these steps are marked as incomplete",
+        (false, true) => "known: it is recorded as lost; its step is not known",
         (false, false) if is_needed => return lines,
         (false, false) if object.key.kind == ObjectKind::Snapshot => "its step is not known",
-        (false, false) => "no snapshot needs it",
+        (false, false) => "no step needs it",
     };
     lines.push(line.to_owned());
     lines
@@ -60,7 +60,7 @@ fn word(kind: &ProblemKind) -> &'static str {
 fn place(problem: &Problem) -> Option<String> {
     let file = problem.file.as_ref().map(|file| human::label(&file.to_string()));
     let file = file.map(|file| problem.offset.map_or(file.clone(), |offset| format!("{file} at offset {offset}")));
-    match (&problem.kind, problems::transactions(problem)) {
+    match (&problem.kind, problem.transactions()) {
         (ProblemKind::Object(object), _) => {
             let named = |id| format!("{} {id}", object.key.kind.word());
             let object = object.id.map_or_else(|| object.key.to_string(), named);
@@ -72,12 +72,8 @@ fn place(problem: &Problem) -> Option<String> {
     }
 }
 
-/// The same for programs; every snapshot stands for itself.
-pub(crate) fn shape(finding: &Finding, state: &State) -> wire::Finding {
-    wire::Finding::new(finding, state, problems::problem(&finding.problem))
-}
-
-/// `src/main.rs  in s3-s120, s130`, with the workspace where there are several; of a single step its id too.
+/// The affected path and steps: `src/main.rs  in s3-s120, s130`. With several workspaces, the workspace too; for a
+/// single step, its id too.
 fn subject(affected: &Affected, state: &State) -> String {
     let mut steps: Vec<String> = affected.steps.iter().map(steps).collect();
     let mut found = affected.steps(state);
@@ -98,7 +94,7 @@ fn subject(affected: &Affected, state: &State) -> String {
         Part::Omitted => format!("the list of omitted paths of {steps}"),
         Part::Attributes => format!("the owners, ACLs and extended attributes of {steps}"),
         Part::Excluded => format!("the list of excluded paths of {steps}"),
-        Part::Rules => format!("the exclude list of {steps}"),
+        Part::Rules => format!("the rules of {steps}"),
     }
 }
 

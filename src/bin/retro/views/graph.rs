@@ -1,4 +1,4 @@
-//! The picture of `log --graph`: which column each snapshot stands in, and the lines between them.
+//! The picture of `log --graph`: the column of each snapshot, and the lines between them.
 //!
 //! ```text
 //! ○  s5        a lane goes down from each snapshot to its first parent
@@ -8,8 +8,8 @@
 //! ○  s2
 //! ```
 //!
-//! Pure: ids and parents in, rows out. The layout is made of cells that say in which directions lines leave them; a
-//! cell becomes the box-drawing character with these lines, so that all of them meet, whatever crosses what.
+//! Pure: ids and parents in, rows out. The layout consists of cells with the directions in which lines leave them. A
+//! cell becomes the box-drawing character with these lines, so that all lines meet.
 //!
 //! Invariants: no two lanes lead to the same snapshot; lanes do not wander once begun; a freed column is taken by the
 //! next lane that begins, so the picture is as wide as there are lines side by side, up to [`GRAPH_LANES_MAX`]: beyond,
@@ -20,17 +20,17 @@ use std::collections::BTreeMap;
 
 use retrograde::SnapshotId;
 
-/// The most lanes side by side that a picture has: more than a terminal is wide.
+/// The most lanes side by side: more than a terminal is wide.
 const GRAPH_LANES_MAX: usize = 64;
 
-/// What is drawn for one snapshot, from its own line down to the next one.
+/// The drawing of one snapshot, from its own line down to the next snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     /// Column of the snapshot, from 0.
     pub(crate) column: usize,
-    /// The line it stands on.
+    /// The line of the snapshot.
     pub(crate) node: Vec<Cell>,
-    /// The line below it where lanes join or begin; `None` where they only go on.
+    /// The line below it on which lanes join or begin; `None` if there are none.
     pub(crate) link: Option<Vec<Cell>>,
     /// Any further line before the next snapshot.
     pub(crate) rest: Vec<Cell>,
@@ -54,9 +54,9 @@ pub(crate) struct Cell {
 /// A row as text. All prefixes of a row have the same width and end with a space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prefixes {
-    /// Stands before the first line of what is said about the snapshot.
+    /// Stands before the first line about the snapshot.
     pub(crate) node: String,
-    /// Stands before the second line, and is printed even where there is none.
+    /// Stands before the second line, and is printed even without one.
     pub(crate) link: Option<String>,
     /// Stands before all lines after that.
     pub(crate) rest: String,

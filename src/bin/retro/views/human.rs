@@ -1,7 +1,5 @@
-//! Numbers, times and paths as people read them.
+//! Numbers, times and texts for people.
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::Duration;
 
 use retrograde::detail::ChangeCounts;
@@ -61,30 +59,19 @@ pub(crate) fn counts(counts: &ChangeCounts) -> String {
     format!("+{} ~{} -{}", counts.added, counts.modified, counts.deleted)
 }
 
-/// The sentence about changed rules, and about deleted paths that are still there.
-pub(crate) fn still_there(rules_changed: bool, left_out: u64) -> Option<String> {
-    let paths = count(left_out, "recorded path");
-    match (rules_changed, left_out) {
-        (false, 0) => None,
-        (true, 0) => Some("the rules changed".to_owned()),
-        (true, _) => Some(format!("the rules changed and leave out {paths} still in the folder")),
-        (false, _) => Some(format!("the rules now leave out {paths} still in the folder")),
-    }
-}
-
-/// A path of the operating system, escaped where it is not text.
-pub(crate) fn path(path: &Path) -> String {
-    retrograde::detail::escaped(path.as_os_str().as_bytes())
+/// The first `count_max` texts; if there are more, a last one with their number, followed by `advice`.
+pub(crate) fn first(count_max: usize, texts: impl ExactSizeIterator<Item = String>, advice: &str) -> Vec<String> {
+    let more = texts.len().saturating_sub(count_max) as u64;
+    let last = (more > 0).then(|| format!("... and {} more{advice}", number(more)));
+    texts.take(count_max).chain(last).collect()
 }
 
 /// Text of several lines or with control characters, on one line of at most `width_max` characters.
 pub(crate) fn one_line(text: &str, width_max: usize) -> String {
     let mut line = String::new();
-    for (at, word) in text
-        .split(|character: char| character.is_whitespace() || character.is_control() || turns_text(character))
-        .enumerate()
-    {
-        if at > 0 && !line.is_empty() && !word.is_empty() {
+    let words = text.split(|character: char| character.is_whitespace() || is_unsafe(character));
+    for word in words.filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
             line.push(' ');
         }
         line.push_str(word);
@@ -98,39 +85,32 @@ pub(crate) fn one_line(text: &str, width_max: usize) -> String {
     }
 }
 
-/// Text for a terminal: control characters but newline and tab are escaped, so that none can move the cursor.
+/// Text for a terminal: control characters except newline and tab are escaped, so that none can move the cursor.
 pub(crate) fn printable(text: &str) -> String {
+    escaped(text, |character| is_unsafe(character) && !matches!(character, '\n' | '\t'))
+}
+
+/// A name for a terminal, on one line: every unsafe character is escaped.
+pub(crate) fn label(name: &str) -> String {
+    escaped(name, is_unsafe)
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        match character {
-            '\n' | '\t' => out.push(character),
-            _ if character.is_control() || turns_text(character) => out.extend(character.escape_default()),
-            _ => out.push(character),
-        }
+        if is_escaped(character) { out.extend(character.escape_default()) } else { out.push(character) }
     }
     out
 }
 
-/// A name for a terminal, on one line: every control character is escaped, and so are the characters that turn the
-/// direction of what follows, with which a name can look like another.
-pub(crate) fn label(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for character in name.chars() {
-        if character.is_control() || turns_text(character) {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
-    }
-    out
+/// Tests whether a character controls the terminal or changes the direction of the text after it, so that a name could
+/// look like another (Unicode's explicit directional formatting characters).
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
-/// Whether a character changes the direction of text (Unicode's explicit directional formatting characters).
-fn turns_text(character: char) -> bool {
-    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
-}
-
-/// Words on lines of at most `width_max` characters, where no word is longer.
+/// Words on lines of at most `width_max` characters, unless a word is longer.
 pub(crate) fn wrapped<'a>(words: impl IntoIterator<Item = &'a str>, width_max: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in words {

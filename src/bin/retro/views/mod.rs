@@ -1,13 +1,12 @@
-//! Results as people read them, and progress until they are there. The shapes for programs are in
-//! `retrograde::wire`.
+//! Results for people, and the progress line. The shapes for programs are in `retrograde::wire`.
 
 pub(crate) mod changes;
 pub(crate) mod color;
 pub(crate) mod event;
+pub(crate) mod excluded;
 pub(crate) mod findings;
 pub(crate) mod graph;
 pub(crate) mod human;
-pub(crate) mod left_out;
 pub(crate) mod patch;
 pub(crate) mod problems;
 pub(crate) mod progress;

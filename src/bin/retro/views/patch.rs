@@ -1,8 +1,7 @@
-//! Patches: byte by byte for `git apply`, with colours for people.
+//! Patches: exact bytes for `git apply`, and colours for people.
 //!
-//! Into a file or a pipe, without colour, the bytes are those that the library renders. With colour, and on a terminal,
-//! they are for eyes only, and control characters are escaped: a file that an agent wrote must not be able to move the
-//! cursor of whoever looks at it.
+//! In a file or a pipe, without colour, the bytes are those that the library renders. With colour, or on a terminal,
+//! control characters are escaped: a file that an agent wrote must not be able to move the cursor of the reader.
 
 use retrograde::detail::PatchOptions;
 use retrograde::{Comparison, Result};
@@ -28,11 +27,11 @@ pub(crate) fn print(out: &mut Output, comparison: &Comparison<'_>, options: &Pat
     Ok(())
 }
 
-/// Gives each line of a patch its colour. Within a hunk the first character decides, and the numbers in the hunk's
-/// header say where it ends: a deleted line may well begin with `-- `.
+/// Gives each line of a patch its colour. Within a hunk the first character decides; the numbers in the hunk's header
+/// give its length, because a deleted line may begin with `-- `.
 struct Coloured<'a> {
     palette: &'a Palette,
-    /// The beginning of a line whose end has not come yet.
+    /// The beginning of a line that is not complete yet.
     pending: Vec<u8>,
     old_left: u64,
     new_left: u64,
@@ -43,7 +42,7 @@ impl<'a> Coloured<'a> {
         Self { palette, pending: Vec::new(), old_left: 0, new_left: 0 }
     }
 
-    /// Takes the next bytes, and hands on the lines that are whole. Patches end with a newline.
+    /// Takes the next bytes, and passes on the complete lines. Patches end with a newline.
     fn push(&mut self, bytes: &[u8], put: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.pending.extend_from_slice(part);
@@ -98,7 +97,7 @@ mod tests {
     use super::{Coloured, Palette, hunk_counts};
 
     #[test]
-    fn hunk_headers_say_how_long_the_hunk_is() {
+    fn hunk_headers_give_the_length_of_the_hunk() {
         assert_eq!(hunk_counts(b"@@ -1,3 +1,4 @@"), Some((3, 4)));
         assert_eq!(hunk_counts(b"@@ -1 +0,0 @@"), Some((1, 0)));
         assert_eq!(hunk_counts(b"@@ what"), None);

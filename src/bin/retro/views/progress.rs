@@ -1,7 +1,7 @@
-//! A bar on the terminal while work takes long.
+//! A progress line on the terminal during long work.
 //!
-//! Most steps take milliseconds, and a bar that flashes is worse than none: nothing is drawn in the first 300 ms. It is
-//! drawn on standard error, only when that is a terminal, and erased when the work is over.
+//! Most steps take milliseconds, and a line that flashes is worse than none: nothing is drawn in the first 300 ms. The
+//! line is drawn on standard error, only if that is a terminal, and erased when the work is over.
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -16,12 +16,10 @@ use super::human;
 use crate::interrupt;
 use crate::output::Output;
 
-/// Shows progress if somebody is there to see it.
+/// Receives progress, and shows it if a person can see it.
 pub(crate) fn reporter(output: &Output) -> Box<dyn Progress> {
-    if output.is_quiet || output.is_json || !std::io::stderr().is_terminal() {
-        return Box::new(Unseen);
-    }
     Box::new(Bar {
+        is_seen: !output.is_quiet && !output.is_json && std::io::stderr().is_terminal(),
         started: Stopwatch::start(),
         bar: OnceLock::new(),
         bytes_planned: AtomicU64::new(0),
@@ -31,10 +29,8 @@ pub(crate) fn reporter(output: &Output) -> Box<dyn Progress> {
     })
 }
 
-/// Nobody sees progress; a signal must know all the same how far the work is.
-struct Unseen;
-
 struct Bar {
+    is_seen: bool,
     started: Stopwatch,
     bar: OnceLock<ProgressBar>,
     bytes_planned: AtomicU64,
@@ -44,14 +40,6 @@ struct Bar {
 }
 
 const DELAY: Duration = Duration::from_millis(300);
-
-impl Progress for Unseen {
-    fn event(&self, event: Event) {
-        if event == Event::Changing {
-            interrupt::folder_changes();
-        }
-    }
-}
 
 impl Progress for Bar {
     fn event(&self, event: Event) {
@@ -82,9 +70,9 @@ impl Progress for Bar {
 }
 
 impl Bar {
-    /// The bar, once the work has taken long enough to be worth one.
+    /// The line, once the work has taken long.
     fn bar(&self) -> Option<&ProgressBar> {
-        if self.bar.get().is_none() && self.started.elapsed() < DELAY {
+        if !self.is_seen || (self.bar.get().is_none() && self.started.elapsed() < DELAY) {
             return None;
         }
         Some(self.bar.get_or_init(|| {

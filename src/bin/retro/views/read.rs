@@ -1,10 +1,10 @@
-//! What was read of a folder, and why: for whoever wonders what a step took so long for.
+//! The files that a step read, and the reasons: an explanation of a slow step.
 
 use retrograde::detail::{READ_NOTABLE_BYTES, ReadReason, ReadSummary, escaped};
 
 use crate::views::human;
 
-/// A sentence about it, if it was much.
+/// A sentence about the files, if they were many bytes.
 pub(crate) fn sentence(read: &ReadSummary) -> Option<String> {
     let total = read.total();
     if total.bytes < READ_NOTABLE_BYTES {
@@ -24,7 +24,7 @@ fn words(reason: ReadReason) -> &'static str {
     match reason {
         ReadReason::New => "new",
         ReadReason::Changed => "changed",
-        ReadReason::Racy => "whose times proved nothing",
+        ReadReason::Racy => "whose times do not prove that they are unchanged",
         ReadReason::Turn => "read again in turn",
     }
 }

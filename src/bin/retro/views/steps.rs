@@ -1,15 +1,15 @@
-//! Steps as people read them: one line in a list, or everything about one.
+//! Steps for people: one line in a list, or all facts of one.
 
 use retrograde::detail::Cause;
 use retrograde::{LogEntry, Shown, Snapshot, SnapshotId, Timestamp, Workspace};
 
 use super::color::Palette;
-use super::{event, human, left_out};
+use super::{event, excluded, human};
 
-/// Longest text in a list of steps, in characters.
+/// The longest text in a list of steps, in characters.
 const TEXT_WIDTH_MAX: usize = 72;
 
-/// What a list says of one step, a few hundred bytes of what may be megabytes.
+/// The part of a step that a list shows: a few hundred bytes of what may be megabytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) id: SnapshotId,
@@ -30,7 +30,7 @@ impl Row {
         let tags = entry.tags.iter().map(|tag| human::label(tag));
         let mark = |is_set: bool, word: &str| is_set.then(|| word.to_owned());
         let dropped = snapshot.dropped.filter(|dropped| dropped.is_new);
-        let dropped = dropped.map(|dropped| format!("leaves out {}", human::count(dropped.count, "recorded path")));
+        let dropped = dropped.map(|dropped| format!("excludes {}", human::count(dropped.count, "recorded path")));
         let own_marks = [dropped, mark(entry.is_pinned, "pinned"), mark(entry.is_incomplete, "incomplete")];
         Self {
             id: entry.id,
@@ -47,7 +47,7 @@ impl Row {
     }
 }
 
-/// Widths of the columns of a list of steps, known before the first line is printed.
+/// The widths of the columns of a list of steps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Columns {
     step: usize,
@@ -56,59 +56,45 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Fits the columns to what will be listed.
+    /// Fits the columns to the rows.
     pub(crate) fn fitting(rows: &[Row]) -> Self {
         let widest = |width: &dyn Fn(&Row) -> usize| rows.iter().map(width).max().unwrap_or(0);
-        // Snapshots around restores, which are of no run, do not make the runs more than one.
+        // Snapshots around restores have no run. If all others have the same one, it is not shown.
         let mut runs = rows.iter().filter_map(|row| row.run.as_ref());
         let first = runs.next();
-        let is_one_run = runs.all(|run| Some(run) == first);
-        Self {
-            step: widest(&|row| row.step.to_string().len()),
-            run: if is_one_run {
-                0
-            } else {
-                widest(&|row| row.run.as_ref().map_or(0, |run| run.chars().count())).min(16)
-            },
-            counts: widest(&|row| row.counts.len()),
-        }
+        let run = match runs.all(|run| Some(run) == first) {
+            true => 0,
+            false => widest(&|row| row.run.as_ref().map_or(0, |run| run.chars().count())).min(16),
+        };
+        Self { step: widest(&|row| row.step.to_string().len()) + 1, run, counts: widest(&|row| row.counts.len()) }
     }
 
-    /// One step on one line, without the mark of where the workspace stands.
+    /// One step on one line, without the mark of the current step.
     pub(crate) fn line(&self, row: &Row, palette: &Palette) -> String {
-        let id = palette.id;
-        let dim = palette.dim;
-        let step = format!("s{}", row.step);
-        let mut line = format!(
-            "{id}{step:<step_width$}  {}{id:#}  {dim}{}{dim:#}  {:<counts_width$}",
-            row.id.short(),
-            row.time.local(),
-            row.counts,
-            step_width = self.step + 1,
-            counts_width = self.counts,
-        );
+        let (name, dim) = (self.name(row, palette), palette.dim);
+        let (time, counts, width) = (row.time.local(), &row.counts, self.counts);
+        let mut line = format!("{name}  {dim}{time}{dim:#}  {counts:<width$}");
         if self.run > 0 {
-            line.push_str(&format!(
-                "  {:<width$}",
-                human::one_line(row.run.as_deref().unwrap_or_default(), self.run),
-                width = self.run
-            ));
+            let run = human::one_line(row.run.as_deref().unwrap_or_default(), self.run);
+            line.push_str(&format!("  {run:<width$}", width = self.run));
         }
-        line.push_str(&said(row, palette));
+        line.push_str(&text_and_marks(row, palette));
         line.trim_end().to_owned()
     }
 
-    /// The same in short: what it is called, and what it did.
+    /// One step in short: its name, text and marks.
     pub(crate) fn short_line(&self, row: &Row, palette: &Palette) -> String {
-        let id = palette.id;
-        let step = format!("s{}", row.step);
-        let name = format!("{id}{step:<width$}  {}{id:#}", row.id.short(), width = self.step + 1);
-        format!("{name}{}", said(row, palette)).trim_end().to_owned()
+        format!("{}{}", self.name(row, palette), text_and_marks(row, palette)).trim_end().to_owned()
+    }
+
+    fn name(&self, row: &Row, palette: &Palette) -> String {
+        let (style, step, width) = (palette.id, format!("s{}", row.step), self.step);
+        format!("{style}{step:<width$}  {}{style:#}", row.id.short())
     }
 }
 
-/// What a step did, and its marks.
-fn said(row: &Row, palette: &Palette) -> String {
+/// The text of a step, the calls that followed it, and its marks.
+fn text_and_marks(row: &Row, palette: &Palette) -> String {
     let text = if row.text.is_empty() { String::new() } else { format!("  {}", row.text) };
     let (style, dim) = (palette.head, palette.dim);
     let calls = match row.call_count {
@@ -120,7 +106,7 @@ fn said(row: &Row, palette: &Palette) -> String {
     format!("{text}{calls}{marks}")
 }
 
-/// What a step is called in a few words: its message, else what its event says, else why it was taken.
+/// A step in a few words: its message, else its event, else the cause of the snapshot.
 pub(crate) fn headline(snapshot: &Snapshot, event: &[u8]) -> String {
     let first_line = snapshot.message.lines().map(str::trim).find(|line| !line.is_empty());
     if let Some(line) = first_line {
@@ -135,36 +121,26 @@ pub(crate) fn headline(snapshot: &Snapshot, event: &[u8]) -> String {
     })
 }
 
-/// Step and short id, coloured: `s12 3f2a91c0`.
-pub(crate) fn name(step: u64, id: SnapshotId, palette: &Palette) -> String {
+/// Step, if it is one, and short id, coloured: `s12 3f2a91c0`.
+pub(crate) fn name(step: impl Into<Option<u64>>, id: SnapshotId, palette: &Palette) -> String {
     let style = palette.id;
-    format!("{style}s{step} {}{style:#}", id.short())
+    let step = step.into().map(|step| format!("s{step} ")).unwrap_or_default();
+    format!("{style}{step}{}{style:#}", id.short())
 }
 
-/// The step of a snapshot in its workspace and its short id, or the id alone where it has none there.
+/// The step of a snapshot in a workspace and its short id, or the id alone if it is no step there.
 pub(crate) fn name_in(workspace: Option<&Workspace>, id: SnapshotId, palette: &Palette) -> String {
-    name_if_any(workspace.and_then(|workspace| workspace.step_of(id)), id, palette)
+    name(workspace.and_then(|workspace| workspace.step_of(id)), id, palette)
 }
 
-/// As [`name`], of a snapshot that may be no step.
-pub(crate) fn name_if_any(step: Option<u64>, id: SnapshotId, palette: &Palette) -> String {
-    match step {
-        Some(step) => name(step, id, palette),
-        None => {
-            let style = palette.id;
-            format!("{style}{}{style:#}", id.short())
-        }
-    }
-}
-
-/// What a step is called, on one line: step, id, and a few words.
+/// A step on one line: number, id, numbers of changed paths, and a few words.
 pub(crate) fn title(shown: &Shown, palette: &Palette) -> String {
     let snapshot = &shown.snapshot;
     let name = name(snapshot.step, shown.id, palette);
     format!("{name}  {}  {}", human::counts(&shown.changes), headline(snapshot, &shown.event)).trim_end().to_owned()
 }
 
-/// The facts of a step that its title does not say, in brief, one a line.
+/// The facts of a step beside its title, one on each line.
 pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp, palette: &Palette) -> Vec<String> {
     let snapshot = &shown.snapshot;
     let mut lines = Vec::new();
@@ -186,12 +162,12 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
     if shown.is_incomplete {
         fact("lost", "parts of it; `retro verify` lists them");
     }
-    let dropped = snapshot.dropped.as_ref().map(|dropped| left_out::dropped(dropped, workspace));
+    let dropped = snapshot.dropped.as_ref().map(|dropped| excluded::dropped(dropped, workspace));
     match (shown.rules_changed, dropped) {
         (false, None) => {}
         (true, None) => fact("rules", "changed"),
-        (true, Some(paths)) => fact("rules", &format!("changed; {paths} are left out")),
-        (false, Some(paths)) => fact("rules", &format!("{paths} are left out")),
+        (true, Some(paths)) => fact("rules", &format!("changed; {paths} are excluded")),
+        (false, Some(paths)) => fact("rules", &format!("{paths} are excluded")),
     }
     if let Some(git) = &snapshot.git {
         let head = git.head.as_deref().unwrap_or("no commit yet");
@@ -199,8 +175,8 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
         fact("git", &human::label(&format!("{head}  ({branch})")));
     }
     if !shown.event.is_empty() {
-        let said = event::summary(&shown.event, TEXT_WIDTH_MAX).unwrap_or_else(|| "one JSON object".to_owned());
-        fact("event", &format!("{said}  (--event prints it)"));
+        let event = event::summary(&shown.event, TEXT_WIDTH_MAX).unwrap_or_else(|| "one JSON object".to_owned());
+        fact("event", &format!("{event}  (`--event` prints it)"));
     }
     let message = human::printable(snapshot.message.trim_end());
     if message.trim() != headline(snapshot, b"") {
@@ -210,7 +186,7 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
     lines
 }
 
-/// The mark in front of a step in a list that is not a graph.
+/// The mark before a step in a list without a graph.
 pub(crate) fn mark(row: &Row, palette: &Palette) -> String {
     let style = palette.head;
     if row.is_head { format!("{style}@{style:#} ") } else { "  ".to_owned() }

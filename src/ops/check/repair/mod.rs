@@ -131,6 +131,16 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The problem of the file that it writes or moves.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::WriteFormat(problem) | Self::PutAside(problem) | Self::Rebuild(problem) => Some(problem),
+            _ => None,
+        }
+    }
+}
+
 /// The source of recovered facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
