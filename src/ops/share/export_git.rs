@@ -22,6 +22,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use gix::ObjectId;
+use gix::actor::Signature;
 use gix::bstr::BString;
 use gix::objs::{Commit, Kind, Tree, WriteTo};
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
@@ -162,23 +163,12 @@ impl Export<'_> {
         let snapshot = self.store.snapshot(id)?;
         let mapped = self.mapper.tree(snapshot.root)?;
         self.skipped.extend(mapped.skipped.iter().cloned());
-        let tree = match mapped.tree {
-            Some(tree) => tree,
-            None => add_tree(&mut self.mapper.pack, &Tree::empty())?,
-        };
+        let tree = mapped.tree.map_or_else(|| add_tree(&mut self.mapper.pack, &Tree::empty()), Ok)?;
         let seconds = snapshot.time.seconds();
         let parents = self.parents(&snapshot);
         let event = attached(self.store, &snapshot.event, EVENT_LENGTH_MAX_BYTES as u64).unwrap_or_default();
-        let commit = Commit {
-            tree,
-            parents: parents.clone().into(),
-            author: author(&event, seconds),
-            committer: signature("retro", seconds),
-            encoding: None,
-            message: message(id, &snapshot, (self.subject)(&event)).into(),
-            extra_headers: Vec::new(),
-        };
-        let commit = self.add_commit(&commit)?;
+        let message = message(id, &snapshot, (self.subject)(&event));
+        let commit = self.add_commit(tree, &parents, author(&event, seconds), message)?;
         self.keep_snapshot(id, &snapshot, commit)?;
         self.commits.insert(id, commit);
         let (workspace, run, step) = (snapshot.workspace, snapshot.run.clone(), snapshot.step);
@@ -199,8 +189,8 @@ impl Export<'_> {
         found
     }
 
-    /// The commit of the nearest first ancestor that has one. Snapshots between are walked once: they are not exported, so
-    /// they never get a commit. The walk ends at a snapshot that was forgotten and deleted.
+    /// The commit of the nearest first ancestor that has one. Snapshots between are walked once: they are not exported,
+    /// so they never get a commit. The walk ends at a snapshot that was forgotten and deleted.
     fn nearest(&mut self, snapshot: SnapshotId) -> Option<ObjectId> {
         let mut passed = Vec::new();
         let mut found = None;
@@ -216,7 +206,16 @@ impl Export<'_> {
         found
     }
 
-    fn add_commit(&mut self, commit: &Commit) -> Result<ObjectId> {
+    fn add_commit(
+        &mut self,
+        tree: ObjectId,
+        parents: &[ObjectId],
+        author: Signature,
+        message: String,
+    ) -> Result<ObjectId> {
+        let (parents, message) = (parents.to_vec().into(), message.into());
+        let committer = signature("retro", author.time.seconds);
+        let commit = Commit { tree, parents, author, committer, encoding: None, message, extra_headers: Vec::new() };
         let mut bytes = Vec::with_capacity(512 + commit.message.len());
         commit.write_to(&mut bytes).map_err(|e| Error::new(ErrorKind::Invalid, "write", "commit", e))?;
         self.mapper.pack.add(Kind::Commit, &bytes)
@@ -254,22 +253,14 @@ impl Export<'_> {
     /// Writes the commit of everything that was kept.
     fn keep(&mut self) -> Result<Option<ObjectId>> {
         let Some((kept, newest)) = self.mapper.kept.take().zip(self.line.last()) else { return Ok(None) };
-        let seconds = newest.seconds;
-        let commit = Commit {
-            tree: kept.finish(&mut self.mapper.pack)?,
-            parents: Vec::new().into(),
-            author: signature("retro", seconds),
-            committer: signature("retro", seconds),
-            encoding: None,
-            message: "What git cannot hold of the exported snapshots\n".into(),
-            extra_headers: Vec::new(),
-        };
-        self.add_commit(&commit).map(Some)
+        let author = signature("retro", newest.seconds);
+        let tree = kept.finish(&mut self.mapper.pack)?;
+        self.add_commit(tree, &[], author, "What git cannot hold of the exported snapshots\n".to_owned()).map(Some)
     }
 }
 
 /// The author of a step by its event: the author of the commit that it was imported from, or the agent.
-fn author(event: &[u8], seconds: i64) -> gix::actor::Signature {
+fn author(event: &[u8], seconds: i64) -> Signature {
     let event: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
     let imported = event.get("git").and_then(|git| git.get("author")?.as_str()?.strip_suffix('>')?.rsplit_once('<'));
     let agent = event.get("agent");
@@ -282,7 +273,7 @@ fn author(event: &[u8], seconds: i64) -> gix::actor::Signature {
     };
     let (name, address) = (plain(name), plain(address));
     let signature = signature(if name.is_empty() { "retro" } else { &name }, seconds);
-    if address.is_empty() { signature } else { gix::actor::Signature { email: BString::from(address), ..signature } }
+    if address.is_empty() { signature } else { Signature { email: BString::from(address), ..signature } }
 }
 
 /// The message of the commit. Nothing in it can end it early, or be taken for another trailer. For a step without a

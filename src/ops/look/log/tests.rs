@@ -1,4 +1,4 @@
-//! Choosing steps, and keeping on where one of them is lost.
+//! The choice of steps, and lists with a lost step.
 
 use super::{Log, LogEntry, LogOptions, log};
 use crate::diff::selection::{Pattern, Selection};
@@ -56,7 +56,7 @@ fn steps_are_chosen_by_path_range_count_and_run() {
 }
 
 #[test]
-fn what_a_step_did_to_the_chosen_paths_is_counted() {
+fn only_changes_to_the_chosen_paths_are_counted() {
     let (bench, _) = three_steps();
     let selection = Selection::new(vec![path("typo")], vec![Pattern::parse("d*").unwrap()]);
     let (entries, found) = all(&bench, &LogOptions { selection, ..options(&bench) });

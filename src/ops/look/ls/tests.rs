@@ -1,4 +1,4 @@
-//! Listing and finding, also in folders that are split over many tree objects.
+//! Lists and lookups, also in folders that are split over many tree objects.
 
 use super::{LsOptions, expect, find, ls};
 use crate::error::ErrorKind;

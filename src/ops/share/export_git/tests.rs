@@ -110,7 +110,7 @@ fn runs_are_branches_and_parents_are_kept() {
     assert_eq!((author.name.to_str().unwrap(), author.email.to_str().unwrap()), ("Claude", "retro@localhost"));
     assert_eq!((newest.time().unwrap().seconds, one.time().unwrap().seconds), (30, 0));
     assert_eq!(newest.message_raw().unwrap().lines().next().unwrap(), b"step 3");
-    // Git has no time before 1970; the message says when it was.
+    // Git has no time before 1970, so the message holds it.
     let message = one.message_raw().unwrap().to_string();
     assert!(
         message.contains("\nRetro-Time: -20\n") && !newest.message_raw().unwrap().to_string().contains("Retro-Time")
@@ -172,7 +172,7 @@ fn a_range_with_gaps_stays_one_line() {
 }
 
 #[test]
-fn what_git_refuses_is_skipped_and_reported() {
+fn paths_that_git_refuses_are_skipped_and_reported() {
     let bench = Bench::new();
     let files = Files::from([
         (path("sub/.git/HEAD"), file(0o644, "ref")),
@@ -208,8 +208,8 @@ fn equal_histories_give_equal_commits_and_shared_trees_are_written_once() {
     let (_a, one, _) = export(&bench.store, &ids);
     let (_b, two, _) = export(&bench.store, &ids);
     assert_eq!(one, two);
-    // 50 commits, root trees, logs and kept snapshots; 40 folders and files and the folder above them; the rest is the
-    // tree of what is kept, and its commit.
+    // 50 commits, root trees, logs and kept snapshots; 40 folders and files and their parent folder; the rest is the
+    // commit at refs/retro/meta and its tree.
     assert!(one.objects < 50 * 4 + 81 + 2 * 60, "{}", one.objects);
 }
 

@@ -12,7 +12,7 @@ use gix::ObjectId;
 use gix::objs::tree::EntryKind;
 
 use super::kept::Section;
-use super::load::{GitEntry, Loader, PATHS_MAX, Pending, named, too_large_tree, unreadable};
+use super::load::{GitEntry, Loader, PATHS_MAX, named, too_large_tree, unreadable};
 use super::{CommitResult, Stop};
 use crate::error::{Error, Result};
 use crate::format::pack::ObjectKind;
@@ -41,28 +41,22 @@ struct Wanted {
 impl Loader<'_> {
     /// Imports the tree `root` as it was kept. `git_root` is git's tree of the same state, `previous` the tree of the
     /// snapshot before.
-    pub(crate) fn exact(
-        &mut self,
-        pending: &mut Pending<'_, '_>,
-        root: TreeId,
-        git_root: ObjectId,
-        previous: Option<TreeId>,
-    ) -> CommitResult<()> {
+    pub(crate) fn exact(&mut self, root: TreeId, git_root: ObjectId, previous: Option<TreeId>) -> CommitResult<()> {
         let found = self.collect(root, git_root, previous).map_err(Stop::Commit)?;
         for (git, id, previous) in found.plain {
-            if self.plain(pending, git, previous)?.id != id {
+            if self.plain(git, previous)?.id != id {
                 return Err(Stop::Commit(mismatch(id)));
             }
         }
-        self.add_blobs(pending, found.blobs.iter().map(|wanted| (wanted.git, wanted.previous)).collect())?;
+        self.add_blobs(found.blobs.iter().map(|wanted| (wanted.git, wanted.previous)).collect())?;
         for wanted in found.blobs {
             if self.expect_blob(wanted.git, wanted.blob)? != wanted.size {
                 return Err(Stop::Commit(mismatch(wanted.blob)));
             }
         }
         self.taken.extend(found.lists.keys());
-        pending.trees.extend(found.lists.iter().map(|(id, object)| (*id, object.bytes.clone())));
-        Ok(pending.batch.add(found.lists.into_values().collect())?)
+        self.new_trees.extend(found.lists.iter().map(|(id, object)| (*id, object.bytes.clone())));
+        Ok(self.batch.add(found.lists.into_values().collect())?)
     }
 
     /// Reads content that was kept because no commit has it.
@@ -72,9 +66,9 @@ impl Loader<'_> {
     }
 
     /// Adds content that was kept because no commit has it.
-    pub(crate) fn content(&mut self, pending: &mut Pending<'_, '_>, id: BlobId) -> CommitResult<()> {
+    pub(crate) fn content(&mut self, id: BlobId) -> CommitResult<()> {
         let git = self.kept_content(id).map_err(Stop::Commit)?;
-        self.add_blobs(pending, vec![(git, None)])?;
+        self.add_blobs(vec![(git, None)])?;
         self.expect_blob(git, id).map(drop)
     }
 

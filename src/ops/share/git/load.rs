@@ -46,6 +46,10 @@ pub(crate) struct Loader<'a> {
     pub(super) repository: &'a gix::Repository,
     shared: gix::ThreadSafeRepository,
     pub(crate) kept: Kept<'a>,
+    /// The batch of the commit that is imported.
+    pub(crate) batch: Batch<'a>,
+    /// Trees in the batch. They cannot be read from the store before the batch is recorded.
+    pub(crate) new_trees: HashMap<TreeId, Vec<u8>>,
     /// The result for each git tree, or the reason why there is none.
     trees: HashMap<ObjectId, std::result::Result<Loaded, Reason>>,
     /// Content and length of each blob, or the reason why there is none.
@@ -53,13 +57,6 @@ pub(crate) struct Loader<'a> {
     /// Kept trees that were imported exactly.
     pub(super) taken: HashSet<TreeId>,
     progress: &'a dyn Progress,
-}
-
-/// The objects that one commit adds to the store.
-pub(crate) struct Pending<'a, 'b> {
-    pub(crate) batch: &'b mut Batch<'a>,
-    /// Trees in the batch. They cannot be read from the store before the batch is recorded.
-    pub(crate) trees: HashMap<TreeId, Vec<u8>>,
 }
 
 /// A git tree that was mapped.
@@ -124,19 +121,20 @@ impl<'a> Loader<'a> {
     ) -> Self {
         let shared = repository.clone().into_sync();
         let (trees, blobs, taken) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Self { store, repository, shared, kept, trees, blobs, taken, progress }
+        let (batch, new_trees) = (store.batch(), HashMap::new());
+        Self { store, repository, shared, kept, batch, new_trees, trees, blobs, taken, progress }
+    }
+
+    /// Begins the batch of the next commit.
+    pub(crate) fn begin(&mut self) {
+        (self.batch, self.new_trees) = (self.store.batch(), HashMap::new());
     }
 
     /// Maps a git tree and everything below it. `previous` is the tree in its place in the snapshot before.
-    pub(crate) fn plain(
-        &mut self,
-        pending: &mut Pending<'_, '_>,
-        root: ObjectId,
-        previous: Option<TreeId>,
-    ) -> CommitResult<Loaded> {
+    pub(crate) fn plain(&mut self, root: ObjectId, previous: Option<TreeId>) -> CommitResult<Loaded> {
         let mut seen = HashSet::new();
         let plan = inner_first((root, previous), &mut |(id, previous), depth| {
-            if self.is_loaded(pending, id) || !seen.insert(id) {
+            if self.is_loaded(id) || !seen.insert(id) {
                 return Ok(None);
             }
             if depth > FOLDER_DEPTH_MAX {
@@ -158,30 +156,25 @@ impl<'a> Loader<'a> {
             let held = folder.found.entries.iter().filter(|entry| entry.is_blob());
             held.map(|entry| (entry.id, named(&folder.before, &entry.name).and_then(Entry::blob)))
         });
-        self.add_blobs(pending, blobs.collect())?;
+        self.add_blobs(blobs.collect())?;
         let mut objects = Vec::new();
         for folder in plan {
             let id = folder.id;
-            let loaded = self.map(pending, folder, &mut objects)?;
+            let loaded = self.map(folder, &mut objects)?;
             self.trees.insert(id, Ok(loaded));
         }
-        pending.batch.add(objects)?;
+        self.batch.add(objects)?;
         self.trees[&root].clone().map_err(|reason| Stop::Commit(unreadable("read git tree", root, reason)))
     }
 
     /// True if a git tree was mapped and its tree is still there, or if it cannot be mapped.
-    fn is_loaded(&self, pending: &Pending<'_, '_>, id: ObjectId) -> bool {
-        let is_there = |loaded: &Loaded| pending.batch.has(ObjectKind::Tree, &loaded.id.0);
+    fn is_loaded(&self, id: ObjectId) -> bool {
+        let is_there = |loaded: &Loaded| self.batch.has(ObjectKind::Tree, &loaded.id.0);
         self.trees.get(&id).is_some_and(|loaded| loaded.as_ref().map_or(true, is_there))
     }
 
     /// Makes the tree of a folder. The folders in it are mapped already.
-    fn map(
-        &self,
-        pending: &mut Pending<'_, '_>,
-        folder: Planned,
-        objects: &mut Vec<NewObject>,
-    ) -> CommitResult<Loaded> {
+    fn map(&mut self, folder: Planned, objects: &mut Vec<NewObject>) -> CommitResult<Loaded> {
         let Planned { id: git, found: GitFolder { entries: git_entries, mut skipped }, previous, .. } = folder;
         let mut entries = Vec::with_capacity(git_entries.len());
         let mut height = 0;
@@ -216,7 +209,7 @@ impl<'a> Loader<'a> {
         for (list, bytes) in encoded.objects {
             // Only the list that names the folder has a counterpart that is known without a search.
             let previous = previous.filter(|_| list == id).map(|tree| tree.0);
-            pending.trees.insert(list, bytes.clone());
+            self.new_trees.insert(list, bytes.clone());
             objects.push(NewObject { kind: ObjectKind::Tree, id: list.0, bytes, previous });
         }
         Ok(Loaded { id, size, paths, height: height + 1, skipped: skipped.into() })
@@ -257,20 +250,16 @@ impl<'a> Loader<'a> {
 
     /// Reads blobs that were not read before, and adds their contents. Each comes with the content that it is probably
     /// most like.
-    pub(super) fn add_blobs(
-        &mut self,
-        pending: &mut Pending<'_, '_>,
-        mut wanted: Vec<(ObjectId, Option<BlobId>)>,
-    ) -> Result<()> {
+    pub(super) fn add_blobs(&mut self, mut wanted: Vec<(ObjectId, Option<BlobId>)>) -> Result<()> {
         let mut seen = HashSet::new();
-        wanted.retain(|(git, _)| !self.is_stored(pending, *git) && seen.insert(*git));
+        wanted.retain(|(git, _)| !self.is_stored(*git) && seen.insert(*git));
         let shared = &self.shared;
         let lengths = wanted.par_iter().map_init(|| shared.to_thread_local(), |own, (git, _)| blob_length(own, *git));
         let lengths: Vec<_> = lengths.collect();
         let mut short = Vec::new();
         for ((git, previous), length) in wanted.into_iter().zip(lengths) {
             match length {
-                Ok(length) if length > CHUNK_LENGTH_MAX_BYTES as u64 => self.add_long(pending, git, previous)?,
+                Ok(length) if length > CHUNK_LENGTH_MAX_BYTES as u64 => self.add_long(git, previous)?,
                 Ok(length) => short.push((git, previous, length)),
                 Err(reason) => drop(self.blobs.insert(git, Err(reason))),
             }
@@ -289,7 +278,7 @@ impl<'a> Loader<'a> {
                 contents.push(Short { bytes, previous: *previous });
             }
             let (files, bytes) = (found.len() as u64, found.iter().map(|(_, length)| length).sum());
-            let ids = ingest::short(pending.batch, contents)?;
+            let ids = ingest::short(&mut self.batch, contents)?;
             self.blobs.extend(found.into_iter().zip(ids).map(|((git, length), id)| (git, Ok((id, length)))));
             self.progress.event(Event::Done { files, bytes });
         }
@@ -297,20 +286,20 @@ impl<'a> Loader<'a> {
     }
 
     /// True if a blob was read and its content is still there, or if it cannot be read.
-    fn is_stored(&self, pending: &Pending<'_, '_>, git: ObjectId) -> bool {
+    fn is_stored(&self, git: ObjectId) -> bool {
         let kinds = [ObjectKind::Content, ObjectKind::ChunkList];
-        let is_there = |(id, _): &(BlobId, u64)| kinds.into_iter().any(|kind| pending.batch.has(kind, &id.0));
+        let is_there = |(id, _): &(BlobId, u64)| kinds.into_iter().any(|kind| self.batch.has(kind, &id.0));
         self.blobs.get(&git).is_some_and(|held| held.as_ref().map_or(true, is_there))
     }
 
-    fn add_long(&mut self, pending: &mut Pending<'_, '_>, git: ObjectId, previous: Option<BlobId>) -> Result<()> {
+    fn add_long(&mut self, git: ObjectId, previous: Option<BlobId>) -> Result<()> {
         let Some(bytes) = blob(self.repository, git) else {
             self.blobs.insert(git, Err(Reason::ReadError));
             return Ok(());
         };
         let length = bytes.len() as u64;
         let chunks = previous.and_then(|previous| self.store.chunks(previous).ok().flatten());
-        let (id, _) = ingest::long(pending.batch, length, chunks, previous, &mut ingest::pieces(&bytes))?;
+        let (id, _) = ingest::long(&mut self.batch, length, chunks, previous, &mut ingest::pieces(&bytes))?;
         self.blobs.insert(git, Ok((id, length)));
         self.progress.event(Event::Done { files: 1, bytes: length });
         Ok(())

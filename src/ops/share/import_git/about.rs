@@ -20,7 +20,7 @@ use crate::ops::record::ingest;
 use crate::ops::record::said;
 use crate::ops::share::git::commit::ReadCommit;
 use crate::ops::share::git::kept::Section;
-use crate::ops::share::git::load::{Pending, Skipped, Why};
+use crate::ops::share::git::load::{Skipped, Why};
 use crate::ops::share::git::{
     CommitResult, Stop, TRAILER_RUN, TRAILER_SNAPSHOT, TRAILER_STEP, TRAILER_SUBJECT, TRAILER_TIME,
 };
@@ -53,7 +53,6 @@ impl Import<'_> {
     /// Stores the tree of a commit, and collects the facts about it.
     pub(super) fn known_of(
         &mut self,
-        pending: &mut Pending<'_, '_>,
         id: ObjectId,
         line: &source::Line,
         outcome: &mut Imported,
@@ -61,14 +60,14 @@ impl Import<'_> {
         let unreadable = |reason| Stop::Commit(Error::corrupt("read git commit", id, reason));
         let commit = source::read_commit(self.repository, id).map_err(unreadable)?;
         let mut guessed: Vec<String> = commit.guessed.iter().map(|what| (*what).to_owned()).collect();
-        match self.known_kept(pending, id, &commit, line) {
+        match self.known_kept(id, &commit, line) {
             Ok(Some(known)) => return Ok(known),
             Ok(None) => {}
             Err(Stop::Commit(error)) => guessed.push(format!("what was kept of its step cannot be used: {error}")),
             Err(stop) => return Err(stop),
         }
         let previous = self.before.as_ref().map(|(_, before)| before.root);
-        let loaded = self.loader.plain(pending, commit.tree, previous)?;
+        let loaded = self.loader.plain(commit.tree, previous)?;
         let Said { message, run, seconds } = without_trailers(&commit.message);
         let run = run.filter(|run| check_run_name(run).is_ok());
         let run = run.or_else(|| line.run.clone()).unwrap_or_else(|| self.options.run.clone());
@@ -104,13 +103,13 @@ impl Import<'_> {
             root: loaded.id,
             root_mode,
             root_owner: None,
-            changes: self.changes(pending, loaded.id, root_mode)?,
+            changes: self.changes(loaded.id, root_mode)?,
             times: Attachment::Empty,
-            omitted: ingest::attachment(pending.batch, omitted)?,
+            omitted: ingest::attachment(&mut self.loader.batch, omitted)?,
             attributes: Attachment::Empty,
             excluded: Attachment::Empty,
             dropped: None,
-            rules: ingest::any(pending.batch, Vec::new())?,
+            rules: ingest::any(&mut self.loader.batch, Vec::new())?,
         };
         self.refused.extend(refused);
         outcome.guessed.extend(guessed.into_iter().map(|what| (id.to_string(), what)));
@@ -119,22 +118,16 @@ impl Import<'_> {
     }
 
     /// The facts that an export kept about the commit, if it comes from one.
-    fn known_kept(
-        &mut self,
-        pending: &mut Pending<'_, '_>,
-        id: ObjectId,
-        commit: &ReadCommit,
-        line: &source::Line,
-    ) -> CommitResult<Option<Known>> {
+    fn known_kept(&mut self, id: ObjectId, commit: &ReadCommit, line: &source::Line) -> CommitResult<Option<Known>> {
         let kept = self.loader.kept.read(Section::SNAPSHOTS, id).map_err(Stop::Commit)?;
         let Some(bytes) = kept else { return Ok(None) };
         let kept = snapshot::decode(&bytes).map_err(|e| Stop::Commit(e.during("read kept snapshot of", id)))?;
         let previous = self.before.as_ref().map(|(_, before)| before.root);
-        self.loader.exact(pending, kept.root, commit.tree, previous)?;
-        self.loader.content(pending, kept.rules)?;
+        self.loader.exact(kept.root, commit.tree, previous)?;
+        self.loader.content(kept.rules)?;
         let attachments = [&kept.times, &kept.omitted, &kept.attributes, &kept.excluded];
         for blob in attachments.into_iter().filter_map(Attachment::blob) {
-            self.loader.content(pending, blob)?;
+            self.loader.content(blob)?;
         }
         let read = |attachment: &Attachment| match attachment {
             Attachment::Blob(id) => self.loader.read(*id).map_err(Stop::Commit),
@@ -148,7 +141,7 @@ impl Import<'_> {
             root: kept.root,
             root_mode: kept.root_mode,
             root_owner: kept.root_owner,
-            changes: self.changes(pending, kept.root, kept.root_mode)?,
+            changes: self.changes(kept.root, kept.root_mode)?,
             times: kept.times,
             omitted: kept.omitted,
             attributes: kept.attributes,
@@ -160,18 +153,18 @@ impl Import<'_> {
         let event = event(id, commit, &recorded, &[], &[]);
         let about = about_import(id, line, kept.run, kept.time, kept.message, event);
         let omissions = omissions.ok_or_else(|| Stop::Commit(unreadable()))?;
-        Ok(Some(Known { about, content, omissions, calls: self.calls(pending, id)?, is_exact: true }))
+        Ok(Some(Known { about, content, omissions, calls: self.calls(id)?, is_exact: true }))
     }
 
     /// The calls that an export kept with the commit. Calls that cannot be read are dropped: the step does not need
     /// them.
-    fn calls(&mut self, pending: &mut Pending<'_, '_>, id: ObjectId) -> CommitResult<Vec<Call>> {
+    fn calls(&mut self, id: ObjectId) -> CommitResult<Vec<Call>> {
         let kept = self.loader.kept.read(Section::CALLS, id).map_err(Stop::Commit)?;
         let facts = kept.and_then(|bytes| facts::decode(&bytes).ok()).unwrap_or_default();
         let mut calls = Vec::new();
         for fact in facts.into_iter().take(NOTED_EVENTS_MAX) {
             let Fact::EventNoted { event, run, time, .. } = fact else { continue };
-            match self.loader.content(pending, event) {
+            match self.loader.content(event) {
                 Ok(()) => calls.push(Call { event, run, time }),
                 Err(Stop::Commit(_)) => {}
                 Err(stop) => return Err(stop),
@@ -181,9 +174,9 @@ impl Import<'_> {
     }
 
     /// Counts the paths that differ from the snapshot before.
-    fn changes(&self, pending: &Pending<'_, '_>, root: TreeId, root_mode: u16) -> Result<ChangeCounts> {
+    fn changes(&self, root: TreeId, root_mode: u16) -> Result<ChangeCounts> {
         let before = self.before.as_ref().map(|(_, before)| before);
-        let load = |id: TreeId| match pending.trees.get(&id) {
+        let load = |id: TreeId| match self.loader.new_trees.get(&id) {
             Some(bytes) => decode(bytes).map_err(|e| e.during("read tree", id)),
             None => self.store.tree(id),
         };

@@ -25,7 +25,7 @@ use about::{Call, Known};
 use source::Line;
 
 use super::git::kept::Kept;
-use super::git::load::{Loader, Pending};
+use super::git::load::Loader;
 use super::git::{CommitResult, META_REF, Stop};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::Fact;
@@ -238,12 +238,11 @@ impl Import<'_> {
 
     /// Records one commit, and returns its snapshot and step.
     fn commit(&mut self, id: ObjectId, line: &Line, outcome: &mut Imported) -> CommitResult<(SnapshotId, u64)> {
-        let mut batch = self.store.batch();
-        let mut pending = Pending { batch: &mut batch, trees: HashMap::new() };
-        let Known { about, content, omissions, calls, is_exact } = self.known_of(&mut pending, id, line, outcome)?;
+        self.loader.begin();
+        let Known { about, content, omissions, calls, is_exact } = self.known_of(id, line, outcome)?;
         let workspace = self.workspace;
         let place = Place { workspace, head: self.head, parent: self.before.clone() };
-        let added = add_snapshot(&mut batch, place, content, about, |_, snapshot| {
+        let added = add_snapshot(&mut self.loader.batch, place, content, about, |_, snapshot| {
             let noted = |Call { event, run, time }| Fact::EventNoted { workspace, snapshot, event, run, time };
             calls.into_iter().map(noted).collect()
         })?;

@@ -1,4 +1,4 @@
-//! Repositories are made with git's library; what an export wrote comes back as it was.
+//! Repositories are made with git's library. Exports must come back as they were.
 
 mod odd;
 
@@ -58,7 +58,7 @@ fn roots(bench: &Bench) -> Vec<TreeId> {
     snapshots(bench).iter().map(|snapshot| snapshot.root).collect()
 }
 
-/// Everything that can be read of a tree is read, so that nothing is missing.
+/// Reads everything below a tree, so that a missing object fails, and counts its files and symlinks.
 fn read_all(bench: &Bench, tree: TreeId) -> u64 {
     bench.store.folder(tree).unwrap().iter().fold(0, |count, entry| {
         count
@@ -139,7 +139,7 @@ impl Repository {
         std::fs::remove_file(self.folder.path().join("refs/heads").join(name)).unwrap();
     }
 
-    /// Removes an object, as a partial clone has never got it.
+    /// Removes an object, as if this were a partial clone.
     fn lose(&self, id: ObjectId) {
         let hex = id.to_string();
         let path = self.folder.path().join("objects").join(&hex[..2]).join(&hex[2..]);
@@ -157,7 +157,7 @@ impl Repository {
     }
 }
 
-/// Steps with all that git can and cannot hold.
+/// Steps with everything that git can hold, and much that it cannot.
 fn strange_steps() -> Vec<Files> {
     let base = Files::from([
         (path("a/b/c.txt"), file(0o644, "c")),
@@ -191,7 +191,7 @@ fn strange_steps() -> Vec<Files> {
 }
 
 #[test]
-fn what_was_exported_comes_back_exactly() {
+fn exported_steps_come_back_exactly() {
     let from = Bench::new();
     let ids = from.line(&strange_steps());
     let to = Bench::new();
@@ -224,7 +224,7 @@ fn every_oddity_comes_back_on_its_own() {
 }
 
 #[test]
-fn what_git_can_hold_comes_back_exactly_without_what_was_kept() {
+fn states_that_git_can_hold_come_back_exactly_without_kept_facts() {
     let from = Bench::new();
     let files = Files::from([
         (path("a/b"), file(0o644, "b")),
@@ -274,7 +274,7 @@ fn facts_of_steps_come_back_with_where_git_has_them() {
     assert_eq!((event(one)["agent"].as_str(), event(one)["input"].as_str().map(str::len)), (Some("x"), Some(5_000)));
     assert_eq!(event(two)["tool"], "bash");
     assert_eq!(event(one)["git"]["author"], "x <retro@localhost>");
-    // And once more, now as steps that were imported: git's author stays.
+    // Exported and imported once more, the steps keep git's author.
     let third = Bench::new();
     import(&third, &Repository::exported(&to, &all_ids(&to)), None);
     let [again, _] = &snapshots(&third)[..] else { panic!("two snapshots") };
@@ -300,7 +300,7 @@ fn calls_that_changed_nothing_come_back_with_the_step_they_followed() {
     for (event, time) in events.iter().zip(7..) {
         facts.push(note(first, ingest::any(&mut batch, event.clone().into_bytes()).unwrap(), time));
     }
-    // One whose event is lost costs nothing but itself.
+    // A call whose event is lost does not come back, and the others do.
     facts.insert(1, note(first, BlobId(Digest([9; 32])), 8));
     batch.record(|_| Ok(Final { objects: Vec::new(), facts: facts.clone() })).unwrap();
     let repository = Repository::exported(&from, &[first, second]);
@@ -318,7 +318,7 @@ fn calls_that_changed_nothing_come_back_with_the_step_they_followed() {
     };
     let expected = events.iter().zip(7..).map(|(event, time)| ("agent".to_owned(), time, event.clone().into_bytes()));
     assert_eq!(calls(&to), [(3, expected.collect()), (0, Vec::new())]);
-    // Again, nothing is noted twice; and once more, from there.
+    // A repeated import notes nothing twice, and an export of the import gives the same.
     import(&to, &repository, None);
     assert_eq!(calls(&to)[0].0, 3);
     let third = Bench::new();
@@ -433,11 +433,11 @@ fn a_rewritten_commit_comes_back_as_git_has_it() {
 }
 
 #[test]
-fn what_was_kept_is_not_trusted() {
+fn kept_facts_are_not_trusted() {
     let from = Bench::new();
     let ids = from.line(&[Files::from([(path("f"), file(0o600, "1"))])]);
     let git = Repository::exported(&from, &ids);
-    // The kept snapshot says 0600; the commit it is filed under now holds other content.
+    // The kept snapshot has mode 0600 and is filed under a commit with other content.
     let kept = git.git.find_reference(META_REF).unwrap().peel_to_commit().unwrap().tree().unwrap();
     let snapshot = kept.lookup_entry(["snapshots"]).unwrap().unwrap().object().unwrap().into_tree();
     let folder = snapshot.iter().next().unwrap().unwrap().object().unwrap().into_tree();
@@ -473,7 +473,7 @@ fn what_was_kept_is_not_trusted() {
     };
     let reason = refile(trees);
     assert!(reason.contains("has something else in its place"), "{reason}");
-    // Without the kept tree, the commit's own does not have the right id.
+    // Without the kept tree, the tree of the commit itself does not have the right id.
     let reason = refile(git.tree(&[]));
     assert!(reason.contains("has something else in its place"), "{reason}");
 }

@@ -6,7 +6,7 @@ fn write(folder: &Path, name: &str) {
 
 /// One export looks at the folder while another moves its parts up, and gets the lock when that is done.
 #[test]
-fn what_another_export_has_finished_meanwhile_is_left_alone() {
+fn a_repository_that_another_export_finished_is_not_touched() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().join("git");
     let part = Part::begin(&folder).unwrap();

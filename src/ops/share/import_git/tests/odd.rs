@@ -1,4 +1,4 @@
-//! Repositories that are hostile, damaged, incomplete or only odd, and imports that are repeated.
+//! Hostile, damaged, incomplete and odd repositories, and repeated imports.
 
 use gix::ObjectId;
 use gix::objs::tree::EntryKind;
@@ -52,14 +52,14 @@ fn hostile_trees_are_taken_as_far_as_they_go() {
     });
     assert_eq!((&*names, imported.refused.len(), &*imported.refused[0].path), ("a b e z", 1, &b"a"[..]));
     assert_eq!(imported.omitted, ["c", "d"].map(|name| Omission { path: path(name), reason: Reason::Special }));
-    // A file said to be a folder, a folder said to be a file, and a tree that ends too early.
+    // A file listed as a folder, a folder listed as a file, and a tree that ends too early.
     let (imported, names) = taken(&|git| {
         let cut = git.raw(gix::objs::Kind::Tree, b"100644 x\0too short");
         git.raw_tree(&[(b"40000", b"a", one(git)), (b"100644", b"b", git.tree(&[])), (b"40000", b"c", cut)])
     });
     assert_eq!((imported.snapshots, &*names), (2, ""));
     assert_eq!(imported.omitted, ["a", "b", "c"].map(|name| Omission { path: path(name), reason: Reason::ReadError }));
-    // A bomb: each of 20 trees holds the one below ten times. It is mapped at once, and too large to list.
+    // A bomb: each of 20 trees holds the next one ten times. Mapping it is quick, but it is too large to list.
     let (imported, names) = taken(&|git: &Repository| {
         (0..20).fold(git.tree(&[(b"f", EntryKind::Blob, one(git))]), |below, _| {
             let names: Vec<[u8; 1]> = (b'a'..b'k').map(|letter| [letter]).collect();
@@ -71,7 +71,7 @@ fn hostile_trees_are_taken_as_far_as_they_go() {
 }
 
 #[test]
-fn what_the_repository_has_lost_is_listed_and_the_rest_comes() {
+fn objects_that_the_repository_lost_are_listed_and_the_rest_is_imported() {
     let git = Repository::new();
     let (lost, kept) = (git.blob("lost"), git.blob("kept"));
     let below = git.tree(&[(b"x", EntryKind::Blob, kept)]);
@@ -167,7 +167,7 @@ fn an_import_goes_on_where_it_was_and_duplicates_nothing() {
     assert_eq!(roots(&bench), roots(&other));
     let histories = |bench: &Bench| snapshots(bench).iter().map(|snapshot| snapshot.history).collect::<Vec<_>>();
     assert_eq!(histories(&bench), histories(&other));
-    // The person goes on in the folder; what git gets meanwhile follows what it follows in git.
+    // Steps are recorded meanwhile; new commits still follow the same commits as in git.
     let head = bench.store.state().workspaces[&bench.workspace].head;
     bench.take(&Files::new(), &About { parent: head, ..About::default() });
     git.commit("main", tree("new"), &[commits[4]], "new");
@@ -212,7 +212,7 @@ fn all_branches_and_tags_are_imported_as_runs() {
     let again = import_all(&bench, &git);
     assert_eq!((again.snapshots, again.known, again.tags.len()), (0, 5, 0));
     assert_eq!(bench.store.state().workspaces[&bench.workspace].head, Some(all_ids(&bench)[1]));
-    // A name that has been given away stays there.
+    // A tag that another snapshot has stays there.
     git.point("refs/tags/v2", first);
     let moved = import_all(&bench, &git);
     assert_eq!(moved.skipped_tags.iter().filter(|one| one.name == "v2").count(), 1);
