@@ -75,6 +75,18 @@ fn an_id_that_the_store_does_not_know_is_not_found_and_no_damage() {
 }
 
 #[test]
+fn a_path_that_is_nowhere_is_not_restored() {
+    let recorder = Recorder::new();
+    recorder.write("a", b"a");
+    let first = recorder.snap().snapshot;
+    recorder.write("new", b"new");
+    assert_eq!(kind(recorder.restore_with(first, &["typo"], false)), ErrorKind::NotFound);
+    assert_eq!(kind(recorder.restore_with(first, &["a", "a/b"], true)), ErrorKind::NotFound);
+    recorder.restore_with(first, &["new"], false).unwrap();
+    assert!(!recorder.root.join("new").exists(), "it is in the folder and not in the step");
+}
+
+#[test]
 fn no_store_is_made_among_the_files_of_others() {
     let recorder = Recorder::new();
     recorder.write("main.rs", b"fn main() {}");

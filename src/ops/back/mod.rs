@@ -46,6 +46,7 @@ use crate::disk::LockGuard;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::facts::RestoreCause;
 use crate::id::{SnapshotId, WorkspaceId};
+use crate::ops::look::ls;
 use crate::ops::record::folder::{lock_workspace, open_root};
 use crate::ops::record::register::{expect, root_of};
 use crate::path::TreePath;
@@ -148,6 +149,8 @@ struct Context<'a> {
 }
 
 /// Puts the workspace back to `target`. Nothing is written when nothing differs.
+///
+/// `NotFound` if the store has no such workspace or snapshot, or if a path is neither in the snapshot nor in the folder.
 pub fn restore(
     store: &Store,
     workspace: WorkspaceId,
@@ -160,9 +163,20 @@ pub fn restore(
         refuse_foreign(store, found, target)?;
     }
     let paths = options.paths.clone();
+    expect_paths(store, found, target, &paths)?;
     let before = unfinished::superseded(found, &paths)?;
     let wish = Wish { target, cause: RestoreCause::Restore, before, paths };
     go_back(store, found, &Choice::known(wish), options)
+}
+
+/// Refuses paths that are nowhere: nobody means them.
+fn expect_paths(store: &Store, workspace: &Workspace, target: SnapshotId, paths: &[TreePath]) -> Result<()> {
+    for path in paths {
+        if root_of(workspace).join(path.to_os_path()).symlink_metadata().is_err() && !path.is_root() {
+            ls::expect(store, target, path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The lock of a workspace, and the newest state of the store. A dry run waits for others where it can, and does
