@@ -4,7 +4,7 @@
 //! The variable-length integer is bincode's, so that the structures of `compact` share it with all others: one byte
 //! below 251; else 251, 252 or 253 followed by 2, 4 or 8 bytes.
 
-use super::Malformed;
+use super::{Malformed, VERSION, checksum};
 
 const TWO_BYTES: u8 = 251;
 const FOUR_BYTES: u8 = 252;
@@ -32,6 +32,44 @@ pub fn put_uint(out: &mut Vec<u8>, value: u64) {
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_uint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// The first bytes of a file: its magic and the version of the format.
+pub(super) fn file_start(magic: [u8; 8], capacity: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(capacity);
+    out.extend_from_slice(&magic);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    out
+}
+
+/// Appends the checksum of `out[start..]`.
+pub(super) fn put_checksum(out: &mut Vec<u8>, start: usize) {
+    let sum = checksum(&[&out[start..]]);
+    out.extend_from_slice(&sum.to_le_bytes());
+}
+
+/// Checks a header of `length_bytes` bytes, which begins as [`file_start`] wrote it and ends with its checksum. Returns
+/// a reader of the bytes between, and of the checksum. `file` names the file in errors: `a pack`.
+pub(super) fn check_header<'a>(
+    bytes: &'a [u8],
+    magic: [u8; 8],
+    length_bytes: usize,
+    file: &str,
+) -> Result<Reader<'a>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if reader.array()? != magic {
+        return Err(Malformed::new(format!("it does not begin like {file}")));
+    }
+    let header = Reader::new(bytes).take(length_bytes)?;
+    let (checked, sum) = header.split_at(length_bytes - 4);
+    if checksum(&[checked]).to_le_bytes() != sum {
+        return Err(Malformed::new("the header does not match its checksum"));
+    }
+    let mut reader = Reader::new(&header[magic.len()..]);
+    match reader.u32()? {
+        VERSION => Ok(reader),
+        version => Err(Malformed::newer(u64::from(version))),
+    }
 }
 
 /// Reads values from the front of a slice.

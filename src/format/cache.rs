@@ -22,7 +22,8 @@ mod block;
 pub use block::{Block, CachedEntry, Extent, FolderFacts, Line, Proof, block_length_bytes, decode_block, put_block};
 
 use super::attributes::Owner;
-use super::{Malformed, Reader, VERSION, checksum};
+use super::bytes::{check_header, file_start, put_checksum};
+use super::{Malformed, Reader, checksum};
 use crate::id::{Digest, StoreId, WorkspaceId};
 
 /// First bytes of a stat cache.
@@ -105,9 +106,7 @@ impl PathKey {
 
 /// Encodes the header.
 pub fn encode_header(header: &CacheHeader) -> Vec<u8> {
-    let mut out = Vec::with_capacity(CACHE_HEADER_LENGTH_BYTES);
-    out.extend_from_slice(&CACHE_MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    let mut out = file_start(CACHE_MAGIC, CACHE_HEADER_LENGTH_BYTES);
     out.extend_from_slice(&header.store.0);
     out.extend_from_slice(&header.workspace.0);
     out.extend_from_slice(&header.root_owner.uid.to_le_bytes());
@@ -118,18 +117,13 @@ pub fn encode_header(header: &CacheHeader) -> Vec<u8> {
     out.extend_from_slice(&header.table_offset.to_le_bytes());
     out.extend_from_slice(&header.folder_count.to_le_bytes());
     out.extend_from_slice(&header.table_checksum.to_le_bytes());
-    let sum = checksum(&[&out]);
-    out.extend_from_slice(&sum.to_le_bytes());
+    put_checksum(&mut out, 0);
     out
 }
 
 /// Decodes the header. Also returns its checksum, which the first group continues.
 pub fn decode_header(bytes: &[u8]) -> Result<(CacheHeader, u32), Malformed> {
-    let mut reader = Reader::new(bytes);
-    if reader.array()? != CACHE_MAGIC {
-        return Err(Malformed::new("it does not begin like a stat cache"));
-    }
-    let version = reader.u32()?;
+    let mut reader = check_header(bytes, CACHE_MAGIC, CACHE_HEADER_LENGTH_BYTES, "a stat cache")?;
     let header = CacheHeader {
         store: StoreId(reader.array()?),
         workspace: WorkspaceId(reader.array()?),
@@ -141,14 +135,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<(CacheHeader, u32), Malformed> {
         folder_count: reader.u32()?,
         table_checksum: reader.u32()?,
     };
-    let sum = reader.u32()?;
-    if sum != checksum(&[&bytes[..CACHE_HEADER_LENGTH_BYTES - 4]]) {
-        return Err(Malformed::new("the header does not match its checksum"));
-    }
-    if version != VERSION {
-        return Err(Malformed::newer(u64::from(version)));
-    }
-    Ok((header, sum))
+    Ok((header, reader.u32()?))
 }
 
 /// Encodes the table; `positions` must be sorted.

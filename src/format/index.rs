@@ -8,8 +8,9 @@
 //! The sorted part is searched in place by interpolation, because ids are uniform. A group is appended for later
 //! transactions, so that a small snapshot never rewrites the file. Everything here can be rebuilt from the pack.
 
+use super::bytes::{check_header, file_start, put_checksum};
 use super::pack::{ObjectKey, ObjectKind};
-use super::{Malformed, Reader, VERSION, checksum};
+use super::{Malformed, Reader, checksum};
 use crate::id::StoreId;
 
 /// First bytes of a pack index.
@@ -84,28 +85,21 @@ pub fn encode(
     let mut body = Vec::with_capacity(entries.len() * INDEX_ENTRY_LENGTH_BYTES);
     entries.iter().for_each(|entry| put_entry(&mut body, entry));
     let count = u32::try_from(entries.len()).expect("a pack of 2 GiB has fewer than 2^32 objects");
-    let mut out = Vec::with_capacity(INDEX_HEADER_LENGTH_BYTES + body.len());
-    out.extend_from_slice(&INDEX_MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    let mut out = file_start(INDEX_MAGIC, INDEX_HEADER_LENGTH_BYTES + body.len());
     out.extend_from_slice(&count.to_le_bytes());
     out.extend_from_slice(&store.0);
     out.extend_from_slice(&pack_nonce);
     out.extend_from_slice(&sorted_end.to_le_bytes());
     out.extend_from_slice(&last_sequence.to_le_bytes());
     out.extend_from_slice(&checksum(&[&body]).to_le_bytes());
-    let sum = checksum(&[&out]);
-    out.extend_from_slice(&sum.to_le_bytes());
+    put_checksum(&mut out, 0);
     out.extend_from_slice(&body);
     out
 }
 
 /// Decodes the header and checks that all sorted entries are present; [`entries_are_intact`] checks their content.
 pub fn decode_header(bytes: &[u8]) -> Result<IndexHeader, Malformed> {
-    let mut reader = Reader::new(bytes);
-    if reader.array()? != INDEX_MAGIC {
-        return Err(Malformed::new("it does not begin like an index"));
-    }
-    let version = reader.u32()?;
+    let mut reader = check_header(bytes, INDEX_MAGIC, INDEX_HEADER_LENGTH_BYTES, "an index")?;
     let count = reader.u32()?;
     let header = IndexHeader {
         store: StoreId(reader.array()?),
@@ -115,13 +109,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<IndexHeader, Malformed> {
         count,
         entries_checksum: reader.u32()?,
     };
-    if reader.u32()? != checksum(&[&bytes[..INDEX_HEADER_LENGTH_BYTES - 4]]) {
-        return Err(Malformed::new("the header does not match its checksum"));
-    }
-    if version != VERSION {
-        return Err(Malformed::newer(u64::from(version)));
-    }
-    reader.take(sorted_length_bytes(&header))?;
+    Reader::new(&bytes[INDEX_HEADER_LENGTH_BYTES..]).take(sorted_length_bytes(&header))?;
     Ok(header)
 }
 
@@ -176,8 +164,7 @@ pub fn put_group(out: &mut Vec<u8>, end: u64, entries: &[IndexEntry]) {
     out.extend_from_slice(&count.to_le_bytes());
     out.extend_from_slice(&end.to_le_bytes());
     entries.iter().for_each(|entry| put_entry(out, entry));
-    let sum = checksum(&[&out[start..]]);
-    out.extend_from_slice(&sum.to_le_bytes());
+    put_checksum(out, start);
 }
 
 /// Decodes the groups after the sorted entries, up to the first that is not intact.

@@ -4,7 +4,8 @@
 //! again from the packs, starting at the pack and offset that the last group names. Losing the journal loses nothing,
 //! and an intact one is a second copy of the facts of every transaction.
 
-use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
+use super::bytes::{check_header, file_start, put_checksum};
+use super::{Malformed, Reader, checksum, put_bytes, put_uint};
 use crate::id::StoreId;
 use crate::limits::FACTS_LENGTH_MAX_BYTES;
 
@@ -42,12 +43,9 @@ pub struct Journal<'a> {
 
 /// Encodes the header.
 pub fn encode_header(store: StoreId) -> Vec<u8> {
-    let mut out = Vec::with_capacity(JOURNAL_HEADER_LENGTH_BYTES);
-    out.extend_from_slice(&JOURNAL_MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    let mut out = file_start(JOURNAL_MAGIC, JOURNAL_HEADER_LENGTH_BYTES);
     out.extend_from_slice(&store.0);
-    let sum = checksum(&[&out]);
-    out.extend_from_slice(&sum.to_le_bytes());
+    put_checksum(&mut out, 0);
     out
 }
 
@@ -59,32 +57,18 @@ pub fn put_group(out: &mut Vec<u8>, group: &JournalGroup<'_>) {
     put_uint(out, u64::from(group.pack));
     put_uint(out, group.pack_end);
     put_bytes(out, group.facts);
-    let sum = checksum(&[&out[start..]]);
-    out.extend_from_slice(&sum.to_le_bytes());
+    put_checksum(out, start);
 }
 
-/// The store that the header names, if the header is intact.
-pub fn store_of(bytes: &[u8]) -> Option<StoreId> {
-    let header = bytes.first_chunk::<JOURNAL_HEADER_LENGTH_BYTES>()?;
-    let mut reader = Reader::new(&header[JOURNAL_MAGIC.len() + 4..]);
-    let store = StoreId(reader.array().ok()?);
-    decode(header, store).is_ok().then_some(store)
+/// Decodes the header: the store that the journal belongs to.
+pub fn decode_header(bytes: &[u8]) -> Result<StoreId, Malformed> {
+    let mut reader = check_header(bytes, JOURNAL_MAGIC, JOURNAL_HEADER_LENGTH_BYTES, "a journal")?;
+    Ok(StoreId(reader.array()?))
 }
 
 /// Decodes a journal. A damaged header makes the whole file useless; a damaged group ends it.
 pub fn decode(bytes: &[u8], store: StoreId) -> Result<Journal<'_>, Malformed> {
-    let mut reader = Reader::new(bytes);
-    if reader.array()? != JOURNAL_MAGIC {
-        return Err(Malformed::new("it does not begin like a journal"));
-    }
-    let version = reader.u32()?;
-    let found = StoreId(reader.array()?);
-    if reader.u32()? != checksum(&[&bytes[..JOURNAL_HEADER_LENGTH_BYTES - 4]]) {
-        return Err(Malformed::new("the header does not match its checksum"));
-    }
-    if version != VERSION {
-        return Err(Malformed::newer(u64::from(version)));
-    }
+    let found = decode_header(bytes)?;
     if found != store {
         return Err(Malformed::new(format!("it belongs to store {found}")));
     }

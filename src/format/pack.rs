@@ -11,7 +11,8 @@
 //! transaction is a torn tail. Each record describes its own content, so that after damage a scanner finds the next one
 //! by its magic and checksum (modelled on the object format of borg 2).
 
-use super::{Malformed, Reader, VERSION, checksum, put_bytes, put_uint};
+use super::bytes::{check_header, file_start, put_checksum};
+use super::{Malformed, Reader, checksum, put_bytes, put_uint};
 use crate::id::{Digest, StoreId};
 use crate::limits::{
     CHUNK_LENGTH_MAX_BYTES, CHUNK_LIST_LENGTH_MAX_BYTES, DELTA_GENERATION_MAX, FACTS_LENGTH_MAX_BYTES,
@@ -48,7 +49,7 @@ pub struct PackHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKind {
     /// A whole file of up to 1 MiB, or a chunk of a longer one.
-    Content,
+    Content = 1,
     /// The list of a file's chunks; its id is the hash of the file.
     ChunkList,
     /// One list of a folder, whole or a part.
@@ -154,12 +155,7 @@ impl ObjectKind {
 
     /// The code of the kind in records and pack indexes.
     pub fn code(self) -> u8 {
-        match self {
-            Self::Content => 1,
-            Self::ChunkList => 2,
-            Self::Tree => 3,
-            Self::Snapshot => 4,
-        }
+        self as u8
     }
 
     /// The kind with this code.
@@ -225,31 +221,17 @@ impl RecordHeader {
 
 /// Encodes a pack's header.
 pub fn encode_header(header: &PackHeader) -> Vec<u8> {
-    let mut out = Vec::with_capacity(PACK_HEADER_LENGTH_BYTES);
-    out.extend_from_slice(&PACK_MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    let mut out = file_start(PACK_MAGIC, PACK_HEADER_LENGTH_BYTES);
     out.extend_from_slice(&header.store.0);
     out.extend_from_slice(&header.nonce);
-    let sum = checksum(&[&out]);
-    out.extend_from_slice(&sum.to_le_bytes());
+    put_checksum(&mut out, 0);
     out
 }
 
 /// Decodes a pack's header from the first bytes of the file.
 pub fn decode_header(bytes: &[u8]) -> Result<PackHeader, Malformed> {
-    let mut reader = Reader::new(bytes);
-    if reader.array()? != PACK_MAGIC {
-        return Err(Malformed::new("it does not begin like a pack"));
-    }
-    let version = reader.u32()?;
-    let header = PackHeader { store: StoreId(reader.array()?), nonce: reader.array()? };
-    if reader.u32()? != checksum(&[&bytes[..PACK_HEADER_LENGTH_BYTES - 4]]) {
-        return Err(Malformed::new("the header does not match its checksum"));
-    }
-    if version != VERSION {
-        return Err(Malformed::newer(u64::from(version)));
-    }
-    Ok(header)
+    let mut reader = check_header(bytes, PACK_MAGIC, PACK_HEADER_LENGTH_BYTES, "a pack")?;
+    Ok(PackHeader { store: StoreId(reader.array()?), nonce: reader.array()? })
 }
 
 /// Appends a record.

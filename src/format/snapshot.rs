@@ -138,7 +138,7 @@ pub struct Omission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// No permission to read it.
-    Unreadable,
+    Unreadable = 1,
     /// Neither file, folder nor symlink: a FIFO, socket or device.
     Special,
     /// Larger than the configured limit.
@@ -181,6 +181,18 @@ impl Attachment {
 }
 
 impl Reason {
+    /// All reasons. The value of each is its code in the list of omitted paths.
+    const ALL: [Self; 8] = [
+        Self::Unreadable,
+        Self::Special,
+        Self::TooLarge,
+        Self::Torn,
+        Self::Vanished,
+        Self::TooLong,
+        Self::ReadError,
+        Self::Attributes,
+    ];
+
     /// The word used in output: `unreadable`, `special`, `too-large`, `torn`, `vanished`, `too-long`, `read-error`,
     /// `attributes`.
     pub fn word(self) -> &'static str {
@@ -265,38 +277,15 @@ pub fn check(snapshot: &Snapshot) -> Result<(), Malformed> {
 
 /// Encodes the omitted paths, in ascending order, each once.
 pub fn encode_omitted(omitted: &[Omission]) -> Vec<u8> {
-    encode_paths(
-        omitted,
-        |omission| &omission.path,
-        |out, omission| {
-            out.push(match omission.reason {
-                Reason::Unreadable => 1,
-                Reason::Special => 2,
-                Reason::TooLarge => 3,
-                Reason::Torn => 4,
-                Reason::Vanished => 5,
-                Reason::TooLong => 6,
-                Reason::ReadError => 7,
-                Reason::Attributes => 8,
-            });
-        },
-    )
+    encode_paths(omitted, |omission| &omission.path, |out, omission| out.push(omission.reason as u8))
 }
 
 /// Decodes the output of [`encode_omitted`].
 pub fn decode_omitted(bytes: &[u8]) -> Result<Vec<Omission>, Malformed> {
     decode_paths(bytes, |path, reader| {
-        let reason = match reader.u8()? {
-            1 => Reason::Unreadable,
-            2 => Reason::Special,
-            3 => Reason::TooLarge,
-            4 => Reason::Torn,
-            5 => Reason::Vanished,
-            6 => Reason::TooLong,
-            7 => Reason::ReadError,
-            8 => Reason::Attributes,
-            _ => return Err(Malformed::new("a path is omitted for an unknown reason")),
-        };
+        let code = reader.u8()?;
+        let reason = Reason::ALL.into_iter().find(|reason| *reason as u8 == code);
+        let reason = reason.ok_or_else(|| Malformed::new("a path is omitted for an unknown reason"))?;
         Ok(Omission { path, reason })
     })
 }

@@ -36,7 +36,7 @@ const CHILD_LENGTH_MIN_BYTES: usize = 1 + 1 + 2 + 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A regular file; the id names its content.
-    File,
+    File = 1,
     /// A folder; the id names its tree.
     Folder,
     /// A symlink; the id names its target as content.
@@ -92,6 +92,13 @@ pub struct EncodedTree {
     pub objects: Vec<(TreeId, Vec<u8>)>,
     /// Sum of the sizes of all entries.
     pub size: u64,
+}
+
+impl Kind {
+    /// The kind with this code; its code is its value.
+    pub(super) fn from_code(code: u8) -> Option<Self> {
+        [Self::File, Self::Folder, Self::Symlink].into_iter().find(|kind| *kind as u8 == code)
+    }
 }
 
 impl Entry {
@@ -213,11 +220,7 @@ fn encode_leaf(entries: &[Entry]) -> Vec<u8> {
     put_uint(&mut out, entries.len() as u64);
     for entry in entries {
         assert!(check_name(&entry.name).is_ok() && entry.mode & !MODE_MASK == 0, "an entry was checked when scanned");
-        out.push(match entry.kind {
-            Kind::File => 1,
-            Kind::Folder => 2,
-            Kind::Symlink => 3,
-        });
+        out.push(entry.kind as u8);
         put_uint(&mut out, u64::from(entry.mode));
         put_bytes(&mut out, &entry.name);
         put_uint(&mut out, entry.size);
@@ -241,12 +244,7 @@ fn encode_node(level: u8, children: &[Child]) -> Vec<u8> {
 }
 
 fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
-    let kind = match reader.u8()? {
-        1 => Kind::File,
-        2 => Kind::Folder,
-        3 => Kind::Symlink,
-        _ => return Err(Malformed::new("an entry has an unknown kind")),
-    };
+    let kind = Kind::from_code(reader.u8()?).ok_or_else(|| Malformed::new("an entry has an unknown kind"))?;
     let mode = reader.uint()?;
     let mode = u16::try_from(mode).ok().filter(|mode| mode & !MODE_MASK == 0);
     let mode = mode.ok_or_else(|| Malformed::new("an entry has a mode of more than 12 bits"))?;

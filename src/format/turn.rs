@@ -9,7 +9,8 @@
 //! The file is one sector, written in place: a torn write fails its checksum, and the re-read starts again at the first
 //! file.
 
-use super::{Malformed, Reader, VERSION, checksum};
+use super::Malformed;
+use super::bytes::{check_header, file_start, put_checksum};
 use crate::id::WorkspaceId;
 
 /// First bytes of the file.
@@ -83,21 +84,12 @@ pub struct TurnFile {
 impl ReadReason {
     /// All reasons, in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::New, Self::Changed, Self::Racy, Self::Turn];
-
-    fn index(self) -> usize {
-        match self {
-            Self::New => 0,
-            Self::Changed => 1,
-            Self::Racy => 2,
-            Self::Turn => 3,
-        }
-    }
 }
 
 impl ReadSummary {
     /// Files and bytes read for one reason.
     pub fn count(&self, reason: ReadReason) -> ReadCount {
-        self.counts[reason.index()]
+        self.counts[reason as usize]
     }
 
     /// Sum over all reasons.
@@ -110,7 +102,7 @@ impl ReadSummary {
 
     /// Adds one file. `path` is called only if the file is the largest so far.
     pub fn add(&mut self, reason: ReadReason, bytes: u64, path: impl FnOnce() -> Vec<u8>) {
-        let count = &mut self.counts[reason.index()];
+        let count = &mut self.counts[reason as usize];
         count.files = count.files.saturating_add(1);
         count.bytes = count.bytes.saturating_add(bytes);
         if self.largest.as_ref().is_none_or(|largest| largest.bytes < bytes) {
@@ -121,23 +113,20 @@ impl ReadSummary {
 
 /// Encodes the file of a workspace.
 pub fn encode(workspace: WorkspaceId, file: &TurnFile) -> Vec<u8> {
-    let mut out = Vec::with_capacity(TURN_LENGTH_BYTES);
-    out.extend_from_slice(&TURN_MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    let mut out = file_start(TURN_MAGIC, TURN_LENGTH_BYTES);
     out.extend_from_slice(&workspace.0);
     let turns = file.turns.iter().flat_map(|turn| [turn.rank, turn.offset, turn.files]);
     let counts = file.read.counts.iter().flat_map(|count| [count.files, count.bytes]);
     turns.chain(counts).for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
     let none = LargestRead { reason: ReadReason::New, bytes: 0, path: Vec::new() };
     let largest = file.read.largest.as_ref().unwrap_or(&none);
-    out.push(u8::try_from(largest.reason.index()).expect("a small number"));
+    out.push(largest.reason as u8);
     out.extend_from_slice(&largest.bytes.to_le_bytes());
     let path = &largest.path[..largest.path.len().min(PATH_ROOM_BYTES)];
     out.extend_from_slice(&u16::try_from(path.len()).expect("the room is small").to_le_bytes());
     out.extend_from_slice(path);
     out.resize(TURN_LENGTH_BYTES - 4, 0);
-    let sum = checksum(&[&out]);
-    out.extend_from_slice(&sum.to_le_bytes());
+    put_checksum(&mut out, 0);
     out
 }
 
@@ -146,18 +135,7 @@ pub fn decode(workspace: WorkspaceId, bytes: &[u8]) -> Result<TurnFile, Malforme
     if bytes.len() != TURN_LENGTH_BYTES {
         return Err(Malformed::new("its length is wrong"));
     }
-    let (body, sum) = bytes.split_at(TURN_LENGTH_BYTES - 4);
-    if sum != checksum(&[body]).to_le_bytes() {
-        return Err(Malformed::new("it does not match its checksum"));
-    }
-    let mut reader = Reader::new(body);
-    if reader.array()? != TURN_MAGIC {
-        return Err(Malformed::new("it does not begin like a turn file"));
-    }
-    let version = reader.u32()?;
-    if version != VERSION {
-        return Err(Malformed::newer(u64::from(version)));
-    }
+    let mut reader = check_header(bytes, TURN_MAGIC, TURN_LENGTH_BYTES, "a turn file")?;
     if reader.array()? != workspace.0 {
         return Err(Malformed::new("it belongs to another workspace"));
     }
@@ -173,7 +151,8 @@ pub fn decode(workspace: WorkspaceId, bytes: &[u8]) -> Result<TurnFile, Malforme
     let bytes = reader.u64()?;
     let length = usize::from(reader.u16()?);
     let path = reader.take(length)?.to_vec();
-    if reader.rest().iter().any(|byte| *byte != 0) {
+    let padding_length = reader.rest().len().checked_sub(4).ok_or_else(|| Malformed::new("its path is too long"))?;
+    if reader.take(padding_length)?.iter().any(|byte| *byte != 0) {
         return Err(Malformed::new("its padding is not zero"));
     }
     let is_any = file.read.total().files > 0;

@@ -13,9 +13,6 @@ const LINE_LENGTH_BYTES: usize = 4 + 2 + 1 + 1 + 4 * 8 + 32;
 
 const BLOCK_HEADER_LENGTH_BYTES: usize = 4 + 16 + 4 + 4 + 4 + 32 + 8 + 8;
 const KIND_GONE: u8 = 0;
-const KIND_FILE: u8 = 1;
-const KIND_FOLDER: u8 = 2;
-const KIND_SYMLINK: u8 = 3;
 const FLAG_RACY: u8 = 1;
 const FLAG_OTHER_DEVICE: u8 = 2;
 const FLAG_AHEAD: u8 = 4;
@@ -134,12 +131,7 @@ impl<'a> Block<'a> {
         let start = index.checked_sub(1).map_or(0, |before| name_end(&self.entries[before]));
         let entry = &self.entries[index];
         let (name, attributes) = split_name(&self.names[start..name_end(entry)], entry);
-        let kind = match entry[6] {
-            KIND_FILE => Kind::File,
-            KIND_FOLDER => Kind::Folder,
-            KIND_SYMLINK => Kind::Symlink,
-            _ => return Line::Gone(name),
-        };
+        let Some(kind) = Kind::from_code(entry[6]) else { return Line::Gone(name) };
         let word = |at: usize| entry[at..at + 8].first_chunk().copied().expect("eight bytes were cut out");
         Line::Entry(CachedEntry {
             name,
@@ -245,8 +237,8 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     if !ends_ascend || entries.last().map_or(0, name_end) != names_length {
         return Err(Malformed::new("the names of a block do not fill their space"));
     }
-    let least = if extent == Extent::Whole { KIND_FILE } else { KIND_GONE };
-    if !entries.iter().all(|entry| (least..=KIND_SYMLINK).contains(&entry[6]) && entry[7] & !FLAGS == 0) {
+    let is_known = |code: u8| Kind::from_code(code).is_some() || (code == KIND_GONE && extent == Extent::Difference);
+    if !entries.iter().all(|entry| is_known(entry[6]) && entry[7] & !FLAGS == 0) {
         return Err(Malformed::new("a line of a block has an unknown kind or flag"));
     }
     // Lines are found by binary search: in a block out of order, a line could be both found and missed.
@@ -283,11 +275,7 @@ fn put_line(out: &mut Vec<u8>, line: &Line<'_>, name_end: u32) {
         return;
     };
     out.extend_from_slice(&entry.mode.to_le_bytes());
-    out.push(match entry.kind {
-        Kind::File => KIND_FILE,
-        Kind::Folder => KIND_FOLDER,
-        Kind::Symlink => KIND_SYMLINK,
-    });
+    out.push(entry.kind as u8);
     let proof = match entry.proof {
         Proof::Racy => FLAG_RACY,
         Proof::Ahead => FLAG_AHEAD,

@@ -84,7 +84,7 @@ fn votes(disk: &dyn Disk) -> Result<BTreeMap<StoreId, Votes>> {
         }
     }
     if let Ok(bytes) = read_start(disk, JOURNAL, journal::JOURNAL_HEADER_LENGTH_BYTES as u64)
-        && let Some(store) = journal::store_of(&bytes)
+        && let Ok(store) = journal::decode_header(&bytes)
     {
         votes.entry(store).or_default().caches += 1;
     }
