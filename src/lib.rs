@@ -243,7 +243,9 @@ pub mod detail {
     pub use crate::workspace::config::{Notice as ConfigNotice, load_file as load_config_file};
     pub use crate::workspace::git_head::git_state;
     pub use crate::workspace::git_notice::{GitNotice, GitPart, GitProblem};
-    pub use crate::workspace::materialize::{Action as RestoreAction, Applied, Filled, Kept, Options as FillOptions};
-    pub use crate::workspace::rules::{Exclusion, Why as ExclusionReason};
-    pub use crate::workspace::scan::Protected as ProtectedFolder;
+    pub use crate::workspace::materialize::{
+        Action as RestoreAction, Applied, Filled, Kept, Options as FillOptions, Task as RestoreTask,
+    };
+    pub use crate::workspace::rules::{Exclusion, ExclusionReason};
+    pub use crate::workspace::scan::ProtectedFolder;
 }

@@ -38,11 +38,7 @@ pub fn line_changes(old: &[u8], new: &[u8]) -> Vec<LineChange> {
         return Vec::new();
     }
     let input = InternedInput::new(old, new);
-    let (before, after) = (&input.before[..], &input.after[..]);
-    let start = before.iter().zip(after).take_while(|(a, b)| a == b).count();
-    let (before, after) = (&before[start..], &after[start..]);
-    let common_end = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
-    let (before, after) = (&before[..before.len() - common_end], &after[..after.len() - common_end]);
+    let (start, before, after) = differing(&input.before, &input.after);
     if work(before, after) <= DIRECT_WORK_MAX {
         let mut diff = Diff::compute(Algorithm::Histogram, &input);
         diff.postprocess_lines(&input);
@@ -117,14 +113,9 @@ impl<'a> Divided<'a> {
 
     fn replaced(&mut self, before: &[Token], after: &[Token], old_start: usize, new_start: usize) {
         // Lines at the edges may be equal without being anchors.
-        let common = before.iter().zip(after).take_while(|(a, b)| a == b).count();
-        let (before, after) = (&before[common..], &after[common..]);
+        let (common, before, after) = differing(before, after);
         let (old_start, new_start) = (old_start + common, new_start + common);
-        let common = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
-        let change = LineChange {
-            old: old_start..old_start + before.len() - common,
-            new: new_start..new_start + after.len() - common,
-        };
+        let change = LineChange { old: old_start..old_start + before.len(), new: new_start..new_start + after.len() };
         if !change.old.is_empty() || !change.new.is_empty() {
             self.changes.push(change);
         }
@@ -184,6 +175,14 @@ fn longest_ascending(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
     }
     longest.reverse();
     longest
+}
+
+/// The number of equal lines at the start, and the lines on both sides without these and the equal ones at the end.
+fn differing<'t>(before: &'t [Token], after: &'t [Token]) -> (usize, &'t [Token], &'t [Token]) {
+    let start = before.iter().zip(after).take_while(|(a, b)| a == b).count();
+    let (before, after) = (&before[start..], &after[start..]);
+    let end = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
+    (start, &before[..before.len() - end], &after[..after.len() - end])
 }
 
 fn work(before: &[Token], after: &[Token]) -> u64 {

@@ -7,7 +7,7 @@
 //! selection                a set of paths
 //! rename  Change list     -> Change list with pairs of deleted and added files joined
 //! lines   two contents    -> ranges of lines that differ
-//! text    two contents    -> hunks with context, counts, hunks applied
+//! text    two contents    -> hunks with context, counts
 //! patch   one Change      -> bytes that `git apply` and `patch` take
 //! git_id  one content     -> git's id of it
 //! ```
@@ -16,7 +16,6 @@
 //! `None` exactly where the kind says so. A folder has no content of its own, so it is never `Modified`: the changed
 //! paths below it are listed instead.
 
-pub mod git_id;
 pub mod lines;
 pub mod patch;
 pub mod rename;
@@ -26,6 +25,7 @@ pub mod tree;
 
 mod filter;
 mod folder;
+mod git_id;
 mod quote;
 
 use crate::format::snapshot::ChangeCounts;
@@ -113,19 +113,6 @@ pub fn counts(changes: &[Change]) -> ChangeCounts {
 }
 
 impl ChangeKind {
-    /// The word used in machine-readable output.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Modified => "modified",
-            Self::Deleted => "deleted",
-            Self::Type => "type",
-            Self::Mode => "mode",
-            Self::Attributes => "attributes",
-            Self::Renamed => "renamed",
-        }
-    }
-
     /// The letter of git's `--name-status`, which shows a changed mode or attribute like changed content.
     pub fn letter(self) -> char {
         match self {

@@ -19,7 +19,7 @@
 mod binary;
 mod delta;
 
-use super::git_id::{GitBlobHasher, GitBlobId};
+use super::git_id::GitBlobId;
 use super::quote::{quoted, quoted_in_header};
 use super::text::{CONTEXT_DEFAULT, Hunk, Mark, is_comparable, unified};
 use super::{Change, ChangeKind, Side};
@@ -57,10 +57,17 @@ pub enum Content<'a> {
 }
 
 impl Content<'_> {
-    fn length_bytes(&self) -> u64 {
+    pub(super) fn length_bytes(&self) -> u64 {
         match self {
             Self::Whole(bytes) => bytes.len() as u64,
             Self::Long { length_bytes, .. } => *length_bytes,
+        }
+    }
+
+    pub(super) fn copy(&self, put: &mut Put<'_>) -> Result<()> {
+        match self {
+            Self::Whole(bytes) => put(bytes),
+            Self::Long { copy, .. } => copy(put),
         }
     }
 }
@@ -74,8 +81,7 @@ impl Default for PatchOptions {
 /// Returns true if a patch of this change needs contents: false if both sides are equal, and for folders.
 pub fn needs_contents(change: &Change) -> bool {
     let is_content = |side: &Option<Side>| side.is_some_and(|side| side.kind != Kind::Folder);
-    let is_equal = change.old.zip(change.new).is_some_and(|(old, new)| old.kind == new.kind && old.id == new.id);
-    !is_equal && (is_content(&change.old) || is_content(&change.new))
+    !change.is_same_content() && (is_content(&change.old) || is_content(&change.new))
 }
 
 /// Writes the patch of one change, given the contents of both sides (for symlinks, the targets). They are used only if
@@ -184,15 +190,15 @@ fn put_content(
     options: &PatchOptions,
 ) -> Result<()> {
     let nothing = Content::Whole(Vec::new());
-    let content = |side: Option<(&Side, Option<&'_ Content<'_>>)>| -> bool { side.is_none_or(|side| side.1.is_some()) };
-    assert!(content(half.old) && content(half.new), "the contents of both sides are given where they differ");
+    let is_given = |side: Option<(&Side, Option<&Content<'_>>)>| side.is_none_or(|side| side.1.is_some());
+    assert!(is_given(half.old) && is_given(half.new), "the contents of both sides are given where they differ");
     let old = half.old.and_then(|side| side.1).unwrap_or(&nothing);
     let new = half.new.and_then(|side| side.1).unwrap_or(&nothing);
     let digits = if options.binary { ID_DIGITS_ALL } else { ID_DIGITS };
     let id = |is_there: bool, content: &Content<'_>| {
         // Zeros also stand for an id that was not computed: git refuses to apply a binary patch with either.
         let is_named = is_there && (options.binary || content.length_bytes() <= PATCH_ID_MAX_BYTES);
-        if is_named { git_id(content) } else { Ok(GitBlobId::NONE) }
+        if is_named { GitBlobId::of(content) } else { Ok(GitBlobId::NONE) }
     };
     let (old_id, new_id) = (id(half.old.is_some(), old)?, id(half.new.is_some(), new)?);
     let mut out = Vec::new();
@@ -221,20 +227,6 @@ fn put_content(
         _ => {
             put_line(&mut out, &[b"Binary files ", old_name, b" and ", new_name, b" differ"]);
             put(&out)
-        }
-    }
-}
-
-fn git_id(content: &Content<'_>) -> Result<GitBlobId> {
-    match content {
-        Content::Whole(bytes) => Ok(GitBlobId::of(bytes)),
-        Content::Long { length_bytes, copy } => {
-            let mut hasher = GitBlobHasher::new(*length_bytes);
-            copy(&mut |piece| {
-                hasher.update(piece);
-                Ok(())
-            })?;
-            Ok(hasher.finish())
         }
     }
 }

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_none() {
+    fn text_without_wildcards_is_no_pattern() {
         assert!(
             Pattern::parse("src/a.rs").is_none() && Pattern::parse("[a").is_none() && Pattern::parse("../*").is_none()
         );

@@ -52,7 +52,7 @@ fn trees_and_contents_are_read_from_the_store() {
     let store = Store::open_or_create(Arc::new(LocalDisk::create(folder.path()).unwrap())).unwrap();
     let old = put(&store, &[("gone", b"1\n2\n3\n4\n5\n"), ("kept", b"same")], &[]);
     let new = put(&store, &[("kept", b"same"), ("moved", b"1\n2\n3\n4\nfive\n")], &[]);
-    let changes = trees(&store, Some(old), Some(new), &TreeDiffOptions::default()).unwrap();
+    let changes = trees(&|id| store.tree(id), Some(old), Some(new), &TreeDiffOptions::default()).unwrap();
     assert_eq!(counts(&changes), ChangeCounts { added: 1, modified: 0, deleted: 1 });
     let joined = detect(changes.clone(), &RenameOptions::default(), &mut |side| read(&store, side)).unwrap();
     assert_eq!((joined.len(), joined[0].kind), (1, ChangeKind::Renamed));
@@ -65,6 +65,6 @@ fn content_that_is_missing_is_an_error_and_not_a_difference() {
     let store = Store::open_or_create(Arc::new(LocalDisk::create(folder.path()).unwrap())).unwrap();
     let old = put(&store, &[("gone", b"1\n2\n")], &["gone"]);
     let new = put(&store, &[("moved", b"1\n3\n")], &[]);
-    let changes = trees(&store, Some(old), Some(new), &TreeDiffOptions::default()).unwrap();
+    let changes = trees(&|id| store.tree(id), Some(old), Some(new), &TreeDiffOptions::default()).unwrap();
     assert!(detect(changes, &RenameOptions::default(), &mut |side| read(&store, side)).is_err());
 }

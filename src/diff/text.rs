@@ -77,32 +77,6 @@ pub fn counts(old: &[u8], new: &[u8]) -> LineCounts {
     counts
 }
 
-/// Applies some or all hunks of a comparison with `old`, in their order. `None` if a hunk does not fit `old` or is out
-/// of order. Leaving hunks out shrinks a change to the part that matters.
-#[cfg(any(test, feature = "internals"))]
-pub fn apply(old: &[u8], hunks: &[Hunk<'_>]) -> Option<Vec<u8>> {
-    let lines = split_lines(old);
-    let mut out = Vec::with_capacity(old.len());
-    let mut at = 0;
-    for hunk in hunks {
-        lines.get(at..hunk.old_start)?.iter().for_each(|line| out.extend_from_slice(line));
-        at = hunk.old_start;
-        for line in &hunk.lines {
-            if line.mark != Mark::Inserted {
-                if lines.get(at)? != &line.text {
-                    return None;
-                }
-                at += 1;
-            }
-            if line.mark != Mark::Removed {
-                out.extend_from_slice(line.text);
-            }
-        }
-    }
-    lines.get(at..)?.iter().for_each(|line| out.extend_from_slice(line));
-    Some(out)
-}
-
 /// Returns true if a content is compared line by line: text of at most [`TEXT_DIFF_MAX_BYTES`].
 pub fn is_comparable(content: &[u8]) -> bool {
     content.len() as u64 <= TEXT_DIFF_MAX_BYTES && !is_binary(content)

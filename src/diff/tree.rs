@@ -28,7 +28,7 @@ use crate::format::tree::{Entry, Kind};
 use crate::id::TreeId;
 use crate::limits::{FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES};
 use crate::path::TreePath;
-use crate::store::Store;
+use crate::store::LoadTree;
 
 /// The extent of a tree comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,23 +39,11 @@ pub struct TreeDiffOptions {
     pub paths: Vec<TreePath>,
 }
 
-pub use crate::store::LoadTree;
-
-/// Compares two trees; `None` is a tree without entries.
+/// Compares two trees that `load` reads; `None` is a tree without entries.
 ///
-/// Fails with `Limit` if the difference is too large or too deep to list, and with the store's error if a tree cannot
+/// Fails with `Limit` if the difference is too large or too deep to list, and with the error of `load` if a tree cannot
 /// be read.
 pub fn trees(
-    store: &Store,
-    old: Option<TreeId>,
-    new: Option<TreeId>,
-    options: &TreeDiffOptions,
-) -> Result<Vec<Change>> {
-    trees_with(&|id| store.tree(id), old, new, options)
-}
-
-/// Compares two trees that `load` reads. See [`trees`].
-pub fn trees_with(
     load: &LoadTree<'_>,
     old: Option<TreeId>,
     new: Option<TreeId>,
@@ -71,13 +59,14 @@ struct Walk<'a> {
     /// The path of the entry being compared. One buffer for all: a path for every folder on the stack would take memory
     /// quadratic in the depth.
     path: Vec<u8>,
-    frames: Vec<Frame>,
+    /// The folders being compared, outermost first.
+    open: Vec<FolderPair>,
     changes: Vec<Change>,
     work_left: u64,
 }
 
-/// One open folder of the walk, with the entries still to compare.
-struct Frame {
+/// A folder of the walk on both sides, with the entries still to compare.
+struct FolderPair {
     path_length_bytes: usize,
     scope: Scope,
     old: Peekable<vec::IntoIter<Entry>>,
@@ -97,7 +86,7 @@ impl<'a> Walk<'a> {
             filter: Filter::new(&options.paths),
             folders: options.folders,
             path: Vec::new(),
-            frames: Vec::new(),
+            open: Vec::new(),
             changes: Vec::new(),
             work_left: WALK_LENGTH_MAX_BYTES,
         }
@@ -106,15 +95,15 @@ impl<'a> Walk<'a> {
     fn run(mut self, old: Option<TreeId>, new: Option<TreeId>) -> Result<Vec<Change>> {
         if old != new {
             let scope = self.filter.root();
-            let (old, new) = self.open(old, new, &scope)?;
+            let (old, new) = self.differing(old, new, &scope)?;
             self.descend(old, new, scope)?;
         }
-        while let Some(frame) = self.frames.last_mut() {
-            self.path.truncate(frame.path_length_bytes);
-            match frame.next_pair() {
+        while let Some(folders) = self.open.last_mut() {
+            self.path.truncate(folders.path_length_bytes);
+            match folders.next_pair() {
                 Some(pair) => self.compare(&pair)?,
                 None => {
-                    self.frames.pop();
+                    self.open.pop();
                 }
             }
         }
@@ -123,8 +112,8 @@ impl<'a> Walk<'a> {
 
     /// Compares the entries of one name, and goes down where one of them is a folder.
     fn compare(&mut self, pair: &Pair) -> Result<()> {
-        let frame = self.frames.last().expect("a pair comes from a frame");
-        let Some(scope) = self.filter.enter(&frame.scope, self.frames.len() - 1, pair.name()) else {
+        let folders = self.open.last().expect("a pair comes from an open folder");
+        let Some(scope) = self.filter.enter(&folders.scope, self.open.len() - 1, pair.name()) else {
             return Ok(());
         };
         if !self.path.is_empty() {
@@ -133,7 +122,8 @@ impl<'a> Walk<'a> {
         self.path.extend_from_slice(pair.name());
         let old_tree = pair.old.as_ref().and_then(Entry::tree);
         let new_tree = pair.new.as_ref().and_then(Entry::tree);
-        let (old, new) = if old_tree == new_tree { Default::default() } else { self.open(old_tree, new_tree, &scope)? };
+        let (old, new) =
+            if old_tree == new_tree { Default::default() } else { self.differing(old_tree, new_tree, &scope)? };
         if scope == Scope::All {
             let lists_folders = self.folders || (old.is_empty() && new.is_empty());
             if let Some(kind) = pair.kind(lists_folders) {
@@ -143,8 +133,13 @@ impl<'a> Walk<'a> {
         self.descend(old, new, scope)
     }
 
-    fn open(&mut self, old: Option<TreeId>, new: Option<TreeId>, scope: &Scope) -> Result<(Vec<Entry>, Vec<Entry>)> {
-        let names = self.filter.names(scope, self.frames.len());
+    fn differing(
+        &mut self,
+        old: Option<TreeId>,
+        new: Option<TreeId>,
+        scope: &Scope,
+    ) -> Result<(Vec<Entry>, Vec<Entry>)> {
+        let names = self.filter.names(scope, self.open.len());
         let (old, new, read_bytes) = folder::differing(self.load, old, new, names.as_deref())?;
         self.spend(WALK_STEP_BYTES.saturating_add(read_bytes))?;
         Ok((old, new))
@@ -154,11 +149,11 @@ impl<'a> Walk<'a> {
         if old.is_empty() && new.is_empty() {
             return Ok(());
         }
-        if self.frames.len() > FOLDER_DEPTH_MAX {
+        if self.open.len() > FOLDER_DEPTH_MAX {
             let detail = format!("folders are more than {FOLDER_DEPTH_MAX} deep");
             return Err(Error::new(ErrorKind::Limit, "compare trees", "below a workspace", detail));
         }
-        self.frames.push(Frame {
+        self.open.push(FolderPair {
             path_length_bytes: self.path.len(),
             scope,
             old: old.into_iter().peekable(),
@@ -188,7 +183,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl Frame {
+impl FolderPair {
     /// The entries of the next name in either list, skipping those equal in both.
     fn next_pair(&mut self) -> Option<Pair> {
         loop {

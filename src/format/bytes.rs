@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_checked_against_what_is_there() {
+    fn counts_are_checked_against_the_remaining_bytes() {
         assert!(Reader::new(&[3, 0, 0, 0]).count(10, 1).is_ok());
         assert!(Reader::new(&[3, 0, 0]).count(10, 1).is_err());
         assert!(Reader::new(&[3, 0, 0, 0]).count(2, 1).is_err());

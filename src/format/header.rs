@@ -38,7 +38,7 @@ mod tests {
     use crate::id::StoreId;
 
     #[test]
-    fn one_form_only_and_newer_is_told_apart() {
+    fn only_the_canonical_form_is_read_and_newer_versions_are_distinguished() {
         let id = StoreId([7; 16]);
         assert_eq!(decode(&encode(id)), Ok(id));
         assert!(decode(b"retrograde store\nversion 2\nanything").is_err_and(|error| error.is_newer()));

@@ -193,21 +193,6 @@ impl Reason {
         Self::Attributes,
     ];
 
-    /// The word used in output: `unreadable`, `special`, `too-large`, `torn`, `vanished`, `too-long`, `read-error`,
-    /// `attributes`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Unreadable => "unreadable",
-            Self::Special => "special",
-            Self::TooLarge => "too-large",
-            Self::Torn => "torn",
-            Self::Vanished => "vanished",
-            Self::TooLong => "too-long",
-            Self::ReadError => "read-error",
-            Self::Attributes => "attributes",
-        }
-    }
-
     /// True if the path is in the tree all the same.
     pub fn is_captured(self) -> bool {
         matches!(self, Self::Torn | Self::Attributes)

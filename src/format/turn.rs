@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back_and_long_paths_are_cut() {
+    fn a_turn_file_reads_back_and_long_paths_are_cut() {
         for written in [TurnFile::default(), file(b"a/b"), file(&[b'x'; PATH_ROOM_BYTES])] {
             assert_eq!(decode(WORKSPACE, &encode(WORKSPACE, &written)), Ok(written));
         }

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::value::{Cause, Id, Mode, Path, Place, Time, Version, all, text, words};
 use crate::format::facts::Restore;
+use crate::format::tree::Kind;
 use crate::id::SnapshotId;
 use crate::ops::back::RestoreOutcome;
 use crate::workspace::materialize::{
-    Action as Planned, Filled as FilledFolder, Kept as KeptPath, KeptReason as Reason,
+    Action as Planned, Filled as FilledFolder, Kept as KeptPath, KeptReason as Reason, Task,
 };
 
 /// A change of the folder to a past state. One object, also for several undos at once.
@@ -104,14 +105,11 @@ pub struct Action {
 
 impl From<&Planned> for Action {
     fn from(action: &Planned) -> Self {
-        let (mode, size) = match action {
-            Planned::Remove { .. } | Planned::WriteSymlink { .. } | Planned::SetAttributes { .. } => (None, None),
-            Planned::WriteFile { mode, size, .. } => (Some(*mode), Some(*size)),
-            Planned::CreateFolder { mode, .. }
-            | Planned::SetFileMode { mode, .. }
-            | Planned::SetFolderMode { mode, .. } => (Some(*mode), None),
-        };
-        Self { action: action.into(), path: action.path().into(), mode: mode.map(Mode::from), size }
+        let word = ActionWord::from(action);
+        let sets_mode = matches!(word, ActionWord::Write | ActionWord::Create | ActionWord::Mode);
+        let mode = sets_mode.then(|| Mode::from(action.mode));
+        let size = (word == ActionWord::Write).then_some(action.size);
+        Self { action: word, path: (&action.path).into(), mode, size }
     }
 }
 
@@ -119,17 +117,17 @@ words! {
     /// An action on a path.
     ActionWord from &Planned {
         /// Writes a file.
-        Write "write" = Planned::WriteFile { .. },
+        Write "write" = Planned { task: Task::Create | Task::Replace, kind: Kind::File, .. },
         /// Makes a symlink.
-        Link "link" = Planned::WriteSymlink { .. },
+        Link "link" = Planned { task: Task::Create | Task::Replace, kind: Kind::Symlink, .. },
         /// Creates a folder.
-        Create "create" = Planned::CreateFolder { .. },
+        Create "create" = Planned { task: Task::Create | Task::Replace, kind: Kind::Folder, .. },
         /// Removes it.
-        Remove "remove" = Planned::Remove { .. },
+        Remove "remove" = Planned { task: Task::Remove, .. },
         /// Sets the permission bits.
-        Mode "mode" = Planned::SetFileMode { .. } | Planned::SetFolderMode { .. },
+        Mode "mode" = Planned { task: Task::SetMode, .. },
         /// Sets owner, ACL and extended attributes.
-        Attributes "attributes" = Planned::SetAttributes { .. },
+        Attributes "attributes" = Planned { task: Task::SetAttributes, .. },
     }
 }
 

@@ -13,9 +13,9 @@ use crate::id::WorkspaceId;
 use crate::ops::record::snap::SnapOutcome;
 use crate::ops::record::status::Status as Found;
 use crate::workspace::git_notice::{GitNotice, GitPart as Part, GitProblem as Problem};
-use crate::workspace::places::Place as Where;
-use crate::workspace::rules::{Exclusion, Why};
-use crate::workspace::scan::{Protected, WeakPlace};
+use crate::workspace::protected::Protection as Where;
+use crate::workspace::rules::{Exclusion, ExclusionReason as Why};
+use crate::workspace::scan::{ProtectedFolder as FoundFolder, WeakFolder};
 
 /// A registered folder. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -337,7 +337,7 @@ words! {
     /// The reason why a path is excluded.
     ExcludedReason from Why {
         /// It belongs to a version-control system.
-        VersionControl "version-control" = Why::VersionControl | Why::Place(Where::VersionControl),
+        VersionControl "version-control" = Why::VersionControl | Why::Protected(Where::VersionControl),
         /// The settings exclude it.
         Setting "setting" = Why::Setting,
         /// A built-in rule names it.
@@ -355,21 +355,21 @@ words! {
         /// The step before excluded it.
         Earlier "earlier" = Why::Earlier,
         /// It is another working tree of the repository.
-        WorkingTree "working-tree" = Why::WorkingTree | Why::Place(Where::WorkingTree),
+        WorkingTree "working-tree" = Why::WorkingTree | Why::Protected(Where::WorkingTree),
         /// It is the store.
-        Store "store" = Why::Place(Where::Store),
+        Store "store" = Why::Protected(Where::Store),
         /// It is the workspace, mounted in itself.
-        Itself "itself" = Why::Place(Where::Itself),
+        Itself "itself" = Why::Protected(Where::Itself),
         /// It is the root of the file system.
-        System "system" = Why::Place(Where::System),
+        System "system" = Why::Protected(Where::System),
         /// It is the home folder.
-        Home "home" = Why::Place(Where::Home),
+        Home "home" = Why::Protected(Where::Home),
         /// It is another recorded folder.
-        Workspace "workspace" = Why::Place(Where::Workspace),
+        Workspace "workspace" = Why::Protected(Where::Workspace),
         /// It was mounted after the step.
-        Mount "mount" = Why::Place(Where::Mount),
+        Mount "mount" = Why::Protected(Where::Mount),
         /// It is on another file system.
-        FileSystem "file-system" = Why::Place(Where::OtherFileSystem),
+        FileSystem "file-system" = Why::Protected(Where::OtherFileSystem),
     }
 }
 
@@ -383,9 +383,9 @@ pub struct ProtectedFolder {
     pub place: Place,
 }
 
-impl From<&Protected> for ProtectedFolder {
-    fn from(found: &Protected) -> Self {
-        Self { path: (&found.path).into(), place: found.place.into() }
+impl From<&FoundFolder> for ProtectedFolder {
+    fn from(found: &FoundFolder) -> Self {
+        Self { path: (&found.path).into(), place: found.protection.into() }
     }
 }
 
@@ -470,8 +470,8 @@ pub struct WeakTimes {
     pub file_system: String,
 }
 
-impl From<&WeakPlace> for WeakTimes {
-    fn from(weak: &WeakPlace) -> Self {
+impl From<&WeakFolder> for WeakTimes {
+    fn from(weak: &WeakFolder) -> Self {
         Self { path: (&weak.path).into(), file_system: weak.file_system.to_owned() }
     }
 }

@@ -20,7 +20,7 @@ use crate::ops::record::said::compact;
 use crate::path::TreePath;
 use crate::store::Workspace;
 use crate::time::Timestamp;
-use crate::workspace::places::Place as Where;
+use crate::workspace::protected::Protection as Where;
 
 /// The version of the shapes. It changes when a key changes its meaning or is removed, not when one is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

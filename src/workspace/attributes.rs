@@ -53,7 +53,7 @@ pub fn read(handle: impl AsFd) -> Values {
         Err(e) => found.is_cut_short = !has_none(e),
     }
     found.values.sort_unstable();
-    found.keep_what_fits();
+    found.keep_within_limit();
     found
 }
 
@@ -82,7 +82,7 @@ impl Values {
     }
 
     /// Drops `user.*` attributes that would make the set longer than allowed. ACLs come first and always fit.
-    fn keep_what_fits(&mut self) {
+    fn keep_within_limit(&mut self) {
         let mut length = SET_FRONT_MAX_BYTES;
         let before = self.values.len();
         self.values.retain(|(name, value)| {
@@ -158,13 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_into_a_set_is_left_out() {
+    fn values_beyond_the_limit_of_a_set_are_left_out() {
         let value = |name: &str, length: usize| (Name::User(name.as_bytes().into()), vec![0; length].into());
         let mut values = Values {
             values: vec![value("a", 65_536), value("b", 65_536), value("c", 65_536), value("d", 65_536)],
             is_cut_short: false,
         };
-        values.keep_what_fits();
+        values.keep_within_limit();
         assert_eq!((values.values.len(), values.is_cut_short), (3, true));
         let owner = Owner { uid: u32::MAX, gid: u32::MAX };
         let set = values.encoded(owner, Owner::default());

@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::places::{self, Place, Places};
+use super::folder_id;
+use super::protected::{ProtectedFolders, Protection};
 use crate::disk::FolderId;
 use crate::error::{Error, Result};
 use crate::path::{TreePath, equal_length};
@@ -27,7 +28,7 @@ use crate::path::{TreePath, equal_length};
 pub struct Root {
     handle: OwnedFd,
     path: PathBuf,
-    places: RwLock<Arc<Places>>,
+    protected: RwLock<Arc<ProtectedFolders>>,
     way: Mutex<Way>,
 }
 
@@ -58,29 +59,29 @@ impl Root {
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::io("open folder", path, e))?;
-        Ok(Self { handle, path: path.to_owned(), places: RwLock::default(), way: Mutex::default() })
+        Ok(Self { handle, path: path.to_owned(), protected: RwLock::default(), way: Mutex::default() })
     }
 
     /// The same root with these folders protected.
-    pub fn with_protected(self, places: Places) -> Self {
-        Self { places: RwLock::new(Arc::new(places)), ..self }
+    pub fn with_protected(self, protected: ProtectedFolders) -> Self {
+        Self { protected: RwLock::new(Arc::new(protected)), ..self }
     }
 
     /// The protected folders in it.
-    pub fn places(&self) -> Arc<Places> {
-        Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn protected(&self) -> Arc<ProtectedFolders> {
+        Arc::clone(&self.protected.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Protects these folders too, after a scan found what they are.
-    pub fn protect(&self, folders: impl IntoIterator<Item = FolderId>, place: Place) {
-        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
-        let places = Arc::make_mut(&mut places);
-        folders.into_iter().for_each(|folder| places.add(folder, place));
+    pub fn protect(&self, folders: impl IntoIterator<Item = FolderId>, protection: Protection) {
+        let mut protected = self.protected.write().unwrap_or_else(PoisonError::into_inner);
+        let protected = Arc::make_mut(&mut protected);
+        folders.into_iter().for_each(|folder| protected.add(folder, protection));
     }
 
     /// Returns true if its path still leads to this folder, not to another that replaced it.
     pub fn is_in_place(&self) -> bool {
-        FolderId::of_open(&self.handle).is_ok_and(|here| places::identity(&self.path) == Some(here))
+        FolderId::of_open(&self.handle).is_ok_and(|here| folder_id::identity(&self.path) == Some(here))
     }
 
     /// Returns true if there is an entry at `path` in it.
@@ -193,23 +194,22 @@ fn first_part(path: &[u8]) -> (&[u8], &[u8]) {
     (&path[..slash], &path[slash + 1..])
 }
 
-const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+/// Flags for opening a folder to list it, never through a symlink.
+pub(super) const FOLDER_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 /// Opens a folder by a relative path, following no symlink in any part of it.
-#[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub fn open_folder(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
-    use rustix::fs::ResolveFlags;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match rustix::fs::openat2(from, path, FOLDER_FLAGS, Mode::empty(), resolve) {
-        // Old container runtimes refuse unknown system calls with EPERM.
-        Err(Errno::NOSYS | Errno::PERM) => open_folder_by_names(from, path),
-        opened => opened,
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
+    {
+        use rustix::fs::ResolveFlags;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(from, path, FOLDER_FLAGS, Mode::empty(), resolve) {
+            // Old container runtimes refuse unknown system calls with EPERM.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            opened => return opened,
+        }
     }
-}
-
-/// Opens a folder by a relative path, following no symlink in any part of it.
-#[cfg(any(not(target_os = "linux"), feature = "portable"))]
-pub fn open_folder(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     open_folder_by_names(from, path)
 }
 

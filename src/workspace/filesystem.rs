@@ -39,27 +39,18 @@ impl FileSystem {
         if counted == 0 && !self.keeps_inodes { size } else { counted }
     }
 
-    /// The file system of an open file or folder; unknown if it cannot be found out.
-    #[cfg(all(target_os = "linux", not(feature = "portable")))]
+    /// The file system of an open file or folder; unknown if it cannot be found out, or on other platforms than Linux.
     pub fn of(handle: impl AsFd) -> Self {
-        let Ok(found) = rustix::fs::fstatfs(handle) else { return Self::UNKNOWN };
-        // The kernel fills 32 bits, which some platforms read as a negative number.
-        let bytes = found.f_type.to_le_bytes();
-        let magic = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        Self::of_magic(magic)
-    }
-
-    /// The file system of an open file or folder. Types are not distinguished on this platform.
-    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
-    pub fn of(_: impl AsFd) -> Self {
-        Self::UNKNOWN
+        const NUMBERS_ARE_KNOWN: bool = cfg!(all(target_os = "linux", not(feature = "portable")));
+        let found = rustix::fs::fstatfs(handle).ok().filter(|_| NUMBERS_ARE_KNOWN);
+        found.map_or(Self::UNKNOWN, |found| {
+            // The kernel fills 32 bits, which some platforms read as a negative number.
+            let [a, b, c, d, ..] = found.f_type.to_le_bytes();
+            Self::of_magic(u32::from_le_bytes([a, b, c, d]))
+        })
     }
 
     /// The file system with this number (`statfs(2)`, and the kernel's `magic.h`).
-    #[cfg_attr(
-        all(not(test), any(not(target_os = "linux"), feature = "portable")),
-        expect(dead_code, reason = "types are distinguished on Linux only")
-    )]
     fn of_magic(magic: u32) -> Self {
         let sound = |name| Self { name, is_sound: true, keeps_inodes: true };
         let weak = |name| Self { name, is_sound: false, keeps_inodes: true };
@@ -105,7 +96,7 @@ mod tests {
     use super::FileSystem;
 
     #[test]
-    fn what_keeps_no_change_time_is_told_from_what_does() {
+    fn file_systems_without_change_times_are_distinguished() {
         for (magic, name) in [(0xef53, "ext4"), (0x5846_5342, "xfs"), (0x9123_683e, "btrfs"), (0x794c_7630, "overlay")]
         {
             assert_eq!(FileSystem::of_magic(magic), FileSystem { name, is_sound: true, keeps_inodes: true });

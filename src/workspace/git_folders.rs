@@ -3,7 +3,7 @@
 //! A `.git` that is a file or a symlink names the folder that holds git's data, and that folder may share most of it
 //! with another one. Either may lie in the workspace under any name (`git init --separate-git-dir`), and a part of a
 //! git folder may be mounted there. A restore that wrote there would lose git commits. These folders are therefore
-//! [`Place::VersionControl`](super::places::Place), identified by device and inode.
+//! [`Protection::VersionControl`](super::protected::Protection), identified by device and inode.
 //!
 //! Anybody can write a `.git` file. It counts only if it names what git would accept as a repository, and never for a
 //! folder that contains the `.git` itself: otherwise a line of text could keep a whole workspace from being recorded.
@@ -15,9 +15,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::beneath::Root;
-use super::git_head::{git_folder, shared_folder};
+use super::git_head::{git_folder, is_repository, shared_folder};
 use super::version_control::NAMES;
-use super::{mounts, places};
+use super::{folder_id, mounts};
 use crate::disk::FolderId;
 
 /// A folder that a `.git` names.
@@ -40,17 +40,17 @@ impl NamedFolder {
 /// The git folders that the `.git` of a folder names; empty if that is a folder itself.
 pub fn named_in(folder: &Path) -> Vec<NamedFolder> {
     let is_link = std::fs::symlink_metadata(folder.join(".git")).is_ok_and(|found| !found.is_dir());
-    let (true, Ok(Some(own)), Some(opened)) = (is_link, git_folder(folder), places::open(folder)) else {
+    let (true, Ok(Some(own)), Some(opened)) = (is_link, git_folder(folder), folder_id::open(folder)) else {
         return Vec::new();
     };
     let Some(shared) = shared_folder(&own).filter(|shared| is_repository(&own, shared)) else { return Vec::new() };
     let known = |path: PathBuf| {
         let path = std::fs::canonicalize(path).ok()?;
-        Some(NamedFolder { id: places::identity(&path)?, path })
+        Some(NamedFolder { id: folder_id::identity(&path)?, path })
     };
     let mut named: Vec<NamedFolder> = [own, shared].into_iter().filter_map(known).collect();
     named.dedup();
-    named.retain(|named| !places::is_within(&opened, &[named.id]));
+    named.retain(|named| !folder_id::is_within(&opened, &[named.id]));
     named
 }
 
@@ -63,13 +63,6 @@ pub fn known_at(root: &Root) -> Vec<FolderId> {
     let mounted = mounts::showing(root, &paths, &is_shown).into_iter();
     let mounted = mounted.filter_map(|path| FolderId::of_open(root.folder(&path).ok()?).ok());
     named.iter().map(|folder| folder.id).chain(mounted).collect()
-}
-
-/// Returns true if git would accept this as a repository.
-fn is_repository(own: &Path, shared: &Path) -> bool {
-    std::fs::symlink_metadata(own.join("HEAD")).is_ok()
-        && shared.join("objects").is_dir()
-        && shared.join("refs").is_dir()
 }
 
 /// Returns true if a name in the path is that of a version control folder.

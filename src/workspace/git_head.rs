@@ -75,6 +75,13 @@ pub(super) fn named_folder(root: &Path) -> Result<Option<PathBuf>, GitProblem> {
     folder.map(Some).ok_or(GitProblem::Malformed("it names no folder"))
 }
 
+/// Returns true if git would accept a folder, and the one that it shares, as a repository.
+pub(super) fn is_repository(own: &Path, shared: &Path) -> bool {
+    std::fs::symlink_metadata(own.join("HEAD")).is_ok_and(|found| !found.is_dir())
+        && shared.join("objects").is_dir()
+        && shared.join("refs").is_dir()
+}
+
 /// The folder that a repository shares with other working trees; the repository itself unless `commondir` names
 /// another.
 pub(super) fn shared_folder(git_folder: &Path) -> Option<PathBuf> {

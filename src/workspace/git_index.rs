@@ -28,6 +28,7 @@ use gix_glob::pattern::Case;
 
 use super::git_file;
 use super::git_notice::GitProblem;
+use crate::format::{Malformed, Reader};
 use crate::id::to_hex;
 use crate::limits::GIT_INDEX_LENGTH_MAX_BYTES;
 
@@ -88,7 +89,7 @@ impl GitIndex {
     /// Reads the index in `file`, whose ids have `id_length` bytes if that is known; `None` if there is no file.
     pub(super) fn read(file: &Path, case: Case, id_length: Option<usize>) -> Result<Option<Self>, GitProblem> {
         let Some(bytes) = git_file::read(file, GIT_INDEX_LENGTH_MAX_BYTES)? else { return Ok(None) };
-        let read = |id_length| Ok((parse(&bytes, id_length)?, id_length));
+        let read = |id_length| parse(&bytes, id_length).map(|parsed| (parsed, id_length));
         let (parsed, id_length) = match id_length {
             Some(id_length) => read(id_length),
             None => read(SHA1_LENGTH_BYTES).or_else(|problem| read(SHA256_LENGTH_BYTES).map_err(|_| problem)),
@@ -192,64 +193,50 @@ fn joined(shared: Parsed, own: GitIndex, link: &Link) -> Result<GitIndex, GitPro
     Ok(index)
 }
 
-/// The bytes not yet read.
-struct Bytes<'a>(&'a [u8]);
-
 const SHORT: GitProblem = GitProblem::Malformed("it ends early");
 
-impl<'a> Bytes<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], GitProblem> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(SHORT)?;
-        self.0 = rest;
-        Ok(taken)
+impl From<Malformed> for GitProblem {
+    /// A read of an index fails only if bytes are missing.
+    fn from(_: Malformed) -> Self {
+        SHORT
     }
+}
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], GitProblem> {
-        Ok(self.take(N)?.try_into().expect("that many were taken"))
-    }
+fn number(left: &mut Reader<'_>) -> Result<usize, GitProblem> {
+    Ok(usize::try_from(u32::from_be_bytes(left.array()?)).expect("an address has 32 bits or more"))
+}
 
-    fn number(&mut self) -> Result<u32, GitProblem> {
-        Ok(u32::from_be_bytes(self.array()?))
-    }
+/// Reads the bytes before the next NUL, but not the NUL.
+fn text<'a>(left: &mut Reader<'a>) -> Result<&'a [u8], GitProblem> {
+    let end = left.rest().iter().position(|byte| *byte == 0).ok_or(SHORT)?;
+    Ok(left.take(end)?)
+}
 
-    fn length(&mut self) -> Result<usize, GitProblem> {
-        Ok(usize::try_from(self.number()?).expect("an address has 32 bits or more"))
-    }
-
-    /// Reads the bytes before the next NUL, and the NUL.
-    fn text(&mut self) -> Result<&'a [u8], GitProblem> {
-        let end = self.0.iter().position(|byte| *byte == 0).ok_or(SHORT)?;
-        let text = self.take(end)?;
-        self.take(1)?;
-        Ok(text)
-    }
-
-    /// Reads a number in git's variable-length form.
-    fn offset(&mut self) -> Result<usize, GitProblem> {
-        let mut value = 0_usize;
-        loop {
-            let [byte] = self.array()?;
-            value = value.checked_mul(128).and_then(|value| value.checked_add(usize::from(byte & 127))).ok_or(SHORT)?;
-            if byte & 128 == 0 {
-                return Ok(value);
-            }
-            value = value.checked_add(1).ok_or(SHORT)?;
+/// Reads a number in git's variable-length form.
+fn offset(left: &mut Reader<'_>) -> Result<usize, GitProblem> {
+    let mut value = 0_usize;
+    loop {
+        let [byte] = left.array()?;
+        value = value.checked_mul(128).and_then(|value| value.checked_add(usize::from(byte & 127))).ok_or(SHORT)?;
+        if byte & 128 == 0 {
+            return Ok(value);
         }
+        value = value.checked_add(1).ok_or(SHORT)?;
     }
 }
 
 /// Reads an index with ids of `id_length` bytes. A split index may have entries without a path, which replace others.
 fn parse(bytes: &[u8], id_length: usize) -> Result<Parsed, GitProblem> {
     let end = bytes.len().checked_sub(id_length).ok_or(SHORT)?;
-    let mut left = Bytes(&bytes[..end]);
+    let mut left = Reader::new(&bytes[..end]);
     if left.array()? != *b"DIRC" {
         return Err(GitProblem::Malformed("it does not begin like an index"));
     }
-    let version = left.number()?;
+    let version = number(&mut left)?;
     if !matches!(version, 2..=4) {
         return Err(GitProblem::Unsupported(format!("version {version}")));
     }
-    let count = left.length()?;
+    let count = number(&mut left)?;
     let mut index = GitIndex::default();
     let mut name = Vec::new();
     for _ in 0..count {
@@ -267,10 +254,10 @@ fn parse(bytes: &[u8], id_length: usize) -> Result<Parsed, GitProblem> {
 const MODE_OFFSET: usize = 24;
 
 /// Reads one entry; `name` holds the one before and becomes its own.
-fn entry(left: &mut Bytes<'_>, version: u32, id_length: usize, name: &mut Vec<u8>) -> Result<Kind, GitProblem> {
+fn entry(left: &mut Reader<'_>, version: usize, id_length: usize, name: &mut Vec<u8>) -> Result<Kind, GitProblem> {
     const EXTENDED: u16 = 0x4000;
     const NAME_LENGTH: u16 = 0x0fff;
-    let before = left.0.len();
+    let before = left.rest().len();
     let [.., a, b, c, d] = left.array::<{ MODE_OFFSET + 4 }>()?;
     let kind = match u32::from_be_bytes([a, b, c, d]) & 0o170_000 {
         0o100_000 | 0o120_000 => Kind::File,
@@ -284,25 +271,23 @@ fn entry(left: &mut Bytes<'_>, version: u32, id_length: usize, name: &mut Vec<u8
         left.take(2)?;
     }
     if version == 4 {
-        let cut = left.offset()?;
+        let cut = offset(left)?;
         let kept = name
             .len()
             .checked_sub(cut)
             .ok_or(GitProblem::Malformed("a path drops more bytes than the path before it has"))?;
         name.truncate(kept);
-        name.extend_from_slice(left.text()?);
+        name.extend_from_slice(text(left)?);
+        left.take(1)?;
         return Ok(kind);
     }
     name.clear();
     name.extend_from_slice(match flags & NAME_LENGTH {
-        NAME_LENGTH => {
-            let end = left.0.iter().position(|byte| *byte == 0).ok_or(SHORT)?;
-            left.take(end)?
-        }
+        NAME_LENGTH => text(left)?,
         length => left.take(usize::from(length))?,
     });
     // One to eight NULs, so that the next entry begins at a multiple of eight.
-    let padding = 8 - (before - left.0.len()) % 8;
+    let padding = 8 - (before - left.rest().len()) % 8;
     if left.take(padding)?.iter().any(|byte| *byte != 0) || name.contains(&0) {
         return Err(GitProblem::Malformed("a path does not end where it should"));
     }
@@ -310,12 +295,12 @@ fn entry(left: &mut Bytes<'_>, version: u32, id_length: usize, name: &mut Vec<u8
 }
 
 /// Reads the extensions after the entries; returns the link to a shared index, if there is one.
-fn extensions(left: &mut Bytes<'_>, id_length: usize) -> Result<Option<Link>, GitProblem> {
+fn extensions(left: &mut Reader<'_>, id_length: usize) -> Result<Option<Link>, GitProblem> {
     let mut found = None;
-    while !left.0.is_empty() {
+    while !left.rest().is_empty() {
         let signature: [u8; 4] = left.array()?;
-        let length = left.length()?;
-        let mut inside = Bytes(left.take(length)?);
+        let length = number(left)?;
+        let mut inside = Reader::new(left.take(length)?);
         match &signature {
             b"link" => found = link(&mut inside, id_length)?,
             b"sdir" => {}
@@ -326,23 +311,23 @@ fn extensions(left: &mut Bytes<'_>, id_length: usize) -> Result<Option<Link>, Gi
     Ok(found)
 }
 
-fn link(inside: &mut Bytes<'_>, id_length: usize) -> Result<Option<Link>, GitProblem> {
+fn link(inside: &mut Reader<'_>, id_length: usize) -> Result<Option<Link>, GitProblem> {
     let id = inside.take(id_length)?;
     if id.iter().all(|byte| *byte == 0) {
         return Ok(None);
     }
     let shared = to_hex(id);
-    let is_whole = inside.0.is_empty();
+    let is_whole = inside.rest().is_empty();
     let (deleted, replaced) = if is_whole { Default::default() } else { (bitmap(inside)?, bitmap(inside)?) };
     Ok(Some(Link { shared, deleted, replaced }))
 }
 
 /// The numbers in a bitmap (EWAH): 64-bit words, each run of equal words followed by literal ones.
-fn bitmap(inside: &mut Bytes<'_>) -> Result<Vec<usize>, GitProblem> {
+fn bitmap(inside: &mut Reader<'_>) -> Result<Vec<usize>, GitProblem> {
     const LONG: GitProblem = GitProblem::Malformed("a bitmap is longer than its length");
-    let (bit_count, word_count) = (inside.length()?, inside.length()?);
+    let (bit_count, word_count) = (number(inside)?, number(inside)?);
     let mut words = inside.take(word_count.checked_mul(8).ok_or(SHORT)?)?.chunks_exact(8);
-    inside.number()?;
+    number(inside)?;
     if bit_count > ENTRIES_MAX {
         return Err(LONG);
     }

@@ -60,19 +60,6 @@ pub enum GitProblem {
 #[derive(Clone, Debug, Default)]
 pub struct GitNotices(Arc<Mutex<Vec<GitNotice>>>);
 
-impl GitPart {
-    /// Its name in machine-readable output.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Repository => "repository",
-            Self::Settings => "settings",
-            Self::Index => "index",
-            Self::List => "list",
-            Self::Head => "head",
-        }
-    }
-}
-
 impl GitProblem {
     /// Converts an error of the operating system.
     pub fn io(error: impl Into<std::io::Error>) -> Self {

@@ -11,7 +11,8 @@
 //! - [`read`] reads files that other processes may write at the same time.
 //! - [`materialize`] writes recorded states into folders.
 //! - [`attributes`] reads owners, ACLs and extended attributes.
-//! - [`places`] are protected folders, such as the store, identified independently of their path.
+//! - [`protected`] lists protected folders, such as the store; [`folder_id`] identifies folders independently of their
+//!   path.
 //! - [`stat`], [`filesystem`] and `refusal` interpret file times and errors; [`turn`] keeps the position of the rolling
 //!   re-read; [`beneath`] opens folders without ever following a symlink.
 //!
@@ -25,6 +26,7 @@ pub mod beneath;
 pub mod cache;
 pub mod config;
 pub mod filesystem;
+pub mod folder_id;
 mod git_file;
 pub mod git_folders;
 pub mod git_head;
@@ -33,7 +35,7 @@ pub mod git_notice;
 pub mod ignore;
 pub mod materialize;
 pub mod mounts;
-pub mod places;
+pub mod protected;
 pub mod read;
 mod refusal;
 pub mod rules;

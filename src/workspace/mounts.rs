@@ -8,6 +8,7 @@
 //! same one.
 
 use std::ffi::OsString;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -25,18 +26,13 @@ pub fn showing(root: &Root, folders: &[&Path], is_shown: &dyn Fn(&Path) -> bool)
     table(root).map(|(list, top)| shown_in(&list, &top, folders, is_shown)).unwrap_or_default()
 }
 
-/// The kernel's list of mounts, and the path of the root.
-#[cfg(all(target_os = "linux", not(feature = "portable")))]
+/// The kernel's list of mounts, and the path of the root; `None` on platforms without such a list.
 fn table(root: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
-    use std::os::fd::AsRawFd;
+    if cfg!(feature = "portable") {
+        return None;
+    }
     let link = std::fs::read_link(format!("/proc/self/fd/{}", root.handle().as_raw_fd())).ok()?;
     Some((std::fs::read("/proc/self/mountinfo").ok()?, link.as_os_str().as_bytes().to_vec()))
-}
-
-/// Mounts are unknown on this platform.
-#[cfg(any(not(target_os = "linux"), feature = "portable"))]
-fn table(_: &Root) -> Option<(Vec<u8>, Vec<u8>)> {
-    None
 }
 
 /// One line of `/proc/self/mountinfo`.

@@ -13,9 +13,9 @@ pub(super) enum Refusal {
     Fail(Errno),
 }
 
-impl Refusal {
+impl From<Errno> for Refusal {
     /// Classifies an error of opening, listing or reading in a workspace.
-    pub(super) fn of(errno: Errno) -> Self {
+    fn from(errno: Errno) -> Self {
         match errno {
             Errno::ACCESS | Errno::PERM => Self::Omit(Reason::Unreadable),
             // Another process replaced it by something of another kind: the entry that was listed is gone.

@@ -134,9 +134,7 @@ impl FileStat {
             _ => Likeness::Same,
         }
     }
-}
 
-impl FileStat {
     /// Returns true if the attributes of this folder are the cached ones. Its contents are compared by its own list;
     /// adding or removing a name there also changes this stat.
     pub fn has_attributes_of(&self, cached: &CachedEntry<'_>) -> bool {
@@ -202,7 +200,7 @@ mod tests {
 
     /// W11.
     #[test]
-    fn what_was_read_long_after_its_change_is_proven_against_memory_maps() {
+    fn a_read_long_after_the_change_is_proof_against_memory_maps() {
         let old_ns = PROBE_NS - SETTLED_AFTER_NS;
         assert_eq!(rule(0).proof(&stat(1, 0, old_ns)), Proof::Settled);
         assert_eq!(rule(0).proof(&stat(1, 0, old_ns + 1)), Proof::Recent);

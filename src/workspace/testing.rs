@@ -229,9 +229,9 @@ fn take_content(folder: &Folder<'_>, line: &mut CacheEntry, scan: &Scan) {
     let Outcome::Read(OpenedFile::Whole(file)) = opened else { panic!("a file is gone") };
     line.size = file.bytes.len() as u64;
     line.id = Digest::of(&file.bytes);
-    line.proof = if file.is_torn { Proof::Racy } else { scan.racy.proof(&file.stat) };
-    line.stat = file.stat;
-    line.mode = file.mode;
+    line.proof = if file.facts.is_torn { Proof::Racy } else { scan.racy.proof(&file.facts.stat) };
+    line.stat = file.facts.stat;
+    line.mode = file.facts.mode;
 }
 
 fn tree_of<'a>(lines: impl Iterator<Item = (&'a [u8], Kind, u16, u64, Digest)>) -> (TreeId, u64) {

@@ -10,7 +10,7 @@ use std::path::Path;
 use retrograde::error::ErrorKind;
 use retrograde::ops::record::register::{Guard, register};
 use retrograde::time::Timestamp;
-use retrograde::workspace::places::Place;
+use retrograde::workspace::protected::Protection;
 
 use crate::support::depth::AtLeast;
 use crate::support::mounts::{bench, can_mount, run};
@@ -156,7 +156,7 @@ fn a_store_recognises_its_own_folder_by_any_path() {
     assert_eq!(first.changes.added, 2, "the file and the link");
     let protected = recorder.status().protected;
     assert_eq!(protected.len(), 1);
-    assert_eq!((protected[0].path.to_string(), protected[0].place), ("store".to_owned(), Place::Store));
+    assert_eq!((protected[0].path.to_string(), protected[0].protection), ("store".to_owned(), Protection::Store));
     recorder.write("f", b"2");
     recorder.snap();
     recorder.restore(first.snapshot);

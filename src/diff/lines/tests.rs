@@ -67,7 +67,7 @@ fn every_second_line_of_a_long_log_is_found_at_once() {
 }
 
 #[test]
-fn what_has_no_anchors_and_is_beyond_the_budget_is_replaced_whole() {
+fn a_gap_beyond_the_budget_is_replaced_whole() {
     let few = |count: usize, step: usize| numbered(count, |number| format!("{}", number * step % 7 * number % 5));
     let (old, new) = (few(70_000, 3), few(70_000, 4));
     const { assert!(70_000 * 70_000 > DIVIDED_WORK_MAX) };

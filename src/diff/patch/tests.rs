@@ -108,7 +108,7 @@ fn folders_are_comments() {
 }
 
 #[test]
-fn what_is_not_text_differs_or_is_a_binary_patch() {
+fn contents_that_are_not_text_get_a_note_or_a_binary_patch() {
     let modified = change(ChangeKind::Modified, b"f", Some(file(0o664, b"a\0")), Some(file(0o664, b"b")));
     let expected = "diff --git a/f b/f\nindex 90802fedc2..63d8dbd40c 100644\nBinary files a/f and b/f differ\n";
     assert_eq!(patch(&modified, Some(b"a\0"), Some(b"b")), expected);

@@ -52,7 +52,10 @@ impl World {
         let found = found.unwrap();
         assert!(found.is_sorted_by(|a, b| a.path < b.path));
         let from = |change: &Change| change.old_path.as_ref().map_or(String::new(), |path| format!(" from {path}"));
-        found.iter().map(|change| format!("{} {}{}", change.kind.word(), change.path, from(change))).collect()
+        found
+            .iter()
+            .map(|change| format!("{} {}{}", format!("{:?}", change.kind).to_lowercase(), change.path, from(change)))
+            .collect()
     }
 
     fn found(&mut self) -> Vec<String> {
@@ -184,7 +187,7 @@ fn a_moved_and_edited_folder_is_followed_file_by_file() {
 }
 
 #[test]
-fn the_work_is_bounded_and_what_is_beyond_stays_as_it_was() {
+fn files_beyond_the_bounds_stay_deleted_and_added() {
     let mut world = World::default();
     for number in 0..60 {
         let old = text(&format!("file {number}"), 20);

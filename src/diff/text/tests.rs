@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Hunk, LineCounts, Mark, apply, counts, is_binary, is_comparable, unified};
+use super::{Hunk, LineCounts, Mark, counts, is_binary, is_comparable, split_lines, unified};
 use crate::limits::TEXT_DIFF_MAX_BYTES;
 
 /// Marks and lines, as in a patch but without headers.
@@ -13,6 +13,31 @@ fn shown(hunk: &Hunk<'_>) -> String {
         Mark::Inserted => '+',
     };
     hunk.lines.iter().map(|line| format!("{}{}", mark(line.mark), String::from_utf8_lossy(line.text))).collect()
+}
+
+/// Applies some or all hunks of a comparison with `old`, in their order. `None` if a hunk does not fit `old` or is out
+/// of order. Leaving hunks out shrinks a change to the part that matters.
+fn apply(old: &[u8], hunks: &[Hunk<'_>]) -> Option<Vec<u8>> {
+    let lines = split_lines(old);
+    let mut out = Vec::with_capacity(old.len());
+    let mut at = 0;
+    for hunk in hunks {
+        lines.get(at..hunk.old_start)?.iter().for_each(|line| out.extend_from_slice(line));
+        at = hunk.old_start;
+        for line in &hunk.lines {
+            if line.mark != Mark::Inserted {
+                if lines.get(at)? != &line.text {
+                    return None;
+                }
+                at += 1;
+            }
+            if line.mark != Mark::Removed {
+                out.extend_from_slice(line.text);
+            }
+        }
+    }
+    lines.get(at..)?.iter().for_each(|line| out.extend_from_slice(line));
+    Some(out)
 }
 
 #[test]
@@ -71,7 +96,7 @@ fn hunks_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn texts_are_told_from_other_contents() {
+fn texts_are_distinguished_from_other_contents() {
     for text in
         [&b""[..], b"a\n", "gr\u{fc}n \u{65e5}\u{672c}".as_bytes(), b"caf\xe9 au lait\n", b"\x1b[31mred\x1b[0m\r\n"]
     {

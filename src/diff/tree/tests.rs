@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{TreeDiffOptions, trees_with};
+use super::{TreeDiffOptions, trees};
 use crate::diff::{Change, ChangeKind, counts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::ChangeCounts;
@@ -88,7 +88,7 @@ impl Trees {
 
     fn diff(&self, old: Option<TreeId>, new: Option<TreeId>, options: &TreeDiffOptions) -> Result<Vec<Change>> {
         self.opened.borrow_mut().clear();
-        let changes = trees_with(&|id| self.load(id), old, new, options)?;
+        let changes = trees(&|id| self.load(id), old, new, options)?;
         assert!(changes.is_sorted_by(|a, b| a.path < b.path), "paths ascend");
         Ok(changes)
     }
@@ -100,7 +100,7 @@ fn options(folders: bool, paths: &[&str]) -> TreeDiffOptions {
 
 /// Changes as lines: `added a/b`.
 fn shown(changes: &[Change]) -> Vec<String> {
-    changes.iter().map(|change| format!("{} {}", change.kind.word(), change.path)).collect()
+    changes.iter().map(|change| format!("{} {}", format!("{:?}", change.kind).to_lowercase(), change.path)).collect()
 }
 
 /// Compares two trees given as lines.
@@ -120,7 +120,7 @@ fn equal_trees_are_not_opened() {
 }
 
 #[test]
-fn every_kind_of_change_is_told() {
+fn every_kind_of_change_is_listed() {
     let old = ["gone=1", "kept=1", "mode=1!644", "more=1", "link@x", "turns=1", "sub/deep/x=1", "sub/same/y=1"];
     let new = ["kept=1", "mode=1!755", "more=2", "link@y", "turns@1", "sub/deep/x=2", "sub/same/y=1", "new=1"];
     assert_eq!(

@@ -88,7 +88,7 @@ fn every_form_finds_its_snapshot() {
 }
 
 #[test]
-fn what_names_nothing_is_not_found() {
+fn names_of_nothing_are_not_found() {
     let (past, workspace, line) = five();
     for text in [
         "s6",
@@ -122,7 +122,7 @@ fn what_names_nothing_is_not_found() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_invalid() {
+fn ambiguous_and_malformed_names_are_invalid() {
     let (past, workspace, _) = five();
     for text in ["s1..s2", "..", "@{soon}", "@{}"] {
         assert_eq!(kind(find(&past, workspace, text)), ErrorKind::Invalid, "{text}");
@@ -254,7 +254,7 @@ fn runs_are_found_in_other_workspaces_when_there_is_one() {
 }
 
 #[test]
-fn ranges_hold_what_follows_the_first_up_to_the_last() {
+fn ranges_hold_the_snapshots_after_the_first_up_to_the_last() {
     let (mut past, workspace, line) = five();
     tag(&mut past, "v1", line[1]);
     let range = |text: &str| with(&past, Some(workspace), |resolver| resolver.resolve_range(text));

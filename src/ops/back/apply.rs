@@ -23,7 +23,7 @@ use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::attributes::may_give_away;
 use crate::workspace::beneath::Root;
-use crate::workspace::materialize::{self, Applied, Kept, Options, Wanted};
+use crate::workspace::materialize::{self, Applied, Kept, Options, TargetAttributes};
 
 /// Number of paths that the message of the snapshot names.
 const PATHS_NAMED_MAX: usize = 3;
@@ -51,11 +51,11 @@ pub(super) fn apply(
 
 /// Owners and attributes for a live folder whose root belongs to `live`. Whoever may give files away gives each its
 /// owner. For anybody else, files of the root folder's owner then become files of its owner now.
-fn wanted(store: &Store, target: &Snapshot, live: Owner) -> Result<Wanted> {
+fn wanted(store: &Store, target: &Snapshot, live: Owner) -> Result<TargetAttributes> {
     let owner = if may_give_away() { target.root_owner.unwrap_or(live) } else { live };
     let partial = omitted_of(store, target)?.into_iter().filter(|one| one.reason == Reason::Attributes);
     let partial = partial.map(|one| one.path).collect();
-    Ok(Wanted { owner: Some(owner), partial, ..into::wanted(store, target)? })
+    Ok(TargetAttributes { owner: Some(owner), partial, ..into::wanted(store, target)? })
 }
 
 /// `Conflict` if the path of the folder leads to another folder now: somebody may have renamed the folder and put

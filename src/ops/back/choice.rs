@@ -11,7 +11,7 @@ use crate::format::facts::RestoreCause;
 use crate::id::SnapshotId;
 use crate::ops::record::capture::Captured;
 use crate::path::TreePath;
-use crate::workspace::materialize::Action;
+use crate::workspace::materialize::{Action, Task};
 
 /// A state to go to.
 #[derive(Clone)]
@@ -78,6 +78,6 @@ fn has_edits(context: &Context<'_>, captured: &Captured, stands: SnapshotId) -> 
     let actions = plan(context.store, &context.root, captured, &stands, None, &[])?.actions;
     // Paths that the rules exclude are captured for the sake of a state that may be gone to, and not because they are
     // new.
-    let is_edit = |action: &Action| !matches!(action, Action::Remove { .. }) || !captured.is_for_target(action.path());
+    let is_edit = |action: &Action| action.task != Task::Remove || !captured.is_for_target(&action.path);
     Ok(actions.iter().any(is_edit))
 }

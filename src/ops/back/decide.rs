@@ -8,10 +8,11 @@ use super::plan::{Plan, plan};
 use crate::error::Result;
 use crate::format::facts::RestoreCause;
 use crate::format::snapshot::Snapshot;
+use crate::format::tree::Kind;
 use crate::ops::record::capture::Captured;
 use crate::ops::record::step::{Step, compared};
 use crate::store::Workspace;
-use crate::workspace::materialize::Action;
+use crate::workspace::materialize::{Action, Task};
 
 /// The state of a folder, the one to go to, and what there is to do.
 pub(super) struct Decided {
@@ -55,9 +56,8 @@ impl Decided {
 
 /// Returns whether something is written at a path that the rules leave out.
 fn writes_left_out(captured: &Captured, actions: &[Action]) -> bool {
-    actions.iter().any(|action| match action {
-        Action::Remove { .. } => false,
-        Action::CreateFolder { path, .. } => captured.leaves_out(path, true) || captured.leaves_out(path, false),
-        action => captured.leaves_out(action.path(), false),
+    actions.iter().filter(|action| action.task != Task::Remove).any(|Action { path, task, kind, .. }| {
+        let is_new_folder = *task == Task::Create && *kind == Kind::Folder;
+        captured.leaves_out(path, false) || (is_new_folder && captured.leaves_out(path, true))
     })
 }

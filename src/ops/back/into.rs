@@ -5,18 +5,17 @@ use std::path::Path;
 
 use super::plan::actions_of;
 use super::preflight::expect_whole;
-use crate::diff::{TreeDiffOptions, tree::trees_with};
+use crate::diff::{TreeDiffOptions, trees};
 use crate::error::Result;
 use crate::format::snapshot::Snapshot;
-use crate::format::tree::Kind;
-use crate::id::{BlobId, SnapshotId};
+use crate::id::SnapshotId;
 use crate::ops::look::attributed::Attributed;
 use crate::ops::look::ls;
 use crate::ops::share::elsewhere::expect_no_store;
 use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::attributes::may_give_away;
-use crate::workspace::materialize::{self, Action, Filled, Options, Wanted, apply};
+use crate::workspace::materialize::{self, Action, Filled, Options, TargetAttributes, Task, apply};
 
 /// Writes a snapshot, or some paths of it, into an empty or new folder.
 pub fn restore_into(
@@ -34,21 +33,11 @@ pub fn restore_into(
     if paths.is_empty() {
         return materialize::fill(store, found.root, found.root_mode, folder, options);
     }
-    let changes = trees_with(
-        &|id| store.tree(id),
-        None,
-        Some(found.root),
-        &TreeDiffOptions { folders: true, paths: paths.to_vec() },
-    )?;
+    let changes =
+        trees(&|id| store.tree(id), None, Some(found.root), &TreeDiffOptions { folders: true, paths: paths.to_vec() })?;
     let mut actions = folders_above(store, snapshot, paths)?;
     actions.extend(changes.iter().flat_map(actions_of));
-    actions.push(Action::SetAttributes {
-        path: TreePath::root(),
-        kind: Kind::Folder,
-        mode: found.root_mode,
-        size: 0,
-        id: BlobId(found.root.0),
-    });
+    actions.push(Action::on_folder(TreePath::root(), Task::SetAttributes, found.root_mode));
     let applied = apply(store, &materialize::open_empty(store, folder)?, &actions, options)?;
     Ok(Filled {
         files: applied.written,
@@ -61,10 +50,10 @@ pub fn restore_into(
 
 /// Owners and attributes for a new folder. Whoever may not give files away owns them, but for those that had an owner
 /// of their own.
-pub(super) fn wanted(store: &Store, target: &Snapshot) -> Result<Wanted> {
+pub(super) fn wanted(store: &Store, target: &Snapshot) -> Result<TargetAttributes> {
     let known = Attributed::of(store, target)?;
     let owner = known.root_owner.filter(|_| may_give_away());
-    Ok(Wanted { owner, is_known: known.is_known(), list: known.list, partial: BTreeSet::new() })
+    Ok(TargetAttributes { owner, is_known: known.is_known(), list: known.list, partial: BTreeSet::new() })
 }
 
 /// The folders in which `paths` lie, outermost first; `NotFound` for a path that the snapshot does not have.
@@ -78,6 +67,6 @@ fn folders_above(store: &Store, snapshot: SnapshotId, paths: &[TreePath]) -> Res
     above
         .into_iter()
         .filter(is_above)
-        .map(|path| ls::expect(store, snapshot, &path).map(|entry| Action::CreateFolder { path, mode: entry.mode }))
+        .map(|path| ls::expect(store, snapshot, &path).map(|entry| Action::on_folder(path, Task::Create, entry.mode)))
         .collect()
 }

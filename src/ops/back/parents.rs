@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diff::{TreeDiffOptions, tree::trees_with};
+use crate::diff::{TreeDiffOptions, trees};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::Kind;
@@ -18,7 +18,7 @@ use crate::ops::look::ls::find_with;
 use crate::ops::record::capture::Captured;
 use crate::path::TreePath;
 use crate::store::Store;
-use crate::workspace::materialize::{Action, OWNER_RIGHTS};
+use crate::workspace::materialize::{Action, OWNER_RIGHTS, Task};
 
 /// What has to be done to the folders above, beside `actions`. With the state before a restore that was cut off, where
 /// this one finishes it or goes back from it.
@@ -33,19 +33,19 @@ pub(super) fn plan_parents(
     let above = paths.iter().flat_map(|path| std::iter::successors(path.parent(), TreePath::parent));
     let above: BTreeSet<TreePath> = above.filter(|path| !path.is_root()).collect();
     let is_asked_for = |folder: &TreePath| paths.iter().any(|path| folder.is_within(path));
-    let is_write = |action: &&Action| !matches!(action, Action::Remove { .. });
+    let is_write = |action: &&Action| action.task != Task::Remove;
     let mut removed: BTreeSet<TreePath> =
-        actions.iter().filter(|action| !is_write(action)).map(|action| action.path().clone()).collect();
+        actions.iter().filter(|action| !is_write(action)).map(|action| action.path.clone()).collect();
     let mut found = Vec::new();
     let load = |id| now.load(store, id);
     // Innermost first: what is in a folder has gone when its turn comes.
     for path in above.iter().rev().filter(|path| !is_asked_for(path)) {
         let live = find_with(&load, now.root, path)?;
         let wanted = find_with(&load, target.root, path)?.filter(|entry| entry.kind == Kind::Folder);
-        let is_needed = || actions.iter().filter(is_write).any(|action| action.path().is_within(path));
+        let is_needed = || actions.iter().filter(is_write).any(|action| action.path.is_within(path));
         match (live, wanted) {
             (None, Some(wanted)) if is_needed() => {
-                found.push(Action::CreateFolder { path: path.clone(), mode: wanted.mode });
+                found.push(Action::on_folder(path.clone(), Task::Create, wanted.mode));
             }
             (Some(live), Some(_)) if live.kind != Kind::Folder && is_needed() => {
                 let detail = "there is no folder where it has to be written, but something else";
@@ -54,7 +54,7 @@ pub(super) fn plan_parents(
             }
             (Some(live), None) if live.kind == Kind::Folder && is_emptied(store, now, path, &removed)? => {
                 removed.insert(path.clone());
-                found.push(Action::Remove { path: path.clone(), kind: Kind::Folder });
+                found.push(Action::on_folder(path.clone(), Task::Remove, live.mode));
             }
             (Some(live), _) if live.kind == Kind::Folder => {
                 let was = before.map(|before| find_with(&load, before.root, path)).transpose()?.flatten();
@@ -76,12 +76,12 @@ fn is_emptied(store: &Store, now: &Captured, folder: &TreePath, removed: &BTreeS
     }
     let load = |id: TreeId| now.load(store, id);
     let below = TreeDiffOptions { folders: true, paths: vec![folder.clone()] };
-    let all = trees_with(&load, Some(now.root), None, &below)?;
+    let all = trees(&load, Some(now.root), None, &below)?;
     Ok(all.iter().all(|change| change.path == *folder || removed.contains(&change.path)))
 }
 
 /// The mode of a folder that differs from what it was only by what a restore needs.
 fn tightened(path: &TreePath, live: u16, was: u16) -> Option<Action> {
     let is_loosened = live != was && live == was | OWNER_RIGHTS;
-    is_loosened.then(|| Action::SetFolderMode { path: path.clone(), mode: was })
+    is_loosened.then(|| Action::on_folder(path.clone(), Task::SetMode, was))
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::parents::plan_parents;
 use super::protected::Protected;
-use crate::diff::tree::{LoadTree, trees_with};
-use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions};
+use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions, trees};
 use crate::error::Result;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::Kind;
@@ -13,11 +12,11 @@ use crate::id::BlobId;
 use crate::ops::look::attributed::{AttributedTree, add_changes};
 use crate::ops::record::capture::Captured;
 use crate::path::TreePath;
-use crate::store::Store;
+use crate::store::{LoadTree, Store};
 use crate::workspace::attributes::may_give_away;
 use crate::workspace::beneath::Root;
-use crate::workspace::materialize::{Action, Kept, KeptReason};
-use crate::workspace::places::Place;
+use crate::workspace::materialize::{Action, Kept, KeptReason, Task};
+use crate::workspace::protected::Protection;
 use crate::workspace::stat::permissions;
 
 /// What turns the live folder into the target, and what it takes away.
@@ -46,14 +45,14 @@ pub(super) fn plan(
 ) -> Result<Plan> {
     let load = |id| now.load(store, id);
     let diff_options = TreeDiffOptions { folders: true, paths: paths.to_vec() };
-    let mut changes = trees_with(&load, Some(now.root), Some(target.root), &diff_options)?;
+    let mut changes = trees(&load, Some(now.root), Some(target.root), &diff_options)?;
     let (old, new) = (now.attributed_tree(), AttributedTree::of(store, target)?);
     add_changes(&mut changes, &load, &old, &new, paths)?;
     if may_give_away() {
         changes = with_all_of_the_root_owner(changes, &load, &old, &new, paths)?;
     }
     // In order of path, and none of them in another.
-    let bound: Vec<(&TreePath, Place)> =
+    let bound: Vec<(&TreePath, Protection)> =
         now.excluded.iter().filter_map(|one| Some((&one.path, one.why.binding()?))).collect();
     let mut protected = Protected::of(store, target, root)?;
     let mut plan = Plan::default();
@@ -77,10 +76,10 @@ pub(super) fn plan(
     let above = plan_parents(store, now, target, before, &plan.actions, paths)?;
     plan.actions.extend(above);
     // In order of path, as they were but for those above.
-    plan.actions.sort_by(|one, other| one.path().cmp(other.path()));
-    let is_root_set = plan.actions.first().is_some_and(|action| action.path().is_root());
+    plan.actions.sort_by(|one, other| one.path.cmp(&other.path));
+    let is_root_set = plan.actions.first().is_some_and(|action| action.path.is_root());
     if paths.is_empty() && now.root_mode != target.root_mode && !is_root_set {
-        plan.actions.insert(0, Action::SetFolderMode { path: TreePath::root(), mode: target.root_mode });
+        plan.actions.insert(0, Action::on_folder(TreePath::root(), Task::SetMode, target.root_mode));
     }
     Ok(plan)
 }
@@ -110,7 +109,7 @@ fn with_all_of_the_root_owner(
     let all = TreeDiffOptions { folders: true, paths: paths.to_vec() };
     let mut known: BTreeMap<TreePath, Change> =
         changes.into_iter().map(|change| (change.path.clone(), change)).collect();
-    for change in trees_with(load, None, Some(new.root), &all)? {
+    for change in trees(load, None, Some(new.root), &all)? {
         if !is_relative(old, &change.path) || !is_relative(new, &change.path) {
             continue;
         }
@@ -135,33 +134,18 @@ fn content_lost(change: &Change) -> Option<(TreePath, BlobId)> {
 
 /// What one change takes.
 pub(super) fn actions_of(change: &Change) -> Vec<Action> {
-    let path = || change.path.clone();
-    let remove = |old: &Side| Action::Remove { path: path(), kind: old.kind };
+    let to = |task: Task, side: &Side| {
+        let Side { kind, mode, size, id } = *side;
+        Action { path: change.path.clone(), task, kind, mode, size, id }
+    };
     match (change.kind, &change.old, &change.new) {
-        (ChangeKind::Attributes, _, Some(new)) => vec![set_attributes(path(), new)],
-        (ChangeKind::Mode, _, Some(new)) if change.attributes_changed => vec![set_attributes(path(), new)],
-        (ChangeKind::Mode, _, Some(new)) if new.kind == Kind::Folder => {
-            vec![Action::SetFolderMode { path: path(), mode: new.mode }]
-        }
-        (ChangeKind::Mode, _, Some(new)) => {
-            vec![Action::SetFileMode { path: path(), mode: new.mode, size: new.size, id: BlobId(new.id) }]
-        }
-        (_, Some(old), Some(new)) if old.kind == new.kind => vec![create(path(), new, true)],
-        (_, Some(old), Some(new)) => vec![remove(old), create(path(), new, false)],
-        (_, Some(old), None) => vec![remove(old)],
-        (_, None, Some(new)) => vec![create(path(), new, false)],
+        (ChangeKind::Attributes, _, Some(new)) => vec![to(Task::SetAttributes, new)],
+        (ChangeKind::Mode, _, Some(new)) if change.attributes_changed => vec![to(Task::SetAttributes, new)],
+        (ChangeKind::Mode, _, Some(new)) => vec![to(Task::SetMode, new)],
+        (_, Some(old), Some(new)) if old.kind == new.kind => vec![to(Task::Replace, new)],
+        (_, Some(old), Some(new)) => vec![to(Task::Remove, old), to(Task::Create, new)],
+        (_, Some(old), None) => vec![to(Task::Remove, old)],
+        (_, None, Some(new)) => vec![to(Task::Create, new)],
         (_, None, None) => Vec::new(),
-    }
-}
-
-fn set_attributes(path: TreePath, new: &Side) -> Action {
-    Action::SetAttributes { path, kind: new.kind, mode: new.mode, size: new.size, id: BlobId(new.id) }
-}
-
-fn create(path: TreePath, new: &Side, replaces: bool) -> Action {
-    match new.kind {
-        Kind::Folder => Action::CreateFolder { path, mode: new.mode },
-        Kind::Symlink => Action::WriteSymlink { path, id: BlobId(new.id), replaces },
-        Kind::File => Action::WriteFile { path, mode: new.mode, size: new.size, id: BlobId(new.id), replaces },
     }
 }

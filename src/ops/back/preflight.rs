@@ -20,6 +20,7 @@ use super::plan::Plan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
+use crate::format::tree::Kind;
 use crate::id::{BlobId, SnapshotId, TreeId};
 use crate::ops::look::ls::{self, LsOptions, find_with};
 use crate::ops::record::attached::rules_of;
@@ -28,7 +29,7 @@ use crate::store::{Batch, Store};
 use crate::workspace::beneath::Root;
 use crate::workspace::materialize::{Action, Kept, KeptReason, NameCheck, Names};
 use crate::workspace::mounts;
-use crate::workspace::places::Place;
+use crate::workspace::protected::Protection;
 use crate::workspace::rules::Rules;
 
 /// Takes refused paths out of the plan, and returns them with the reasons, in order of path. Then reads the contents.
@@ -67,15 +68,15 @@ fn later_mounts(store: &Store, root: &Root, target: &Snapshot, plan: &Plan) -> R
     }
     let rules = Rules::parse(&rules_of(store, target)?)?;
     let is_later = |mount: &TreePath| {
-        rules.mounts().binary_search(mount).is_err() && plan.actions.iter().any(|action| action.path().is_within(mount))
+        rules.mounts().binary_search(mount).is_err() && plan.actions.iter().any(|action| action.path.is_within(mount))
     };
     let later = now.into_iter().filter(is_later);
-    Ok(later.map(|path| Kept { path, reason: KeptReason::Protected(Place::Mount) }).collect())
+    Ok(later.map(|path| Kept { path, reason: KeptReason::Protected(Protection::Mount) }).collect())
 }
 
 fn take_out(plan: &mut Plan, kept: &[Kept]) {
     let refused = Subtrees::new(kept.iter().map(|kept| kept.path.clone()));
-    plan.actions.retain(|action| !refused.contain(action.path()));
+    plan.actions.retain(|action| !refused.contain(&action.path));
     plan.lost.retain(|(path, _)| !refused.contain(path));
 }
 
@@ -91,10 +92,8 @@ fn names_in(store: &Store, root: TreeId, folder: &TreePath) -> Result<Names> {
 
 /// Reads what a restore in place writes.
 fn expect_contents(store: &Store, target: SnapshotId, plan: &[Action]) -> Result<()> {
-    let written = plan.iter().filter_map(|action| match action {
-        Action::WriteFile { path, id, .. } | Action::WriteSymlink { path, id, .. } => Some((path, *id)),
-        _ => None,
-    });
+    let is_content = |action: &&Action| action.is_write() && action.kind != Kind::Folder;
+    let written = plan.iter().filter(is_content).map(|action| (&action.path, BlobId(action.id)));
     expect_readable(store, written).map_err(|(path, error)| lost(target, path, error))
 }
 

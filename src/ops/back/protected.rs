@@ -68,9 +68,9 @@ impl<'a> Protected<'a> {
         let mut views = Vec::new();
         if rules.has_gitignore() {
             let around = Lists::around(root.path(), &GitNotices::default());
-            let live = around.enter_at(root, &TreePath::root());
+            let live = around.enter_at(root, &TreePath::root(), true);
             // The target's own list in place of the one that is in the root now.
-            let above = around.enter_git_at(root, &TreePath::root());
+            let above = around.enter_at(root, &TreePath::root(), false);
             views.push(View::new(IgnoreFiles::Live(root), live));
             let files = IgnoreFiles::Target(store, target.root);
             let top = files.enter(&above, &TreePath::root())?;
@@ -189,7 +189,7 @@ impl<'a> View<'a> {
 impl IgnoreFiles<'_> {
     fn enter(&self, around: &Arc<Lists>, folder: &TreePath) -> Result<Arc<Lists>> {
         match self {
-            IgnoreFiles::Live(root) => Ok(around.enter_at(root, folder)),
+            IgnoreFiles::Live(root) => Ok(around.enter_at(root, folder, true)),
             IgnoreFiles::Target(store, tree) => {
                 let list = find(store, *tree, &folder.join(IGNORE_NAME))?;
                 let list = list.filter(|list| list.kind == Kind::File && list.size <= IGNORE_FILE_LENGTH_MAX_BYTES);

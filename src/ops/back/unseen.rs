@@ -51,7 +51,7 @@ impl<'a> Unseen<'a> {
         let mut protected = self.protected.lock().unwrap_or_else(PoisonError::into_inner);
         // Where it cannot be found out, leaving the path alone is what loses nothing.
         match protected.leaves_out(&path, is_folder).unwrap_or(true) {
-            true => Earlier::LeftOut,
+            true => Earlier::Nothing,
             false if is_folder && self.rules.is_partly_selected(&path) => Earlier::Partly,
             false => Earlier::Captured,
         }

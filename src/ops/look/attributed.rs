@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ls::find_with;
-use crate::diff::{Change, ChangeKind, Side, tree::LoadTree};
+use crate::diff::{Change, ChangeKind, Side};
 use crate::error::Result;
 use crate::format::attributes::{AttributeList, Attributes, Owner, decode_list};
 use crate::format::snapshot::{Attachment, Snapshot};
@@ -17,7 +17,7 @@ use crate::id::{BlobId, Digest, TreeId};
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
 use crate::ops::record::attached::attached;
 use crate::path::TreePath;
-use crate::store::Store;
+use crate::store::{LoadTree, Store};
 
 /// The known attributes of a state.
 #[derive(Clone, Debug, Default)]

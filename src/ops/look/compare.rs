@@ -7,7 +7,7 @@ use super::attributed::{AttributedTree, add_changes};
 use crate::diff::patch::{self, Content, PatchOptions, Put};
 use crate::diff::rename::{self, RenameOptions};
 use crate::diff::selection::Selection;
-use crate::diff::{Change, Side, TreeDiffOptions, tree::trees_with};
+use crate::diff::{Change, Side, TreeDiffOptions, trees};
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::Kind;
@@ -70,7 +70,7 @@ pub(super) fn differences(store: &Store, old: &State, new: &State, selection: &S
     let captured = old.captured().or(new.captured());
     let load = |id| captured.map_or_else(|| store.tree(id), |captured| captured.load(store, id));
     let options = TreeDiffOptions { folders: false, paths: selection.limits() };
-    let mut changes = trees_with(&load, old.root(), new.root(), &options)?;
+    let mut changes = trees(&load, old.root(), new.root(), &options)?;
     // Two snapshots with the same attributes: none need be read.
     let is_same = matches!((old, new), (State::Snapshot(one), State::Snapshot(two))
         if one.root_owner == two.root_owner && one.attributes == two.attributes);

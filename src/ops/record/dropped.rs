@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::attached::rules_of;
 use super::capture::Captured;
-use crate::diff::{Change, ChangeKind, TreeDiffOptions, tree::trees_with};
+use crate::diff::{Change, ChangeKind, TreeDiffOptions, trees};
 use crate::error::{ErrorKind, Result};
 use crate::format::snapshot::{Dropped, Snapshot};
 use crate::id::{BlobId, Digest, SnapshotId};
@@ -73,6 +73,6 @@ fn differ(before: &str, now: &str) -> bool {
 fn left_out_of(store: &Store, root: &Root, captured: &Captured, base: SnapshotId) -> Result<BTreeSet<TreePath>> {
     let before = store.snapshot(base)?.root;
     let load = |id| captured.load(store, id);
-    let changes = trees_with(&load, Some(before), Some(captured.root), &TreeDiffOptions::default())?;
+    let changes = trees(&load, Some(before), Some(captured.root), &TreeDiffOptions::default())?;
     Ok(left_out(root, captured, &changes))
 }

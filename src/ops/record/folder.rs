@@ -8,8 +8,9 @@ use crate::error::{Error, ErrorKind, Result, shown};
 use crate::id::WorkspaceId;
 use crate::store::{Store, Workspace};
 use crate::workspace::beneath::Root;
+use crate::workspace::folder_id;
 use crate::workspace::git_folders;
-use crate::workspace::places::{self, Place, Places};
+use crate::workspace::protected::{ProtectedFolders, Protection};
 
 /// Opens the root folder of a workspace, and finds out which folders are left alone in it: the store's own, other
 /// workspaces inside, those of git's that the root's `.git` names, and where they are met by another path, the home
@@ -22,18 +23,19 @@ pub fn open_root(store: &Store, workspace: &Workspace, home: Option<&Path>) -> R
         _ => error,
     })?;
     let own = store.disk().places()?;
-    if places::is_within(root.handle(), &own) {
+    if folder_id::is_within(root.handle(), &own) {
         let detail = "it is retro's own store, or in it";
         return Err(Error::new(ErrorKind::Invalid, "open workspace", shown(root.path()), detail)
             .with_hint("a mount may have put the store there; `retro workspace list` shows the recorded folders"));
     }
-    let mut around = Places::around(root.handle(), &own, home).map_err(|e| Error::io("look at", root.path(), e))?;
+    let mut around =
+        ProtectedFolders::around(root.handle(), &own, home).map_err(|e| Error::io("look at", root.path(), e))?;
     for other in store.state().workspaces.values().filter(|other| other.id != workspace.id) {
         let path = root_of(other);
-        let inside = path.starts_with(root.path()).then(|| places::identity(&path)).flatten();
-        inside.into_iter().for_each(|folder| around.add(folder, Place::Workspace));
+        let inside = path.starts_with(root.path()).then(|| folder_id::identity(&path)).flatten();
+        inside.into_iter().for_each(|folder| around.add(folder, Protection::Workspace));
     }
-    git_folders::known_at(&root).into_iter().for_each(|folder| around.add(folder, Place::VersionControl));
+    git_folders::known_at(&root).into_iter().for_each(|folder| around.add(folder, Protection::VersionControl));
     Ok(root.with_protected(around))
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::add_snapshot::{encoded, next_step, taken_fact};
 use super::folder::lock_workspace;
 use super::register::{expect, root_of, seen};
-use crate::diff::{TreeDiffOptions, counts, tree::trees_with};
+use crate::diff::{TreeDiffOptions, counts, trees};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{Fact, Restore, RestoreCause};
 use crate::format::snapshot::{Snapshot, history_digest};
@@ -79,8 +79,7 @@ fn retake(store: &Store, one: &Workspace, other: &Workspace) -> Result<Vec<Retak
         {
             let before = store.snapshot(head)?.root;
             let load = |id| store.tree(id);
-            snapshot.changes =
-                counts(&trees_with(&load, Some(before), Some(snapshot.root), &TreeDiffOptions::default())?);
+            snapshot.changes = counts(&trees(&load, Some(before), Some(snapshot.root), &TreeDiffOptions::default())?);
             snapshot.parents.push(head);
         }
         for parent in &mut snapshot.parents {

@@ -14,7 +14,7 @@ use crate::path::escaped;
 use crate::store::state::Forgotten;
 use crate::store::{State, Store, Workspace};
 use crate::time::Timestamp;
-use crate::workspace::places;
+use crate::workspace::folder_id;
 
 /// What a folder is checked against before it is recorded.
 #[derive(Clone, Debug, Default)]
@@ -69,13 +69,13 @@ pub enum Recognised {
 /// On another file system a folder has another number; there a working tree of git's is known by git's own log. A copy
 /// has the same log, so that counts only where the path that was recorded does not lead to that working tree any more.
 pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
-    let here = places::folder_identity(&places::open(folder)?, folder)?;
+    let here = folder_id::folder_identity(&folder_id::open(folder)?, folder)?;
     let newest = |is_here: &dyn Fn(&Workspace, &FolderIdentity) -> bool| {
         let is_here = |found: &&Workspace| found.folder.is_some_and(|known| is_here(found, &known));
         state.workspaces.values().filter(is_here).max_by_key(|found| (found.placed_after, found.id))
     };
     if let Some(found) = newest(&|_, known| known.is_same(&here)) {
-        let is_still_there = places::identity(&root_of(found)) == places::identity(folder);
+        let is_still_there = folder_id::identity(&root_of(found)) == folder_id::identity(folder);
         return Some(if is_still_there { Recognised::Same(found.id) } else { Recognised::Moved(found.id) });
     }
     // Another folder came to the path that was recorded, and the history went on with that.
@@ -87,7 +87,9 @@ pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
     let is_tree = |known: &FolderIdentity| known.git.is_some() && known.git == here.git;
     let is_left = |found: &Workspace| {
         let root = root_of(found);
-        !places::open(&root).and_then(|open| places::folder_identity(&open, &root)).is_some_and(|there| is_tree(&there))
+        !folder_id::open(&root)
+            .and_then(|open| folder_id::folder_identity(&open, &root))
+            .is_some_and(|there| is_tree(&there))
     };
     newest(&|found, known| is_tree(known) && is_left(found)).map(|found| Recognised::Moved(found.id))
 }
@@ -96,20 +98,20 @@ pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
 /// often leaves it, beside that.
 pub fn replaced_by_other(workspace: &Workspace) -> Option<PathBuf> {
     let (recorded, root) = (workspace.folder?, root_of(workspace));
-    if places::identity(&root)?.inode == recorded.inode {
+    if folder_id::identity(&root)?.inode == recorded.inode {
         return None;
     }
     let beside = std::fs::read_dir(root.parent()?).ok()?.take(NAMES_BESIDE_MAX).filter_map(std::result::Result::ok);
     let mut beside = beside.filter(|entry| entry.ino() == recorded.inode).map(|entry| entry.path());
     beside.find(|path| {
-        let there = places::open(path).and_then(|open| places::folder_identity(&open, path));
+        let there = folder_id::open(path).and_then(|open| folder_id::folder_identity(&open, path));
         there.is_some_and(|there| there.is_same(&recorded))
     })
 }
 
 /// The identity of the folder of a workspace, as far as the operating system and git know it.
 pub(super) fn seen(workspace: WorkspaceId, folder: &Path, time: Timestamp) -> Option<Fact> {
-    let folder = places::open(folder).and_then(|open| places::folder_identity(&open, folder))?;
+    let folder = folder_id::open(folder).and_then(|open| folder_id::folder_identity(&open, folder))?;
     Some(Fact::FolderSeen { workspace, folder, time })
 }
 
@@ -307,15 +309,15 @@ fn check(store: &Store, folder: &Path, guard: &Guard) -> Result<()> {
     let refuse = |what: &str, hint: &str| {
         Err(Error::new(ErrorKind::Invalid, "record", shown(folder), format!("it is {what}")).with_hint(hint))
     };
-    if places::leads_into(folder, &store.disk().places()?) {
+    if folder_id::leads_into(folder, &store.disk().places()?) {
         return refuse("retro's own store, or a folder in it", "name a project folder with -C");
     }
     if guard.force {
         return Ok(());
     }
     let insist = "name a project folder with -C, or insist with --force";
-    let here = places::identity(folder);
-    let is_at = |path: &Path| here.is_some() && places::identity(path) == here;
+    let here = folder_id::identity(folder);
+    let is_at = |path: &Path| here.is_some() && folder_id::identity(path) == here;
     if is_at(Path::new("/")) {
         refuse("the root of the file system", insist)
     } else if guard.home.as_deref().is_some_and(is_at) {

@@ -31,8 +31,8 @@ use crate::store::{Batch, Final, State, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::Config;
+use crate::workspace::folder_id;
 use crate::workspace::git_notice::GitNotice;
-use crate::workspace::places;
 use crate::workspace::rules::Exclusion;
 
 /// The run of steps that are of no agent session.
@@ -184,7 +184,8 @@ fn record(
     let (git, time) = (options.git.clone(), options.now);
     let about = About { cause: Cause::Step, message, run: Some(run), event, git, time };
     // The folder may be another one than when it was registered: restored, copied back, put there anew.
-    let seen = places::folder_identity(root.handle(), root.path()).filter(|folder| workspace.folder != Some(*folder));
+    let seen =
+        folder_id::folder_identity(root.handle(), root.path()).filter(|folder| workspace.folder != Some(*folder));
     let seen = seen.map(|folder| Fact::FolderSeen { workspace: workspace.id, folder, time });
     let added = step.record(batch, workspace, about, |state, snapshot| {
         tagging.tag(state, snapshot).into_iter().chain(seen).collect()

@@ -14,7 +14,7 @@ use crate::id::{SnapshotId, WorkspaceId};
 use crate::store::{Store, Workspace};
 use crate::workspace::git_notice::GitNotice;
 use crate::workspace::rules::Exclusion;
-use crate::workspace::scan::{CaptureCounts, Class, Protected, WeakPlace};
+use crate::workspace::scan::{CaptureCounts, Class, ProtectedFolder, WeakFolder};
 use crate::workspace::turn;
 
 /// What there is to know.
@@ -39,7 +39,7 @@ pub struct Status {
     /// Files that are left out because `only` does not name them; not those in folders that are.
     pub unselected_count: u64,
     /// Of that, folders that are left alone whatever the rules say.
-    pub protected: Vec<Protected>,
+    pub protected: Vec<ProtectedFolder>,
     /// Files of git's that could not be followed.
     pub git_notices: Vec<GitNotice>,
     /// The exclude list in force, one rule a line.
@@ -51,7 +51,7 @@ pub struct Status {
     /// What the last step read, if that was much.
     pub read_last: ReadSummary,
     /// Where file systems begin on which changes may leave no trace in the times of a file.
-    pub weak: Vec<WeakPlace>,
+    pub weak: Vec<WeakFolder>,
     /// Every file is read again within so many steps.
     pub reread_steps: u64,
     /// Bytes of all packs of the store.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::add_snapshot::{About, Added, Content, Place, add_snapshot};
 use super::capture::{CaptureOptions, Captured, capture};
 use super::{dropped, ingest};
-use crate::diff::{Change, TreeDiffOptions, counts, tree::trees_with};
+use crate::diff::{Change, TreeDiffOptions, counts, trees};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::decode_list;
 use crate::format::facts::Fact;
@@ -61,7 +61,7 @@ pub(in crate::ops) fn compared(store: &Store, workspace: &Workspace, root: &Root
     };
     let compare = |before| {
         let load = |id| captured.load(store, id);
-        trees_with(&load, before, Some(captured.root), &TreeDiffOptions::default())
+        trees(&load, before, Some(captured.root), &TreeDiffOptions::default())
     };
     let mut changes = match compare(head.as_ref().map(|(_, head)| head.root)) {
         Err(error) if is_lost(&error) => compare(None)?,

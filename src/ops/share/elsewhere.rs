@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::header;
 use crate::store::Store;
-use crate::workspace::places;
+use crate::workspace::folder_id;
 
 /// Longest `FORMAT` read, in bytes; ours has 76.
 const FORMAT_LENGTH_MAX_BYTES: u64 = 4 << 10;
@@ -22,10 +22,10 @@ const FORMAT_LENGTH_MAX_BYTES: u64 = 4 << 10;
 pub fn expect_no_store(store: &Store, operation: &str, path: &Path) -> Result<()> {
     let own = store.disk().places()?;
     let is_in_store = |nearest: OwnedFd| {
-        let mut above = places::upwards(nearest);
+        let mut above = folder_id::upwards(nearest);
         above.any(|(here, folder)| own.contains(&here) || is_store(&folder))
     };
-    if places::nearest(path).is_some_and(is_in_store) {
+    if folder_id::nearest(path).is_some_and(is_in_store) {
         return Err(Error::new(ErrorKind::Invalid, operation, shown(path), "it is in the folder of a store")
             .with_hint("name a folder outside of every store"));
     }

@@ -27,7 +27,7 @@ pub use update::{CacheEntry, CacheUpdate, ChildUpdate, EntriesUpdate, FolderUpda
 
 use crate::disk::{Bytes, Disk};
 use crate::format::attributes::Owner;
-use crate::format::cache::{self as bytes, BLOCK_POSITION_LENGTH_BYTES, Block, CacheHeader, Extent, Line, PathKey};
+use crate::format::cache::{self as bytes, BLOCK_POSITION_LENGTH_BYTES, Block, Extent, Line, PathKey};
 use crate::id::{StoreId, TreeId, WorkspaceId};
 use crate::limits::CACHE_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
@@ -92,8 +92,8 @@ pub struct Entries<'f, 'a> {
 impl StatCache {
     /// Maps the cache of a workspace; empty if it is missing or cannot be used.
     pub fn load(disk: &dyn Disk, key: CacheKey) -> Self {
-        let bytes = disk.map(&file_name(key.workspace)).unwrap_or_else(|_| Bytes::owned(Vec::new()));
-        let bytes = if bytes.len() > CACHE_LENGTH_MAX_BYTES { Bytes::owned(Vec::new()) } else { bytes };
+        let bytes = disk.map(&file_name(key.workspace)).ok().filter(|bytes| bytes.len() <= CACHE_LENGTH_MAX_BYTES);
+        let bytes = bytes.unwrap_or_else(|| Bytes::owned(Vec::new()));
         let state = State::read(&key, &bytes);
         Self { key, bytes, state }
     }
@@ -148,22 +148,6 @@ impl StatCache {
         Some(CachedFolder { facts, base, difference: combine(&later) })
     }
 
-    /// All folders that can be reached from the root, each before its children.
-    #[cfg(test)]
-    pub fn folders(&self) -> impl Iterator<Item = (TreePath, CachedFolder<'_>)> {
-        let mut waiting = vec![TreePath::root()];
-        std::iter::from_fn(move || {
-            while let Some(path) = waiting.pop() {
-                let Some(folder) = self.folder(&path) else { continue };
-                let first = waiting.len();
-                waiting.extend(folder.child_folders().map(|child| path.join(child.name)));
-                waiting[first..].reverse();
-                return Some((path, folder));
-            }
-            None
-        })
-    }
-
     fn base_block(&self, state: &State, key: PathKey) -> Option<Block<'_>> {
         bytes::positions_of(self.table(state), key.hash()).find_map(|position| {
             let start = usize::try_from(position.offset).ok()?;
@@ -190,35 +174,28 @@ impl State {
         let mut changed = Vec::new();
         let mut end = table_end;
         while let Some(group) = bytes::decode_group(checksum, &file[end..]) {
-            let blocks_start = group.blocks_start(end);
-            if !positions_of_blocks(group.blocks, blocks_start, &mut changed) {
-                break;
-            }
+            let Some(found) = positions_of_blocks(group.blocks, group.blocks_start(end)) else { break };
+            changed.extend(found);
             checksum = group.checksum;
             end += group.length_bytes;
         }
         changed.sort_unstable();
-        let CacheHeader { root_owner, .. } = header;
-        Some(Self { root_owner, table: table_start..table_end, changed, end, checksum })
+        Some(Self { root_owner: header.root_owner, table: table_start..table_end, changed, end, checksum })
     }
 }
 
-/// Adds the position of each block of a group; adds none and returns false if one of them is malformed.
-fn positions_of_blocks(blocks: &[u8], blocks_start: usize, changed: &mut Vec<Changed>) -> bool {
-    let before = changed.len();
+/// The position of each block of a group; `None` if one of them is malformed.
+fn positions_of_blocks(blocks: &[u8], blocks_start: usize) -> Option<Vec<Changed>> {
+    let mut found = Vec::new();
     let mut at = 0;
     while at < blocks.len() {
-        let length = bytes::block_length_bytes(&blocks[at..]);
-        let block = length.and_then(|length| bytes::decode_block(&blocks[at..at + length]).ok());
-        let (Some(length), Some(block)) = (length, block) else {
-            changed.truncate(before);
-            return false;
-        };
+        let length = bytes::block_length_bytes(&blocks[at..])?;
+        let block = bytes::decode_block(&blocks[at..at + length]).ok()?;
         let start = blocks_start + at;
-        changed.push(Changed { hash: block.key.hash(), start, end: start + length });
+        found.push(Changed { hash: block.key.hash(), start, end: start + length });
         at += length;
     }
-    true
+    Some(found)
 }
 
 impl<'a> CachedFolder<'a> {
@@ -235,12 +212,6 @@ impl<'a> CachedFolder<'a> {
     /// Its entries, ascending by name.
     pub fn entries(&self) -> Entries<'_, 'a> {
         Entries { base: self.base, next: 0, difference: &self.difference }
-    }
-
-    /// The child folders.
-    #[cfg(test)]
-    pub fn child_folders(&self) -> impl Iterator<Item = CachedEntry<'a>> {
-        self.entries().filter(|entry| entry.kind == crate::format::tree::Kind::Folder)
     }
 
     /// The entry with this name.
@@ -287,18 +258,11 @@ impl<'a> Iterator for Entries<'_, 'a> {
 
 /// The lines of blocks written one after another; of several with one name, the last.
 fn combine<'a>(blocks: &[Block<'a>]) -> Vec<Line<'a>> {
-    match blocks {
-        [] => Vec::new(),
-        [one] => one.lines().collect(),
-        _ => {
-            let latest_first = blocks.iter().rev().flat_map(|block| block.lines());
-            let mut lines: Vec<Line<'a>> = latest_first.collect();
-            // A stable sort keeps the latest line of a name first, and `dedup` keeps the first.
-            lines.sort_by(|a, b| a.name().cmp(b.name()));
-            lines.dedup_by(|later, earlier| later.name() == earlier.name());
-            lines
-        }
-    }
+    let mut lines: Vec<Line<'a>> = blocks.iter().rev().flat_map(|block| block.lines()).collect();
+    // A stable sort keeps the latest line of a name first, and `dedup` keeps the first.
+    lines.sort_by(|a, b| a.name().cmp(b.name()));
+    lines.dedup_by(|later, earlier| later.name() == earlier.name());
+    lines
 }
 
 fn file_name(workspace: WorkspaceId) -> String {

@@ -53,7 +53,14 @@ fn an_unchanged_workspace_is_not_read_and_not_written() {
 fn folders_are_given_as_they_are_now() {
     let bench = bench();
     let cache = bench.load();
-    let paths: Vec<String> = cache.folders().map(|(path, _)| path.to_string()).collect();
+    let (mut paths, mut waiting) = (Vec::new(), vec![TreePath::root()]);
+    while let Some(path) = waiting.pop() {
+        let folder = cache.folder(&path).unwrap();
+        let first = waiting.len();
+        waiting.extend(folder.entries().filter(|entry| entry.kind == Kind::Folder).map(|child| path.join(child.name)));
+        waiting[first..].reverse();
+        paths.push(path.to_string());
+    }
     assert_eq!(paths, [".", "a", "a/deep", "a/deep/er", "b", "c", "empty"]);
     let b = cache.folder(&tree_path("b")).unwrap();
     let names: Vec<_> = b.entries().map(|entry| entry.name).collect();
@@ -101,7 +108,7 @@ fn a_flipped_bit_anywhere_costs_a_reading_and_nothing_else() {
 }
 
 #[test]
-fn what_is_of_another_store_workspace_or_generation_is_not_believed() {
+fn caches_of_another_store_workspace_or_generation_are_not_used() {
     let bench = bench();
     let key = bench.key;
     assert!(!StatCache::load(&bench.disk, key).is_empty());

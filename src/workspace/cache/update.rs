@@ -248,15 +248,7 @@ fn changed_blocks(cache: &StatCache, update: &CacheUpdate) -> Option<Vec<u8>> {
                 continue;
             }
             if lines.len() * 2 <= cached.base.line_count() + 2 {
-                let lines = lines.into_iter();
-                let put = bytes::put_block(
-                    &mut blocks,
-                    PathKey::of(path.as_bytes()),
-                    Extent::Difference,
-                    &folder.facts,
-                    lines,
-                );
-                put.expect("a difference is shorter than the folder it is of");
+                put_difference(&mut blocks, path, &folder.facts, lines);
                 continue;
             }
         }
@@ -264,56 +256,45 @@ fn changed_blocks(cache: &StatCache, update: &CacheUpdate) -> Option<Vec<u8>> {
     }
     for (path, names) in &update.settled {
         let Some(cached) = cache.folder(path).filter(|_| !update.folders.contains_key(path)) else { continue };
-        let lines: Vec<Line<'_>> = names.iter().filter_map(|name| cached.find(name)).filter_map(settled).collect();
+        let improved = names.iter().filter_map(|name| cached.find(name)).filter(|entry| settled(*entry) != *entry);
+        let lines: Vec<Line<'_>> = improved.map(|entry| Line::Entry(settled(entry))).collect();
         if !lines.is_empty() {
-            let lines = lines.into_iter();
-            let put =
-                bytes::put_block(&mut blocks, PathKey::of(path.as_bytes()), Extent::Difference, &cached.facts, lines);
-            put.expect("a difference is no longer than the folder it is of");
+            put_difference(&mut blocks, path, &cached.facts, lines);
         }
     }
     Some(blocks)
 }
 
-/// The line of a file that was read again, if its proof improves.
-fn settled(entry: CachedEntry<'_>) -> Option<Line<'_>> {
-    (entry.proof == Proof::Recent).then_some(Line::Entry(CachedEntry { proof: Proof::Settled, ..entry }))
+/// The entry of a file that was read again: its proof may improve.
+fn settled(entry: CachedEntry<'_>) -> CachedEntry<'_> {
+    let proof = if entry.proof == Proof::Recent { Proof::Settled } else { entry.proof };
+    CachedEntry { proof, ..entry }
+}
+
+fn put_difference(out: &mut Vec<u8>, path: &TreePath, facts: &FolderFacts, lines: Vec<Line<'_>>) {
+    let put = bytes::put_block(out, PathKey::of(path.as_bytes()), Extent::Difference, facts, lines.into_iter());
+    put.expect("a difference is no longer than the folder it is of");
 }
 
 /// Appends the block of a whole folder; `None` if it is too large or unknown.
 fn put_whole(out: &mut Vec<u8>, cache: &StatCache, path: &TreePath, update: &CacheUpdate) -> Option<()> {
-    let (update, settled_names) = (update.folders.get(path), update.settled.get(path));
+    let (changed, settled_names) = (update.folders.get(path), update.settled.get(path));
     let cached = cache.folder(path);
-    let facts = update.map(|update| update.facts).or_else(|| cached.as_ref().map(CachedFolder::facts))?;
-    let put = |out: &mut Vec<u8>, lines: &mut dyn Iterator<Item = Line<'_>>| {
-        bytes::put_block(out, PathKey::of(path.as_bytes()), Extent::Whole, &facts, lines).ok()
-    };
-    match update.map(|update| &update.entries) {
-        Some(EntriesUpdate::Whole(entries)) => {
-            put(out, &mut entries.iter().map(|entry| Line::Entry(entry.view(facts.device))))
-        }
+    let facts = changed.map(|changed| changed.facts).or_else(|| cached.as_ref().map(CachedFolder::facts))?;
+    let entries: Box<dyn Iterator<Item = CachedEntry<'_>>> = match changed.map(|changed| &changed.entries) {
+        Some(EntriesUpdate::Whole(entries)) => Box::new(entries.iter().map(|entry| entry.view(facts.device))),
         Some(EntriesUpdate::Children(children)) => {
             let mut children = children.iter().peekable();
-            let cached = cached?;
-            put(
-                out,
-                &mut cached.entries().map(|entry| match children.next_if(|child| *child.name == *entry.name) {
-                    Some(child) => Line::Entry(child.on(entry)),
-                    None => Line::Entry(entry),
-                }),
-            )
+            Box::new(cached.as_ref()?.entries().map(move |entry| {
+                children.next_if(|child| *child.name == *entry.name).map_or(entry, |child| child.on(entry))
+            }))
         }
-        None => {
-            let names = settled_names;
-            put(
-                out,
-                &mut cached?.entries().map(|entry| match names.is_some_and(|names| names.contains(entry.name)) {
-                    true => settled(entry).unwrap_or(Line::Entry(entry)),
-                    false => Line::Entry(entry),
-                }),
-            )
-        }
-    }
+        None => Box::new(cached.as_ref()?.entries().map(|entry| {
+            let is_settled = settled_names.is_some_and(|names| names.contains(entry.name));
+            if is_settled { settled(entry) } else { entry }
+        })),
+    };
+    bytes::put_block(out, PathKey::of(path.as_bytes()), Extent::Whole, &facts, entries.map(Line::Entry)).ok()
 }
 
 /// Writes all reachable folders into a new file, which replaces the old one.

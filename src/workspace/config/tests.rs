@@ -82,7 +82,7 @@ fn refusals_name_the_line() {
 }
 
 #[test]
-fn what_does_not_count_is_named_and_the_rest_counts() {
+fn unknown_settings_are_reported_and_the_others_apply() {
     let file = || Path::new("retro.toml").to_owned();
     let text =
         "extra = 1\n[capture]\nexlude = []\nexclude = [\"a\"]\nmax_files = 1\n[retention]\nbudget_bytes = 1\n[other]";
@@ -108,13 +108,13 @@ fn what_does_not_count_is_named_and_the_rest_counts() {
 }
 
 #[test]
-fn a_build_without_git_says_that_it_cannot_tell_what_git_ignores() {
+fn a_build_without_git_reports_that_gitignore_has_no_effect() {
     let gitignore = |text| parsed(text).map(|config| config.capture.rule_options(Vec::new()).gitignore);
     assert_eq!(gitignore("[capture]\ngitignore = false").ok(), Some(false));
     assert_eq!(gitignore("[capture]\ngitignore = true").ok(), Some(cfg!(feature = "git")));
-    let is_told =
+    let is_reported =
         notices("[capture]\ngitignore = true") == [Notice::NoGit { file: Path::new("retro.toml").to_owned() }];
-    assert_eq!(is_told, cfg!(not(feature = "git")));
+    assert_eq!(is_reported, cfg!(not(feature = "git")));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn the_settings_of_a_store_count_only_where_nobody_else_can_write_them() {
 
 #[expect(clippy::disallowed_methods, reason = "tests make their own workspaces")]
 #[test]
-fn what_is_no_readable_text_file_is_refused_without_blocking() {
+fn settings_that_are_no_text_file_are_refused_without_blocking() {
     let folder = tempfile::tempdir().unwrap();
     let root = Root::open(folder.path()).unwrap();
     let path = folder.path().join("retro.toml");

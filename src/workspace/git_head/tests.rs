@@ -74,7 +74,7 @@ fn a_linked_worktree_has_its_own_head_and_shares_branches() {
 }
 
 #[test]
-fn what_cannot_be_read_is_nothing() {
+fn an_unreadable_repository_has_no_state() {
     let none = tempfile::tempdir().unwrap();
     assert_eq!(git_state(none.path()), None);
     for head in ["", "nonsense\n", "ref: refs/heads/../../../etc/passwd\n", "ref: refs/heads/.invalid\n", "0123\n"] {

@@ -166,7 +166,7 @@ fn damage_is_an_error() {
 fn a_bitmap_is_no_longer_than_an_index() {
     let run = |bit_count: u32, word: u64| {
         let bytes = [&bit_count.to_be_bytes()[..], &1_u32.to_be_bytes(), &word.to_be_bytes(), &[0; 4]].concat();
-        bitmap(&mut super::Bytes(&bytes))
+        bitmap(&mut super::Reader::new(&bytes))
     };
     assert_eq!(run(64, 0b11).unwrap(), (0..64).collect::<Vec<_>>());
     assert!(run(64, 0b101).is_err() && run(u32::MAX, 0x1_ffff_ffff).is_err());

@@ -82,18 +82,6 @@ pub struct Marks {
     pub has_list: bool,
 }
 
-impl Marks {
-    /// The marks of a folder that has not been listed: both are looked up.
-    const ALL: Self = Self {
-        has_git: true,
-        has_list: true,
-        has_git_file: false,
-        has_git_link: false,
-        has_environment_mark: false,
-        has_cache_mark: false,
-    };
-}
-
 /// One list.
 #[derive(Debug)]
 struct Level {
@@ -123,14 +111,14 @@ impl Lists {
     /// The tracked paths of the repository whose root is the folder at `path`; `None` if it is not a repository's root.
     pub fn tracked_at(root: &Root, path: &TreePath, notices: &GitNotices) -> Option<Arc<Self>> {
         let repository = Repository::open(&root.display(path), path, notices)?;
-        Some(Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) }))
+        Some(Self::tracking(repository))
     }
 
     /// The tracked paths of the repository around a workspace root; empty if there is none.
     pub fn tracked_around(root: &Path, notices: &GitNotices) -> Arc<Self> {
         let around = repository::around(root, notices);
         let repository = around.map_or_else(|| Repository::none(notices), |(repository, _)| repository);
-        Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) })
+        Self::tracking(repository)
     }
 
     /// Returns true if the folder is entered only for tracked files.
@@ -177,14 +165,10 @@ impl Lists {
         found
     }
 
-    /// As [`Self::enter`], for a folder that is not being listed. If it cannot be opened, nothing changes.
-    pub fn enter_at(self: &Arc<Self>, root: &Root, path: &TreePath) -> Arc<Self> {
-        root.folder(path).map_or_else(|_| Arc::clone(self), |handle| self.enter(root, path, &handle, Marks::ALL))
-    }
-
-    /// As [`Self::enter_at`], without the folder's own ignore file.
-    pub fn enter_git_at(self: &Arc<Self>, root: &Root, path: &TreePath) -> Arc<Self> {
-        let marks = Marks { has_list: false, ..Marks::ALL };
+    /// As [`Self::enter`], for a folder that is not being listed, with its own ignore file if `has_list`. If it cannot
+    /// be opened, nothing changes.
+    pub fn enter_at(self: &Arc<Self>, root: &Root, path: &TreePath, has_list: bool) -> Arc<Self> {
+        let marks = Marks { has_git: true, has_list, ..Marks::default() };
         root.folder(path).map_or_else(|_| Arc::clone(self), |handle| self.enter(root, path, &handle, marks))
     }
 
@@ -218,6 +202,10 @@ impl Lists {
     /// Returns true if the lists match it, tracked or not.
     pub fn names(&self, path: &[u8], is_folder: bool) -> bool {
         self.is_ignored || self.matches(&self.repository.path_of(path), is_folder)
+    }
+
+    fn tracking(repository: Arc<Repository>) -> Arc<Self> {
+        Arc::new(Self { is_ignored: true, only_tracks: true, ..Self::of(repository, None) })
     }
 
     fn of(repository: Arc<Repository>, nearest: Option<Arc<Level>>) -> Self {

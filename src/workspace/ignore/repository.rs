@@ -16,7 +16,7 @@ use crate::limits::IGNORE_FILE_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
 use crate::workspace::git_index::GitIndex;
 use crate::workspace::git_notice::{GitNotices, GitPart, GitProblem};
-use crate::workspace::{git_file, git_head, places};
+use crate::workspace::{folder_id, git_file, git_head};
 
 /// A repository, or none.
 #[derive(Debug)]
@@ -86,7 +86,8 @@ impl Repository {
         let (git_folder, shared) = git_folders(root, notices)?;
         let settings = Settings::of(&git_folder, &shared, notices);
         let tracked = OnceLock::new();
-        if let Some(tree) = settings.tree.clone().filter(|tree| places::identity(tree) != places::identity(root)) {
+        if let Some(tree) = settings.tree.clone().filter(|tree| folder_id::identity(tree) != folder_id::identity(root))
+        {
             // The index belongs to another folder.
             notices.add(&git_folder, GitPart::Index, GitProblem::OtherTree(tree));
             tracked.set(Tracked::Unknown).expect("nobody has asked yet");
@@ -150,9 +151,8 @@ impl Repository {
         let other = git_head::named_folder(folder).ok().flatten();
         let other = other.filter(|other| other.parent().is_some_and(|at| at.ends_with(OTHER_TREES)));
         let Some(other) = other else { return false };
-        let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-        let own = identity(&location.shared);
-        let shared = git_head::shared_folder(&other).and_then(|shared| identity(&shared));
+        let own = folder_id::identity(&location.shared);
+        let shared = git_head::shared_folder(&other).and_then(|shared| folder_id::identity(&shared));
         own.is_some() && own == shared || location.has_moved_tree(folder, &other)
     }
 
@@ -207,8 +207,7 @@ fn git_folders(root: &Path, notices: &GitNotices) -> Option<(PathBuf, PathBuf)> 
         return None;
     }
     // For git too, a `.git` that is no repository changes nothing.
-    let is_one = git_folder.join("HEAD").is_file() && shared.join("objects").is_dir() && shared.join("refs").is_dir();
-    is_one.then_some((git_folder, shared))
+    git_head::is_repository(&git_folder, &shared).then_some((git_folder, shared))
 }
 
 /// The settings of a repository that are used.

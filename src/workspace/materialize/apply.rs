@@ -14,15 +14,15 @@
 use std::os::fd::OwnedFd;
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, RenameFlags};
 use rustix::io::Errno;
 
-use super::at::{Found, change_mode_at, found, found_at, open_to_owner, set_new_mode};
-use super::attributes::{Given, Want, complete, complete_symlink, of, strip};
+use super::at::{Found, READ_FLAGS, change_mode_at, found, found_at, open_to_owner};
+use super::attributes::{Given, WantedAttributes, complete, complete_new, complete_symlink, of, strip};
 use super::content::{self, Content};
-use super::folders::{Folders, Refused};
+use super::folders::{Folders, Reason, Refused};
 use super::temporary::{Temporary, TemporaryNames};
-use super::{Action, Applied, KeptReason, Options, kept_because, pieces};
+use super::{Action, Applied, KeptReason, Options, Task, kept_because, pieces};
 use crate::disk::FolderId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::Attributes;
@@ -33,7 +33,7 @@ use crate::progress::Event;
 use crate::store::Store;
 use crate::workspace::attributes::owner_of;
 use crate::workspace::beneath::{Root, open_folder, sync_file_system};
-use crate::workspace::places::Place;
+use crate::workspace::protected::Protection;
 
 /// Applies `actions` to the workspace at `root`; their order does not matter.
 ///
@@ -48,13 +48,13 @@ pub fn apply(store: &Store, root: &Root, actions: &[Action], options: &Options<'
     let applying = Applying { store, folders, options, names, syncs_each };
     let mut applied = Applied::default();
     let outcome = applying.run(actions, &mut applied);
-    let settled = applying.folders.settle(&mut applied, syncs_each);
+    let modes_set = applying.folders.set_modes(&mut applied, syncs_each);
     let synced = if options.durable && !syncs_each { applying.folders.sync() } else { Ok(()) };
-    outcome.and(settled).and(synced).map_err(|error| match error.hint() {
+    outcome.and(modes_set).and(synced).map_err(|error| match error.hint() {
         None => error.with_hint("when the cause is gone, run the same restore again: it does the rest"),
         Some(_) => error,
     })?;
-    applied.settle();
+    applied.sort_kept();
     Ok(applied)
 }
 
@@ -79,85 +79,91 @@ struct Folder {
     given: Given,
 }
 
-/// A path to be written.
-struct Target<'a> {
-    path: &'a TreePath,
-    kind: Kind,
-    replaces: bool,
-}
-
 impl Applying<'_> {
     fn run(&self, actions: &[Action], applied: &mut Applied) -> Result<()> {
-        let mut removals = Vec::new();
-        let mut created = Vec::new();
-        let mut changed = Vec::new();
-        let mut modes = Vec::new();
-        let mut attributes = Vec::new();
+        let (mut removed, mut created, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for action in actions {
-            match action {
-                Action::Remove { path, kind } => removals.push((path, *kind)),
-                Action::CreateFolder { path, mode } => created.push((path, *mode)),
-                Action::SetFolderMode { path, mode } => modes.push((path, *mode)),
-                Action::SetAttributes { path, kind: Kind::Folder, mode, .. } => attributes.push((path, *mode)),
-                Action::WriteFile { .. }
-                | Action::WriteSymlink { .. }
-                | Action::SetFileMode { .. }
-                | Action::SetAttributes { .. } => changed.push(action),
+            match (action.task, action.kind) {
+                (Task::Remove, _) => removed.push(action),
+                (Task::SetMode | Task::SetAttributes, Kind::Folder) => {}
+                (_, Kind::Folder) => created.push(action),
+                _ => changed.push(action),
             }
         }
-        removals.sort_unstable_by(|one, other| other.0.cmp(one.0));
-        created.sort_unstable_by(|one, other| one.0.cmp(other.0));
-        changed.sort_unstable_by_key(|action| (folder_part(action.path()), action.path().as_bytes()));
-        self.remove(&removals, applied)?;
-        self.create(&created, applied)?;
-        let written = self.change(&changed)?;
+        removed.sort_unstable_by(|one, other| other.path.cmp(&one.path));
+        created.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        changed.sort_unstable_by_key(|action| (folder_part(&action.path), action.path.as_bytes()));
+        for siblings in removed.chunk_by(are_siblings) {
+            self.in_folder(siblings, applied, &mut |folder, action, applied| self.remove(folder, action, applied))?;
+        }
+        for siblings in created.chunk_by(are_siblings) {
+            self.in_folder(siblings, applied, &mut |folder, action, applied| self.create(folder, action, applied))?;
+        }
+        let written = self.change_all(&changed)?;
         *applied = std::mem::take(applied).and(written);
-        modes.iter().for_each(|(path, mode)| self.folders.ask(path, *mode));
-        attributes.iter().for_each(|(path, mode)| self.folders.ask_attributes(path, *mode));
-        Ok(())
-    }
-
-    fn remove(&self, removals: &[(&TreePath, Kind)], applied: &mut Applied) -> Result<()> {
-        for siblings in removals.chunk_by(|one, other| folder_part(one.0) == folder_part(other.0)) {
-            let path = siblings[0].0.parent().expect("the root was refused");
-            let folder = match self.folders.reach_writable(&path) {
-                // If the folder is gone, so are its contents.
-                Err(Refused::Failed(Errno::NOENT)) => continue,
-                Err(refused) => {
-                    let reason = kept_because(refused).map_err(|e| self.failed("open folder", &path, e))?;
-                    siblings.iter().for_each(|(path, _)| applied.keep(path, reason));
-                    continue;
-                }
-                Ok(handle) => self.folder(path, handle)?,
-            };
-            for (path, kind) in siblings {
-                self.remove_one(&folder, path, *kind, applied)?;
+        for Action { path, task, mode, .. } in actions.iter().filter(|action| action.kind == Kind::Folder) {
+            match task {
+                Task::SetMode => self.folders.set_at_end(path, *mode, Reason::Mode),
+                Task::SetAttributes => self.folders.set_at_end(path, *mode, Reason::Attributes),
+                _ => {}
             }
-            self.sync_folder(&folder)?;
         }
         Ok(())
     }
 
-    fn remove_one(&self, folder: &Folder, path: &TreePath, kind: Kind, applied: &mut Applied) -> Result<()> {
+    /// Opens the folder of `siblings` and passes each of them on. If the folder cannot be opened, they are kept.
+    fn in_folder(
+        &self,
+        siblings: &[&Action],
+        applied: &mut Applied,
+        perform: &mut dyn FnMut(&Folder, &Action, &mut Applied) -> Result<()>,
+    ) -> Result<()> {
+        let path = siblings[0].path.parent().expect("the root was refused");
+        let is_change = |action: &&Action| matches!(action.task, Task::SetMode | Task::SetAttributes);
+        let opened = match siblings.iter().all(is_change) {
+            true => self.folders.reach(&path),
+            false => self.folders.reach_writable(&path),
+        };
+        let handle = match opened {
+            // If the folder is gone, so are its contents.
+            Err(Refused::Failed(Errno::NOENT)) if siblings[0].task == Task::Remove => return Ok(()),
+            Err(refused) => {
+                let reason = kept_because(refused).map_err(|e| self.failed("open folder", &path, e))?;
+                siblings.iter().for_each(|action| applied.keep(&action.path, reason));
+                return Ok(());
+            }
+            Ok(handle) => handle,
+        };
+        let given = Given::in_folder(&handle).map_err(|e| self.failed("look at", &path, e))?;
+        let folder = Folder { path, handle, given };
+        siblings.iter().try_for_each(|action| perform(&folder, action, applied))?;
+        if self.syncs_each {
+            rustix::fs::fsync(&folder.handle).map_err(|e| self.failed("sync folder", &folder.path, e))?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, folder: &Folder, action: &Action, applied: &mut Applied) -> Result<()> {
+        let Action { path, kind, .. } = action;
         let name = name_of(path);
         match found_at(&folder.handle, name) {
             Err(e) => return self.keep(applied, "look at", path, e),
             Ok(Found::Nothing) => return Ok(()),
-            Ok(Found::Entry(now)) if now == kind => {}
+            Ok(Found::Entry(now)) if now == *kind => {}
             Ok(Found::Entry(_) | Found::Special) => {
                 applied.keep(path, KeptReason::Changed);
                 return Ok(());
             }
         }
-        if let Some(place) = self.place_at(folder, path, kind)? {
+        if let Some(place) = self.protection_at(folder, path, *kind)? {
             applied.keep(path, KeptReason::Protected(place));
             return Ok(());
         }
-        let flags = if kind == Kind::Folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        let flags = if *kind == Kind::Folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         match rustix::fs::unlinkat(&folder.handle, name, flags) {
             Ok(()) => {
                 applied.removed += 1;
-                if kind == Kind::Folder {
+                if *kind == Kind::Folder {
                     self.folders.removed(path);
                 }
             }
@@ -169,26 +175,9 @@ impl Applying<'_> {
         Ok(())
     }
 
-    fn create(&self, created: &[(&TreePath, u16)], applied: &mut Applied) -> Result<()> {
-        for siblings in created.chunk_by(|one, other| folder_part(one.0) == folder_part(other.0)) {
-            let path = siblings[0].0.parent().expect("the root was refused");
-            let folder = match self.folders.reach_writable(&path) {
-                Err(refused) => {
-                    let reason = kept_because(refused).map_err(|e| self.failed("open folder", &path, e))?;
-                    siblings.iter().for_each(|(path, _)| applied.keep(path, reason));
-                    continue;
-                }
-                Ok(handle) => self.folder(path, handle)?,
-            };
-            for (path, mode) in siblings {
-                self.create_one(&folder, path, *mode, applied)?;
-            }
-            self.sync_folder(&folder)?;
-        }
-        Ok(())
-    }
-
-    fn create_one(&self, folder: &Folder, path: &TreePath, mode: u16, applied: &mut Applied) -> Result<()> {
+    /// Creates a folder.
+    fn create(&self, folder: &Folder, action: &Action, applied: &mut Applied) -> Result<()> {
+        let path = &action.path;
         let name = name_of(path);
         let made = rustix::fs::mkdirat(&folder.handle, name, Mode::RWXU)
             .and_then(|()| open_to_owner(&folder.handle, name))
@@ -199,14 +188,12 @@ impl Applying<'_> {
         match made {
             Ok(()) => {
                 applied.created += 1;
-                self.folders.created(path, mode);
+                self.folders.set_at_end(path, action.mode, Reason::Created);
             }
             Err(Errno::EXIST) => match found_at(&folder.handle, name) {
                 Err(e) => return self.keep(applied, "look at", path, e),
                 Ok(Found::Entry(Kind::Folder)) => {
-                    if let Some(place) = self.place_at(folder, path, Kind::Folder)? {
-                        applied.keep(path, KeptReason::Protected(place));
-                    }
+                    applied.keep(path, self.protection_at(folder, path, Kind::Folder)?.map(KeptReason::Protected));
                 }
                 Ok(_) => applied.keep(path, KeptReason::Occupied),
             },
@@ -215,17 +202,13 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Writes files and symlinks and sets modes of files, a few of one folder at a time.
-    fn change(&self, actions: &[&Action]) -> Result<Applied> {
-        let (mut files, mut bytes) = (0, 0_u64);
-        for action in actions {
-            files += 1;
-            bytes = bytes.saturating_add(action.size());
-        }
-        self.options.progress.event(Event::Planned { files, bytes });
-        let folders = actions.chunk_by(|one, other| folder_part(one.path()) == folder_part(other.path()));
-        let tasks: Vec<&[&Action]> = folders
-            .flat_map(|folder| pieces(folder, |action| action.size()).into_iter().map(|range| &folder[range]))
+    /// Writes files and symlinks and sets modes and attributes of files, a few of one folder at a time.
+    fn change_all(&self, actions: &[&Action]) -> Result<Applied> {
+        let bytes = actions.iter().fold(0, |sum: u64, action| sum.saturating_add(action.written_bytes()));
+        self.options.progress.event(Event::Planned { files: actions.len() as u64, bytes });
+        let tasks: Vec<&[&Action]> = actions
+            .chunk_by(are_siblings)
+            .flat_map(|folder| pieces(folder, |action| action.written_bytes()).into_iter().map(|range| &folder[range]))
             .collect();
         tasks
             .par_iter()
@@ -235,65 +218,34 @@ impl Applying<'_> {
 
     fn change_piece(&self, actions: &[&Action]) -> Result<Applied> {
         let mut applied = Applied::default();
-        let path = actions[0].path().parent().expect("the root was refused");
-        let is_write = |action: &&Action| !matches!(action, Action::SetFileMode { .. } | Action::SetAttributes { .. });
-        let opened = match actions.iter().any(is_write) {
-            true => self.folders.reach_writable(&path),
-            false => self.folders.reach(&path),
-        };
-        let folder = match opened {
-            Err(refused) => {
-                let reason = kept_because(refused).map_err(|e| self.failed("open folder", &path, e))?;
-                actions.iter().for_each(|action| applied.keep(action.path(), reason));
-                return Ok(applied);
-            }
-            Ok(handle) => self.folder(path, handle)?,
-        };
         let mut bytes = 0_u64;
-        for action in actions {
-            match action {
-                Action::WriteFile { path, mode, size, id, replaces } => {
-                    let target = Target { path, kind: Kind::File, replaces: *replaces };
-                    self.write_file(&folder, &target, *mode, Content { id: *id, size: *size }, &mut applied)?;
-                }
-                Action::WriteSymlink { path, id, replaces } => {
-                    let target = Target { path, kind: Kind::Symlink, replaces: *replaces };
-                    self.write_symlink(&folder, &target, *id, &mut applied)?;
-                }
-                Action::SetFileMode { path, mode, size, id } => {
-                    self.set_file_mode(&folder, path, *mode, Content { id: *id, size: *size }, &mut applied)?;
-                }
-                Action::SetAttributes { path, kind, mode, size, id } => {
-                    let target = Target { path, kind: *kind, replaces: true };
-                    self.set_attributes(&folder, &target, *mode, Content { id: *id, size: *size }, &mut applied)?;
-                }
-                _ => unreachable!("only what is written in a folder is put into pieces"),
+        self.in_folder(actions, &mut applied, &mut |folder, action, applied| {
+            match (action.task, action.kind) {
+                (Task::SetMode, _) => self.set_file_mode(folder, action, applied)?,
+                (Task::SetAttributes, _) => self.set_attributes(folder, action, applied)?,
+                (_, Kind::Symlink) => self.write_symlink(folder, action, applied)?,
+                _ => self.write_file(folder, action, applied)?,
             }
             // Only after success: the size of a path that was kept is not checked, and may be wrong.
-            bytes = bytes.saturating_add(action.size());
-        }
-        self.sync_folder(&folder)?;
+            bytes = bytes.saturating_add(action.written_bytes());
+            Ok(())
+        })?;
         self.options.progress.event(Event::Done { files: actions.len() as u64, bytes });
         Ok(applied)
     }
 
-    fn write_file(
-        &self,
-        folder: &Folder,
-        target: &Target<'_>,
-        mode: u16,
-        content: Content,
-        applied: &mut Applied,
-    ) -> Result<()> {
-        if !self.expect_free(folder, target, applied)? {
+    fn write_file(&self, folder: &Folder, action: &Action, applied: &mut Applied) -> Result<()> {
+        let path = &action.path;
+        if self.rename_flags(folder, action, applied)?.is_none() {
             return Ok(());
         }
-        let fail = |e: Errno| self.failed("write", target.path, e);
-        let display = || self.folders.root().display(target.path);
-        let want = self.want(folder, target);
+        let fail = |e: Errno| self.failed("write", path, e);
+        let display = || self.folders.root().display(path);
+        let content = Content { id: BlobId(action.id), size: action.size };
+        let want = self.want(folder, action);
         let (temporary, inexact) = loop {
             let draft = match self.names.draft(&folder.handle) {
-                Err(e) => return self.keep(applied, "write", target.path, e),
+                Err(e) => return self.keep(applied, "write", path, e),
                 Ok(draft) => draft,
             };
             if folder.given.inherits {
@@ -301,77 +253,61 @@ impl Applying<'_> {
             }
             match content::write(self.store, content, &draft.file, &display) {
                 Err(error) if error.io_kind() == Some(std::io::ErrorKind::FileTooLarge) => {
-                    applied.keep(target.path, KeptReason::TooLarge);
+                    applied.keep(path, KeptReason::TooLarge);
                     return Ok(());
                 }
                 written => written?,
             }
-            let inexact = match want.is_plain(folder.given.owner) {
-                true => (!set_new_mode(&draft.file, mode).map_err(fail)?).then_some(KeptReason::ModeRefused),
-                false => complete(&draft.file, mode, &want).map_err(fail)?,
-            };
+            let inexact = complete_new(&draft.file, action.mode, &want, folder.given.owner).map_err(fail)?;
             if self.syncs_each {
                 draft.file.sync_all().map_err(|e| Error::io("sync", display(), e))?;
             }
             match self.names.name(draft) {
-                Err(e) => return self.keep(applied, "write", target.path, e),
+                Err(e) => return self.keep(applied, "write", path, e),
                 Ok(Some(temporary)) => break (temporary, inexact),
                 Ok(None) => {}
             }
         };
-        if self.place(folder, target, temporary, applied)? {
+        if self.place(folder, action, temporary, applied)? {
             applied.bytes += content.size;
-            if let Some(reason) = inexact {
-                applied.keep(target.path, reason);
-            }
+            applied.keep(path, inexact);
         }
         Ok(())
     }
 
-    fn write_symlink(&self, folder: &Folder, target: &Target<'_>, id: BlobId, applied: &mut Applied) -> Result<()> {
-        if !self.expect_free(folder, target, applied)? {
+    fn write_symlink(&self, folder: &Folder, action: &Action, applied: &mut Applied) -> Result<()> {
+        let path = &action.path;
+        if self.rename_flags(folder, action, applied)?.is_none() {
             return Ok(());
         }
-        let leads_to = content::target(self.store, id)?;
+        let leads_to = content::target(self.store, BlobId(action.id))?;
         let create = |name: &str| rustix::fs::symlinkat(&*leads_to, &folder.handle, name);
         let (temporary, ()) = match self.names.make(&folder.handle, create) {
-            Err(e) => return self.keep(applied, "write symlink", target.path, e),
+            Err(e) => return self.keep(applied, "write symlink", path, e),
             Ok(made) => made,
         };
-        let owner = self.want(folder, target).owner.filter(|owner| *owner != folder.given.owner);
-        let is_given = match owner {
-            Some(owner) => complete_symlink(&folder.handle, temporary.name(), owner)
-                .map_err(|e| self.failed("set owner of", target.path, e))?,
-            None => true,
-        };
-        if self.place(folder, target, temporary, applied)? && !is_given {
-            applied.keep(target.path, KeptReason::OwnerRefused);
+        let owner = self.want(folder, action).owner.filter(|owner| *owner != folder.given.owner);
+        let inexact = complete_symlink(&folder.handle, temporary.name(), owner);
+        let inexact = inexact.map_err(|e| self.failed("set owner of", path, e))?;
+        if self.place(folder, action, temporary, applied)? {
+            applied.keep(path, inexact);
         }
         Ok(())
     }
 
     /// Sets owner, attributes and mode of an existing path.
-    fn set_attributes(
-        &self,
-        folder: &Folder,
-        target: &Target<'_>,
-        mode: u16,
-        content: Content,
-        applied: &mut Applied,
-    ) -> Result<()> {
-        let (path, name) = (target.path, name_of(target.path));
+    fn set_attributes(&self, folder: &Folder, action: &Action, applied: &mut Applied) -> Result<()> {
+        let (path, name) = (&action.path, name_of(&action.path));
         let fail = |e: Errno| self.failed("set attributes of", path, e);
-        if found_at(&folder.handle, name).map_err(fail)? != Found::Entry(target.kind) {
+        if found_at(&folder.handle, name).map_err(fail)? != Found::Entry(action.kind) {
             applied.keep(path, KeptReason::Changed);
             return Ok(());
         }
         let want = self.options.attributes.map(|wanted| wanted.here(path)).unwrap_or_default();
-        let inexact = if target.kind == Kind::Symlink {
-            let given = want.owner.map_or(Ok(true), |owner| complete_symlink(&folder.handle, name, owner));
-            (!given.map_err(fail)?).then_some(KeptReason::OwnerRefused)
+        let inexact = if action.kind == Kind::Symlink {
+            complete_symlink(&folder.handle, name, want.owner).map_err(fail)?
         } else {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-            let file = match rustix::fs::openat(&folder.handle, name, flags, Mode::empty()) {
+            let file = match rustix::fs::openat(&folder.handle, name, READ_FLAGS, Mode::empty()) {
                 Err(Errno::ACCESS) => {
                     applied.keep(path, KeptReason::AttributesRefused);
                     return Ok(());
@@ -387,66 +323,49 @@ impl Applying<'_> {
                 self.folders
                     .loosen(&folder.handle, &folder.path)
                     .map_err(|e| self.failed("write in", &folder.path, e))?;
-                return self.write_file(folder, target, mode, content, applied);
+                return self.write_file(folder, action, applied);
             }
-            complete(&file, mode, &want).map_err(fail)?
+            complete(&file, action.mode, &want).map_err(fail)?
         };
         applied.attributes_changed += 1;
-        if let Some(reason) = inexact {
-            applied.keep(path, reason);
-        }
+        applied.keep(path, inexact);
         Ok(())
     }
 
     /// The owner and attributes for a path that is written. If the snapshot does not know them, those of the replaced
     /// file are kept.
-    fn want(&self, folder: &Folder, target: &Target<'_>) -> Want {
+    fn want(&self, folder: &Folder, action: &Action) -> WantedAttributes {
         let in_place = || {
-            let name = name_of(target.path);
-            if target.kind == Kind::Symlink {
+            let name = name_of(&action.path);
+            if action.kind == Kind::Symlink {
                 let stat = rustix::fs::statat(&folder.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
                 return Some(Attributes { owner: Some(owner_of(&stat)), values: Vec::new() });
             }
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-            of(rustix::fs::openat(&folder.handle, name, flags, Mode::empty()).ok()?)
+            of(rustix::fs::openat(&folder.handle, name, READ_FLAGS, Mode::empty()).ok()?)
         };
-        let wanted = self.options.attributes;
-        wanted.map(|wanted| wanted.at(target.path, || in_place().filter(|_| target.replaces))).unwrap_or_default()
+        let replaced = || in_place().filter(|_| action.task != Task::Create);
+        self.options.attributes.map(|wanted| wanted.at(&action.path, replaced)).unwrap_or_default()
     }
 
-    fn folder(&self, path: TreePath, handle: OwnedFd) -> Result<Folder> {
-        let given = Given::in_folder(&handle).map_err(|e| self.failed("look at", &path, e))?;
-        Ok(Folder { path, handle, given })
-    }
-
-    fn set_file_mode(
-        &self,
-        folder: &Folder,
-        path: &TreePath,
-        mode: u16,
-        content: Content,
-        applied: &mut Applied,
-    ) -> Result<()> {
+    fn set_file_mode(&self, folder: &Folder, action: &Action, applied: &mut Applied) -> Result<()> {
+        let path = &action.path;
         let mut has_other_names = false;
         let changed = change_mode_at(&folder.handle, name_of(path), |stat| {
             let is_file = found(stat) == Found::Entry(Kind::File);
             has_other_names = is_file && stat.st_nlink > 1;
-            (is_file && !has_other_names).then_some(mode)
+            (is_file && !has_other_names).then_some(action.mode)
         });
         match changed {
             Ok(None) if has_other_names => {
                 if let Err(e) = self.folders.loosen(&folder.handle, &folder.path) {
                     return self.keep(applied, "write in", path, e);
                 }
-                let target = Target { path, kind: Kind::File, replaces: true };
-                return self.write_file(folder, &target, mode, content, applied);
+                return self.write_file(folder, action, applied);
             }
             Ok(None) | Err(Errno::NOENT) => applied.keep(path, KeptReason::Changed),
             Ok(Some(is_exact)) => {
                 applied.mode_changed += 1;
-                if !is_exact {
-                    applied.keep(path, KeptReason::ModeRefused);
-                }
+                applied.keep(path, (!is_exact).then_some(KeptReason::ModeRefused));
                 self.sync_mode(folder, path)?;
             }
             Err(e) => return self.keep(applied, "set mode of", path, e),
@@ -454,65 +373,42 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Returns true if a path may be written; otherwise records why not.
-    fn expect_free(&self, folder: &Folder, target: &Target<'_>, applied: &mut Applied) -> Result<bool> {
-        Ok(self.rename_flags(folder, target, applied)?.is_some())
-    }
-
     /// The flags of the rename to a path; `None` if it may not be written, which is recorded.
-    fn rename_flags(&self, folder: &Folder, target: &Target<'_>, applied: &mut Applied) -> Result<Option<RenameFlags>> {
-        let reason = match found_at(&folder.handle, name_of(target.path)) {
-            Err(e) => return self.keep(applied, "look at", target.path, e).map(|()| None),
+    fn rename_flags(&self, folder: &Folder, action: &Action, applied: &mut Applied) -> Result<Option<RenameFlags>> {
+        let replaces = action.task != Task::Create;
+        match found_at(&folder.handle, name_of(&action.path)) {
+            Err(e) => return self.keep(applied, "look at", &action.path, e).map(|()| None),
             Ok(Found::Nothing) => return Ok(Some(RenameFlags::NOREPLACE)),
-            Ok(Found::Entry(kind)) if target.replaces && kind == target.kind => return Ok(Some(RenameFlags::empty())),
-            Ok(_) if target.replaces => KeptReason::Changed,
-            Ok(_) => KeptReason::Occupied,
-        };
-        applied.keep(target.path, reason);
+            Ok(Found::Entry(kind)) if replaces && kind == action.kind => return Ok(Some(RenameFlags::empty())),
+            Ok(_) => applied.keep(&action.path, in_the_way(action)),
+        }
         Ok(None)
     }
 
     /// Renames a finished temporary file to its path. Returns `false` if something else was created there meanwhile.
-    fn place(
-        &self,
-        folder: &Folder,
-        target: &Target<'_>,
-        temporary: Temporary<'_>,
-        applied: &mut Applied,
-    ) -> Result<bool> {
-        let name = name_of(target.path);
-        let Some(flags) = self.rename_flags(folder, target, applied)? else { return Ok(false) };
-        match temporary.rename(name, flags) {
+    fn place(&self, folder: &Folder, action: &Action, temporary: Temporary<'_>, applied: &mut Applied) -> Result<bool> {
+        let Some(flags) = self.rename_flags(folder, action, applied)? else { return Ok(false) };
+        match temporary.rename(name_of(&action.path), flags) {
             Ok(()) => {
                 applied.written += 1;
-                Ok(true)
+                return Ok(true);
             }
-            Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) => {
-                let reason = if target.replaces { KeptReason::Changed } else { KeptReason::Occupied };
-                applied.keep(target.path, reason);
-                Ok(false)
-            }
-            Err(e) => self.keep(applied, "rename to", target.path, e).map(|()| false),
+            Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) => applied.keep(&action.path, in_the_way(action)),
+            Err(e) => self.keep(applied, "rename to", &action.path, e)?,
         }
+        Ok(false)
     }
 
     /// The reason why the folder at a path is protected; `None` if there is none, or it is not protected.
-    fn place_at(&self, folder: &Folder, path: &TreePath, kind: Kind) -> Result<Option<Place>> {
+    fn protection_at(&self, folder: &Folder, path: &TreePath, kind: Kind) -> Result<Option<Protection>> {
         if kind != Kind::Folder {
             return Ok(None);
         }
         match rustix::fs::statat(&folder.handle, name_of(path), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(self.folders.root().places().at(FolderId::of(&stat))),
+            Ok(stat) => Ok(self.folders.root().protected().at(FolderId::of(&stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(self.failed("look at", path, e)),
         }
-    }
-
-    fn sync_folder(&self, folder: &Folder) -> Result<()> {
-        if self.syncs_each {
-            rustix::fs::fsync(&folder.handle).map_err(|e| self.failed("sync folder", &folder.path, e))?;
-        }
-        Ok(())
     }
 
     /// Makes the mode of a file durable; if the file may not be opened, its whole file system is synced.
@@ -520,8 +416,7 @@ impl Applying<'_> {
         if !self.syncs_each {
             return Ok(());
         }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let synced = match rustix::fs::openat(&folder.handle, name_of(path), flags, Mode::empty()) {
+        let synced = match rustix::fs::openat(&folder.handle, name_of(path), READ_FLAGS, Mode::empty()) {
             Ok(file) => rustix::fs::fsync(file),
             Err(_) => sync_file_system(&folder.handle),
         };
@@ -530,13 +425,8 @@ impl Applying<'_> {
 
     /// Records that a path is kept because of an error; returns an error that must stop the restore.
     fn keep(&self, applied: &mut Applied, operation: &str, path: &TreePath, e: Errno) -> Result<()> {
-        match KeptReason::of(e) {
-            Some(reason) => {
-                applied.keep(path, reason);
-                Ok(())
-            }
-            None => Err(self.failed(operation, path, e)),
-        }
+        applied.keep(path, KeptReason::of(e).ok_or_else(|| self.failed(operation, path, e))?);
+        Ok(())
     }
 
     fn failed(&self, operation: &str, path: &TreePath, e: Errno) -> Error {
@@ -547,8 +437,8 @@ impl Applying<'_> {
 /// A restore neither creates nor removes the root folder; only its mode and attributes are part of a state.
 fn refuse_root(actions: &[Action]) -> Result<()> {
     let is_refused = |action: &Action| {
-        action.path().is_root()
-            && !matches!(action, Action::SetFolderMode { .. } | Action::SetAttributes { kind: Kind::Folder, .. })
+        action.path.is_root()
+            && !(action.kind == Kind::Folder && matches!(action.task, Task::SetMode | Task::SetAttributes))
     };
     match actions.iter().any(is_refused) {
         true => Err(Error::new(
@@ -559,6 +449,15 @@ fn refuse_root(actions: &[Action]) -> Result<()> {
         )),
         false => Ok(()),
     }
+}
+
+/// The reason why a path with an unexpected entry is kept.
+fn in_the_way(action: &Action) -> KeptReason {
+    if action.task == Task::Create { KeptReason::Occupied } else { KeptReason::Changed }
+}
+
+fn are_siblings(one: &&Action, other: &&Action) -> bool {
+    folder_part(&one.path) == folder_part(&other.path)
 }
 
 fn name_of(path: &TreePath) -> &[u8] {

@@ -5,10 +5,15 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::{Errno, Result};
 
 use crate::format::tree::{Kind, MODE_MASK};
+use crate::workspace::stat::{kind_and_mode, permissions};
+
+/// Flags for opening a file to look at it: never through a symlink, never waiting for a FIFO.
+pub(super) const READ_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// The kind of entry that a name refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,22 +37,12 @@ pub(super) fn found_at(folder: &OwnedFd, name: &[u8]) -> Result<Found> {
 
 /// The kind of entry of a stat.
 pub(super) fn found(stat: &Stat) -> Found {
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Found::Entry(Kind::File),
-        FileType::Directory => Found::Entry(Kind::Folder),
-        FileType::Symlink => Found::Entry(Kind::Symlink),
-        _ => Found::Special,
-    }
-}
-
-/// Permission bits of a stat.
-pub(super) fn mode_of(stat: &Stat) -> u16 {
-    u16::try_from(stat.st_mode & 0o7777).expect("twelve bits fit into sixteen")
+    kind_and_mode(stat).map_or(Found::Special, |(kind, _)| Found::Entry(kind))
 }
 
 /// Gives the owner of a new folder the rights that the umask may have removed.
 pub(super) fn open_to_owner(folder: &OwnedFd, name: &[u8]) -> Result<()> {
-    let missing = |stat: &Stat| found(stat) == Found::Entry(Kind::Folder) && mode_of(stat) & 0o700 != 0o700;
+    let missing = |stat: &Stat| found(stat) == Found::Entry(Kind::Folder) && permissions(stat) & 0o700 != 0o700;
     let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if missing(&stat) {
         change_mode_at(folder, name, |stat| missing(stat).then_some(0o700))?;
@@ -59,7 +54,7 @@ pub(super) fn open_to_owner(folder: &OwnedFd, name: &[u8]) -> Result<()> {
 /// three special bits, and not every file system has permission bits.
 pub(super) fn set_mode(handle: impl AsFd, mode: u16) -> Result<bool> {
     rustix::fs::fchmod(&handle, to_mode(mode))?;
-    Ok(mode_of(&rustix::fs::fstat(&handle)?) == mode)
+    Ok(permissions(&rustix::fs::fstat(&handle)?) == mode)
 }
 
 /// As [`set_mode`], for a new file, on a file system that may refuse the mode.
@@ -85,7 +80,7 @@ pub(super) fn change_mode_at(
     let Some(mode) = decide(&stat) else { return Ok(None) };
     // `fchmod` refuses such a handle. The C library does the same; newer kernels have a system call for it.
     match rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), to_mode(mode)) {
-        Ok(()) => Ok(Some(mode_of(&rustix::fs::fstat(&held)?) == mode)),
+        Ok(()) => Ok(Some(permissions(&rustix::fs::fstat(&held)?) == mode)),
         // Without /proc, a readable file can still be changed.
         Err(Errno::NOENT) => change_readable_at(folder, name, &stat, mode),
         Err(e) => Err(e),
@@ -105,7 +100,7 @@ pub(super) fn change_mode_at(
     let stat = look()?;
     let Some(mode) = decide(&stat) else { return Ok(None) };
     match rustix::fs::chmodat(folder, name, to_mode(mode), AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(()) => Ok(Some(mode_of(&look()?) == mode)),
+        Ok(()) => Ok(Some(permissions(&look()?) == mode)),
         // Some systems, Linux among them, have no such call that follows no symlink.
         Err(Errno::OPNOTSUPP) => change_readable_at(folder, name, &stat, mode),
         Err(e) => Err(e),
@@ -114,8 +109,7 @@ pub(super) fn change_mode_at(
 
 /// Changes the mode of what `stat` was read of, if that can be opened to be read and is still at `name`.
 fn change_readable_at(folder: &OwnedFd, name: &[u8], stat: &Stat, mode: u16) -> Result<Option<bool>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    let opened = rustix::fs::openat(folder, name, READ_FLAGS, Mode::empty())?;
     let now = rustix::fs::fstat(&opened)?;
     let is_same = (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino);
     if is_same { set_mode(&opened, mode).map(Some) } else { Ok(None) }

@@ -15,14 +15,15 @@ use rustix::fs::{Gid, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::KeptReason;
-use super::at::{mode_of, set_mode, set_new_mode};
+use super::at::{set_mode, set_new_mode};
 use crate::format::attributes::{AttributeList, Attributes, Name, Owner, acl};
 use crate::path::TreePath;
 use crate::workspace::attributes::{owner_of, read};
+use crate::workspace::stat::permissions;
 
 /// The known owners and attributes of restored paths.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct TargetAttributes {
     /// Owner of the paths without another in the list; `None` for the restoring user.
     pub owner: Option<Owner>,
     /// The paths with attributes.
@@ -35,7 +36,7 @@ pub struct Wanted {
 
 /// The wanted owner and attributes of one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Want {
+pub(super) struct WantedAttributes {
     /// The owner; `None` for the restoring user.
     pub(super) owner: Option<Owner>,
     /// Values by name, ascending.
@@ -55,11 +56,11 @@ enum Rest {
     Stays,
 }
 
-impl Wanted {
+impl TargetAttributes {
     /// The wanted owner and attributes of `path`. `in_place` reads the existing ones, if they matter.
-    pub(super) fn at(&self, path: &TreePath, in_place: impl FnOnce() -> Option<Attributes>) -> Want {
+    pub(super) fn at(&self, path: &TreePath, in_place: impl FnOnce() -> Option<Attributes>) -> WantedAttributes {
         let listed = self.list.get(path);
-        let mut want = Want {
+        let mut want = WantedAttributes {
             owner: listed.and_then(|listed| listed.owner).or(self.owner),
             values: listed.map(|listed| listed.values.clone()).unwrap_or_default(),
             rest: match self.is_known {
@@ -77,13 +78,13 @@ impl Wanted {
     }
 
     /// As [`Self::at`], for an existing path: it already has what it is to keep.
-    pub(super) fn here(&self, path: &TreePath) -> Want {
+    pub(super) fn here(&self, path: &TreePath) -> WantedAttributes {
         let want = self.at(path, || None);
-        if self.is_known { want } else { Want { owner: None, ..want } }
+        if self.is_known { want } else { WantedAttributes { owner: None, ..want } }
     }
 }
 
-impl Want {
+impl WantedAttributes {
     fn take_over(&mut self, now: Attributes) {
         if self.rest == Rest::Stays {
             self.owner = now.owner;
@@ -104,7 +105,7 @@ impl Want {
     }
 
     /// Returns true if a new file has all of this by default, if new files belong to `owner`.
-    pub(super) fn is_plain(&self, owner: Owner) -> bool {
+    fn is_plain(&self, owner: Owner) -> bool {
         self.values.is_empty() && self.owner.is_none_or(|wanted| wanted == owner)
     }
 }
@@ -128,7 +129,7 @@ impl Given {
     /// The defaults in this folder.
     pub(super) fn in_folder(folder: &OwnedFd) -> rustix::io::Result<Self> {
         let stat = rustix::fs::fstat(folder)?;
-        let is_setgid = mode_of(&stat) & 0o2000 != 0;
+        let is_setgid = permissions(&stat) & 0o2000 != 0;
         let gid = if is_setgid { stat.st_gid } else { rustix::process::getegid().as_raw() };
         let inherits = rustix::fs::fgetxattr(folder, &*Name::DefaultAcl.xattr(), &mut [0_u8; 0][..]).is_ok();
         Ok(Self { owner: Owner { uid: rustix::process::geteuid().as_raw(), gid }, inherits })
@@ -146,13 +147,30 @@ pub(super) fn strip(handle: impl AsFd) -> rustix::io::Result<()> {
 /// The mode for an existing file that may have an ACL: its mask, which shows as the group bits, is kept.
 pub(super) fn with_mask(handle: impl AsFd, mode: u16) -> rustix::io::Result<u16> {
     let has_acl = rustix::fs::fgetxattr(&handle, &*Name::AccessAcl.xattr(), &mut [0_u8; 0][..]).is_ok();
-    let shown = mode_of(&rustix::fs::fstat(&handle)?);
+    let shown = permissions(&rustix::fs::fstat(&handle)?);
     Ok(if has_acl { mode & !0o070 | shown & 0o070 } else { mode })
+}
+
+/// As [`complete`], for a new file or folder of `owner` without attributes.
+pub(super) fn complete_new(
+    handle: impl AsFd,
+    mode: u16,
+    want: &WantedAttributes,
+    owner: Owner,
+) -> rustix::io::Result<Option<KeptReason>> {
+    match want.is_plain(owner) {
+        true => Ok((!set_new_mode(&handle, mode)?).then_some(KeptReason::ModeRefused)),
+        false => complete(&handle, mode, want),
+    }
 }
 
 /// Sets the wanted owner, attributes and mode of an open file or folder. Returns the first reason why something could
 /// not be set.
-pub(super) fn complete(handle: impl AsFd, mode: u16, want: &Want) -> rustix::io::Result<Option<KeptReason>> {
+pub(super) fn complete(
+    handle: impl AsFd,
+    mode: u16,
+    want: &WantedAttributes,
+) -> rustix::io::Result<Option<KeptReason>> {
     let mut reason = None;
     let before = rustix::fs::fstat(&handle)?;
     let now = read(&handle).values;
@@ -161,7 +179,7 @@ pub(super) fn complete(handle: impl AsFd, mode: u16, want: &Want) -> rustix::io:
     let is_kept = want.rest == Rest::Stays;
     if had.is_some() && access != had && !is_kept {
         // Otherwise, without its ACL, it would briefly show the mask to its group.
-        set_mode(&handle, mode_of(&before) & 0o700)?;
+        set_mode(&handle, permissions(&before) & 0o700)?;
     }
     let owner = want.owner.unwrap_or_else(|| owner_of(&before));
     let after = set_owner(&handle, &before, owner)?;
@@ -195,12 +213,17 @@ pub(super) fn complete(handle: impl AsFd, mode: u16, want: &Want) -> rustix::io:
     Ok(reason.or((!is_exact).then_some(KeptReason::ModeRefused)))
 }
 
-/// Sets the owner of a symlink in `folder`; returns `false` if that is not allowed.
-pub(super) fn complete_symlink(folder: &OwnedFd, name: &[u8], owner: Owner) -> rustix::io::Result<bool> {
+/// Sets the owner of a symlink in `folder`, if one is given; returns the reason if that is not allowed.
+pub(super) fn complete_symlink(
+    folder: &OwnedFd,
+    name: &[u8],
+    owner: Option<Owner>,
+) -> rustix::io::Result<Option<KeptReason>> {
+    let Some(owner) = owner else { return Ok(None) };
     let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
     match rustix::fs::chownat(folder, name, Some(uid), Some(gid), rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(()) => Ok(true),
-        Err(e) if is_refusal(e) => Ok(false),
+        Ok(()) => Ok(None),
+        Err(e) if is_refusal(e) => Ok(Some(KeptReason::OwnerRefused)),
         Err(e) => Err(e),
     }
 }
@@ -252,7 +275,7 @@ fn remove(handle: impl AsFd, name: &Name) -> rustix::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AttributeList, Attributes, BTreeSet, Name, Owner, TreePath, Wanted, without_lost_owner};
+    use super::{AttributeList, Attributes, BTreeSet, Name, Owner, TargetAttributes, TreePath, without_lost_owner};
     use crate::format::attributes::{decode_list, encode_list, encode_set};
 
     fn user(name: &[u8], value: &[u8]) -> (Name, Box<[u8]>) {
@@ -261,7 +284,7 @@ mod tests {
 
     /// Values in a snapshot win; unknown ones stay as they are.
     #[test]
-    fn what_is_not_known_stays_as_it_is() {
+    fn unknown_attributes_stay_as_they_are() {
         let path = TreePath::new(b"a").unwrap();
         let listed = Attributes { owner: None, values: vec![user(b"x", b"recorded")] };
         let list = vec![(path.clone(), encode_set(&listed).into())];
@@ -273,13 +296,13 @@ mod tests {
             Some(Attributes { owner: theirs, values })
         };
         let root = Some(Owner { uid: 1, gid: 1 });
-        let known = Wanted { owner: root, list, is_known: true, partial: BTreeSet::new() };
+        let known = TargetAttributes { owner: root, list, is_known: true, partial: BTreeSet::new() };
         let want = known.at(&path, now);
         assert_eq!((want.owner, &want.values), (root, &listed.values));
-        let partial = Wanted { partial: BTreeSet::from([path.clone()]), ..known };
+        let partial = TargetAttributes { partial: BTreeSet::from([path.clone()]), ..known };
         let want = partial.at(&path, now);
         assert_eq!((want.owner, want.values), (root, vec![user(b"x", b"recorded"), user(b"y", b"now")]));
-        let unknown = Wanted { owner: root, ..Wanted::default() };
+        let unknown = TargetAttributes { owner: root, ..TargetAttributes::default() };
         let want = unknown.at(&path, now);
         assert_eq!((want.owner, want.values), (theirs, now().unwrap().values));
         assert_eq!(unknown.at(&path, || None).owner, root);

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_told_from_almost_zeros() {
+    fn zeros_are_distinguished_from_almost_zeros() {
         for length in [0, 1, 63, 64, 65, 1_000] {
             let mut bytes = vec![0; length];
             assert!(is_zero(&bytes));

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::Scope;
@@ -21,8 +21,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
-use super::at::{open_to_owner, set_mode, set_new_mode};
-use super::attributes::{Want, complete, complete_symlink, strip};
+use super::at::{open_to_owner, set_mode};
+use super::attributes::{WantedAttributes, complete_new, complete_symlink, strip};
 use super::content::{self, Content};
 use super::names::takes_all_names;
 use super::{Filled, Kept, KeptReason, OWNER_RIGHTS, Options, pieces};
@@ -36,7 +36,8 @@ use crate::path::TreePath;
 use crate::progress::Event;
 use crate::store::Store;
 use crate::workspace::beneath::{Root, sync_file_system};
-use crate::workspace::places;
+use crate::workspace::folder_id;
+use crate::workspace::protected::Protection;
 use crate::workspace::version_control;
 
 /// Writes the tree `root_tree` into `target`, an empty or missing folder, and sets its mode to `root_mode`.
@@ -46,9 +47,18 @@ use crate::workspace::version_control;
 /// accessible only to its owner.
 pub fn fill(store: &Store, root_tree: TreeId, root_mode: u16, target: &Path, options: &Options<'_>) -> Result<Filled> {
     store.check_extent("restore", root_tree)?;
-    let root = open_empty(store, target)?;
-    let is_plain = takes_all_names(&root, store.disk().random())?;
-    let filling = Filling { is_plain, ..Filling::new(store, &root, options) };
+    let root = &open_empty(store, target)?;
+    let filling = Filling {
+        store,
+        root,
+        options,
+        is_stopped: AtomicBool::new(false),
+        first_error: Mutex::default(),
+        closed: Mutex::default(),
+        filled: Mutex::default(),
+        is_plain: takes_all_names(root, store.disk().random())?,
+        given: Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() },
+    };
     let root_folder = NewFolder { path: TreePath::root(), depth: 0, tree: root_tree, mode: root_mode };
     rayon::scope(|scope| filling.visit(scope, root_folder));
     filling.finish()
@@ -63,13 +73,9 @@ struct Filling<'a> {
     first_error: Mutex<Option<Error>>,
     /// Folders whose modes are set at the end.
     closed: Mutex<Vec<(TreePath, u16)>>,
-    kept: Mutex<Vec<Kept>>,
+    filled: Mutex<Filled>,
     /// True if the file system takes every name unchanged.
     is_plain: bool,
-    files: AtomicU64,
-    folders: AtomicU64,
-    symlinks: AtomicU64,
-    bytes: AtomicU64,
     /// Owner of a new file.
     given: Owner,
 }
@@ -91,25 +97,7 @@ struct Folder {
     entries: Vec<Entry>,
 }
 
-impl<'a> Filling<'a> {
-    fn new(store: &'a Store, root: &'a Root, options: &'a Options<'a>) -> Self {
-        Self {
-            store,
-            root,
-            options,
-            is_stopped: AtomicBool::new(false),
-            first_error: Mutex::default(),
-            closed: Mutex::default(),
-            kept: Mutex::default(),
-            is_plain: true,
-            files: AtomicU64::new(0),
-            folders: AtomicU64::new(0),
-            symlinks: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            given: Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() },
-        }
-    }
-
+impl Filling<'_> {
     fn visit<'s>(&'s self, scope: &Scope<'s>, folder: NewFolder) {
         self.unless_stopped(|| {
             let folder = Arc::new(self.enter(scope, folder)?);
@@ -149,7 +137,7 @@ impl<'a> Filling<'a> {
             }
         });
         failed.map_or(Ok(()), Err)?;
-        self.folders.fetch_add(folders.len() as u64, Ordering::Relaxed);
+        lock(&self.filled).folders += folders.len() as u64;
         for entry in folders.iter().rev() {
             let path = path.join(&entry.name);
             let below = NewFolder { path, depth: depth + 1, tree: TreeId(entry.id), mode: entry.mode };
@@ -159,72 +147,67 @@ impl<'a> Filling<'a> {
     }
 
     fn write_piece(&self, folder: Arc<Folder>, piece: Range<usize>) -> Result<()> {
-        let mut bytes = 0;
-        let files = piece.len() as u64;
+        let (mut files, mut symlinks, mut bytes) = (0, 0, 0);
+        let count = piece.len() as u64;
         for entry in &folder.entries[piece] {
             match entry.kind {
                 Kind::File => {
-                    bytes += self.write_file(&folder, entry)?;
+                    if self.write_file(&folder, entry)? {
+                        files += 1;
+                        bytes += entry.size;
+                    }
                 }
-                Kind::Symlink => {
-                    self.write_symlink(&folder, entry)?;
-                }
+                Kind::Symlink => symlinks += u64::from(self.write_symlink(&folder, entry)?),
                 Kind::Folder => unreachable!("folders were taken out"),
             }
         }
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.options.progress.event(Event::Done { files, bytes });
+        {
+            let mut filled = lock(&self.filled);
+            filled.files += files;
+            filled.symlinks += symlinks;
+            filled.bytes += bytes;
+        }
+        self.options.progress.event(Event::Done { files: count, bytes });
         match Arc::into_inner(folder) {
             Some(folder) => self.leave(folder),
             None => Ok(()),
         }
     }
 
-    /// Writes a file and returns its length; a file that cannot be created is recorded.
-    fn write_file(&self, folder: &Folder, entry: &Entry) -> Result<u64> {
+    /// Writes a file. Returns false if it cannot be created, which is recorded.
+    fn write_file(&self, folder: &Folder, entry: &Entry) -> Result<bool> {
         let path = || folder.path.join(&entry.name);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&folder.handle, &*entry.name, flags, Mode::RUSR | Mode::WUSR) {
             Ok(file) => File::from(file),
-            Err(e) => return self.keep("write", &path(), e).map(|()| 0),
+            Err(e) => return self.keep("write", &path(), e).map(|()| false),
         };
         let content = Content { id: BlobId(entry.id), size: entry.size };
         content::write(self.store, content, &file, &|| self.root.display(&path()))?;
         self.finish_one(&file, &path(), entry.mode).map_err(|e| self.failed("write", &path(), e))?;
-        self.files.fetch_add(1, Ordering::Relaxed);
-        Ok(entry.size)
+        Ok(true)
     }
 
     /// Sets owner, attributes and mode of a new path.
     fn finish_one(&self, handle: impl AsFd, path: &TreePath, mode: u16) -> rustix::io::Result<()> {
-        let want = self.want(path);
-        let inexact = match want.is_plain(self.given) {
-            true => (!set_new_mode(&handle, mode)?).then_some(KeptReason::ModeRefused),
-            false => complete(&handle, mode, &want)?,
-        };
-        if let Some(reason) = inexact {
-            self.note(path.clone(), reason);
-        }
-        Ok(())
+        complete_new(handle, mode, &self.want(path), self.given).map(|inexact| self.note(path, inexact))
     }
 
-    fn want(&self, path: &TreePath) -> Want {
+    fn want(&self, path: &TreePath) -> WantedAttributes {
         self.options.attributes.map(|wanted| wanted.at(path, || None)).unwrap_or_default()
     }
 
-    fn write_symlink(&self, folder: &Folder, entry: &Entry) -> Result<()> {
+    /// Writes a symlink. Returns false if it cannot be created, which is recorded.
+    fn write_symlink(&self, folder: &Folder, entry: &Entry) -> Result<bool> {
         let target = content::target(self.store, BlobId(entry.id))?;
         let path = folder.path.join(&entry.name);
         if let Err(e) = rustix::fs::symlinkat(&*target, &folder.handle, &*entry.name) {
-            return self.keep("write symlink", &path, e);
+            return self.keep("write symlink", &path, e).map(|()| false);
         }
-        self.symlinks.fetch_add(1, Ordering::Relaxed);
-        let Some(owner) = self.want(&path).owner.filter(|owner| *owner != self.given) else { return Ok(()) };
+        let owner = self.want(&path).owner.filter(|owner| *owner != self.given);
         let given = complete_symlink(&folder.handle, &entry.name, owner);
-        if !given.map_err(|e| self.failed("set owner of", &path, e))? {
-            self.note(path, KeptReason::OwnerRefused);
-        }
-        Ok(())
+        self.note(&path, given.map_err(|e| self.failed("set owner of", &path, e))?);
+        Ok(true)
     }
 
     /// Sets the mode of a folder after its last file, or postpones it to the end.
@@ -254,16 +237,10 @@ impl<'a> Filling<'a> {
         if self.options.durable {
             sync_file_system(self.root.handle()).map_err(|e| self.failed("sync", &TreePath::root(), e))?;
         }
-        let mut kept = std::mem::take(&mut *lock(&self.kept));
-        kept.sort();
-        kept.dedup();
-        Ok(Filled {
-            files: self.files.into_inner(),
-            folders: self.folders.into_inner(),
-            symlinks: self.symlinks.into_inner(),
-            bytes: self.bytes.into_inner(),
-            kept,
-        })
+        let mut filled = std::mem::take(&mut *lock(&self.filled));
+        filled.kept.sort();
+        filled.kept.dedup();
+        Ok(filled)
     }
 
     fn unless_stopped(&self, work: impl FnOnce() -> Result<()>) {
@@ -282,7 +259,8 @@ impl<'a> Filling<'a> {
         let is_own = version_control::is_exact(&entry.name, entry.kind == Kind::Folder);
         let is_taken = !is_own && (self.is_plain || !version_control::is_alias(&entry.name));
         if !is_taken {
-            self.note(folder.join(&entry.name), KeptReason::Protected(places::Place::VersionControl));
+            let reason = KeptReason::Protected(Protection::VersionControl);
+            self.note(&folder.join(&entry.name), Some(reason));
         }
         is_taken
     }
@@ -296,17 +274,14 @@ impl<'a> Filling<'a> {
             Some(KeptReason::Changed) => Some(KeptReason::BadName),
             reason => reason,
         };
-        match reason {
-            Some(reason) => {
-                self.note(path.clone(), reason);
-                Ok(())
-            }
-            None => Err(self.failed(operation, path, e)),
-        }
+        self.note(path, reason);
+        if reason.is_some() { Ok(()) } else { Err(self.failed(operation, path, e)) }
     }
 
-    fn note(&self, path: TreePath, reason: KeptReason) {
-        lock(&self.kept).push(Kept { path, reason });
+    fn note(&self, path: &TreePath, reason: Option<KeptReason>) {
+        if let Some(reason) = reason {
+            lock(&self.filled).kept.push(Kept { path: path.clone(), reason });
+        }
     }
 
     fn failed(&self, operation: &str, path: &TreePath, e: Errno) -> Error {
@@ -319,7 +294,7 @@ impl<'a> Filling<'a> {
 pub fn open_empty(store: &Store, target: &Path) -> Result<Root> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let refuse = |detail: &str| Error::new(ErrorKind::Conflict, "restore into", shown(target), detail);
-    if places::leads_into(target, &store.disk().places()?) {
+    if folder_id::leads_into(target, &store.disk().places()?) {
         let detail = "it is retro's own store, or in it";
         return Err(
             Error::new(ErrorKind::Invalid, "restore into", shown(target), detail).with_hint("name a folder elsewhere")

@@ -2,11 +2,11 @@
 //! modes.
 //!
 //! A folder that its owner may not write, list or enter gets these rights while changes are applied. One table keeps
-//! these folders, the created ones, and those that are to get another mode. [`Folders::settle`] processes it deepest
+//! these folders, the created ones, and those that are to get another mode. [`Folders::set_modes`] processes it deepest
 //! first, because a folder that cannot be entered hides everything below it. It is called at the end, whether the
 //! changes succeeded or not.
 //!
-//! Protected folders are never opened, see [`crate::workspace::places`].
+//! Protected folders are never opened, see [`crate::workspace::protected`].
 //!
 //! Rights are added only where needed: when opening fails, and to folders in which something is written. Other users'
 //! folders stay as they are, and the system decides.
@@ -18,15 +18,16 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::at::{Found, change_mode_at, found, mode_of, set_mode};
-use super::attributes::{Wanted, complete, with_mask};
+use super::at::{Found, change_mode_at, found, set_mode};
+use super::attributes::{TargetAttributes, complete, with_mask};
 use super::{Applied, KeptReason, OWNER_RIGHTS, kept_because};
 use crate::disk::FolderId;
 use crate::error::Error;
 use crate::format::tree::Kind;
 use crate::path::TreePath;
 use crate::workspace::beneath::{Root, open_folder, sync_file_system};
-use crate::workspace::places::Place;
+use crate::workspace::protected::Protection;
+use crate::workspace::stat::permissions;
 
 /// The folders of one workspace.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(super) struct Folders<'a> {
     at_end: Mutex<BTreeMap<TreePath, AtEnd>>,
     /// Folders that were checked and are not protected.
     free: Mutex<BTreeSet<TreePath>>,
-    attributes: Option<&'a Wanted>,
+    attributes: Option<&'a TargetAttributes>,
     /// Device number of the root.
     device: u64,
     /// One handle for each other file system, for syncing it.
@@ -49,7 +50,7 @@ const VERSION_CONTROL_BESIDE: [&str; 4] = ["../.git", "../.hg", "../.jj", "../.s
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Refused {
     /// It is protected, or lies in a protected folder.
-    Protected(Place),
+    Protected(Protection),
     /// The system refused.
     Failed(Errno),
 }
@@ -61,12 +62,17 @@ struct AtEnd {
     reason: Reason,
 }
 
+/// The reason why the mode of a folder is set at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
+pub(super) enum Reason {
+    /// Its owner got rights that were missing.
     Loosened,
+    /// It is new.
     Created,
-    Asked,
-    AskedAttributes,
+    /// It is to get another mode.
+    Mode,
+    /// It is to get other attributes, and its mode.
+    Attributes,
 }
 
 impl From<Errno> for Refused {
@@ -76,7 +82,7 @@ impl From<Errno> for Refused {
 }
 
 impl<'a> Folders<'a> {
-    pub(super) fn new(root: &'a Root, attributes: Option<&'a Wanted>) -> Self {
+    pub(super) fn new(root: &'a Root, attributes: Option<&'a TargetAttributes>) -> Self {
         let device = FolderId::of_open(root.handle()).map_or(0, |root| root.device);
         let (at_end, free, devices) = (Mutex::default(), Mutex::default(), Mutex::default());
         root.forget_way();
@@ -140,13 +146,13 @@ impl<'a> Folders<'a> {
 
     fn expect_none(&self, handle: &OwnedFd) -> Result<(), Refused> {
         let own = FolderId::of_open(handle)?;
-        if let Some(place) = self.root.places().at(own) {
+        if let Some(place) = self.root.protected().at(own) {
             return Err(Refused::Protected(place));
         }
         // Checks whether it is one of these in its parent, under whatever name it was opened.
         for name in VERSION_CONTROL_BESIDE {
             match rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) if FolderId::of(&stat) == own => return Err(Refused::Protected(Place::VersionControl)),
+                Ok(stat) if FolderId::of(&stat) == own => return Err(Refused::Protected(Protection::VersionControl)),
                 _ => {}
             }
         }
@@ -180,8 +186,8 @@ impl<'a> Folders<'a> {
     /// Makes an open folder writable for its owner.
     pub(super) fn loosen(&self, handle: &OwnedFd, path: &TreePath) -> rustix::io::Result<()> {
         // The table is locked first, so that a thread that finds the folder writable also finds its true mode recorded.
-        let mut at_end = self.table();
-        let mode = mode_of(&rustix::fs::fstat(handle)?);
+        let mut at_end = self.at_end();
+        let mode = permissions(&rustix::fs::fstat(handle)?);
         if mode & OWNER_RIGHTS == OWNER_RIGHTS {
             return Ok(());
         }
@@ -195,70 +201,54 @@ impl<'a> Folders<'a> {
         }
     }
 
-    /// Records a new folder and its final mode.
-    pub(super) fn created(&self, path: &TreePath, mode: u16) {
-        self.table().insert(path.clone(), AtEnd { mode, reason: Reason::Created });
-    }
-
-    /// Records that a folder is to get another mode.
-    pub(super) fn ask(&self, path: &TreePath, mode: u16) {
-        self.table().insert(path.clone(), AtEnd { mode, reason: Reason::Asked });
-    }
-
-    /// Records that a folder is to get other attributes, and its mode.
-    pub(super) fn ask_attributes(&self, path: &TreePath, mode: u16) {
-        self.table().insert(path.clone(), AtEnd { mode, reason: Reason::AskedAttributes });
+    /// Records the final mode of a folder.
+    pub(super) fn set_at_end(&self, path: &TreePath, mode: u16, reason: Reason) {
+        self.at_end().insert(path.clone(), AtEnd { mode, reason });
     }
 
     /// Sets the mode and attributes of a folder; returns the reason if something could not be set.
     fn finish(&self, path: &TreePath, at_end: AtEnd, syncs: bool) -> Result<Option<KeptReason>, Refused> {
         let handle = self.reach(path)?;
-        let inexact = self.finish_open(&handle, path, at_end)?;
+        let mode = at_end.mode;
+        let inexact = match at_end.reason {
+            Reason::Created | Reason::Attributes => {
+                let want = self.attributes.map(|wanted| wanted.here(path)).unwrap_or_default();
+                complete(&handle, mode, &want)?
+            }
+            Reason::Loosened => (!set_mode(&handle, mode)?).then_some(KeptReason::ModeRefused),
+            Reason::Mode => (!set_mode(&handle, with_mask(&handle, mode)?)?).then_some(KeptReason::ModeRefused),
+        };
         if syncs {
             rustix::fs::fsync(&handle)?;
         }
         Ok(inexact)
     }
 
-    fn finish_open(&self, handle: &OwnedFd, path: &TreePath, at_end: AtEnd) -> rustix::io::Result<Option<KeptReason>> {
-        let mode = match at_end.reason {
-            Reason::Created | Reason::AskedAttributes => {
-                let want = self.attributes.map(|wanted| wanted.here(path)).unwrap_or_default();
-                return complete(handle, at_end.mode, &want);
-            }
-            Reason::Loosened => at_end.mode,
-            Reason::Asked => with_mask(handle, at_end.mode)?,
-        };
-        Ok((!set_mode(handle, mode)?).then_some(KeptReason::ModeRefused))
-    }
-
     /// Records that a folder was removed.
     pub(super) fn removed(&self, path: &TreePath) {
         self.root.forget_below(path);
-        self.table().remove(path);
+        self.at_end().remove(path);
     }
 
     /// Sets the mode of every folder in the table. Continues after an error, and returns the first.
-    pub(super) fn settle(&self, applied: &mut Applied, syncs: bool) -> crate::error::Result<()> {
+    pub(super) fn set_modes(&self, applied: &mut Applied, syncs: bool) -> crate::error::Result<()> {
         let mut first_error = None;
         loop {
             // A path sorts after its parents, and opening it can add only these to the table.
-            let Some((path, at_end)) = self.table().pop_last() else {
+            let Some((path, at_end)) = self.at_end().pop_last() else {
                 break;
             };
             let finished = self.finish(&path, at_end, syncs);
-            self.table().remove(&path);
+            self.at_end().remove(&path);
             match finished {
                 Ok(reason) => {
-                    applied.mode_changed += u64::from(at_end.reason == Reason::Asked);
-                    applied.attributes_changed += u64::from(at_end.reason == Reason::AskedAttributes);
-                    if let Some(reason) = reason {
-                        applied.keep(&path, reason);
-                    }
+                    applied.mode_changed += u64::from(at_end.reason == Reason::Mode);
+                    applied.attributes_changed += u64::from(at_end.reason == Reason::Attributes);
+                    applied.keep(&path, reason);
                 }
                 Err(refused) => match kept_because(refused) {
                     Ok(_) if at_end.reason == Reason::Loosened => {}
-                    Ok(reason) => applied.keep(&path, reason),
+                    Ok(reason) => applied.keep(&path, Some(reason)),
                     Err(e) => {
                         first_error.get_or_insert_with(|| Error::io("set mode of", self.root.display(&path), e));
                     }
@@ -283,11 +273,11 @@ impl<'a> Folders<'a> {
 
     /// As [`Self::loosen`], for a folder that cannot be opened yet.
     fn loosen_at(&self, parent: &OwnedFd, name: &[u8], path: &TreePath) -> rustix::io::Result<()> {
-        let mut at_end = self.table();
+        let mut at_end = self.at_end();
         let mut before = None;
         let changed = change_mode_at(parent, name, |stat| {
-            let mode = mode_of(stat);
-            let is_free = self.root.places().at(FolderId::of(stat)).is_none();
+            let mode = permissions(stat);
+            let is_free = self.root.protected().at(FolderId::of(stat)).is_none();
             let is_folder = found(stat) == Found::Entry(Kind::Folder);
             let is_tight = is_folder && is_free && mode & OWNER_RIGHTS != OWNER_RIGHTS;
             before = is_tight.then_some(mode);
@@ -303,7 +293,7 @@ impl<'a> Folders<'a> {
         }
     }
 
-    fn table(&self) -> std::sync::MutexGuard<'_, BTreeMap<TreePath, AtEnd>> {
+    fn at_end(&self) -> std::sync::MutexGuard<'_, BTreeMap<TreePath, AtEnd>> {
         self.at_end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,8 +9,8 @@
 //!   while it is written: it is created with mode 0600 and gets its exact mode last.
 //! - Nothing is overwritten or removed unless it has the kind that the plan saw. Anything else in the way is kept and
 //!   reported.
-//! - Protected folders (see [`super::places`]) are never entered, changed or removed, whatever path leads to them: the
-//!   open handle identifies the folder.
+//! - Protected folders (see [`super::protected`]) are never entered, changed or removed, by whatever path: the open
+//!   handle identifies the folder.
 //! - New paths inherit no ACL, and a value that cannot be set never gives access to more people, see `attributes`.
 //! - A path without an action is not touched, and so keeps its modification time.
 //! - A path that the system does not allow to change is kept and reported, and the others go on. The restore stops if
@@ -36,7 +36,7 @@ mod temporary;
 mod tests;
 
 pub use apply::apply;
-pub use attributes::Wanted;
+pub use attributes::TargetAttributes;
 pub use fill::{fill, open_empty};
 pub use names::{NameCheck, Names};
 pub use temporary::remove_strays;
@@ -49,10 +49,10 @@ use folders::Refused;
 use rustix::io::Errno;
 
 use crate::format::tree::Kind;
-use crate::id::BlobId;
+use crate::id::Digest;
 use crate::path::TreePath;
 use crate::progress::{Progress, Silent};
-use crate::workspace::places::Place;
+use crate::workspace::protected::Protection;
 
 /// The rights that a folder's owner needs to enter it and write in it. A folder without them has them while it is
 /// written.
@@ -69,83 +69,44 @@ pub struct Options<'a> {
     pub durable: bool,
     /// Owners, ACLs and other attributes of the written paths. Without them, files belong to the restoring user and
     /// have none.
-    pub attributes: Option<&'a Wanted>,
+    pub attributes: Option<&'a TargetAttributes>,
     /// Receives progress events.
     pub progress: &'a dyn Progress,
 }
 
-/// One change to a live workspace. To change the kind of a path takes a [`Action::Remove`] and another action.
+/// One change to a path of a live workspace. Changing the kind of a path takes two: one removes, one creates.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Removes an entry, if it still has this kind. A folder is removed only when empty.
-    Remove {
-        /// Its path; not the root.
-        path: TreePath,
-        /// The kind that the plan saw.
-        kind: Kind,
-    },
-    /// Creates a folder. An existing one is used as it is.
-    CreateFolder {
-        /// Its path; not the root.
-        path: TreePath,
-        /// Its final mode.
-        mode: u16,
-    },
-    /// Writes a file.
-    WriteFile {
-        /// Its path; not the root.
-        path: TreePath,
-        /// Its permission bits.
-        mode: u16,
-        /// Length of its content, in bytes.
-        size: u64,
-        /// Its content.
-        id: BlobId,
-        /// True if the plan saw a file there, which may be overwritten. Otherwise anything there was never captured.
-        replaces: bool,
-    },
-    /// Writes a symlink.
-    WriteSymlink {
-        /// Its path; not the root.
-        path: TreePath,
-        /// Its target.
-        id: BlobId,
-        /// True if the plan saw a symlink there, which may be overwritten. Otherwise anything there was never captured.
-        replaces: bool,
-    },
-    /// Sets the mode of a file and keeps its content. A file with several hard links is rewritten, because the others
-    /// would change too, and may even lie outside the workspace.
-    SetFileMode {
-        /// Its path; not the root.
-        path: TreePath,
-        /// Its permission bits.
-        mode: u16,
-        /// Length of its content, in bytes.
-        size: u64,
-        /// Its content.
-        id: BlobId,
-    },
+pub struct Action {
+    /// The path. The root only gets another mode or other attributes.
+    pub path: TreePath,
+    /// The change.
+    pub task: Task,
+    /// The kind of entry: the one that the plan saw, or the one to be created.
+    pub kind: Kind,
+    /// Permission bits that it is to have, without the ACL.
+    pub mode: u16,
+    /// Length that its content is to have, in bytes.
+    pub size: u64,
+    /// The content of the file or target of the symlink that it is to have; meaningless for a folder.
+    pub id: Digest,
+}
+
+/// The change that an [`Action`] makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Removes the entry, if it still has its kind. A folder is removed only when empty.
+    Remove,
+    /// Creates an entry where the plan saw none: anything there was never captured. An existing folder is used as it
+    /// is.
+    Create,
+    /// Overwrites the file or symlink that the plan saw.
+    Replace,
+    /// Sets the mode and keeps the content. A file with several hard links is rewritten, because the others would
+    /// change too, and may even lie outside the workspace.
+    SetMode,
     /// Sets owner, ACL, extended attributes and mode, and keeps the content. A file with several hard links is
     /// rewritten.
-    SetAttributes {
-        /// Its path; may be the root.
-        path: TreePath,
-        /// The kind that the plan saw.
-        kind: Kind,
-        /// Its permission bits without the ACL.
-        mode: u16,
-        /// Length of its content, in bytes.
-        size: u64,
-        /// Its content; meaningless for a folder.
-        id: BlobId,
-    },
-    /// Sets the mode of an existing folder.
-    SetFolderMode {
-        /// Its path; may be the root.
-        path: TreePath,
-        /// Its permission bits.
-        mode: u16,
-    },
+    SetAttributes,
 }
 
 /// The result of applying a plan.
@@ -203,7 +164,7 @@ pub enum KeptReason {
     /// A mount point, or in use in a way that forbids removal.
     Busy,
     /// It is, or lies in, a protected folder, such as the store.
-    Protected(Place),
+    Protected(Protection),
     /// The system refused its mode, or dropped the setuid, setgid or sticky bit; the rest was restored.
     ModeRefused,
     /// Its owner could not be set; the rest was restored, without the rights that only that owner may have.
@@ -245,47 +206,19 @@ impl fmt::Debug for Options<'_> {
 }
 
 impl Action {
-    /// The path that it changes.
-    pub fn path(&self) -> &TreePath {
-        match self {
-            Self::Remove { path, .. }
-            | Self::CreateFolder { path, .. }
-            | Self::WriteFile { path, .. }
-            | Self::WriteSymlink { path, .. }
-            | Self::SetFileMode { path, .. }
-            | Self::SetAttributes { path, .. }
-            | Self::SetFolderMode { path, .. } => path,
-        }
+    /// An action on a folder without contents of its own.
+    pub fn on_folder(path: TreePath, task: Task, mode: u16) -> Self {
+        Self { path, task, kind: Kind::Folder, mode, size: 0, id: Digest::default() }
     }
 
-    /// The kind of the path it changes.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Remove { kind, .. } | Self::SetAttributes { kind, .. } => *kind,
-            Self::CreateFolder { .. } | Self::SetFolderMode { .. } => Kind::Folder,
-            Self::WriteFile { .. } | Self::SetFileMode { .. } => Kind::File,
-            Self::WriteSymlink { .. } => Kind::Symlink,
-        }
-    }
-
-    /// Returns true if it creates an entry where the plan saw none.
-    pub fn is_new(&self) -> bool {
-        match self {
-            Self::CreateFolder { .. } => true,
-            Self::WriteFile { replaces, .. } | Self::WriteSymlink { replaces, .. } => !replaces,
-            Self::Remove { .. }
-            | Self::SetFileMode { .. }
-            | Self::SetFolderMode { .. }
-            | Self::SetAttributes { .. } => false,
-        }
+    /// Returns true if it writes a file, symlink or folder.
+    pub fn is_write(&self) -> bool {
+        matches!(self.task, Task::Create | Task::Replace)
     }
 
     /// Number of content bytes that it writes.
-    pub fn size(&self) -> u64 {
-        match self {
-            Self::WriteFile { size, .. } => *size,
-            _ => 0,
-        }
+    fn written_bytes(&self) -> u64 {
+        if self.is_write() && self.kind == Kind::File { self.size } else { 0 }
     }
 }
 
@@ -336,20 +269,20 @@ impl fmt::Display for KeptReason {
 }
 
 impl Applied {
-    fn keep(&mut self, path: &TreePath, reason: KeptReason) {
-        self.kept.push(Kept { path: path.clone(), reason });
+    fn keep(&mut self, path: &TreePath, reason: impl Into<Option<KeptReason>>) {
+        self.kept.extend(reason.into().map(|reason| Kept { path: path.clone(), reason }));
     }
 
     /// The same result, with the paths that were refused before.
     pub fn with_refused(mut self, refused: &[Kept]) -> Self {
         self.kept.extend_from_slice(refused);
-        self.settle();
+        self.sort_kept();
         self
     }
 
     /// Sorts the kept paths, with the weightiest reason for each. Contents of a folder that could not be created get
     /// the folder's reason.
-    fn settle(&mut self) {
+    fn sort_kept(&mut self) {
         self.kept.sort();
         let reasons: BTreeMap<TreePath, KeptReason> =
             self.kept.drain(..).map(|kept| (kept.path, kept.reason)).collect();

@@ -18,13 +18,14 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::temporary::{TemporaryNames, remove_trial};
-use super::{Action, Kept, KeptReason, is_changed};
+use super::{Action, Kept, KeptReason, Task, is_changed};
 use crate::disk::FolderId;
 use crate::error::{Error, Result};
 use crate::format::tree::Kind;
 use crate::path::TreePath;
-use crate::workspace::beneath::Root;
-use crate::workspace::places::Place;
+use crate::workspace::beneath::{FOLDER_FLAGS, Root};
+use crate::workspace::filesystem::FileSystem;
+use crate::workspace::protected::Protection;
 use crate::workspace::version_control;
 
 /// The names in a folder, according to a state.
@@ -64,9 +65,9 @@ impl<'a> NameCheck<'a> {
         let mut new: BTreeMap<TreePath, BTreeSet<&[u8]>> = BTreeMap::new();
         for action in actions {
             if let Some(path) = version_control_above(action) {
-                kept.insert(Kept { path, reason: KeptReason::Protected(Place::VersionControl) });
+                kept.insert(Kept { path, reason: KeptReason::Protected(Protection::VersionControl) });
             } else if let (true, Some(parent), Some(name)) =
-                (action.is_new(), action.path().parent(), action.path().name())
+                (action.task == Task::Create, action.path.parent(), action.path.name())
             {
                 new.entry(parent).or_default().insert(name);
             }
@@ -105,8 +106,8 @@ impl<'a> NameCheck<'a> {
 
     /// Returns true if an open folder takes every name unchanged.
     fn is_plain(&mut self, handle: &OwnedFd, path: &TreePath) -> Result<bool> {
-        if let Some(is_plain) = plain_by_kind(handle) {
-            return Ok(is_plain);
+        if is_plain_kind(handle) {
+            return Ok(true);
         }
         let device = FolderId::of_open(handle).map_err(|e| self.failed(path, e))?.device;
         if let Some(is_plain) = self.known.get(&device) {
@@ -173,7 +174,7 @@ fn judged<'n>(asked: &[&'n [u8]], beside: &[&[u8]], key: impl Fn(&[u8]) -> Strin
     let judge = |name: &'n [u8]| {
         let is_free = taken.insert(key(name));
         if version_control::is_alias(name) {
-            Some((name, KeptReason::Protected(Place::VersionControl)))
+            Some((name, KeptReason::Protected(Protection::VersionControl)))
         } else {
             (!is_free).then_some((name, KeptReason::SameName))
         }
@@ -190,8 +191,7 @@ fn try_names<'n>(
     beside: &[&[u8]],
 ) -> rustix::io::Result<Vec<(usize, KeptReason)>> {
     let (temporary, ()) = trial.make(folder, |name| rustix::fs::mkdirat(folder, name, Mode::RWXU))?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let place = rustix::fs::openat(folder, temporary.name(), flags, Mode::empty());
+    let place = rustix::fs::openat(folder, temporary.name(), FOLDER_FLAGS, Mode::empty());
     let refused = place.and_then(|place| tried_in(&place, names, beside));
     remove_trial(folder, temporary.name())?;
     refused
@@ -214,7 +214,7 @@ fn tried_in<'n>(
         match create(place, name) {
             Ok(()) => {}
             Err(Errno::EXIST) if opens_version_control(place, name)? => {
-                refused.push((index, KeptReason::Protected(Place::VersionControl)));
+                refused.push((index, KeptReason::Protected(Protection::VersionControl)));
             }
             Err(Errno::EXIST) => refused.push((index, KeptReason::SameName)),
             Err(e) => refused.push((index, KeptReason::of(e).map_or(Err(e), |_| Ok(KeptReason::BadName))?)),
@@ -242,7 +242,7 @@ fn create(place: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
 
 /// The path of the version control folder that an action changes, or in which its path lies.
 fn version_control_above(action: &Action) -> Option<TreePath> {
-    let path = action.path();
+    let path = &action.path;
     // A quick test, because nearly no path contains one.
     if !path.as_bytes().windows(3).any(|part| matches!(part, b".gi" | b".hg" | b".jj" | b".sv")) {
         return None;
@@ -251,7 +251,7 @@ fn version_control_above(action: &Action) -> Option<TreePath> {
     let mut above = TreePath::root();
     for (index, name) in path.names().enumerate() {
         above = above.join(name);
-        if version_control::is_exact(name, index + 1 < depth || action.kind() == Kind::Folder) {
+        if version_control::is_exact(name, index + 1 < depth || action.kind == Kind::Folder) {
             return Some(above);
         }
     }
@@ -274,31 +274,16 @@ fn is_device_name(stem: &[u8]) -> bool {
         || (stem.len() == 4 && (stem.starts_with(b"com") || stem.starts_with(b"lpt")) && stem[3].is_ascii_digit())
 }
 
-/// True if this kind of file system takes every name unchanged; `None` if that has to be tried.
-#[cfg(all(target_os = "linux", not(feature = "portable")))]
-fn plain_by_kind(handle: &OwnedFd) -> Option<bool> {
-    /// ext2, ext3 and ext4; F2FS; tmpfs: a folder that folds names has a flag.
-    const BY_FLAG: [u32; 3] = [0xef53, 0xf2f5_2010, 0x0102_1994];
-    /// Btrfs and overlay never fold names.
-    const PLAIN: [u32; 2] = [0x9123_683e, 0x794c_7630];
-    /// `FS_CASEFOLD_FL`.
-    const FOLDS_NAMES: u32 = 0x4000_0000;
-    let kind = rustix::fs::fstatfs(handle).ok()?.f_type;
-    let is_one_of = |kinds: &[u32]| kinds.iter().any(|known| i128::from(*known) == i128::from(kind));
-    if is_one_of(&PLAIN) {
-        return Some(true);
+/// Returns true if this kind of file system takes every name unchanged; false if that has to be tried.
+fn is_plain_kind(handle: &OwnedFd) -> bool {
+    match FileSystem::of(handle).name {
+        // These never fold names.
+        "btrfs" | "overlay" => true,
+        // A folder that folds names has a flag, `FS_CASEFOLD_FL`.
+        #[cfg(all(target_os = "linux", not(feature = "portable")))]
+        "ext4" | "f2fs" | "tmpfs" => {
+            !rustix::fs::ioctl_getflags(handle).is_ok_and(|flags| flags.bits() & 0x4000_0000 != 0)
+        }
+        _ => false,
     }
-    if !is_one_of(&BY_FLAG) {
-        return None;
-    }
-    match rustix::fs::ioctl_getflags(handle) {
-        Ok(flags) if flags.bits() & FOLDS_NAMES != 0 => None,
-        _ => Some(true),
-    }
-}
-
-/// `None`: kinds of file systems are not known on this platform.
-#[cfg(any(not(target_os = "linux"), feature = "portable"))]
-fn plain_by_kind(_: &OwnedFd) -> Option<bool> {
-    None
 }

@@ -18,7 +18,7 @@ use super::is_changed;
 use crate::error::{Error, Result};
 use crate::format::tree::Kind;
 use crate::path::TreePath;
-use crate::workspace::beneath::Root;
+use crate::workspace::beneath::{FOLDER_FLAGS, Root};
 use crate::workspace::temporary_name::{is_temporary_name, temporary_name};
 
 /// Most names tried for one temporary file. A killed restore may have left a few; more is an attack.
@@ -61,8 +61,7 @@ pub fn remove_strays<'a>(root: &Root, folders: impl IntoIterator<Item = &'a Tree
 
 /// Removes a folder in which names were tried: only its empty files, and then the folder if it is empty.
 pub(super) fn remove_trial(folder: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let trial = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    let trial = rustix::fs::openat(folder, name, FOLDER_FLAGS, Mode::empty())?;
     let mut empty = Vec::new();
     for entry in Dir::read_from(&trial)? {
         let entry = entry?;

@@ -19,7 +19,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::attributes::{self, Values};
-use super::beneath::Root;
+use super::beneath::{FOLDER_FLAGS, Root};
 use super::filesystem::FileSystem;
 use super::refusal::Refusal;
 use super::stat::{FileStat, allocated_bytes, permissions};
@@ -71,17 +71,8 @@ pub enum OpenedFile {
 pub struct WholeFile {
     /// Its content.
     pub bytes: Vec<u8>,
-    /// Its stat during the read.
-    pub stat: FileStat,
-    /// Its permission bits.
-    pub mode: u16,
-    /// Its ACLs and extended attributes.
-    pub attributes: Values,
-    /// True if it kept changing: the bytes may never have been its content at any one moment, and the stat proves
-    /// nothing.
-    pub is_torn: bool,
-    /// True if nobody had it open for writing when its reading began.
-    pub is_quiet: bool,
+    /// The facts about it after it was read.
+    pub facts: FileFacts,
 }
 
 /// A long file, read in pieces from the start.
@@ -97,9 +88,9 @@ pub struct LargeFile {
     data: (u64, u64),
 }
 
-/// The facts about a long file after all of it was read.
+/// The facts about a file after all of it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LargeEnd {
+pub struct FileFacts {
     /// Number of bytes read.
     pub length_bytes: u64,
     /// Its stat; if torn, the one at the end.
@@ -108,7 +99,8 @@ pub struct LargeEnd {
     pub mode: u16,
     /// Its ACLs and extended attributes.
     pub attributes: Values,
-    /// True if it changed during the read.
+    /// True if it kept changing: the bytes may never have been its content at any one moment, and the stat proves
+    /// nothing.
     pub is_torn: bool,
     /// True if nobody had it open for writing when its reading began.
     pub is_quiet: bool,
@@ -119,12 +111,12 @@ impl<'r> Folder<'r> {
     pub fn open(root: &'r Root, path: &TreePath) -> Result<Outcome<Self>> {
         match root.folder(path) {
             Ok(handle) => Ok(Outcome::Read(Self { handle, root, path: path.clone() })),
-            Err(errno) => omit_or_fail(errno, || Error::io("open folder", root.display(path), errno)),
+            Err(errno) => omit_or_fail(errno.into(), |e| Error::io("open folder", root.display(path), e)),
         }
     }
 
-    fn refusal<T>(&self, name: &[u8], errno: Errno) -> Result<Outcome<T>> {
-        omit_or_fail(errno, || Error::io("read file", self.root.display(&self.path.join(name)), errno))
+    fn refusal<T>(&self, name: &[u8], refusal: Refusal) -> Result<Outcome<T>> {
+        omit_or_fail(refusal, |e| Error::io("read file", self.root.display(&self.path.join(name)), e))
     }
 }
 
@@ -138,18 +130,16 @@ pub fn read_file(
     let mut attempt = 0;
     loop {
         match read_once(folder, name, whole_max_bytes, beside) {
-            Ok(OpenedFile::Whole(file)) if file.is_torn && attempt < CAPTURE_RETRIES_MAX => attempt += 1,
+            Ok(OpenedFile::Whole(file)) if file.facts.is_torn && attempt < CAPTURE_RETRIES_MAX => attempt += 1,
             Ok(opened) => return Ok(Outcome::Read(opened)),
-            Err(Attempt::Refused(errno)) => return folder.refusal(name, errno),
-            Err(Attempt::Omitted(reason)) => return Ok(Outcome::Omitted(reason)),
+            Err(refusal) => return folder.refusal(name, refusal),
         }
     }
 }
 
 /// Reads the ACLs and extended attributes of a child folder; `None` if it cannot be opened, or is no folder any more.
 pub fn read_folder_attributes(folder: &Folder<'_>, name: &[u8]) -> Option<Values> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let handle = rustix::fs::openat(&folder.handle, name, flags, Mode::empty()).ok()?;
+    let handle = rustix::fs::openat(&folder.handle, name, FOLDER_FLAGS, Mode::empty()).ok()?;
     Some(attributes::read(&handle))
 }
 
@@ -160,7 +150,7 @@ pub fn read_symlink(folder: &Folder<'_>, name: &[u8]) -> Result<Outcome<Vec<u8>>
         Ok(target) => Ok(Outcome::Read(target.into_bytes())),
         // The link was replaced by something else.
         Err(Errno::INVAL) => Ok(Outcome::Omitted(Reason::Vanished)),
-        Err(errno) => folder.refusal(name, errno),
+        Err(errno) => folder.refusal(name, errno.into()),
     }
 }
 
@@ -230,7 +220,7 @@ impl LargeFile {
     }
 
     /// Checks whether the file stayed the same. Call it after all of it has been read.
-    pub fn finish(self) -> Result<Outcome<LargeEnd>> {
+    pub fn finish(self) -> Result<Outcome<FileFacts>> {
         let attributes = attributes::read(&self.file);
         let Ok(after) = rustix::fs::fstat(&self.file) else {
             return Ok(Outcome::Omitted(Reason::ReadError));
@@ -238,19 +228,7 @@ impl LargeFile {
         let stat = FileStat::of(&after);
         let is_torn = stat != self.stat || self.length_bytes != stat.size;
         let (length_bytes, mode, is_quiet) = (self.length_bytes, permissions(&after), self.is_quiet);
-        Ok(Outcome::Read(LargeEnd { length_bytes, stat, mode, attributes, is_torn, is_quiet }))
-    }
-}
-
-/// The reason why one attempt returned no bytes.
-enum Attempt {
-    Refused(Errno),
-    Omitted(Reason),
-}
-
-impl From<Errno> for Attempt {
-    fn from(errno: Errno) -> Self {
-        Self::Refused(errno)
+        Ok(Outcome::Read(FileFacts { length_bytes, stat, mode, attributes, is_torn, is_quiet }))
     }
 }
 
@@ -259,13 +237,13 @@ fn read_once(
     name: &[u8],
     whole_max_bytes: usize,
     beside: Beside,
-) -> std::result::Result<OpenedFile, Attempt> {
+) -> std::result::Result<OpenedFile, Refusal> {
     let file = open(folder, name)?;
     let before = rustix::fs::fstat(&file)?;
     match FileType::from_raw_mode(before.st_mode) {
         FileType::RegularFile => {}
-        FileType::Directory | FileType::Symlink => return Err(Attempt::Omitted(Reason::Vanished)),
-        _ => return Err(Attempt::Omitted(Reason::Special)),
+        FileType::Directory | FileType::Symlink => return Err(Refusal::Omit(Reason::Vanished)),
+        _ => return Err(Refusal::Omit(Reason::Special)),
     }
     let stat = FileStat::of(&before);
     let is_quiet = beside >= Beside::Writers && quiet::is_quiet(&file);
@@ -291,9 +269,10 @@ fn read_once(
     let is_torn = after != stat;
     if !is_torn && bytes.len() != length {
         // The stat is invented, as in /proc: the bytes read may not be all.
-        return Err(Attempt::Omitted(Reason::ReadError));
+        return Err(Refusal::Omit(Reason::ReadError));
     }
-    Ok(OpenedFile::Whole(WholeFile { bytes, stat: after, mode, attributes, is_torn, is_quiet }))
+    let facts = FileFacts { length_bytes: bytes.len() as u64, stat: after, mode, attributes, is_torn, is_quiet };
+    Ok(OpenedFile::Whole(WholeFile { bytes, facts }))
 }
 
 /// Opens for reading, without changing the access time if the system allows that.
@@ -322,10 +301,10 @@ fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> Option<usize> {
     }
 }
 
-fn omit_or_fail<T>(errno: Errno, error: impl FnOnce() -> Error) -> Result<Outcome<T>> {
-    match Refusal::of(errno) {
+fn omit_or_fail<T>(refusal: Refusal, error: impl FnOnce(Errno) -> Error) -> Result<Outcome<T>> {
+    match refusal {
         Refusal::Omit(reason) => Ok(Outcome::Omitted(reason)),
-        Refusal::Fail(_) => Err(error()),
+        Refusal::Fail(errno) => Err(error(errno)),
     }
 }
 

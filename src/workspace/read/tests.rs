@@ -50,14 +50,14 @@ fn a_quiet_file_is_read_with_the_stat_the_scan_saw() {
     std::fs::set_permissions(bench.path.join("file"), std::fs::Permissions::from_mode(0o4751)).unwrap();
     let scan = bench.scan();
     let file = whole(&bench, b"file");
-    assert_eq!((&file.bytes[..], file.mode, file.is_torn), (&b"content"[..], 0o4751, false));
+    assert_eq!((&file.bytes[..], file.facts.mode, file.facts.is_torn), (&b"content"[..], 0o4751, false));
     let scanned = &scan.folders[&TreePath::root()].entries;
-    assert_eq!((file.stat, file.mode), (scanned[1].stat, scanned[1].mode));
+    assert_eq!((file.facts.stat, file.facts.mode), (scanned[1].stat, scanned[1].mode));
     assert_eq!(whole(&bench, b"empty").bytes, b"");
 }
 
 #[test]
-fn what_is_no_file_any_more_is_omitted_without_blocking() {
+fn a_file_replaced_by_something_else_is_omitted_without_blocking() {
     let bench = Bench::new();
     rustix::fs::mkfifoat(bench.root.handle(), "fifo", Mode::RWXU).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(bench.path.join("socket")).unwrap();
@@ -151,7 +151,7 @@ fn bytes_that_never_were_the_content_are_handed_over_as_torn_only() {
             let file = whole(&bench, b"file");
             let is_mixed = file.bytes.iter().any(|byte| *byte != file.bytes[0]);
             // Within one tick the stat cannot show it; the racy rule handles that case.
-            assert!(!is_mixed || file.is_torn || rule.proof(&file.stat) == Proof::Racy);
+            assert!(!is_mixed || file.facts.is_torn || rule.proof(&file.facts.stat) == Proof::Racy);
         }
         is_over.store(true, Ordering::Relaxed);
     });

@@ -1,6 +1,6 @@
 //! Built-in rules that need evidence besides a name, because `target` or `node_modules` can be somebody's source.
 
-use crate::workspace::places::Place;
+use crate::workspace::protected::Protection;
 
 /// Folders that are excluded next to one of these files, from which a tool can rebuild them.
 pub const BESIDE: [(&[u8], &[&str]); 2] =
@@ -29,12 +29,12 @@ pub struct Exclusion {
     /// The path; nothing below it is captured either.
     pub path: crate::path::TreePath,
     /// The reason.
-    pub why: Why,
+    pub why: ExclusionReason,
 }
 
 /// The reason why a path is not captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
+pub enum ExclusionReason {
     /// It belongs to a version-control system, or to an interrupted restore. No setting overrides this.
     VersionControl,
     /// A pattern in the settings matches it.
@@ -56,10 +56,10 @@ pub enum Why {
     /// It is another working tree of the repository around it.
     WorkingTree,
     /// It is a protected folder.
-    Place(Place),
+    Protected(Protection),
 }
 
-impl Why {
+impl ExclusionReason {
     /// Returns true if the rules and the path alone do not show that it was excluded, so that a snapshot must list it.
     pub fn needs_note(self) -> bool {
         matches!(
@@ -75,11 +75,13 @@ impl Why {
 
     /// The kind of protected folder, if every restore leaves it as it is. Other file systems are excluded by a setting,
     /// which must not prevent going back.
-    pub fn binding(self) -> Option<Place> {
+    pub fn binding(self) -> Option<Protection> {
         match self {
-            Self::VersionControl => Some(Place::VersionControl),
-            Self::WorkingTree => Some(Place::WorkingTree),
-            Self::Place(place) => Some(place).filter(|place| *place != Place::OtherFileSystem),
+            Self::VersionControl => Some(Protection::VersionControl),
+            Self::WorkingTree => Some(Protection::WorkingTree),
+            Self::Protected(protection) => {
+                Some(protection).filter(|protection| *protection != Protection::OtherFileSystem)
+            }
             _ => None,
         }
     }

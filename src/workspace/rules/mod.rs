@@ -25,19 +25,21 @@
 pub mod evidence;
 mod only;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use evidence::{BESIDE, EVIDENCE_RULES};
-pub use evidence::{Exclusion, Why};
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+pub use evidence::{Exclusion, ExclusionReason};
+use globset::{Glob, GlobBuilder, GlobSet};
 pub use only::Only;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::PATTERN_COUNT_MAX;
 use crate::path::TreePath;
-use crate::workspace::temporary_name::{TEMPORARY_PREFIX, is_temporary_name};
+use crate::workspace::temporary_name::is_temporary_name;
+use crate::workspace::version_control;
 
 /// Names that are excluded unless configured otherwise: folders that tools can rebuild, and the swap and lock files of
 /// vim, Emacs, Kate and similar editors. Backup copies (`file~`) are captured, because they may be the last copy.
@@ -110,7 +112,6 @@ pub struct Caps {
 pub struct Rules {
     /// The names and patterns of all rules: a name that matches none of them is captured.
     excludes: Patterns,
-    always: Patterns,
     settings: Patterns,
     by_name: Patterns,
     includes: Patterns,
@@ -126,22 +127,18 @@ impl Rules {
     /// Compiles patterns. A malformed or empty one is `Invalid`, too many are `Limit`.
     pub fn new(options: &RuleOptions) -> Result<Self> {
         let defaults = if options.without_defaults { &[][..] } else { &DEFAULT_EXCLUDES };
-        let mut excludes: Vec<&str> =
-            defaults.iter().copied().chain(options.excludes.iter().map(String::as_str)).collect();
-        excludes.sort_unstable();
-        excludes.dedup();
-        let (includes, only) = (sorted(&options.includes), sorted(&options.only));
-        let mut paths = options.paths.clone();
-        paths.sort_unstable();
-        paths.dedup();
-        let mut mounts = options.mounts.clone();
-        mounts.sort_unstable();
-        mounts.dedup();
+        let excludes = sorted(defaults.iter().copied().chain(options.excludes.iter().map(String::as_str)));
+        let includes = sorted(options.includes.iter().map(String::as_str));
+        let only = sorted(options.only.iter().map(String::as_str));
+        let (paths, mounts) = (sorted(options.paths.iter().cloned()), sorted(options.mounts.iter().cloned()));
         let gitignore = options.gitignore;
         let has_evidence = options.evidence || !options.without_defaults;
         let mut text = String::new();
         ALWAYS_EXCLUDED.iter().for_each(|pattern| text.extend(["! ", pattern, "\n"]));
-        text.push_str(&text_of(&excludes, &includes, &only, &paths));
+        for (sign, patterns) in [("- ", &excludes), ("+ ", &includes), ("& ", &only)] {
+            patterns.iter().for_each(|pattern| text.extend([sign, pattern, "\n"]));
+        }
+        paths.iter().for_each(|path| text.extend(["= ", &escape(path.as_bytes()), "\n"]));
         if has_evidence {
             EVIDENCE_RULES.iter().for_each(|rule| text.extend(["* ", rule, "\n"]));
         }
@@ -164,7 +161,6 @@ impl Rules {
         let all = excludes.iter().copied().chain(ALWAYS_EXCLUDED).chain(beside.iter().map(String::as_str));
         Ok(Self {
             excludes: Patterns::new(&all.collect::<Vec<_>>())?,
-            always: Patterns::new(&ALWAYS_EXCLUDED)?,
             settings: Patterns::new(&settings)?,
             by_name: Patterns::new(&by_name)?,
             includes: Patterns::new(&includes)?,
@@ -196,15 +192,12 @@ impl Rules {
                 Some(("- ", pattern)) => options.excludes.push(pattern.to_owned()),
                 Some(("+ ", pattern)) => options.includes.push(pattern.to_owned()),
                 Some(("& ", pattern)) => options.only.push(pattern.to_owned()),
-                Some(("= ", path)) => {
+                Some((sign @ ("= " | "^ "), path)) => {
                     let path = unescape(path).and_then(|bytes| TreePath::new(&bytes).ok());
-                    options.paths.push(path.ok_or_else(|| refuse("not a path"))?);
+                    let list = if sign == "= " { &mut options.paths } else { &mut options.mounts };
+                    list.push(path.ok_or_else(|| refuse("not a path"))?);
                 }
                 Some(("< ", cap)) => options.caps.set(cap).ok_or_else(|| refuse("not a limit"))?,
-                Some(("^ ", path)) => {
-                    let path = unescape(path).and_then(|bytes| TreePath::new(&bytes).ok());
-                    options.mounts.push(path.ok_or_else(|| refuse("not a path"))?);
-                }
                 _ => return Err(refuse("neither exclude, include, only, path, mount nor limit")),
             }
         }
@@ -231,21 +224,20 @@ impl Rules {
 
     /// The decision of the rules about the entry `name`, the last part of `path`.
     pub fn match_of(&self, path: &[u8], name: &[u8], is_folder: bool) -> Match {
-        let is_only_alike = || name.starts_with(TEMPORARY_PREFIX.as_bytes()) && !is_temporary_name(name);
-        if self.always.matches(path, name, is_folder) && !is_only_alike() {
-            return Match::Out(Why::VersionControl);
+        if version_control::is_exact(name, is_folder) || is_temporary_name(name) {
+            return Match::Out(ExclusionReason::VersionControl);
         }
         if self.paths.iter().any(|excluded| excluded.as_bytes() == path) {
-            return Match::Out(Why::Setting);
+            return Match::Out(ExclusionReason::Setting);
         }
         if self.is_included(path, name, is_folder) {
             return Match::In;
         }
         if self.settings.matches(path, name, is_folder) {
-            return Match::Out(Why::Setting);
+            return Match::Out(ExclusionReason::Setting);
         }
         if self.by_name.matches(path, name, is_folder) {
-            return Match::Out(Why::BuiltIn);
+            return Match::Out(ExclusionReason::BuiltIn);
         }
         let beside = BESIDE.iter().find(|(folder, _)| is_folder && self.has_evidence && *folder == name);
         beside.map_or(Match::In, |(_, files)| Match::Beside(files))
@@ -284,13 +276,6 @@ impl Rules {
     /// Returns true if `path` is excluded, without considering its parents.
     pub fn excludes_at(&self, path: &TreePath, is_folder: bool) -> bool {
         path.name().is_some_and(|name| self.is_excluded(path.as_bytes(), name, is_folder))
-    }
-
-    /// Returns true if `path` or one of its parents is excluded by name alone.
-    #[cfg(test)]
-    pub fn excludes_within(&self, path: &TreePath, is_folder: bool) -> bool {
-        path.way_from(0).any(|here| self.excludes_at(&here, is_folder || here != *path))
-            || self.is_unselected(path, is_folder)
     }
 
     /// Returns true if `only` excludes `path` by name alone: a file that matches neither itself nor through a parent,
@@ -353,7 +338,7 @@ pub enum Match {
     /// It is captured.
     In,
     /// It is excluded.
-    Out(Why),
+    Out(ExclusionReason),
     /// It is excluded if one of these files is next to it.
     Beside(&'static [&'static str]),
 }
@@ -392,12 +377,6 @@ struct Globs {
     folders_only: GlobSet,
 }
 
-#[derive(Default)]
-struct GlobsBuilder {
-    any_kind: Vec<globset::Glob>,
-    folders_only: Vec<globset::Glob>,
-}
-
 impl Patterns {
     fn new(patterns: &[&str]) -> Result<Self> {
         if patterns.len() > PATTERN_COUNT_MAX + DEFAULT_EXCLUDES.len() + ALWAYS_EXCLUDED.len() + BESIDE.len() {
@@ -406,13 +385,13 @@ impl Patterns {
         }
         let mut names: Vec<Plain> = Vec::new();
         let mut affixes = Vec::new();
-        let (mut globs, mut anchored) = (GlobsBuilder::default(), GlobsBuilder::default());
+        let (mut globs, mut anchored) = (Vec::new(), Vec::new());
         for pattern in patterns {
             let folders_only = pattern.ends_with('/');
             let body = pattern.strip_suffix('/').unwrap_or(pattern);
             check(pattern, body)?;
             if body.contains('/') {
-                anchored.add(pattern, body.strip_prefix('/').unwrap_or(body), folders_only)?;
+                anchored.push((glob(pattern, body.strip_prefix('/').unwrap_or(body))?, folders_only));
             } else if !body.contains(is_special) {
                 names.push(Plain { name: body.as_bytes().into(), folders_only });
             } else if let Some((prefix, suffix)) = body.split_once('*')
@@ -425,7 +404,7 @@ impl Patterns {
                     folders_only,
                 });
             } else {
-                globs.add(pattern, body, folders_only)?;
+                globs.push((glob(pattern, body)?, folders_only));
             }
         }
         // `build` includes `build/`: it is sorted first, and so is the one that is kept.
@@ -433,7 +412,7 @@ impl Patterns {
         names.dedup_by(|later, earlier| later.name == earlier.name);
         let mut firsts = Box::new([false; 256]);
         names.iter().for_each(|plain| firsts[usize::from(plain.name[0])] = true);
-        Ok(Self { names, firsts, affixes, globs: globs.build()?, anchored: anchored.build()? })
+        Ok(Self { names, firsts, affixes, globs: Globs::new(globs)?, anchored: Globs::new(anchored)? })
     }
 
     fn matches(&self, path: &[u8], name: &[u8], is_folder: bool) -> bool {
@@ -459,34 +438,28 @@ impl Affix {
 }
 
 impl Globs {
+    /// Patterns, each with a flag for folders only; `None` without any.
+    fn new(globs: Vec<(Glob, bool)>) -> Result<Option<Self>> {
+        let of =
+            |kind: bool| set_of(globs.iter().filter(|(_, folders_only)| *folders_only == kind).map(|(glob, _)| glob));
+        if globs.is_empty() { Ok(None) } else { Ok(Some(Self { any_kind: of(false)?, folders_only: of(true)? })) }
+    }
+
     fn matches(&self, text: &[u8], is_folder: bool) -> bool {
         let path = Path::new(std::ffi::OsStr::from_bytes(text));
         self.any_kind.is_match(path) || (is_folder && self.folders_only.is_match(path))
     }
 }
 
-impl GlobsBuilder {
-    fn add(&mut self, pattern: &str, body: &str, folders_only: bool) -> Result<()> {
-        let glob = GlobBuilder::new(body).literal_separator(true).backslash_escape(true).build();
-        let glob = glob.map_err(|error| invalid(pattern, &error.kind().to_string()))?;
-        if folders_only { &mut self.folders_only } else { &mut self.any_kind }.push(glob);
-        Ok(())
-    }
+/// Compiles a pattern of a name or a path.
+fn glob(pattern: &str, body: &str) -> Result<Glob> {
+    let glob = GlobBuilder::new(body).literal_separator(true).backslash_escape(true).build();
+    glob.map_err(|error| invalid(pattern, &error.kind().to_string()))
+}
 
-    fn build(self) -> Result<Option<Globs>> {
-        if self.any_kind.is_empty() && self.folders_only.is_empty() {
-            return Ok(None);
-        }
-        let build = |globs: Vec<globset::Glob>| {
-            let mut builder = GlobSetBuilder::new();
-            for glob in globs {
-                builder.add(glob);
-            }
-            // Each of them compiled alone, so a failure means that they are too large together.
-            builder.build().map_err(|error| Error::new(ErrorKind::Limit, "compile", "exclude list", error))
-        };
-        Ok(Some(Globs { any_kind: build(self.any_kind)?, folders_only: build(self.folders_only)? }))
-    }
+/// Compiles patterns into one set. Each of them compiled alone, so a failure means that they are too large together.
+fn set_of<'g>(globs: impl Iterator<Item = &'g Glob>) -> Result<GlobSet> {
+    GlobSet::new(globs).map_err(|error| Error::new(ErrorKind::Limit, "compile", "exclude list", error))
 }
 
 /// Refuses patterns that can match nothing, or that cannot be stored as one line of text.
@@ -516,20 +489,8 @@ fn is_special(character: char) -> bool {
     matches!(character, '*' | '?' | '[' | ']' | '{' | '}' | '\\')
 }
 
-fn sorted(patterns: &[String]) -> Vec<&str> {
-    let mut sorted: Vec<&str> = patterns.iter().map(String::as_str).collect();
-    sorted.sort_unstable();
-    sorted.dedup();
-    sorted
-}
-
-fn text_of(excludes: &[&str], includes: &[&str], only: &[&str], paths: &[TreePath]) -> String {
-    let mut text = String::new();
-    for (sign, patterns) in [("- ", excludes), ("+ ", includes), ("& ", only)] {
-        patterns.iter().for_each(|pattern| text.extend([sign, pattern, "\n"]));
-    }
-    paths.iter().for_each(|path| text.extend(["= ", &escape(path.as_bytes()), "\n"]));
-    text
+fn sorted<T: Ord>(list: impl Iterator<Item = T>) -> Vec<T> {
+    list.collect::<BTreeSet<T>>().into_iter().collect()
 }
 
 /// One line of text that [`unescape`] decodes to the same bytes. Unlike text in messages, it must be reversible.

@@ -10,10 +10,10 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 
-use super::{Patterns, invalid};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Patterns, glob, set_of};
+use crate::error::Result;
 
 /// Compiled patterns of `only`.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Only {
 
 /// The parents of possible matches: for `a/b*/c` they are `a` and `a/b*`. `None` if any folder may be one.
 fn above(patterns: &[&str]) -> Result<Option<GlobSet>> {
-    let mut builder = GlobSetBuilder::new();
+    let mut globs = Vec::new();
     for pattern in patterns {
         let body = pattern.strip_suffix('/').unwrap_or(pattern);
         if !body.contains('/') {
@@ -60,19 +60,13 @@ fn above(patterns: &[&str]) -> Result<Option<GlobSet>> {
             let part = part.strip_suffix('/').unwrap_or(part);
             // From here on the depth is unknown: `**` is any, and braces may contain a slash.
             if part.contains("**") || part.contains(['{', '[', '\\']) {
-                builder.add(glob(pattern, &format!("{}**", &body[..start]))?);
+                globs.push(glob(pattern, &format!("{}**", &body[..start]))?);
                 break;
             }
             if end < body.len() {
-                builder.add(glob(pattern, &body[..start + part.len()])?);
+                globs.push(glob(pattern, &body[..start + part.len()])?);
             }
         }
     }
-    let above = builder.build().map_err(|error| Error::new(ErrorKind::Limit, "compile", "only list", error))?;
-    Ok(Some(above))
-}
-
-fn glob(pattern: &str, body: &str) -> Result<Glob> {
-    let glob = GlobBuilder::new(body).literal_separator(true).backslash_escape(true).build();
-    glob.map_err(|error| invalid(pattern, &error.kind().to_string()))
+    set_of(globs.iter()).map(Some)
 }

@@ -1,11 +1,12 @@
 //! Compares the list of a folder with the one in the stat cache.
 
-use super::listing::{NamePlace, Names};
+use super::listing::{ListedName, Names};
 use super::turn::{Class, Picker};
-use super::{EntryState, ReadReason, ScannedEntry, ScannedFolder};
+use super::{EntryState, ReadReason, Reread, ScannedEntry, ScannedFolder};
 use crate::disk::FileClock;
 use crate::format::attributes::Owner;
 use crate::format::tree::Kind;
+use crate::path::TreePath;
 use crate::workspace::cache::{CachedEntry, CachedFolder};
 use crate::workspace::filesystem::FileSystem;
 use crate::workspace::stat::{FileStat, Likeness};
@@ -13,7 +14,7 @@ use crate::workspace::stat::{FileStat, Likeness};
 /// A name that is captured, with its current stat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
-    pub(super) place: NamePlace,
+    pub(super) listed: ListedName,
     pub(super) kind: Kind,
     pub(super) mode: u16,
     pub(super) stat: FileStat,
@@ -24,6 +25,7 @@ pub(super) struct Found {
 /// The list of one folder, sorted by name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Listing<'a> {
+    pub(super) path: &'a TreePath,
     pub(super) names: &'a Names,
     pub(super) found: &'a [Found],
     pub(super) device: u64,
@@ -33,41 +35,20 @@ pub(super) struct Listing<'a> {
     pub(super) rank: u64,
 }
 
-/// A folder whose list differs from the cached one.
-#[derive(Debug)]
-pub(super) struct Differing {
-    pub(super) folder: ScannedFolder,
-    /// Number of entries that are equal to the cached ones.
-    pub(super) same_count: usize,
-    /// Number of entries in the cache; `None` if the folder is unknown.
-    pub(super) cached_count: Option<usize>,
-}
-
-/// A file that may be read again although its stat is equal.
-#[derive(Debug)]
-pub(super) struct Pick {
-    pub(super) class: Class,
-    pub(super) rank: u64,
-    pub(super) entry: ScannedEntry,
-    pub(super) allocated_bytes: u64,
-    /// True if a restore needs it to be proved.
-    pub(super) is_due: bool,
-}
-
 /// Further results of comparing a folder.
 #[derive(Debug, Default)]
 pub(super) struct Compared {
-    pub(super) picks: Vec<Pick>,
+    /// Files that may be read again although their stats are equal.
+    pub(super) rereads: Vec<Reread>,
     /// Number of files whose stat is trusted, by class.
     pub(super) trusted: [u64; 3],
     /// Number of files that kept their inode numbers on a file system that may renumber them.
-    pub(super) kept_numbers: u64,
+    pub(super) same_inodes: u64,
 }
 
-impl Differing {
-    /// Returns true if it does not differ any more, after an entry was removed.
-    pub(super) fn is_same(&self) -> bool {
-        self.same_count == self.folder.entries.len() && self.cached_count == Some(self.same_count)
+impl Found {
+    fn scanned(&self, name: &[u8], attributes: Option<Box<[u8]>>, state: EntryState) -> ScannedEntry {
+        ScannedEntry { name: name.into(), kind: self.kind, mode: self.mode, stat: self.stat, attributes, state }
     }
 }
 
@@ -91,6 +72,18 @@ pub fn unchanged_folder(cached: &CachedFolder<'_>) -> ScannedFolder {
     ScannedFolder { entries: cached.entries().map(entry).collect(), device }
 }
 
+/// Returns true if a list that was compared with the cached one does not differ from it.
+pub(super) fn is_unchanged(folder: &ScannedFolder, cached: &CachedFolder<'_>) -> bool {
+    let known = unchanged_folder(cached);
+    let is_same = |(one, other): (&ScannedEntry, &ScannedEntry)| {
+        let parts = |entry: &ScannedEntry| (entry.kind, entry.mode, entry.state);
+        one.name == other.name && parts(one) == parts(other) && one.attributes == other.attributes
+    };
+    folder.device == known.device
+        && folder.entries.len() == known.entries.len()
+        && folder.entries.iter().zip(&known.entries).all(is_same)
+}
+
 impl Listing<'_> {
     /// Returns true if every name, kind, mode and stat is as cached. `compared` is valid only then.
     pub(super) fn is_same(&self, cached: &CachedFolder<'_>, picker: &Picker<'_>, compared: &mut Compared) -> bool {
@@ -112,42 +105,26 @@ impl Listing<'_> {
         cached: Option<&CachedFolder<'_>>,
         picker: &Picker<'_>,
         compared: &mut Compared,
-    ) -> Differing {
+    ) -> ScannedFolder {
         let mut before = cached.into_iter().flat_map(CachedFolder::entries).peekable();
         let is_same_device = cached.is_some_and(|cached| cached.facts().device == self.device);
-        let (mut same_count, mut cached_count) = (0, 0);
         let mut entries = Vec::with_capacity(self.found.len());
         for found in self.found {
-            let name = self.names.name(&found.place);
-            while before.next_if(|entry| entry.name < name).is_some() {
-                cached_count += 1;
-            }
+            let name = self.names.name(&found.listed);
+            while before.next_if(|entry| entry.name < name).is_some() {}
             let entry = before.next_if(|entry| entry.name == name);
             let likeness = entry.map_or(Likeness::Changed, |entry| self.likeness(found, &entry, is_same_device));
-            cached_count += usize::from(entry.is_some());
-            same_count += usize::from(likeness == Likeness::Same);
             if let Some(entry) = entry.filter(|_| likeness.is_trusted()) {
                 self.pick(found, &entry, picker, compared);
             }
-            entries.push(ScannedEntry {
-                name: name.into(),
-                kind: found.kind,
-                mode: found.mode,
-                stat: found.stat,
-                attributes: entry.filter(|_| likeness.is_trusted()).map(|entry| entry.attributes.into()),
-                state: state_of(found, entry, likeness),
-            });
+            let attributes = entry.filter(|_| likeness.is_trusted()).map(|entry| entry.attributes.into());
+            entries.push(found.scanned(name, attributes, state_of(found, entry, likeness)));
         }
-        cached_count += before.count();
-        Differing {
-            folder: ScannedFolder { entries, device: self.device },
-            same_count,
-            cached_count: cached.filter(|_| is_same_device).map(|_| cached_count),
-        }
+        ScannedFolder { entries, device: self.device }
     }
 
     fn likeness(&self, found: &Found, entry: &CachedEntry<'_>, is_same_device: bool) -> Likeness {
-        if found.kind != entry.kind || found.mode != entry.mode || self.names.name(&found.place) != entry.name {
+        if found.kind != entry.kind || found.mode != entry.mode || self.names.name(&found.listed) != entry.name {
             return Likeness::Changed;
         }
         let may_renumber = !self.file_system.keeps_inodes;
@@ -171,7 +148,7 @@ impl Listing<'_> {
             return;
         }
         if !self.file_system.keeps_inodes && found.stat.inode == entry.inode {
-            compared.kept_numbers += 1;
+            compared.same_inodes += 1;
         }
         let is_weak = !self.file_system.is_sound || found.stat.device != self.device;
         let class = Class::of(entry.proof, is_weak);
@@ -182,16 +159,9 @@ impl Listing<'_> {
             return;
         }
         let state = EntryState::Read { previous: Some(entry.id), reason: ReadReason::Turn };
-        let scanned = ScannedEntry {
-            name: entry.name.into(),
-            kind: found.kind,
-            mode: found.mode,
-            stat: found.stat,
-            attributes: None,
-            state,
-        };
-        let allocated_bytes = self.file_system.allocated_bytes(found.stat.size, found.allocated_bytes);
-        compared.picks.push(Pick { class, rank, entry: scanned, allocated_bytes, is_due });
+        let cost_bytes = self.file_system.allocated_bytes(found.stat.size, found.allocated_bytes);
+        let (folder, entry) = (self.path.clone(), found.scanned(entry.name, None, state));
+        compared.rereads.push(Reread { folder, entry, cost_bytes, class, rank, is_due });
     }
 }
 

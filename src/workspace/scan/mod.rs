@@ -43,12 +43,12 @@ use crate::workspace::beneath::Root;
 use crate::workspace::cache::{Proof, StatCache};
 use crate::workspace::git_folders::NamedFolder;
 use crate::workspace::git_notice::GitNotice;
-use crate::workspace::places::Place;
-use crate::workspace::rules::{Exclusion, Rules, Why};
+use crate::workspace::protected::Protection;
+use crate::workspace::rules::{Exclusion, ExclusionReason, Rules};
 use crate::workspace::stat::{self, FileStat, RacyRule};
-use compare::{Differing, Pick};
+use compare::is_unchanged;
 use tally::{Tally, human_bytes};
-use walk::{Collected, Walk, Walked};
+use walk::{Walk, Walked};
 
 /// Options of a scan.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ pub struct ScanOptions<'a> {
     /// Excludes folders on another file system than their parent.
     pub one_file_system: bool,
     /// Paths that are captured even if the rules exclude them, because a restore is going to write over them.
-    pub wanted: Option<&'a Wanted<'a>>,
+    pub wanted: Option<&'a IsWanted<'a>>,
     /// Paths that an earlier snapshot excluded: unless wanted, they are excluded again, regardless of the rules.
     pub earlier: Option<&'a EarlierAt<'a>>,
     /// The clock of the store's file system, read just before.
@@ -93,11 +93,11 @@ impl<'a> ScanOptions<'a> {
 }
 
 /// Returns true if a path is captured although something would keep it out. The flag is true for a folder.
-pub type Wanted<'a> = dyn Fn(&[u8], bool, KeptOutBy) -> bool + Sync + 'a;
+pub type IsWanted<'a> = dyn Fn(&[u8], bool, Objection) -> bool + Sync + 'a;
 
 /// The reason why a path is captured only if it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeptOutBy {
+pub enum Objection {
     /// A rule or an ignore file excludes it.
     Rules,
     /// An earlier snapshot excluded it.
@@ -117,7 +117,7 @@ pub enum Earlier {
     /// A folder, as far as `only` selects something in it.
     Partly,
     /// Nothing.
-    LeftOut,
+    Nothing,
 }
 
 /// Limits of a workspace.
@@ -143,15 +143,13 @@ pub struct Scan {
     /// Number of files whose stat is trusted, by class.
     pub trusted: [u64; 3],
     /// Folders at which weak file systems begin: on those, only reading finds every change.
-    pub weak: Vec<WeakPlace>,
+    pub weak: Vec<WeakFolder>,
     /// Paths that are not captured although no rule excludes them, by path.
     pub omitted: Vec<Omission>,
     /// Excluded paths, by path, without those below them.
     pub excluded: Vec<Exclusion>,
     /// Number of files that `only` does not select, without those in excluded folders.
     pub unselected_count: u64,
-    /// Excluded folders that are protected regardless of the rules, by path.
-    pub protected: Vec<Protected>,
     /// Git's files that could not be used.
     pub git_notices: Vec<GitNotice>,
     /// The extent of the workspace.
@@ -166,11 +164,11 @@ pub struct Scan {
 
 /// A folder that is protected regardless of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Protected {
+pub struct ProtectedFolder {
     /// The path at which it was found.
     pub path: TreePath,
     /// The reason why it is protected.
-    pub place: Place,
+    pub protection: Protection,
 }
 
 /// Numbers of files, folders and bytes in a workspace, unchanged or not.
@@ -260,11 +258,30 @@ pub struct Reread {
 
 /// A folder at which a file system begins on which changes may leave no trace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WeakPlace {
+pub struct WeakFolder {
     /// The folder; the root if the whole workspace is on it.
     pub path: TreePath,
     /// Name of the file system; empty if unknown.
     pub file_system: &'static str,
+}
+
+impl Scan {
+    /// The excluded folders that are protected regardless of the rules, by path.
+    pub fn protected(&self) -> impl Iterator<Item = ProtectedFolder> {
+        self.excluded.iter().filter_map(|excluded| match excluded.why {
+            ExclusionReason::Protected(protection) => Some(ProtectedFolder { path: excluded.path.clone(), protection }),
+            _ => None,
+        })
+    }
+}
+
+impl CaptureCounts {
+    fn add(&mut self, other: &Self) {
+        self.files += other.files;
+        self.folders += other.folders;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.allocated_bytes = self.allocated_bytes.saturating_add(other.allocated_bytes);
+    }
 }
 
 impl Default for ScanLimits {
@@ -281,66 +298,51 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     let found = rustix::fs::fstat(root.handle()).map_err(fail)?;
     let device = FolderId::of(&found).device;
     let mut walked = Walk::new(root, cache, options, None).run(device)?;
-    if protect_named(root, &walked.collected.named) {
+    if protect_named(root, &walked.named) {
         walked = Walk::new(root, cache, options, None).run(device)?;
     }
     if walked.is_over {
         return Err(over_limit(root, cache, options, device, &walked.counts));
     }
-    let Collected {
-        differing,
-        picks,
-        mut weak,
-        mut omitted,
-        mut excluded,
-        mut protected,
-        unlisted,
-        left_out,
-        selective,
-        ..
-    } = std::mem::take(&mut walked.collected);
+    let Walked { mut counts, mut rereads, mut weak, mut omitted, mut excluded, unlisted, left_out, .. } = walked;
     let gone = || unlisted.iter().map(|omission| &omission.path).chain(&left_out);
-    let unselected = empty_ones(selective, gone());
-    walked.counts.folders -= unselected.len() as u64;
+    let unselected = empty_ones(walked.selective, gone());
+    counts.folders -= unselected.len() as u64;
     let is_unselected = |path: &TreePath| unselected.contains(path);
     let is_topmost = |path: &&TreePath| path.parent().is_none_or(|parent| !is_unselected(&parent));
     let topmost = || unselected.iter().filter(is_topmost);
-    excluded.extend(topmost().map(|path| Exclusion { path: path.clone(), why: Why::Unselected }));
-    let differing = differing.into_iter().filter(|(path, _)| !is_unselected(path)).collect();
+    excluded.extend(topmost().map(|path| Exclusion { path: path.clone(), why: ExclusionReason::Unselected }));
+    let differing = walked.differing.into_iter().filter(|(path, _)| !is_unselected(path)).collect();
     let mut folders = without_unlisted(cache, differing, gone().filter(is_topmost).chain(topmost()));
-    decide_on_numbers(&mut folders, walked.kept_numbers == 0);
-    let rereads = in_turn(picks, &options.turns);
+    decide_on_numbers(&mut folders, walked.same_inodes == 0);
+    sort_by_turn(&mut rereads, &options.turns);
     weak.sort_unstable();
     omitted.extend(unlisted);
     omitted.sort_unstable_by(|a, b| (&a.path, a.reason).cmp(&(&b.path, b.reason)));
     omitted.dedup_by(|later, earlier| later.path == earlier.path);
     excluded.sort_unstable();
-    protected.sort_unstable();
-    let racy = RacyRule { clock: options.clock, end_ns: i64::MAX, newest_elsewhere_ns: walked.newest_elsewhere_ns };
-    let (root_mode, root_owner) = (stat::permissions(&found), owner_of(&found));
-    let Walked { counts, trusted, unselected_count, git_notices, .. } = walked;
+    let newest_elsewhere_ns = walked.newest_elsewhere_ns.unwrap_or(i64::MIN);
     Ok(Scan {
         folders,
         rereads,
-        trusted,
+        trusted: walked.trusted,
         weak,
         omitted,
         excluded,
-        unselected_count,
-        protected,
-        git_notices,
+        unselected_count: walked.unselected_count,
+        git_notices: walked.git_notices,
         counts,
-        root_mode,
-        root_owner,
-        racy,
+        root_mode: stat::permissions(&found),
+        root_owner: owner_of(&found),
+        racy: RacyRule { clock: options.clock, end_ns: i64::MAX, newest_elsewhere_ns },
     })
 }
 
 /// Protects the git folders that a `.git` in the walk named. Returns true if the walk may have entered one of them.
 fn protect_named(root: &Root, named: &[NamedFolder]) -> bool {
-    let places = root.places();
-    let new = || named.iter().filter(|folder| places.at(folder.id).is_none());
-    root.protect(new().map(|folder| folder.id), Place::VersionControl);
+    let known = root.protected();
+    let new = || named.iter().filter(|folder| known.at(folder.id).is_none());
+    root.protect(new().map(|folder| folder.id), Protection::VersionControl);
     new().any(|folder| folder.is_walked(root.path()))
 }
 
@@ -384,32 +386,26 @@ fn empty_ones<'g>(selective: Vec<(TreePath, usize)>, gone: impl Iterator<Item = 
 /// many handles as there are folders.
 fn without_unlisted<'u>(
     cache: &StatCache,
-    differing: Vec<(TreePath, Differing)>,
+    differing: Vec<(TreePath, ScannedFolder)>,
     unlisted: impl IntoIterator<Item = &'u TreePath>,
 ) -> BTreeMap<TreePath, ScannedFolder> {
-    let mut differing: BTreeMap<TreePath, Differing> = differing.into_iter().collect();
+    let mut folders: BTreeMap<TreePath, ScannedFolder> = differing.into_iter().collect();
+    let mut shortened = BTreeSet::new();
     for path in unlisted {
-        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
-            continue;
-        };
-        let cached = cache.folder(&parent);
-        let was_cached = cached.as_ref().is_some_and(|cached| cached.find(name).is_some());
-        let list = differing.entry(parent.clone()).or_insert_with(|| {
-            let folder = unchanged_folder(cached.as_ref().expect("a folder that does not differ is cached"));
-            let count = folder.entries.len();
-            Differing { folder, same_count: count, cached_count: Some(count) }
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else { continue };
+        let folder = folders.entry(parent.clone()).or_insert_with(|| {
+            unchanged_folder(&cache.folder(&parent).expect("a folder that does not differ is cached"))
         });
-        if let Ok(at) = list.folder.entries.binary_search_by(|entry| (*entry.name).cmp(name)) {
-            list.folder.entries.remove(at);
+        if let Ok(at) = folder.entries.binary_search_by(|entry| (*entry.name).cmp(name)) {
+            folder.entries.remove(at);
         }
-        if was_cached {
-            // Lists of equal length with equally many equal entries may still differ now.
-            list.cached_count = None;
-        } else if list.is_same() {
-            differing.remove(&parent);
-        }
+        shortened.insert(parent);
     }
-    differing.into_iter().map(|(path, differing)| (path, differing.folder)).collect()
+    let is_as_cached = |path: &TreePath, folder: &ScannedFolder| {
+        cache.folder(path).is_some_and(|cached| is_unchanged(folder, &cached))
+    };
+    folders.retain(|path, folder| !shortened.contains(path) || !is_as_cached(path, folder));
+    folders
 }
 
 /// Decides whether files that differ only in their inode numbers are unchanged. A new mount renumbers all files; if
@@ -425,19 +421,13 @@ fn decide_on_numbers(folders: &mut BTreeMap<TreePath, ScannedFolder>, is_new_mou
     }
 }
 
-/// The files that may be read again, in the order of their turn.
-fn in_turn(picks: Vec<(TreePath, Pick)>, turns: &[Turn; 3]) -> Vec<Reread> {
-    let reread = |(folder, pick): (TreePath, Pick)| {
-        let Pick { class, rank, entry, allocated_bytes, is_due } = pick;
-        Reread { folder, entry, cost_bytes: allocated_bytes, class, rank, is_due }
-    };
-    let mut rereads: Vec<Reread> = picks.into_iter().map(reread).collect();
+/// Sorts the files that may be read again by their turn.
+fn sort_by_turn(rereads: &mut [Reread], turns: &[Turn; 3]) {
     let distance = |one: &Reread| one.rank.wrapping_sub(turns[one.class.index()].rank);
     rereads.sort_unstable_by(|a, b| {
         let key = |one: &Reread| (one.class, !one.is_due, distance(one));
         key(a).cmp(&key(b)).then_with(|| (&a.folder, &a.entry.name).cmp(&(&b.folder, &b.entry.name)))
     });
-    rereads
 }
 
 /// Walks once more to find the largest folders for the message.

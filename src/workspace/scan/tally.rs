@@ -27,11 +27,7 @@ impl Tally {
         let mut names = path.names().take(NAMED_DEPTH);
         let mut named = TreePath::root();
         loop {
-            let sum = folders.entry(named.clone()).or_default();
-            sum.files += counts.files;
-            sum.folders += counts.folders;
-            sum.bytes = sum.bytes.saturating_add(counts.bytes);
-            sum.allocated_bytes = sum.allocated_bytes.saturating_add(counts.allocated_bytes);
+            folders.entry(named.clone()).or_default().add(counts);
             let Some(name) = names.next() else { return };
             named = named.join(name);
         }

@@ -74,7 +74,7 @@ fn every_change_that_leaves_a_trace_is_seen() {
 }
 
 #[test]
-fn what_is_known_and_what_was_before_is_told() {
+fn a_scan_returns_known_and_previous_ids() {
     let bench = settled();
     bench.write("a/one", b"longer than before");
     bench.write("a/new", b"");
@@ -166,7 +166,7 @@ fn names_are_any_bytes() {
 }
 
 #[test]
-fn what_cannot_be_captured_is_omitted_with_the_reason() {
+fn special_and_unreadable_entries_are_omitted_with_the_reason() {
     let mut bench = Bench::new();
     bench.write("sub/file", b"12345");
     bench.write("sub/large", b"123456");
@@ -209,7 +209,7 @@ fn a_folder_that_cannot_be_listed_has_no_place_in_its_parents_list() {
         let clock = bench.disk.file_clock().unwrap();
         let options = ScanOptions::new(&bench.rules, clock, &Silent);
         let walk = super::Walk::new(&bench.root, &cache, &options, None);
-        walk.run(std::fs::metadata(&bench.path).unwrap().dev()).unwrap().collected.differing
+        walk.run(std::fs::metadata(&bench.path).unwrap().dev()).unwrap().differing
     };
     let differing: Vec<_> = walked().into_iter().filter(|(path, _)| path.is_root()).collect();
     assert!(without_unlisted(&cache, differing, &gone("new")).is_empty(), "as before but for what has no place");
@@ -220,7 +220,7 @@ fn a_folder_that_cannot_be_listed_has_no_place_in_its_parents_list() {
 }
 
 #[test]
-fn permissions_are_told_apart_from_absence() {
+fn missing_permissions_are_distinguished_from_absence() {
     let bench = settled();
     let mode = |mode| std::fs::set_permissions(bench.path.join("a"), std::fs::Permissions::from_mode(mode)).unwrap();
     mode(0o000);
@@ -235,7 +235,7 @@ fn permissions_are_told_apart_from_absence() {
 }
 
 #[test]
-fn caps_hold_at_the_limit_and_say_what_is_big_one_past_it() {
+fn limits_hold_exactly_and_the_error_names_the_largest_folders() {
     let bench = Bench::new();
     for number in 0..6 {
         bench.write(&format!("data/raw/deep/{number}"), b"0123456789");
@@ -390,7 +390,7 @@ fn folders_below_the_deepest_allowed_are_omitted() {
 }
 
 #[test]
-fn the_mode_of_the_root_is_told() {
+fn a_scan_returns_the_mode_of_the_root() {
     let bench = Bench::new();
     std::fs::set_permissions(&bench.path, std::fs::Permissions::from_mode(0o2750)).unwrap();
     assert_eq!(bench.scan().root_mode, 0o2750);

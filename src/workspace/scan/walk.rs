@@ -8,34 +8,34 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::Scope;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::compare::{Compared, Differing, Found, Listing, Pick};
+use super::compare::{Compared, Found, Listing};
 use super::listing::Names;
-use super::sift::{Below, FolderPlace, Looked, Share, look, marks, sift};
+use super::sift::{Below, FolderContext, Looked, Share, look, marks};
 use super::tally::Tally;
 use super::turn::{Picker, rank_of};
-use super::{CaptureCounts, KeptOutBy, Protected, ScanOptions, WeakPlace};
+use super::{CaptureCounts, Objection, Reread, ScanOptions, ScannedFolder, WeakFolder};
 use crate::error::{Error, Result};
 use crate::format::snapshot::Omission;
 use crate::format::tree::Kind;
 use crate::path::TreePath;
 use crate::progress::Event;
-use crate::workspace::beneath::Root;
+use crate::workspace::beneath::{FOLDER_FLAGS, Root};
 use crate::workspace::cache::StatCache;
 use crate::workspace::filesystem::FileSystem;
 use crate::workspace::git_folders::{self, NamedFolder};
 use crate::workspace::git_notice::{GitNotice, GitNotices};
 use crate::workspace::ignore::{Lists, Marks};
-use crate::workspace::places::Places;
+use crate::workspace::protected::ProtectedFolders;
 use crate::workspace::refusal::Refusal;
 use crate::workspace::rules::evidence::{CACHE_MARK, CACHE_SIGNATURE};
-use crate::workspace::rules::{Exclusion, Why};
+use crate::workspace::rules::{Exclusion, ExclusionReason};
 
 /// Number of open folders above which none is kept open for its children: well below the usual limit of 1,024.
 const OPEN_FOLDERS_MAX: usize = 256;
@@ -52,22 +52,14 @@ const PROGRESS_FILES: u64 = 4_096;
 /// The state that all tasks share.
 pub(super) struct Walk<'a> {
     root: &'a Root,
-    places: Arc<Places>,
+    protected: Arc<ProtectedFolders>,
     cache: &'a StatCache,
     options: &'a ScanOptions<'a>,
     picker: Picker<'a>,
-    trusted: [AtomicU64; 3],
-    kept_numbers: AtomicU64,
     open_count: AtomicUsize,
-    file_count: AtomicU64,
-    folder_count: AtomicU64,
-    byte_count: AtomicU64,
-    allocated_count: AtomicU64,
-    unselected_count: AtomicU64,
-    newest_elsewhere_ns: AtomicI64,
     is_stopped: AtomicBool,
     spare: Mutex<Vec<Scratch>>,
-    collected: Mutex<Collected>,
+    walked: Mutex<Walked>,
     tally: Option<&'a Tally>,
     /// Git's files that could not be used.
     notices: GitNotices,
@@ -75,17 +67,16 @@ pub(super) struct Walk<'a> {
     tracking: Mutex<BTreeMap<TreePath, Arc<Lists>>>,
 }
 
-/// The results of the tasks, in no order.
+/// The results of all tasks, in no order.
 #[derive(Debug, Default)]
-pub(super) struct Collected {
-    pub(super) differing: Vec<(TreePath, Differing)>,
-    pub(super) picks: Vec<(TreePath, Pick)>,
-    pub(super) weak: Vec<WeakPlace>,
+pub(super) struct Walked {
+    pub(super) differing: Vec<(TreePath, ScannedFolder)>,
+    pub(super) rereads: Vec<Reread>,
+    pub(super) weak: Vec<WeakFolder>,
     pub(super) omitted: Vec<Omission>,
     pub(super) excluded: Vec<Exclusion>,
     /// The part of `excluded` that is excluded for its contents: these are still in their parents' lists.
     pub(super) left_out: Vec<TreePath>,
-    pub(super) protected: Vec<Protected>,
     /// Folders that are captured only for their contents, with their number of captured entries before empty child
     /// folders are removed.
     pub(super) selective: Vec<(TreePath, usize)>,
@@ -93,24 +84,20 @@ pub(super) struct Collected {
     pub(super) unlisted: Vec<Omission>,
     /// Git folders that a `.git` file or symlink names.
     pub(super) named: Vec<NamedFolder>,
-    error: Option<Error>,
-}
-
-/// The results of the whole walk.
-pub(super) struct Walked {
-    pub(super) collected: Collected,
     pub(super) counts: CaptureCounts,
     /// Number of files that `only` does not select.
     pub(super) unselected_count: u64,
-    pub(super) newest_elsewhere_ns: i64,
+    /// The newest change time on other file systems than the store's.
+    pub(super) newest_elsewhere_ns: Option<i64>,
     /// Number of files whose stat is trusted, by class.
     pub(super) trusted: [u64; 3],
     /// Number of files that kept their inode numbers, on file systems that may renumber them.
-    pub(super) kept_numbers: u64,
+    pub(super) same_inodes: u64,
     /// Git's files that could not be used.
     pub(super) git_notices: Vec<GitNotice>,
     /// True if a limit stopped the walk, so that only the counts are valid.
     pub(super) is_over: bool,
+    error: Option<Error>,
 }
 
 /// One folder to visit.
@@ -164,22 +151,14 @@ impl<'a> Walk<'a> {
     ) -> Self {
         Self {
             root,
-            places: root.places(),
+            protected: root.protected(),
             cache,
             options,
             picker: Picker::new(&options.turns),
-            trusted: Default::default(),
-            kept_numbers: AtomicU64::new(0),
             open_count: AtomicUsize::new(0),
-            file_count: AtomicU64::new(0),
-            folder_count: AtomicU64::new(0),
-            byte_count: AtomicU64::new(0),
-            allocated_count: AtomicU64::new(0),
-            unselected_count: AtomicU64::new(0),
-            newest_elsewhere_ns: AtomicI64::new(i64::MIN),
             is_stopped: AtomicBool::new(false),
             spare: Mutex::default(),
-            collected: Mutex::default(),
+            walked: Mutex::default(),
             tally,
             notices: GitNotices::default(),
             tracking: Mutex::default(),
@@ -196,53 +175,19 @@ impl<'a> Walk<'a> {
         };
         let task = Task { path, depth: 0, device, file_system: None, rank: 0, parent: None, lists, share };
         rayon::scope(|scope| visit(&self, scope, task));
-        let mut collected = self.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = collected.error.take() {
-            return Err(error);
-        }
-        let counts = CaptureCounts {
-            files: self.file_count.into_inner(),
-            folders: self.folder_count.into_inner(),
-            bytes: self.byte_count.into_inner(),
-            allocated_bytes: self.allocated_count.into_inner(),
-        };
-        let newest_elsewhere_ns = self.newest_elsewhere_ns.into_inner();
-        let (trusted, kept_numbers) = (self.trusted.map(AtomicU64::into_inner), self.kept_numbers.into_inner());
-        let (is_over, unselected_count) = (self.is_stopped.into_inner(), self.unselected_count.into_inner());
-        let git_notices = self.notices.take();
-        Ok(Walked {
-            collected,
-            counts,
-            unselected_count,
-            newest_elsewhere_ns,
-            trusted,
-            kept_numbers,
-            git_notices,
-            is_over,
-        })
+        let mut walked = self.walked.into_inner().unwrap_or_else(PoisonError::into_inner);
+        walked.git_notices = self.notices.take();
+        walked.is_over = self.is_stopped.into_inner();
+        walked.error.take().map_or(Ok(walked), Err)
     }
 
     fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)
     }
 
-    fn collect(&self, add: impl FnOnce(&mut Collected)) {
+    fn collect<T>(&self, add: impl FnOnce(&mut Walked) -> T) -> T {
         // A task that panics ends the whole walk, and the results of the others are not used.
-        add(&mut self.collected.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn note(&self, path: &TreePath, compared: Compared) {
-        let Compared { picks, trusted, kept_numbers } = compared;
-        for (sum, count) in self.trusted.iter().zip(trusted).filter(|(_, count)| *count > 0) {
-            sum.fetch_add(count, Ordering::Relaxed);
-        }
-        if kept_numbers > 0 {
-            self.kept_numbers.fetch_add(kept_numbers, Ordering::Relaxed);
-        }
-        if !picks.is_empty() {
-            let picks = picks.into_iter().map(|pick| (path.clone(), pick));
-            self.collect(|collected| collected.picks.extend(picks));
-        }
+        add(&mut self.walked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn take_scratch(&self) -> Scratch {
@@ -254,9 +199,8 @@ impl<'a> Walk<'a> {
     }
 
     fn open(&self, task: &Task<'_>) -> rustix::io::Result<Arc<OpenFolder<'_>>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = match (&task.parent, task.path.name()) {
-            (Some(parent), Some(name)) => rustix::fs::openat(&parent.handle, name, flags, Mode::empty())?,
+            (Some(parent), Some(name)) => rustix::fs::openat(&parent.handle, name, FOLDER_FLAGS, Mode::empty())?,
             _ => self.root.folder(&task.path)?,
         };
         self.open_count.fetch_add(1, Ordering::Relaxed);
@@ -264,12 +208,12 @@ impl<'a> Walk<'a> {
     }
 
     /// The reason why a folder is excluded for its contents. The root never is, because the user asked to record it.
-    fn left_out_for(&self, task: &Task<'_>, folder: &OpenFolder<'_>, marks: Marks) -> Option<Why> {
+    fn left_out_for(&self, task: &Task<'_>, folder: &OpenFolder<'_>, marks: Marks) -> Option<ExclusionReason> {
         let (parent, name) = (task.path.parent()?, task.path.name()?);
         if marks.has_git_file {
-            let around = task.lists.as_ref().map_or_else(|| self.tracking(&parent), Arc::clone);
+            let around = task.lists.clone().unwrap_or_else(|| self.tracking(&parent));
             if around.is_other_tree(&self.root.display(&task.path)) {
-                return Some(Why::WorkingTree);
+                return Some(ExclusionReason::WorkingTree);
             }
         }
         let rules = self.options.rules;
@@ -281,26 +225,24 @@ impl<'a> Walk<'a> {
         let is_included = || rules.is_included(task.path.as_bytes(), name, true);
         match () {
             () if is_entered || is_included() => None,
-            () if marks.has_environment_mark => Some(Why::Marked("pyvenv.cfg")),
-            () if has_cache_signature(folder) => Some(Why::Marked("CACHEDIR.TAG")),
+            () if marks.has_environment_mark => Some(ExclusionReason::Marked("pyvenv.cfg")),
+            () if has_cache_signature(folder) => Some(ExclusionReason::Marked("CACHEDIR.TAG")),
             () => None,
         }
     }
 
-    /// The reason to enter an excluded folder all the same.
-    fn entered_for(&self, task: &Task<'_>, why: Why) -> Entered {
+    /// The ignore lists and the share with which an excluded folder is entered all the same, for its tracked files or
+    /// for wanted paths; `None` if it is not.
+    fn entered_for(&self, task: &Task<'_>, why: ExclusionReason) -> Option<(Option<Arc<Lists>>, Share)> {
         if why.is_binding() {
-            return Entered::Not;
+            return None;
         }
-        let parent = task.path.parent().unwrap_or_default();
-        let around = task.lists.as_ref().map_or_else(|| self.tracking(&parent), Arc::clone);
+        let around = task.lists.clone().unwrap_or_else(|| self.tracking(&task.path.parent().unwrap_or_default()));
         if around.tracks(task.path.as_bytes(), true) {
-            return Entered::Tracked(around.within(true));
+            return Some((Some(around.within(true)), task.share));
         }
-        match self.options.wanted {
-            Some(wanted) if wanted(task.path.as_bytes(), true, KeptOutBy::Rules) => Entered::Wanted,
-            _ => Entered::Not,
-        }
+        let is_wanted = self.options.wanted.is_some_and(|wanted| wanted(task.path.as_bytes(), true, Objection::Rules));
+        is_wanted.then_some((None, Share::Wanted))
     }
 
     /// The tracked paths in a folder, according to the nearest repository around it.
@@ -325,15 +267,15 @@ impl<'a> Walk<'a> {
 
     /// Handles a folder that could not be opened or listed.
     fn refuse(&self, path: TreePath, errno: Errno) {
-        match Refusal::of(errno) {
+        match Refusal::from(errno) {
             Refusal::Omit(reason) if !path.is_root() => {
-                self.collect(|collected| collected.unlisted.push(Omission { path, reason }));
+                self.collect(|walked| walked.unlisted.push(Omission { path, reason }));
             }
             _ => {
                 let error = Error::io("scan folder", self.root.display(&path), errno);
                 self.is_stopped.store(true, Ordering::Relaxed);
-                self.collect(|collected| {
-                    collected.error.get_or_insert(error);
+                self.collect(|walked| {
+                    walked.error.get_or_insert(error);
                 });
             }
         }
@@ -342,7 +284,7 @@ impl<'a> Walk<'a> {
     /// Counts the entries of one folder, and stops the walk at a limit.
     fn count(&self, path: &TreePath, file_system: FileSystem, found: &[Found]) {
         let mut counts = CaptureCounts { folders: 1, ..CaptureCounts::default() };
-        let mut newest_elsewhere_ns = i64::MIN;
+        let mut newest_elsewhere_ns = None;
         for found in found {
             if found.kind != Kind::Folder {
                 counts.files += 1;
@@ -353,20 +295,17 @@ impl<'a> Walk<'a> {
                 counts.allocated_bytes = counts.allocated_bytes.saturating_add(allocated);
             }
             if found.stat.device != self.options.clock.device {
-                newest_elsewhere_ns = newest_elsewhere_ns.max(found.stat.ctime_ns);
+                newest_elsewhere_ns = newest_elsewhere_ns.max(Some(found.stat.ctime_ns));
             }
         }
         if let Some(tally) = self.tally {
             tally.add(path, &counts);
         }
-        self.newest_elsewhere_ns.fetch_max(newest_elsewhere_ns, Ordering::Relaxed);
-        let total = CaptureCounts {
-            files: self.file_count.fetch_add(counts.files, Ordering::Relaxed) + counts.files,
-            folders: self.folder_count.fetch_add(counts.folders, Ordering::Relaxed) + counts.folders,
-            bytes: self.byte_count.fetch_add(counts.bytes, Ordering::Relaxed).saturating_add(counts.bytes),
-            allocated_bytes: self.allocated_count.fetch_add(counts.allocated_bytes, Ordering::Relaxed)
-                + counts.allocated_bytes,
-        };
+        let total = self.collect(|walked| {
+            walked.newest_elsewhere_ns = walked.newest_elsewhere_ns.max(newest_elsewhere_ns);
+            walked.counts.add(&counts);
+            walked.counts
+        });
         if self.options.limits.are_passed_by(&total) {
             self.is_stopped.store(true, Ordering::Relaxed);
         }
@@ -374,16 +313,6 @@ impl<'a> Walk<'a> {
             self.options.progress.event(Event::Scanned(total.files));
         }
     }
-}
-
-/// The reason to enter an excluded folder all the same.
-enum Entered {
-    /// It has tracked files.
-    Tracked(Arc<Lists>),
-    /// It has wanted paths.
-    Wanted,
-    /// There is none.
-    Not,
 }
 
 /// Returns true if a folder has a valid cache mark. Never waits: a pipe is opened without blocking and refused.
@@ -414,8 +343,8 @@ fn visit<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, mut task: Task<'s>) {
         let file_system = FileSystem::of(&folder.handle);
         task.file_system = Some(file_system);
         if !file_system.is_sound {
-            let weak = WeakPlace { path: task.path.clone(), file_system: file_system.name };
-            walk.collect(|collected| collected.weak.push(weak));
+            let weak = WeakFolder { path: task.path.clone(), file_system: file_system.name };
+            walk.collect(|walked| walked.weak.push(weak));
         }
     }
     let mut scratch = walk.take_scratch();
@@ -429,7 +358,7 @@ fn visit<'s>(walk: &'s Walk<'_>, scope: &Scope<'s>, mut task: Task<'s>) {
         return visit_large(scope, walk, task, folder, names);
     }
     looked.clear();
-    looked.extend(names.places().iter().map(|place| look(&folder.handle, &names, place)));
+    looked.extend(names.listed().iter().map(|listed| look(&folder.handle, &names, listed)));
     finish(walk, scope, &task, &folder, &names, &looked, &mut scratch);
     scratch.names = names;
     scratch.looked = looked;
@@ -445,8 +374,8 @@ fn visit_large<'s>(scope: &Scope<'s>, walk: &'s Walk<'_>, task: Task<'s>, folder
         let large = Arc::clone(&large);
         scope.spawn(move |scope| {
             let Large { task, folder, names, parts, missing_count } = &*large;
-            let places = names.places().chunks(PART_NAMES).nth(part).expect("there are as many parts as counted");
-            let looked = places.iter().map(|place| look(&folder.handle, names, place)).collect();
+            let listed = names.listed().chunks(PART_NAMES).nth(part).expect("there are as many parts as counted");
+            let looked = listed.iter().map(|listed| look(&folder.handle, names, listed)).collect();
             parts.lock().unwrap_or_else(PoisonError::into_inner).push((part, looked));
             // The task that brings the count to zero must see what the others pushed.
             if missing_count.fetch_sub(1, Ordering::AcqRel) > 1 {
@@ -476,53 +405,39 @@ fn finish<'s>(
     let marks = marks(names, looked);
     if marks.has_git_link && !task.path.is_root() {
         let named = git_folders::named_in(&walk.root.display(&task.path));
-        walk.collect(|collected| collected.named.extend(named));
+        walk.collect(|walked| walked.named.extend(named));
     }
     let enter = |around: &Arc<Lists>| around.enter(walk.root, &task.path, &folder.handle, marks);
     let (mut lists, mut share) = (task.lists.as_ref().map(enter), task.share);
     if let Some(why) = walk.left_out_for(task, folder, marks) {
-        match walk.entered_for(task, why) {
-            Entered::Tracked(tracked) => lists = Some(tracked),
-            Entered::Wanted => share = Share::Wanted,
-            Entered::Not => {
-                let path = task.path.clone();
-                return walk.collect(|collected| {
-                    collected.left_out.push(path.clone());
-                    collected.excluded.push(Exclusion { path, why });
-                });
-            }
-        }
+        let Some((tracked, how)) = walk.entered_for(task, why) else {
+            let path = task.path.clone();
+            return walk.collect(|walked| {
+                walked.left_out.push(path.clone());
+                walked.excluded.push(Exclusion { path, why });
+            });
+        };
+        (lists, share) = (tracked.or(lists), how);
     }
-    let (depth, device, places) = (task.depth, task.device, &*walk.places);
+    let (options, depth, device, protected) = (walk.options, task.depth, task.device, &*walk.protected);
     let tracking = |folder: &TreePath| walk.tracking(folder);
-    let place = FolderPlace { path: &task.path, depth, device, places, lists, share, tracking: &tracking };
-    let sifted = sift(walk.options, place, names, looked, path, found);
+    let context =
+        FolderContext { options, path: &task.path, depth, device, protected, lists, share, tracking: &tracking };
+    let sifted = context.sift(names, looked, path, found);
     if let Some((path, errno)) = sifted.failed {
         return walk.refuse(path, errno);
-    }
-    let below = sifted.below;
-    if share == (Share::Named { is_wanted: false }) {
-        walk.collect(|collected| collected.selective.push((task.path.clone(), found.len())));
-    }
-    walk.unselected_count.fetch_add(sifted.unselected_count, Ordering::Relaxed);
-    if !sifted.omitted.is_empty() || !sifted.excluded.is_empty() {
-        walk.collect(|collected| {
-            collected.omitted.extend(sifted.omitted);
-            collected.excluded.extend(sifted.excluded);
-            collected.protected.extend(sifted.protected);
-        });
     }
     let file_system = task.file_system.expect("it was found out when the folder was opened");
     walk.count(&task.path, file_system, found);
     if walk.is_stopped() {
         return;
     }
-    spawn_children(walk, scope, task, folder, names, found, &below);
+    spawn_children(walk, scope, task, folder, names, found, &sifted.below);
     if walk.tally.is_some() {
         return;
     }
     let clock = walk.options.clock;
-    let listing = Listing { names, found, device: task.device, file_system, clock, rank: task.rank };
+    let listing = Listing { path: &task.path, names, found, device, file_system, clock, rank: task.rank };
     let picker = match walk.options.due {
         Some(paths) => walk.picker.due_in(&task.path, paths),
         None => walk.picker,
@@ -530,12 +445,22 @@ fn finish<'s>(
     let cached = walk.cache.folder(&task.path);
     let mut compared = Compared::default();
     let is_same = cached.as_ref().is_some_and(|cached| listing.is_same(cached, &picker, &mut compared));
-    if !is_same {
+    let differing = (!is_same).then(|| {
         compared = Compared::default();
-        let differing = listing.against(cached.as_ref(), &picker, &mut compared);
-        walk.collect(|collected| collected.differing.push((task.path.clone(), differing)));
-    }
-    walk.note(&task.path, compared);
+        (task.path.clone(), listing.against(cached.as_ref(), &picker, &mut compared))
+    });
+    walk.collect(|walked| {
+        walked.differing.extend(differing);
+        walked.rereads.extend(compared.rereads);
+        walked.trusted.iter_mut().zip(compared.trusted).for_each(|(sum, count)| *sum += count);
+        walked.same_inodes += compared.same_inodes;
+        walked.unselected_count += sifted.unselected_count;
+        walked.omitted.extend(sifted.omitted);
+        walked.excluded.extend(sifted.excluded);
+        if share == (Share::Named { is_wanted: false }) {
+            walked.selective.push((task.path.clone(), found.len()));
+        }
+    });
 }
 
 fn spawn_children<'s>(
@@ -549,12 +474,12 @@ fn spawn_children<'s>(
 ) {
     let is_kept = walk.open_count.load(Ordering::Relaxed) < OPEN_FOLDERS_MAX;
     for (index, child) in found.iter().enumerate().filter(|(_, found)| found.kind == Kind::Folder) {
-        let name = names.name(&child.place);
+        let name = names.name(&child.listed);
         let (path, rank) = (task.path.join(name), rank_of(task.rank, name));
         let file_system = task.file_system.filter(|_| child.stat.device == task.device);
         let parent = is_kept.then(|| Arc::clone(folder));
-        let lists = below.lists(index);
-        let (depth, device, share) = (task.depth + 1, child.stat.device, below.share(index));
+        let (lists, share) = below.of(index);
+        let (depth, device) = (task.depth + 1, child.stat.device);
         let child = Task { path, depth, device, file_system, rank, parent, lists, share };
         scope.spawn(move |scope| visit(walk, scope, child));
     }

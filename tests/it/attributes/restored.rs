@@ -12,7 +12,7 @@ use retrograde::ops::back::restore_into;
 use retrograde::ops::share::export_tar::{ExportTarOptions, export_tar};
 use retrograde::path::TreePath;
 use retrograde::progress::Silent;
-use retrograde::workspace::materialize::{Action, Options};
+use retrograde::workspace::materialize::{Options, Task};
 
 use crate::support::recorder::Recorder;
 use crate::support::xattr::{ACCESS, CAPABILITY, DEFAULT, acl, get, is_root, mode_and_owner, remove, set};
@@ -120,9 +120,9 @@ fn attributes_alone_are_restored_undone_and_redone() {
     remove(&recorder.root, "user.root");
     recorder.snap();
     let plan = recorder.restore_with(first, &[], true).unwrap().plan;
-    let names: Vec<String> = plan.iter().map(|action| action.path().to_string()).collect();
+    let names: Vec<String> = plan.iter().map(|action| action.path.to_string()).collect();
     assert_eq!(names, [".", "file", "folder", "other"]);
-    assert!(plan.iter().all(|action| matches!(action, Action::SetAttributes { .. })));
+    assert!(plan.iter().all(|action| action.task == Task::SetAttributes));
     let is_first = || {
         let found = ["file", "folder", "other", ""]
             .map(|name| (get(&at(name), "user.note"), get(&at(name), "user.more"), get(&at(name), ACCESS)));

@@ -17,6 +17,7 @@ use retrograde::format::{Malformed, attributes};
 use retrograde::id::{Digest, SnapshotId};
 use retrograde::store::Store;
 use retrograde::store::state::Workspace;
+use retrograde::wire::OmissionReason;
 use serde_json::{Value, json};
 
 use crate::support::walker::{Nodes, What};
@@ -151,7 +152,7 @@ fn of_snapshot(store: &Store, id: SnapshotId) -> Result<serde_json::Map<String, 
     let wrong = |malformed: Malformed| malformed.during("read a list of", id);
     let omitted = decode_omitted(&attached(&snapshot.omitted)?).map_err(wrong)?;
     let omitted: BTreeMap<String, &str> =
-        omitted.iter().map(|one| (shown(one.path.as_bytes()), one.reason.word())).collect();
+        omitted.iter().map(|one| (shown(one.path.as_bytes()), OmissionReason::from(one.reason).word())).collect();
     let excluded = decode_excluded(&attached(&snapshot.excluded)?).map_err(wrong)?;
     let excluded: Vec<String> = excluded.iter().map(|path| shown(path.as_bytes())).collect();
     decode_times(&attached(&snapshot.times)?).map_err(wrong)?;

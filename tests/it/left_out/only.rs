@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use retrograde::workspace::rules::Why;
+use retrograde::workspace::rules::ExclusionReason;
 
 #[cfg(feature = "git")]
 use crate::support::git::{Git, has_git};
@@ -196,6 +196,6 @@ fn the_only_patterns_apply_as_defined_in_random_folders() {
         }
         assert_eq!(recorded(&recorder), expected, "case {case}: {chosen:?} of {files:?}");
         let left_out = recorder.status();
-        assert!(left_out.excluded.iter().all(|one| one.why == Why::Unselected));
+        assert!(left_out.excluded.iter().all(|one| one.why == ExclusionReason::Unselected));
     }
 }

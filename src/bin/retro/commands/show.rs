@@ -33,7 +33,9 @@ pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<()> {
     if !shown.omitted.is_empty() {
         let count = human::count(shown.omitted.len() as u64, "path");
         context.out.line(format_args!("omitted   {count}"))?;
-        let line = |omission: &Omission| format!("  {:<10}  {}", omission.reason.word(), omission.path);
+        let line = |omission: &Omission| {
+            format!("  {:<10}  {}", wire::OmissionReason::from(omission.reason).word(), omission.path)
+        };
         context.out.lines(shown.omitted.iter().map(line))?;
     }
     calls(context, &shown)

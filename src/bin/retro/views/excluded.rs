@@ -17,7 +17,7 @@ fn reason(why: Why) -> Option<String> {
         Why::Rest => Some("the rest of an excluded folder".to_owned()),
         Why::Earlier => Some("excluded by the last snapshot".to_owned()),
         Why::WorkingTree => Some("another working tree of this repository".to_owned()),
-        Why::Place(place) => Some(place.text().to_owned()),
+        Why::Protected(place) => Some(place.text().to_owned()),
     }
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn names(excluded: &[Exclusion], count_max: usize) -> Vec<String> {
 /// Sorts the reasons by the likelihood that somebody misses the path.
 fn rank(why: Why) -> u8 {
     match why {
-        Why::Beside(_) | Why::Marked(_) | Why::WorkingTree | Why::Place(_) => 0,
+        Why::Beside(_) | Why::Marked(_) | Why::WorkingTree | Why::Protected(_) => 0,
         Why::Setting | Why::Ignored | Why::Rest | Why::Earlier | Why::Unselected => 1,
         Why::VersionControl | Why::BuiltIn => 2,
     }

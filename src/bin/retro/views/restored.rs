@@ -1,6 +1,8 @@
 //! The changes that a restore makes, and restores that were interrupted.
 
-use retrograde::detail::{Applied, RestoreAction as Action, RestoreCause, UnfinishedRestore as Restore};
+use retrograde::detail::{
+    Applied, Kind, RestoreAction as Action, RestoreCause, RestoreTask as Task, UnfinishedRestore as Restore,
+};
 use retrograde::{Workspace, wire};
 
 use super::color::Palette;
@@ -9,19 +11,18 @@ use super::steps;
 
 /// One change of a path on one line, also for a dry run.
 pub(crate) fn action(action: &Action, palette: &Palette) -> String {
+    let Action { path, task, kind, mode, size, .. } = action;
     let word = wire::ActionWord::from(action).word();
-    let (style, detail) = match action {
-        Action::Remove { .. } => (palette.deleted, String::new()),
-        Action::CreateFolder { mode, .. } => (palette.added, format!("  {mode:04o}")),
-        Action::WriteFile { mode, size, .. } => (palette.added, format!("  {mode:04o}  {}", human::size(*size))),
-        Action::WriteSymlink { .. } => (palette.added, String::new()),
-        Action::SetAttributes { .. } => (palette.modified, String::new()),
-        Action::SetFileMode { mode, .. } | Action::SetFolderMode { mode, .. } => {
-            (palette.modified, format!("  {mode:04o}"))
-        }
+    let (style, detail) = match (task, kind) {
+        (Task::Remove, _) => (palette.deleted, String::new()),
+        (Task::SetAttributes, _) => (palette.modified, String::new()),
+        (Task::SetMode, _) => (palette.modified, format!("  {mode:04o}")),
+        (_, Kind::Folder) => (palette.added, format!("  {mode:04o}")),
+        (_, Kind::File) => (palette.added, format!("  {mode:04o}  {}", human::size(*size))),
+        (_, Kind::Symlink) => (palette.added, String::new()),
     };
-    let slash = if is_folder(action) && !action.path().is_root() { "/" } else { "" };
-    format!("{style}{word:<6}{style:#}  {}{slash}{detail}", action.path())
+    let slash = if *kind == Kind::Folder && !path.is_root() { "/" } else { "" };
+    format!("{style}{word:<6}{style:#}  {path}{slash}{detail}")
 }
 
 /// A sentence about an interrupted restore, with the ways to continue.
@@ -55,15 +56,4 @@ pub(crate) fn counts(applied: &Applied) -> String {
     let done = parts.into_iter().filter(|(count, _)| *count > 0);
     let parts: Vec<String> = done.map(|(count, word)| format!("{} {word}", human::number(count))).collect();
     if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
-}
-
-fn is_folder(action: &Action) -> bool {
-    use retrograde::detail::Kind;
-    matches!(
-        action,
-        Action::CreateFolder { .. }
-            | Action::SetFolderMode { .. }
-            | Action::SetAttributes { kind: Kind::Folder, .. }
-            | Action::Remove { kind: Kind::Folder, .. }
-    )
 }

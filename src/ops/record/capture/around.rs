@@ -13,7 +13,7 @@ use crate::id::TreeId;
 use crate::ops::look::ls::find;
 use crate::path::TreePath;
 use crate::store::Store;
-use crate::workspace::scan::{EarlierAt, KeptOutBy};
+use crate::workspace::scan::{EarlierAt, Objection};
 
 /// The states around a restore.
 #[derive(Clone, Default)]
@@ -48,7 +48,7 @@ impl<'a> Wanted<'a> {
         self.around.kept == [None; 2] && self.around.targets.is_empty()
     }
 
-    pub(super) fn is_wanted(&self, path: &[u8], is_folder: bool, by: KeptOutBy) -> bool {
+    pub(super) fn is_wanted(&self, path: &[u8], is_folder: bool, by: Objection) -> bool {
         let Ok(path) = TreePath::new(path) else { return false };
         let mut kept = self.around.kept.iter().flatten().filter_map(|state| entry_of(self.store, *state, &path));
         if kept.any(|entry| (entry.kind == Kind::Folder) == is_folder) {
@@ -65,9 +65,9 @@ impl<'a> Wanted<'a> {
 
     /// Returns whether something of a target comes in the place of a path. A path that the rules of now leave out, in a
     /// folder that they do not leave out, stays there, and keeps a file from taking the folder's place.
-    fn is_replaced_by(&self, target: TreeId, path: &TreePath, by: KeptOutBy) -> bool {
+    fn is_replaced_by(&self, target: TreeId, path: &TreePath, by: Objection) -> bool {
         match replaced_at(self.store, target, path) {
-            Some(at) if at == *path || by != KeptOutBy::Rules => true,
+            Some(at) if at == *path || by != Objection::Rules => true,
             Some(at) => self.for_targets.lock().unwrap_or_else(PoisonError::into_inner).contains(&at),
             None => false,
         }

@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 use crate::workspace::cache::{self, CacheUpdate, EntriesUpdate, StatCache};
 use crate::workspace::git_notice::GitNotice;
 use crate::workspace::rules::{Exclusion, Rules};
-use crate::workspace::scan::{CaptureCounts, Protected, WeakPlace};
+use crate::workspace::scan::{CaptureCounts, ProtectedFolder, WeakFolder};
 use crate::workspace::turn;
 
 /// A live folder as it was a moment ago.
@@ -41,7 +41,7 @@ pub struct Captured {
     /// Files that were left out because `only` does not name them; not those in folders that are.
     pub unselected_count: u64,
     /// Of the excluded paths, the folders that are left alone whatever the rules say.
-    pub protected: Vec<Protected>,
+    pub protected: Vec<ProtectedFolder>,
     /// Files of git's that could not be followed.
     pub git_notices: Vec<GitNotice>,
     /// Numbers of files, folders and bytes.
@@ -49,7 +49,7 @@ pub struct Captured {
     /// Files that were read, and why.
     pub read: ReadSummary,
     /// Folders where file systems begin on which changes may leave no trace.
-    pub weak: Vec<WeakPlace>,
+    pub weak: Vec<WeakFolder>,
     /// The rules that were in force.
     pub rules: Arc<Rules>,
     /// Paths that are in it only because a state that may be put here has something in their place.

@@ -47,7 +47,7 @@ use crate::workspace::cache::{CacheKey, StatCache};
 use crate::workspace::config::Config;
 use crate::workspace::mounts;
 use crate::workspace::rules::{RuleOptions, Rules};
-use crate::workspace::scan::{self, KeptOutBy, Scan, ScanOptions};
+use crate::workspace::scan::{self, Objection, ProtectedFolder, Scan, ScanOptions};
 use crate::workspace::stat::RacyRule;
 use crate::workspace::turn;
 use around::Wanted;
@@ -183,7 +183,8 @@ impl<'a> Look<'a> {
         };
         let Some(built) = assemble::assemble(store, &cache, parts, batch)? else { return Ok(None) };
 
-        let rules = self.rules_met(&scan)?;
+        let protected: Vec<ProtectedFolder> = scan.protected().collect();
+        let rules = self.rules_met(&scan, &protected)?;
         let cut_short = is_cut_short.then(|| Omission { path: TreePath::root(), reason: Reason::Attributes });
         let mut omitted: Vec<Omission> = cut_short.into_iter().chain(scan.omitted).chain(taken.omitted).collect();
         let root_mode = assemble::mode_in_tree(scan.root_mode, &of_root).expect("a set reads back as it was written");
@@ -202,7 +203,7 @@ impl<'a> Look<'a> {
             unselected_count: scan.unselected_count,
             rules,
             excluded: scan.excluded,
-            protected: scan.protected,
+            protected,
             git_notices: scan.git_notices,
             counts: scan.counts,
             read,
@@ -218,7 +219,7 @@ impl<'a> Look<'a> {
 
     fn scan(&self, cache: &StatCache, wanted: &Wanted<'_>) -> Result<Scan> {
         let Self { store, options, around, .. } = self;
-        let is_wanted = |path: &[u8], is_folder: bool, by: KeptOutBy| wanted.is_wanted(path, is_folder, by);
+        let is_wanted = |path: &[u8], is_folder: bool, by: Objection| wanted.is_wanted(path, is_folder, by);
         let scan_options = ScanOptions {
             rules: &self.rules,
             wanted: (!wanted.is_nothing()).then_some(&is_wanted),
@@ -251,13 +252,13 @@ impl<'a> Look<'a> {
     }
 
     /// The rules, and the paths met that were not looked at whatever the rules say.
-    fn rules_met(&self, scan: &Scan) -> Result<Arc<Rules>> {
+    fn rules_met(&self, scan: &Scan, protected: &[ProtectedFolder]) -> Result<Arc<Rules>> {
         let is_inside = |mount: &TreePath| !is_within_one(&scan.excluded, mount);
         let mounts: Vec<TreePath> = mounts::below(self.root).into_iter().filter(is_inside).collect();
-        if scan.protected.is_empty() && mounts.is_empty() {
+        if protected.is_empty() && mounts.is_empty() {
             return Ok(Arc::clone(&self.rules));
         }
-        let paths = scan.protected.iter().map(|found| found.path.clone()).collect();
+        let paths = protected.iter().map(|found| found.path.clone()).collect();
         let options = RuleOptions { mounts, ..self.options.config.capture.rule_options(paths) };
         Ok(Arc::new(Rules::new(&options)?))
     }

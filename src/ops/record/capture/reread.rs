@@ -213,8 +213,8 @@ fn look(store: &Store, root: &Root, job: &Job<'_>) -> Result<Option<Seen>> {
     let file = match read_file(&folder, &entry.name, CHUNK_LENGTH_MAX_BYTES, beside)? {
         Outcome::Read(OpenedFile::Whole(file)) => {
             let is_same = Digest::of(&file.bytes) == previous;
-            let whole_under = (!file.is_torn).then_some(file.stat);
-            let (bytes, is_quiet) = (file.bytes.len() as u64, file.is_quiet);
+            let whole_under = (!file.facts.is_torn).then_some(file.facts.stat);
+            let (bytes, is_quiet) = (file.facts.length_bytes, file.facts.is_quiet);
             return Ok(Some(Seen { is_same, whole_under, is_quiet, stopped_at: None, bytes }));
         }
         Outcome::Read(OpenedFile::Large(file)) => file,

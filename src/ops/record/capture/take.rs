@@ -21,7 +21,7 @@ use crate::workspace::attributes::Values;
 use crate::workspace::beneath::Root;
 use crate::workspace::cache::Proof;
 use crate::workspace::read::{
-    Beside, Folder, LargeEnd, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_folder_attributes,
+    Beside, FileFacts, Folder, LargeFile, OpenedFile, Outcome, WholeFile, read_file, read_folder_attributes,
     read_symlink,
 };
 use crate::workspace::scan::{EntryState, ScannedEntry, ScannedFolder};
@@ -129,8 +129,7 @@ pub(super) fn take(
                 }
                 Got::Folder(values) => work.note_attributes(job, values),
                 Got::Whole(file) => {
-                    work.note(job, file.stat, file.mode, file.is_torn, file.is_quiet);
-                    work.note_attributes(job, file.attributes);
+                    work.note(job, file.facts);
                     contents.push((*job, file.bytes));
                 }
                 Got::Large(file) => work.take_large(store, job, file, batch.as_deref_mut())?,
@@ -253,9 +252,8 @@ impl Work<'_> {
                     continue;
                 }
             }
-            self.note(job, end.stat, end.mode, end.is_torn, end.is_quiet);
-            self.note_attributes(job, end.attributes);
             self.set(job, id, end.length_bytes);
+            self.note(job, end);
         }
         Ok(())
     }
@@ -276,13 +274,15 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn note(&mut self, job: &Job, stat: FileStat, mode: u16, is_torn: bool, is_quiet: bool) {
+    fn note(&mut self, job: &Job, facts: FileFacts) {
+        let FileFacts { stat, mode, is_torn, is_quiet, .. } = facts;
         let entry = &mut self.folders[job.folder].entries[job.entry];
         (entry.stat, entry.mode, entry.is_torn, entry.is_quiet) = (stat, mode, is_torn, is_quiet);
         if is_torn {
             let path = self.paths[job.folder].join(&entry.name);
             self.omitted.push(Omission { path, reason: Reason::Torn });
         }
+        self.note_attributes(job, facts.attributes);
     }
 
     fn note_attributes(&mut self, job: &Job, values: Values) {
@@ -320,7 +320,7 @@ fn read_large(
     job: &Job,
     mut file: LargeFile,
     batch: Option<&mut Batch<'_>>,
-) -> Result<Outcome<(BlobId, LargeEnd)>> {
+) -> Result<Outcome<(BlobId, FileFacts)>> {
     let mut failed = None;
     let expected = file.expected_length_bytes();
     let mut read = |window: &mut Vec<u8>, most: usize| match file.read_piece(window, most)? {

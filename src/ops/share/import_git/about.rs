@@ -3,7 +3,7 @@
 use gix::ObjectId;
 
 use super::{Import, Imported, RefusedEntry, source};
-use crate::diff::{TreeDiffOptions, counts, tree::trees_with};
+use crate::diff::{TreeDiffOptions, counts, trees};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::{self, Fact};
 use crate::format::path_list::paths_fit;
@@ -181,7 +181,7 @@ impl Import<'_> {
             None => self.store.tree(id),
         };
         let options = TreeDiffOptions::default();
-        let mut changes = counts(&trees_with(&load, before.map(|before| before.root), Some(root), &options)?);
+        let mut changes = counts(&trees(&load, before.map(|before| before.root), Some(root), &options)?);
         changes.modified += u64::from(before.is_some_and(|before| before.root_mode != root_mode));
         Ok(changes)
     }

@@ -12,9 +12,8 @@ use super::walker::{Nodes, differences, walk};
 use crate::error::{ErrorKind, Result};
 use crate::format::tree::Kind;
 use crate::id::{BlobId, Digest};
-use crate::path::TreePath;
 use crate::workspace::beneath::Root;
-use crate::workspace::materialize::{Action, Applied, Kept, KeptReason, Options, apply};
+use crate::workspace::materialize::{Action, Applied, Kept, KeptReason, Options, Task, apply};
 use crate::workspace::temporary_name::is_temporary_name;
 
 fn run(stock: &Stock, top: &Path, actions: &[Action]) -> Result<Applied> {
@@ -22,12 +21,21 @@ fn run(stock: &Stock, top: &Path, actions: &[Action]) -> Result<Applied> {
 }
 
 fn write(stock: &Stock, place: &str, content: &str, replaces: bool) -> Action {
-    let id = stock.put_blob(content.as_bytes());
-    Action::WriteFile { path: path(place), mode: 0o644, size: content.len() as u64, id, replaces }
+    let id = stock.put_blob(content.as_bytes()).0;
+    let task = if replaces { Task::Replace } else { Task::Create };
+    Action { path: path(place), task, kind: Kind::File, mode: 0o644, size: content.len() as u64, id }
 }
 
 fn remove(place: &str, kind: Kind) -> Action {
-    Action::Remove { path: path(place), kind }
+    Action { kind, ..on_folder(place, Task::Remove, 0) }
+}
+
+fn on_folder(place: &str, task: Task, mode: u16) -> Action {
+    Action::on_folder(path(place), task, mode)
+}
+
+fn set_file_mode(place: &str, mode: u16, size: u64, id: BlobId) -> Action {
+    Action { kind: Kind::File, size, id: id.0, ..on_folder(place, Task::SetMode, mode) }
 }
 
 fn kept<const N: usize>(list: [(&str, KeptReason); N]) -> Vec<Kept> {
@@ -101,7 +109,7 @@ fn every_change_of_kind_content_and_mode_is_made() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
-fn a_folder_with_more_in_it_stays_and_blocks_what_should_take_its_place() {
+fn a_folder_with_other_contents_stays_and_blocks_its_replacement() {
     let (stock, scratch) = (Stock::new(), Scratch::new());
     std::fs::create_dir_all(scratch.join("a/b")).unwrap();
     std::fs::write(scratch.join("a/b/excluded"), "precious").unwrap();
@@ -122,7 +130,7 @@ fn a_folder_with_more_in_it_stays_and_blocks_what_should_take_its_place() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests write files of their own")]
-fn what_is_not_what_the_plan_saw_is_kept() {
+fn entries_that_the_plan_did_not_see_are_kept() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let (stock, scratch) = (Stock::new(), Scratch::new());
     for name in ["fifo", "fifo-over", "fifo-mode"] {
@@ -136,7 +144,7 @@ fn what_is_not_what_the_plan_saw_is_kept() {
     let actions = [
         remove("fifo", Kind::File),
         write(&stock, "fifo-over", "x", true),
-        Action::SetFileMode { path: path("fifo-mode"), mode: 0o777, size: 0, id },
+        set_file_mode("fifo-mode", 0o777, 0, id),
         remove("folder", Kind::File),
         remove("folder/sub", Kind::Symlink),
         remove("link", Kind::Folder),
@@ -145,18 +153,18 @@ fn what_is_not_what_the_plan_saw_is_kept() {
         remove("file/below", Kind::File),
         write(&stock, "omitted", "x", false),
         write(&stock, "link/new", "x", false),
-        Action::WriteSymlink { path: path("folder"), id, replaces: true },
-        Action::CreateFolder { path: path("file"), mode: 0o755 },
-        Action::CreateFolder { path: path("link/below"), mode: 0o755 },
-        Action::SetFileMode { path: path("gone"), mode: 0o600, size: 0, id },
-        Action::SetFileMode { path: path("link"), mode: 0o600, size: 0, id },
-        Action::SetFolderMode { path: path("link"), mode: 0o700 },
-        Action::SetFolderMode { path: path("none"), mode: 0o700 },
+        Action { kind: Kind::Symlink, id: id.0, ..on_folder("folder", Task::Replace, 0) },
+        on_folder("file", Task::Create, 0o755),
+        on_folder("link/below", Task::Create, 0o755),
+        set_file_mode("gone", 0o600, 0, id),
+        set_file_mode("link", 0o600, 0, id),
+        on_folder("link", Task::SetMode, 0o700),
+        on_folder("none", Task::SetMode, 0o700),
     ];
     let before = walk(scratch.path());
     let applied = run(&stock, scratch.path(), &actions).unwrap();
     without_times(&before, &walk(scratch.path()));
-    let paths: std::collections::BTreeSet<_> = actions.iter().map(Action::path).collect();
+    let paths: std::collections::BTreeSet<_> = actions.iter().map(|action| &action.path).collect();
     assert_eq!(applied.kept.iter().map(|kept| &kept.path).collect::<Vec<_>>(), paths.into_iter().collect::<Vec<_>>());
     assert_eq!(applied, Applied { kept: applied.kept.clone(), ..Applied::default() });
     let occupied: Vec<_> = applied.kept.iter().filter(|kept| kept.reason == KeptReason::Occupied).collect();
@@ -178,10 +186,7 @@ fn other_names_of_a_file_keep_content_and_mode() {
     let outside = |name: &str| walk(scratch.path())[name.as_bytes()].clone();
     let before = [outside("written"), outside("mode")];
     let id = stock.put_blob(b"shared");
-    let actions = [
-        write(&stock, "written", "mine alone", true),
-        Action::SetFileMode { path: path("mode"), mode: 0o4700, size: 6, id },
-    ];
+    let actions = [write(&stock, "written", "mine alone", true), set_file_mode("mode", 0o4700, 6, id)];
     let applied = run(&stock, &scratch.join("ws"), &actions).unwrap();
     assert_eq!((applied.written, applied.mode_changed, applied.kept), (2, 0, Vec::new()));
     assert_eq!(before, [outside("written"), outside("mode")]);
@@ -202,13 +207,8 @@ fn read_only_folders_are_changed_and_read_only_again_even_after_an_error() {
     };
     build(scratch.path(), &state("old", 0o555));
     go(&stock, scratch.path(), &state("new", 0o550));
-    let missing = Action::WriteFile {
-        path: path("outer/inner/other"),
-        mode: 0o644,
-        size: 7,
-        id: BlobId(Digest::of(b"missing")),
-        replaces: false,
-    };
+    let missing = set_file_mode("outer/inner/other", 0o644, 7, BlobId(Digest::of(b"missing")));
+    let missing = Action { task: Task::Create, ..missing };
     let error = run(&stock, scratch.path(), &[missing, remove("outer/inner/folder", Kind::Folder)]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     let mut left = state("new", 0o550);
@@ -232,9 +232,9 @@ fn folders_without_any_right_are_reached_and_closed_again() {
     let id = stock.put_blob(b"old");
     let actions = [
         write(&stock, "closed/inner/file", "new", true),
-        Action::SetFileMode { path: path("closed/inner/mode"), mode: 0o640, size: 3, id },
-        Action::SetFolderMode { path: path("closed/other"), mode: 0o750 },
-        Action::SetFolderMode { path: TreePath::root(), mode: 0o711 },
+        set_file_mode("closed/inner/mode", 0o640, 3, id),
+        on_folder("closed/other", Task::SetMode, 0o750),
+        on_folder("", Task::SetMode, 0o711),
     ];
     let applied = run(&stock, scratch.path(), &actions).unwrap();
     assert_eq!((applied.written, applied.mode_changed, applied.kept), (1, 3, Vec::new()));
@@ -251,7 +251,7 @@ fn folders_without_any_right_are_reached_and_closed_again() {
 #[test]
 fn the_root_is_neither_made_nor_removed() {
     let (stock, scratch) = (Stock::new(), Scratch::new());
-    for action in [remove("", Kind::Folder), Action::CreateFolder { path: TreePath::root(), mode: 0o755 }] {
+    for action in [remove("", Kind::Folder), on_folder("", Task::Create, 0o755)] {
         assert_eq!(run(&stock, scratch.path(), &[action]).unwrap_err().kind(), ErrorKind::Invalid);
     }
     assert!(scratch.path().is_dir());
@@ -262,7 +262,7 @@ fn an_error_leaves_whole_files_no_strays_and_a_hint() {
     let (stock, scratch) = (Stock::new(), Scratch::new());
     build(scratch.path(), &model([("file", file("old", 0o644))]));
     let id = stock.put_blob(b"longer than it says");
-    let lie = Action::WriteFile { path: path("file"), mode: 0o644, size: 3, id, replaces: true };
+    let lie = Action { task: Task::Replace, ..set_file_mode("file", 0o644, 3, id) };
     let before = walk(scratch.path());
     let error = run(&stock, scratch.path(), &[lie]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);

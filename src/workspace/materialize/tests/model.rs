@@ -18,7 +18,7 @@ use crate::id::{BlobId, Digest, SnapshotId, TreeId};
 use crate::path::TreePath;
 use crate::store::{Final, NewObject, Store};
 use crate::time::Timestamp;
-use crate::workspace::materialize::Action;
+use crate::workspace::materialize::{Action, Task};
 
 /// The entries below a folder, by path, including every folder on the way.
 pub(super) type Model = BTreeMap<Vec<u8>, Item>;
@@ -216,36 +216,30 @@ pub(super) fn plan(live: &Nodes, target: &Model) -> Vec<Action> {
         let is_same_mode = |mode: u16| u32::from(mode) == node.mode;
         match target.get(bytes) {
             Some(item) if item.kind() != kind => {
-                actions.push(Action::Remove { path: path.clone(), kind });
-                actions.push(written(path, item, false));
+                actions.push(Action { kind, ..Action::on_folder(path.clone(), Task::Remove, 0) });
+                actions.push(action(path, Task::Create, item));
             }
-            None => actions.push(Action::Remove { path, kind }),
-            Some(item) if !is_same => actions.push(written(path, item, true)),
-            Some(Item::Folder(mode)) if !is_same_mode(*mode) => {
-                actions.push(Action::SetFolderMode { path, mode: *mode })
-            }
-            Some(Item::File(content, mode)) if !is_same_mode(*mode) => {
-                let id = BlobId(Digest::of(content));
-                actions.push(Action::SetFileMode { path, mode: *mode, size: content.len() as u64, id });
+            None => actions.push(Action { kind, ..Action::on_folder(path, Task::Remove, 0) }),
+            Some(item) if !is_same => actions.push(action(path, Task::Replace, item)),
+            Some(item @ (Item::Folder(mode) | Item::File(_, mode))) if !is_same_mode(*mode) => {
+                actions.push(action(path, Task::SetMode, item));
             }
             Some(_) => {}
         }
     }
     for (bytes, item) in target.iter().filter(|(path, _)| !live.contains_key(*path)) {
-        actions.push(written(TreePath::new(bytes).unwrap(), item, false));
+        actions.push(action(TreePath::new(bytes).unwrap(), Task::Create, item));
     }
     actions
 }
 
-fn written(path: TreePath, item: &Item, replaces: bool) -> Action {
-    match item {
-        Item::File(content, mode) => {
-            let id = BlobId(Digest::of(content));
-            Action::WriteFile { path, mode: *mode, size: content.len() as u64, id, replaces }
-        }
-        Item::Folder(mode) => Action::CreateFolder { path, mode: *mode },
-        Item::Symlink(target) => Action::WriteSymlink { path, id: BlobId(Digest::of(target)), replaces },
-    }
+fn action(path: TreePath, task: Task, item: &Item) -> Action {
+    let (mode, content) = match item {
+        Item::File(content, mode) => (*mode, &content[..]),
+        Item::Folder(mode) => (*mode, &[][..]),
+        Item::Symlink(target) => (0, &target[..]),
+    };
+    Action { path, task, kind: item.kind(), mode, size: content.len() as u64, id: Digest::of(content) }
 }
 
 /// Creates a folder with these entries, without the code under test.
