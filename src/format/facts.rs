@@ -139,8 +139,8 @@ pub enum Fact {
         /// Time at which it became true.
         time: Timestamp,
     },
-    /// Packs are about to be removed with the objects in them that nothing needs. From here on nobody relies on a copy
-    /// of an object in one of them, nor on a stat cache that was made before.
+    /// Packs are about to be removed with the objects in them that nothing needs. From here on no reader relies on a
+    /// copy of an object in one of them, nor on a stat cache that was made before.
     GenerationBegun {
         /// The generation of the store from here on. One that is not higher than the one before has no effect.
         generation: u64,

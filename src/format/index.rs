@@ -159,7 +159,7 @@ pub fn lower_bound(header: &IndexHeader, bytes: &[u8], prefix: &[u8; 16]) -> usi
 /// Appends a group that covers the pack up to `end`.
 pub fn put_group(out: &mut Vec<u8>, end: u64, entries: &[IndexEntry]) {
     let start = out.len();
-    let count = u32::try_from(entries.len()).expect("a batch has fewer than 2^32 objects");
+    let count = u32::try_from(entries.len()).expect("a transaction has fewer than 2^32 objects");
     out.extend_from_slice(&GROUP_MAGIC);
     out.extend_from_slice(&count.to_le_bytes());
     out.extend_from_slice(&end.to_le_bytes());

@@ -70,8 +70,8 @@ impl Likeness {
 }
 
 impl RacyRule {
-    /// As [`Self::proof`]. If `is_quiet`, nobody had the file open for writing when its reading began, so that a later
-    /// map would change its times.
+    /// As [`Self::proof`]. If `is_quiet`, no process had the file open for writing when its reading began, so that a
+    /// later map would change its times.
     pub fn proof_when(&self, is_quiet: bool, stat: &FileStat) -> Proof {
         match self.proof(stat) {
             Proof::Recent if is_quiet => Proof::Settled,

@@ -90,7 +90,7 @@ impl Repository {
         {
             // The index belongs to another folder.
             notices.add(&git_folder, GitPart::Index, GitProblem::OtherTree(tree));
-            tracked.set(Tracked::Unknown).expect("nobody has asked yet");
+            tracked.set(Tracked::Unknown).expect("the cell is new");
         }
         let location = Some(Location { root: root.to_owned(), git_folder, shared });
         Some(Self { location, tracked, prefix, skip, settings, notices: notices.clone() })

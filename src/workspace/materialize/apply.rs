@@ -155,8 +155,8 @@ impl Applying<'_> {
                 return Ok(());
             }
         }
-        if let Some(place) = self.protection_at(folder, path, *kind)? {
-            applied.keep(path, KeptReason::Protected(place));
+        if let Some(protection) = self.protection_at(folder, path, *kind)? {
+            applied.keep(path, KeptReason::Protected(protection));
             return Ok(());
         }
         let flags = if *kind == Kind::Folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };

@@ -1,7 +1,7 @@
 //! The folders of a live workspace while changes are applied: opens them, makes read-only ones writable, sets their
 //! modes.
 //!
-//! A folder that its owner may not write, list or enter gets these rights while changes are applied. One table keeps
+//! A folder that its owner may not write, list or enter gets these rights while changes are applied. One list holds
 //! these folders, the created ones, and those that are to get another mode. [`Folders::set_modes`] processes it deepest
 //! first, because a folder that cannot be entered hides everything below it. It is called at the end, whether the
 //! changes succeeded or not.
@@ -55,7 +55,7 @@ pub(super) enum Refused {
     Failed(Errno),
 }
 
-/// The final mode of a folder, and the reason why it is in the table.
+/// The final mode of a folder, and the reason why it is set at the end.
 #[derive(Clone, Copy, Debug)]
 struct AtEnd {
     mode: u16,
@@ -146,8 +146,8 @@ impl<'a> Folders<'a> {
 
     fn expect_none(&self, handle: &OwnedFd) -> Result<(), Refused> {
         let own = FolderId::of_open(handle)?;
-        if let Some(place) = self.root.protected().at(own) {
-            return Err(Refused::Protected(place));
+        if let Some(protection) = self.root.protected().at(own) {
+            return Err(Refused::Protected(protection));
         }
         // Checks whether it is one of these in its parent, under whatever name it was opened.
         for name in VERSION_CONTROL_BESIDE {
@@ -185,7 +185,7 @@ impl<'a> Folders<'a> {
 
     /// Makes an open folder writable for its owner.
     pub(super) fn loosen(&self, handle: &OwnedFd, path: &TreePath) -> rustix::io::Result<()> {
-        // The table is locked first, so that a thread that finds the folder writable also finds its true mode recorded.
+        // The list is locked first, so that a thread that finds the folder writable also finds its true mode recorded.
         let mut at_end = self.at_end();
         let mode = permissions(&rustix::fs::fstat(handle)?);
         if mode & OWNER_RIGHTS == OWNER_RIGHTS {
@@ -230,11 +230,11 @@ impl<'a> Folders<'a> {
         self.at_end().remove(path);
     }
 
-    /// Sets the mode of every folder in the table. Continues after an error, and returns the first.
+    /// Sets the mode of every folder in the list. Continues after an error, and returns the first.
     pub(super) fn set_modes(&self, applied: &mut Applied, syncs: bool) -> crate::error::Result<()> {
         let mut first_error = None;
         loop {
-            // A path sorts after its parents, and opening it can add only these to the table.
+            // A path sorts after its parents, and opening it can add only these to the list.
             let Some((path, at_end)) = self.at_end().pop_last() else {
                 break;
             };

@@ -102,7 +102,7 @@ pub struct FileFacts {
     /// True if it kept changing: the bytes may never have been its content at any one moment, and the stat proves
     /// nothing.
     pub is_torn: bool,
-    /// True if nobody had it open for writing when its reading began.
+    /// True if no process had it open for writing when its reading began.
     pub is_quiet: bool,
 }
 
@@ -208,7 +208,7 @@ impl LargeFile {
         std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset).ok()
     }
 
-    /// Returns true if nobody had it open for writing when it was opened.
+    /// Returns true if no process had it open for writing when it was opened.
     pub fn is_quiet(&self) -> bool {
         self.is_quiet
     }

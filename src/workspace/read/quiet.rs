@@ -1,10 +1,10 @@
-//! Finds out whether nobody has a file open for writing; such a file is *quiet*.
+//! Tests whether no process has a file open for writing; such a file is *quiet*.
 //!
-//! A writable shared memory map keeps its file open for writing. If nobody has the file open just before it is read,
-//! nobody can change it later without a change of its times: a later map sets them with the first write. Without this
-//! test, a restore soon after a large checkout would read every file again.
+//! A writable shared memory map keeps its file open for writing. If no process has the file open just before it is
+//! read, none can change it later without a change of its times: a later map sets them with the first write. Without
+//! this test, a restore soon after a large checkout would read every file again.
 //!
-//! The kernel grants a read lease only on a file that nobody has open for writing; the lease is returned at once. A
+//! The kernel grants a read lease only on a file that no process has open for writing; the lease is returned at once. A
 //! process that opens the file for writing in between waits that long. The kernel reports that by a signal, `SIGIO` by
 //! default, which would end this process; so `SIGURG` is set first, which is ignored by default. A lease is refused to
 //! processes that neither own the file nor have `CAP_LEASE`, and on file systems without leases: then somebody may have
@@ -17,7 +17,7 @@ use std::fs::File;
 
 use crate::workspace::filesystem::FileSystem;
 
-/// Returns true if nobody has the file open for writing; false if the system cannot tell.
+/// Returns true if no process has the file open for writing; false if that is unknown.
 pub(super) fn is_quiet(file: &File) -> bool {
     FileSystem::of(file).counts_maps() && lease::take(file) && lease::give_back(file)
 }

@@ -20,7 +20,7 @@ pub enum Class {
     Settled,
     /// All changes except writes through a memory map: the file was read soon after it had changed.
     Recent,
-    /// Little: the file system promises no trace of every change.
+    /// Little: a change on the file system may leave no trace.
     Weak,
 }
 
