@@ -15,7 +15,7 @@ use crate::format::header;
 use crate::store::Store;
 use crate::workspace::folder_id;
 
-/// Longest `FORMAT` read, in bytes; ours has 76.
+/// Longest `FORMAT` read, in bytes; a valid one has 76.
 const FORMAT_LENGTH_MAX_BYTES: u64 = 4 << 10;
 
 /// Refuses, as `Invalid`, to write to a path that is in the folder of a store, or that is one.

@@ -139,7 +139,7 @@ impl Export<'_> {
     fn file(&mut self, path: &TreePath, entry: &Entry) -> Result<()> {
         self.header(path, EntryType::Regular, b"", entry.mode, entry.size)?;
         let mut left = entry.size;
-        let wrong = || Error::corrupt("export", path, "its content is not as long as its folder says");
+        let wrong = || Error::corrupt("export", path, "its content has another length than its folder says");
         let store = self.store;
         let copied = store.copy_blob(BlobId(entry.id), &mut |piece| {
             left = left.checked_sub(piece.len() as u64).ok_or_else(wrong)?;

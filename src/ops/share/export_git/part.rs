@@ -1,8 +1,8 @@
-//! A repository in the making: a folder within the folder that it is for.
+//! The folder in which a repository is made, within the folder that it is for.
 //!
 //! ```text
 //! FOLDER/.retro-part/             locked by its writer, unlike one that an interrupted export left
-//! FOLDER/.retro-part/retro-export the mark: without it, the folder is not ours
+//! FOLDER/.retro-part/retro-export the mark of an export: a folder without it is not touched
 //! FOLDER/.retro-part/repository/  the repository, until it is complete
 //! ```
 //!

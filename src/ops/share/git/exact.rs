@@ -147,9 +147,9 @@ impl Loader<'_> {
 }
 
 fn missing(what: impl std::fmt::Display) -> Error {
-    Error::corrupt("import what was kept beside git", what, "it is not in the repository")
+    Error::corrupt("read from refs/retro/meta", what, "it is not in the repository")
 }
 
 fn mismatch(what: impl std::fmt::Display) -> Error {
-    Error::corrupt("import what was kept beside git", what, "the repository has something else in its place")
+    Error::corrupt("read from refs/retro/meta", what, "the repository has something else in its place")
 }

@@ -78,7 +78,7 @@ pub(crate) struct Kept<'a> {
 
 impl<'a> Kept<'a> {
     pub(crate) fn open(repository: &'a gix::Repository) -> Result<Self> {
-        let fail = |e: gix::Error| failed(ErrorKind::Corrupt, "read what was kept in", repository.git_dir(), e);
+        let fail = |e: gix::Error| failed(ErrorKind::Corrupt, "read refs/retro/meta in", repository.git_dir(), e);
         let Some(mut reference) = repository.try_find_reference(META_REF).map_err(fail)? else {
             return Ok(Self::default());
         };
@@ -102,5 +102,5 @@ impl<'a> Kept<'a> {
 
 fn fail(root: &gix::Tree<'_>, name: &impl Display) -> impl Fn(gix::Error) -> Error {
     let (path, name) = (root.repo.git_dir(), name.to_string());
-    move |e| failed(ErrorKind::Corrupt, "read what was kept in", path, format!("{name}: {e}"))
+    move |e| failed(ErrorKind::Corrupt, "read refs/retro/meta in", path, format!("{name}: {e}"))
 }

@@ -89,7 +89,7 @@ pub(crate) enum Why {
     Refused(&'static str),
 }
 
-/// A folder whose tree is to be made.
+/// A folder to map.
 struct Planned {
     id: ObjectId,
     found: GitFolder,

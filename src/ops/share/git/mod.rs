@@ -22,8 +22,8 @@
 //!
 //! An import that finds its commit there rebuilds exactly the tree that was exported, and checks it by its id. Any
 //! other commit (rewritten, or from a clone without that reference) is mapped by the table above, with modes 0644 and
-//! 0755. A note on each commit would have to repeat, for every commit, the modes of a workspace whose owner's umask is
-//! not git's; folders by tree id are written once a change. Trailers alone cannot hold contents.
+//! 0755. A note on each commit would repeat, for every commit, all modes that differ from git's; lists by tree
+//! id are written once a change. Trailers alone cannot hold contents.
 //!
 //! An import accepts what git accepts: odd parts of a commit are guessed ([`commit`]), entries that a folder cannot
 //! have or the repository lacks are omitted path by path, and a commit without a readable tree is skipped and named.

@@ -119,7 +119,7 @@ impl PackWriter {
         put_header(&mut self.output, Kind::Blob, length_bytes).map_err(fail)?;
         let mut deflate = deflate::Write::new(&mut self.output, COMPRESSION);
         let mut left = length_bytes;
-        let wrong = || Error::corrupt("write pack", "a blob", "its content is not as long as it says");
+        let wrong = || Error::corrupt("write pack", "a blob", "its content has another length than its list says");
         copy(&mut |piece| {
             left = left.checked_sub(piece.len() as u64).ok_or_else(wrong)?;
             hasher.update(piece);

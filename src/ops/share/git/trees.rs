@@ -109,7 +109,7 @@ impl<'a> Mapper<'a> {
             None => CHUNK_LENGTH_MAX_BYTES as u64,
         };
         if length_bytes > PATH_LIST_LENGTH_MAX_BYTES as u64 {
-            let detail = format!("no list of a snapshot is {length_bytes} bytes long");
+            let detail = format!("it has {length_bytes} bytes, more than any list of a snapshot");
             return Err(Error::new(ErrorKind::Limit, "export content", id, detail));
         }
         self.keep_contents(vec![(id, length_bytes)])
@@ -161,7 +161,7 @@ impl<'a> Mapper<'a> {
                         let path = path.join(inner.as_bytes());
                         self.skipped_bytes += SKIPPED_LENGTH_BYTES + path.as_bytes().len() as u64;
                         if self.skipped_bytes > SKIPPED_MAX_BYTES {
-                            let detail = "more paths in it cannot be in a git repository than can be listed";
+                            let detail = "git cannot hold so many of its paths that their list is too long";
                             return Err(Error::new(ErrorKind::Limit, "export tree", folder, detail));
                         }
                         skipped.push(SkippedPath { path, reason });

@@ -63,7 +63,7 @@ impl Import<'_> {
         match self.known_kept(id, &commit, line) {
             Ok(Some(known)) => return Ok(known),
             Ok(None) => {}
-            Err(Stop::Commit(error)) => guessed.push(format!("what was kept of its step cannot be used: {error}")),
+            Err(Stop::Commit(error)) => guessed.push(format!("its facts at refs/retro/meta cannot be used: {error}")),
             Err(stop) => return Err(stop),
         }
         let previous = self.before.as_ref().map(|(_, before)| before.root);
@@ -72,7 +72,7 @@ impl Import<'_> {
         let run = run.filter(|run| check_run_name(run).is_ok());
         let run = run.or_else(|| line.run.clone()).unwrap_or_else(|| self.options.run.clone());
         let too_long = || {
-            let detail = "it has more or longer paths to omit than can be listed";
+            let detail = "its omitted paths are too many or too long to list";
             Stop::Commit(Error::new(ErrorKind::Limit, "import commit", id, detail))
         };
         let (mut omissions, mut refused) = (Vec::new(), Vec::new());

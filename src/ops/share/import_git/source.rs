@@ -136,7 +136,12 @@ impl Walk<'_> {
             Spec::Include(tip) => (tip, None, spec.first_reference()),
             Spec::Range { from, to } => (to, Some(from), spec.second_reference()),
             _ => {
-                return Err(Error::new(ErrorKind::Invalid, "import", range, "it is neither one revision nor `A..B`"));
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    "import",
+                    range,
+                    "it is neither a revision nor a range `A..B`",
+                ));
             }
         };
         let branch = match reference {
