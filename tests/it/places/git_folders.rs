@@ -50,7 +50,7 @@ fn paths_recorded_before_they_became_gits_are_kept() {
     tried(&["git init -q --bare ws/meta; $RETRO -C ws snap; $RETRO -C ws ls -r @ | grep meta/HEAD
          echo 'gitdir: meta' > ws/.git; git -C ws config core.bare false; commit ws x; echo two > ws/a
          $RETRO -C ws restore s1 || test $? = 1; grep one ws/a; test $(count ws) = 1
-         $RETRO -C ws status > said; grep 'except for what was left alone' said; grep 'left out *meta' said"]);
+         $RETRO -C ws status > said; grep 'except for what was left alone' said; grep 'excluded *meta' said"]);
 }
 
 /// A line of text must not keep a folder from being recorded.
