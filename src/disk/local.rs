@@ -1,9 +1,9 @@
 //! A store in a real folder.
 //!
-//! Every file is reached relative to a handle of the store folder and never through a symlink, so that a crafted store
-//! cannot lead anybody outside; nor can it make anybody wait, with a FIFO in the place of a file. Folders are 0700 and
-//! files 0600 whatever the umask. Locks are `flock`s: the kernel releases them when their holder dies, so none is ever
-//! stale. What root creates belongs to the owner of the store folder: one `sudo` must not lock them out.
+//! Every file is opened relative to a handle of the store folder and never through a symlink, so that a crafted store
+//! cannot lead outside it. A FIFO in the place of a file does not make the program wait. Folders have mode 0700 and files
+//! 0600 whatever the umask. Locks are `flock`s: the kernel releases them when their holder dies, so none is ever stale.
+//! Root gives new files to the owner of the store folder: one `sudo` must not lock them out.
 
 use std::fs::{File, Permissions, TryLockError};
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
 use super::wait::{self, LockWait, LockWatch};
-use super::{Bytes, Disk, FileClock, FolderId, Holder, LockGuard, LockMode, Source, StoredFile, folder_of};
+use super::{Bytes, Disk, FileClock, FolderId, Holder, LockGuard, LockMode, StoredFile, folder_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A folder of the operating system.
@@ -45,11 +45,17 @@ const FOLDER_MODE: Mode = Mode::RWXU;
 const ASIDE_HINT: &str = "`retro repair` puts aside what is there";
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// Creates a folder and those above it as the umask wants them, but never such that their owner is kept out.
+/// A folder and those above it, as far as they are missing, from the top down.
+fn missing_folders(path: &Path) -> Vec<&Path> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let mut missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    missing.reverse();
+    missing
+}
+
+/// Creates a folder and those above it with the modes that the umask leaves; their owner can always enter them.
 pub fn create_folders(path: &Path) -> Result<()> {
-    let missing: Vec<&Path> =
-        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
-    for folder in missing.into_iter().rev() {
+    for folder in missing_folders(path) {
         let fail = |e: std::io::Error| Error::io("create folder", folder, e);
         match std::fs::create_dir(folder) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => continue,
@@ -63,7 +69,7 @@ pub fn create_folders(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Gives a folder that root has just made the owner that the folder it is in has.
+/// Gives a folder that root has created the owner of its parent folder.
 fn give_to_owner_of_parent(folder: &Path) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
@@ -76,7 +82,7 @@ fn give_to_owner_of_parent(folder: &Path) -> Result<()> {
 }
 
 impl Owner {
-    /// The owner of an open folder, where it is somebody else and what is created can be given to them.
+    /// The owner of an open folder, if that is another user and new files can be given to them.
     fn of(folder: &OwnedFd) -> rustix::io::Result<Option<Self>> {
         let me = rustix::process::geteuid();
         if !me.is_root() {
@@ -87,7 +93,7 @@ impl Owner {
         Ok((owner.user != me).then_some(owner))
     }
 
-    /// Gives an open file or folder away. A file system that knows no owners leaves it as it is.
+    /// Gives an open file or folder to its owner. A file system without owners leaves it as it is.
     fn give(owner: Option<Self>, to_give: impl AsFd) -> rustix::io::Result<()> {
         let Some(Self { user, group }) = owner else { return Ok(()) };
         match rustix::fs::fchown(to_give, Some(user), Some(group)) {
@@ -116,8 +122,7 @@ impl LocalDisk {
     pub fn create(root: &Path) -> Result<Self> {
         if !root.is_dir() {
             let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-            let missing: Vec<&Path> = root.ancestors().take_while(is_missing).collect();
+            let missing = missing_folders(root);
             if let Some(parent) = parent {
                 create_folders(parent)?;
             }
@@ -128,7 +133,7 @@ impl LocalDisk {
                     made.and_then(|()| std::fs::set_permissions(root, Permissions::from_mode(0o700))).map_err(fail)?
                 }
             }
-            for folder in missing.into_iter().rev() {
+            for folder in missing {
                 give_to_owner_of_parent(folder)?;
             }
             if let Some(parent) = parent {
@@ -139,18 +144,13 @@ impl LocalDisk {
         Self::open(root)
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
-    }
-
-    fn open_with(&self, name: &str, flags: OFlags, operation: &str) -> Result<File> {
-        let fd = open_beneath(&self.handle, name, flags | OFlags::CLOEXEC | OFlags::NONBLOCK);
-        fd.map(File::from).map_err(|e| Error::io(operation, self.path(name), e))
     }
 
     /// Opens a file that belongs to the store: a regular one.
@@ -168,7 +168,7 @@ impl LocalDisk {
         Err(wrong("it is not a regular file"))
     }
 
-    /// The same, made where it is missing: with mode 0600, also where the umask would leave its owner less.
+    /// As [`Self::open_file`]; creates the file with mode 0600 where it is missing, whatever the umask.
     fn open_or_create(&self, name: &str, flags: OFlags, operation: &str) -> Result<File> {
         let fail = |e: Errno| Error::io(operation, self.path(name), e);
         loop {
@@ -178,7 +178,7 @@ impl LocalDisk {
             }
             let made = flags | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             match open_beneath(&self.handle, name, made) {
-                // Somebody else was faster.
+                // Another process created it in the meantime.
                 Err(Errno::EXIST) => {}
                 made => {
                     let file = made.map_err(fail)?;
@@ -190,8 +190,7 @@ impl LocalDisk {
         }
     }
 
-    /// The folder that a name is in, and the last part of the name: what is renamed or removed is found like what is
-    /// opened.
+    /// The folder that a name is in, opened without following symlinks, and the last part of the name.
     fn parent<'n>(&self, name: &'n str, operation: &str) -> Result<(File, &'n str)> {
         let folder = self.open_folder(folder_of(name), operation)?;
         Ok((folder, name.rsplit_once('/').map_or(name, |(_, last)| last)))
@@ -215,7 +214,7 @@ impl std::fmt::Debug for LocalDisk {
     }
 }
 
-impl Source for LocalDisk {
+impl Disk for LocalDisk {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         let file = self.open_file(name, OFlags::RDONLY, "open")?;
         Ok(Arc::new(LocalFile { file, path: self.path(name) }))
@@ -242,9 +241,7 @@ impl Source for LocalDisk {
     fn display(&self, name: &str) -> String {
         crate::error::shown(&self.path(name))
     }
-}
 
-impl Disk for LocalDisk {
     fn map(&self, name: &str) -> Result<Bytes> {
         let file = self.open_file(name, OFlags::RDONLY, "open")?;
         if file.metadata().map_err(|e| Error::io("look at", self.path(name), e))?.len() == 0 {
@@ -330,15 +327,13 @@ impl Disk for LocalDisk {
                     Ok(()) => {}
                 },
             }
-            // Between opening and locking somebody may have taken the file for a stray and removed it: a lock on a file
-            // that has no name keeps nobody out.
-            let named = match self.open_with(name, OFlags::RDONLY, "lock") {
-                Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => continue,
-                named => named?.metadata().map_err(fail)?,
-            };
-            let locked = file.metadata().map_err(fail)?;
-            if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) {
-                return Ok(Some(LockGuard(Box::new(file))));
+            // Another process may have taken the file for a stray and removed it before it was locked. A lock on a file
+            // without a name excludes nobody.
+            let locked = FolderId::of_open(&file).map_err(|e| fail(e.into()))?;
+            match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(named) if FolderId::of(&named) == locked => return Ok(Some(LockGuard(Box::new(file)))),
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(e) => return Err(fail(e.into())),
             }
         }
     }
@@ -401,7 +396,7 @@ fn open_beneath(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Resu
     let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match rustix::fs::openat2(folder, name, flags, mode, resolve) {
-        // Old container runtimes refuse system calls that they do not know with EPERM.
+        // Old container runtimes answer unknown system calls with EPERM.
         Err(Errno::NOSYS | Errno::PERM) => open_by_names(folder, name, flags),
         opened => opened,
     }
@@ -413,7 +408,7 @@ fn open_beneath(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Resu
     open_by_names(folder, name, flags)
 }
 
-/// The same, one part after another.
+/// As `open_beneath`, one part of the name after another, for systems without `openat2`.
 fn open_by_names(folder: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let Some((above, last)) = name.rsplit_once('/') else {
         return rustix::fs::openat(folder, name, flags | OFlags::NOFOLLOW, FILE_MODE);

@@ -1,9 +1,9 @@
 //! A store in memory that can fail, die and lose power: support for tests.
 //!
 //! [`MemoryDisk`] behaves like [`LocalDisk`](super::local::LocalDisk) on a POSIX file system and keeps a log of every
-//! change. From the log it makes other disks: what a process that was killed leaves ([`MemoryDisk::killed_after`]), and
+//! change. From the log it makes other disks: the one that a killed process leaves ([`MemoryDisk::killed_after`]), and
 //! every state, or a sample of them, that a power loss may leave ([`MemoryDisk::power_losses`]). A test runs an
-//! operation once and then asks, for every change it made, whether the store is whole on all of those.
+//! operation once. Then it checks the store on all of these disks, for every change that the operation made.
 //!
 //! ```text
 //! start (durable) -- log of changes --> live
@@ -13,11 +13,11 @@
 //!
 //! Invariants:
 //! - Nothing depends on the clock or on chance: same seed, same calls, same bytes, same losses.
-//! - Whatever a writer forgets to sync is lost in some state, and what it synced is in all of them.
-//! - Disks made from a log share no lock with it and no later change.
+//! - Bytes and names that were not synced are lost in some state. Those that were synced are in every state.
+//! - Disks made from a log share no lock and no later change with it.
 //!
-//! One strictness and one mercy are deliberate. After a failed sync of a file its bytes stay in doubt for ever, as on
-//! Linux, where the pages count as clean then. A failed sync of a folder leaves its names unsettled until one succeeds.
+//! After a failed sync of a file its bytes stay in doubt for ever, as on Linux, where the pages then count as clean. After
+//! a failed sync of a folder its names stay in doubt until a sync succeeds.
 
 mod content;
 mod fault;
@@ -35,7 +35,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, Source, StoredFile, folder_of};
+use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile, folder_of};
 use crate::error::{Error, Result};
 use log::{Change, FileNumber, Image};
 use power::Unsettled;
@@ -44,12 +44,12 @@ use power::Unsettled;
 #[derive(Clone)]
 pub struct MemoryDisk(Arc<Shared>);
 
-/// What a power loss left.
+/// A disk after a power loss.
 #[derive(Debug)]
 pub struct PowerLoss {
-    /// The disk as it is afterwards; all that is on it is durable.
+    /// The disk. Everything on it is durable.
     pub disk: MemoryDisk,
-    /// What was lost, for messages.
+    /// The lost changes in words, for messages.
     pub lost: String,
 }
 
@@ -60,10 +60,10 @@ struct Shared {
 
 struct World {
     seed: u64,
-    /// What was durable when the log began.
+    /// The durable state when the log began.
     start: Image,
     log: Vec<Change>,
-    /// What processes see: `start` after all of the log.
+    /// The state that processes see: `start` after all changes of the log.
     live: Image,
     file_count: FileNumber,
     random_count: u64,
@@ -96,10 +96,10 @@ struct HeldLock {
     file: FileNumber,
 }
 
-/// Where the simulated folder pretends to be, for messages.
+/// The path of the simulated folder, for messages.
 const ROOT: &str = "/memory";
 
-/// How far the file clock moves on at each look, in nanoseconds: the tick of a common kernel.
+/// The time that the file clock moves on at each look, in nanoseconds: the tick of a common kernel.
 const CLOCK_TICK_NS: i64 = 4_000_000;
 
 impl MemoryDisk {
@@ -108,17 +108,17 @@ impl MemoryDisk {
         Self::from_image(seed, Image::default(), None)
     }
 
-    /// Number of changes made since the disk was made or settled. A call can be two: creating a file and writing to it.
+    /// Number of changes since the disk was made or settled. One call can make two: it creates a file and writes to it.
     pub fn change_count(&self) -> usize {
         self.world().log.len()
     }
 
-    /// Number of calls so far, those that only read included.
+    /// Number of calls so far, with those that only read.
     pub fn call_count(&self) -> u64 {
         self.world().call_count
     }
 
-    /// The change with this number, for messages.
+    /// The change with this number in words, for messages.
     pub fn describe_change(&self, number: usize) -> String {
         self.world().log.get(number).map_or_else(|| "the end".to_owned(), ToString::to_string)
     }
@@ -131,19 +131,19 @@ impl MemoryDisk {
         world.log.clear();
     }
 
-    /// Lets a call fail, or none any more.
+    /// Sets the fault of later calls; `None` for no fault.
     pub fn set_fault(&self, fault: Option<Fault>) {
         let mut world = self.world();
         let since_call = world.call_count;
         world.fault = fault.map(|fault| ArmedFault { fault, since_call, strike_count: 0 });
     }
 
-    /// How often the fault that was set last has made a call fail.
+    /// The number of calls that the fault set last has made fail.
     pub fn strike_count(&self) -> u64 {
         self.world().fault.as_ref().map_or(0, |armed| armed.strike_count)
     }
 
-    /// The disk of a process that was killed after its first `changes`: the machine goes on, so nothing is lost yet.
+    /// The disk after a process was killed that had made `changes` changes. The machine goes on, so nothing is lost yet.
     pub fn killed_after(&self, changes: usize) -> Self {
         let world = self.world();
         let fork = Self::from_image(world.seed, world.start.clone(), Some(&world));
@@ -154,8 +154,8 @@ impl MemoryDisk {
         fork
     }
 
-    /// The disk of a process that was killed half-way through the change with this number; `None` unless it is a write
-    /// of more than one byte.
+    /// The disk after a process was killed half-way through the change with this number; `None` unless that is a write of
+    /// more than one byte.
     pub fn killed_during(&self, change: usize) -> Option<Self> {
         let half = match self.world().log.get(change)? {
             Change::Write { name, file, offset, bytes } if bytes.len() > 1 => {
@@ -169,9 +169,8 @@ impl MemoryDisk {
         Some(fork)
     }
 
-    /// What a power loss after the first `changes` may leave: all legal states that `power` lists if they are not more
-    /// than `count_max`, and otherwise so many of them: first those with a single loss if they fit, then some drawn
-    /// with `seed`.
+    /// The disks that a power loss after the first `changes` changes may leave: all legal states that `power` lists, or
+    /// `count_max` of them: first those with a single loss if they fit, then some drawn with `seed`.
     pub fn power_losses(&self, changes: usize, seed: u64, count_max: usize) -> Vec<PowerLoss> {
         let world = self.world();
         let unsettled = Unsettled::after(&world.start, &world.log[..changes]);
@@ -183,15 +182,14 @@ impl MemoryDisk {
         outcomes.iter().map(left).collect()
     }
 
-    /// The number of states that [`power_losses`](Self::power_losses) lists for this moment, and the number of those
-    /// that come first in any sample, because in them one thing alone is lost or kept. Those that look the same are
-    /// counted each.
+    /// The number of states that [`power_losses`](Self::power_losses) lists, and the number of those with a single loss,
+    /// which come first in any sample. States that look the same count each.
     pub fn power_loss_counts(&self, changes: usize) -> (usize, usize) {
         let world = self.world();
         Unsettled::after(&world.start, &world.log[..changes]).outcome_counts()
     }
 
-    /// A disk with a durable `image`, that goes on counting where `origin` was: no name or random byte comes twice.
+    /// A disk with a durable `image`. It continues the counts of `origin`, so that no random bytes come twice.
     fn from_image(seed: u64, image: Image, origin: Option<&World>) -> Self {
         let world = World {
             seed,
@@ -214,7 +212,7 @@ impl MemoryDisk {
 }
 
 impl World {
-    /// Counts a call, and says how it fails if it does.
+    /// Counts a call. Returns the kind of its failure, if it fails.
     fn strike(&mut self, needs_room: bool) -> Option<FaultKind> {
         let call = self.call_count;
         self.call_count += 1;
@@ -229,7 +227,7 @@ impl World {
         Some(kind)
     }
 
-    /// Counts a call that may fail and then does nothing at all.
+    /// Counts a call that changes nothing if it fails.
     fn admit(&mut self, operation: &str, name: &str, needs_room: bool) -> Result<()> {
         assert!(is_plain(name), "a store names its files relative to itself: {name:?}");
         match self.strike(needs_room) {
@@ -267,7 +265,7 @@ impl World {
     }
 }
 
-impl Source for MemoryDisk {
+impl Disk for MemoryDisk {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         let mut world = self.world();
         world.admit("open", name, false)?;
@@ -284,9 +282,7 @@ impl Source for MemoryDisk {
     fn display(&self, name: &str) -> String {
         crate::error::shown(&path(name))
     }
-}
 
-impl Disk for MemoryDisk {
     fn map(&self, name: &str) -> Result<Bytes> {
         let mut world = self.world();
         world.admit("map", name, false)?;
@@ -377,7 +373,7 @@ impl Disk for MemoryDisk {
         let needs_room = !world.live.names.contains_key(name);
         world.admit("lock", name, needs_room)?;
         loop {
-            // The name may lead to another file by the time a wait is over.
+            // After a wait, the name may be another file's.
             let file = world.find_or_create("lock", name)?;
             let taken = match (world.locks.get(&file), mode) {
                 (None, LockMode::Shared) => Some(LockState::Shared(1)),
@@ -461,7 +457,7 @@ fn length(bytes: u64) -> usize {
     usize::try_from(bytes).expect("a 64-bit platform")
 }
 
-/// Whether a name stays inside the store as far as its text goes.
+/// True if the text of a name stays inside the store.
 fn is_plain(name: &str) -> bool {
     name.is_empty() || name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }

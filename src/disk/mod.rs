@@ -1,11 +1,11 @@
 //! The only code that writes into a store folder.
 //!
-//! [`Disk`] is the one seam under all store I/O. It has three implementations: [`local`] on a real folder; [`overlay`] over
-//! another disk, which it leaves as it is, for dry runs; and [`memory`], which remembers what was synced and can fail
-//! or lose power at any call, so that tests can try every crash.
+//! All store I/O goes through the trait [`Disk`]. It has three implementations: [`local`] on a real folder; [`overlay`]
+//! over another disk, which it does not change, for dry runs; and [`memory`], which knows what was synced and can fail or
+//! lose power at any call, so that tests can try every crash.
 //!
 //! Names are relative to the store folder, `/` between parts. Nothing is ever read or written through a symlink.
-//! Writers follow three rules, which the memory disk checks by losing whatever they forget:
+//! Writers follow three rules. The memory disk checks them: it loses all that a writer did not make durable.
 //!
 //! - bytes are durable after [`Disk::sync`] of their file, names after [`Disk::sync_folder`] of their folder;
 //! - a file that must appear whole is written under `tmp/`, synced, renamed, and its folder synced: [`replace`];
@@ -19,7 +19,7 @@ mod replace;
 pub mod wait;
 
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -27,24 +27,21 @@ use std::sync::Arc;
 use crate::error::Result;
 pub use replace::{Durability, replace};
 
-/// The reading half of a [`Disk`]: what the packs of a store can be read from, wherever they are.
-pub trait Source: Send + Sync + std::fmt::Debug {
-    /// Opens a file for reading at any place. A file that is not there is `NotFound`.
+/// A folder that holds a store.
+pub trait Disk: Send + Sync + std::fmt::Debug {
+    /// Opens a file for reading. `NotFound` where there is none.
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>>;
 
-    /// Names in a folder, sorted; none where there is no such folder.
+    /// The names in a folder, sorted; none where there is no such folder.
     fn list(&self, folder: &str) -> Result<Vec<String>>;
 
     /// The path of a file, for messages.
     fn display(&self, name: &str) -> String;
-}
 
-/// A folder that holds a store.
-pub trait Disk: Source {
     /// The whole file, mapped where the platform can. Only for files that are never cut while in use.
     fn map(&self, name: &str) -> Result<Bytes>;
 
-    /// Creates a folder and those above it, and makes their names durable. One that is there is fine.
+    /// Creates a folder and those above it where they are missing, and makes their names durable.
     fn create_folder(&self, folder: &str) -> Result<()>;
 
     /// Writes `bytes` at `offset`, creating the file (mode 0600) where there is none.
@@ -62,25 +59,26 @@ pub trait Disk: Source {
     /// Makes the names in a folder durable.
     fn sync_folder(&self, folder: &str) -> Result<()>;
 
-    /// Removes a file; one that is not there is fine.
+    /// Removes a file, if it is there.
     fn remove(&self, name: &str) -> Result<()>;
 
-    /// Takes a lock that dies with its holder. Waits, except for [`LockMode::TryExclusive`], which gives `None`.
+    /// Takes a lock that ends with its holder. Waits for it, except with [`LockMode::TryExclusive`]: `None` where another
+    /// holds it.
     fn lock(&self, name: &str, mode: LockMode) -> Result<Option<LockGuard>>;
 
-    /// The file system's own clock: touches the file `lock` and reads its time back. Never the wall clock, which runs
+    /// The time by the file system's clock: touches the file `lock` and reads its modification time. The wall clock is
     /// ahead of file times by up to a tick.
     fn file_clock(&self) -> Result<FileClock>;
 
     /// Sixteen random bytes, for names and nonces.
     fn random(&self) -> [u8; 16];
 
-    /// The store folder and the folders right in it, as the file system knows them; none where there is no file system.
-    /// Paths say nothing: bind mounts, symlinks and moves give one folder many.
+    /// The ids of the store folder and of the folders in it; none where there is no file system. Paths cannot replace
+    /// them: bind mounts, symlinks and moves give one folder many paths.
     fn places(&self) -> Result<Vec<FolderId>>;
 }
 
-/// One folder of the operating system, by whichever path it is reached. A bind mount keeps both numbers.
+/// The id of a folder of the operating system, whatever its path. A bind mount keeps both numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FolderId {
     /// Inode number.
@@ -108,18 +106,19 @@ enum Holder {
     Mapped(memmap2::Mmap),
 }
 
-/// How a lock is taken.
+/// The kind of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockMode {
     /// Together with other shared holders.
     Shared,
     /// Alone.
     Exclusive,
-    /// Alone, or not at all.
+    /// Alone, and without waiting.
     TryExclusive,
 }
 
 /// Releases its lock when dropped.
+#[derive(Debug)]
 pub struct LockGuard(#[expect(dead_code, reason = "held for its drop")] Box<dyn std::any::Any + Send + Sync>);
 
 /// A moment on the clock of the store's file system.
@@ -132,12 +131,12 @@ pub struct FileClock {
 }
 
 impl FolderId {
-    /// Takes it out of a stat.
+    /// The folder that a stat is of.
     pub fn of(stat: &rustix::fs::Stat) -> Self {
         Self { inode: stat.st_ino, device: device_of(stat) }
     }
 
-    /// That of an open folder.
+    /// The id of an open folder.
     pub fn of_open(folder: impl AsFd) -> rustix::io::Result<Self> {
         Ok(Self::of(&rustix::fs::fstat(folder)?))
     }
@@ -173,13 +172,7 @@ impl Deref for Bytes {
     }
 }
 
-impl std::fmt::Debug for LockGuard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LockGuard")
-    }
-}
-
-/// Reads into all of `buffer`; how much there was.
+/// Reads into all of `buffer`. Returns the number of bytes read, which is less only at the end of the file.
 fn read_full(file: &File, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut read = 0;
     while read < buffer.len() {
@@ -199,16 +192,39 @@ pub fn folder_of(name: &str) -> &str {
 }
 
 /// Reads a whole file.
-pub fn read_all(disk: &dyn Source, name: &str) -> Result<Vec<u8>> {
+pub fn read_all(disk: &dyn Disk, name: &str) -> Result<Vec<u8>> {
     read_start(disk, name, u64::MAX)
 }
 
-/// Reads a file, or as much of its beginning as is wanted.
-pub fn read_start(disk: &dyn Source, name: &str, length_max_bytes: u64) -> Result<Vec<u8>> {
+/// Reads the first bytes of a file, up to a limit.
+pub fn read_start(disk: &dyn Disk, name: &str, length_max_bytes: u64) -> Result<Vec<u8>> {
     let file = disk.open(name)?;
     let length = usize::try_from(file.length()?.min(length_max_bytes)).expect("a 64-bit platform");
     let mut bytes = vec![0; length];
     let read = file.read_at(0, &mut bytes)?;
     bytes.truncate(read);
     Ok(bytes)
+}
+
+/// Bytes of a piece of a file.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// Reads a range of a file, as far as it is there, and calls `take` with each piece and its offset.
+pub fn read_pieces(
+    file: &dyn StoredFile,
+    range: Range<u64>,
+    mut take: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut at = range.start;
+    let mut piece = Vec::new();
+    while at < range.end {
+        piece.resize(usize::try_from(PIECE_BYTES.min(range.end - at)).expect("a 64-bit platform"), 0);
+        let read = file.read_at(at, &mut piece)?;
+        if read == 0 {
+            break;
+        }
+        take(at, &piece[..read])?;
+        at += read as u64;
+    }
+    Ok(())
 }

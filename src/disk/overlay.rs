@@ -1,11 +1,11 @@
-//! A store as it would become: reads go to the disk below, writes go elsewhere and are read from there.
+//! A disk over another one, for dry runs: it reads from the disk below, and keeps its own changes elsewhere.
 //!
-//! A dry run is the real run on this disk, so what it says is what the real run does. What is written goes into files
-//! that have a name only for the moment in which they are made, in a folder for temporary files: a process that dies
-//! leaves nothing, and memory does not grow with what is written.
+//! A dry run is the real run on an overlay, so it reports exactly the changes of the real run. Changed files are
+//! temporary files that are unlinked as soon as they are open: a process that dies leaves nothing, and memory does not
+//! grow with the length of the files.
 //!
-//! Invariants: nothing below is ever changed. Nobody else sees what is written, so locks are granted without asking.
-//! That the files below stay as they are meanwhile is for whoever makes an overlay to see to.
+//! Invariants: the disk below never changes. Nobody else sees the changes, so every lock is granted. The caller sees to
+//! it that others do not change the files below meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, Source, StoredFile, folder_of, read_all};
+use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile, folder_of, read_all, read_pieces};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::to_hex;
 
@@ -27,10 +27,10 @@ pub struct Overlay {
     names: Mutex<BTreeMap<String, Held>>,
 }
 
-/// What a name stands for, where that is not what it stands for below.
+/// The file of a name, where it is not the same as below.
 #[derive(Clone, Debug)]
 enum Held {
-    /// A file from below that was renamed, or what stood in the place of one.
+    /// A file of the disk below, under another name.
     Below(Arc<dyn StoredFile>),
     Written(Arc<Scratch>),
     Removed,
@@ -44,11 +44,8 @@ struct Scratch {
     path: PathBuf,
 }
 
-/// Bytes copied at once.
-const PIECE_BYTES: usize = 1 << 20;
-
 impl Overlay {
-    /// An overlay that keeps what is written in the folder `scratch`.
+    /// An overlay that keeps its changes in the folder `scratch`.
     pub fn new(below: Arc<dyn Disk>, scratch: &Path) -> Self {
         Self { below, scratch: scratch.to_owned(), names: Mutex::default() }
     }
@@ -75,12 +72,12 @@ impl Overlay {
         Self::held(&self.names(), name)
     }
 
-    /// What is held of a name; `None` where it is as below.
+    /// The changed file of a name; `None` where it is as below.
     fn held(names: &BTreeMap<String, Held>, name: &str) -> Option<Held> {
         if let Some(held) = names.get(name) {
             return Some(held.clone());
         }
-        // What is in a folder that is gone is gone as well.
+        // A file in a removed folder is removed as well.
         let mut folder = folder_of(name);
         while !folder.is_empty() {
             if names.contains_key(folder) {
@@ -91,7 +88,7 @@ impl Overlay {
         None
     }
 
-    /// The file to write to, with what the name stands for already.
+    /// The file to write to, with the bytes that the name has already.
     fn written(&self, name: &str, operation: &str, is_created: bool) -> Result<Arc<Scratch>> {
         let mut names = self.names();
         let from = match Self::held(&names, name) {
@@ -108,14 +105,14 @@ impl Overlay {
         }
         let file = self.scratch(name)?;
         if let Some(from) = from {
-            file.copy(&*from)?;
+            read_pieces(&*from, 0..u64::MAX, |at, piece| file.write(at, piece))?;
         }
         names.insert(name.to_owned(), Held::Written(Arc::clone(&file)));
         Ok(file)
     }
 }
 
-impl Source for Overlay {
+impl Disk for Overlay {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         match self.held_of(name) {
             Some(Held::Below(file)) => Ok(file),
@@ -146,9 +143,7 @@ impl Source for Overlay {
     fn display(&self, name: &str) -> String {
         self.below.display(name)
     }
-}
 
-impl Disk for Overlay {
     fn map(&self, name: &str) -> Result<Bytes> {
         match self.held_of(name) {
             None => self.below.map(name),
@@ -156,7 +151,7 @@ impl Disk for Overlay {
         }
     }
 
-    /// Folders need not be made for what is written. What stands in the place of one is in the way here too.
+    /// Files need no folders here. A file in the place of the folder is an error, as it is below.
     fn create_folder(&self, folder: &str) -> Result<()> {
         match self.held_of(folder) {
             None => self.below.list(folder).map(drop),
@@ -165,8 +160,7 @@ impl Disk for Overlay {
     }
 
     fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<()> {
-        let file = self.written(name, "write", true)?;
-        file.file.write_all_at(bytes, offset).map_err(|e| Error::io("write a temporary copy of", &file.path, e))
+        self.written(name, "write", true)?.write(offset, bytes)
     }
 
     fn truncate(&self, name: &str, length_bytes: u64) -> Result<()> {
@@ -184,7 +178,7 @@ impl Disk for Overlay {
             Some(Held::Removed) => return Err(self.missing("rename", from)),
             Some(held) => held,
             None => match self.below.open(from) {
-                // No file: nobody opens it under its new name either, but it has one.
+                // It is not a file. Nobody opens it under its new name either.
                 Err(error) if error.kind() == ErrorKind::Corrupt => Held::Written(self.scratch(to)?),
                 file => Held::Below(file?),
             },
@@ -226,18 +220,8 @@ impl Disk for Overlay {
 }
 
 impl Scratch {
-    fn copy(&self, from: &dyn StoredFile) -> Result<()> {
-        let mut piece = vec![0; PIECE_BYTES];
-        let mut at = 0;
-        loop {
-            let read = from.read_at(at, &mut piece)?;
-            if read == 0 {
-                return Ok(());
-            }
-            let written = self.file.write_all_at(&piece[..read], at);
-            written.map_err(|e| Error::io("write a temporary copy of", &self.path, e))?;
-            at += read as u64;
-        }
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(|e| Error::io("write a temporary copy of", &self.path, e))
     }
 }
 

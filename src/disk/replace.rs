@@ -1,4 +1,4 @@
-//! Replacing a file as a whole: at every moment its name leads to all of the old bytes or all of the new ones.
+//! Replacing a file as a whole: at every moment its name leads to all of the old bytes or to all of the new ones.
 
 use super::{Disk, LockMode, folder_of};
 use crate::error::Result;
@@ -14,8 +14,8 @@ pub enum Durability {
     Checked,
 }
 
-/// Makes `name` lead to what `write` writes into the file that it is handed the name of, in `tmp/`. Where that fails,
-/// the old file stays. Whoever replaces one file at the same time holds a lock.
+/// Replaces the file `name` by a temporary file, which `write` fills; it is called with the name of that file in `tmp/`.
+/// If this fails, the old file stays. Two processes that may replace the same file hold a lock.
 pub fn replace(
     disk: &dyn Disk,
     name: &str,
@@ -24,18 +24,18 @@ pub fn replace(
 ) -> Result<()> {
     let temporary = format!("tmp/{}", name.replace('/', "-"));
     disk.create_folder("tmp")?;
-    // Whoever clears `tmp/` of what the dead left takes a locked file for that of a living writer.
+    // A writer that removes the files of dead writers from `tmp/` keeps the locked ones.
     let _alive = disk.lock(&temporary, LockMode::Exclusive)?;
     let written = disk
         .truncate(&temporary, 0)
         .and_then(|()| write(&temporary))
         .and_then(|()| if durability == Durability::Checked { Ok(()) } else { disk.sync(&temporary) })
         .and_then(|()| disk.rename(&temporary, name));
-    // The first error is what matters. The next writer removes what cannot be removed now.
+    // The first error is reported. The next writer removes a file that cannot be removed now.
     written.inspect_err(|_| drop(disk.remove(&temporary)))?;
     if durability == Durability::Durable {
         disk.sync_folder(folder_of(name))?;
-        // Else power loss could bring the temporary name back, and those of several files at once.
+        // Otherwise a power loss could bring back the temporary name, and those of several files at once.
         disk.sync_folder("tmp")?;
     }
     Ok(())
@@ -45,7 +45,7 @@ pub fn replace(
 mod tests {
     use super::{Durability, replace};
     use crate::disk::memory::{Fault, FaultKind, MemoryDisk};
-    use crate::disk::{Disk, Source, read_all};
+    use crate::disk::{Disk, read_all};
 
     fn write(disk: &MemoryDisk, bytes: &[u8], durability: Durability) -> crate::error::Result<()> {
         replace(disk, "a/file", durability, |temporary| disk.write(temporary, 0, bytes))

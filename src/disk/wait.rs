@@ -1,8 +1,8 @@
-//! Waiting for a lock, and who is waited for.
+//! Waiting for a lock, and reporting the process that holds it.
 //!
-//! Locks are held for milliseconds. One that takes longer is held by a long operation, or by a process that was
-//! stopped; a person who sees nothing happen wants to know which. The wait itself stays with the kernel: a second
-//! thread, started only where the lock is taken, reports once after [`LOCK_WAIT_SILENT`] and ends with the wait.
+//! Locks are held for milliseconds. A lock that takes longer is held by a long operation, or by a stopped process; the
+//! user wants to know which. The kernel does the waiting. A second thread, started only if the lock is taken, reports once
+//! after [`LOCK_WAIT_SILENT`] and ends with the wait.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +16,7 @@ use crate::limits::LOCK_WAIT_SILENT;
 pub struct LockWait {
     /// The locked file, for messages.
     pub lock: String,
-    /// A process that holds the lock; unknown where the system does not tell.
+    /// A process that holds the lock, if the system lists it.
     pub holder: Option<LockHolder>,
 }
 
@@ -25,13 +25,13 @@ pub struct LockWait {
 pub struct LockHolder {
     /// Its number.
     pub pid: u32,
-    /// Its command, as the system lists it; empty where it is not known.
+    /// Its command, as the system lists it; empty where it is unknown.
     pub command: String,
-    /// It does not run: it was stopped by a signal or a debugger.
+    /// True if a signal or a debugger has stopped it.
     pub is_stopped: bool,
 }
 
-/// Takes the reports of waits; called from a thread of its own.
+/// Receives the reports of waits; called from another thread.
 pub type LockWatch = dyn Fn(LockWait) + Send + Sync;
 
 /// Locks `file`, shared or alone. Reports to `watch` once if that takes long.
@@ -93,7 +93,7 @@ mod tests {
 ";
 
     #[test]
-    fn the_holder_is_told_from_those_who_wait() {
+    fn the_holder_and_not_a_waiting_process_is_found() {
         let device = rustix::fs::makedev(0xfe, 0);
         assert_eq!(holder_in(LOCKS, device, 42), Some(13));
         assert_eq!(holder_in(LOCKS, device, 43), None);
@@ -112,7 +112,7 @@ mod tests {
                     std::thread::sleep(held);
                     drop(theirs);
                 });
-                // A watch outlives every call in the program, and so it must in a test.
+                // A watch outlives every call in the program, and so in a test.
                 let (sender, receiver) = std::sync::mpsc::channel();
                 let watch = move |wait| sender.send(wait).unwrap();
                 lock(&ours, false, "lock", Some(&watch)).unwrap();

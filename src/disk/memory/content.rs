@@ -1,8 +1,7 @@
 //! The bytes of one simulated file.
 //!
-//! Tests fork a disk at every change and once more for every loss, so a copy must cost next to nothing: bytes are kept
-//! in pages that copies share until one of them writes. Invariant: every page is whole, and zero past the end of the
-//! file, so that growing a file needs no care.
+//! Tests copy a disk at every change and at every loss, so a copy must be cheap: copies share pages of bytes until one of
+//! them writes. Invariant: every page is whole, and zero past the end of the file, so that a file can grow.
 
 use std::sync::Arc;
 
@@ -16,19 +15,19 @@ pub(super) struct Content {
 const PAGE_LENGTH_BYTES: usize = 16 << 10;
 
 impl Content {
-    /// Its length.
+    /// The length of the file.
     pub(super) fn length_bytes(&self) -> usize {
         self.length_bytes
     }
 
-    /// All of it.
+    /// All bytes of the file.
     pub(super) fn to_vec(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.length_bytes];
         self.read_at(0, &mut bytes);
         bytes
     }
 
-    /// Fills `buffer` from `offset` on, and returns how much there was.
+    /// Fills `buffer` from `offset` on. Returns the number of bytes read.
     pub(super) fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
         let wanted = self.length_bytes.saturating_sub(offset).min(buffer.len());
         let mut done = 0;
@@ -53,7 +52,7 @@ impl Content {
         }
     }
 
-    /// Cuts it, or extends it with zeros.
+    /// Cuts the file, or extends it with zeros.
     pub(super) fn set_length(&mut self, length_bytes: usize) {
         let page_count = length_bytes.div_ceil(PAGE_LENGTH_BYTES);
         if page_count > self.pages.len() {

@@ -1,21 +1,21 @@
-//! Calls that fail.
+//! Simulated failures of calls.
 
 use rustix::io::Errno;
 
 use crate::error::Error;
 
-/// Which call fails, and how.
+/// A call that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The call that fails, counted from 0 when the fault is set. Calls that read count too.
     pub at_call: u64,
-    /// How it fails.
+    /// The kind of failure.
     pub kind: FaultKind,
-    /// Whether every call after it fails as well.
+    /// True if every call after it fails as well.
     pub is_lasting: bool,
 }
 
-/// How a call fails.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
     /// The device does not answer (`EIO`). Strikes every call.
@@ -31,15 +31,15 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Every way to fail.
+    /// Every kind.
     pub const ALL: [Self; 5] = [Self::Io, Self::Interrupted, Self::NoSpace, Self::OverQuota, Self::ShortWrite];
 
-    /// Whether it can happen to a call.
+    /// True if it can happen to a call.
     pub(super) fn strikes(self, needs_room: bool) -> bool {
         needs_room || matches!(self, Self::Io | Self::Interrupted)
     }
 
-    /// As the operating system would say it.
+    /// The error that the operating system would return.
     pub(super) fn error(self, operation: &str, path: &std::path::Path) -> Error {
         let errno = match self {
             Self::Io => Errno::IO,

@@ -1,7 +1,7 @@
-//! What was done to a simulated disk, change by change, and what the changes add up to.
+//! The changes of a simulated disk, and the state that they add up to.
 //!
-//! A file is known by a number and reached through names, as an inode is: a name may come to mean another file, and an
-//! open file stays what it was when its name goes.
+//! A file has a number, as an inode has, and names lead to it. A name may come to lead to another file, and an open file
+//! stays the same when its name is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use super::content::Content;
 use crate::disk::folder_of;
 
-/// Stands for one file, whatever its name.
+/// The number of a file, whatever its name.
 pub(super) type FileNumber = u64;
 
-/// One call that changed something, or that settled what was changed before.
+/// One call that changed something, or that made earlier changes durable.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     CreateFolder { folder: String },
@@ -36,7 +36,7 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// Takes in one change.
+    /// Applies one change.
     pub(super) fn apply(&mut self, change: &Change) {
         match change {
             Change::CreateFolder { folder } => {
@@ -64,12 +64,12 @@ impl Image {
         self.files.get_mut(&file).expect("a file is created before it is changed")
     }
 
-    /// Whether there is such a folder; the root always is.
+    /// True if there is such a folder; the root always exists.
     pub(super) fn has_folder(&self, folder: &str) -> bool {
         folder.is_empty() || self.folders.contains(folder)
     }
 
-    /// Names of what is in a folder.
+    /// The names in a folder.
     pub(super) fn list(&self, folder: &str) -> Vec<String> {
         let within = self.names.keys().chain(&self.folders).filter(|name| folder_of(name) == folder);
         let mut names: Vec<String> =

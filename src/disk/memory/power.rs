@@ -1,20 +1,20 @@
-//! What may be left after a power loss.
+//! The states of a disk that a power loss may leave.
 //!
 //! From the changes before the loss this module builds states of the disk that POSIX allows, and no others:
 //!
 //! - Bytes synced with their file, and names synced with their folder, are there.
-//! - Every other write may be there, be lost, or be torn: cut anywhere, or with some of its sectors there and the
-//!   others still as before (zeros, where the write made the file longer). Writes are lost independently of each other.
-//! - Every other name may be as before or as after, independently of the bytes and of the other names; but a file that
-//!   was renamed to another folder is never lost from both.
-//! - After a failed sync, what it was to settle stays in doubt, even when a later sync succeeds: an operating system
-//!   may drop the pages it could not write.
+//! - Every other write may be there, lost, or torn: cut anywhere, or with some of its sectors there and the others as
+//!   before (zeros, where the write made the file longer). Each write is lost independently of the others.
+//! - Every other name may be as before or as after, independently of the bytes and of the other names. A file that was
+//!   renamed to another folder is never lost from both.
+//! - After a failed sync its writes stay in doubt, even when a later sync succeeds: an operating system may drop the
+//!   pages that it could not write.
 //!
-//! The states are those where of the writes everything, nothing, all but one or only one was lost or torn in one of its
-//! ways, with every such state of the names. Where those are more than asked for, the single losses come first if they
-//! fit: all or nothing, those of writes while all names are there, those of names while all writes are there, and the
-//! last write torn. Then a sample drawn from the seed, half of it of states in which each thing was lost or not by
-//! itself.
+//! The listed states combine those of the writes and those of the names. Of the writes, all, none, all but one or only
+//! one are lost or torn, in each possible way; of the names likewise. Where these are more than asked for, the single
+//! losses come first if they fit: all or nothing, single writes with all names, single names with all writes, and the
+//! last write torn. The rest is a sample drawn with the seed; half of it are states in which each write and each name is
+//! lost or not by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -23,14 +23,14 @@ use super::content::Content;
 use super::log::{Change, FileNumber, Image};
 use crate::disk::folder_of;
 
-/// A disk, after the changes before the loss: what is settled, and what may be lost.
+/// A disk before the loss: its settled state, and the changes that may be lost.
 pub(super) struct Unsettled<'a> {
     settled: Image,
     writes: Vec<OpenWrite<'a>>,
     names: Vec<OpenName>,
 }
 
-/// What happened to the things that could be lost.
+/// The losses of each change that could be lost.
 pub(super) struct Outcome {
     writes: Vec<Loss>,
     names: Vec<bool>,
@@ -49,16 +49,16 @@ enum Standing {
     InDoubt,
 }
 
-/// A change of names that is atomic: within one folder.
+/// An atomic change of names within one folder.
 struct OpenName {
     number: usize,
     folder: String,
     edits: Vec<(String, Option<FileNumber>)>,
-    /// The other half of a rename between folders, without which this half cannot be.
+    /// The other half of a rename between folders. This half is lost with it.
     requires: Option<usize>,
 }
 
-/// What became of one write.
+/// The loss of one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Loss {
     Kept,
@@ -88,7 +88,7 @@ struct Fingerprint {
 const SECTOR_LENGTH_BYTES: usize = 512;
 
 impl<'a> Unsettled<'a> {
-    /// Goes through `changes`, which were made to a settled `start`.
+    /// The disk after `changes` to a settled `start`.
     pub(super) fn after(start: &Image, changes: &'a [Change]) -> Self {
         let mut disk = Self { settled: start.clone(), writes: Vec::new(), names: Vec::new() };
         for (number, change) in changes.iter().enumerate() {
@@ -97,7 +97,7 @@ impl<'a> Unsettled<'a> {
         disk
     }
 
-    /// How many outcomes are listed, and how many of them are single losses; some may look the same.
+    /// The number of listed outcomes, and of those with a single loss; some may look the same.
     pub(super) fn outcome_counts(&self) -> (usize, usize) {
         (self.write_losses().len() * self.name_losses().len(), self.single_losses().len())
     }
@@ -123,7 +123,7 @@ impl<'a> Unsettled<'a> {
             }
             return picked;
         }
-        // Whatever the sample, these are in it; a small one has only the first few of them, which are all or nothing.
+        // These are in every sample. A small one has only the first few of them, which are all or nothing.
         let mut first = self.single_losses();
         first.truncate(if first.len() <= count_max { first.len() } else { 4 });
         for outcome in first {
@@ -200,8 +200,8 @@ impl<'a> Unsettled<'a> {
         self.names.push(OpenName { number, folder, edits, requires });
     }
 
-    /// Settles the writes of a file. As long as an earlier one is in doubt they are only noted as there, because their
-    /// place in the order still matters.
+    /// Settles the writes of a file. While an earlier one is in doubt they are only marked, because their order still
+    /// matters.
     fn sync(&mut self, file: FileNumber) {
         for write in self.writes.iter_mut().filter(|write| write.file == file && write.standing == Standing::Unsynced) {
             write.standing = Standing::Synced;
@@ -245,7 +245,7 @@ impl<'a> Unsettled<'a> {
         corners.into_iter().chain(of_writes).chain(of_names).collect()
     }
 
-    /// Lists of what became of the writes; the first two are all kept and all lost.
+    /// Lists of losses of the writes; the first two are all kept and all lost.
     fn write_losses(&self) -> Vec<Vec<Loss>> {
         let open: Vec<usize> = (0..self.writes.len()).filter(|&at| self.writes[at].is_open()).collect();
         let kept = vec![Loss::Kept; self.writes.len()];
@@ -268,7 +268,7 @@ impl<'a> Unsettled<'a> {
         lists
     }
 
-    /// Lists of which names were kept; the first two are all and none.
+    /// Lists of the names that are kept; the first two are all and none.
     fn name_losses(&self) -> Vec<Vec<bool>> {
         let count = self.names.len();
         let one = |at: usize, kept: bool| (0..count).map(|other| (other == at) == kept).collect::<Vec<bool>>();
@@ -276,7 +276,7 @@ impl<'a> Unsettled<'a> {
         [vec![true; count], vec![false; count]].into_iter().chain(each).collect()
     }
 
-    /// Everything lost or kept by itself.
+    /// An outcome in which each change is lost or kept by itself.
     fn mixed(&self, random: &mut Random) -> Outcome {
         let mut writes = Vec::with_capacity(self.writes.len());
         for write in &self.writes {
@@ -303,7 +303,7 @@ impl<'a> Unsettled<'a> {
         names
     }
 
-    /// Tells outcomes apart by what can be seen of them: a write to a file whose name was lost makes no difference.
+    /// The visible part of an outcome: a write to a file whose name was lost makes no difference.
     fn fingerprint(&self, outcome: &Outcome) -> Fingerprint {
         let names = self.names_after(outcome);
         let named: BTreeSet<FileNumber> = names.values().copied().collect();
@@ -314,7 +314,7 @@ impl<'a> Unsettled<'a> {
 }
 
 impl OpenWrite<'_> {
-    /// Whether it may be lost.
+    /// True if it may be lost.
     fn is_open(&self) -> bool {
         self.standing != Standing::Synced
     }
@@ -329,7 +329,7 @@ fn edit(names: &mut BTreeMap<String, FileNumber>, change: &OpenName) {
     }
 }
 
-/// Ways in which a write can be there in part.
+/// The ways in which a write can be torn.
 fn ways_to_tear(change: &Change) -> Vec<Loss> {
     let Change::Write { offset, bytes, .. } = change else { return Vec::new() };
     let length = bytes.len();
@@ -379,7 +379,7 @@ impl Sectors {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014): all that a sample needs.
+/// The random numbers of a sample: SplitMix64 (Steele, Lea and Flood 2014).
 struct Random(u64);
 
 impl Random {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::{Fault, FaultKind, MemoryDisk};
 use crate::disk::local::LocalDisk;
-use crate::disk::{Disk, LockMode, Source, read_all};
+use crate::disk::{Disk, LockMode, read_all};
 use crate::error::ErrorKind;
 
 fn contents(disk: &MemoryDisk, name: &str) -> Option<Vec<u8>> {
     read_all(disk, name).ok()
 }
 
-/// What `name` may hold after a power loss after all changes so far.
+/// The contents that `name` may have after a power loss after all changes so far.
 fn after_losses(disk: &MemoryDisk, name: &str) -> BTreeSet<Option<Vec<u8>>> {
     let losses = disk.power_losses(disk.change_count(), 0, usize::MAX);
     losses.iter().map(|loss| contents(&loss.disk, name)).collect()
