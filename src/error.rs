@@ -115,6 +115,14 @@ impl std::error::Error for Error {
     }
 }
 
+/// The value of a result; `None` if it is corrupt. Other errors, such as those of the system, stay errors.
+pub fn unless_corrupt<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+        result => result.map(Some),
+    }
+}
+
 /// A path for a message, escaped where it is not text.
 pub fn shown(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;

@@ -1,6 +1,6 @@
-//! New objects on their way into a pack.
+//! New objects before they are recorded.
 //!
-//! [`Batch::add`] drops what the store has, makes deltas where a base is known, gathers the rest into frames, and
+//! [`Batch::add`] drops the objects that the store has, makes deltas where a base is known, puts the others into frames, and
 //! compresses on every core; the result does not depend on the number of threads. All of it happens before any lock is
 //! taken. A batch that outgrows memory is written into packs of its own, each published when full: until the
 //! transaction is recorded, nothing refers to what is in them, and if the process dies the next try finds its objects
@@ -8,50 +8,51 @@
 
 use std::collections::BTreeSet;
 
+use rayon::iter::Either;
 use rayon::prelude::*;
 
 use super::pack_writer::PackWriter;
 use super::reader::{Base, Reader};
-use super::{LOCK, Store, codec, delta, splice};
+use super::{LOCK, Store, delta, payload, splice};
 use crate::disk::{Disk, LockMode};
 use crate::error::{ErrorKind, Result};
 use crate::format::pack::{Encoding, Member, ObjectKey, ObjectKind, put_record};
 use crate::id::Digest;
 use crate::limits::{BATCH_INLINE_MAX_BYTES, FRAME_LENGTH_TARGET_BYTES, FRAME_MEMBER_COUNT_MAX, PACK_SEAL_ABOVE_BYTES};
 
-/// Compression level at capture: what keeps a step fast. gc may store the same objects smaller.
+/// Compression level at capture: it keeps a step fast.
 const CAPTURE_LEVEL: i32 = 3;
 
-/// Compression level of what a step of an agent adds: 5 % less for some tens of microseconds.
+/// Compression level of a small step of an agent: 5 % smaller, in some tens of microseconds more.
 const SMALL_STEP_LEVEL: i32 = 6;
 
 /// Objects added together count as a small step up to this many bytes.
 const SMALL_STEP_BYTES: usize = 256 << 10;
 
-/// Up to this length, a change in one place is taken without trying zstd.
+/// A splice up to this length is used without trying a delta.
 const SPLICE_SHORT_BYTES: usize = 48;
 
 /// An object to be stored.
 #[derive(Clone, Debug)]
 pub struct NewObject {
-    /// What it is.
+    /// Its kind.
     pub kind: ObjectKind,
-    /// Its id, which the caller computed from `bytes` (for a chunk list: from the file).
+    /// Its id, which the caller has computed from `bytes` (for a chunk list: from the file).
     pub id: Digest,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// The object it is probably most like: the same path, or the same place, one version before.
+    /// The version before, of the same path or chunk: probably the most similar object.
     pub previous: Option<Digest>,
 }
 
-/// What a batch adds up to.
+/// The totals of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchTotals {
     /// Objects that the store did not have.
     pub objects: u64,
-    /// Their bytes.
+    /// The length of these objects, in bytes.
     pub raw_bytes: u64,
-    /// Bytes written into packs for them.
+    /// Bytes written into packs for these objects.
     pub stored_bytes: u64,
 }
 
@@ -61,47 +62,39 @@ pub struct Batch<'a> {
     pub(super) store: &'a Store,
     /// Records not written yet.
     pub(super) records: Vec<u8>,
-    /// Prefixes of all objects added so far, so that none is stored twice.
+    /// The keys of all objects added so far, so that none is stored twice.
     known: BTreeSet<ObjectKey>,
-    /// Chunks that the store had, so that they were not even added.
+    /// Chunks that the store had already, so that they were not added.
     reused_chunks: BTreeSet<[u8; 16]>,
     pub(super) own_pack: Option<PackWriter<'a>>,
     pub(super) totals: BatchTotals,
-    /// That of the store when the batch was begun.
+    /// The generation of the store when the batch was begun.
     generation: u64,
-    /// Only these are taken, where it is given.
+    /// The only objects that the batch takes, if it is given.
     wanted: Option<BTreeSet<ObjectKey>>,
-    /// Set while records are on their way into a pack of its own. Where that fails they are gone, and what was added
-    /// can not be recorded any more.
+    /// Set while records are written into a pack of its own. If that fails they are lost, and the batch can not be recorded
+    /// any more.
     pub(super) is_broken: bool,
-}
-
-/// Objects before they are a record.
-enum Plan {
-    Delta { object: NewObject, encoding: Encoding, payload: Vec<u8> },
-    Whole(NewObject),
 }
 
 impl Store {
     /// Begins a batch.
     pub fn batch(&self) -> Batch<'_> {
-        let records = Vec::new();
-        let totals = BatchTotals::default();
         Batch {
             store: self,
-            records,
+            records: Vec::new(),
             known: BTreeSet::new(),
             reused_chunks: BTreeSet::new(),
             own_pack: None,
-            totals,
+            totals: BatchTotals::default(),
             generation: self.state().generation,
             wanted: None,
             is_broken: false,
         }
     }
 
-    /// Begins a batch that takes certain objects, by kind and the first half of the id, and drops all others. Those
-    /// that it takes count as absent from the store until then: something may be there and not be readable.
+    /// Begins a batch that takes certain objects and drops all others. It takes them even if the store has them, because
+    /// a stored object may be damaged.
     pub fn batch_of(&self, wanted: BTreeSet<ObjectKey>) -> Batch<'_> {
         let mut batch = self.batch();
         batch.wanted = Some(wanted);
@@ -110,7 +103,7 @@ impl Store {
 }
 
 impl Batch<'_> {
-    /// Adds objects, in an order that keeps alike ones together; those the store has are dropped.
+    /// Adds objects, in an order that keeps similar ones together. Objects that the store has are dropped.
     pub fn add(&mut self, objects: Vec<NewObject>) -> Result<()> {
         for record in self.encode(objects) {
             self.records.extend_from_slice(&record);
@@ -121,28 +114,30 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Records of the new ones among `objects`.
+    /// The records of the new objects among these.
     pub(super) fn encode(&mut self, objects: Vec<NewObject>) -> Vec<Vec<u8>> {
         let new = objects.into_iter().filter(|object| self.is_new(object)).collect::<Vec<_>>();
         let raw_bytes: usize = new.iter().map(|object| object.bytes.len()).sum();
         let level = if raw_bytes <= SMALL_STEP_BYTES { SMALL_STEP_LEVEL } else { CAPTURE_LEVEL };
         let reader = self.store.reader();
-        let plans: Vec<Plan> = new.into_par_iter().map(|object| plan(&reader, object, level)).collect();
-        gather(plans).into_par_iter().map(|group| encode_group(group, level)).collect()
+        let (mut records, whole): (Vec<_>, Vec<_>) =
+            new.into_par_iter().partition_map(|object| plan(&reader, object, level));
+        records.par_extend(frames(whole).par_iter().map(|frame| encode_frame(frame, level)));
+        records
     }
 
-    /// Whether an object of this kind is stored, or waits in this batch.
+    /// True if an object of this kind is stored, or was added to this batch.
     pub fn has(&self, kind: ObjectKind, id: &Digest) -> bool {
         self.known.contains(&ObjectKey::new(kind, id)) || self.is_stored(kind, id)
     }
 
-    /// Returns true if the store has an object of this kind, other than one that this batch is to store again.
+    /// True if the store has an object of this kind, and this batch is not to store it again.
     pub fn is_stored(&self, kind: ObjectKind, id: &Digest) -> bool {
         let is_wanted = self.wanted.as_ref().is_some_and(|wanted| wanted.contains(&ObjectKey::new(kind, id)));
         !is_wanted && self.store.reader().contains_lasting(kind, id)
     }
 
-    /// The same for a chunk of a long file, and notes where it is stored.
+    /// As [`Self::has`] for a chunk of a long file. A stored chunk is added to [`Self::reused_chunks`].
     pub fn reuse_chunk(&mut self, id: &Digest) -> bool {
         if self.known.contains(&ObjectKey::new(ObjectKind::Content, id)) {
             return true;
@@ -159,18 +154,18 @@ impl Batch<'_> {
         &self.reused_chunks
     }
 
-    /// The generation of the store that the batch belongs to. What it left out because the store has it may be missing
-    /// in a later one.
+    /// The generation of the store when the batch was begun. Objects that it dropped because the store had them may be
+    /// missing in a later generation.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// What was added so far.
+    /// The totals of the objects added so far.
     pub fn totals(&self) -> BatchTotals {
         self.totals
     }
 
-    /// Of the objects that were wanted, those that were met.
+    /// The objects that were added, of those that the batch takes.
     pub fn met(&self) -> impl Iterator<Item = ObjectKey> {
         self.known.iter().copied()
     }
@@ -186,14 +181,14 @@ impl Batch<'_> {
         true
     }
 
-    /// Moves the records at hand into a pack of this batch's own.
+    /// Writes the records so far into a pack of this batch's own.
     fn spill(&mut self) -> Result<()> {
         let disk = self.store.disk();
         self.is_broken = true;
         let own = match &mut self.own_pack {
             Some(own) => own,
             none => {
-                // What a dead writer left goes before there is more: writers killed one after another leave one file.
+                // Files of dead writers are removed first: writers killed one after another leave one file.
                 let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
                 remove_strays(disk)?;
                 none.insert(PackWriter::create(disk, self.store.id())?)
@@ -217,15 +212,13 @@ impl Batch<'_> {
         let _guard = disk.lock(LOCK, LockMode::Exclusive)?;
         store.refresh()?;
         store.refuse_newer()?;
-        // What a dead writer left at the end of the last pack is cut now: nobody looks for it in one that is not the
-        // last.
+        // The torn tail of the last pack is cut now: nobody looks for one in another pack.
         store.recover()?;
         own.publish(store.view().expect_next_number(disk)?)?;
         store.refresh()
     }
 
-    /// Stores what was added in packs of its own, durably and without any facts. For objects that history names
-    /// already.
+    /// Stores the added objects in packs of their own, durably and without facts, for objects that history names already.
     pub fn store_objects(mut self) -> Result<BatchTotals> {
         if !self.records.is_empty() {
             self.spill()?;
@@ -237,13 +230,13 @@ impl Batch<'_> {
     }
 }
 
-/// Removes what dead writers left under `tmp/`. The store's lock is held, so nobody is between creating a file and
+/// Removes files of dead writers from `tmp/`. The caller holds the store's lock, so no writer is between creating a file and
 /// locking it.
 pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
     for name in disk.list("tmp")? {
         let name = format!("tmp/{name}");
         match disk.lock(&name, LockMode::TryExclusive) {
-            // It is no file, so no writer's; `verify` tells of it.
+            // It is not a file, so no writer has made it; `verify` reports it.
             Err(error) if error.kind() == ErrorKind::Corrupt => {}
             Err(error) => return Err(error),
             Ok(None) => {}
@@ -253,25 +246,29 @@ pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
     Ok(())
 }
 
-/// Decides between a change of a base and a whole copy. A change must save a quarter of what zstd alone would leave:
-/// for less, it is not worth reading its base every time.
-fn plan(reader: &Reader, object: NewObject, level: i32) -> Plan {
+/// The record of an object as a change of a base, or the object where it is to be stored whole. A change must be at least
+/// a quarter shorter than the object in zstd alone: for less, reading its base every time is not worth it.
+fn plan(reader: &Reader, object: NewObject, level: i32) -> Either<Vec<u8>, NewObject> {
     let previous = object.previous.filter(|previous| *previous != object.id);
     let Some(base) = previous.and_then(|previous| reader.base_after(object.kind, &previous)) else {
-        return Plan::Whole(object);
+        return Either::Right(object);
     };
     let (encoding, payload) = change(&base, object.kind, &object.bytes, level);
-    let is_small =
-        payload.len() <= object.bytes.len() / 8 || payload.len() * 4 <= codec::compress(&object.bytes, level).len() * 3;
-    if is_small { Plan::Delta { object, encoding, payload } } else { Plan::Whole(object) }
+    let whole_length = || payload::compress(&object.bytes, &[], level).len();
+    if payload.len() > object.bytes.len() / 8 && payload.len() * 4 > whole_length() * 3 {
+        return Either::Right(object);
+    }
+    let mut record = Vec::new();
+    put_record(&mut record, &encoding, &[member(&object)], &payload);
+    Either::Left(record)
 }
 
-/// The shorter of the two ways to say what changed. A change in one place that is short cannot be said shorter.
+/// The shorter encoding of a change. A short change in one place is never shorter as a delta.
 fn change(base: &Base, kind: ObjectKind, new: &[u8], level: i32) -> (Encoding, Vec<u8>) {
     let before = delta::base_bytes(kind, &base.bytes);
     let splice = splice::encode(&before, new);
     if splice.len() > SPLICE_SHORT_BYTES {
-        let delta = codec::compress_with_prefix(new, &before, level);
+        let delta = payload::compress(new, &before, level);
         if delta.len() < splice.len() {
             return (Encoding::Delta(base.link), delta);
         }
@@ -279,61 +276,35 @@ fn change(base: &Base, kind: ObjectKind, new: &[u8], level: i32) -> (Encoding, V
     (Encoding::Splice(base.link), splice)
 }
 
-/// Puts whole copies that follow each other into frames; what they become is one record each.
-fn gather(plans: Vec<Plan>) -> Vec<Vec<Plan>> {
-    let mut groups: Vec<Vec<Plan>> = Vec::new();
-    let mut frame: Vec<Plan> = Vec::new();
+/// Divides objects into frames, in order.
+fn frames(objects: Vec<NewObject>) -> Vec<Vec<NewObject>> {
+    let mut frames: Vec<Vec<NewObject>> = Vec::new();
     let mut frame_bytes = 0;
-    for plan in plans {
-        let Plan::Whole(object) = &plan else {
-            groups.push(vec![plan]);
-            continue;
-        };
-        let length = object.bytes.len();
-        let is_full = frame_bytes + length > FRAME_LENGTH_TARGET_BYTES || frame.len() == FRAME_MEMBER_COUNT_MAX;
-        if is_full && !frame.is_empty() {
-            groups.push(std::mem::take(&mut frame));
-            frame_bytes = 0;
+    for object in objects {
+        frame_bytes += object.bytes.len();
+        match frames.last_mut() {
+            Some(frame) if frame_bytes <= FRAME_LENGTH_TARGET_BYTES && frame.len() < FRAME_MEMBER_COUNT_MAX => {
+                frame.push(object);
+            }
+            _ => {
+                frame_bytes = object.bytes.len();
+                frames.push(vec![object]);
+            }
         }
-        frame_bytes += length;
-        frame.push(plan);
     }
-    if !frame.is_empty() {
-        groups.push(frame);
-    }
-    groups
+    frames
 }
 
-fn encode_group(mut group: Vec<Plan>, level: i32) -> Vec<u8> {
-    let mut out = Vec::new();
-    if matches!(group.first(), Some(Plan::Delta { .. }))
-        && let Some(Plan::Delta { object, encoding, payload }) = group.pop()
-    {
-        put_record(&mut out, &encoding, &[member(&object)], &payload);
-        return out;
-    }
-    let objects: Vec<NewObject> = group.into_iter().filter_map(Plan::into_whole).collect();
+/// The record of a frame.
+fn encode_frame(objects: &[NewObject], level: i32) -> Vec<u8> {
     let members: Vec<Member> = objects.iter().map(member).collect();
-    let frame: Vec<u8> = match &objects[..] {
-        [only] => only.bytes.clone(),
-        _ => objects.iter().flat_map(|object| object.bytes.iter().copied()).collect(),
-    };
-    let payload = codec::compress(&frame, level);
-    if members.len() == 1 && payload.len() >= frame.len() {
-        put_record(&mut out, &Encoding::Raw, &members, &frame);
-    } else {
-        put_record(&mut out, &Encoding::Zstd, &members, &payload);
-    }
-    out
-}
-
-impl Plan {
-    fn into_whole(self) -> Option<NewObject> {
-        match self {
-            Self::Whole(object) => Some(object),
-            Self::Delta { .. } => None,
-        }
-    }
+    let frame = objects.iter().map(|object| &object.bytes[..]).collect::<Vec<_>>().concat();
+    let compressed = payload::compress(&frame, &[], level);
+    let is_raw = members.len() == 1 && compressed.len() >= frame.len();
+    let (encoding, payload) = if is_raw { (Encoding::Raw, frame) } else { (Encoding::Zstd, compressed) };
+    let mut record = Vec::new();
+    put_record(&mut record, &encoding, &members, &payload);
+    record
 }
 
 fn member(object: &NewObject) -> Member {

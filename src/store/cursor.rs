@@ -1,20 +1,20 @@
-//! Going through the lists of one folder in order, whether it is split or not.
+//! Going through the lists of a folder in order, split or not.
 //!
 //! ```text
-//! next list    A   enter: B C follow   skip: not opened, and nothing in it
+//! next list    A   enter: B and C follow   skip: A is not opened, nor B and C
 //!            node A  [ leaf B ] [ leaf C ]    node D ...
 //! ```
 //!
-//! A store from somebody else may describe more than fits anywhere, so every list is checked as it is opened: it must
-//! have the level and the first name that its parent says, and end before the next one begins. So no list can stand in
-//! two places of one folder, and a folder is read up to [`FOLDER_LENGTH_MAX_BYTES`].
+//! A hostile store may describe folders of any size. So every list is checked when it is opened: it must have the level and
+//! the first name that its parent states, and end before the next one begins. Then no list occurs twice in a folder, and a
+//! folder is read up to [`FOLDER_LENGTH_MAX_BYTES`].
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::tree::{Entry, Tree};
+use crate::format::tree::{Child, Entry, Tree};
 use crate::id::TreeId;
 use crate::limits::{ENTRY_LENGTH_BYTES, FOLDER_LENGTH_MAX_BYTES, TREE_LEVEL_MAX};
 
-/// Finds a list by its id.
+/// Loads a list by its id.
 pub type LoadTree<'a> = dyn Fn(TreeId) -> Result<Tree> + 'a;
 
 /// One list of a folder, as its parent names it.
@@ -22,25 +22,25 @@ pub type LoadTree<'a> = dyn Fn(TreeId) -> Result<Tree> + 'a;
 pub struct ListRef {
     /// The id of the list.
     pub id: TreeId,
-    /// 0 for a list of entries, more for a list of lists.
+    /// 0 for a list of entries, higher for a list of lists.
     pub level: u8,
-    /// The first name in it; empty for a folder that is empty.
+    /// The first name in it; empty for an empty folder.
     pub first_name: Box<[u8]>,
 }
 
-/// A place among the lists of a folder.
+/// A position among the lists of a folder.
 pub struct FolderCursor<'a> {
     load: &'a LoadTree<'a>,
     folder: TreeId,
-    /// Lists that were not gone past yet, the next one last.
+    /// The lists that follow, the next one last.
     left: Vec<ListRef>,
-    /// The topmost list, until it is gone past: it had to be opened to learn its level.
+    /// The topmost list, until the cursor passes it: it was opened to learn its level.
     top: Option<Tree>,
     room_bytes: u64,
 }
 
 impl<'a> FolderCursor<'a> {
-    /// Before the topmost list of a folder.
+    /// A cursor before the topmost list of a folder.
     pub fn new(load: &'a LoadTree<'a>, folder: TreeId) -> Result<Self> {
         let top = load(folder)?;
         let first_name = top.first_name().unwrap_or_default().into();
@@ -53,18 +53,18 @@ impl<'a> FolderCursor<'a> {
         self.left.last()
     }
 
-    /// The name that all names in the next list come before; none where it is the last list.
+    /// The end of the next list: all names in it come before this name. None for the last list.
     pub fn end(&self) -> Option<&[u8]> {
         self.left.iter().rev().nth(1).map(|after| &*after.first_name)
     }
 
-    /// Goes past the next list without opening it.
+    /// Passes the next list without opening it.
     pub fn skip(&mut self) {
         self.left.pop();
         self.top = None;
     }
 
-    /// Opens the next list. Its entries are returned; of a list of lists there are none, and those in it come next.
+    /// Opens the next list and returns its entries. A list of lists has none; its lists come next.
     pub fn enter(&mut self) -> Result<Vec<Entry>> {
         let Some(list) = self.left.pop() else { return Ok(Vec::new()) };
         let is_top = self.top.is_some();
@@ -93,18 +93,14 @@ impl<'a> FolderCursor<'a> {
         match tree {
             Tree::Leaf(entries) => Ok(entries),
             Tree::Node { level, children } => {
-                let list = |child: crate::format::tree::Child| ListRef {
-                    id: child.id,
-                    level: level - 1,
-                    first_name: child.first_name,
-                };
+                let list = |Child { id, first_name, .. }| ListRef { id, level: level - 1, first_name };
                 self.left.extend(children.into_iter().rev().map(list));
                 Ok(Vec::new())
             }
         }
     }
 
-    /// All entries that were not gone past.
+    /// All entries that follow.
     pub fn entries(mut self) -> Result<Vec<Entry>> {
         let mut all = Vec::new();
         while self.peek().is_some() {
@@ -132,7 +128,7 @@ impl<'a> FolderCursor<'a> {
         Ok(None)
     }
 
-    /// Bytes that the lists that were opened count for.
+    /// The counted bytes of the opened lists.
     pub fn read_bytes(&self) -> u64 {
         FOLDER_LENGTH_MAX_BYTES - self.room_bytes
     }

@@ -1,4 +1,4 @@
-//! The files of a store, by what each is for.
+//! The files of a store, by their purpose.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub enum StoreFile {
     Index(u32),
     /// The stat cache of a workspace.
     StatCache(WorkspaceId),
-    /// A file that a repair or a writer has put aside, by its name in that folder.
+    /// A file that a repair or a writer has moved to quarantine, by its name in that folder.
     Quarantine(String),
     /// Anything else, by its path.
     Other(String),
@@ -33,7 +33,7 @@ impl StoreFile {
     /// The file at a path within a store.
     pub fn at(path: &str) -> Self {
         let stat_cache = || WorkspaceId::parse(path.strip_prefix("workspaces/")?.strip_suffix("/stat")?);
-        let put_aside = || path.strip_prefix(QUARANTINE)?.strip_prefix('/');
+        let quarantined = || path.strip_prefix(QUARANTINE)?.strip_prefix('/');
         let in_packs = path.strip_prefix("packs/").unwrap_or_default();
         match path {
             FORMAT => Self::Format,
@@ -43,7 +43,7 @@ impl StoreFile {
                 .or_else(|| pack_number(in_packs).map(Self::Pack))
                 .or_else(|| pack_number(&format!("{}.pack", in_packs.strip_suffix(".idx")?)).map(Self::Index))
                 .or_else(|| stat_cache().map(Self::StatCache))
-                .or_else(|| put_aside().map(|name| Self::Quarantine(name.to_owned())))
+                .or_else(|| quarantined().map(|name| Self::Quarantine(name.to_owned())))
                 .unwrap_or_else(|| Self::Other(path.to_owned())),
         }
     }

@@ -1,9 +1,8 @@
-//! Folders as they are stored: all entries of one, and how much is below it, without going there path by path.
+//! Reading folders: all entries of one, and the number of paths below it.
 //!
-//! A store from somebody else may describe more than fits anywhere: a folder with a thousand names for one folder with
-//! a thousand names for another, or lists that are a few bytes of change each. [`FolderCursor`] bounds what is read of
-//! one folder; [`Reader::check_extent`] counts what a walk would meet, reading each folder once however many names it
-//! has.
+//! A hostile store may describe any number of paths: a folder with a thousand names for one folder with a thousand names
+//! for another, or lists that are deltas of a few bytes each. [`FolderCursor`] bounds the reading of one folder.
+//! [`Reader::check_extent`] counts the paths of a walk, and reads each folder once however many names it has.
 
 use std::collections::HashMap;
 
@@ -13,22 +12,22 @@ use crate::format::tree::Entry;
 use crate::id::TreeId;
 use crate::limits::{FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES};
 
-/// What is below a folder.
+/// The size of everything below a folder.
 #[derive(Clone, Copy, Debug, Default)]
 struct Extent {
-    /// Paths, as often as a walk meets them.
+    /// The paths of a walk.
     paths: u64,
-    /// Their lengths, as seen from the folder.
+    /// The lengths of these paths from the folder, in bytes.
     path_bytes: u64,
-    /// Folders one in another, with itself.
+    /// The depth of folders, with itself.
     height: usize,
 }
 
-/// A folder whose folders are being looked into.
+/// A folder on the way down.
 struct Visit {
     tree: TreeId,
     extent: Extent,
-    /// Folders in it that were not looked into yet, and the lengths of their names.
+    /// The folders in it that follow, and the lengths of their names.
     folders: Vec<(u64, TreeId)>,
 }
 
@@ -38,8 +37,8 @@ impl Reader {
         FolderCursor::new(&|list| self.tree(list), id)?.entries()
     }
 
-    /// Refuses with `Limit` to go through everything below a folder, where that is more than fits into memory or time:
-    /// more than [`WALK_LENGTH_MAX_BYTES`], or folders more than [`FOLDER_DEPTH_MAX`] deep.
+    /// `Limit` if a walk of everything below a folder would be too long: more than [`WALK_LENGTH_MAX_BYTES`], or folders
+    /// more than [`FOLDER_DEPTH_MAX`] deep.
     pub fn check_extent(&self, operation: &str, root: TreeId) -> Result<()> {
         let extent = self.extent(operation, root)?;
         let refuse = |detail: String| {
@@ -88,7 +87,7 @@ impl Reader {
         }
     }
 
-    /// Reads a folder. Those that are read, each once, may not be longer than what a walk may list.
+    /// Reads a folder. All folders together may not be longer than twice what a walk may list.
     fn visit(&self, operation: &str, tree: TreeId, read_bytes: &mut u64) -> Result<Visit> {
         let mut extent = Extent { height: 1, ..Extent::default() };
         let mut folders = Vec::new();
@@ -112,7 +111,7 @@ impl Extent {
         self.paths.saturating_mul(WALK_STEP_BYTES).saturating_add(self.path_bytes)
     }
 
-    /// Takes in a folder, under a name of this length.
+    /// Adds a folder under a name of this length.
     fn add(&mut self, name_length: u64, below: &Self) {
         let prefixes = below.paths.saturating_mul(name_length + 1);
         self.paths = self.paths.saturating_add(below.paths);

@@ -1,18 +1,16 @@
 //! Single flipped bits, found and turned back.
 //!
-//! CRC-32 is linear: what one flipped bit does to it depends on the place alone, and differs from place to place in
-//! anything shorter than half a gigabyte. So a record whose checksum is wrong tells which bit it was, if it was one. A
-//! flip in a trailer, or in what leads from one record to the next, is tried out: there are few such bits.
+//! CRC-32 is linear: the effect of one flipped bit depends on its place alone, and differs from place to place in
+//! anything shorter than half a gigabyte. So the wrong checksum of a record tells which bit was flipped, if it was one.
+//! In a trailer, and in the bytes that lead from one record to the next, every bit is tried: there are few.
 //!
-//! Invariant: a bit is turned back only where the whole transaction then matches its BLAKE3 hash, or the header of a
-//! pack its checksum and the store. What was more than single bits is left as it is.
+//! Invariant: a bit is turned back only where the whole transaction then matches its BLAKE3 hash, or the header of a pack
+//! its checksum and the store. Damage of more than single bits is left as it is.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::inspect::{InspectedPack, Inspection};
 use super::pack::pack_name;
-use crate::disk::StoredFile;
 use crate::error::Result;
 use crate::format::pack::{
     PACK_HEADER_LENGTH_BYTES, RECORD_MAGIC, TRAILER_MAGIC, decode_header, decode_record, decode_trailer,
@@ -21,10 +19,10 @@ use crate::format::pack::{
 use crate::id::StoreId;
 use crate::limits::HEAL_LENGTH_MAX_BYTES;
 
-/// Bits to be turned back, by the number of the pack: where in it, and which bit of the byte.
+/// Bits to be turned back, by the number of the pack: the offset of the byte in it, and the bit.
 pub type Flips = BTreeMap<u32, Vec<(u64, u8)>>;
 
-/// Finds single flipped bits in what an inspection found damaged.
+/// Finds single flipped bits in the damaged ranges of an inspection.
 pub fn find_flips(inspection: &Inspection) -> Result<Flips> {
     let mut flips = Flips::new();
     for pack in &inspection.packs {
@@ -34,30 +32,6 @@ pub fn find_flips(inspection: &Inspection) -> Result<Flips> {
         }
     }
     Ok(flips)
-}
-
-/// A file as it is with some bits turned back.
-#[derive(Debug)]
-pub(super) struct Healed {
-    pub(super) file: Arc<dyn StoredFile>,
-    pub(super) flips: Vec<(u64, u8)>,
-}
-
-impl StoredFile for Healed {
-    fn length(&self) -> Result<u64> {
-        self.file.length()
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        let read = self.file.read_at(offset, buffer)?;
-        for (at, bit) in &self.flips {
-            let place = at.checked_sub(offset).and_then(|place| usize::try_from(place).ok());
-            if let Some(byte) = place.and_then(|place| buffer[..read].get_mut(place)) {
-                *byte ^= 1 << bit;
-            }
-        }
-        Ok(read)
-    }
 }
 
 fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u8)>> {
@@ -86,31 +60,32 @@ fn flips_of(inspection: &Inspection, pack: &InspectedPack) -> Result<Vec<(u64, u
     Ok(flips)
 }
 
-/// Turns back what seem to be flipped bits, from one transaction to the next, as far as one leads to the next. Returns
-/// those that are proven by the hash of their transaction.
+/// Turns flipped bits back, in one transaction after the other, as long as one leads to the next. Returns the bits that
+/// are proven by the hash of their transaction.
 fn turn_back(store: StoreId, bytes: &mut [u8]) -> Vec<(usize, u8)> {
     let (mut flips, mut unproven) = (Vec::new(), Vec::new());
     let (mut start, mut at) = (0, 0);
     while at < bytes.len() {
-        let Some((end, is_trailer)) = next_place(store, bytes, start, at) else {
+        let Some(part) = part_at(store, bytes, start, at) else {
             let reach = at..bytes.len().min(at + LEAD_BYTES);
-            let found = try_bits(bytes, reach, |bytes| leads_on(store, bytes, start, at));
+            let is_right = |bytes: &[u8]| part_at(store, bytes, start, at).is_some_and(|part| part.is_intact);
+            let found = try_bits(bytes, reach, is_right);
             if found.is_none() {
                 break;
             }
             unproven.extend(found);
             continue;
         };
-        if is_trailer {
-            if !transaction_is_intact(store, &bytes[start..end]) {
-                unproven.extend(try_trailer(store, bytes, start, at, end));
-            }
-            if transaction_is_intact(store, &bytes[start..end]) {
+        let end = part.end;
+        if part.is_trailer {
+            let found = if part.is_intact { None } else { try_trailer(store, bytes, start, at, end) };
+            if part.is_intact || found.is_some() {
                 flips.append(&mut unproven);
+                flips.extend(found);
             }
             unproven.clear();
             start = end;
-        } else {
+        } else if !part.is_intact {
             unproven.extend(heal_record(&mut bytes[at..end]).map(|(place, bit)| (at + place, bit)));
         }
         at = end;
@@ -118,39 +93,35 @@ fn turn_back(store: StoreId, bytes: &mut [u8]) -> Vec<(usize, u8)> {
     flips
 }
 
-/// Bytes at the start of a record or trailer in which a flip leads astray.
+/// Bytes at the start of a record or trailer that lead to the next one.
 const LEAD_BYTES: usize = 96;
 
-/// Where what begins at `at` ends, if something begins there and after it; whether it is a trailer.
-fn next_place(store: StoreId, bytes: &[u8], start: usize, at: usize) -> Option<(usize, bool)> {
+/// A record, or the trailer of a transaction.
+struct Part {
+    end: usize,
+    is_trailer: bool,
+    /// It matches its checksum, or its whole transaction the hash.
+    is_intact: bool,
+}
+
+/// The record or trailer at `at` of a transaction that begins at `start`; `None` unless it is intact or another one
+/// begins at its end.
+fn part_at(store: StoreId, bytes: &[u8], start: usize, at: usize) -> Option<Part> {
     let rest = &bytes[at..];
-    let (length, is_trailer) = match decode_record(rest) {
-        Ok(header) => (header.record_length_bytes(), false),
-        Err(_) => {
-            let trailer = decode_trailer(rest).ok()?;
-            (trailer.records_length_bytes == (at - start) as u64).then_some((trailer.length_bytes, true))?
-        }
+    let part = if let Ok(header) = decode_record(rest) {
+        let is_intact = record_is_intact(&header, rest);
+        Part { end: at.checked_add(header.record_length_bytes())?, is_trailer: false, is_intact }
+    } else {
+        let trailer = decode_trailer(rest).ok().filter(|found| found.records_length_bytes == (at - start) as u64)?;
+        let end = at + trailer.length_bytes;
+        Part { end, is_trailer: true, is_intact: transaction_is_intact(store, &bytes[start..end]) }
     };
-    let end = at.checked_add(length)?;
-    let after = bytes.get(end..)?;
+    let after = bytes.get(part.end..)?;
     let begins = after.is_empty() || after.starts_with(&RECORD_MAGIC) || after.starts_with(&TRAILER_MAGIC);
-    let is_intact = || match is_trailer {
-        true => transaction_is_intact(store, &bytes[start..end]),
-        false => decode_record(rest).is_ok_and(|header| record_is_intact(&header, rest)),
-    };
-    (begins || is_intact()).then_some((end, is_trailer))
+    (begins || part.is_intact).then_some(part)
 }
 
-/// The same, and what begins there is as it was written.
-fn leads_on(store: StoreId, bytes: &[u8], start: usize, at: usize) -> bool {
-    match next_place(store, bytes, start, at) {
-        Some((end, true)) => transaction_is_intact(store, &bytes[start..end]),
-        Some((_, false)) => decode_record(&bytes[at..]).is_ok_and(|header| record_is_intact(&header, &bytes[at..])),
-        None => false,
-    }
-}
-
-/// Turns one bit after the other until `is_right`; all are as before if none is.
+/// Turns one bit after the other until `is_right`. If it never is, all bits are as before.
 fn try_bits(bytes: &mut [u8], reach: std::ops::Range<usize>, is_right: impl Fn(&[u8]) -> bool) -> Option<(usize, u8)> {
     for at in reach {
         for bit in 0..8 {
@@ -188,21 +159,18 @@ const TRAILER_TRIED_MAX_BYTES: usize = 8 << 10;
 /// Finds the flipped bit of a record by its checksum, and turns it back.
 fn heal_record(record: &mut [u8]) -> Option<(usize, u8)> {
     let header = decode_record(record).ok()?;
-    if record_is_intact(&header, record) {
-        return None;
-    }
     let sum_at = header.header_length_bytes - 4;
     let found = crate::format::checksum(&[&record[..sum_at], &record[sum_at + 4..]]);
     let mut syndrome = found ^ header.checksum;
     let flip = if syndrome.is_power_of_two() {
-        // The checksum itself was hit.
+        // The bit is in the checksum itself.
         let bit = syndrome.trailing_zeros();
         (sum_at + (bit / 8) as usize, bit % 8)
     } else {
         let mut at = record.len();
         loop {
             at -= 1;
-            // The checksum is not part of what it is made of.
+            // The checksum does not cover itself.
             if at == sum_at + 3 {
                 at = sum_at.checked_sub(1)?;
             }

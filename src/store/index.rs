@@ -1,10 +1,11 @@
-//! One pack's index in use: the sorted part mapped, what is not in it sorted in memory.
+//! The index of an open pack: the sorted part of its file is mapped, all other entries are sorted in memory.
 //!
-//! An index is never believed further than its word: the record it leads to is checked against the full id. If it is
-//! missing, stale, damaged or another pack's, the pack is read instead (`recover`), and the next writer writes it anew.
+//! An index only says where to look: the object is checked against its whole id. If the index is missing, behind, damaged
+//! or of another pack, the pack is read instead (`recover`), and the next writer writes a new index.
 
 use std::sync::Arc;
 
+use super::pack::FIRST_TRANSACTION_OFFSET;
 use super::recover::Recovered;
 use crate::disk::Bytes;
 use crate::format::index::{
@@ -18,20 +19,20 @@ use crate::id::StoreId;
 #[derive(Clone, Debug, Default)]
 pub(super) struct PackIndex {
     sorted: Option<(IndexHeader, Arc<Bytes>)>,
-    /// Entries not in the sorted part, sorted; most packs have none.
+    /// Entries that are not in the sorted part, sorted; most packs have none.
     tail: Vec<IndexEntry>,
-    /// The pack is covered up to here.
+    /// The index covers the pack up to this offset.
     end: u64,
-    /// Length of the part of the file that is intact; groups are appended there.
+    /// Length of the intact part of the file, in bytes. Groups are appended there.
     file_length_bytes: u64,
-    /// What is known here and not in the file, in the order of the pack.
+    /// Entries that the file lacks, in the order of the pack.
     unsaved: Vec<IndexEntry>,
-    /// Whether the file lacks something, and be it only how far the pack is covered.
+    /// The file lacks entries, or covers less of the pack.
     is_behind: bool,
 }
 
 impl PackIndex {
-    /// Takes an index file for what it is worth: `None` unless it belongs to this pack.
+    /// Opens an index file; `None` unless it is an index of this pack.
     pub(super) fn open(bytes: Bytes, store: StoreId, pack_nonce: [u8; 16]) -> Option<Self> {
         let header = decode_header(&bytes).ok()?;
         if header.store != store || header.pack_nonce != pack_nonce {
@@ -50,9 +51,9 @@ impl PackIndex {
         Some(index)
     }
 
-    /// An index of nothing, of a pack that begins its transactions at `end`.
-    pub(super) fn empty(end: u64) -> Self {
-        Self { end, ..Self::default() }
+    /// The index of a pack without transactions.
+    pub(super) fn empty() -> Self {
+        Self { end: FIRST_TRANSACTION_OFFSET, ..Self::default() }
     }
 
     /// Adds the objects of the pack up to `end`.
@@ -64,7 +65,7 @@ impl PackIndex {
         self.end = self.end.max(end);
     }
 
-    /// Adds what was read from the pack itself; entries of transactions that end by `known` are known already.
+    /// Adds the objects that were read from the pack itself. Transactions that end by `known` are in the index already.
     pub(super) fn take_in(&mut self, found: &Recovered, known: u64) {
         let intact = found.transactions.iter().filter(|one| one.end > known).flat_map(|one| &one.entries);
         let salvaged = found.damaged.iter().flat_map(|damaged| &damaged.salvaged);
@@ -73,45 +74,45 @@ impl PackIndex {
         self.extend(&entries, found.end);
     }
 
-    /// What is known here and not in the file, in the order of the pack.
+    /// Entries that the file lacks, in the order of the pack.
     pub(super) fn unsaved(&self) -> &[IndexEntry] {
         &self.unsaved
     }
 
-    /// The pack is covered up to here.
+    /// The offset in the pack up to which the index covers it.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
 
-    /// Where the next group goes in the file; `None` where there is no file to append to.
+    /// The offset for the next group in the file; `None` if there is no file.
     pub(super) fn append_at(&self) -> Option<u64> {
         self.sorted.is_some().then_some(self.file_length_bytes)
     }
 
-    /// Whether a file holds all that is known here.
+    /// True if the file has all entries.
     pub(super) fn is_saved(&self) -> bool {
         self.sorted.is_some() && !self.is_behind
     }
 
-    /// Whether no transaction that the file covers has a higher sequence than this, as far as the file says.
+    /// True if the file says that no transaction that it covers has a higher number than `sequence`.
     pub(super) fn has_facts_only_up_to(&self, sequence: u64) -> bool {
         let sorted_only = |header: &IndexHeader| header.sorted_end == self.end && header.last_sequence <= sequence;
         self.sorted.as_ref().is_some_and(|(header, _)| sorted_only(header))
     }
 
-    /// Number of entries that are not sorted in.
+    /// The number of entries outside the sorted part.
     pub(super) fn tail_count(&self) -> usize {
         self.tail.len()
     }
 
-    /// Entries with this prefix whose kind is among `kinds`.
+    /// The first entry with this prefix whose kind is among `kinds`.
     pub(super) fn find(&self, prefix: &[u8; 16], kinds: &[ObjectKind]) -> Option<IndexEntry> {
         let first = self.tail.partition_point(|entry| entry.prefix < *prefix);
         let in_tail = self.tail[first..].iter().copied().take_while(|entry| entry.prefix == *prefix);
         self.sorted_from(prefix).chain(in_tail).find(|entry| kinds.contains(&entry.kind))
     }
 
-    /// Whether the sorted part still matches its checksum: asked when something that must be there is not found.
+    /// True if the sorted part matches its checksum.
     pub(super) fn is_intact(&self) -> bool {
         self.sorted.as_ref().is_none_or(|(header, bytes)| entries_are_intact(header, bytes))
     }
@@ -124,7 +125,7 @@ impl PackIndex {
         sorted.chain(self.tail.iter().copied()).collect()
     }
 
-    /// The file that holds all entries sorted. No transaction of the pack has a higher sequence than `last_sequence`.
+    /// The file with all entries sorted. No transaction of the pack has a higher number than `last_sequence`.
     pub(super) fn encode(&self, store: StoreId, pack_nonce: [u8; 16], last_sequence: u64) -> Vec<u8> {
         let mut entries = self.entries();
         entries.sort();

@@ -1,8 +1,8 @@
 //! The journal: the facts of all transactions in order, so that opening a store need not read its packs
 //! (store-format.md, chapter 8.2).
 //!
-//! Readers believe it up to the first group that is not intact. It may be of any length behind that, a sparse file of
-//! terabytes too, and every verb reads it: so it is read only as far as it makes sense.
+//! Readers use it up to the first group that is not intact. The file may be of any length after that, for example a
+//! sparse file of terabytes, and every verb reads it. So it is read only up to the last intact group and some more.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,14 @@ use crate::limits::JOURNAL_LENGTH_MAX_BYTES;
 /// Name of the file.
 pub(super) const JOURNAL: &str = "journal";
 
-/// The part of the packs that the journal covers.
+/// The end of the intact groups of a journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct JournalPlace {
-    /// The last pack that it names, and how far.
+pub(super) struct JournalEnd {
+    /// The number of the pack that the last group names.
     pub(super) pack: u32,
+    /// The offset in that pack up to which the journal has its transactions.
     pub(super) pack_end: u64,
-    /// Length of the intact part of the file; 0 where there is none.
+    /// Length of the intact part of the file, in bytes; 0 where there is none.
     pub(super) length_bytes: u64,
 }
 
@@ -30,107 +31,103 @@ pub(super) struct JournalPlace {
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     bytes: Vec<u8>,
-    /// The part of it that is believed.
-    pub(super) place: JournalPlace,
-    /// The reason why it is not believed to its end; none where it is.
+    /// The end of its intact groups.
+    pub(super) end: JournalEnd,
+    /// The reason why the rest of it is not used; none where there is no rest.
     pub(super) unused: Option<Unused>,
 }
 
-/// The reason why a journal, or the rest of one, is of no use.
+/// The reason why a journal, or the rest of one, is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unused {
     /// There is none.
     Missing,
-    /// It is damaged or of another store; in words.
+    /// It is damaged or of another store, as this text says.
     Because(String),
 }
 
 /// The part of the file to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// As much as is believed, and some more.
-    Believed,
+    /// The part that readers use, and some more.
+    Used,
     /// All of it, up to the limit.
     All,
 }
 
 impl Journal {
-    /// Reads the journal and hands over each transaction that it is believed on, in order. One that is missing or
-    /// useless is as good as empty; one of a newer version is `Unsupported`.
+    /// Reads the journal, and calls `see` with each intact group and its facts, in order. A missing or unusable journal
+    /// counts as empty; one of a newer version is `Unsupported`.
     pub(super) fn read(
         disk: &dyn Disk,
         store: StoreId,
         extent: Extent,
         mut see: impl FnMut(&JournalGroup<'_>, Vec<Fact>),
     ) -> Result<Self> {
-        let useless = |bytes, why| Ok(Self { bytes, unused: Some(why), ..Self::default() });
+        let unused = |bytes, why| Ok(Self { bytes, unused: Some(why), ..Self::default() });
         let read = match extent {
-            Extent::Believed => disk.open(JOURNAL).and_then(|file| read_believed(&*file, store)),
+            Extent::Used => disk.open(JOURNAL).and_then(|file| read_used(&*file, store)),
             Extent::All => read_start(disk, JOURNAL, JOURNAL_LENGTH_MAX_BYTES),
         };
         let bytes = match read {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return useless(Vec::new(), Unused::Missing);
-            }
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                return useless(Vec::new(), Unused::Because(error.to_string()));
-            }
+            Err(e) if e.kind() == ErrorKind::NotFound => return unused(Vec::new(), Unused::Missing),
+            Err(e) if e.kind() == ErrorKind::Corrupt => return unused(Vec::new(), Unused::Because(e.to_string())),
             bytes => bytes?,
         };
         let decoded = match journal::decode(&bytes, store) {
             Err(malformed) if malformed.is_newer() => {
                 return Err(malformed.during("read journal", disk.display(JOURNAL)));
             }
-            Err(malformed) => return useless(bytes, Unused::Because(malformed.to_string())),
+            Err(malformed) => return unused(bytes, Unused::Because(malformed.to_string())),
             Ok(decoded) => decoded,
         };
-        let mut place = JournalPlace { length_bytes: decoded.length_bytes as u64, ..JournalPlace::default() };
+        let mut end = JournalEnd { length_bytes: decoded.length_bytes as u64, ..JournalEnd::default() };
         for (index, group) in decoded.groups.iter().enumerate() {
-            // A group that passes its checksum and yet has no facts is of a newer or a broken program. The packs are
-            // asked instead, from there on.
+            // A group with a right checksum and unknown facts is of a newer or a broken program. From there on the packs
+            // are read instead.
             let Ok(facts) = facts::decode(group.facts) else {
-                place.length_bytes = length_bytes(store, &decoded.groups[..index]);
+                end.length_bytes = length_bytes(store, &decoded.groups[..index]);
                 break;
             };
             see(group, facts);
-            (place.pack, place.pack_end) = (group.pack, group.pack_end);
+            (end.pack, end.pack_end) = (group.pack, group.pack_end);
         }
-        let rest = bytes.len() as u64 - place.length_bytes;
-        let why = || Unused::Because(format!("{rest} bytes from offset {} on are damaged", place.length_bytes));
-        Ok(Self { bytes, place, unused: (rest > 0).then(why) })
+        let rest = bytes.len() as u64 - end.length_bytes;
+        let why = || Unused::Because(format!("{rest} bytes from offset {} on are damaged", end.length_bytes));
+        Ok(Self { bytes, end, unused: (rest > 0).then(why) })
     }
 
-    /// True if the file has bytes that are not believed.
+    /// True if the file has bytes after its intact groups.
     pub(super) fn has_rest(&self) -> bool {
-        self.bytes.len() as u64 > self.place.length_bytes
+        self.bytes.len() as u64 > self.end.length_bytes
     }
 
-    /// Facts of intact groups behind the first that is not, by sequence, as far as the file was read.
+    /// Facts of intact groups after the first that is not intact, by sequence.
     pub(super) fn salvaged(&self) -> BTreeMap<u64, Vec<Fact>> {
-        let believed = usize::try_from(self.place.length_bytes).expect("it was read into memory");
-        if believed == 0 {
+        let used = usize::try_from(self.end.length_bytes).expect("it was read into memory");
+        if used == 0 {
             return BTreeMap::new();
         }
-        let groups = journal::salvage(&self.bytes, believed);
+        let groups = journal::salvage(&self.bytes, used);
         groups.iter().filter_map(|group| Some((group.sequence, facts::decode(group.facts).ok()?))).collect()
     }
 }
 
-/// Appends a group to the journal, after its header where it has none; returns how far the journal goes now.
+/// Appends a group to the journal, with a header before the first one. Returns the new end of the journal.
 pub(super) fn append_to_journal(
     disk: &dyn Disk,
     store: StoreId,
-    place: JournalPlace,
+    end: JournalEnd,
     group: &JournalGroup<'_>,
-) -> Result<JournalPlace> {
+) -> Result<JournalEnd> {
     let mut bytes = Vec::new();
-    if place.length_bytes == 0 {
+    if end.length_bytes == 0 {
         bytes = journal::encode_header(store);
     }
     journal::put_group(&mut bytes, group);
-    disk.write(JOURNAL, place.length_bytes, &bytes)?;
-    let length_bytes = place.length_bytes + bytes.len() as u64;
-    Ok(JournalPlace { pack: group.pack, pack_end: group.pack_end, length_bytes })
+    disk.write(JOURNAL, end.length_bytes, &bytes)?;
+    let length_bytes = end.length_bytes + bytes.len() as u64;
+    Ok(JournalEnd { pack: group.pack, pack_end: group.pack_end, length_bytes })
 }
 
 /// The length of a journal of these groups, in bytes.
@@ -140,12 +137,12 @@ fn length_bytes(store: StoreId, groups: &[JournalGroup<'_>]) -> u64 {
     bytes.len() as u64
 }
 
-/// Bytes read at first, and so many times as many each time that all of them made sense.
+/// Bytes read at first, and the factor by which more is read while all of it is intact.
 const FIRST_READ_BYTES: u64 = 4 << 20;
 const GROWTH: u64 = 4;
 
-/// The bytes of the journal from its start to the last intact group that follows its header, and some more.
-fn read_believed(file: &dyn StoredFile, store: StoreId) -> Result<Vec<u8>> {
+/// The bytes of the journal up to the last intact group that follows its header, and some more.
+fn read_used(file: &dyn StoredFile, store: StoreId) -> Result<Vec<u8>> {
     let all = file.length()?.min(JOURNAL_LENGTH_MAX_BYTES);
     let mut wanted = all.min(FIRST_READ_BYTES);
     let mut bytes = Vec::new();
@@ -169,7 +166,7 @@ fn read_believed(file: &dyn StoredFile, store: StoreId) -> Result<Vec<u8>> {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use super::{Extent, FIRST_READ_BYTES, GROWTH, JOURNAL, Journal, read_believed};
+    use super::{Extent, FIRST_READ_BYTES, GROWTH, JOURNAL, Journal, read_used};
     use crate::disk::memory::MemoryDisk;
     use crate::disk::{Disk, StoredFile};
     use crate::error::Result;
@@ -203,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_of_a_journal_is_read_than_makes_sense() {
+    fn no_more_of_a_journal_is_read_than_its_intact_groups_need() {
         let store = StoreId([1; 16]);
         let mut start = journal::encode_header(store);
         let facts = vec![0; 1 << 20];
@@ -213,18 +210,18 @@ mod tests {
         let length = start.len() as u64;
         for (length, most) in [(length, length), (1 << 40, GROWTH * FIRST_READ_BYTES), (length + 7, length + 7)] {
             let file = Sparse { start: start.clone(), length, read: AtomicU64::new(0) };
-            let bytes = read_believed(&file, store).unwrap();
+            let bytes = read_used(&file, store).unwrap();
             assert_eq!(journal::decode(&bytes, store).unwrap().groups.len(), 10);
             assert!(file.read.into_inner() <= most, "{length}");
         }
         let file = Sparse { start: Vec::new(), length: 1 << 40, read: AtomicU64::new(0) };
-        read_believed(&file, store).unwrap();
+        read_used(&file, store).unwrap();
         assert_eq!(file.read.into_inner(), FIRST_READ_BYTES);
     }
 
-    /// J2: the packs are asked from there on.
+    /// J2: the packs are read from there on.
     #[test]
-    fn a_group_without_facts_ends_the_journal_and_those_behind_it_are_salvaged() {
+    fn a_group_without_facts_ends_the_journal_and_later_ones_are_salvaged() {
         let store = StoreId([1; 16]);
         let fact = Fact::Pinned { snapshot: SnapshotId(Digest::of(b"")), pinned: true, time: Timestamp(0) };
         let good = facts::encode(std::slice::from_ref(&fact));
@@ -238,13 +235,13 @@ mod tests {
         }
         let disk = MemoryDisk::new(1);
         disk.write(JOURNAL, 0, &bytes).unwrap();
-        for extent in [Extent::Believed, Extent::All] {
+        for extent in [Extent::Used, Extent::All] {
             let mut seen = Vec::new();
             let see = |group: &JournalGroup<'_>, facts| seen.push((group.sequence, facts));
             let journal = Journal::read(&disk, store, extent, see).unwrap();
             assert_eq!(seen, [(1, vec![fact.clone()]), (2, vec![fact.clone()])]);
-            let place = journal.place;
-            assert_eq!((place.pack, place.pack_end, place.length_bytes), (7, 200, ends[1]));
+            let end = journal.end;
+            assert_eq!((end.pack, end.pack_end, end.length_bytes), (7, 200, ends[1]));
             assert!(journal.has_rest() && journal.unused.is_some());
             assert_eq!(journal.salvaged().into_iter().collect::<Vec<_>>(), [(4, vec![fact.clone()])]);
         }

@@ -2,29 +2,27 @@
 //!
 //! ```text
 //! packs/000001.pack   append-only transactions: records of objects, and a trailer that carries facts
-//! packs/000001.idx    where each object of the pack is: a cache
+//! packs/000001.idx    the offset of each object of the pack: a cache
 //! journal             the facts of all transactions in order: a cache
 //! lock                held while a transaction is appended, and while packs are repaired
-//! quarantine/         what was put aside: no part of the store
+//! quarantine/         files that a repair or a writer has moved there: no part of the store
 //! tmp/                at most one file of each living writer
 //! ```
 //!
 //! Invariants:
-//! - The packs are the store. Everything else can be made again from them, and is when it is missing or damaged.
+//! - The packs are the store. Everything else can be made again from them, and is if it is missing or damaged.
 //! - The pack with the highest number is appended to until it is 64 MiB long; all others never change.
-//! - A transaction is true once its pack is synced. Nothing is acknowledged before, nothing is lost after.
-//! - Facts are numbered by transactions, one after another; the fold of them all is the [`State`].
+//! - A transaction is acknowledged after its pack is synced, and never lost after that.
+//! - Transactions are numbered one after another. Together their facts make the [`State`].
 //!
-//! A store knows objects and facts; what a workspace is, or a restore, is decided above it.
+//! A store knows objects and facts. The modules above it know workspaces and restores.
 
 mod batch;
 mod cache;
-mod codec;
 mod cursor;
 mod delta;
 pub mod file;
 mod folder;
-mod headers;
 pub mod heal;
 mod index;
 pub mod inspect;
@@ -49,7 +47,7 @@ mod tests;
 pub use batch::{Batch, BatchTotals, NewObject};
 pub use cursor::{FolderCursor, ListRef, LoadTree};
 pub use reader::Reader;
-pub use recover::{DamagedRange, DoubtfulTransaction};
+pub use recover::{DamagedRange, RecoveredTransaction};
 pub use state::{Noted, NotedEvent, State, Workspace};
 pub use stats::{ObjectFacts, for_each_object};
 pub use timeline::Timeline;
@@ -70,10 +68,10 @@ use crate::id::{BlobId, Digest, SnapshotId, StoreId, TreeId};
 use crate::path::escaped;
 use view::View;
 
-/// Name of the file that says what the folder is.
+/// Name of the file that names the store.
 const FORMAT: &str = "FORMAT";
 
-/// Longest such file read, in bytes; ours has 76.
+/// Most bytes read of this file; it has 76.
 const FORMAT_LENGTH_MAX_BYTES: u64 = 4 << 10;
 
 /// Name of the file that is locked while a transaction is appended.
@@ -83,13 +81,13 @@ const LOCK: &str = "lock";
 const OWN_NAMES: [&str; 9] =
     [FORMAT, LOCK, "config.toml", "journal", "lost+found", "packs", "quarantine", "tmp", "workspaces"];
 
-/// An open store: a [`Reader`] that is replaced by a newer one when others have written, and what writes.
+/// An open store. Its [`Reader`] is replaced by a newer one when others have written.
 #[derive(Debug)]
 pub struct Store {
     disk: Arc<dyn Disk>,
     id: StoreId,
     reader: RwLock<Arc<Reader>>,
-    /// The reader whose indexes were checked last, because something was missing.
+    /// The last reader whose indexes were checked, because something was missing.
     checked: Mutex<Weak<Reader>>,
 }
 
@@ -99,8 +97,8 @@ impl Store {
         Self::open(Arc::new(LocalDisk::open(folder)?))
     }
 
-    /// Opens the store in a folder, creating folder and store where they are missing. Any number of processes may do so
-    /// at once. `Conflict` if the folder has other files.
+    /// Opens the store in a folder, and creates folder and store where they are missing. Any number of processes may do
+    /// so at once. `Conflict` if the folder has other files.
     pub fn open_or_create_at(folder: &Path) -> Result<Self> {
         Self::open_or_create(Arc::new(LocalDisk::create(folder)?))
     }
@@ -117,7 +115,7 @@ impl Store {
         Ok(Self { disk, id, reader, checked: Mutex::default() })
     }
 
-    /// Opens the store on `disk`, creating it where there is none. Any number of processes may do so at once.
+    /// Opens the store on `disk`, and creates it where there is none. Any number of processes may do so at once.
     pub fn open_or_create(disk: Arc<dyn Disk>) -> Result<Self> {
         match Self::open(Arc::clone(&disk)) {
             Err(error) if error.kind() == ErrorKind::NotFound => expect_no_other_files(&*disk)?,
@@ -131,7 +129,7 @@ impl Store {
         Self::open(disk)
     }
 
-    /// The id that every file of the store names.
+    /// The id of the store.
     pub fn id(&self) -> StoreId {
         self.id
     }
@@ -141,7 +139,7 @@ impl Store {
         &*self.disk
     }
 
-    /// The store as it was when it was last looked at, to read from.
+    /// A reader of the store as of the last look.
     pub fn reader(&self) -> Arc<Reader> {
         Arc::clone(&self.reader.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -151,18 +149,18 @@ impl Store {
         self.reader().state()
     }
 
-    /// Whether a workspace has this snapshot as a step.
+    /// True if a workspace has this snapshot as a step.
     pub fn is_step(&self, snapshot: SnapshotId) -> bool {
         let view = self.view();
         view.steps.get_or_init(|| view.state.snapshots().map(|(_, _, id)| id).collect()).contains(&snapshot)
     }
 
-    /// Looks again at what other processes have written.
+    /// Reads the transactions that other processes have added.
     pub fn refresh(&self) -> Result<()> {
         if self.view().is_current(&*self.disk) { Ok(()) } else { self.reload() }
     }
 
-    /// Reads everything anew, the caches too.
+    /// Reads the whole store again, with its caches.
     fn reload(&self) -> Result<()> {
         let view = View::load(&*self.disk, self.id)?;
         self.set_view(view);
@@ -174,7 +172,7 @@ impl Store {
         self.view().packs.iter().map(|pack| pack.file.length()).sum()
     }
 
-    /// Packs and transactions that could not be read. What they hold is missing; the rest is not affected.
+    /// Packs and transactions that could not be read. Their objects and facts are missing; all others are there.
     pub fn damage(&self) -> Vec<String> {
         self.view().damaged.iter().map(ToString::to_string).collect()
     }
@@ -188,8 +186,8 @@ impl Store {
         *reader = Arc::new(reader.with_view(view));
     }
 
-    /// Reads something. Before it is called missing or corrupt, the store is looked at again: somebody may have written
-    /// since, or a damaged index may have led to the wrong place.
+    /// Reads something. If it is missing or corrupt, the store is read again: others may have written since, or an index may
+    /// be damaged.
     fn read<T>(&self, read: impl Fn(&Reader) -> Result<T>) -> Result<T> {
         let is_corrupt = |found: &Result<T>| matches!(found, Err(error) if error.kind() == ErrorKind::Corrupt);
         let mut found = read(&self.reader());
@@ -203,8 +201,8 @@ impl Store {
         found
     }
 
-    /// Drops indexes that do not match their checksum, and reads their packs instead; whether there were any. Once for
-    /// each view: a history may name any number of snapshots that are not there.
+    /// Drops indexes that do not match their checksum, and reads their packs instead. Returns true if there were any. It
+    /// happens once for each view: a history may name any number of snapshots that are missing.
     fn distrust_indexes(&self) -> Result<bool> {
         let reader = self.reader();
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,8 +224,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Whether something was looked for in this view already, and nobody has written since: what was missing then is
-    /// missing still.
+    /// True if the indexes of this view were checked already, and nobody has written since.
     fn was_searched(&self) -> bool {
         let reader = self.reader();
         let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -235,7 +232,7 @@ impl Store {
         std::ptr::eq(checked.as_ptr(), Arc::as_ptr(&reader)) && reader.view().packs.last().is_none_or(is_as_seen)
     }
 
-    /// Nothing is written into a store that a newer version has written to.
+    /// `Unsupported` if a newer version has written to the store.
     fn refuse_newer(&self) -> Result<()> {
         let view = self.view();
         match view.damaged.iter().find(|error| error.kind() == ErrorKind::Unsupported) {
@@ -245,14 +242,14 @@ impl Store {
     }
 }
 
-/// Reading: each as [`Reader`] does it, and what is missing or corrupt is looked for again before that is said.
+/// Reading, as a [`Reader`] does. If an object is missing or corrupt, the store is read again before that is an error.
 impl Store {
-    /// See [`Reader::contains`]; of what others have written since the last look it knows nothing.
+    /// See [`Reader::contains`]. Objects that others have written since the last look are not included.
     pub fn contains(&self, kind: ObjectKind, id: &Digest) -> bool {
         self.reader().contains(kind, id)
     }
 
-    /// See [`Reader::contains_blob`]; of what others have written since the last look it knows nothing.
+    /// See [`Reader::contains_blob`]. Objects that others have written since the last look are not included.
     pub fn contains_blob(&self, id: BlobId) -> bool {
         self.reader().contains_blob(id)
     }
@@ -302,19 +299,19 @@ impl Store {
         self.read(|reader| reader.read_blob(id, length_max_bytes))
     }
 
-    /// Hands a blob's content over in pieces of at most 1 MiB, each checked against its id, and checks the whole at the
-    /// end: on an error the caller has seen only bytes of the file, but perhaps not all. Returns the length in bytes.
+    /// Calls `take` with the content of a blob in pieces of at most 1 MiB, each checked against its id, and checks the whole
+    /// at the end. On an error, `take` has seen only bytes of the file, perhaps not all. Returns the length in bytes.
     pub fn copy_blob(&self, id: BlobId, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
         let object_of = |kinds: &[ObjectKind], id: &Digest| self.read(|reader| reader.object_of(kinds, id));
         reader::copy_blob(&object_of, id, take)
     }
 }
 
-/// What to do where the store itself cannot be opened.
-const REPAIR_HINT: &str = "`retro repair` puts it right from what the packs say; `--dry-run` shows what it would do";
+/// The hint of errors about a store that cannot be opened.
+const REPAIR_HINT: &str = "`retro repair` repairs it from its packs; `--dry-run` shows the changes that it would make";
 
-/// The id in the file that says what the folder is. Where that file is gone and there are packs, this is no place for
-/// another store.
+/// The id in the file that names the store. `Corrupt` if the file is missing and there are packs: another store must not
+/// be created here.
 fn read_format(disk: &dyn Disk) -> Result<StoreId> {
     let bytes = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -334,7 +331,7 @@ fn read_format(disk: &dyn Disk) -> Result<StoreId> {
     })
 }
 
-/// Refuses a folder with files of somebody else: it is not meant to be a store.
+/// `Conflict` for a folder with other files: it is not meant to be a store.
 fn expect_no_other_files(disk: &dyn Disk) -> Result<()> {
     match disk.list("")?.into_iter().find(|name| !OWN_NAMES.contains(&name.as_str())) {
         None => Ok(()),
@@ -346,7 +343,7 @@ fn expect_no_other_files(disk: &dyn Disk) -> Result<()> {
     }
 }
 
-/// Makes a folder a store: the file that says so comes last and is durable.
+/// Makes a folder a store. The file that names the store comes last and is durable.
 fn create(disk: &dyn Disk) -> Result<()> {
     for folder in ["packs", "tmp", "workspaces"] {
         disk.create_folder(folder)?;
@@ -354,7 +351,7 @@ fn create(disk: &dyn Disk) -> Result<()> {
     write_format(disk, StoreId(disk.random()))
 }
 
-/// Writes the file that says which store the folder is, durably.
+/// Writes the file that names the store, durably.
 fn write_format(disk: &dyn Disk, id: StoreId) -> Result<()> {
     replace(disk, FORMAT, Durability::Durable, |temporary| disk.write(temporary, 0, &header::encode(id)))
 }

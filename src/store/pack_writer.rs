@@ -1,16 +1,16 @@
-//! Writing packs: the only code that lays out their headers, records and transactions, syncs them and gives them names.
+//! Writing packs: all code that lays out their headers, records and transactions, syncs them and names them.
 //!
 //! ```text
-//! append_transaction   records and their transaction go behind the last one of the pack that is appended to
-//! PackWriter           a new pack grows under `tmp/`, and gets its number when it is full
+//! append_transaction   writes records and their trailer at the end of the active pack
+//! PackWriter           writes a new pack under `tmp/`, and gives it its number when it is complete
 //! ```
 //!
-//! Invariant: bytes are durable before a name leads to them, and the name is before anybody is told.
+//! Invariant: bytes are durable before a name leads to them, and the name is durable before a writer returns.
 
 use std::ops::Range;
 
 use super::pack::{index_name, pack_name};
-use super::recover::{Window, entries_of, record_at, transaction_end};
+use super::recover::{Window, entries_of, record_at, trailer_at};
 use crate::disk::{Disk, Durability, LockGuard, LockMode, StoredFile, replace};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::index::{self, IndexEntry};
@@ -18,8 +18,8 @@ use crate::format::pack::{PackHeader, decode_record, encode_header, put_trailer}
 use crate::id::StoreId;
 use crate::limits::PACK_LENGTH_MAX_BYTES;
 
-/// A pack that only its writer knows yet, under `tmp/`. Its lock tells others that the writer is alive; where it is
-/// given up, it goes away.
+/// A new pack under `tmp/`, which only its writer uses. Its lock shows others that the writer is alive. It is removed
+/// unless it is published.
 #[derive(Debug)]
 pub(super) struct PackWriter<'a> {
     disk: &'a dyn Disk,
@@ -27,7 +27,7 @@ pub(super) struct PackWriter<'a> {
     name: String,
     nonce: [u8; 16],
     length_bytes: u64,
-    /// Records that the next transaction ends.
+    /// The records of the open transaction.
     records: Vec<u8>,
     entries: Vec<IndexEntry>,
     last_sequence: u64,
@@ -35,7 +35,7 @@ pub(super) struct PackWriter<'a> {
     _alive: Option<LockGuard>,
 }
 
-/// Bytes copied at once.
+/// Bytes of transactions that are written at once.
 const PIECE_BYTES: usize = 1 << 20;
 
 impl<'a> PackWriter<'a> {
@@ -61,34 +61,33 @@ impl<'a> PackWriter<'a> {
         Ok(writer)
     }
 
-    /// Its length so far, in bytes, without the records that wait for the end of their transaction.
+    /// Its length so far, in bytes, without the open transaction.
     pub(super) fn length_bytes(&self) -> u64 {
         self.length_bytes
     }
 
-    /// Adds records to the transaction that is open.
+    /// Adds records to the open transaction.
     pub(super) fn push(&mut self, records: &[u8]) {
         self.records.extend_from_slice(records);
     }
 
-    /// Adds a record of another pack, as it is.
-    pub(super) fn push_from(&mut self, from: &dyn StoredFile, place: &Range<u64>) -> Result<()> {
+    /// Copies a record of another pack to the open transaction.
+    pub(super) fn push_from(&mut self, from: &dyn StoredFile, range: &Range<u64>) -> Result<()> {
         let start = self.records.len();
-        let length = usize::try_from(place.end - place.start).expect("packs are shorter than 4 GiB");
+        let length = usize::try_from(range.end - range.start).expect("packs are shorter than 4 GiB");
         self.records.resize(start + length, 0);
-        let read = from.read_at(place.start, &mut self.records[start..])?;
+        let read = from.read_at(range.start, &mut self.records[start..])?;
         let is_there =
             || decode_record(&self.records[start..]).is_ok_and(|found| found.record_length_bytes() == length);
-        if read == length && is_there() { Ok(()) } else { Err(self.changed(place.start)) }
+        if read == length && is_there() { Ok(()) } else { Err(self.changed(range.start)) }
     }
 
-    /// Bytes of the records that wait for the end of their transaction.
+    /// Length of the records of the open transaction, in bytes.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.records.len()
     }
 
-    /// Ends the transaction that is open, and returns its length in bytes. Nothing is written where it has neither
-    /// records nor facts.
+    /// Ends the open transaction, and returns its length in bytes. Writes nothing if it has neither records nor facts.
     pub(super) fn end_transaction(&mut self, sequence: u64, facts: &[u8]) -> Result<u64> {
         if self.records.is_empty() && sequence == 0 {
             return Ok(0);
@@ -102,19 +101,19 @@ impl<'a> PackWriter<'a> {
         Ok(transaction.len() as u64)
     }
 
-    /// Copies whole transactions of another pack, as they are.
-    pub(super) fn copy_transactions(&mut self, from: &dyn StoredFile, place: &Range<u64>) -> Result<()> {
-        self.expect_room(usize::try_from(place.end - place.start).expect("packs are shorter than 4 GiB"))?;
-        let mut window = Window::new(from, self.store, place.end);
+    /// Copies whole transactions of another pack.
+    pub(super) fn copy_transactions(&mut self, from: &dyn StoredFile, range: &Range<u64>) -> Result<()> {
+        self.expect_room(usize::try_from(range.end - range.start).expect("packs are shorter than 4 GiB"))?;
+        let mut window = Window::new(from, self.store, range.end);
         let mut piece = Vec::new();
-        let mut at = place.start;
-        while at < place.end {
+        let mut at = range.start;
+        while at < range.end {
             let end = if let Some(header) = record_at(&mut window, at)? {
                 self.entries.extend(entries_of(&header, self.length_bytes + piece.len() as u64));
                 at + header.record_length_bytes() as u64
-            } else if let Some((end, sequence)) = transaction_end(&mut window, at)? {
-                self.last_sequence = self.last_sequence.max(sequence);
-                end
+            } else if let Some(transaction) = trailer_at(&mut window, at)? {
+                self.last_sequence = self.last_sequence.max(transaction.sequence);
+                transaction.end
             } else {
                 return Err(self.changed(at));
             };
@@ -128,11 +127,10 @@ impl<'a> PackWriter<'a> {
         self.write(&piece)
     }
 
-    /// Makes it the pack with this number, which none has yet, durably. Returns its length, in bytes. The store's lock
-    /// is held.
+    /// Gives the pack a number that no pack has, durably. Returns its length, in bytes. The caller holds the store's lock.
     pub(super) fn publish(self, number: u32) -> Result<u64> {
         self.disk.create_folder("packs")?;
-        // A rename replaces what is there, and no pack must ever be lost that way.
+        // A rename replaces the file that has the name, and a pack would be lost.
         let name = pack_name(number);
         match self.disk.open(&name) {
             Err(error) if error.kind() == ErrorKind::NotFound => self.publish_over(number),
@@ -144,15 +142,15 @@ impl<'a> PackWriter<'a> {
         }
     }
 
-    /// Makes it the pack with this number in place of the one that had it, durably. Returns its length, in bytes. The
-    /// store's lock is held.
+    /// Gives the pack a number, durably, and replaces the pack that has it. Returns its length, in bytes. The caller
+    /// holds the store's lock.
     pub(super) fn publish_over(mut self, number: u32) -> Result<u64> {
         assert!(self.records.is_empty(), "its last transaction was ended");
         self.entries.sort_unstable();
         let index = index::encode(self.store, self.nonce, self.length_bytes, self.last_sequence, &self.entries);
         self.disk.sync(&self.name)?;
-        // Whoever created the store may have died before the name of `FORMAT` was durable, and without it this pack
-        // would belong to no store.
+        // The process that created the store may have died before the name of `FORMAT` was durable. Without that file
+        // this pack would belong to no store.
         self.disk.sync_folder("")?;
         self.disk.rename(&self.name, &pack_name(number))?;
         self.is_published = true;
@@ -176,13 +174,13 @@ impl<'a> PackWriter<'a> {
     }
 
     fn changed(&self, at: u64) -> Error {
-        let detail = format!("what was at offset {at} of the pack that is copied is not there any more");
+        let detail = format!("the pack that is copied has changed at offset {at}");
         Error::corrupt("write pack", self.disk.display(&self.name), detail)
     }
 }
 
 impl Drop for PackWriter<'_> {
-    /// A pack that is given up leaves nothing behind; where even that fails, the next writer tidies up.
+    /// Removes a pack that was not published. If that fails, the next writer removes it.
     fn drop(&mut self) {
         if !self.is_published {
             drop(self.disk.remove(&self.name));
@@ -190,9 +188,8 @@ impl Drop for PackWriter<'_> {
     }
 }
 
-/// Appends records and their transaction to a pack that ends at `end`, and syncs it. Returns where it ends then. Where
-/// that fails, the pack is cut back, so that the failure leaves no trace; where even that fails, the next writer cuts
-/// the torn tail.
+/// Appends records and their trailer to a pack that ends at `end`, and syncs it. Returns the new end. If that fails, the
+/// pack is cut back to `end`; if that fails too, the next writer cuts the torn tail.
 pub(super) fn append_transaction(
     disk: &dyn Disk,
     store: StoreId,
@@ -210,12 +207,12 @@ pub(super) fn append_transaction(
     written.map(|()| end + transaction.len() as u64)
 }
 
-/// Puts a whole index in place. Its name is not made durable, because an index can be made again.
+/// Writes a whole pack index. Its name is not made durable, because an index can be made again.
 pub(super) fn write_index(disk: &dyn Disk, number: u32, bytes: &[u8]) -> Result<()> {
     replace(disk, &index_name(number), Durability::Whole, |temporary| disk.write(temporary, 0, bytes))
 }
 
-/// Index entries of records that begin at `start` in their pack.
+/// Index entries of the objects of records that begin at `start` in their pack.
 pub(super) fn record_entries(records: &[u8], start: u64) -> Vec<IndexEntry> {
     let mut entries = Vec::new();
     let mut at = 0;
@@ -263,8 +260,8 @@ mod tests {
         let (disk, store) = store();
         let old = read_all(&disk, "packs/000001.pack").unwrap();
         let mut writer = PackWriter::create(&disk, store.id()).unwrap();
-        let place = PACK_HEADER_LENGTH_BYTES as u64..old.len() as u64;
-        writer.copy_transactions(&*disk.open("packs/000001.pack").unwrap(), &place).unwrap();
+        let range = PACK_HEADER_LENGTH_BYTES as u64..old.len() as u64;
+        writer.copy_transactions(&*disk.open("packs/000001.pack").unwrap(), &range).unwrap();
         assert_eq!(writer.publish(2).unwrap(), old.len() as u64);
         let new = read_all(&disk, "packs/000002.pack").unwrap();
         assert!(new != old && new[PACK_HEADER_LENGTH_BYTES..] == old[PACK_HEADER_LENGTH_BYTES..]);
@@ -282,7 +279,7 @@ mod tests {
         let old = read_all(&disk, "packs/000001.pack").unwrap();
         let mut writer = PackWriter::create(&disk, store.id()).unwrap();
         let file = disk.open("packs/000001.pack").unwrap();
-        // A place at which no record begins.
+        // No record begins here.
         assert_eq!(writer.copy_transactions(&*file, &(50..60)).unwrap_err().kind(), ErrorKind::Corrupt);
         assert_eq!(writer.push_from(&*file, &(48..50)).unwrap_err().kind(), ErrorKind::Corrupt);
         let writer = PackWriter::create(&disk, store.id()).unwrap();

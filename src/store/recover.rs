@@ -1,108 +1,97 @@
-//! Reads a pack from some place on, without an index: what a crash left unindexed, or a whole pack whose index is gone.
+//! Reading a pack from some offset on without its index: the part that a crash left out of the index, or the whole pack.
 //!
-//! A transaction counts when it matches its hash. Where it does not, the reading goes on at the next record or trailer:
-//! if a later transaction is intact, the bytes before it are *damage*, of which every record with a right checksum is
-//! still used; if there is none, they are a *torn tail*, the remains of a transaction that was never acknowledged. Only
-//! a torn tail is ever cut, so what a cache has known as recorded is never taken for one.
+//! A transaction counts if it matches its hash. Where one does not, the reading goes on at the next record or trailer. If
+//! a later transaction is intact, the bytes before it are a *damaged range*: every record in it with a right checksum is
+//! still used. If there is none, they are a *torn tail*, the remains of a transaction that was never acknowledged. Only a
+//! torn tail is ever cut. Bytes that a cache knows as recorded are never a torn tail.
 //!
 //! ```text
 //! transaction  [ record  #broken#  record  broken trailer ]  transaction  record  rec
-//!              '---- damage: two records are salvaged ---'               '- torn -'
+//!              '----- damaged range: 2 records salvaged --'               '- torn --'
 //! ```
 //!
-//! As long as records follow each other, nothing is looked for inside a payload: content may hold a pack of another
-//! store, and its transactions are not ours; where damage makes them be looked at all the same, their hash tells,
-//! because the store is part of it. The file is read through a window, so memory does not depend on its length. Each
-//! byte is hashed at most once to a success; what failing checks may cost in all is limited, because a hostile pack can
-//! claim a hundred thousand long transactions that begin in each other (`RECOVERY_WASTE_FACTOR`).
+//! As long as records follow each other, no payload is searched: content may hold a pack of another store. In a damaged
+//! range payloads are searched, and the hash tells the transactions of the store, because its id is part of the hash. The
+//! file is read through a window, so memory does not depend on its length. Each byte is hashed once with success. The cost
+//! of failing checks is limited in all, because a hostile pack can claim a hundred thousand long transactions that overlap
+//! (`RECOVERY_WASTE_FACTOR`).
 
 use std::ops::Range;
 
-use crate::disk::StoredFile;
+use crate::disk::{StoredFile, read_pieces};
 use crate::error::Result;
 use crate::format::Reader;
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
     HEADER_LENGTH_MAX_BYTES, RECORD_MAGIC, RecordHeader, TRAILER_MAGIC, decode_record, decode_trailer,
-    record_is_intact, transaction_hash, transaction_hasher,
+    record_is_intact, transaction_hash, transaction_hasher, transaction_is_intact,
 };
 use crate::id::StoreId;
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, FRAME_MEMBER_COUNT_MAX, RECOVERY_WASTE_FACTOR, RECOVERY_WASTE_MIN_BYTES};
 
-/// What was found.
+/// The contents of a pack from some offset on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Recovered {
-    /// Transactions, in order.
+    /// Intact transactions, in order.
     pub(super) transactions: Vec<RecoveredTransaction>,
-    /// Damaged ranges of the pack, in order.
+    /// Damaged ranges, in order.
     pub(super) damaged: Vec<DamagedRange>,
-    /// Where the last intact transaction ends, or what was known as recorded: what follows is a torn tail.
+    /// The end of the last intact transaction, or of the bytes that are known as recorded. A torn tail follows.
     pub(super) end: u64,
-    /// The torn tail, where a trailer is in it: its writer died before all of it was written, or it is damaged.
+    /// The torn tail, if a trailer is in it: its writer died before it was complete, or it is damaged.
     pub(super) tail: Option<DamagedRange>,
 }
 
-/// One intact transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RecoveredTransaction {
-    /// Position in the order of transactions; 0 without facts.
-    pub(super) sequence: u64,
+/// A transaction of a pack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveredTransaction {
+    /// Its number in the order of transactions; 0 without facts.
+    pub sequence: u64,
     /// The encoded facts.
-    pub(super) facts: Vec<u8>,
-    /// Where its first record begins in the pack.
-    pub(super) start: u64,
-    /// Where it ends.
-    pub(super) end: u64,
-    /// Its objects.
-    pub(super) entries: Vec<IndexEntry>,
+    pub facts: Vec<u8>,
+    /// The offset of its first record in the pack, by the length in its trailer.
+    pub start: u64,
+    /// The offset of its end.
+    pub end: u64,
+    /// Its objects, if it is intact.
+    pub entries: Vec<IndexEntry>,
 }
 
 /// Bytes outside any intact transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DamagedRange {
-    /// Where it begins, and where what follows begins.
+    /// The range in the pack.
     pub place: Range<u64>,
-    /// Places of records whose checksum is right.
+    /// The ranges of records whose checksum is right.
     pub records: Vec<Range<u64>>,
     /// The objects in them.
     pub salvaged: Vec<IndexEntry>,
     /// Objects in records whose header can be read and whose checksum is wrong.
     pub broken: Vec<IndexEntry>,
-    /// Transactions that are not intact, as they stand there.
-    pub doubtful: Vec<DoubtfulTransaction>,
+    /// Transactions that do not match their hash, as their trailers describe them. Nothing proves their facts.
+    pub unproven: Vec<RecoveredTransaction>,
 }
 
-/// A transaction that does not match its hash. Nothing proves its facts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DoubtfulTransaction {
-    /// Position in the order of transactions.
-    pub sequence: u64,
-    /// The encoded facts.
-    pub facts: Vec<u8>,
-    /// Where it ends in the pack.
-    pub end: u64,
-}
-
-/// A file seen through a piece of it that is in memory.
+/// A file of which a part is in memory.
 pub(super) struct Window<'a> {
     file: &'a dyn StoredFile,
     store: StoreId,
     at: u64,
     bytes: Vec<u8>,
     end: u64,
-    /// Bytes that may still be read to see all of something that may be long.
+    /// Bytes that may still be read to decode long headers and trailers.
     far_left: u64,
 }
 
-/// Bytes read at once.
+/// Bytes that a window holds.
 const WINDOW_BYTES: usize = 256 << 10;
 
-/// What looking at a place where something seems to begin, and does not, counts for.
+/// The cost in bytes of each place where a record or trailer seems to begin and does not.
 const LOOK_COST_BYTES: u64 = 4 << 10;
 
-/// Reads the transactions from `start` to the end of what `pack` shows. What lies before `known_end` was recorded, and
-/// is not a torn tail whatever it looks like. Without `checks_hashes`, a transaction up to there counts when all of it
-/// follows each other; what lies beyond may be half written, and only its hash tells.
+/// Reads the transactions from `start` to the end of the window. Bytes before `known_end` are known as recorded, and
+/// never a torn tail. Without `checks_hashes`, a transaction that ends by `known_end` counts if its records and its trailer
+/// follow each other; a later one may be half written, so its hash is checked.
 pub(super) fn recover(pack: &mut Window<'_>, start: u64, known_end: u64, checks_hashes: bool) -> Result<Recovered> {
     let length = pack.end.saturating_sub(start);
     let waste_left = length.saturating_mul(RECOVERY_WASTE_FACTOR).saturating_add(RECOVERY_WASTE_MIN_BYTES);
@@ -125,14 +114,14 @@ pub(super) fn recover(pack: &mut Window<'_>, start: u64, known_end: u64, checks_
         scan.open.forget_after(known_end);
         scan.close_damage(pack, known_end)?;
         scan.found.end = known_end;
-    } else if !scan.open.doubtful.is_empty() {
+    } else if !scan.open.unproven.is_empty() {
         scan.close_damage(pack, pack.end)?;
         scan.found.tail = scan.found.damaged.pop();
     }
     Ok(scan.found)
 }
 
-/// Index entries of a record that begins at `offset` in its pack.
+/// Index entries of the objects of a record at `offset` in its pack.
 pub(super) fn entries_of(header: &RecordHeader, offset: u64) -> impl Iterator<Item = IndexEntry> {
     let offset = u32::try_from(offset).expect("packs are shorter than 4 GiB");
     header.members.iter().zip(0..).map(move |(member, place)| IndexEntry {
@@ -150,7 +139,7 @@ pub(super) fn record_at(pack: &mut Window<'_>, at: u64) -> Result<Option<RecordH
         return Ok(None);
     }
     let header = match decode_record(bytes) {
-        // A header with many members may be longer than the first look.
+        // A header with many members may be longer than the first bytes.
         Err(_) if third_integer(bytes).is_some_and(|count| (100..=MEMBERS_MAX).contains(&count)) => {
             decode_record(pack.get_far(at, HEADER_LENGTH_MAX_BYTES)?)
         }
@@ -159,21 +148,13 @@ pub(super) fn record_at(pack: &mut Window<'_>, at: u64) -> Result<Option<RecordH
     Ok(header.ok().filter(|header| header.record_length_bytes() as u64 <= pack.end - at))
 }
 
-/// Whether the record at `at` matches its checksum.
+/// True if the record at `at` matches its checksum.
 pub(super) fn is_intact_at(pack: &mut Window<'_>, at: u64, header: &RecordHeader) -> Result<bool> {
     Ok(record_is_intact(header, pack.get(at, header.record_length_bytes())?))
 }
 
-/// A trailer, of a transaction that may or may not be intact.
-struct TrailerAt {
-    sequence: u64,
-    records_length_bytes: u64,
-    facts: Vec<u8>,
-    end: u64,
-}
-
-/// The trailer at `at`, if one begins there and ends within the file.
-fn trailer_at(pack: &mut Window<'_>, at: u64) -> Result<Option<TrailerAt>> {
+/// The transaction whose trailer is at `at`, if one begins there and ends within the file; its hash is not checked.
+pub(super) fn trailer_at(pack: &mut Window<'_>, at: u64) -> Result<Option<RecoveredTransaction>> {
     let bytes = pack.get(at, FIRST_LOOK_BYTES)?;
     if !bytes.starts_with(&TRAILER_MAGIC) {
         return Ok(None);
@@ -184,17 +165,14 @@ fn trailer_at(pack: &mut Window<'_>, at: u64) -> Result<Option<TrailerAt>> {
         }
         trailer => trailer,
     };
-    Ok(trailer.ok().map(|trailer| TrailerAt {
+    Ok(trailer.ok().map(|trailer| RecoveredTransaction {
         sequence: trailer.sequence,
-        records_length_bytes: trailer.records_length_bytes,
         facts: trailer.facts.to_vec(),
+        // None begins at 0, where the header of the pack is.
+        start: at.saturating_sub(trailer.records_length_bytes),
         end: at + trailer.length_bytes as u64,
+        entries: Vec::new(),
     }))
-}
-
-/// The end of the transaction whose trailer is at `at`, and its sequence.
-pub(super) fn transaction_end(pack: &mut Window<'_>, at: u64) -> Result<Option<(u64, u64)>> {
-    Ok(trailer_at(pack, at)?.map(|trailer| (trailer.end, trailer.sequence)))
 }
 
 const MEMBERS_MAX: u64 = FRAME_MEMBER_COUNT_MAX as u64;
@@ -214,22 +192,22 @@ struct Scan {
     found: Recovered,
     open: Open,
     waste_left: u64,
-    /// A transaction that ends here or before counts without its hash.
+    /// Transactions that end by this offset count without their hash.
     believed_end: u64,
 }
 
-/// What was met since the last intact transaction.
+/// The records and trailers since the last intact transaction.
 #[derive(Default)]
 struct Open {
     start: u64,
-    /// Place of each record, and where its entries begin.
+    /// The range of each record, and the index of its first entry.
     records: Vec<(Range<u64>, usize)>,
     entries: Vec<IndexEntry>,
-    doubtful: Vec<DoubtfulTransaction>,
+    unproven: Vec<RecoveredTransaction>,
 }
 
 impl Scan {
-    /// Takes in what begins at `at`, and returns where it ends; `None` where nothing begins there.
+    /// Reads the record or trailer at `at`. Returns the offset of its end; `None` where none begins.
     fn step(&mut self, pack: &mut Window<'_>, at: u64) -> Result<Option<u64>> {
         if let Some(header) = record_at(pack, at)? {
             let end = at + header.record_length_bytes() as u64;
@@ -240,36 +218,28 @@ impl Scan {
             }
             return Ok(None);
         }
-        let Some(TrailerAt { sequence, records_length_bytes, facts, end }) = trailer_at(pack, at)? else {
-            return Ok(None);
-        };
-        let start = at.checked_sub(records_length_bytes).filter(|start| self.open.has_boundary(*start, at));
-        let is_framed = || start == Some(self.open.start) && self.open.is_framed(at);
-        let is_believed = end <= self.believed_end && is_framed();
-        if let Some(start) = start
+        let Some(transaction) = trailer_at(pack, at)? else { return Ok(None) };
+        let RecoveredTransaction { start, end, .. } = transaction;
+        let is_believed = end <= self.believed_end && start == self.open.start && self.open.is_framed(at);
+        if self.open.has_boundary(start, at)
             && (is_believed || self.afford(end - start, |_| pack.transaction_is_intact(start, end))?)
         {
-            self.close_transaction(
-                pack,
-                start,
-                RecoveredTransaction { sequence, facts, start, end, entries: Vec::new() },
-            )?;
-            return Ok(Some(end));
-        }
-        if !pack.something_begins(end)? {
+            self.close_transaction(pack, transaction)?;
+        } else if pack.something_begins(end)? {
+            self.open.unproven.push(transaction);
+        } else {
             return Ok(None);
         }
-        self.open.doubtful.push(DoubtfulTransaction { sequence, facts, end });
         Ok(Some(end))
     }
 
-    /// Nothing begins at `at`: where something may begin next. What was looked at in vain counts.
+    /// The offset after `at` at which a record or trailer may begin. The search adds to the waste.
     fn search(&mut self, pack: &mut Window<'_>, at: u64) -> Result<Option<u64>> {
         self.waste_left = self.waste_left.min(pack.far_left).saturating_sub(LOOK_COST_BYTES);
         pack.find_magic(at + 1)
     }
 
-    /// Makes a check that reads so many bytes, unless too much was spent on failing ones.
+    /// Makes a check that reads `bytes`, unless failing checks have cost too much. A failing check adds to the waste.
     fn afford(&mut self, bytes: u64, check: impl FnOnce(&mut Self) -> Result<bool>) -> Result<bool> {
         if self.waste_left == 0 {
             return Ok(false);
@@ -281,13 +251,9 @@ impl Scan {
         Ok(is_intact)
     }
 
-    /// A transaction that begins at `start` is intact: what was met before it is damage.
-    fn close_transaction(
-        &mut self,
-        pack: &mut Window<'_>,
-        start: u64,
-        mut transaction: RecoveredTransaction,
-    ) -> Result<()> {
+    /// Adds an intact transaction. The open records before it are a damaged range.
+    fn close_transaction(&mut self, pack: &mut Window<'_>, mut transaction: RecoveredTransaction) -> Result<()> {
+        let start = transaction.start;
         let first = self.open.records.partition_point(|(place, _)| place.start < start);
         let first_entry = self.open.records.get(first).map_or(self.open.entries.len(), |(_, entry)| *entry);
         transaction.entries = self.open.entries.split_off(first_entry);
@@ -301,12 +267,12 @@ impl Scan {
         Ok(())
     }
 
-    /// What was met, up to `end`, is damage: sorts its records into good and broken ones.
+    /// Adds the open records up to `end` as a damaged range: those with a right checksum, and the broken ones.
     fn close_damage(&mut self, pack: &mut Window<'_>, end: u64) -> Result<()> {
-        // Each record is looked at once more, as far as it goes: they do not overlap.
+        // Each record is read once more. They do not overlap, so that needs no limit.
         pack.far_left = u64::MAX;
         let open = std::mem::take(&mut self.open);
-        let mut range = DamagedRange { place: open.start..end, doubtful: open.doubtful, ..DamagedRange::default() };
+        let mut range = DamagedRange { place: open.start..end, unproven: open.unproven, ..DamagedRange::default() };
         for (number, (place, first)) in open.records.iter().enumerate() {
             let last = open.records.get(number + 1).map_or(open.entries.len(), |(_, next)| *next);
             let header = record_at(pack, place.start)?;
@@ -331,26 +297,26 @@ impl Open {
         Self { start, ..Self::default() }
     }
 
-    /// Whether a transaction whose trailer is at `trailer_at` may begin at `start`.
+    /// True if a transaction whose trailer is at `trailer_at` may begin at `start`.
     fn has_boundary(&self, start: u64, trailer_at: u64) -> bool {
         let is_record = || self.records.binary_search_by_key(&start, |(place, _)| place.start).is_ok();
         start >= self.start && (start == self.start || start == trailer_at || is_record())
     }
 
-    /// Whether the records fill all of the space up to a trailer at `trailer_at`.
+    /// True if the records fill the whole range up to a trailer at `trailer_at`.
     fn is_framed(&self, trailer_at: u64) -> bool {
         let filled: u64 = self.records.iter().map(|(place, _)| place.end - place.start).sum();
         self.start + filled == trailer_at
     }
 
-    /// Drops what does not end by `end`.
+    /// Drops the records and trailers that do not end by `end`.
     fn forget_after(&mut self, end: u64) {
         let kept = self.records.partition_point(|(place, _)| place.end <= end);
         if let Some((_, first)) = self.records.get(kept) {
             self.entries.truncate(*first);
         }
         self.records.truncate(kept);
-        self.doubtful.retain(|transaction| transaction.end <= end);
+        self.unproven.retain(|transaction| transaction.end <= end);
     }
 }
 
@@ -358,12 +324,12 @@ impl Open {
 const TRAILER_LENGTH_MAX_BYTES: usize = 4 + 3 * 9 + FACTS_LENGTH_MAX_BYTES + 16;
 
 impl<'a> Window<'a> {
-    /// Looks at `file` up to `end`, for transactions of `store`.
+    /// A window on a pack of `store` that ends at `end`.
     pub(super) fn new(file: &'a dyn StoredFile, store: StoreId, end: u64) -> Self {
         Self { file, store, at: 0, bytes: Vec::new(), end, far_left: u64::MAX }
     }
 
-    /// The bytes from `offset` on: `length` of them, or as many as there are.
+    /// The `length` bytes from `offset` on, or fewer at the end of the file.
     pub(super) fn get(&mut self, offset: u64, length: usize) -> Result<&[u8]> {
         let wanted_end = offset.saturating_add(length as u64).min(self.end);
         if offset < self.at || wanted_end > self.at + self.bytes.len() as u64 {
@@ -379,7 +345,7 @@ impl<'a> Window<'a> {
         Ok(&self.bytes[start..end])
     }
 
-    /// The same for something long, while there is something left of what such looks may cost.
+    /// As [`Self::get`] for long headers and trailers; no bytes once such reads have cost too much.
     fn get_far(&mut self, offset: u64, length: usize) -> Result<&[u8]> {
         if self.far_left == 0 {
             return Ok(&[]);
@@ -388,8 +354,7 @@ impl<'a> Window<'a> {
         self.get(offset, length)
     }
 
-    /// Returns true if a record or a trailer begins at `at`, or the file ends there. Looking far ahead leaves the
-    /// window where it is.
+    /// True if a record or a trailer seems to begin at `at`, or the file ends there. The window does not move.
     fn something_begins(&mut self, at: u64) -> Result<bool> {
         let mut four = [0; RECORD_MAGIC.len()];
         match self.held(at, at.saturating_add(four.len() as u64)) {
@@ -399,14 +364,14 @@ impl<'a> Window<'a> {
         Ok(at == self.end || four == RECORD_MAGIC || four == TRAILER_MAGIC)
     }
 
-    /// Bytes that are in memory, all of them or none.
+    /// The bytes of a range, if all of them are in memory.
     fn held(&self, start: u64, end: u64) -> Option<&[u8]> {
         let first = usize::try_from(start.checked_sub(self.at)?).ok()?;
         let last = usize::try_from(end.checked_sub(self.at)?).ok()?;
         self.bytes.get(first..last)
     }
 
-    /// Where the next record or trailer seems to begin.
+    /// The next offset at which a record or trailer seems to begin.
     fn find_magic(&mut self, from: u64) -> Result<Option<u64>> {
         let mut at = from;
         loop {
@@ -424,27 +389,19 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Whether the transaction from its first record at `start` to the end of its trailer matches the hash at its end.
+    /// True if the transaction from `start` to `end` matches the hash at its end.
     fn transaction_is_intact(&mut self, start: u64, end: u64) -> Result<bool> {
-        let Some(hashed_end) = end.checked_sub(16).filter(|hashed_end| *hashed_end > start) else { return Ok(false) };
+        if let Some(held) = self.held(start, end) {
+            return Ok(transaction_is_intact(self.store, held));
+        }
         let mut hasher = transaction_hasher(self.store);
-        if let Some(transaction) = self.held(start, end) {
-            let (hashed, wanted) = transaction.split_at(transaction.len() - 16);
-            return Ok(transaction_hash(hasher.update(hashed)) == *wanted);
-        }
-        let mut at = start;
-        let mut piece = vec![0; WINDOW_BYTES];
-        while at < hashed_end {
-            let most = usize::try_from(hashed_end - at).unwrap_or(usize::MAX).min(WINDOW_BYTES);
-            let read = self.file.read_at(at, &mut piece[..most])?;
-            if read == 0 {
-                return Ok(false);
-            }
-            hasher.update(&piece[..read]);
-            at += read as u64;
-        }
         let mut wanted = [0; 16];
-        Ok(self.file.read_at(hashed_end, &mut wanted)? == 16 && transaction_hash(&hasher) == wanted)
+        let hashed_end = end - wanted.len() as u64;
+        read_pieces(self.file, start..hashed_end, |_, piece| {
+            hasher.update(piece);
+            Ok(())
+        })?;
+        Ok(self.file.read_at(hashed_end, &mut wanted)? == wanted.len() && transaction_hash(&hasher) == wanted)
     }
 }
 

@@ -1,27 +1,27 @@
 //! The changes that a repair makes to packs and caches, each safe to kill at any moment.
 //!
 //! ```text
-//! write_pack     facts and objects that only damaged places have -> a new pack -> the torn tail of the last one is cut
-//! rewrite_pack   copy into quarantine -> new pack beside it -> journal away -> new pack over the old one
+//! write_pack     facts and objects that only damaged ranges have -> new pack -> cut the torn tail of the last pack
+//! rewrite_pack   remove the journal -> copy into quarantine -> new pack beside it -> new pack over the old one
 //! ```
 //!
-//! Invariants: a fact is durable in a pack before the place it was found in goes away; the old bytes are in quarantine
-//! before the new ones take their name; until then readers see the old pack, and after it the new one, whose other
-//! nonce tells them that its index is another pack's.
+//! Invariants: a fact is durable in a new pack before its old bytes are removed. The old bytes are in quarantine before the
+//! new ones take their name. Until then readers see the old pack, and after it the new one; its nonce is another, so they
+//! do not use the index of the old one.
 //!
-//! Whoever calls holds the store's lock, and shows it by the guard.
+//! The callers hold the store's lock, and pass its guard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::file::StoreFile;
-use super::heal::{Flips, Healed};
-use super::inspect::{Checked, InspectedPack, Inspection};
+use super::heal::Flips;
+use super::inspect::{BadObject, Checked, InspectedPack, Inspection};
 use super::journal::JOURNAL;
 use super::pack::{index_name, pack_name};
 use super::pack_writer::PackWriter;
 use super::quarantine::{FOLDER as QUARANTINE, copy_bytes, keep_tail, make_way, put_aside, put_copy_aside};
-use super::recover::{Window, record_at};
+use super::recover::{DamagedRange, RecoveredTransaction, Window, record_at};
 use super::transaction::settle_pack;
 use super::{FORMAT, LOCK, Reader, Store};
 use crate::disk::{Disk, Durability, LockGuard, LockMode, StoredFile, replace};
@@ -31,31 +31,26 @@ use crate::format::pack::{Encoding, Member, ObjectKey, put_record};
 use crate::id::StoreId;
 use crate::limits::{BATCH_INLINE_MAX_BYTES, PACK_LENGTH_MAX_BYTES};
 
-/// A pack as it is to become: without what is damaged.
-#[derive(Clone, Debug)]
+/// The change to a pack that was written anew.
+#[derive(Clone, Copy, Debug)]
 pub struct Rewrite {
-    /// Its number, which it keeps.
-    pub number: u32,
-    /// Objects given up.
+    /// The number of objects given up.
     pub lost: u64,
     /// Bytes outside of intact transactions.
     pub damaged_bytes: u64,
-    /// It is longer than a pack may be. Its contents go into a pack of another number, and it is put aside as it is: no
-    /// byte beyond the limit is ever read.
+    /// The pack was longer than a pack may be. Its contents are in a pack of another number, and it is in quarantine as it
+    /// was: no byte beyond the limit is ever read.
     pub is_too_long: bool,
-    parts: Vec<Part>,
 }
 
-/// Bytes to be copied: an intact transaction, or records that become one.
-#[derive(Clone, Debug)]
-struct Part {
-    places: Vec<Range<u64>>,
-    /// The number and the facts of the transaction that the records become.
-    closed_by: Option<(u64, Vec<u8>)>,
+/// A part of a pack.
+enum Part<'a> {
+    Transaction(&'a RecoveredTransaction),
+    Damaged(&'a DamagedRange),
 }
 
-/// Takes the store's lock, which writers hold while they append. What stands in the place of its file is put aside
-/// first: nobody can have locked it.
+/// Takes the store's lock, which writers hold while they append. Things that are not a file in its place are moved to
+/// quarantine first: nobody can have locked them.
 pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
     if disk.list(QUARANTINE).is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
         put_aside(disk, QUARANTINE)?;
@@ -65,19 +60,19 @@ pub fn lock(disk: &dyn Disk) -> Result<LockGuard> {
     Ok(guard.expect("only a try comes back without a lock"))
 }
 
-/// Keeps writers out while a dry run reads. Where there is no lock to be had, nobody can write.
+/// Excludes writers while a dry run reads. Where the lock cannot be taken, nobody can write.
 pub fn keep_still(disk: &dyn Disk) -> Option<LockGuard> {
-    // Asking for the lock would make its file.
+    // Taking the lock would create its file.
     disk.open(LOCK).and_then(|_| disk.lock(LOCK, LockMode::Shared)).ok().flatten()
 }
 
-/// Makes indexes and journal again, where they are missing or behind, as the next writer would. It cuts a torn tail,
-/// too, and as a repair does it, the tail is kept.
+/// Writes indexes and journal where they are missing or behind, as the next writer would. It also cuts a torn tail, and
+/// unlike a writer always keeps a copy.
 pub fn complete_caches(store: &Store, _lock: &LockGuard) -> Result<()> {
     super::batch::remove_strays(store.disk())?;
     store.refresh()?;
     if let Some(active) = store.view().active()
-        && !active.has_doubtful_tail
+        && !active.has_unproven_tail
         && active.file.length()? > active.index.end()
     {
         keep_tail(store.disk(), active, active.index.end())?;
@@ -85,15 +80,10 @@ pub fn complete_caches(store: &Store, _lock: &LockGuard) -> Result<()> {
     store.recover()
 }
 
-/// Puts aside what stands in the place of a file or folder, unless taking the lock has done that.
-pub fn clear_place(disk: &dyn Disk, file: &StoreFile, _lock: &LockGuard) -> Result<()> {
+/// Moves a file into quarantine, unless taking the lock has done that.
+pub fn put_file_aside(disk: &dyn Disk, file: &StoreFile, _lock: &LockGuard) -> Result<()> {
     let name = file.to_string();
     if name == LOCK || name == QUARANTINE { Ok(()) } else { put_aside(disk, &name).map(drop) }
-}
-
-/// Moves a file that is no part of the store into quarantine.
-pub fn put_file_aside(disk: &dyn Disk, file: &StoreFile, _lock: &LockGuard) -> Result<()> {
-    put_aside(disk, &file.to_string()).map(drop)
 }
 
 /// Writes the file that names the store.
@@ -102,22 +92,29 @@ pub fn write_format(disk: &dyn Disk, id: StoreId, _lock: &LockGuard) -> Result<(
     super::write_format(disk, id)
 }
 
-/// Turns single bits of packs back, and puts copies of the packs as they were into quarantine. All else of a pack stays
-/// as it is, so its caches stay right.
+/// Turns single bits of packs back, and puts copies of the old packs into quarantine. Everything else in a pack stays the
+/// same, so its caches stay right.
 pub fn turn_back(disk: &dyn Disk, flips: &Flips, _lock: &LockGuard) -> Result<()> {
     for (number, flips) in flips {
         let name = pack_name(*number);
         put_copy_aside(disk, &name)?;
-        let file = Healed { file: disk.open(&name)?, flips: flips.clone() };
+        let file = disk.open(&name)?;
         let length = file.length()?;
-        replace(disk, &name, Durability::Durable, |temporary| copy_bytes(disk, &file, 0..length, temporary))?;
+        replace(disk, &name, Durability::Durable, |temporary| {
+            copy_bytes(disk, &*file, 0..length, temporary)?;
+            flips.iter().try_for_each(|(at, bit)| {
+                let mut byte = [0];
+                disk.open(temporary)?.read_at(*at, &mut byte)?;
+                disk.write(temporary, *at, &[byte[0] ^ 1 << bit])
+            })
+        })?;
     }
     Ok(())
 }
 
-/// Writes a pack of facts, each transaction under its own number, and of objects that would be lost with what is
-/// damaged. Then it cuts the torn tail of the pack that was the last one: in any other, a tail is damage. Where that
-/// has a whole transaction in it, its objects are saved first.
+/// Writes a pack of transactions, each under its own number, and of objects that would be lost with damaged records. Then
+/// cuts the torn tail of the pack that was the last one: in any other, a tail is damage. Objects of a tail with a trailer
+/// in it are saved first.
 pub fn write_pack(
     inspection: &Inspection,
     transactions: &BTreeMap<u64, Vec<Fact>>,
@@ -139,14 +136,14 @@ pub fn write_pack(
             pack.end_transaction(*sequence, &facts::encode(facts))?;
         }
         pack.publish(number)?;
-        // It covers packs from some place on, and does not look for facts before that.
+        // Readers with a journal would not look for these transactions in a later pack.
         remove_cache(inspection, &StoreFile::Journal, _lock)?;
     }
     if has_tail { settle(inspection) } else { Ok(()) }
 }
 
-/// Cuts the torn tail of the last pack and makes it durable, as whoever makes a new pack must. A tail is most likely
-/// what a dead writer left; as a repair cuts it, it is kept in quarantine.
+/// Cuts the torn tail of the last pack and makes it durable, as before every new pack. A copy of the tail goes to
+/// quarantine.
 fn settle(inspection: &Inspection) -> Result<()> {
     let (disk, view) = (inspection.reader.disk(), inspection.reader.view());
     let (Some(last), Some(found)) = (inspection.packs.last(), view.packs.last()) else { return Ok(()) };
@@ -156,7 +153,7 @@ fn settle(inspection: &Inspection) -> Result<()> {
     settle_pack(disk, found).map(drop)
 }
 
-/// Removes a cache, or puts it aside where it has bytes that say nothing to readers and may to people.
+/// Removes a cache. A journal with bytes that readers do not use is moved to quarantine instead, for people to read.
 pub fn remove_cache(inspection: &Inspection, file: &StoreFile, _lock: &LockGuard) -> Result<()> {
     let disk = inspection.reader.disk();
     if *file != StoreFile::Journal {
@@ -170,7 +167,7 @@ pub fn remove_cache(inspection: &Inspection, file: &StoreFile, _lock: &LockGuard
     disk.sync_folder("")
 }
 
-/// Objects that are readable and have no other copy than in records that [`plan_rewrites`] leaves out.
+/// Objects that are readable and have no other copy than in records that [`rewrite_pack`] leaves out.
 pub fn to_save(inspection: &Inspection, checked: &Checked, given_up: bool) -> Result<BTreeSet<ObjectKey>> {
     let rescued: BTreeSet<(u32, u64)> = inspection
         .packs
@@ -206,62 +203,79 @@ pub fn to_save(inspection: &Inspection, checked: &Checked, given_up: bool) -> Re
     Ok(readable)
 }
 
-/// Decides which packs are written anew. Deltas of lost objects are kept, because the objects may come back, unless all
-/// hope is `given_up`: what is there and cannot be read must not be taken for stored.
-pub fn plan_rewrites(inspection: &Inspection, checked: &Checked, given_up: bool) -> Result<Vec<Rewrite>> {
-    let left_out = left_out(checked, given_up);
-    let mut rewrites = Vec::new();
-    for pack in &inspection.packs {
-        let left_out: BTreeSet<u64> = left_out.iter().filter(|(of, _)| *of == pack.number).map(|(_, at)| *at).collect();
-        let is_whole = !pack.has_bad_header && pack.damaged.is_empty() && left_out.is_empty();
-        if !is_whole || pack.length_bytes > PACK_LENGTH_MAX_BYTES {
-            let lost = checked.bad.iter().filter(|bad| bad.pack == pack.number && left_out.contains(&bad.offset));
-            let lost = lost.filter(|bad| !bad.is_readable).count() as u64;
-            rewrites.push(plan_rewrite(inspection, pack, lost, &left_out)?);
-        }
-    }
-    Ok(rewrites)
-}
-
-/// Records that give nothing any more, by pack and offset.
+/// Records that are left out of packs that are written anew. Deltas of lost objects are kept, because the objects may come
+/// back, unless all hope is `given_up`: a writer must not take an unreadable object for stored.
 fn left_out(checked: &Checked, given_up: bool) -> BTreeSet<(u32, u64)> {
     let bad = checked.bad.iter().filter(|bad| given_up || bad.base.is_none() || bad.is_readable);
     bad.map(|bad| (bad.pack, bad.offset)).collect()
 }
 
-fn plan_rewrite(inspection: &Inspection, pack: &InspectedPack, lost: u64, left_out: &BTreeSet<u64>) -> Result<Rewrite> {
-    let mut rewrite = Rewrite {
-        number: pack.number,
-        lost,
-        damaged_bytes: 0,
-        is_too_long: pack.length_bytes > PACK_LENGTH_MAX_BYTES,
-        parts: Vec::new(),
-    };
-    let mut parts: BTreeMap<u64, Part> = BTreeMap::new();
-    for (place, sequence) in &pack.batches {
-        let part = if left_out.range(place.clone()).next().is_none() {
-            Part { places: vec![place.clone()], closed_by: None }
-        } else {
-            let mut places = records(inspection, pack.number, place)?;
-            places.retain(|record| !left_out.contains(&record.start));
-            Part { places, closed_by: Some((*sequence, inspection.encoded_facts(pack.number, *sequence))) }
-        };
-        parts.insert(place.start, part);
+/// Writes a damaged pack anew beside the old one, without its damaged records, and puts it in its place. Returns `None` and
+/// changes nothing if the pack is intact.
+pub fn rewrite_pack(
+    inspection: &Inspection,
+    checked: &Checked,
+    pack: &InspectedPack,
+    given_up: bool,
+    lock: &LockGuard,
+) -> Result<Option<Rewrite>> {
+    let left_out = left_out(checked, given_up);
+    let left_out: BTreeSet<u64> = left_out.into_iter().filter(|(of, _)| *of == pack.number).map(|(_, at)| at).collect();
+    let is_too_long = pack.length_bytes > PACK_LENGTH_MAX_BYTES;
+    if !pack.has_bad_header && !is_too_long && pack.damaged.is_empty() && left_out.is_empty() {
+        return Ok(None);
     }
-    for range in &pack.damaged {
-        rewrite.lost += range.broken.len() as u64;
-        rewrite.damaged_bytes += range.place.end - range.place.start;
-        parts.insert(range.place.start, Part { places: range.records.clone(), closed_by: Some((0, Vec::new())) });
+    let is_lost = |bad: &&BadObject| bad.pack == pack.number && left_out.contains(&bad.offset) && !bad.is_readable;
+    let broken: usize = pack.damaged.iter().map(|range| range.broken.len()).sum();
+    let lost = (checked.bad.iter().filter(is_lost).count() + broken) as u64;
+    let damaged_bytes = pack.damaged.iter().map(|range| range.place.end - range.place.start).sum();
+    let reader = &inspection.reader;
+    let (disk, name, index) = (reader.disk(), pack_name(pack.number), index_name(pack.number));
+    remove_cache(inspection, &StoreFile::Journal, lock)?;
+    if is_too_long {
+        if inspection.packs.last().is_some_and(|last| last.number != pack.number) {
+            settle(inspection)?;
+        }
+        copy_intact(reader, pack, &left_out, reader.view().expect_next_number(disk)?)?;
+        put_aside(disk, &name)?;
+        disk.remove(&index)?;
+    } else {
+        put_copy_aside(disk, &name)?;
+        disk.remove(&index)?;
+        copy_intact(reader, pack, &left_out, pack.number)?;
     }
-    rewrite.parts = parts.into_values().collect();
-    Ok(rewrite)
+    Ok(Some(Rewrite { lost, damaged_bytes, is_too_long }))
 }
 
-/// The places of the records of an intact transaction.
-fn records(inspection: &Inspection, pack: u32, place: &Range<u64>) -> Result<Vec<Range<u64>>> {
-    let file = inspection.reader.disk().open(&pack_name(pack))?;
-    let mut window = Window::new(&*file, inspection.reader.id(), place.end);
-    let (mut records, mut at) = (Vec::new(), place.start);
+/// Writes the intact records of a pack as the pack with this number.
+fn copy_intact(reader: &Reader, pack: &InspectedPack, left_out: &BTreeSet<u64>, number: u32) -> Result<()> {
+    let old = reader.disk().open(&pack_name(pack.number))?;
+    let mut new = PackWriter::create(reader.disk(), reader.id())?;
+    let transactions = pack.transactions.iter().map(|one| (one.start, Part::Transaction(one)));
+    let damaged = pack.damaged.iter().map(|range| (range.place.start, Part::Damaged(range)));
+    let parts: BTreeMap<u64, Part<'_>> = transactions.chain(damaged).collect();
+    for part in parts.into_values() {
+        let (records, sequence, facts) = match part {
+            Part::Transaction(one) if left_out.range(one.start..one.end).next().is_none() => {
+                new.copy_transactions(&*old, &(one.start..one.end))?;
+                continue;
+            }
+            Part::Transaction(one) => (records(&*old, reader.id(), one)?, one.sequence, &one.facts[..]),
+            Part::Damaged(range) => (range.records.clone(), 0, &[][..]),
+        };
+        for record in records.iter().filter(|record| !left_out.contains(&record.start)) {
+            new.push_from(&*old, record)?;
+            end_if_long(&mut new)?;
+        }
+        new.end_transaction(sequence, facts)?;
+    }
+    new.publish_over(number).map(drop)
+}
+
+/// The ranges of the records of an intact transaction.
+fn records(pack: &dyn StoredFile, store: StoreId, transaction: &RecoveredTransaction) -> Result<Vec<Range<u64>>> {
+    let mut window = Window::new(pack, store, transaction.end);
+    let (mut records, mut at) = (Vec::new(), transaction.start);
     while let Some(header) = record_at(&mut window, at)? {
         let end = at + header.record_length_bytes() as u64;
         records.push(at..end);
@@ -270,49 +284,8 @@ fn records(inspection: &Inspection, pack: u32, place: &Range<u64>) -> Result<Vec
     Ok(records)
 }
 
-/// Writes a pack anew beside the old one, and puts it in its place.
-pub fn rewrite_pack(inspection: &Inspection, rewrite: &Rewrite, lock: &LockGuard) -> Result<()> {
-    let reader = &inspection.reader;
-    let (disk, name, index) = (reader.disk(), pack_name(rewrite.number), index_name(rewrite.number));
-    remove_cache(inspection, &StoreFile::Journal, lock)?;
-    if rewrite.is_too_long {
-        if inspection.packs.last().is_some_and(|last| last.number != rewrite.number) {
-            settle(inspection)?;
-        }
-        copy_parts(reader, rewrite, reader.view().expect_next_number(disk)?)?;
-        put_aside(disk, &name)?;
-        return disk.remove(&index);
-    }
-    put_copy_aside(disk, &name)?;
-    disk.remove(&index)?;
-    copy_parts(reader, rewrite, rewrite.number)
-}
-
-/// Writes what is kept of a pack as the pack with this number.
-fn copy_parts(reader: &Reader, rewrite: &Rewrite, number: u32) -> Result<()> {
-    let old = reader.disk().open(&pack_name(rewrite.number))?;
-    let mut pack = PackWriter::create(reader.disk(), reader.id())?;
-    for Part { places, closed_by } in &rewrite.parts {
-        match closed_by {
-            None => places.iter().try_for_each(|place| pack.copy_transactions(&*old, place))?,
-            Some((sequence, facts)) => {
-                for place in places {
-                    pack.push_from(&*old, place)?;
-                    end_if_long(&mut pack)?;
-                }
-                pack.end_transaction(*sequence, facts)?;
-            }
-        }
-    }
-    pack.publish_over(number).map(drop)
-}
-
 /// Stores objects again, whole, in transactions of a bounded length.
-fn add_objects<'o>(
-    pack: &mut PackWriter<'_>,
-    from: &Reader,
-    objects: impl IntoIterator<Item = &'o ObjectKey>,
-) -> Result<()> {
+fn add_objects(pack: &mut PackWriter<'_>, from: &Reader, objects: &BTreeSet<ObjectKey>) -> Result<()> {
     for key in objects {
         let (id, bytes) = from.object_with(key.kind, key.prefix)?;
         let raw_length_bytes = u32::try_from(bytes.len()).expect("every kind is limited below 4 GiB");

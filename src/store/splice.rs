@@ -1,13 +1,13 @@
 //! An object as a change in one place of its base (store-format.md, chapter 6.2).
 //!
-//! Most new versions differ from the one before in one stretch: a line of a file, the size and id of one entry of a
-//! tree. Said so, such a version takes some three bytes more than the stretch itself, where a zstd frame takes thirty;
-//! and nothing needs to be searched. The end that the two share is not stated: it follows from the length of the
-//! object.
+//! Most new versions differ from the one before in one place: a line of a file, the size and id of one entry of a tree. As
+//! a splice, such a version takes some three bytes more than its new bytes, where a zstd frame takes thirty more, and
+//! nothing has to be searched. The length of the end that the two share follows from the length of the object.
 
 use crate::format::{Malformed, Reader, put_uint};
 
-/// The change from `base` to `new`: the length of what both begin with, then what `new` has before what both end with.
+/// The change from `base` to `new`: the length of the beginning that both share, then the bytes of `new` before the end
+/// that both share.
 pub(super) fn encode(base: &[u8], new: &[u8]) -> Vec<u8> {
     let shortest = base.len().min(new.len());
     let beginning = shared(base.iter().zip(new));
@@ -19,7 +19,7 @@ pub(super) fn encode(base: &[u8], new: &[u8]) -> Vec<u8> {
     payload
 }
 
-/// The object of `length_bytes` bytes that a change makes of `base`.
+/// The object of `length_bytes` bytes that results from a change of `base`.
 pub(super) fn decode(payload: &[u8], base: &[u8], length_bytes: usize) -> Result<Vec<u8>, Malformed> {
     let mut reader = Reader::new(payload);
     let beginning = reader.length(base.len())?;

@@ -1,4 +1,4 @@
-//! What is in a store, object by object.
+//! Facts about every object of a store.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::format::pack::{Encoding, ObjectKind};
 /// One stored object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectFacts {
-    /// What it is.
+    /// Its kind.
     pub kind: ObjectKind,
     /// First 16 bytes of its id.
     pub prefix: [u8; 16],
@@ -17,12 +17,11 @@ pub struct ObjectFacts {
     pub raw_bytes: u64,
     /// Its share of its record, in bytes.
     pub stored_bytes: u64,
-    /// How its record holds it.
+    /// The encoding of its record.
     pub encoding: Encoding,
 }
 
-/// Calls `see` with every object, reading no more than the headers of records. Returns the number of packs and their
-/// bytes.
+/// Calls `see` with every object, and reads only the headers of records. Returns the number of packs and their bytes.
 pub fn for_each_object(reader: &Reader, mut see: impl FnMut(ObjectFacts)) -> Result<(u64, u64)> {
     let view = reader.view();
     let mut pack_bytes = 0;

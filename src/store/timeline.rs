@@ -1,18 +1,18 @@
 //! The states that a folder went through, for undo and redo.
 //!
 //! ```text
-//! states   s1   s2   s3   s4        what the folder was, one after another
-//!                    ^ at           what it is, as far as it is recorded
+//! states   s1   s2   s3   s4        the states of the folder, one after another
+//!                    ^ at           its present state, as far as it is recorded
 //!          undo <----    ----> redo
 //! ```
 //!
-//! A step or a restore puts its state after the current one, and drops what an undo had left beyond it; an undo moves
-//! to an earlier state, and remembers which one it left, so that redo leads exactly there. Nothing here deletes
-//! anything: what is dropped is still in the log.
+//! A step or a restore puts its state after the current one, and drops the later states that an undo had left. An undo
+//! moves to an earlier state and keeps the one it left, so that redo leads exactly there. Nothing here deletes a snapshot:
+//! dropped states are still in the log.
 //!
-//! - The edits that an undo or a redo finds unrecorded become a state too, but do not take the redos away: redo still
-//!   leads to the state that the undo left, and then comes after these edits.
-//! - A state that was not recorded (`--no-safety-snapshot`) has its place, so that nobody goes back past it unaware.
+//! - Unrecorded edits that an undo or a redo finds become a state too, and keep the redos: redo still leads to the state
+//!   that the undo left, which then comes after these edits.
+//! - A state that was not recorded (`--no-safety-snapshot`) has its place, so that no undo passes it unnoticed.
 //!
 //! Every change takes constant time, also where a hostile store goes a million states back and forth a million times.
 
@@ -23,22 +23,22 @@ use crate::id::SnapshotId;
 pub struct Timeline {
     /// Oldest first; `None` where a state was not recorded.
     states: Vec<Option<SnapshotId>>,
-    /// Index of the current state; meaningless while there is none.
+    /// Index of the current state; of no meaning while there is none.
     at: usize,
-    /// Undos that can be taken back, oldest first.
+    /// Undos that can be redone, oldest first.
     undone: Vec<Undone>,
-    /// How often states were put at the end. What an undo left is at its index only as long as none were.
+    /// The number of states put at the end. The state that an undo left keeps its index until another is put there.
     epoch: u64,
 }
 
-/// An undo that can be taken back.
+/// An undo that can be redone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Undone {
-    /// The state it left.
+    /// The state that it left.
     left: SnapshotId,
     /// Its index.
     at: usize,
-    /// The epoch in which this index was true.
+    /// The epoch in which this index is valid.
     epoch: u64,
 }
 
@@ -48,12 +48,12 @@ impl Timeline {
         self.states.iter().take(self.at + 1).rev().copied()
     }
 
-    /// The states that undos left, the next one to go to first.
+    /// The states that undos left, the next one for redo first.
     pub fn undone(&self) -> impl ExactSizeIterator<Item = SnapshotId> + '_ {
         self.undone.iter().rev().map(|undone| undone.left)
     }
 
-    /// Every recorded state, also those that only redo leads to.
+    /// Every recorded state, with those that only redo leads to.
     pub fn recorded(&self) -> impl Iterator<Item = SnapshotId> + '_ {
         self.states.iter().flatten().copied().chain(self.undone())
     }
@@ -68,7 +68,7 @@ impl Timeline {
         self.states.get(self.at).copied().flatten()
     }
 
-    /// Puts a state after the current one. One that is the current one already has its place.
+    /// Puts a state after the current one, if it is another one.
     pub(super) fn push(&mut self, state: Option<SnapshotId>) {
         if self.states.get(self.at).is_some_and(|current| *current == state) {
             return;
@@ -79,7 +79,7 @@ impl Timeline {
         self.epoch += 1;
     }
 
-    /// The folder is in another state than was thought; what came before stays.
+    /// Replaces the current state.
     pub(super) fn correct(&mut self, state: SnapshotId) {
         match self.states.get_mut(self.at) {
             Some(current) => *current = Some(state),
@@ -87,12 +87,12 @@ impl Timeline {
         }
     }
 
-    /// What was undone cannot be redone any more.
+    /// Drops all undos that can be redone.
     pub(super) fn forget_undone(&mut self) {
         self.undone.clear();
     }
 
-    /// Goes `count` states back, to `state`. The state that is left can be gone to again if it is recorded.
+    /// Goes `count` states back, to `state`. Redo leads to the state that is left, if it is recorded.
     pub(super) fn go_back(&mut self, count: u64, left: Option<SnapshotId>, state: Option<SnapshotId>) {
         if let Some(left) = left {
             self.undone.push(Undone { left, at: self.at, epoch: self.epoch });
@@ -101,7 +101,7 @@ impl Timeline {
         state.into_iter().for_each(|state| self.correct(state));
     }
 
-    /// Takes the last `count` undos back, from the state `before` to `state`.
+    /// Redoes the last `count` undos, from the state `before` to `state`.
     pub(super) fn go_again(&mut self, count: u64, before: Option<SnapshotId>, state: Option<SnapshotId>) {
         let keep = self.undone.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
         let Some(undone) = self.undone.get(keep).cloned() else { return };

@@ -1,21 +1,20 @@
-//! Making a batch true.
+//! Recording a batch as one transaction.
 //!
-//! Under the store's lock, in this order: look at what others have written; cut the torn tail that a crash left, make
-//! durable what a dead writer did not, and complete the caches; let the caller decide on the facts (step numbers are
-//! given out here); append records and trailer to the pack; sync it. From then on the transaction is true, and only
-//! caches are left to be written, unsynced: a group is appended to the journal, and once the pack has grown by some
-//! transactions that index and journal do not cover, a group is appended to each. If appending fails, the pack is cut
-//! back to where it was.
+//! Under the store's lock, in this order: read the transactions of others; cut a torn tail, make durable what a dead writer
+//! left, and complete the caches; let the caller decide on the facts (it gives out step numbers here); append records and
+//! trailer to the pack; sync it. From then on the transaction is part of the store, and only caches are written, without a
+//! sync: a group is appended to the journal, and to the indexes once much of the packs is not covered by them. If
+//! appending fails, the pack is cut back to where it was.
 //!
-//! Invariants, without which a power loss could take an acknowledged transaction:
-//! - A cache never knows more than is durable: a transaction enters index and journal after its pack was synced.
+//! Invariants, without which a power loss could lose an acknowledged transaction:
+//! - A cache never has more than is durable: a transaction enters index and journal after its pack was synced.
 //! - A group is appended to an index only when the index covers all of the pack before it.
-//! - What a writer finds is durable before it decides anything on it, whoever wrote it and died.
+//! - Everything that a writer reads is durable before it decides on new facts, even if its writer died.
 
 use std::sync::Arc;
 
 use super::batch::{Batch, NewObject, remove_strays};
-use super::journal::{JournalPlace, append_to_journal};
+use super::journal::{JournalEnd, append_to_journal};
 use super::pack::{Pack, index_name, pack_name};
 use super::pack_writer::{PackWriter, append_transaction, record_entries, write_index};
 use super::quarantine;
@@ -33,26 +32,19 @@ use crate::limits::{FACTS_LENGTH_MAX_BYTES, INDEX_TAIL_ENTRIES_MAX, PACK_LENGTH_
 /// The part of a transaction that the caller decides on when it knows the state that the transaction follows.
 #[derive(Debug, Default)]
 pub struct Final {
-    /// Objects that depend on that state: the snapshot with its step number.
+    /// Objects that depend on the state: the snapshot with its step number.
     pub objects: Vec<NewObject>,
-    /// What becomes true; nothing is written without any.
+    /// The facts of the transaction. Nothing is written without any.
     pub facts: Vec<Fact>,
 }
 
-/// A transaction that is true.
+/// The result of recording a batch.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// The state after it.
+    /// The state after the transaction.
     pub state: Arc<State>,
-    /// Bytes that the store's packs grew by, with all of the batch.
+    /// Bytes that the batch has added to the store's packs.
     pub stored_bytes: u64,
-}
-
-/// The place where a transaction was written.
-struct Written {
-    pack: u32,
-    start: u64,
-    end: u64,
 }
 
 impl Batch<'_> {
@@ -92,26 +84,23 @@ impl Batch<'_> {
         facts::check(&facts)
             .map_err(|malformed| Error::new(ErrorKind::Invalid, "write to", disk.display(""), malformed))?;
         let encoded = facts::encode(&facts);
-        // Written all the same, no reader would take it for a transaction, and all in it would be lost.
+        // No reader would accept such a transaction, and all in it would be lost.
         if encoded.len() > FACTS_LENGTH_MAX_BYTES {
             let detail = format_args!("its facts are over {FACTS_LENGTH_MAX_BYTES} bytes: it names too many paths");
             return Err(Error::new(ErrorKind::Limit, "write to", disk.display(""), detail)
                 .with_hint("name folders instead of the files in them, or do it in parts"));
         }
-        let written = self.write(sequence, &encoded)?;
+        let (pack, transaction) = self.write(sequence, encoded)?;
         let mut state = (*store.state()).clone();
         facts.into_iter().for_each(|fact| state.apply(fact));
         state.sequence = sequence;
-        let entries = record_entries(&std::mem::take(&mut self.records), written.start);
-        let transaction =
-            RecoveredTransaction { sequence, facts: encoded, start: written.start, end: written.end, entries };
-        // The transaction is true whatever became of the caches: what they lack is read from the packs.
-        store.take_in(&written, &transaction, state).or_else(|_| store.reload())?;
+        // An error here affects only caches: what they lack is read from the packs.
+        store.take_in(pack, &transaction, state).or_else(|_| store.reload())?;
         Ok(Recorded { state: store.state(), stored_bytes: self.totals.stored_bytes })
     }
 
     /// Appends records and trailer to the active pack, or to a new one, and syncs it.
-    fn write(&mut self, sequence: u64, facts: &[u8]) -> Result<Written> {
+    fn write(&mut self, sequence: u64, facts: Vec<u8>) -> Result<(u32, RecoveredTransaction)> {
         let disk = self.store.disk();
         let view = self.store.view();
         if self.own_pack.is_none()
@@ -120,25 +109,25 @@ impl Batch<'_> {
             && length < PACK_SEAL_ABOVE_BYTES
             && length + (self.records.len() as u64) < PACK_LENGTH_MAX_BYTES
         {
-            let place = (active.number, length);
-            let end = append_transaction(disk, self.store.id(), place, &self.records, (sequence, facts))?;
-            self.totals.stored_bytes += end - length;
-            return Ok(Written { pack: active.number, start: length, end });
+            let (number, start) = (active.number, length);
+            let end = append_transaction(disk, self.store.id(), (number, start), &self.records, (sequence, &facts))?;
+            self.totals.stored_bytes += end - start;
+            let entries = record_entries(&std::mem::take(&mut self.records), start);
+            return Ok((number, RecoveredTransaction { sequence, facts, start, end, entries }));
         }
-        if self.own_pack.is_none() {
-            self.own_pack = Some(PackWriter::create(disk, self.store.id())?);
-        }
-        let own = self.own_pack.as_mut().expect("it was created if there was none");
-        // The caches are added to after this, and others may have written them since, without a transaction.
+        // Groups are appended to the caches after this. Other processes may have written them since.
         self.store.reload()?;
         let number = view.expect_next_number(disk)?;
+        let mut own = match self.own_pack.take() {
+            Some(own) => own,
+            None => PackWriter::create(disk, self.store.id())?,
+        };
         self.is_broken = true;
         own.push(&std::mem::take(&mut self.records));
-        self.totals.stored_bytes += own.end_transaction(sequence, facts)?;
-        let own = self.own_pack.take().expect("it was appended to");
+        self.totals.stored_bytes += own.end_transaction(sequence, &facts)?;
         let end = own.publish(number)?;
         self.is_broken = false;
-        Ok(Written { pack: number, start: end, end })
+        Ok((number, RecoveredTransaction { sequence, facts, start: end, end, entries: Vec::new() }))
     }
 }
 
@@ -148,8 +137,8 @@ impl Store {
         self.batch().record(|state| Ok(Final { objects: Vec::new(), facts: decide(state)? }))
     }
 
-    /// Makes durable what was found, where its writer died before it could. A caller that records nothing, because all
-    /// it wants is there already, must not say so before this.
+    /// Makes the last transactions durable, if their writer died before it did. A caller that records nothing, because
+    /// everything is there already, must call this before it reports success.
     pub fn settle(&self) -> Result<()> {
         if self.view().active().is_none_or(|active| active.is_settled()) {
             return Ok(());
@@ -159,8 +148,8 @@ impl Store {
         self.recover()
     }
 
-    /// Does the work that a crash left: cuts a torn tail, settles the active pack, and writes what the journal lacks,
-    /// and indexes that are missing or far behind. The store's lock is held.
+    /// Recovers from a crash: cuts a torn tail, makes the active pack durable, and writes the groups that the journal lacks
+    /// and the indexes that are missing or far behind. The caller holds the store's lock.
     pub(super) fn recover(&self) -> Result<()> {
         let view = self.view();
         let is_unsettled = match view.active() {
@@ -177,24 +166,22 @@ impl Store {
         if is_unsettled || !view.unjournaled.is_empty() { self.reload() } else { Ok(()) }
     }
 
-    /// Notes a transaction that was just made durable: in the view, in the journal, and in the index if that is far
-    /// behind.
-    fn take_in(&self, written: &Written, transaction: &RecoveredTransaction, state: State) -> Result<()> {
+    /// Adds a durable transaction of a pack to the view, to the journal, and to the index if that is far behind. One that
+    /// has no length here is in a new pack, which has its index.
+    fn take_in(&self, pack: u32, transaction: &RecoveredTransaction, state: State) -> Result<()> {
         let view = self.view();
-        let place = self.write_journal(&view)?;
-        let place = append_to_journal(self.disk(), self.id(), place, &group(written.pack, transaction))?;
-        if written.start == written.end {
-            // A pack that was published has its index.
+        let journal = append_to_journal(self.disk(), self.id(), self.write_journal(&view)?, &group(pack, transaction))?;
+        if transaction.start == transaction.end {
             self.reload()?;
         } else {
-            self.set_view(view.after(self.disk(), state, transaction, place)?);
+            self.set_view(view.after(self.disk(), state, transaction, journal)?);
         }
         if self.view().is_far_behind() { self.write_caches() } else { Ok(()) }
     }
 
-    /// Brings journal and indexes up to what is in the packs. The store's lock is held.
+    /// Adds to journal and indexes all that they lack. The caller holds the store's lock.
     fn write_caches(&self) -> Result<()> {
-        // Others may have written them since, without a transaction.
+        // Other processes may have written them since.
         self.reload()?;
         let (view, disk) = (self.view(), self.disk());
         self.write_journal(&view)?;
@@ -205,16 +192,16 @@ impl Store {
                     index::put_group(&mut group, pack.index.end(), pack.index.unsaved());
                     disk.write(&index_name(pack.number), at, &group)?;
                 }
-                _ => write_index(disk, pack.number, &pack.encode_index(self.id(), view.state.sequence)?)?,
+                _ => write_index(disk, pack.number, &pack.encode_index(view.state.sequence)?)?,
             }
         }
         self.reload()
     }
 
-    /// Adds to the journal what it lacks, and returns where it ends.
-    fn write_journal(&self, view: &View) -> Result<JournalPlace> {
-        view.unjournaled.iter().try_fold(view.journal, |place, (number, transaction)| {
-            append_to_journal(self.disk(), self.id(), place, &group(*number, transaction))
+    /// Adds to the journal the groups that it lacks. Returns its new end.
+    fn write_journal(&self, view: &View) -> Result<JournalEnd> {
+        view.unjournaled.iter().try_fold(view.journal, |end, (number, transaction)| {
+            append_to_journal(self.disk(), self.id(), end, &group(*number, transaction))
         })
     }
 }
@@ -226,24 +213,24 @@ fn group(pack: u32, transaction: &RecoveredTransaction) -> JournalGroup<'_> {
     JournalGroup { sequence: transaction.sequence, pack, pack_end: transaction.end, facts }
 }
 
-/// Makes the active pack end where its last transaction does, and durable up to there. Returns whether that took
-/// anything.
+/// Cuts the torn tail of the active pack and makes the rest durable. Returns true if that changed anything.
 ///
-/// A writer that was killed may have left bytes that it did not sync, and a name. Caches are written after the sync, so
-/// what either of them covers needs nothing. What neither does is written again before it is synced: the
-/// sync that failed for the dead writer may have left its pages clean, and another one would then have nothing to do.
+/// A writer that was killed may have left bytes, or a name, that it did not sync. Bytes that the journal or the index cover
+/// are durable. All others are written again before they are synced: a failed sync of the dead writer may have left its
+/// pages clean, and another sync would then do nothing.
 pub(super) fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<bool> {
     let name = pack_name(active.number);
     let end = active.index.end();
     let is_torn = active.file.length()? > end;
     if is_torn {
-        if active.has_doubtful_tail {
+        if active.has_unproven_tail {
             quarantine::keep_tail(disk, active, end)?;
         }
         disk.truncate(&name, end)?;
     }
     if active.settled_end < end {
-        disk.write(&name, active.settled_end, &active.read(active.settled_end, end)?)?;
+        let length = usize::try_from(end - active.settled_end).expect("packs are shorter than 4 GiB");
+        disk.write(&name, active.settled_end, &active.read(active.settled_end, length)?)?;
     }
     let is_unsettled = is_torn || active.settled_end < end;
     if is_unsettled {

@@ -1,22 +1,23 @@
 //! Every object decoded and compared with its id.
 //!
-//! Records are read in the order of the pack, many at once on every core; a frame is decoded once for all of its
-//! members. Nothing decoded outlives its record, but for the few megabytes that the store keeps for the next version of
-//! a path.
+//! Records are read in the order of the pack, many at once on every core. A frame is decoded once for all of its members.
+//! Decoded bytes are dropped with their record, except those in the read cache.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
 use super::{Damage, Inspection};
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, unless_corrupt};
 use crate::format::pack::{Encoding, Member, ObjectKey, ObjectKind};
 use crate::format::{chunk_list, snapshot, tree};
 use crate::id::Digest;
 use crate::limits::{LISTS_HASHED_FACTOR, LISTS_HASHED_MIN_BYTES, PACK_LENGTH_MAX_BYTES};
 use crate::progress::{Event, Progress};
 use crate::store::pack::Pack;
+use crate::store::reader::{copy_chunks, id_of};
 use crate::store::{Reader, payload};
 
 /// The result of a check.
@@ -26,13 +27,13 @@ pub struct Checked {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Those that are not what their ids say, in order of pack and offset.
+    /// The objects that do not match their ids, in the order of packs and offsets.
     pub bad: Vec<BadObject>,
-    /// Lists of chunks whose content as a whole was not hashed, because that would have been out of all proportion.
+    /// Chunk lists whose content was not hashed as a whole, because it would have been far too long.
     pub unhashed_lists: u64,
 }
 
-/// An object whose record does not give it.
+/// An object that its record does not decode to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadObject {
     /// The object.
@@ -45,14 +46,14 @@ pub struct BadObject {
     pub damage: Damage,
     /// The object that it is a delta of, where that is what cannot be read.
     pub base: Option<ObjectKey>,
-    /// It is still readable, because what it takes from its base is whole.
+    /// It is still readable: the part of the base that it uses is intact.
     pub is_readable: bool,
 }
 
 /// Objects between two reports of progress.
 const REPORT_OBJECTS: u64 = 1_000;
 
-/// Decodes the objects that `chosen` picks, of all packs.
+/// Decodes the chosen objects of all packs.
 pub fn check_objects(
     inspection: &Inspection,
     chosen: &(dyn Fn(ObjectKey) -> bool + Sync),
@@ -100,7 +101,7 @@ fn check_record(
     let reader = &inspection.reader;
     let mut record = pack.read_header(reader.disk(), offset)?;
     let members = record.header.members.clone();
-    // A member of a damaged record may be readable while another, which the store does not show, is not.
+    // Of a damaged record, some members may be readable and others not, which the reader does not have.
     let wanted = |member: &Member| chosen(member.key()) && reader.contains_key(member.key());
     let mut checked = Checked::default();
     if !members.iter().any(wanted) {
@@ -147,8 +148,8 @@ fn check_record(
     Ok(checked)
 }
 
-/// Returns true if the content of a list of chunks may be hashed as a whole: each chunk is checked by itself in any
-/// case. A few kB of list describe terabytes of the same chunk.
+/// True if the content of a chunk list may be hashed as a whole: a few kB of list may describe terabytes of one chunk. Each
+/// chunk is checked by itself in any case.
 fn has_room_for(list: &[u8], room: &AtomicU64) -> bool {
     let Ok(chunks) = chunk_list::decode(list) else { return true };
     let length: u64 = chunks.iter().map(|chunk| u64::from(chunk.length_bytes)).sum();
@@ -159,55 +160,40 @@ fn has_room_for(list: &[u8], room: &AtomicU64) -> bool {
 type Decoded = std::result::Result<Vec<u8>, (Damage, Option<ObjectKey>)>;
 
 fn check_delta(reader: &Reader, member: &Member, base: [u8; 16]) -> Result<Decoded> {
-    match reader.decode(member.kind, member.prefix) {
-        Ok(bytes) => Ok(Ok(bytes.to_vec())),
-        Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
-        Err(error) => {
-            let is_base_damaged = match reader.decode(member.kind, base) {
-                Ok(_) => false,
-                Err(error) if error.kind() == ErrorKind::Corrupt => true,
-                Err(error) => return Err(error),
-            };
-            let base = ObjectKey { kind: member.kind, prefix: base };
-            Ok(Err(if is_base_damaged { (Damage::Base, Some(base)) } else { (Damage::Wrong(error.to_string()), None) }))
-        }
+    let decoded = reader.decode(member.kind, member.prefix);
+    let reason = decoded.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    if let Some(bytes) = unless_corrupt(decoded)? {
+        return Ok(Ok(bytes.to_vec()));
     }
+    let is_base_intact = unless_corrupt(reader.decode(member.kind, base))?.is_some();
+    let base = ObjectKey { kind: member.kind, prefix: base };
+    Ok(Err(if is_base_intact { (Damage::Wrong(reason), None) } else { (Damage::Base, Some(base)) }))
 }
 
-/// Compares decoded bytes with the id, and decodes them; the reason why they are wrong.
+/// Compares decoded bytes with the id, and decodes them. Returns the reason if they are wrong.
 fn check_bytes(reader: &Reader, member: &Member, bytes: &[u8]) -> Result<Option<String>> {
-    let id = match member.kind {
-        ObjectKind::Content => Digest::of(bytes),
-        ObjectKind::Tree => {
-            if let Err(malformed) = tree::decode(bytes) {
-                return Ok(Some(malformed.to_string()));
-            }
-            tree::tree_id(bytes).0
-        }
-        ObjectKind::Snapshot => {
-            if let Err(malformed) = snapshot::decode(bytes) {
-                return Ok(Some(malformed.to_string()));
-            }
-            snapshot::snapshot_id(bytes).0
-        }
-        ObjectKind::ChunkList => {
-            let mut whole = blake3::Hasher::new();
-            let chunks = match chunk_list::decode(bytes) {
-                Ok(chunks) => chunks,
-                Err(malformed) => return Ok(Some(malformed.to_string())),
-            };
-            for chunk in chunks {
-                let piece = match reader.object(ObjectKind::Content, &chunk.id.0) {
-                    // A chunk that cannot be read is found as such; here it says nothing about the list.
-                    Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
-                    piece => piece?,
-                };
-                if piece.len() as u64 != u64::from(chunk.length_bytes) {
-                    return Ok(Some("a chunk has another length than the list says".to_owned()));
+    let chunks = match member.kind {
+        ObjectKind::Content => Ok(Vec::new()),
+        ObjectKind::ChunkList => chunk_list::decode(bytes),
+        ObjectKind::Tree => tree::decode(bytes).map(|_| Vec::new()),
+        ObjectKind::Snapshot => snapshot::decode(bytes).map(|_| Vec::new()),
+    };
+    let chunks = match chunks {
+        Err(malformed) => return Ok(Some(malformed.to_string())),
+        Ok(chunks) => chunks,
+    };
+    let id = match id_of(member.kind, bytes) {
+        Some(id) => id,
+        None => {
+            let is_unreadable = Cell::new(false);
+            let content = |id: &Digest| reader.object(ObjectKind::Content, id).inspect_err(|_| is_unreadable.set(true));
+            match copy_chunks(&content, &chunks, &mut |_| Ok(())) {
+                // An unreadable chunk is a finding of its own.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    return Ok((!is_unreadable.get()).then(|| error.to_string()));
                 }
-                whole.update(&piece);
+                id => id?,
             }
-            Digest(*whole.finalize().as_bytes())
         }
     };
     Ok((id.prefix() != member.prefix).then(|| format!("its bytes have the id {id}")))

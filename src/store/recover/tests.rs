@@ -122,7 +122,7 @@ fn what_was_known_as_recorded_is_no_torn_tail() {
     assert_eq!(torn.tail.map(|tail| (tail.place.start, tail.salvaged.len())), Some((first as u64, 2)));
     let found = read(&bytes, known_end);
     assert_eq!((found.end, found.damaged.len(), salvaged(&found)), (known_end, 1, 1));
-    assert_eq!(found.damaged[0].doubtful[0].sequence, 2);
+    assert_eq!(found.damaged[0].unproven[0].sequence, 2);
     assert_eq!(found.damaged[0].broken.len(), 1);
 }
 

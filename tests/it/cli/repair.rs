@@ -133,7 +133,7 @@ fn the_file_that_names_the_store_follows_from_the_packs() {
         "snap",
         "
         | ! error: open store $STORE/FORMAT: the file is missing, and there are packs
-        | ! hint: `retro repair` puts it right from what the packs say; `--dry-run` shows what it would do
+        | ! hint: `retro repair` repairs it from its packs; `--dry-run` shows the changes that it would make
         | exit 7
     ",
     );

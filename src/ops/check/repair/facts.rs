@@ -53,8 +53,8 @@ fn take_from_damage(inspection: &Inspection, found: &mut Found) -> Result<BTreeM
     let next = inspection.reader.state().sequence.saturating_add(1);
     let mut recovered = BTreeMap::new();
     for (range, was_acknowledged) in damaged.chain(tails) {
-        for doubtful in &range.doubtful {
-            let Ok(facts) = facts::decode(&doubtful.facts) else { continue };
+        for transaction in &range.unproven {
+            let Ok(facts) = facts::decode(&transaction.facts) else { continue };
             let mut backed = Vec::new();
             for fact in facts {
                 if is_backed(&inspection.reader, &fact)? {
@@ -63,7 +63,7 @@ fn take_from_damage(inspection: &Inspection, found: &mut Found) -> Result<BTreeM
                     found.unreadable.push(snapshot);
                 }
             }
-            let number = doubtful.sequence;
+            let number = transaction.sequence;
             let is_free = number == next || inspection.lost_transactions().any(|gap| gap.contains(&number));
             if is_free && number > 0 && !backed.is_empty() {
                 recovered.entry(number).or_insert(backed);

@@ -7,7 +7,7 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::store::file::StoreFile;
 use crate::store::inspect::obstacles;
-use crate::store::repair::{clear_place, lock, write_format};
+use crate::store::repair::{lock, put_file_aside, write_format};
 
 /// Puts aside what stands in the place of a file or folder. It comes before everything else, because without some of
 /// them there is no lock to be had.
@@ -15,7 +15,7 @@ pub(super) fn clear(disk: &Arc<dyn Disk>) -> Result<Vec<Action>> {
     let obstacles = obstacles(&**disk)?;
     let guard = lock(&**disk)?;
     let files = obstacles.iter().flat_map(|problem| &problem.file);
-    files.into_iter().try_for_each(|file| clear_place(&**disk, file, &guard))?;
+    files.into_iter().try_for_each(|file| put_file_aside(&**disk, file, &guard))?;
     Ok(obstacles.into_iter().map(Action::PutAside).collect())
 }
 

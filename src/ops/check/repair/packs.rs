@@ -8,7 +8,7 @@ use super::{Action, Round};
 use crate::error::Result;
 use crate::store::file::StoreFile;
 use crate::store::inspect::{CacheProblem, Problem, ProblemKind};
-use crate::store::repair::{plan_rewrites, put_file_aside, remove_cache, rewrite_pack, to_save, write_pack};
+use crate::store::repair::{Rewrite, put_file_aside, remove_cache, rewrite_pack, to_save, write_pack};
 
 /// Writes damaged packs anew, and tidies up beside them.
 pub(super) fn rewrite(round: &mut Round<'_>) -> Result<Vec<Action>> {
@@ -36,16 +36,12 @@ pub(super) fn write_anew(round: &mut Round<'_>, given_up: bool) -> Result<Vec<Ac
         round.complete_caches()?;
         return Ok(actions);
     }
-    for rewrite in plan_rewrites(inspection, checked, given_up)? {
-        rewrite_pack(inspection, &rewrite, round.guard())?;
-        actions.push(Action::Rewrite {
-            pack: rewrite.number,
-            damaged_bytes: rewrite.damaged_bytes,
-            lost: rewrite.lost,
-            is_too_long: rewrite.is_too_long,
-        });
-        // It takes the next number.
-        if rewrite.is_too_long {
+    for pack in &inspection.packs {
+        let done = rewrite_pack(inspection, checked, pack, given_up, round.guard())?;
+        let Some(Rewrite { damaged_bytes, lost, is_too_long }) = done else { continue };
+        actions.push(Action::Rewrite { pack: pack.number, damaged_bytes, lost, is_too_long });
+        // Its contents are in a new pack now, with the next number.
+        if is_too_long {
             break;
         }
     }
