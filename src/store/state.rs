@@ -1,8 +1,7 @@
-//! The state of a store: the fold of all facts, in order.
+//! The state of a store: workspaces with their snapshots, heads, tags and undos, and pins.
 //!
-//! Which workspaces there are and where, their snapshots and heads, tags, pins, and what can be undone. Facts are never
-//! changed or removed by new ones; later facts win. A fact about something unknown (its pack was lost) is passed over,
-//! so that damage to one thing never hides another.
+//! It is the result of all facts, in order. Later facts win; none changes or removes an earlier one. A fact about something
+//! unknown (its pack was lost) has no effect, so that damage to one thing never hides another.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,16 +13,16 @@ use crate::id::{BlobId, SnapshotId, WorkspaceId};
 use crate::limits::NOTED_EVENTS_MAX;
 use crate::time::Timestamp;
 
-/// What is true after all facts so far.
+/// The state after all facts so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Position of the last transaction, from 1; 0 in an empty store.
+    /// The number of the last transaction; 0 in an empty store.
     pub sequence: u64,
-    /// The generation of the store: it is raised before packs are removed. A stat cache of another one is not believed.
+    /// The generation of the store: it is raised before packs are removed. A stat cache of another generation is not used.
     pub generation: u64,
-    /// Packs that are about to be removed, by nonce. Their objects count as absent where a writer looks for one.
+    /// Packs that are about to be removed, by nonce. For writers their objects are missing.
     pub condemned: BTreeSet<[u8; 16]>,
-    /// Workspaces by id, without forgotten ones.
+    /// Workspaces by id, without forgotten workspaces.
     pub workspaces: BTreeMap<WorkspaceId, Workspace>,
     /// Workspaces that were forgotten and can be recalled.
     pub forgotten: BTreeMap<WorkspaceId, Forgotten>,
@@ -31,19 +30,19 @@ pub struct State {
     pub pins: BTreeSet<SnapshotId>,
     /// Snapshots that a repair found to lack something.
     pub incomplete: BTreeSet<SnapshotId>,
-    /// Snapshots that a repair gave up without knowing whose they were, by the first half of their ids.
+    /// Lost snapshots whose workspace is unknown, by the first half of their ids.
     pub lost: BTreeSet<[u8; 16]>,
-    /// Events of calls that changed nothing, by the snapshot that they followed. A state is copied at each transaction,
-    /// and most calls change nothing: copies share the lists.
+    /// Events of calls that changed nothing, by the snapshot that they followed. Copies of a state share the lists, because
+    /// a state is copied at each transaction and most calls change nothing.
     pub noted: BTreeMap<SnapshotId, Arc<Noted>>,
 }
 
 /// Calls that followed a snapshot and changed nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Noted {
-    /// How many there were.
+    /// The number of calls.
     pub count: u64,
-    /// The newest of them, up to a limit, in order.
+    /// The newest events, up to a limit, in order.
     pub newest: VecDeque<NotedEvent>,
 }
 
@@ -54,30 +53,30 @@ pub struct NotedEvent {
     pub event: BlobId,
     /// Its run.
     pub run: Arc<str>,
-    /// When it was noted.
+    /// The time at which it was recorded.
     pub time: Timestamp,
 }
 
 /// One recorded folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
-    /// Its name in the store.
+    /// Its id.
     pub id: WorkspaceId,
     /// Its absolute path, as bytes.
     pub root: Vec<u8>,
-    /// The folder that was there when it was last looked at.
+    /// The folder at this path at the last look.
     pub folder: Option<FolderIdentity>,
-    /// The last folder that was there before, and was another one. It may have been moved away.
+    /// The last other folder at this path before. It may have been moved.
     pub folder_before: Option<FolderIdentity>,
-    /// Position of the transaction before the one that put it there.
+    /// The number of the transaction before the one that gave it this path.
     pub placed_after: u64,
-    /// When it was registered.
+    /// The time at which it was registered.
     pub added: Timestamp,
-    /// The snapshot it stands at: the last one taken or restored.
+    /// The last snapshot that was taken or restored.
     pub head: Option<SnapshotId>,
-    /// Its snapshots by step, without forgotten ones.
+    /// Its snapshots by step, without forgotten snapshots.
     pub steps: BTreeMap<u64, SnapshotId>,
-    /// The last step number given out, also to snapshots forgotten since.
+    /// The last step number, which a forgotten snapshot may have.
     pub last_step: u64,
     /// The last snapshot of each run.
     pub runs: BTreeMap<String, SnapshotId>,
@@ -92,30 +91,33 @@ pub struct Workspace {
 /// A workspace that was forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forgotten {
-    /// The workspace as it was.
+    /// The workspace at that time.
     pub workspace: Workspace,
-    /// When it was forgotten.
+    /// The time at which it was forgotten.
     pub time: Timestamp,
 }
 
-/// A state in the making, of all facts there are. From the first fact on that forgets a snapshot it remembers where
-/// each has a place, so that as many such facts as there are snapshots take no longer than any others.
+/// A state that is made of all facts. From the first forgotten snapshot on it has an index of the names of each snapshot,
+/// so that forgetting every snapshot takes no longer than other facts.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
-    /// What is true so far.
+    /// The state so far.
     pub(super) state: State,
-    places: Option<HashMap<SnapshotId, Vec<Place>>>,
+    names: Option<Names>,
 }
 
-/// Where a snapshot has, or had, a place.
+/// The names that snapshots have, or had.
+type Names = HashMap<SnapshotId, Vec<SnapshotName>>;
+
+/// A name of a snapshot in a workspace.
 #[derive(Debug)]
-enum Place {
+enum SnapshotName {
     Step(WorkspaceId, u64),
     Run(WorkspaceId, String),
     Tag(WorkspaceId, String),
 }
 
-/// The state that these transactions come to, given in the order of their sequences.
+/// The state after these transactions, given in the order of their numbers.
 pub(super) fn fold<'f>(transactions: impl IntoIterator<Item = (&'f u64, &'f Vec<Fact>)>) -> State {
     let mut fold = Fold::default();
     transactions.into_iter().for_each(|(sequence, facts)| fold.transaction(*sequence, facts.clone()));
@@ -123,26 +125,31 @@ pub(super) fn fold<'f>(transactions: impl IntoIterator<Item = (&'f u64, &'f Vec<
 }
 
 impl Fold {
-    /// Takes in the facts of the transaction that comes next.
+    /// Continues from a state.
+    pub(super) fn of(state: State) -> Self {
+        Self { state, names: None }
+    }
+
+    /// Applies the facts of the next transaction.
     pub(super) fn transaction(&mut self, sequence: u64, facts: Vec<Fact>) {
         facts.into_iter().for_each(|fact| self.apply(fact));
         self.state.sequence = sequence;
     }
 
-    /// Takes in one more fact, as [`State::apply`] does.
+    /// Applies one more fact, as [`State::apply`] does.
     fn apply(&mut self, fact: Fact) {
         if let Fact::SnapshotForgotten { snapshot, .. } = &fact {
             return self.forget(*snapshot);
         }
-        if let Some(places) = &mut self.places {
+        if let Some(names) = &mut self.names {
             match &fact {
                 Fact::SnapshotTaken { workspace, snapshot, step, run, .. } => {
-                    let known = places.entry(*snapshot).or_default();
-                    known.push(Place::Step(*workspace, *step));
-                    known.extend(run.clone().map(|run| Place::Run(*workspace, run)));
+                    let known = names.entry(*snapshot).or_default();
+                    known.push(SnapshotName::Step(*workspace, *step));
+                    known.extend(run.clone().map(|run| SnapshotName::Run(*workspace, run)));
                 }
                 Fact::Tagged { workspace, name, snapshot: Some(snapshot), .. } => {
-                    places.entry(*snapshot).or_default().push(Place::Tag(*workspace, name.clone()));
+                    names.entry(*snapshot).or_default().push(SnapshotName::Tag(*workspace, name.clone()));
                 }
                 _ => {}
             }
@@ -150,29 +157,14 @@ impl Fold {
         self.state.apply(fact);
     }
 
-    /// As [`State::forget`]. Another snapshot may have taken a place since.
     fn forget(&mut self, snapshot: SnapshotId) {
-        let places = self.places.get_or_insert_with(|| self.state.places());
-        let State { workspaces, forgotten, pins, incomplete, noted, .. } = &mut self.state;
-        for place in places.remove(&snapshot).unwrap_or_default() {
-            let (Place::Step(workspace, _) | Place::Run(workspace, _) | Place::Tag(workspace, _)) = &place;
-            // One that was forgotten and added again under the same id is both.
-            let aside = forgotten.get_mut(workspace).map(|forgotten| &mut forgotten.workspace);
-            for found in workspaces.get_mut(workspace).into_iter().chain(aside) {
-                match &place {
-                    Place::Step(_, step) => take_place(&mut found.steps, step, snapshot),
-                    Place::Run(_, run) => take_place(&mut found.runs, run, snapshot),
-                    Place::Tag(_, tag) => take_place(&mut found.tags, tag, snapshot),
-                }
-            }
-        }
-        pins.remove(&snapshot);
-        incomplete.remove(&snapshot);
-        noted.remove(&snapshot);
+        let names = self.names.get_or_insert_with(|| self.state.names());
+        let names = names.remove(&snapshot).unwrap_or_default();
+        self.state.forget(snapshot, &names);
     }
 }
 
-/// A workspace, also one that was forgotten.
+/// A workspace, live or forgotten.
 fn live_or_forgotten<'s>(
     workspaces: &'s mut BTreeMap<WorkspaceId, Workspace>,
     forgotten: &'s mut BTreeMap<WorkspaceId, Forgotten>,
@@ -184,7 +176,7 @@ fn live_or_forgotten<'s>(
     }
 }
 
-/// Puts a key into a set, or takes it out.
+/// Adds a key to a set, or removes it.
 fn mark<K: Ord>(set: &mut BTreeSet<K>, key: K, is_in: bool) {
     if is_in {
         set.insert(key);
@@ -193,20 +185,32 @@ fn mark<K: Ord>(set: &mut BTreeSet<K>, key: K, is_in: bool) {
     }
 }
 
-fn take_place<K: Ord>(places: &mut BTreeMap<K, SnapshotId>, at: &K, snapshot: SnapshotId) {
-    if places.get(at) == Some(&snapshot) {
-        places.remove(at);
+/// Removes a name, unless another snapshot has it by now.
+fn remove_name<K: Ord>(names: &mut BTreeMap<K, SnapshotId>, name: &K, snapshot: SnapshotId) {
+    if names.get(name) == Some(&snapshot) {
+        names.remove(name);
     }
 }
 
 impl State {
-    /// The workspace at this absolute path; of several the one that was put there last.
+    /// The workspace at this absolute path; of several the one that got the path last.
     pub fn workspace_at(&self, root: &[u8]) -> Option<&Workspace> {
         let here = self.workspaces.values().filter(|workspace| workspace.root == root);
         here.max_by_key(|workspace| (workspace.placed_after, workspace.id))
     }
 
-    /// All snapshots that have a place in a workspace's history.
+    /// All workspaces, with those that were forgotten.
+    pub fn all_workspaces(&self) -> impl Iterator<Item = &Workspace> + Clone {
+        self.workspaces.values().chain(self.forgotten.values().map(|forgotten| &forgotten.workspace))
+    }
+
+    /// A workspace, live or forgotten.
+    pub fn live_or_forgotten(&self, id: WorkspaceId) -> Option<&Workspace> {
+        let forgotten = || self.forgotten.get(&id).map(|forgotten| &forgotten.workspace);
+        self.workspaces.get(&id).or_else(forgotten)
+    }
+
+    /// The steps of all workspaces.
     pub fn snapshots(&self) -> impl Iterator<Item = (&Workspace, u64, SnapshotId)> {
         self.workspaces
             .values()
@@ -220,12 +224,12 @@ impl State {
             .flat_map(|workspace| workspace.tags.iter().map(move |(name, id)| (workspace, name.as_str(), *id)))
     }
 
-    /// Names of a snapshot, in whatever workspaces.
+    /// The tags of a snapshot, in all workspaces.
     pub fn tags_of(&self, snapshot: SnapshotId) -> impl Iterator<Item = &str> {
         self.tags().filter(move |(_, _, id)| *id == snapshot).map(|(_, name, _)| name)
     }
 
-    /// Takes in one more fact.
+    /// Applies one more fact.
     pub fn apply(&mut self, fact: Fact) {
         match fact {
             Fact::WorkspaceAdded { workspace, root, time } => {
@@ -270,7 +274,10 @@ impl State {
                 }
             }
             Fact::Pinned { snapshot, pinned, .. } => mark(&mut self.pins, snapshot, pinned),
-            Fact::SnapshotForgotten { snapshot, .. } => self.forget(snapshot),
+            Fact::SnapshotForgotten { snapshot, .. } => {
+                let names = self.names().remove(&snapshot).unwrap_or_default();
+                self.forget(snapshot, &names);
+            }
             Fact::GenerationBegun { generation, condemned, .. } => {
                 if generation > self.generation {
                     (self.generation, self.condemned) = (generation, condemned.into_iter().collect());
@@ -286,17 +293,16 @@ impl State {
         }
     }
 
-    fn places(&self) -> HashMap<SnapshotId, Vec<Place>> {
-        let mut places: HashMap<SnapshotId, Vec<Place>> = HashMap::new();
-        let mut put = |snapshot: SnapshotId, place| places.entry(snapshot).or_default().push(place);
-        let aside = self.forgotten.values().map(|forgotten| &forgotten.workspace);
-        for workspace in self.workspaces.values().chain(aside) {
-            let id = &workspace.id;
-            workspace.steps.iter().for_each(|(step, snapshot)| put(*snapshot, Place::Step(*id, *step)));
-            workspace.runs.iter().for_each(|(run, snapshot)| put(*snapshot, Place::Run(*id, run.clone())));
-            workspace.tags.iter().for_each(|(tag, snapshot)| put(*snapshot, Place::Tag(*id, tag.clone())));
+    /// The names of all snapshots.
+    fn names(&self) -> Names {
+        let mut names = Names::new();
+        let mut put = |snapshot: &SnapshotId, name| names.entry(*snapshot).or_default().push(name);
+        for Workspace { id, steps, runs, tags, .. } in self.all_workspaces() {
+            steps.iter().for_each(|(step, snapshot)| put(snapshot, SnapshotName::Step(*id, *step)));
+            runs.iter().for_each(|(run, snapshot)| put(snapshot, SnapshotName::Run(*id, run.clone())));
+            tags.iter().for_each(|(tag, snapshot)| put(snapshot, SnapshotName::Tag(*id, tag.clone())));
         }
-        places
+        names
     }
 
     fn update(&mut self, workspace: WorkspaceId, change: impl FnOnce(&mut Workspace)) {
@@ -305,12 +311,19 @@ impl State {
         }
     }
 
-    fn forget(&mut self, snapshot: SnapshotId) {
-        let aside = self.forgotten.values_mut().map(|forgotten| &mut forgotten.workspace);
-        for workspace in self.workspaces.values_mut().chain(aside) {
-            workspace.steps.retain(|_, id| *id != snapshot);
-            workspace.runs.retain(|_, id| *id != snapshot);
-            workspace.tags.retain(|_, id| *id != snapshot);
+    /// Forgets a snapshot that has at most these names.
+    fn forget(&mut self, snapshot: SnapshotId, names: &[SnapshotName]) {
+        for name in names {
+            let (SnapshotName::Step(id, _) | SnapshotName::Run(id, _) | SnapshotName::Tag(id, _)) = name;
+            // A workspace that was forgotten and added again under the same id is both.
+            let forgotten = self.forgotten.get_mut(id).map(|forgotten| &mut forgotten.workspace);
+            for found in self.workspaces.get_mut(id).into_iter().chain(forgotten) {
+                match name {
+                    SnapshotName::Step(_, step) => remove_name(&mut found.steps, step, snapshot),
+                    SnapshotName::Run(_, run) => remove_name(&mut found.runs, run, snapshot),
+                    SnapshotName::Tag(_, tag) => remove_name(&mut found.tags, tag, snapshot),
+                }
+            }
         }
         self.pins.remove(&snapshot);
         self.incomplete.remove(&snapshot);
@@ -349,7 +362,7 @@ impl Workspace {
         }
     }
 
-    /// The folder that is there now.
+    /// Sets the folder that is at the path now.
     fn see(&mut self, folder: FolderIdentity) {
         let before = self.folder.replace(folder).filter(|before| !before.is_same(&folder));
         self.folder_before = before.or(self.folder_before);
@@ -360,7 +373,7 @@ impl Workspace {
         self.steps.iter().find(|(_, id)| **id == snapshot).map(|(step, _)| *step)
     }
 
-    /// The state before the restore that was cut off; none when there is none, or it was not recorded.
+    /// The state before an unfinished restore; none if there is none, or it was not recorded.
     pub fn before_unfinished(&self) -> Option<SnapshotId> {
         let unfinished = self.unfinished.as_ref()?;
         match unfinished.cause {
@@ -369,13 +382,13 @@ impl Workspace {
         }
     }
 
-    /// The state that the folder is in as far as it is recorded. An import moves the head, and leaves the folder.
+    /// The state of the folder, as far as it is recorded. An import changes the head and not the folder.
     pub fn stands(&self) -> Option<SnapshotId> {
         self.timeline.current().or(self.head)
     }
 
-    /// A snapshot was taken: it is the head. What is taken while a restore is unfinished is a step, and no state to go
-    /// back to: the folder is half-way between two.
+    /// Makes a new snapshot the head. A snapshot that is taken during an unfinished restore is no state for undo: the folder
+    /// is half-way between two states.
     fn take(&mut self, snapshot: SnapshotId, cause: Cause) {
         let before = self.head.replace(snapshot);
         if self.unfinished.is_some() {
@@ -394,7 +407,7 @@ impl Workspace {
         self.timeline.push(Some(snapshot));
     }
 
-    /// Ends the unfinished restore, which left the folder in `state`.
+    /// Ends the unfinished restore, which has left the folder in `state`.
     fn end_restore(&mut self, state: Option<SnapshotId>) {
         let Some(restore) = self.unfinished.take() else { return };
         self.head = state.or(self.head);

@@ -19,7 +19,7 @@ use super::pack::{Pack, index_name, pack_name};
 use super::pack_writer::{PackWriter, append_transaction, record_entries, write_index};
 use super::quarantine;
 use super::recover::RecoveredTransaction;
-use super::state::State;
+use super::state::{Fold, State};
 use super::view::View;
 use super::{LOCK, Store};
 use crate::disk::{Disk, LockMode};
@@ -91,11 +91,10 @@ impl Batch<'_> {
                 .with_hint("name folders instead of the files in them, or do it in parts"));
         }
         let (pack, transaction) = self.write(sequence, encoded)?;
-        let mut state = (*store.state()).clone();
-        facts.into_iter().for_each(|fact| state.apply(fact));
-        state.sequence = sequence;
+        let mut fold = Fold::of((*store.state()).clone());
+        fold.transaction(sequence, facts);
         // An error here affects only caches: what they lack is read from the packs.
-        store.take_in(pack, &transaction, state).or_else(|_| store.reload())?;
+        store.take_in(pack, &transaction, fold.state).or_else(|_| store.reload())?;
         Ok(Recorded { state: store.state(), stored_bytes: self.totals.stored_bytes })
     }
 

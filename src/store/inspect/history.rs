@@ -1,8 +1,8 @@
 //! Snapshots without a name: they were taken, and neither a step nor a tag leads to them any more.
 //!
-//! A writer never leaves one. They come about when the transaction that took them is damaged, when their workspace is
-//! not known any more, and when a pack is lost, recording goes on, and the pack is found again: of two transactions
-//! with one number the first counts, and of two snapshots with one step the later.
+//! A writer never leaves one. There are some if the transaction that took them is damaged, or if their workspace is not
+//! known any more. There are others if a pack is lost, recording goes on, and the pack is found again: of two transactions
+//! with the same number the first counts, and of two snapshots with the same step the later one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use crate::store::State;
 use crate::store::file::StoreFile;
 use crate::store::state::fold;
 
-/// How the tags begin that a repair gives.
+/// The beginning of the tags that a repair gives.
 pub const RECOVERED: &str = "recovered-";
 
-/// The step that a fact takes, and its snapshot.
+/// The step that a fact adds, and its snapshot.
 pub fn taken(fact: &Fact) -> Option<(WorkspaceId, u64, SnapshotId)> {
     match fact {
         Fact::SnapshotTaken { workspace, step, snapshot, .. } => Some((*workspace, *step, *snapshot)),
@@ -25,26 +25,24 @@ pub fn taken(fact: &Fact) -> Option<(WorkspaceId, u64, SnapshotId)> {
 }
 
 impl Inspection {
-    /// The state of the store with more facts.
+    /// The state of the store with more transactions.
     pub fn state_with(&self, more: &BTreeMap<u64, Vec<Fact>>) -> State {
         let mut all = self.facts.clone();
         all.extend(more.clone());
         fold(&all)
     }
 
-    /// The state at the last transaction whose number another one has, too; none where there is none.
+    /// The state at the last transaction whose number another one has too; none where there is none.
     pub fn state_at_conflict(&self) -> Option<State> {
         let last = self.last_conflict?;
         Some(fold(self.facts.range(..=last)))
     }
 
-    /// Snapshots that nobody has to look for, by the first half of their ids: steps and tags of `state`, and those that
-    /// were forgotten, lost, or named by a repair before, whatever became of the tag.
+    /// Snapshots that need no name, by the first half of their ids: steps and tags of `state`, and those that were forgotten,
+    /// lost, or named by an earlier repair even if the tag is gone.
     pub fn named(&self, state: &State) -> BTreeSet<[u8; 16]> {
-        let forgotten = state.forgotten.values().map(|forgotten| &forgotten.workspace);
-        let workspaces = state.workspaces.values().chain(forgotten);
         let in_state =
-            workspaces.flat_map(|workspace| workspace.steps.values().chain(workspace.tags.values()).copied());
+            state.all_workspaces().flat_map(|found| found.steps.values().chain(found.tags.values()).copied());
         let in_facts = self.facts.values().flatten().filter_map(|fact| match fact {
             Fact::SnapshotForgotten { snapshot, .. } => Some(*snapshot),
             Fact::Tagged { name, snapshot, .. } if name.starts_with(RECOVERED) => *snapshot,
@@ -53,7 +51,7 @@ impl Inspection {
         in_state.chain(in_facts).map(|id| id.0.prefix()).chain(state.lost.iter().copied()).collect()
     }
 
-    /// Every step that was ever taken, also by transactions that do not count.
+    /// Every step that was ever recorded, also in transactions that do not count.
     pub fn taken(&self) -> impl Iterator<Item = (WorkspaceId, u64, SnapshotId)> {
         self.facts.values().flatten().chain(&self.conflicting).filter_map(taken)
     }

@@ -1,14 +1,13 @@
-//! Which store a folder is, where the file that should say so is missing or wrong.
+//! The id of a store, also where the file with the id is missing or wrong.
 //!
 //! Every pack, every index, the journal and every stat cache name their store under a checksum; `FORMAT` has none. The
-//! file is believed when a pack agrees with it, or when there is no pack. Otherwise all of them are counted, and the
-//! most win.
+//! file is right if a pack agrees with it, or if there is no pack. Otherwise the files vote, and most votes win.
 
 use std::collections::BTreeMap;
 
 use super::{ProblemKind, pack_files};
 use crate::disk::{Disk, read_start};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, unless_corrupt};
 use crate::format::pack::PACK_HEADER_LENGTH_BYTES;
 use crate::format::{header, index, journal, pack};
 use crate::id::StoreId;
@@ -16,8 +15,8 @@ use crate::store::journal::JOURNAL;
 use crate::store::pack::pack_number;
 use crate::store::{FORMAT, FORMAT_LENGTH_MAX_BYTES};
 
-/// The store that a folder is, and the problem of the file that should say so. `NotFound` where nothing names a store,
-/// `Unsupported` where a newer version does.
+/// The id of the store in a folder, and the problem of `FORMAT`. `NotFound` if no file names a store, `Unsupported` if a
+/// newer version has written `FORMAT`.
 pub(super) fn identify(disk: &dyn Disk) -> Result<(StoreId, Option<ProblemKind>)> {
     let named = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(ProblemKind::NoFormat),
@@ -68,12 +67,8 @@ fn votes(disk: &dyn Disk) -> Result<BTreeMap<StoreId, Votes>> {
     for name in pack_files(disk)? {
         let path = format!("packs/{name}");
         if pack_number(&name).is_some() {
-            let bytes = match read_start(disk, &path, PACK_HEADER_LENGTH_BYTES as u64) {
-                // What is no file at all votes for nothing.
-                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
-                bytes => bytes?,
-            };
-            if let Ok(header) = pack::decode_header(&bytes) {
+            let bytes = unless_corrupt(read_start(disk, &path, PACK_HEADER_LENGTH_BYTES as u64))?;
+            if let Some(Ok(header)) = bytes.map(|bytes| pack::decode_header(&bytes)) {
                 votes.entry(header.store).or_default().packs += 1;
             }
         } else if name.ends_with(".idx")

@@ -163,7 +163,7 @@ pub fn inspect(disk: &Arc<dyn Disk>, depth: Depth, lock: Option<&LockGuard>) -> 
     problems.extend(packs.iter().flat_map(InspectedPack::problems));
     problems.extend(unreadable);
     problems.extend(gaps(all.keys().copied()).into_iter().map(ProblemKind::LostTransactions).map(Problem::of_history));
-    let (wrong, stale): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, problem)| problem.is_believed());
+    let (wrong, stale): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, problem)| problem.is_used());
     let of_cache = |(file, problem)| Problem::of(file, ProblemKind::Cache(problem));
     notes.splice(0..0, stale.into_iter().map(of_cache).map(Note::Cache));
     notes.extend(gaps(numbers.iter().map(|number| u64::from(*number))).into_iter().map(Note::NoPacks));

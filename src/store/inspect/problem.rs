@@ -1,4 +1,4 @@
-//! The problems that a store may have, as data: sentences about them are made where they are shown.
+//! The problems that a store may have, as data. The binary makes sentences of them.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -45,7 +45,7 @@ pub enum ProblemKind {
         /// Objects in them that are not.
         unreadable: u64,
     },
-    /// A transaction that ends here is intact, and its facts make no sense, as this error says.
+    /// A transaction that ends here is intact, and its facts cannot be decoded, as this error says.
     BadFacts(String),
     /// No file has these transactions.
     LostTransactions(RangeInclusive<u64>),
@@ -64,10 +64,10 @@ pub enum ProblemKind {
 pub enum CacheProblem {
     /// There is none.
     Missing,
-    /// Readers see that it, or the end of it, is damaged or of another store, and pass it over; the reason, where there
-    /// is more to say.
+    /// It, or its end, is damaged or of another store. Readers see that and do not use it. The reason, if there is more to
+    /// say.
     Unusable(Option<String>),
-    /// It lacks what was recorded last.
+    /// It lacks the last transactions.
     Behind,
     /// Its entries do not match their checksum.
     Checksum,
@@ -78,8 +78,8 @@ pub enum CacheProblem {
 }
 
 impl CacheProblem {
-    /// True if readers would believe the cache. Otherwise it costs time and nothing else.
-    pub fn is_believed(&self) -> bool {
+    /// True if readers would use the cache. Otherwise it costs time and nothing else.
+    pub fn is_used(&self) -> bool {
         !matches!(self, Self::Missing | Self::Unusable(_) | Self::Behind)
     }
 }
@@ -89,7 +89,7 @@ impl CacheProblem {
 pub struct DamagedObject {
     /// The object.
     pub key: ObjectKey,
-    /// Its whole id, where something tells.
+    /// Its whole id, if it is known.
     pub id: Option<Digest>,
     /// The damage.
     pub damage: Damage,

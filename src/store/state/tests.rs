@@ -1,4 +1,4 @@
-//! What facts come to: undo and redo, forgotten workspaces, events, and all facts at once.
+//! The results of facts: undo and redo, forgotten workspaces, events, and all facts at once.
 
 use super::{Fold, NOTED_EVENTS_MAX, State};
 use crate::format::facts::{Fact, Restore, RestoreCause};

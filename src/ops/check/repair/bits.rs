@@ -1,4 +1,4 @@
-//! Single flipped bits are turned back: nothing is lost, and the pack stays as it was.
+//! The pass that turns single flipped bits back. Nothing is lost, and the rest of the pack stays the same.
 
 use super::{Action, Round};
 use crate::error::Result;

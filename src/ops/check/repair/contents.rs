@@ -1,9 +1,8 @@
-//! Lost content that is still in a live folder.
+//! The pass that searches live folders for lost content.
 //!
-//! Every workspace that is there is read afresh, all of it, into a batch that takes nothing but what was lost: contents
-//! and chunks by their hash, whatever their path is now, and the trees of folders that are as they were. Stat caches
-//! are not believed, and a file whose hash is not asked for leaves no trace. A folder that is there again shows what
-//! else is missing below it: the next round looks for that.
+//! Every file of every live workspace is read, into a batch that takes only lost objects: contents and chunks by their
+//! hash, whatever their path, and the trees of unchanged folders. Stat caches are not used, and other files leave no trace.
+//! A recovered folder shows more missing objects below it: the next round searches for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,14 +16,14 @@ use crate::ops::record::ingest;
 use crate::ops::record::settings::settings;
 use crate::store::Store;
 
-/// Stores lost objects again that are in live folders.
+/// Stores lost objects of live folders again.
 pub(super) fn bring_back(round: &mut Round<'_>) -> Result<Vec<Action>> {
     let lost = lost_objects(round)?;
     if lost.is_subset(&round.searched) {
         return Ok(Vec::new());
     }
     round.searched.extend(&lost);
-    // The lock is taken again by whoever stores something. Nothing else is done in this round.
+    // Storing something takes the lock again. This round does nothing else.
     round.guard = None;
     let met = search(round, &lost)?;
     let mut objects: BTreeMap<ObjectKind, u64> = BTreeMap::new();
@@ -32,26 +31,26 @@ pub(super) fn bring_back(round: &mut Round<'_>) -> Result<Vec<Action>> {
     Ok(if objects.is_empty() { Vec::new() } else { vec![Action::BringBack(objects)] })
 }
 
-/// Takes out of the packs what stays lost and all that rests on it: as long as it is there, a writer that meets the
-/// same content again takes it for stored.
+/// Removes objects that stay lost from the packs, with all their deltas: otherwise a writer would take the same content for
+/// stored.
 pub(super) fn give_up(round: &mut Round<'_>) -> Result<Vec<Action>> {
     if lost_objects(round)?.is_empty() && round.checked()?.bad.is_empty() {
         return Ok(Vec::new());
     }
-    // Stat caches may say of something lost that it is in the store.
+    // Stat caches may list lost objects as stored.
     for workspace in round.disk.list("workspaces")? {
         round.disk.remove(&format!("workspaces/{workspace}/stat"))?;
     }
     packs::write_anew(round, true)
 }
 
-/// Objects that snapshots need and nobody can read, and those that are the cause.
+/// Unreadable objects that snapshots need, and the objects that are the cause.
 fn lost_objects(round: &Round<'_>) -> Result<BTreeSet<ObjectKey>> {
     let mut lost = BTreeSet::new();
     for finding in round.found()?.findings.iter().filter(|finding| !finding.affects.is_empty()) {
         let Some((key, cause)) = finding.lost() else { continue };
         lost.extend([key, cause]);
-        // What is in no pack may have been a list of chunks.
+        // An object that is in no pack may have been a chunk list.
         if key.kind == ObjectKind::Content && !round.inspection.reader.contains_key(key) {
             lost.insert(ObjectKey { kind: ObjectKind::ChunkList, ..key });
         }
@@ -59,7 +58,7 @@ fn lost_objects(round: &Round<'_>) -> Result<BTreeSet<ObjectKey>> {
     Ok(lost)
 }
 
-/// Looks for lost objects in all workspaces, and stores those it finds. Returns them.
+/// Searches all workspaces for lost objects, stores them, and returns their keys.
 fn search(round: &mut Round<'_>, lost: &BTreeSet<ObjectKey>) -> Result<BTreeSet<ObjectKey>> {
     let store = Store::open(Arc::clone(round.disk))?;
     let mut batch = store.batch_of(lost.clone());
@@ -86,14 +85,9 @@ fn search(round: &mut Round<'_>, lost: &BTreeSet<ObjectKey>) -> Result<BTreeSet<
     Ok(met)
 }
 
-/// Returns true if an object was found; content may turn out to be a list of chunks, and then the list is enough for
-/// now.
+/// True if an object was found. A content may be a chunk list instead, which is enough for this round.
 fn is_met(key: &ObjectKey, met: &BTreeSet<ObjectKey>) -> bool {
-    let is_there = |kind| met.contains(&ObjectKey { kind, ..*key });
-    match key.kind {
-        ObjectKind::Content | ObjectKind::ChunkList => {
-            [ObjectKind::Content, ObjectKind::ChunkList].into_iter().any(is_there)
-        }
-        kind => is_there(kind),
-    }
+    let kinds = [ObjectKind::Content, ObjectKind::ChunkList];
+    met.contains(key)
+        || kinds.contains(&key.kind) && kinds.iter().any(|kind| met.contains(&ObjectKey { kind: *kind, ..*key }))
 }

@@ -1,18 +1,18 @@
-//! History that no intact transaction tells any more, from what else knows of it.
+//! The pass that recovers lost facts from other places than intact transactions.
 //!
 //! - The journal is a checked copy of all facts.
-//! - A transaction that does not match its hash proves nothing; one of its facts is taken only if the snapshots that it
-//!   names are there and agree.
-//! - Of other numbers that are missing it is recorded that they are lost, so that it need not be said for ever.
-//! - Snapshots that have no name then get one: [`names`].
+//! - A transaction that does not match its hash proves nothing. A fact of it is used only if the snapshots that it names
+//!   are there and agree.
+//! - All other missing numbers are recorded as lost, so that later checks do not report them.
+//! - Then snapshots without a name get one: [`names`].
 //!
-//! All of it goes into a new pack, each transaction under its own number, before any damaged pack is touched.
+//! All of these go into a new pack, each transaction under its own number, before any damaged pack is changed.
 
 use std::collections::BTreeMap;
 
-use super::found::{Found, read};
+use super::found::Found;
 use super::{Action, Left, Round, Source, names};
-use crate::error::Result;
+use crate::error::{Result, unless_corrupt};
 use crate::format::facts::{self, Fact};
 use crate::format::snapshot::Snapshot;
 use crate::id::SnapshotId;
@@ -45,10 +45,10 @@ pub(super) fn recover(round: &mut Round<'_>) -> Result<Vec<Action>> {
     Ok(found.actions)
 }
 
-/// Facts of transactions that do not match their hash, where their number is free.
+/// Facts of transactions that do not match their hash, if their number is free.
 fn take_from_damage(inspection: &Inspection, found: &mut Found) -> Result<BTreeMap<u64, Vec<Fact>>> {
     let damaged = inspection.packs.iter().flat_map(|pack| &pack.damaged).map(|range| (range, true));
-    // What a torn tail tells was most likely never acknowledged.
+    // Transactions of a torn tail were most likely never acknowledged.
     let tails = inspection.packs.iter().flat_map(|pack| &pack.tail).map(|range| (range, false));
     let next = inspection.reader.state().sequence.saturating_add(1);
     let mut recovered = BTreeMap::new();
@@ -74,11 +74,10 @@ fn take_from_damage(inspection: &Inspection, found: &mut Found) -> Result<BTreeM
     Ok(recovered)
 }
 
-/// Returns true if the snapshots that a fact names are there and agree. One that takes something away is never believed
-/// unproven.
+/// True if the snapshots that a fact names are there and agree. An unproven fact that removes something is never used.
 fn is_backed(reader: &Reader, fact: &Fact) -> Result<bool> {
     let are_there = |ids: &[SnapshotId]| {
-        let found: Result<Vec<_>> = ids.iter().map(|id| read(reader, *id)).collect();
+        let found: Result<Vec<_>> = ids.iter().map(|id| unless_corrupt(reader.snapshot(*id))).collect();
         Ok(found?.iter().all(Option::is_some))
     };
     match fact {
@@ -92,7 +91,7 @@ fn is_backed(reader: &Reader, fact: &Fact) -> Result<bool> {
             let agrees = |found: &Snapshot| {
                 (found.workspace, found.step, &found.run, found.cause) == (*workspace, *step, run, *cause)
             };
-            Ok(read(reader, *snapshot)?.is_some_and(|found| agrees(&found)))
+            Ok(unless_corrupt(reader.snapshot(*snapshot))?.is_some_and(|found| agrees(&found)))
         }
         Fact::RestoreBegun(restore) => {
             are_there(&restore.before.into_iter().chain([restore.target]).collect::<Vec<_>>())
@@ -110,7 +109,7 @@ fn is_backed(reader: &Reader, fact: &Fact) -> Result<bool> {
     }
 }
 
-/// Transactions of nothing in the place of those that nobody knows any more.
+/// Empty transactions in the place of lost ones.
 fn lost(inspection: &Inspection, found: &Found, left: &mut Vec<Left>) -> BTreeMap<u64, Vec<Fact>> {
     let gaps = || inspection.lost_transactions();
     let count = gaps().fold(0_u64, |sum, gap| sum.saturating_add(gap.end() - gap.start()).saturating_add(1));
@@ -122,10 +121,10 @@ fn lost(inspection: &Inspection, found: &Found, left: &mut Vec<Left>) -> BTreeMa
     lost.map(|number| (number, Vec::new())).collect()
 }
 
-/// Some 25 bytes each.
+/// Most empty transactions, of some 25 bytes each.
 const LOST_RECORDED_MAX: u64 = 1_000_000;
 
-/// Numbers the facts that come after all others; `false` where no number is left for them.
+/// Gives the new facts the numbers after all others; `false` if no number is left for them.
 fn put_last(inspection: &Inspection, found: &mut Found) -> bool {
     let known = found.transactions.keys().next_back().copied().unwrap_or(0);
     let mut number = inspection.reader.state().sequence.max(known);
@@ -144,5 +143,5 @@ fn put_last(inspection: &Inspection, found: &mut Found) -> bool {
     true
 }
 
-/// Far below what any transaction may hold.
+/// Longest new transaction, far below the limit of a transaction.
 const TRANSACTION_LENGTH_MAX_BYTES: usize = FACTS_LENGTH_MAX_BYTES / 4;

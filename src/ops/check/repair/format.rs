@@ -1,4 +1,4 @@
-//! The first pass: the places of files and folders, and the file that names the store.
+//! The first pass: things in the place of a file or folder, and the file that names the store.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use crate::store::file::StoreFile;
 use crate::store::inspect::obstacles;
 use crate::store::repair::{lock, put_file_aside, write_format};
 
-/// Puts aside what stands in the place of a file or folder. It comes before everything else, because without some of
-/// them there is no lock to be had.
+/// Moves things in the place of a file or folder to quarantine. This comes first, because some of them keep the store from
+/// being locked.
 pub(super) fn clear(disk: &Arc<dyn Disk>) -> Result<Vec<Action>> {
     let obstacles = obstacles(&**disk)?;
     let guard = lock(&**disk)?;
@@ -19,7 +19,7 @@ pub(super) fn clear(disk: &Arc<dyn Disk>) -> Result<Vec<Action>> {
     Ok(obstacles.into_iter().map(Action::PutAside).collect())
 }
 
-/// Writes the file that names the store, if it cannot be used.
+/// Writes the file that names the store, if it is missing or wrong.
 pub(super) fn write(round: &mut Round<'_>) -> Result<Vec<Action>> {
     let mut problems = round.inspection.problems.iter();
     let Some(problem) = problems.find(|problem| problem.file == Some(StoreFile::Format)) else { return Ok(Vec::new()) };

@@ -1,4 +1,4 @@
-//! The last pass: snapshots that lack something are marked, and those that lack nothing any more are not.
+//! The last pass: it marks snapshots that lack something as incomplete, and takes marks off the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::format::facts::Fact;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::store::Store;
 
-/// Some 45 bytes each: far below what a transaction may hold.
+/// Marks of some 45 bytes each: far below the limit of a transaction.
 const MARKS_PER_TRANSACTION: usize = 10_000;
 
 pub(super) fn mark(round: &mut Round<'_>) -> Result<Vec<Action>> {
@@ -27,7 +27,7 @@ pub(super) fn mark(round: &mut Round<'_>) -> Result<Vec<Action>> {
     if marks.is_empty() {
         return Ok(Vec::new());
     }
-    // The lock is taken again by whoever records.
+    // Recording takes the lock again.
     round.guard = None;
     let time = round.options.now;
     for part in marks.chunks(MARKS_PER_TRANSACTION) {

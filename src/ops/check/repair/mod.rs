@@ -6,19 +6,19 @@
 //!  lock -> inspect -> format -> bits -> facts -> packs -> contents -> marks -> nothing left|-> done
 //! ```
 //!
-//! | pass | what it does |
+//! | pass | work |
 //! |---|---|
-//! | `format` | clears the places of files and folders, and writes the file that names the store |
+//! | `format` | removes things in the place of files and folders, and writes the file that names the store |
 //! | `bits` | turns single flipped bits back |
-//! | `facts` | records again what no intact transaction tells, and names snapshots that have no name |
-//! | `packs` | saves what rests on damage, writes damaged packs anew, rebuilds caches |
-//! | `contents` | takes lost content from live folders; then gives up what stays lost |
+//! | `facts` | recovers lost facts, and names snapshots that have no name |
+//! | `packs` | saves objects of damaged records, writes damaged packs anew, rebuilds caches |
+//! | `contents` | takes lost content from live folders; then gives up the objects that stay lost |
 //! | `marks` | marks snapshots that lack something as incomplete, and takes marks away |
 //!
 //! Invariants:
-//! - Nothing is deleted but caches: what cannot be used goes to `quarantine/`, under a name of its own.
+//! - Only caches are deleted: all other files that cannot be used go to `quarantine/`, under names of their own.
 //! - A dry run is the same run on an [`Overlay`]: it lists what a repair does, and changes nothing.
-//! - Each pass is safe to kill at any moment, and the next run goes on from what it finds. A whole store is left alone.
+//! - Each pass is safe to kill at any moment, and the next run continues. An intact store does not change.
 
 mod bits;
 mod contents;
@@ -50,11 +50,11 @@ use crate::time::Timestamp;
 /// Options of a repair.
 #[derive(Clone, Copy)]
 pub struct RepairOptions<'a> {
-    /// Changes nothing: what would be written goes into files without a name in this folder.
+    /// Changes nothing: the changes go into unlinked temporary files in this folder.
     pub dry_run: Option<&'a Path>,
     /// The present time.
     pub now: Timestamp,
-    /// Gets events while the repair is at work.
+    /// Receives progress events.
     pub progress: &'a dyn Progress,
 }
 
@@ -65,11 +65,11 @@ pub struct RepairOutcome {
     pub actions: Vec<Action>,
     /// The changes were made. A dry run only lists them.
     pub is_done: bool,
-    /// Things that could not be done or looked at.
+    /// Things that could not be done or read.
     pub left: Vec<Left>,
     /// Findings that a verify reports now; none in a dry run.
     pub findings_left: Option<u64>,
-    /// The number of those that are about marked snapshots.
+    /// The number of these findings that are about marked snapshots.
     pub findings_marked: u64,
 }
 
@@ -86,7 +86,7 @@ pub enum Action {
     TurnBack(u32, u64),
     /// So many transactions are recorded again.
     RecoverTransactions(Source, u64),
-    /// A workspace that no fact adds is added again. Its folder may have been found out, too.
+    /// An unknown workspace is added again; true if its path is known.
     RecoverWorkspace(WorkspaceId, bool),
     /// A snapshot that had no name gets one.
     RecoverSnapshot {
@@ -99,13 +99,13 @@ pub enum Action {
         /// The tag that it gets, because another snapshot has the step; none where it gets its step back.
         tag: Option<String>,
     },
-    /// A step that is newer than what recovered facts make the head becomes the head of its workspace again.
+    /// A step that is newer than the recovered ones becomes the head of its workspace again.
     KeepHead(WorkspaceId, u64),
     /// A snapshot that nobody can read and nothing names is recorded as lost.
     GiveUp(ObjectKey),
     /// A snapshot that an earlier repair recorded as lost is there again.
     FindAgain(ObjectKey),
-    /// So many objects are stored again that are readable only as long as something damaged is there.
+    /// So many objects are stored again, because they are readable only in damaged records.
     Save(u64),
     /// A pack is written anew without what is damaged.
     Rewrite {
@@ -152,7 +152,7 @@ pub enum Source {
     Nothing,
 }
 
-/// Something that a repair could not do or look at.
+/// Something that a repair could not do or read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Left {
     /// A live folder was not searched for lost content, because of this error.
@@ -171,7 +171,7 @@ pub fn repair(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<Repai
     run(&overlay, options)
 }
 
-/// One part of a repair: what it did, nothing where there was nothing to do.
+/// One part of a repair. It returns its changes.
 type Pass = fn(&mut Round<'_>) -> Result<Vec<Action>>;
 
 const PASSES: [Pass; 7] = [
@@ -184,16 +184,16 @@ const PASSES: [Pass; 7] = [
     marks::mark,
 ];
 
-/// One inspection of the store, and what passes share.
+/// One inspection of the store, which the passes share.
 struct Round<'a> {
     disk: &'a Arc<dyn Disk>,
     options: &'a RepairOptions<'a>,
-    /// The store's lock. A pass that gives it back ends the round.
+    /// The store's lock. A pass that releases it ends the round.
     guard: Option<LockGuard>,
     inspection: Inspection,
     checked: OnceCell<Checked>,
     found: OnceCell<VerifyOutcome>,
-    /// Objects that were looked for in live folders in this repair.
+    /// Objects that this repair has searched live folders for.
     searched: BTreeSet<ObjectKey>,
     left: Vec<Left>,
 }
@@ -243,7 +243,7 @@ impl<'a> Round<'a> {
 
     /// The lock, for a pass that changes packs.
     fn guard(&self) -> &LockGuard {
-        self.guard.as_ref().expect("a pass that gives it back ends the round")
+        self.guard.as_ref().expect("a pass that releases it ends the round")
     }
 
     /// Every object decoded and compared with its id.
@@ -251,12 +251,12 @@ impl<'a> Round<'a> {
         get_or_try(&self.checked, || check_objects(&self.inspection, &|_| true, self.options.progress))
     }
 
-    /// Everything that a verify finds.
+    /// All findings of a verify.
     fn found(&self) -> Result<&VerifyOutcome> {
         get_or_try(&self.found, || examine(&self.inspection, self.checked()?, Level::Full))
     }
 
-    /// Makes caches right for the packs as they are now.
+    /// Completes the caches for the present packs.
     fn complete_caches(&self) -> Result<()> {
         complete_caches(&Store::open(Arc::clone(self.disk))?, self.guard())
     }

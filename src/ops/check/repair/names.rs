@@ -1,26 +1,26 @@
-//! Names for snapshots that have none, and a record of those that are lost.
+//! Naming snapshots that have no name, and recording lost snapshots.
 //!
-//! One rule: a snapshot that nothing names gets its own step if that is free, and a tag if another snapshot has it. So
-//! of two histories of one step, as when a pack is found again after its steps were taken a second time, the one that
-//! counts stays as it is, and every snapshot of the other is reachable. A workspace that is not known is added first.
+//! A snapshot without a name gets its own step if that is free, and a tag if another snapshot has the step. A pack may be
+//! found again after its steps were taken a second time: then the history that counts does not change, and every snapshot
+//! of the other one has a tag. An unknown workspace is added first.
 //!
-//! A snapshot that nobody can read, and that something still names, is recorded as lost: half an id is enough. Its step
-//! may not be known; that it was there is kept, so that no check ever calls the store whole.
+//! An unreadable snapshot that something still names is recorded as lost, with half of its id. Its step may be unknown, but
+//! no later check calls the store intact.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::found::{Found, read};
+use super::found::Found;
 use super::{Action, RepairOptions};
-use crate::error::Result;
+use crate::error::{Result, unless_corrupt};
 use crate::format::facts::Fact;
 use crate::format::pack::{ObjectKey, ObjectKind};
 use crate::format::snapshot::{self, Cause, Snapshot};
 use crate::id::{SnapshotId, WorkspaceId};
+use crate::store::State;
 use crate::store::inspect::{Checked, Inspection, RECOVERED, check_objects};
-use crate::store::{State, for_each_object};
 use crate::time::Timestamp;
 
-/// The state as it becomes, and the facts that make it so.
+/// The new state, and the facts that lead to it.
 struct Naming<'a> {
     inspection: &'a Inspection,
     state: State,
@@ -28,7 +28,7 @@ struct Naming<'a> {
     found: &'a mut Found,
 }
 
-/// Adds facts that name snapshots to those that are known again.
+/// Adds facts that name snapshots to the recovered facts.
 pub(super) fn give(inspection: &Inspection, options: &RepairOptions<'_>, found: &mut Found) -> Result<()> {
     let checked = check_objects(inspection, &|key| key.kind == ObjectKind::Snapshot, options.progress)?;
     let before = inspection.state_with(&found.transactions);
@@ -42,20 +42,12 @@ pub(super) fn give(inspection: &Inspection, options: &RepairOptions<'_>, found: 
     naming.record_lost(&before, unreadable)
 }
 
-/// Snapshots that are there and have no name, in the order of their steps.
+/// Readable snapshots without a name, in the order of their steps.
 fn unnamed(inspection: &Inspection, named: &BTreeSet<[u8; 16]>) -> Result<Vec<(SnapshotId, Snapshot)>> {
     let reader = &inspection.reader;
-    let mut keys = BTreeSet::new();
-    for_each_object(reader, |object| {
-        let key = ObjectKey { kind: object.kind, prefix: object.prefix };
-        if key.kind == ObjectKind::Snapshot && !named.contains(&key.prefix) {
-            keys.insert(key);
-        }
-    })?;
     let mut unnamed = Vec::new();
-    for key in keys {
-        if reader.is_readable(key)? {
-            let (id, bytes) = reader.object_with(key.kind, key.prefix)?;
+    for key in reader.keys(ObjectKind::Snapshot).iter().filter(|key| !named.contains(&key.prefix)) {
+        if let Some((id, bytes)) = unless_corrupt(reader.object_with(key.kind, key.prefix))? {
             unnamed.extend(snapshot::decode(&bytes).ok().map(|snapshot| (SnapshotId(id), snapshot)));
         }
     }
@@ -63,7 +55,7 @@ fn unnamed(inspection: &Inspection, named: &BTreeSet<[u8; 16]>) -> Result<Vec<(S
     Ok(unnamed)
 }
 
-/// Snapshots without a name that something knows of and nobody can read.
+/// Unreadable snapshots without a name that something still names.
 fn unreadable(
     inspection: &Inspection,
     checked: &Checked,
@@ -77,8 +69,7 @@ fn unreadable(
     let bad = checked.bad.iter().filter(|bad| !bad.is_readable).flat_map(|bad| bad.base.into_iter().chain([bad.key]));
     let mut keys: BTreeSet<ObjectKey> =
         packs.iter().flat_map(|pack| &pack.lost).map(|(key, _)| *key).chain(bad).collect();
-    // A damaged record may name a snapshot that never was: it is believed where transactions are missing that it may be
-    // of.
+    // A damaged record may name a snapshot that never existed. It counts if transactions are missing that it may belong to.
     if found.is_incomplete {
         keys.extend(
             packs.iter().flat_map(|pack| &pack.damaged).flat_map(|range| &range.broken).map(|entry| entry.key()),
@@ -96,13 +87,13 @@ fn unreadable(
     Ok(unreadable)
 }
 
-/// Snapshots that others name as what came before them, and those that restores have begun with.
+/// Parents of snapshots, and snapshots of restores.
 fn mentioned(inspection: &Inspection) -> Result<BTreeSet<[u8; 16]>> {
     let mut mentioned = BTreeSet::new();
     for fact in inspection.facts.values().flatten() {
         match fact {
             Fact::SnapshotTaken { snapshot, .. } => {
-                if let Some(snapshot) = read(&inspection.reader, *snapshot)? {
+                if let Some(snapshot) = unless_corrupt(inspection.reader.snapshot(*snapshot))? {
                     mentioned.extend(snapshot.parents.iter().map(|id| id.0.prefix()));
                 }
             }
@@ -124,7 +115,7 @@ impl Naming<'_> {
     /// Gives a snapshot its own step, or a tag.
     fn name(&mut self, id: SnapshotId, snapshot: &Snapshot, before: &State) {
         let Snapshot { workspace, step, .. } = *snapshot;
-        if !self.state.workspaces.contains_key(&workspace) && !self.state.forgotten.contains_key(&workspace) {
+        if self.state.live_or_forgotten(workspace).is_none() {
             self.add(workspace);
         }
         let is_free =
@@ -134,14 +125,14 @@ impl Naming<'_> {
         if let Some(name) = tag {
             return self.say(Fact::Tagged { workspace, name, snapshot: Some(id), time: self.now });
         }
-        // One that is older than others is no state that the folder was in last, and not the last of its run.
+        // A snapshot older than others is not the last state of the folder, and not the last of its run.
         let known = before.workspaces.get(&workspace).filter(|known| known.last_step > step);
         let run = snapshot.run.clone().filter(|run| known.is_none_or(|known| !known.runs.contains_key(run)));
         let cause = if known.is_some() { Cause::Import } else { snapshot.cause };
         self.say(Fact::SnapshotTaken { workspace, snapshot: id, step, run, cause });
     }
 
-    /// Adds a workspace, at the place that a transaction says that does not count, if no other workspace is there.
+    /// Adds a workspace, at the path that a conflicting transaction has, if no other workspace is there.
     fn add(&mut self, workspace: WorkspaceId) {
         let mut roots = self.inspection.conflicting.iter().filter_map(|fact| match fact {
             Fact::WorkspaceAdded { workspace: added, root, .. }
@@ -156,14 +147,12 @@ impl Naming<'_> {
 
     fn free_tag(&self, workspace: WorkspaceId, step: u64, id: SnapshotId) -> String {
         let short = format!("{RECOVERED}s{step}-{}", id.short());
-        let forgotten = || self.state.forgotten.get(&workspace).map(|forgotten| &forgotten.workspace);
-        let found = self.state.workspaces.get(&workspace).or_else(forgotten);
-        let is_taken = found.is_some_and(|found| found.tags.contains_key(&short));
+        let is_taken = self.state.live_or_forgotten(workspace).is_some_and(|found| found.tags.contains_key(&short));
         if is_taken { format!("{RECOVERED}{id}") } else { short }
     }
 
-    /// Makes the newest step the head again, where an older one was named last: one that was recovered here, or the end
-    /// of a history that came back and is longer than the one that went on.
+    /// Makes the newest step the head again, if an older one was named last: one that was recovered here, or the last step of
+    /// a history that came back and is longer than the one that went on.
     fn keep_heads(&mut self, before: &State) -> Result<()> {
         if self.found.late.is_empty() {
             return Ok(());
@@ -185,7 +174,7 @@ impl Naming<'_> {
             if current == head || now.last_step > before.workspaces.get(&workspace).map_or(0, |known| known.last_step) {
                 continue;
             }
-            let found = read(&self.inspection.reader, head)?;
+            let found = unless_corrupt(self.inspection.reader.snapshot(head))?;
             let (run, cause) = found.map_or((None, Cause::Import), |found| (found.run.clone(), found.cause));
             self.found.actions.push(Action::KeepHead(workspace, step));
             self.say(Fact::SnapshotTaken { workspace, snapshot: head, step, run, cause });
@@ -194,11 +183,11 @@ impl Naming<'_> {
     }
 
     fn is_newer(&self, one: SnapshotId, other: SnapshotId) -> Result<bool> {
-        let time = |id| Ok(read(&self.inspection.reader, id)?.map(|found| found.time));
+        let time = |id| Ok(unless_corrupt(self.inspection.reader.snapshot(id))?.map(|found| found.time));
         Ok(one != other && time(one)? > time(other)?)
     }
 
-    /// Records which snapshots are lost, and which are there again.
+    /// Records the snapshots that are lost, and those that are there again.
     fn record_lost(&mut self, before: &State, unreadable: BTreeSet<ObjectKey>) -> Result<()> {
         let time = self.now;
         for snapshot in unreadable {

@@ -1,8 +1,7 @@
-//! Packs and caches: what rests on damage is saved, damaged packs are written anew, and caches that are wrong are
-//! rebuilt.
+//! The pass for packs and caches: it saves objects of damaged records, writes damaged packs anew, and rebuilds wrong
+//! caches.
 //!
-//! Objects are saved one round before the pack they were in is written anew, so that nothing readable is ever only in
-//! quarantine.
+//! Objects are saved one round before their pack is written anew, so that no readable object is ever only in quarantine.
 
 use super::{Action, Round};
 use crate::error::Result;
@@ -10,7 +9,7 @@ use crate::store::file::StoreFile;
 use crate::store::inspect::{CacheProblem, Problem, ProblemKind};
 use crate::store::repair::{Rewrite, put_file_aside, remove_cache, rewrite_pack, to_save, write_pack};
 
-/// Writes damaged packs anew, and tidies up beside them.
+/// Writes damaged packs anew; then handles other files and caches.
 pub(super) fn rewrite(round: &mut Round<'_>) -> Result<Vec<Action>> {
     let done = write_anew(round, false)?;
     if done.is_empty() { tidy(round) } else { Ok(done) }
@@ -51,7 +50,7 @@ pub(super) fn write_anew(round: &mut Round<'_>, given_up: bool) -> Result<Vec<Ac
     Ok(actions)
 }
 
-/// Puts files of others aside, and removes caches that differ from the packs: they are made again.
+/// Moves files that are not part of the store to quarantine, and rebuilds caches that differ from the packs.
 fn tidy(round: &mut Round<'_>) -> Result<Vec<Action>> {
     let (inspection, no_pack) = (&round.inspection, ProblemKind::Cache(CacheProblem::NoPack));
     let mut strays: Vec<Problem> = Vec::new();

@@ -1,7 +1,7 @@
-//! The objects that cannot be read, and who needs them.
+//! The objects that cannot be read, and the snapshots that need them.
 //!
-//! The list of paths and steps is bounded: a few kB of trees describe more than fits anywhere. When the bound is
-//! reached, whole snapshots are listed, each of them once.
+//! The list of paths and steps is bounded: a few kB of trees may describe any number of paths. When the bound is reached,
+//! whole snapshots are listed, each of them once.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -19,7 +19,7 @@ use crate::store::inspect::{Checked, Damage, DamagedObject, Inspection, Problem,
 #[derive(Debug)]
 pub(super) struct Damages {
     objects: BTreeMap<ObjectKey, Known>,
-    /// An object that is in no pack. It stands for others when the budget is spent.
+    /// An object that is in no pack. It stands for all others when the budget is spent.
     last_missing: Option<ObjectKey>,
     pub(super) budget: Budget,
 }
@@ -35,16 +35,16 @@ struct Known {
     needed: BTreeMap<Need, Vec<RangeInclusive<u64>>>,
 }
 
-/// A need of an object: a workspace, or a snapshot that is no step of any.
+/// The part of a snapshot that needs an object: of the steps of a workspace, or of a snapshot that is not a step.
 type Need = (Option<WorkspaceId>, Option<SnapshotId>, Part);
 
-/// A snapshot among those of its workspace.
-pub(super) struct Place {
+/// The position of a snapshot in its workspace.
+pub(super) struct StepPosition {
     pub(super) workspace: Option<WorkspaceId>,
     pub(super) step: u64,
     /// The step before it in the workspace.
     pub(super) before: Option<u64>,
-    /// The snapshot, where it is no step.
+    /// The snapshot, if it is not a step.
     pub(super) snapshot: Option<SnapshotId>,
 }
 
@@ -59,7 +59,7 @@ const NEED_BYTES: usize = 160;
 const KNOWN_BYTES: usize = 320;
 
 impl Damages {
-    /// The damage that the packs themselves show, whoever needs what is damaged.
+    /// The damage of the packs.
     pub(super) fn of(inspection: &Inspection, checked: &Checked) -> Result<Self> {
         let mut objects: BTreeMap<ObjectKey, Known> = BTreeMap::new();
         let at =
@@ -92,12 +92,12 @@ impl Damages {
         Ok(Self { objects, last_missing: None, budget })
     }
 
-    /// Returns true if anything is known of an object.
+    /// True if an object is known to be damaged.
     pub(super) fn contains(&self, key: ObjectKey) -> bool {
         self.objects.contains_key(&key)
     }
 
-    /// Returns true if an object that is in a pack is known to be damaged. From now on its whole id is known.
+    /// The key of an object, if it is known to be unreadable. From now on its whole id is known.
     pub(super) fn includes(&mut self, kind: ObjectKind, id: Digest) -> Option<ObjectKey> {
         let key = ObjectKey::new(kind, &id);
         let known = self.objects.get_mut(&key)?;
@@ -105,7 +105,7 @@ impl Damages {
         (!known.is_readable).then_some(key)
     }
 
-    /// Notes that no pack has an object.
+    /// Adds an object that no pack has.
     pub(super) fn add_missing(&mut self, kind: ObjectKind, id: Digest) -> ObjectKey {
         let key = ObjectKey::new(kind, &id);
         if !self.objects.contains_key(&key) {
@@ -119,7 +119,7 @@ impl Damages {
         key
     }
 
-    /// Notes that an object at a place in a pack cannot be read. An error of the system says nothing about the object.
+    /// Adds an unreadable object at an offset of a pack. An error of the system says nothing about the object.
     pub(super) fn add(
         &mut self,
         kind: ObjectKind,
@@ -139,9 +139,9 @@ impl Damages {
         Ok(key)
     }
 
-    /// Notes that a snapshot needs an object, at a path or as another part of it. `false` when there is no room to list
+    /// Adds the need of a snapshot for an object, at a path or as another part of it. `false` if there is no room to list
     /// more of this snapshot.
-    pub(super) fn need(&mut self, key: ObjectKey, place: &Place, path: Option<&[u8]>, part: Part) -> bool {
+    pub(super) fn need(&mut self, key: ObjectKey, step: &StepPosition, path: Option<&[u8]>, part: Part) -> bool {
         self.budget.looks = self.budget.looks.saturating_sub(1);
         let has_room = self.budget.take(1);
         let part = match path.map(TreePath::new) {
@@ -150,19 +150,19 @@ impl Damages {
             _ => part,
         };
         let known = self.objects.entry(key).or_default();
-        let ranges = known.needed.entry((place.workspace, place.snapshot, part)).or_insert_with(|| {
+        let ranges = known.needed.entry((step.workspace, step.snapshot, part)).or_insert_with(|| {
             self.budget.take(path.map_or(0, <[u8]>::len) + NEED_BYTES);
             Vec::new()
         });
-        if place.workspace.is_none() {
+        if step.workspace.is_none() {
             return has_room;
         }
         match ranges.last_mut() {
-            Some(last) if *last.end() == place.step => {}
-            Some(last) if Some(*last.end()) == place.before => *last = *last.start()..=place.step,
+            Some(last) if *last.end() == step.step => {}
+            Some(last) if Some(*last.end()) == step.before => *last = *last.start()..=step.step,
             _ => {
                 self.budget.take(size_of::<RangeInclusive<u64>>());
-                ranges.push(place.step..=place.step);
+                ranges.push(step.step..=step.step);
             }
         }
         has_room
@@ -213,7 +213,7 @@ impl Known {
 }
 
 impl Budget {
-    /// Takes room for so many bytes; whether any is left.
+    /// Takes room for so many bytes. True if any is left.
     pub(super) fn take(&mut self, bytes: usize) -> bool {
         self.bytes = self.bytes.saturating_sub(bytes as u64);
         !self.is_spent()

@@ -1,4 +1,4 @@
-//! The lists of paths that are attached to snapshots: whether each can be decoded.
+//! Checking that the lists of paths that are attached to snapshots can be decoded.
 
 use std::collections::HashMap;
 
@@ -10,15 +10,15 @@ use crate::id::BlobId;
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
 use crate::store::Reader;
 
-/// Lists that were decoded, and why they could not be.
+/// The decoded lists, each with the reason if it cannot be decoded.
 #[derive(Default)]
 pub(super) struct Lists(HashMap<BlobId, Option<String>>);
 
-/// Decodes a list, to see that it can be.
+/// Decodes a list and drops it.
 type Decode = fn(&[u8]) -> std::result::Result<(), Malformed>;
 
 impl Lists {
-    /// Decodes the lists of a snapshot; the reason why one cannot be.
+    /// Decodes the lists of a snapshot. Returns the reason if one cannot be decoded.
     pub(super) fn decode(&mut self, reader: &Reader, snapshot: &Snapshot) -> Result<Option<String>> {
         let lists: [(&Attachment, Decode); 4] = [
             (&snapshot.times, |bytes| decode_times(bytes).map(drop)),

@@ -1,12 +1,12 @@
-//! Checking a store against its ids: what is damaged, and which steps and paths need it.
+//! Checking a store against its ids: the damage, and the steps and paths that it affects.
 //!
 //! ```text
 //! inspect (packs, transactions, caches) -> objects (decoded, compared with their ids) -> walk (what snapshots need) -> findings
 //! ```
 //!
 //! Every [`Finding`] is data. One about an object names the snapshots and paths that need it; any other names a file or
-//! a transaction. A cache that readers see to be unusable, and what a killed writer left, are notes and no findings.
-//! Nothing is written and no lock is needed; what is recorded meanwhile is not looked at.
+//! a transaction. A cache that readers see to be unusable and the remains of a killed writer are notes, not findings.
+//! Nothing is written and no lock is needed. Transactions that are recorded meanwhile are not checked.
 
 mod damage;
 mod lists;
@@ -34,7 +34,7 @@ use damage::Damages;
 pub struct VerifyOptions<'a> {
     /// The depth of the check.
     pub level: Level,
-    /// Gets events while the check is at work.
+    /// Receives progress events.
     pub progress: &'a dyn Progress,
 }
 
@@ -43,14 +43,14 @@ pub struct VerifyOptions<'a> {
 pub enum Level {
     /// Every object is decoded.
     Full,
-    /// Only structure: pack headers, the framing of batches, caches, folders and snapshots, and that all they name is
-    /// there.
+    /// Only structure: pack headers, the framing of transactions, caches, folders, snapshots, and that all objects that they
+    /// name are there.
     Quick,
-    /// Every batch is compared with its hash, and this share of the objects is decoded.
+    /// Every transaction is compared with its hash, and this share of the objects is decoded.
     Sample {
         /// The number of objects in a million.
         parts_per_million: u32,
-        /// Chooses which.
+        /// Chooses the objects.
         seed: u64,
     },
 }
@@ -105,11 +105,11 @@ impl Finding {
 /// Snapshots that need something in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Affected {
-    /// Whose; none where only a tag or a pin leads there.
+    /// Their workspace; none if only a tag or a pin leads to them.
     pub workspace: Option<WorkspaceId>,
     /// The part of them that is affected.
     pub part: Part,
-    /// Their steps. Those forgotten in between are not meant.
+    /// Their steps, with gaps where steps were forgotten.
     pub steps: Vec<RangeInclusive<u64>>,
     /// The snapshot, where it is no step of a workspace.
     pub snapshot: Option<SnapshotId>,
@@ -126,7 +126,7 @@ pub enum Part {
     Event,
     /// Modification times.
     Times,
-    /// The list of what was not captured.
+    /// The list of omitted paths.
     Omitted,
     /// Owners, ACLs and extended attributes.
     Attributes,
@@ -144,9 +144,7 @@ impl Affected {
 
     /// The steps with their snapshots.
     pub fn steps<'s>(&self, state: &'s State) -> impl Iterator<Item = (u64, SnapshotId)> + use<'s, '_> {
-        let live = |id| state.workspaces.get(&id);
-        let forgotten = |id| state.forgotten.get(&id).map(|forgotten| &forgotten.workspace);
-        let steps = self.workspace.and_then(|id| live(id).or_else(|| forgotten(id))).map(|found| &found.steps);
+        let steps = self.workspace.and_then(|id| state.live_or_forgotten(id)).map(|found| &found.steps);
         self.steps.iter().flat_map(move |range| {
             steps.into_iter().flat_map(|steps| steps.range(range.clone()).map(|(step, id)| (*step, *id)))
         })
@@ -169,7 +167,7 @@ pub fn verify(disk: &Arc<dyn Disk>, options: &VerifyOptions<'_>) -> Result<Verif
     Ok(outcome)
 }
 
-/// Finds whom the problems of a store affect.
+/// Finds the snapshots and paths that the problems of a store affect.
 pub(in crate::ops) fn examine(inspection: &Inspection, checked: &Checked, level: Level) -> Result<VerifyOutcome> {
     let mut damages = Damages::of(inspection, checked)?;
     let snapshots = walk::walk(&inspection.lenient_reader, &mut damages, level == Level::Full)?;
@@ -213,7 +211,7 @@ fn affected(problem: &Problem) -> Vec<Affected> {
     }
 }
 
-/// Stat caches that are there and of no use.
+/// Notes about unusable stat caches.
 fn unusable_stat_caches(inspection: &Inspection) -> Vec<Note> {
     let (disk, store) = (inspection.reader.disk(), inspection.reader.id());
     let state = inspection.reader.state();
@@ -225,7 +223,7 @@ fn unusable_stat_caches(inspection: &Inspection) -> Vec<Note> {
     unusable.map(|(file, _)| Note::Cache(problem(file))).collect()
 }
 
-/// Returns true if an object is in the sample.
+/// True if an object is in the sample.
 fn is_drawn(key: ObjectKey, parts_per_million: u32, seed: u64) -> bool {
     let drawn = Digest::of(&[&seed.to_le_bytes()[..], &[key.kind.code()], &key.prefix].concat());
     let number = u64::from_le_bytes(*drawn.0.first_chunk().expect("a digest has 32 bytes"));

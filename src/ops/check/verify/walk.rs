@@ -1,13 +1,13 @@
-//! From snapshots down to contents: which damaged objects each of them needs, and where.
+//! The walk from snapshots down to contents, which finds the damaged objects that each snapshot needs, and their paths.
 //!
-//! Each distinct tree is read once, however many snapshots share it; only trees with damage below them are remembered
-//! with what it is. The walk keeps its own stack, because folders may be deeper than a thread's stack would allow.
+//! Each distinct tree is read once, however many snapshots share it. Only for trees with damage below them is the damage
+//! kept. The walk has its own stack, because folders may be deeper than the stack of a thread.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::Part;
-use super::damage::{Budget, Damages, Place};
+use super::damage::{Budget, Damages, StepPosition};
 use super::lists::Lists;
 use crate::error::{Error, Result};
 use crate::format::chunk_list;
@@ -18,29 +18,27 @@ use crate::id::{BlobId, Digest, SnapshotId, TreeId};
 use crate::limits::{FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES};
 use crate::store::Reader;
 
-/// Walks all snapshots that have a name, and notes what they need of what is damaged. Returns how many there were.
+/// Walks all snapshots that have a name, and adds their needs to the damaged objects. Returns the number of snapshots.
 pub(super) fn walk(reader: &Reader, damages: &mut Damages, decodes_lists: bool) -> Result<u64> {
     let (below, sound, long) = (HashMap::new(), HashSet::new(), HashMap::new());
     let mut walk = Walk { reader, damages, below, sound, long, lists: decodes_lists.then(Lists::default) };
     let state = reader.state();
     let mut seen = BTreeSet::new();
-    // What was forgotten can be recalled.
-    let forgotten = state.forgotten.values().map(|forgotten| &forgotten.workspace);
-    let all = || state.workspaces.values().chain(forgotten.clone());
     let mut count = 0;
-    for workspace in all() {
+    // Forgotten workspaces can be recalled.
+    for workspace in state.all_workspaces() {
         let mut before = None;
         for (step, id) in &workspace.steps {
-            walk.snapshot(*id, &Place { workspace: Some(workspace.id), step: *step, before, snapshot: None })?;
+            walk.snapshot(*id, &StepPosition { workspace: Some(workspace.id), step: *step, before, snapshot: None })?;
             seen.insert(*id);
             before = Some(*step);
             count += 1;
         }
     }
-    let named = all().flat_map(|workspace| workspace.tags.values().copied().chain(workspace.head));
+    let named = state.all_workspaces().flat_map(|workspace| workspace.tags.values().copied().chain(workspace.head));
     let named: BTreeSet<SnapshotId> = named.chain(state.pins.iter().copied()).collect();
     for id in named.difference(&seen) {
-        walk.snapshot(*id, &Place { workspace: None, step: 0, before: None, snapshot: Some(*id) })?;
+        walk.snapshot(*id, &StepPosition { workspace: None, step: 0, before: None, snapshot: Some(*id) })?;
         count += 1;
     }
     Ok(count)
@@ -54,9 +52,9 @@ struct Walk<'a> {
     damages: &'a mut Damages,
     /// Folders with damage below them.
     below: HashMap<TreeId, Below>,
-    /// Folders without.
+    /// Folders without damage.
     sound: HashSet<TreeId>,
-    /// Files of several chunks, and what of them is damaged.
+    /// Files of several chunks, and their damaged objects.
     long: HashMap<BlobId, Vec<ObjectKey>>,
     /// The lists of paths that are attached to snapshots, where they are to be decoded.
     lists: Option<Lists>,
@@ -65,7 +63,7 @@ struct Walk<'a> {
 /// A folder on the way down.
 struct Frame {
     id: TreeId,
-    /// The number of its entries before.
+    /// The number of its entries.
     count: u64,
     entries: std::vec::IntoIter<Entry>,
     below: Vec<(Vec<u8>, ObjectKey)>,
@@ -77,17 +75,17 @@ struct Frame {
 const ENTRY_BYTES: usize = 64;
 
 impl Walk<'_> {
-    fn snapshot(&mut self, id: SnapshotId, place: &Place) -> Result<()> {
+    fn snapshot(&mut self, id: SnapshotId, step: &StepPosition) -> Result<()> {
         let snapshot = match self.reader.snapshot(id) {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 let key = self.unreadable(ObjectKind::Snapshot, id.0, error)?;
-                self.damages.need(key, place, None, Part::Snapshot);
+                self.damages.need(key, step, None, Part::Snapshot);
                 return Ok(());
             }
         };
         for (path, key) in self.tree(snapshot.root)?.iter() {
-            if !self.damages.need(*key, place, Some(path), Part::Snapshot) {
+            if !self.damages.need(*key, step, Some(path), Part::Snapshot) {
                 return Ok(());
             }
         }
@@ -101,7 +99,7 @@ impl Walk<'_> {
         let noted = noted.newest.iter().map(|noted| (noted.event, Part::Event));
         for (blob, part) in [(snapshot.rules, Part::Rules)].into_iter().chain(attached).chain(noted) {
             for key in self.blob(blob)? {
-                if !self.damages.need(key, place, None, part.clone()) {
+                if !self.damages.need(key, step, None, part.clone()) {
                     return Ok(());
                 }
             }
@@ -111,12 +109,12 @@ impl Walk<'_> {
         {
             let error = Error::corrupt("read lists of", "snapshot", reason);
             let key = self.unreadable(ObjectKind::Snapshot, id.0, error)?;
-            self.damages.need(key, place, None, Part::Snapshot);
+            self.damages.need(key, step, None, Part::Snapshot);
         }
         Ok(())
     }
 
-    /// The damage at and below a tree.
+    /// The damaged objects at and below a tree.
     fn tree(&mut self, root: TreeId) -> Result<Below> {
         let mut stack: Vec<Frame> = self.enter(root, 0, 0)?.into_iter().collect();
         let mut open_entries = stack.iter().map(|frame| frame.count).sum();
@@ -155,7 +153,7 @@ impl Walk<'_> {
         Ok(self.below.get(&root).cloned().unwrap_or_default())
     }
 
-    /// A folder to be walked, below others with so many entries; `None` where all about it is known.
+    /// Opens a folder, below others with so many entries; `None` if its damage is known already.
     fn enter(&mut self, id: TreeId, depth: usize, open_entries: u64) -> Result<Option<Frame>> {
         if self.sound.contains(&id) || self.below.contains_key(&id) {
             return Ok(None);
@@ -180,7 +178,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The lists of a folder that cannot be read; the folder itself where each of them can.
+    /// The unreadable lists of a folder; the folder itself if all of them are readable.
     fn lists_of(&mut self, folder: TreeId, error: Error) -> Result<Vec<ObjectKey>> {
         let mut keys = Vec::new();
         let mut left = vec![folder];
@@ -200,7 +198,7 @@ impl Walk<'_> {
         Ok(keys)
     }
 
-    /// The damage to a content.
+    /// The damaged objects of a content.
     fn blob(&mut self, id: BlobId) -> Result<Vec<ObjectKey>> {
         if let Some(keys) = self.long.get(&id) {
             return Ok(keys.clone());
@@ -246,7 +244,7 @@ impl Walk<'_> {
         self.damages.add(kind, id, place, error)
     }
 
-    /// These, or one of them if there is no room for more.
+    /// These objects, or one of them if there is no room for more.
     fn within_budget(&mut self, mut keys: Vec<ObjectKey>) -> Vec<ObjectKey> {
         if !self.damages.budget.take(keys.len() * ENTRY_BYTES) {
             keys.truncate(1);
@@ -256,7 +254,7 @@ impl Walk<'_> {
 }
 
 impl Frame {
-    /// Takes in what is damaged below the entry of the current name.
+    /// Adds the damaged objects below the entry of the current name.
     fn take_in(&mut self, below: Option<&Below>, budget: &mut Budget) {
         for (path, key) in below.into_iter().flat_map(|below| below.iter()) {
             self.add(path, *key, budget);
@@ -266,8 +264,8 @@ impl Frame {
         }
     }
 
-    /// Adds what is damaged at a path below the entry of the current name, or at the entry itself. When the budget is
-    /// spent, the folder as a whole is damaged, by the first.
+    /// Adds a damaged object at a path below the entry of the current name, or at the entry itself. When the budget is
+    /// spent, the first one stands for the whole folder.
     fn add(&mut self, path: &[u8], key: ObjectKey, budget: &mut Budget) {
         let name = &self.name[..];
         if budget.take(name.len() + path.len() + ENTRY_BYTES) {
