@@ -1,9 +1,9 @@
 //! A store in a real folder.
 //!
 //! Every file is opened relative to a handle of the store folder and never through a symlink, so that a crafted store
-//! cannot lead outside it. A FIFO in the place of a file does not make the program wait. Folders have mode 0700 and files
-//! 0600 whatever the umask. Locks are `flock`s: the kernel releases them when their holder dies, so none is ever stale.
-//! Root gives new files to the owner of the store folder: one `sudo` must not lock them out.
+//! cannot lead outside it. A FIFO in the place of a file does not make the program wait. Folders have mode 0700 and
+//! files 0600 whatever the umask. Locks are `flock`s: the kernel releases them when their holder dies, so none is ever
+//! stale. Root gives new files to the owner of the store folder: one `sudo` must not lock them out.
 
 use std::fs::{File, Permissions, TryLockError};
 use std::os::fd::{AsFd, OwnedFd};

@@ -16,8 +16,8 @@
 //! - Bytes and names that were not synced are lost in some state. Those that were synced are in every state.
 //! - Disks made from a log share no lock and no later change with it.
 //!
-//! After a failed sync of a file its bytes stay in doubt for ever, as on Linux, where the pages then count as clean. After
-//! a failed sync of a folder its names stay in doubt until a sync succeeds.
+//! After a failed sync of a file its bytes stay in doubt for ever, as on Linux, where the pages then count as clean.
+//! After a failed sync of a folder its names stay in doubt until a sync succeeds.
 
 mod content;
 mod fault;
@@ -143,7 +143,8 @@ impl MemoryDisk {
         self.world().fault.as_ref().map_or(0, |armed| armed.strike_count)
     }
 
-    /// The disk after a process was killed that had made `changes` changes. The machine goes on, so nothing is lost yet.
+    /// The disk after a process was killed that had made `changes` changes. The machine goes on, so nothing is lost
+    /// yet.
     pub fn killed_after(&self, changes: usize) -> Self {
         let world = self.world();
         let fork = Self::from_image(world.seed, world.start.clone(), Some(&world));
@@ -154,8 +155,8 @@ impl MemoryDisk {
         fork
     }
 
-    /// The disk after a process was killed half-way through the change with this number; `None` unless that is a write of
-    /// more than one byte.
+    /// The disk after a process was killed half-way through the change with this number; `None` unless that is a write
+    /// of more than one byte.
     pub fn killed_during(&self, change: usize) -> Option<Self> {
         let half = match self.world().log.get(change)? {
             Change::Write { name, file, offset, bytes } if bytes.len() > 1 => {
@@ -182,8 +183,8 @@ impl MemoryDisk {
         outcomes.iter().map(left).collect()
     }
 
-    /// The number of states that [`power_losses`](Self::power_losses) lists, and the number of those with a single loss,
-    /// which come first in any sample. States that look the same count each.
+    /// The number of states that [`power_losses`](Self::power_losses) lists, and the number of those with a single
+    /// loss, which come first in any sample. States that look the same count each.
     pub fn power_loss_counts(&self, changes: usize) -> (usize, usize) {
         let world = self.world();
         Unsettled::after(&world.start, &world.log[..changes]).outcome_counts()

@@ -1,8 +1,8 @@
 //! The only code that writes into a store folder.
 //!
 //! All store I/O goes through the trait [`Disk`]. It has three implementations: [`local`] on a real folder; [`overlay`]
-//! over another disk, which it does not change, for dry runs; and [`memory`], which knows what was synced and can fail or
-//! lose power at any call, so that tests can try every crash.
+//! over another disk, which it does not change, for dry runs; and [`memory`], which knows what was synced and can fail
+//! or lose power at any call, so that tests can try every crash.
 //!
 //! Names are relative to the store folder, `/` between parts. Nothing is ever read or written through a symlink.
 //! Writers follow three rules. The memory disk checks them: it loses all that a writer did not make durable.
@@ -62,8 +62,8 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// Removes a file, if it is there.
     fn remove(&self, name: &str) -> Result<()>;
 
-    /// Takes a lock that ends with its holder. Waits for it, except with [`LockMode::TryExclusive`]: `None` where another
-    /// holds it.
+    /// Takes a lock that ends with its holder. Waits for it, except with [`LockMode::TryExclusive`]: `None` where
+    /// another holds it.
     fn lock(&self, name: &str, mode: LockMode) -> Result<Option<LockGuard>>;
 
     /// The time by the file system's clock: touches the file `lock` and reads its modification time. The wall clock is

@@ -14,8 +14,8 @@ pub enum Durability {
     Checked,
 }
 
-/// Replaces the file `name` by a temporary file, which `write` fills; it is called with the name of that file in `tmp/`.
-/// If this fails, the old file stays. Two processes that may replace the same file hold a lock.
+/// Replaces the file `name` by a temporary file, which `write` fills; it is called with the name of that file in
+/// `tmp/`. If this fails, the old file stays. Two processes that may replace the same file hold a lock.
 pub fn replace(
     disk: &dyn Disk,
     name: &str,

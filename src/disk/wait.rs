@@ -1,8 +1,8 @@
 //! Waiting for a lock, and reporting the process that holds it.
 //!
 //! Locks are held for milliseconds. A lock that takes longer is held by a long operation, or by a stopped process; the
-//! user wants to know which. The kernel does the waiting. A second thread, started only if the lock is taken, reports once
-//! after [`LOCK_WAIT_SILENT`] and ends with the wait.
+//! user wants to know which. The kernel does the waiting. A second thread, started only if the lock is taken, reports
+//! once after [`LOCK_WAIT_SILENT`] and ends with the wait.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;

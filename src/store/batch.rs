@@ -1,10 +1,10 @@
 //! New objects before they are recorded.
 //!
-//! [`Batch::add`] drops the objects that the store has, makes deltas where a base is known, puts the others into frames, and
-//! compresses on every core; the result does not depend on the number of threads. All of it happens before any lock is
-//! taken. A batch that outgrows memory is written into packs of its own, each published when full: until the
-//! transaction is recorded, nothing refers to what is in them, and if the process dies the next try finds its objects
-//! there already.
+//! [`Batch::add`] drops the objects that the store has, makes deltas where a base is known, puts the others into
+//! frames, and compresses on every core; the result does not depend on the number of threads. All of it happens before
+//! any lock is taken. A batch that outgrows memory is written into packs of its own, each published when full: until
+//! the transaction is recorded, nothing refers to what is in them, and if the process dies the next try finds its
+//! objects there already.
 
 use std::collections::BTreeSet;
 
@@ -72,8 +72,8 @@ pub struct Batch<'a> {
     generation: u64,
     /// The only objects that the batch takes, if it is given.
     wanted: Option<BTreeSet<ObjectKey>>,
-    /// Set while records are written into a pack of its own. If that fails they are lost, and the batch can not be recorded
-    /// any more.
+    /// Set while records are written into a pack of its own. If that fails they are lost, and the batch can not be
+    /// recorded any more.
     pub(super) is_broken: bool,
 }
 
@@ -93,8 +93,8 @@ impl Store {
         }
     }
 
-    /// Begins a batch that takes certain objects and drops all others. It takes them even if the store has them, because
-    /// a stored object may be damaged.
+    /// Begins a batch that takes certain objects and drops all others. It takes them even if the store has them,
+    /// because a stored object may be damaged.
     pub fn batch_of(&self, wanted: BTreeSet<ObjectKey>) -> Batch<'_> {
         let mut batch = self.batch();
         batch.wanted = Some(wanted);
@@ -218,7 +218,8 @@ impl Batch<'_> {
         store.refresh()
     }
 
-    /// Stores the added objects in packs of their own, durably and without facts, for objects that history names already.
+    /// Stores the added objects in packs of their own, durably and without facts, for objects that history names
+    /// already.
     pub fn store_objects(mut self) -> Result<BatchTotals> {
         if !self.records.is_empty() {
             self.spill()?;
@@ -230,8 +231,8 @@ impl Batch<'_> {
     }
 }
 
-/// Removes files of dead writers from `tmp/`. The caller holds the store's lock, so no writer is between creating a file and
-/// locking it.
+/// Removes files of dead writers from `tmp/`. The caller holds the store's lock, so no writer is between creating a
+/// file and locking it.
 pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
     for name in disk.list("tmp")? {
         let name = format!("tmp/{name}");
@@ -246,8 +247,8 @@ pub(super) fn remove_strays(disk: &dyn Disk) -> Result<()> {
     Ok(())
 }
 
-/// The record of an object as a change of a base, or the object where it is to be stored whole. A change must be at least
-/// a quarter shorter than the object in zstd alone: for less, reading its base every time is not worth it.
+/// The record of an object as a change of a base, or the object where it is to be stored whole. A change must be at
+/// least a quarter shorter than the object in zstd alone: for less, reading its base every time is not worth it.
 fn plan(reader: &Reader, object: NewObject, level: i32) -> Either<Vec<u8>, NewObject> {
     let previous = object.previous.filter(|previous| *previous != object.id);
     let Some(base) = previous.and_then(|previous| reader.base_after(object.kind, &previous)) else {

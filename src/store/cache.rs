@@ -1,7 +1,7 @@
 //! Values kept in memory up to a total cost: decoded frames, versions at the forks of delta chains, headers of records.
 //!
-//! The least recently used value goes first. A counter gives the order; a scan of the few hundred entries that fit finds
-//! the oldest, so no list has to be kept in order.
+//! The least recently used value goes first. A counter gives the order; a scan of the few hundred entries that fit
+//! finds the oldest, so no list has to be kept in order.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -42,8 +42,8 @@ impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
         Some(value.clone())
     }
 
-    /// Keeps a value of `bytes` for `key`, unless it is longer than a quarter of the capacity, and drops the values that
-    /// were not used for longest.
+    /// Keeps a value of `bytes` for `key`, unless it is longer than a quarter of the capacity, and drops the values
+    /// that were not used for longest.
     pub(super) fn put(&self, key: K, value: V, bytes: usize) {
         if bytes > self.capacity_bytes / 4 {
             return;

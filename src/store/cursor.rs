@@ -5,9 +5,9 @@
 //!            node A  [ leaf B ] [ leaf C ]    node D ...
 //! ```
 //!
-//! A hostile store may describe folders of any size. So every list is checked when it is opened: it must have the level and
-//! the first name that its parent states, and end before the next one begins. Then no list occurs twice in a folder, and a
-//! folder is read up to [`FOLDER_LENGTH_MAX_BYTES`].
+//! A hostile store may describe folders of any size. So every list is checked when it is opened: it must have the level
+//! and the first name that its parent states, and end before the next one begins. Then no list occurs twice in a
+//! folder, and a folder is read up to [`FOLDER_LENGTH_MAX_BYTES`].
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::tree::{Child, Entry, Tree};

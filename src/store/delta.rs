@@ -3,8 +3,8 @@
 //! Versions of one path form a chain: generation 0 is a full copy, generation g+1 is made when generation g is the
 //! version before. Storing each against the one before makes the smallest deltas and the longest chains. So generation
 //! g is stored against g - 4^t, where t is the number of trailing zeros of g in base 4: a skip list (Subversion's
-//! skip-deltas do this in base 2). The depth of g is the sum of its digits, at most 15 for the 1,023 generations before a
-//! chain starts anew; measured, base 4 costs some 10 % more than the longest chains and reads four times less.
+//! skip-deltas do this in base 2). The depth of g is the sum of its digits, at most 15 for the 1,023 generations before
+//! a chain starts anew; measured, base 4 costs some 10 % more than the longest chains and reads four times less.
 //!
 //! ```text
 //! generation   0 <- 1 <- 2 <- 3      5 <- 6 ...
@@ -26,7 +26,8 @@ pub(super) fn base_generation(generation: u32) -> Option<u32> {
     Some(generation - (1 << (2 * digit_pairs)))
 }
 
-/// The bytes of a base: those of the object. The id of a snapshot follows its bytes, because the next snapshot names it.
+/// The bytes of a base: those of the object. The id of a snapshot follows its bytes, because the next snapshot names
+/// it.
 pub(super) fn base_bytes(kind: ObjectKind, bytes: &[u8]) -> Cow<'_, [u8]> {
     match kind {
         ObjectKind::Snapshot => Cow::Owned([bytes, &snapshot_id(bytes).0.0].concat()),

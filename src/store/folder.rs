@@ -1,7 +1,7 @@
 //! Reading folders: all entries of one, and the number of paths below it.
 //!
-//! A hostile store may describe any number of paths: a folder with a thousand names for one folder with a thousand names
-//! for another, or lists that are deltas of a few bytes each. [`FolderCursor`] bounds the reading of one folder.
+//! A hostile store may describe any number of paths: a folder with a thousand names for one folder with a thousand
+//! names for another, or lists that are deltas of a few bytes each. [`FolderCursor`] bounds the reading of one folder.
 //! [`Reader::check_extent`] counts the paths of a walk, and reads each folder once however many names it has.
 
 use std::collections::HashMap;
@@ -37,8 +37,8 @@ impl Reader {
         FolderCursor::new(&|list| self.tree(list), id)?.entries()
     }
 
-    /// `Limit` if a walk of everything below a folder would be too long: more than [`WALK_LENGTH_MAX_BYTES`], or folders
-    /// more than [`FOLDER_DEPTH_MAX`] deep.
+    /// `Limit` if a walk of everything below a folder would be too long: more than [`WALK_LENGTH_MAX_BYTES`], or
+    /// folders more than [`FOLDER_DEPTH_MAX`] deep.
     pub fn check_extent(&self, operation: &str, root: TreeId) -> Result<()> {
         let extent = self.extent(operation, root)?;
         let refuse = |detail: String| {

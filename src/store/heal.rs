@@ -4,8 +4,8 @@
 //! anything shorter than half a gigabyte. So the wrong checksum of a record tells which bit was flipped, if it was one.
 //! In a trailer, and in the bytes that lead from one record to the next, every bit is tried: there are few.
 //!
-//! Invariant: a bit is turned back only where the whole transaction then matches its BLAKE3 hash, or the header of a pack
-//! its checksum and the store. Damage of more than single bits is left as it is.
+//! Invariant: a bit is turned back only where the whole transaction then matches its BLAKE3 hash, or the header of a
+//! pack its checksum and the store. Damage of more than single bits is left as it is.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The index of an open pack: the sorted part of its file is mapped, all other entries are sorted in memory.
 //!
-//! An index only says where to look: the object is checked against its whole id. If the index is missing, behind, damaged
-//! or of another pack, the pack is read instead (`recover`), and the next writer writes a new index.
+//! An index only says where to look: the object is checked against its whole id. If the index is missing, behind,
+//! damaged or of another pack, the pack is read instead (`recover`), and the next writer writes a new index.
 
 use std::sync::Arc;
 

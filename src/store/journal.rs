@@ -83,8 +83,8 @@ impl Journal {
         };
         let mut end = JournalEnd { length_bytes: decoded.length_bytes as u64, ..JournalEnd::default() };
         for (index, group) in decoded.groups.iter().enumerate() {
-            // A group with a right checksum and unknown facts is of a newer or a broken program. From there on the packs
-            // are read instead.
+            // A group with a right checksum and unknown facts is of a newer or a broken program. From there on the
+            // packs are read instead.
             let Ok(facts) = facts::decode(group.facts) else {
                 end.length_bytes = length_bytes(store, &decoded.groups[..index]);
                 break;

@@ -186,8 +186,8 @@ impl Store {
         *reader = Arc::new(reader.with_view(view));
     }
 
-    /// Reads something. If it is missing or corrupt, the store is read again: others may have written since, or an index may
-    /// be damaged.
+    /// Reads something. If it is missing or corrupt, the store is read again: others may have written since, or an
+    /// index may be damaged.
     fn read<T>(&self, read: impl Fn(&Reader) -> Result<T>) -> Result<T> {
         let is_corrupt = |found: &Result<T>| matches!(found, Err(error) if error.kind() == ErrorKind::Corrupt);
         let mut found = read(&self.reader());
@@ -201,8 +201,8 @@ impl Store {
         found
     }
 
-    /// Drops indexes that do not match their checksum, and reads their packs instead. Returns true if there were any. It
-    /// happens once for each view: a history may name any number of snapshots that are missing.
+    /// Drops indexes that do not match their checksum, and reads their packs instead. Returns true if there were any.
+    /// It happens once for each view: a history may name any number of snapshots that are missing.
     fn distrust_indexes(&self) -> Result<bool> {
         let reader = self.reader();
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -299,8 +299,9 @@ impl Store {
         self.read(|reader| reader.read_blob(id, length_max_bytes))
     }
 
-    /// Calls `take` with the content of a blob in pieces of at most 1 MiB, each checked against its id, and checks the whole
-    /// at the end. On an error, `take` has seen only bytes of the file, perhaps not all. Returns the length in bytes.
+    /// Calls `take` with the content of a blob in pieces of at most 1 MiB, each checked against its id, and checks the
+    /// whole at the end. On an error, `take` has seen only bytes of the file, perhaps not all. Returns the length in
+    /// bytes.
     pub fn copy_blob(&self, id: BlobId, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
         let object_of = |kinds: &[ObjectKind], id: &Digest| self.read(|reader| reader.object_of(kinds, id));
         reader::copy_blob(&object_of, id, take)
@@ -310,8 +311,8 @@ impl Store {
 /// The hint of errors about a store that cannot be opened.
 const REPAIR_HINT: &str = "`retro repair` repairs it from its packs; `--dry-run` shows the changes that it would make";
 
-/// The id in the file that names the store. `Corrupt` if the file is missing and there are packs: another store must not
-/// be created here.
+/// The id in the file that names the store. `Corrupt` if the file is missing and there are packs: another store must
+/// not be created here.
 fn read_format(disk: &dyn Disk) -> Result<StoreId> {
     let bytes = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -1,7 +1,7 @@
 //! An open pack: its file, its index, and reading a record from it.
 //!
-//! Packs are read with `pread`, not mapped: a bad sector, or a file that another program has cut, is then an error. With a
-//! map it would kill the process.
+//! Packs are read with `pread`, not mapped: a bad sector, or a file that another program has cut, is then an error.
+//! With a map it would kill the process.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ pub(super) struct Pack {
     pub(super) has_bad_header: bool,
     pub(super) file: Arc<dyn StoredFile>,
     pub(super) index: PackIndex,
-    /// Objects in records whose checksum is wrong, sorted. Some objects of a frame may be whole: readers read them if there
-    /// is no other copy. For writers they are missing.
+    /// Objects in records whose checksum is wrong, sorted. Some objects of a frame may be whole: readers read them if
+    /// there is no other copy. For writers they are missing.
     pub(super) broken: Vec<IndexEntry>,
     /// Its torn tail has a trailer in it, and may be damage.
     pub(super) has_unproven_tail: bool,

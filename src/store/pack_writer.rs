@@ -127,7 +127,8 @@ impl<'a> PackWriter<'a> {
         self.write(&piece)
     }
 
-    /// Gives the pack a number that no pack has, durably. Returns its length, in bytes. The caller holds the store's lock.
+    /// Gives the pack a number that no pack has, durably. Returns its length, in bytes. The caller holds the store's
+    /// lock.
     pub(super) fn publish(self, number: u32) -> Result<u64> {
         self.disk.create_folder("packs")?;
         // A rename replaces the file that has the name, and a pack would be lost.
@@ -188,8 +189,8 @@ impl Drop for PackWriter<'_> {
     }
 }
 
-/// Appends records and their trailer to a pack that ends at `end`, and syncs it. Returns the new end. If that fails, the
-/// pack is cut back to `end`; if that fails too, the next writer cuts the torn tail.
+/// Appends records and their trailer to a pack that ends at `end`, and syncs it. Returns the new end. If that fails,
+/// the pack is cut back to `end`; if that fails too, the next writer cuts the torn tail.
 pub(super) fn append_transaction(
     disk: &dyn Disk,
     store: StoreId,

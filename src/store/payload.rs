@@ -3,8 +3,8 @@
 //! zstd frames have no magic number, content size, checksum or dictionary id: the record has all of these, and 4 to 12
 //! bytes count where a whole delta is 60. The prefix of a delta is the bytes of its base, as in `zstd --patch-from`.
 //!
-//! Invariants: a payload decodes to exactly the bytes that its record states, or it is refused (P3, P10). Decoding holds no
-//! more than these bytes: a frame is decoded straight into them, without a window beside it.
+//! Invariants: a payload decodes to exactly the bytes that its record states, or it is refused (P3, P10). Decoding
+//! holds no more than these bytes: a frame is decoded straight into them, without a window beside it.
 
 use std::cell::RefCell;
 

@@ -1,7 +1,7 @@
 //! Quarantine: a store never deletes a file because a program could not make sense of it.
 //!
-//! A file that is moved there gets a name that no other file in `quarantine/` has, and keeps its bytes. Only people read it
-//! again.
+//! A file that is moved there gets a name that no other file in `quarantine/` has, and keeps its bytes. Only people
+//! read it again.
 
 use std::ops::Range;
 
@@ -55,8 +55,8 @@ pub(super) fn put_copy_aside(disk: &dyn Disk, name: &str) -> Result<String> {
     copy(disk, &*file, 0..length, last_part(name))
 }
 
-/// Copies the torn tail of a pack that is about to be cut. A trailer is in it, so it may be damage instead of the remains
-/// of a dead writer.
+/// Copies the torn tail of a pack that is about to be cut. A trailer is in it, so it may be damage instead of the
+/// remains of a dead writer.
 pub(super) fn keep_tail(disk: &dyn Disk, pack: &Pack, end: u64) -> Result<()> {
     disk.create_folder(FOLDER)?;
     let name = format!("{}.tail", last_part(&pack_name(pack.number)));

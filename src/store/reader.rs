@@ -1,12 +1,12 @@
 //! Reading objects: find the record, decode it, check the id.
 //!
-//! A [`Reader`] reads from one view of a store, which never changes: objects that others write later are missing. A live
-//! [`Store`](super::Store) has a reader, and takes a newer one when others have written. An
+//! A [`Reader`] reads from one view of a store, which never changes: objects that others write later are missing. A
+//! live [`Store`](super::Store) has a reader, and takes a newer one when others have written. An
 //! [`Inspection`](super::inspect::Inspection) has a reader of the objects that it found in the packs.
 //!
 //! A delta is decoded from the full copy at the end of its chain forward, through at most [`DELTA_DEPTH_MAX`] deltas; a
-//! longer chain, or one that comes back to itself, is corrupt. No decoder writes more than the length in the record, and
-//! the kind limits that, so decoding a bomb costs no more than decoding an honest object of its kind.
+//! longer chain, or one that comes back to itself, is corrupt. No decoder writes more than the length in the record,
+//! and the kind limits that, so decoding a bomb costs no more than decoding an honest object of its kind.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -255,8 +255,8 @@ impl Reader {
         }
     }
 
-    /// The bytes of an object, not checked against its whole id. Its bases are read up to a full copy or one in the read
-    /// cache, and then decoded forward.
+    /// The bytes of an object, not checked against its whole id. Its bases are read up to a full copy or one in the
+    /// read cache, and then decoded forward.
     pub(super) fn decode(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<Arc<Vec<u8>>> {
         self.decode_from(kind, prefix, None)
     }
@@ -350,8 +350,8 @@ impl Reader {
     }
 }
 
-/// Calls `take` with the content of a blob in pieces of at most 1 MiB, each checked against its id, and checks the whole
-/// at the end. On an error, `take` has seen only bytes of the file, perhaps not all. Returns the length in bytes.
+/// Calls `take` with the content of a blob in pieces of at most 1 MiB, each checked against its id, and checks the
+/// whole at the end. On an error, `take` has seen only bytes of the file, perhaps not all. Returns the length in bytes.
 pub(super) fn copy_blob(
     object_of: &dyn Fn(&[ObjectKind], &Digest) -> Result<Found>,
     id: BlobId,

@@ -1,9 +1,10 @@
-//! Reading a pack from some offset on without its index: the part that a crash left out of the index, or the whole pack.
+//! Reading a pack from some offset on without its index: the part that a crash left out of the index, or the whole
+//! pack.
 //!
-//! A transaction counts if it matches its hash. Where one does not, the reading goes on at the next record or trailer. If
-//! a later transaction is intact, the bytes before it are a *damaged range*: every record in it with a right checksum is
-//! still used. If there is none, they are a *torn tail*, the remains of a transaction that was never acknowledged. Only a
-//! torn tail is ever cut. Bytes that a cache knows as recorded are never a torn tail.
+//! A transaction counts if it matches its hash. Where one does not, the reading goes on at the next record or trailer.
+//! If a later transaction is intact, the bytes before it are a *damaged range*: every record in it with a right
+//! checksum is still used. If there is none, they are a *torn tail*, the remains of a transaction that was never
+//! acknowledged. Only a torn tail is ever cut. Bytes that a cache knows as recorded are never a torn tail.
 //!
 //! ```text
 //! transaction  [ record  #broken#  record  broken trailer ]  transaction  record  rec
@@ -11,10 +12,10 @@
 //! ```
 //!
 //! As long as records follow each other, no payload is searched: content may hold a pack of another store. In a damaged
-//! range payloads are searched, and the hash tells the transactions of the store, because its id is part of the hash. The
-//! file is read through a window, so memory does not depend on its length. Each byte is hashed once with success. The cost
-//! of failing checks is limited in all, because a hostile pack can claim a hundred thousand long transactions that overlap
-//! (`RECOVERY_WASTE_FACTOR`).
+//! range payloads are searched, and the hash tells the transactions of the store, because its id is part of the hash.
+//! The file is read through a window, so memory does not depend on its length. Each byte is hashed once with success.
+//! The cost of failing checks is limited in all, because a hostile pack can claim a hundred thousand long transactions
+//! that overlap (`RECOVERY_WASTE_FACTOR`).
 
 use std::ops::Range;
 
@@ -90,8 +91,8 @@ const WINDOW_BYTES: usize = 256 << 10;
 const LOOK_COST_BYTES: u64 = 4 << 10;
 
 /// Reads the transactions from `start` to the end of the window. Bytes before `known_end` are known as recorded, and
-/// never a torn tail. Without `checks_hashes`, a transaction that ends by `known_end` counts if its records and its trailer
-/// follow each other; a later one may be half written, so its hash is checked.
+/// never a torn tail. Without `checks_hashes`, a transaction that ends by `known_end` counts if its records and its
+/// trailer follow each other; a later one may be half written, so its hash is checked.
 pub(super) fn recover(pack: &mut Window<'_>, start: u64, known_end: u64, checks_hashes: bool) -> Result<Recovered> {
     let length = pack.end.saturating_sub(start);
     let waste_left = length.saturating_mul(RECOVERY_WASTE_FACTOR).saturating_add(RECOVERY_WASTE_MIN_BYTES);

@@ -5,9 +5,9 @@
 //! rewrite_pack   remove the journal -> copy into quarantine -> new pack beside it -> new pack over the old one
 //! ```
 //!
-//! Invariants: a fact is durable in a new pack before its old bytes are removed. The old bytes are in quarantine before the
-//! new ones take their name. Until then readers see the old pack, and after it the new one; its nonce is another, so they
-//! do not use the index of the old one.
+//! Invariants: a fact is durable in a new pack before its old bytes are removed. The old bytes are in quarantine before
+//! the new ones take their name. Until then readers see the old pack, and after it the new one; its nonce is another,
+//! so they do not use the index of the old one.
 //!
 //! The callers hold the store's lock, and pass its guard.
 
@@ -38,8 +38,8 @@ pub struct Rewrite {
     pub lost: u64,
     /// Bytes outside of intact transactions.
     pub damaged_bytes: u64,
-    /// The pack was longer than a pack may be. Its contents are in a pack of another number, and it is in quarantine as it
-    /// was: no byte beyond the limit is ever read.
+    /// The pack was longer than a pack may be. Its contents are in a pack of another number, and it is in quarantine as
+    /// it was: no byte beyond the limit is ever read.
     pub is_too_long: bool,
 }
 
@@ -92,8 +92,8 @@ pub fn write_format(disk: &dyn Disk, id: StoreId, _lock: &LockGuard) -> Result<(
     super::write_format(disk, id)
 }
 
-/// Turns single bits of packs back, and puts copies of the old packs into quarantine. Everything else in a pack stays the
-/// same, so its caches stay right.
+/// Turns single bits of packs back, and puts copies of the old packs into quarantine. Everything else in a pack stays
+/// the same, so its caches stay right.
 pub fn turn_back(disk: &dyn Disk, flips: &Flips, _lock: &LockGuard) -> Result<()> {
     for (number, flips) in flips {
         let name = pack_name(*number);
@@ -112,9 +112,9 @@ pub fn turn_back(disk: &dyn Disk, flips: &Flips, _lock: &LockGuard) -> Result<()
     Ok(())
 }
 
-/// Writes a pack of transactions, each under its own number, and of objects that would be lost with damaged records. Then
-/// cuts the torn tail of the pack that was the last one: in any other, a tail is damage. Objects of a tail with a trailer
-/// in it are saved first.
+/// Writes a pack of transactions, each under its own number, and of objects that would be lost with damaged records.
+/// Then cuts the torn tail of the pack that was the last one: in any other, a tail is damage. Objects of a tail with a
+/// trailer in it are saved first.
 pub fn write_pack(
     inspection: &Inspection,
     transactions: &BTreeMap<u64, Vec<Fact>>,
@@ -203,15 +203,15 @@ pub fn to_save(inspection: &Inspection, checked: &Checked, given_up: bool) -> Re
     Ok(readable)
 }
 
-/// Records that are left out of packs that are written anew. Deltas of lost objects are kept, because the objects may come
-/// back, unless all hope is `given_up`: a writer must not take an unreadable object for stored.
+/// Records that are left out of packs that are written anew. Deltas of lost objects are kept, because the objects may
+/// come back, unless all hope is `given_up`: a writer must not take an unreadable object for stored.
 fn left_out(checked: &Checked, given_up: bool) -> BTreeSet<(u32, u64)> {
     let bad = checked.bad.iter().filter(|bad| given_up || bad.base.is_none() || bad.is_readable);
     bad.map(|bad| (bad.pack, bad.offset)).collect()
 }
 
-/// Writes a damaged pack anew beside the old one, without its damaged records, and puts it in its place. Returns `None` and
-/// changes nothing if the pack is intact.
+/// Writes a damaged pack anew beside the old one, without its damaged records, and puts it in its place. Returns `None`
+/// and changes nothing if the pack is intact.
 pub fn rewrite_pack(
     inspection: &Inspection,
     checked: &Checked,

@@ -1,8 +1,8 @@
 //! An object as a change in one place of its base (store-format.md, chapter 6.2).
 //!
-//! Most new versions differ from the one before in one place: a line of a file, the size and id of one entry of a tree. As
-//! a splice, such a version takes some three bytes more than its new bytes, where a zstd frame takes thirty more, and
-//! nothing has to be searched. The length of the end that the two share follows from the length of the object.
+//! Most new versions differ from the one before in one place: a line of a file, the size and id of one entry of a tree.
+//! As a splice, such a version takes some three bytes more than its new bytes, where a zstd frame takes thirty more,
+//! and nothing has to be searched. The length of the end that the two share follows from the length of the object.
 
 use crate::format::{Malformed, Reader, put_uint};
 

@@ -1,7 +1,7 @@
 //! The state of a store: workspaces with their snapshots, heads, tags and undos, and pins.
 //!
-//! It is the result of all facts, in order. Later facts win; none changes or removes an earlier one. A fact about something
-//! unknown (its pack was lost) has no effect, so that damage to one thing never hides another.
+//! It is the result of all facts, in order. Later facts win; none changes or removes an earlier one. A fact about
+//! something unknown (its pack was lost) has no effect, so that damage to one thing never hides another.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use crate::time::Timestamp;
 pub struct State {
     /// The number of the last transaction; 0 in an empty store.
     pub sequence: u64,
-    /// The generation of the store: it is raised before packs are removed. A stat cache of another generation is not used.
+    /// The generation of the store: it is raised before packs are removed. A stat cache of another generation is not
+    /// used.
     pub generation: u64,
     /// Packs that are about to be removed, by nonce. For writers their objects are missing.
     pub condemned: BTreeSet<[u8; 16]>,
@@ -32,8 +33,8 @@ pub struct State {
     pub incomplete: BTreeSet<SnapshotId>,
     /// Lost snapshots whose workspace is unknown, by the first half of their ids.
     pub lost: BTreeSet<[u8; 16]>,
-    /// Events of calls that changed nothing, by the snapshot that they followed. Copies of a state share the lists, because
-    /// a state is copied at each transaction and most calls change nothing.
+    /// Events of calls that changed nothing, by the snapshot that they followed. Copies of a state share the lists,
+    /// because a state is copied at each transaction and most calls change nothing.
     pub noted: BTreeMap<SnapshotId, Arc<Noted>>,
 }
 
@@ -97,8 +98,8 @@ pub struct Forgotten {
     pub time: Timestamp,
 }
 
-/// A state that is made of all facts. From the first forgotten snapshot on it has an index of the names of each snapshot,
-/// so that forgetting every snapshot takes no longer than other facts.
+/// A state that is made of all facts. From the first forgotten snapshot on it has an index of the names of each
+/// snapshot, so that forgetting every snapshot takes no longer than other facts.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
     /// The state so far.
@@ -387,8 +388,8 @@ impl Workspace {
         self.timeline.current().or(self.head)
     }
 
-    /// Makes a new snapshot the head. A snapshot that is taken during an unfinished restore is no state for undo: the folder
-    /// is half-way between two states.
+    /// Makes a new snapshot the head. A snapshot that is taken during an unfinished restore is no state for undo: the
+    /// folder is half-way between two states.
     fn take(&mut self, snapshot: SnapshotId, cause: Cause) {
         let before = self.head.replace(snapshot);
         if self.unfinished.is_some() {

@@ -7,11 +7,11 @@
 //! ```
 //!
 //! A step or a restore puts its state after the current one, and drops the later states that an undo had left. An undo
-//! moves to an earlier state and keeps the one it left, so that redo leads exactly there. Nothing here deletes a snapshot:
-//! dropped states are still in the log.
+//! moves to an earlier state and keeps the one it left, so that redo leads exactly there. Nothing here deletes a
+//! snapshot: dropped states are still in the log.
 //!
-//! - Unrecorded edits that an undo or a redo finds become a state too, and keep the redos: redo still leads to the state
-//!   that the undo left, which then comes after these edits.
+//! - Unrecorded edits that an undo or a redo finds become a state too, and keep the redos: redo still leads to the
+//!   state that the undo left, which then comes after these edits.
 //! - A state that was not recorded (`--no-safety-snapshot`) has its place, so that no undo passes it unnoticed.
 //!
 //! Every change takes constant time, also where a hostile store goes a million states back and forth a million times.

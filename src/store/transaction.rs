@@ -1,10 +1,10 @@
 //! Recording a batch as one transaction.
 //!
-//! Under the store's lock, in this order: read the transactions of others; cut a torn tail, make durable what a dead writer
-//! left, and complete the caches; let the caller decide on the facts (it gives out step numbers here); append records and
-//! trailer to the pack; sync it. From then on the transaction is part of the store, and only caches are written, without a
-//! sync: a group is appended to the journal, and to the indexes once much of the packs is not covered by them. If
-//! appending fails, the pack is cut back to where it was.
+//! Under the store's lock, in this order: read the transactions of others; cut a torn tail, make durable what a dead
+//! writer left, and complete the caches; let the caller decide on the facts (it gives out step numbers here); append
+//! records and trailer to the pack; sync it. From then on the transaction is part of the store, and only caches are
+//! written, without a sync: a group is appended to the journal, and to the indexes once much of the packs is not
+//! covered by them. If appending fails, the pack is cut back to where it was.
 //!
 //! Invariants, without which a power loss could lose an acknowledged transaction:
 //! - A cache never has more than is durable: a transaction enters index and journal after its pack was synced.
@@ -147,8 +147,8 @@ impl Store {
         self.recover()
     }
 
-    /// Recovers from a crash: cuts a torn tail, makes the active pack durable, and writes the groups that the journal lacks
-    /// and the indexes that are missing or far behind. The caller holds the store's lock.
+    /// Recovers from a crash: cuts a torn tail, makes the active pack durable, and writes the groups that the journal
+    /// lacks and the indexes that are missing or far behind. The caller holds the store's lock.
     pub(super) fn recover(&self) -> Result<()> {
         let view = self.view();
         let is_unsettled = match view.active() {
@@ -165,8 +165,8 @@ impl Store {
         if is_unsettled || !view.unjournaled.is_empty() { self.reload() } else { Ok(()) }
     }
 
-    /// Adds a durable transaction of a pack to the view, to the journal, and to the index if that is far behind. One that
-    /// has no length here is in a new pack, which has its index.
+    /// Adds a durable transaction of a pack to the view, to the journal, and to the index if that is far behind. One
+    /// that has no length here is in a new pack, which has its index.
     fn take_in(&self, pack: u32, transaction: &RecoveredTransaction, state: State) -> Result<()> {
         let view = self.view();
         let journal = append_to_journal(self.disk(), self.id(), self.write_journal(&view)?, &group(pack, transaction))?;
@@ -214,9 +214,9 @@ fn group(pack: u32, transaction: &RecoveredTransaction) -> JournalGroup<'_> {
 
 /// Cuts the torn tail of the active pack and makes the rest durable. Returns true if that changed anything.
 ///
-/// A writer that was killed may have left bytes, or a name, that it did not sync. Bytes that the journal or the index cover
-/// are durable. All others are written again before they are synced: a failed sync of the dead writer may have left its
-/// pages clean, and another sync would then do nothing.
+/// A writer that was killed may have left bytes, or a name, that it did not sync. Bytes that the journal or the index
+/// cover are durable. All others are written again before they are synced: a failed sync of the dead writer may have
+/// left its pages clean, and another sync would then do nothing.
 pub(super) fn settle_pack(disk: &dyn Disk, active: &Pack) -> Result<bool> {
     let name = pack_name(active.number);
     let end = active.index.end();

@@ -1,8 +1,8 @@
 //! A store as a process sees it at one moment: its packs with their indexes, and the state that its facts add up to.
 //!
-//! A view never changes; [`View::load`] makes a new one. It reads the journal and the indexes, and the parts of the packs
-//! that these do not cover: after a crash, or because a writer is between its transaction and its caches. So a view is
-//! right whatever caches are missing, and a reader never needs a lock.
+//! A view never changes; [`View::load`] makes a new one. It reads the journal and the indexes, and the parts of the
+//! packs that these do not cover: after a crash, or because a writer is between its transaction and its caches. So a
+//! view is right whatever caches are missing, and a reader never needs a lock.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -149,8 +149,8 @@ impl View {
         Err(Error::new(ErrorKind::Limit, "add pack to", disk.display(""), "no number is left for it"))
     }
 
-    /// The pack that writers append to: the one with the highest number. None if its header is damaged or it is about to
-    /// be removed.
+    /// The pack that writers append to: the one with the highest number. None if its header is damaged or it is about
+    /// to be removed.
     pub(super) fn active(&self) -> Option<&Arc<Pack>> {
         let is_last = |pack: &Pack| pack.number.saturating_add(1) == self.next_number;
         self.packs.last().filter(|pack| is_last(pack) && !pack.has_bad_header && !self.is_condemned(pack))

@@ -1,7 +1,7 @@
 //! The bytes of one simulated file.
 //!
-//! Tests copy a disk at every change and at every loss, so a copy must be cheap: copies share pages of bytes until one of
-//! them writes. Invariant: every page is whole, and zero past the end of the file, so that a file can grow.
+//! Tests copy a disk at every change and at every loss, so a copy must be cheap: copies share pages of bytes until one
+//! of them writes. Invariant: every page is whole, and zero past the end of the file, so that a file can grow.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The changes of a simulated disk, and the state that they add up to.
 //!
-//! A file has a number, as an inode has, and names lead to it. A name may come to lead to another file, and an open file
-//! stays the same when its name is removed.
+//! A file has a number, as an inode has, and names lead to it. A name may come to lead to another file, and an open
+//! file stays the same when its name is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

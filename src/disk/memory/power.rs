@@ -13,8 +13,8 @@
 //! The listed states combine those of the writes and those of the names. Of the writes, all, none, all but one or only
 //! one are lost or torn, in each possible way; of the names likewise. Where these are more than asked for, the single
 //! losses come first if they fit: all or nothing, single writes with all names, single names with all writes, and the
-//! last write torn. The rest is a sample drawn with the seed; half of it are states in which each write and each name is
-//! lost or not by itself.
+//! last write torn. The rest is a sample drawn with the seed; half of it are states in which each write and each name
+//! is lost or not by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

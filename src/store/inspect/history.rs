@@ -1,8 +1,8 @@
 //! Snapshots without a name: they were taken, and neither a step nor a tag leads to them any more.
 //!
 //! A writer never leaves one. There are some if the transaction that took them is damaged, or if their workspace is not
-//! known any more. There are others if a pack is lost, recording goes on, and the pack is found again: of two transactions
-//! with the same number the first counts, and of two snapshots with the same step the later one.
+//! known any more. There are others if a pack is lost, recording goes on, and the pack is found again: of two
+//! transactions with the same number the first counts, and of two snapshots with the same step the later one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,8 +38,8 @@ impl Inspection {
         Some(fold(self.facts.range(..=last)))
     }
 
-    /// Snapshots that need no name, by the first half of their ids: steps and tags of `state`, and those that were forgotten,
-    /// lost, or named by an earlier repair even if the tag is gone.
+    /// Snapshots that need no name, by the first half of their ids: steps and tags of `state`, and those that were
+    /// forgotten, lost, or named by an earlier repair even if the tag is gone.
     pub fn named(&self, state: &State) -> BTreeSet<[u8; 16]> {
         let in_state =
             state.all_workspaces().flat_map(|found| found.steps.values().chain(found.tags.values()).copied());

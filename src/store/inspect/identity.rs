@@ -15,8 +15,8 @@ use crate::store::journal::JOURNAL;
 use crate::store::pack::pack_number;
 use crate::store::{FORMAT, FORMAT_LENGTH_MAX_BYTES};
 
-/// The id of the store in a folder, and the problem of `FORMAT`. `NotFound` if no file names a store, `Unsupported` if a
-/// newer version has written `FORMAT`.
+/// The id of the store in a folder, and the problem of `FORMAT`. `NotFound` if no file names a store, `Unsupported` if
+/// a newer version has written `FORMAT`.
 pub(super) fn identify(disk: &dyn Disk) -> Result<(StoreId, Option<ProblemKind>)> {
     let named = match read_start(disk, FORMAT, FORMAT_LENGTH_MAX_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(ProblemKind::NoFormat),

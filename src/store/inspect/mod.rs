@@ -10,12 +10,12 @@
 //! problem    every kind of problem, as data
 //! ```
 //!
-//! An [`Inspection`] has a reader of the packs, which never uses a cache. It shows the store as it was when it was made,
-//! without later transactions: it reads the journal, then lists the packs, then reads them, so that all objects that its
-//! facts name are there.
+//! An [`Inspection`] has a reader of the packs, which never uses a cache. It shows the store as it was when it was
+//! made, without later transactions: it reads the journal, then lists the packs, then reads them, so that all objects
+//! that its facts name are there.
 //!
-//! A torn tail is not damage: a killed writer leaves one. A cache that readers see to be unusable costs only time; a wrong
-//! cache that they would use is a problem.
+//! A torn tail is not damage: a killed writer leaves one. A cache that readers see to be unusable costs only time; a
+//! wrong cache that they would use is a problem.
 
 mod caches;
 mod history;
@@ -60,8 +60,8 @@ pub struct Inspection {
     pub notes: Vec<Note>,
     /// Packs of this store, in ascending order of number.
     pub packs: Vec<InspectedPack>,
-    /// The facts of all transactions, by number: from the packs, then from the journal. A transaction with unreadable facts
-    /// has none.
+    /// The facts of all transactions, by number: from the packs, then from the journal. A transaction with unreadable
+    /// facts has none.
     pub facts: BTreeMap<u64, Vec<Fact>>,
     /// The numbers of transactions that only the journal has. Their objects are lost.
     pub only_in_journal: BTreeSet<u64>,

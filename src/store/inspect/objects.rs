@@ -1,7 +1,7 @@
 //! Every object decoded and compared with its id.
 //!
-//! Records are read in the order of the pack, many at once on every core. A frame is decoded once for all of its members.
-//! Decoded bytes are dropped with their record, except those in the read cache.
+//! Records are read in the order of the pack, many at once on every core. A frame is decoded once for all of its
+//! members. Decoded bytes are dropped with their record, except those in the read cache.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -148,8 +148,8 @@ fn check_record(
     Ok(checked)
 }
 
-/// True if the content of a chunk list may be hashed as a whole: a few kB of list may describe terabytes of one chunk. Each
-/// chunk is checked by itself in any case.
+/// True if the content of a chunk list may be hashed as a whole: a few kB of list may describe terabytes of one chunk.
+/// Each chunk is checked by itself in any case.
 fn has_room_for(list: &[u8], room: &AtomicU64) -> bool {
     let Ok(chunks) = chunk_list::decode(list) else { return true };
     let length: u64 = chunks.iter().map(|chunk| u64::from(chunk.length_bytes)).sum();

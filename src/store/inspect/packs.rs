@@ -59,8 +59,8 @@ pub(super) fn read_packs(
     Ok(reads)
 }
 
-/// Reads one pack. If it seems damaged and may still grow, it is read again while nobody writes: a writer may have cut a
-/// torn tail while it was read.
+/// Reads one pack. If it seems damaged and may still grow, it is read again while nobody writes: a writer may have cut
+/// a torn tail while it was read.
 fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
     let read = read_pack_once(disk, id, number, known)?;
     if number < known.last_number || known.is_locked || read.facts.damaged.is_empty() {
@@ -74,11 +74,12 @@ fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result
 fn read_pack_once(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result<Read> {
     let mut pack = Pack::open(disk, id, number)?;
     let length_before_bytes = pack.file.length()?;
-    // An index that covers more than the pack has is used too: it knows the objects that were cut off. It is read before
-    // the length, as when a pack is opened.
+    // An index that covers more than the pack has is used too: it knows the objects that were cut off. It is read
+    // before the length, as when a pack is opened.
     let saved = match disk.map(&index_name(number)) {
         Ok(bytes) => PackIndex::open(bytes, id, pack.nonce),
-        // A repair replaces the index, and it may be the only trace of an object. An error of the system may be temporary.
+        // A repair replaces the index, and it may be the only trace of an object. An error of the system may be
+        // temporary.
         Err(error)
             if known.is_locked
                 && !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt)

@@ -64,8 +64,8 @@ pub enum ProblemKind {
 pub enum CacheProblem {
     /// There is none.
     Missing,
-    /// It, or its end, is damaged or of another store. Readers see that and do not use it. The reason, if there is more to
-    /// say.
+    /// It, or its end, is damaged or of another store. Readers see that and do not use it. The reason, if there is more
+    /// to say.
     Unusable(Option<String>),
     /// It lacks the last transactions.
     Behind,

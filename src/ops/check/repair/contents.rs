@@ -1,8 +1,8 @@
 //! The pass that searches live folders for lost content.
 //!
 //! Every file of every live workspace is read, into a batch that takes only lost objects: contents and chunks by their
-//! hash, whatever their path, and the trees of unchanged folders. Stat caches are not used, and other files leave no trace.
-//! A recovered folder shows more missing objects below it: the next round searches for them.
+//! hash, whatever their path, and the trees of unchanged folders. Stat caches are not used, and other files leave no
+//! trace. A recovered folder shows more missing objects below it: the next round searches for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub(super) fn bring_back(round: &mut Round<'_>) -> Result<Vec<Action>> {
     Ok(if objects.is_empty() { Vec::new() } else { vec![Action::BringBack(objects)] })
 }
 
-/// Removes objects that stay lost from the packs, with all their deltas: otherwise a writer would take the same content for
-/// stored.
+/// Removes objects that stay lost from the packs, with all their deltas: otherwise a writer would take the same content
+/// for stored.
 pub(super) fn give_up(round: &mut Round<'_>) -> Result<Vec<Action>> {
     if lost_objects(round)?.is_empty() && round.checked()?.bad.is_empty() {
         return Ok(Vec::new());

@@ -1,8 +1,8 @@
 //! The pass that recovers lost facts from other places than intact transactions.
 //!
 //! - The journal is a checked copy of all facts.
-//! - A transaction that does not match its hash proves nothing. A fact of it is used only if the snapshots that it names
-//!   are there and agree.
+//! - A transaction that does not match its hash proves nothing. A fact of it is used only if the snapshots that it
+//!   names are there and agree.
 //! - All other missing numbers are recorded as lost, so that later checks do not report them.
 //! - Then snapshots without a name get one: [`names`].
 //!

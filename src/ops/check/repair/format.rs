@@ -9,8 +9,8 @@ use crate::store::file::StoreFile;
 use crate::store::inspect::obstacles;
 use crate::store::repair::{lock, put_file_aside, write_format};
 
-/// Moves things in the place of a file or folder to quarantine. This comes first, because some of them keep the store from
-/// being locked.
+/// Moves things in the place of a file or folder to quarantine. This comes first, because some of them keep the store
+/// from being locked.
 pub(super) fn clear(disk: &Arc<dyn Disk>) -> Result<Vec<Action>> {
     let obstacles = obstacles(&**disk)?;
     let guard = lock(&**disk)?;

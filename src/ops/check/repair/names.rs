@@ -1,11 +1,11 @@
 //! Naming snapshots that have no name, and recording lost snapshots.
 //!
-//! A snapshot without a name gets its own step if that is free, and a tag if another snapshot has the step. A pack may be
-//! found again after its steps were taken a second time: then the history that counts does not change, and every snapshot
-//! of the other one has a tag. An unknown workspace is added first.
+//! A snapshot without a name gets its own step if that is free, and a tag if another snapshot has the step. A pack may
+//! be found again after its steps were taken a second time: then the history that counts does not change, and every
+//! snapshot of the other one has a tag. An unknown workspace is added first.
 //!
-//! An unreadable snapshot that something still names is recorded as lost, with half of its id. Its step may be unknown, but
-//! no later check calls the store intact.
+//! An unreadable snapshot that something still names is recorded as lost, with half of its id. Its step may be unknown,
+//! but no later check calls the store intact.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +69,8 @@ fn unreadable(
     let bad = checked.bad.iter().filter(|bad| !bad.is_readable).flat_map(|bad| bad.base.into_iter().chain([bad.key]));
     let mut keys: BTreeSet<ObjectKey> =
         packs.iter().flat_map(|pack| &pack.lost).map(|(key, _)| *key).chain(bad).collect();
-    // A damaged record may name a snapshot that never existed. It counts if transactions are missing that it may belong to.
+    // A damaged record may name a snapshot that never existed. It counts if transactions are missing that it may belong
+    // to.
     if found.is_incomplete {
         keys.extend(
             packs.iter().flat_map(|pack| &pack.damaged).flat_map(|range| &range.broken).map(|entry| entry.key()),
@@ -151,8 +152,8 @@ impl Naming<'_> {
         if is_taken { format!("{RECOVERED}{id}") } else { short }
     }
 
-    /// Makes the newest step the head again, if an older one was named last: one that was recovered here, or the last step of
-    /// a history that came back and is longer than the one that went on.
+    /// Makes the newest step the head again, if an older one was named last: one that was recovered here, or the last
+    /// step of a history that came back and is longer than the one that went on.
     fn keep_heads(&mut self, before: &State) -> Result<()> {
         if self.found.late.is_empty() {
             return Ok(());

@@ -1,7 +1,8 @@
 //! The pass for packs and caches: it saves objects of damaged records, writes damaged packs anew, and rebuilds wrong
 //! caches.
 //!
-//! Objects are saved one round before their pack is written anew, so that no readable object is ever only in quarantine.
+//! Objects are saved one round before their pack is written anew, so that no readable object is ever only in
+//! quarantine.
 
 use super::{Action, Round};
 use crate::error::Result;

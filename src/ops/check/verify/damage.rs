@@ -1,7 +1,7 @@
 //! The objects that cannot be read, and the snapshots that need them.
 //!
-//! The list of paths and steps is bounded: a few kB of trees may describe any number of paths. When the bound is reached,
-//! whole snapshots are listed, each of them once.
+//! The list of paths and steps is bounded: a few kB of trees may describe any number of paths. When the bound is
+//! reached, whole snapshots are listed, each of them once.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -139,8 +139,8 @@ impl Damages {
         Ok(key)
     }
 
-    /// Adds the need of a snapshot for an object, at a path or as another part of it. `false` if there is no room to list
-    /// more of this snapshot.
+    /// Adds the need of a snapshot for an object, at a path or as another part of it. `false` if there is no room to
+    /// list more of this snapshot.
     pub(super) fn need(&mut self, key: ObjectKey, step: &StepPosition, path: Option<&[u8]>, part: Part) -> bool {
         self.budget.looks = self.budget.looks.saturating_sub(1);
         let has_room = self.budget.take(1);

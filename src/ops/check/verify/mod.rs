@@ -43,8 +43,8 @@ pub struct VerifyOptions<'a> {
 pub enum Level {
     /// Every object is decoded.
     Full,
-    /// Only structure: pack headers, the framing of transactions, caches, folders, snapshots, and that all objects that they
-    /// name are there.
+    /// Only structure: pack headers, the framing of transactions, caches, folders, snapshots, and that all objects that
+    /// they name are there.
     Quick,
     /// Every transaction is compared with its hash, and this share of the objects is decoded.
     Sample {

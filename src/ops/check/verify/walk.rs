@@ -1,7 +1,7 @@
 //! The walk from snapshots down to contents, which finds the damaged objects that each snapshot needs, and their paths.
 //!
-//! Each distinct tree is read once, however many snapshots share it. Only for trees with damage below them is the damage
-//! kept. The walk has its own stack, because folders may be deeper than the stack of a thread.
+//! Each distinct tree is read once, however many snapshots share it. Only for trees with damage below them is the
+//! damage kept. The walk has its own stack, because folders may be deeper than the stack of a thread.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
