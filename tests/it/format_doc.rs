@@ -372,14 +372,14 @@ fn the_table_of_limits() {
     let wanted: Vec<(String, u64)> = [
         ("bytes in a name", limits::NAME_LENGTH_MAX_BYTES as u64),
         ("bytes in a path", limits::PATH_LENGTH_MAX_BYTES as u64),
-        ("folders below a root", limits::FOLDER_DEPTH_MAX as u64),
-        ("bytes in a chunk, or in a file that is one chunk", limits::CHUNK_LENGTH_MAX_BYTES as u64),
+        ("levels of folders below a root", limits::FOLDER_DEPTH_MAX as u64),
+        ("bytes in an object of kind content", limits::CHUNK_LENGTH_MAX_BYTES as u64),
         ("bytes in a chunk list", limits::CHUNK_LIST_LENGTH_MAX_BYTES as u64),
         ("bytes in a tree object", limits::TREE_LENGTH_MAX_BYTES as u64),
         ("bytes in a leaf that is not split", limits::TREE_SPLIT_ABOVE_BYTES as u64),
         ("levels of nodes above leaves", u64::from(limits::TREE_LEVEL_MAX)),
         ("bytes in a snapshot", limits::SNAPSHOT_LENGTH_MAX_BYTES as u64),
-        ("bytes in an attachment kept inside", limits::ATTACHMENT_INLINE_MAX_BYTES as u64),
+        ("bytes in an attachment of variant 1", limits::ATTACHMENT_INLINE_MAX_BYTES as u64),
         ("bytes in a list of paths", limits::PATH_LIST_LENGTH_MAX_BYTES as u64),
         ("bytes in the value of an attribute", limits::ATTRIBUTE_VALUE_LENGTH_MAX_BYTES as u64),
         ("bytes in the name of a `user.` attribute, without `user.`", limits::ATTRIBUTE_NAME_LENGTH_MAX_BYTES as u64),
@@ -394,7 +394,7 @@ fn the_table_of_limits() {
         ("bytes in a record", limits::RECORD_LENGTH_MAX_BYTES as u64),
         ("bytes in a pack", limits::PACK_LENGTH_MAX_BYTES),
         ("deltas and splices between an object and a full copy", limits::DELTA_DEPTH_MAX as u64),
-        ("generation of a delta", u64::from(limits::DELTA_GENERATION_MAX)),
+        ("generation of a delta or splice", u64::from(limits::DELTA_GENERATION_MAX)),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
