@@ -22,6 +22,7 @@ use std::ops::Range;
 use crate::disk::{StoredFile, read_pieces};
 use crate::error::Result;
 use crate::format::Reader;
+use crate::format::facts;
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
     HEADER_LENGTH_MAX_BYTES, RECORD_MAGIC, RecordHeader, TRAILER_MAGIC, decode_record, decode_trailer,
@@ -56,6 +57,14 @@ pub struct RecoveredTransaction {
     pub end: u64,
     /// Its objects, if it is intact.
     pub entries: Vec<IndexEntry>,
+}
+
+impl RecoveredTransaction {
+    /// The encoded facts as a journal has them: none instead of facts that cannot be decoded. The journal covers the
+    /// transaction then, and is not taken for damaged itself.
+    pub(super) fn journal_facts(&self) -> &[u8] {
+        if facts::decode(&self.facts).is_ok() { &self.facts } else { &facts::NONE }
+    }
 }
 
 /// Bytes outside any intact transaction.

@@ -205,11 +205,10 @@ impl Store {
     }
 }
 
-/// The group of the journal for a transaction. Facts that no reader accepts are nothing, in the journal too: it then covers
-/// their transaction, and is not read as damaged.
+/// The group of the journal for a transaction.
 fn group(pack: u32, transaction: &RecoveredTransaction) -> JournalGroup<'_> {
-    let facts = if facts::decode(&transaction.facts).is_ok() { &transaction.facts[..] } else { &facts::NONE };
-    JournalGroup { sequence: transaction.sequence, pack, pack_end: transaction.end, facts }
+    let (sequence, pack_end) = (transaction.sequence, transaction.end);
+    JournalGroup { sequence, pack, pack_end, facts: transaction.journal_facts() }
 }
 
 /// Cuts the torn tail of the active pack and makes the rest durable. Returns true if that changed anything.

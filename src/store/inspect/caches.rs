@@ -36,9 +36,9 @@ pub(super) fn compare_journal(
     last_now: impl FnOnce() -> Result<u64>,
 ) -> Result<Option<(StoreFile, CacheProblem)>> {
     let agrees = |(sequence, (group_pack, group)): (&u64, &(u32, RecoveredTransaction))| {
-        transactions
-            .get(sequence)
-            .is_none_or(|(pack, found)| (group_pack, group.end, &group.facts) == (pack, found.end, &found.facts))
+        transactions.get(sequence).is_none_or(|(pack, found)| {
+            (group_pack, group.end, &group.facts[..]) == (pack, found.end, found.journal_facts())
+        })
     };
     let others = groups.iter().filter(|group| !agrees(*group)).count();
     let last = last_number(groups);
