@@ -118,7 +118,7 @@ fn both_histories_survive_if_a_lost_pack_returns() {
         copy(&kept, &fixture.store.join(format!("packs/{back_as:06}.pack")));
         assert_eq!(fixture.run(&["verify"]).code, 1, "{what}");
         let done = text(&fixture, &["repair"], 0);
-        assert!(done.contains("as recovered-s"), "{what}: {done}");
+        assert!(done.contains("as tag recovered-s"), "{what}: {done}");
         assert!(text(&fixture, &["repair"], 0).starts_with("nothing to repair"), "{what}");
         assert!(text(&fixture, &["verify"], 0).ends_with("no damage\n"), "{what}");
         let tags = text(&fixture, &["tag"], 0);
