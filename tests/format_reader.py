@@ -320,7 +320,7 @@ class Store:
 
     @functools.lru_cache(maxsize=1_024)
     def base(self, kind, prefix, depth):
-        """A base. It need not match its id: the id of the object that rests on it decides (6.2)."""
+        """A base. It need not match its id: it is enough to check the object that is made from it (6.2)."""
         require(self.places.get((kind, prefix)), "its base is not in the store")
         return self.decode(self.places[kind, prefix][0], depth)
 
@@ -784,7 +784,7 @@ def list_store(store):
 
 
 def extract(store, digits, folder):
-    """Writes a snapshot into a new folder, after all of its tree was read (T4). Owners and attributes are left away."""
+    """Writes a snapshot into a new folder, after all of its tree was read (T4). Owners and attributes are ignored."""
     matching = {snapshot_id for _, _, snapshot_id in State(store).snapshots() if snapshot_id.hex().startswith(digits)}
     require(len(matching) == 1, f"{len(matching)} snapshots have an id that begins with {digits}")
     snapshot = decode_snapshot(store.object(SNAPSHOT, matching.pop()))

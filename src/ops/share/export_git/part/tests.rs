@@ -1,3 +1,5 @@
+//! Exports that meet each other, or the remains of a killed one.
+
 use super::{File, Mode, NAME, OFlags, Part, Path, left_in};
 
 fn write(folder: &Path, name: &str) {
