@@ -53,7 +53,7 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// Makes the bytes of a file durable.
     fn sync(&self, name: &str) -> Result<()>;
 
-    /// Renames a file, replacing what is there.
+    /// Renames a file, and replaces the file that has the new name.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 
     /// Makes the names in a folder durable.

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_changes_nothing_below() {
+    fn changes_are_read_back_and_leave_the_disk_below_unchanged() {
         let (below, scratch, overlay) = over(&[("packs/1", b"one"), ("packs/2", b"two")]);
         overlay.write("packs/1", 3, b" and more").unwrap();
         overlay.truncate("packs/2", 1).unwrap();
@@ -287,9 +287,9 @@ mod tests {
         assert!(below.list("quarantine").unwrap().is_empty());
     }
 
-    /// A folder whose name was taken by something else takes what was in it along.
+    /// The files of a removed folder are removed as well.
     #[test]
-    fn what_was_below_a_removed_name_is_gone() {
+    fn files_of_a_removed_folder_are_gone() {
         let (_below, _scratch, overlay) = over(&[("workspaces/a/stat", b"s")]);
         overlay.rename("workspaces/a/stat", "quarantine/stat").unwrap();
         overlay.names().insert("workspaces/a".to_owned(), Held::Removed);

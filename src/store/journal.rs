@@ -175,7 +175,7 @@ mod tests {
     use crate::id::{Digest, SnapshotId, StoreId};
     use crate::time::Timestamp;
 
-    /// A file that begins with some bytes, has zeros behind them, and counts what is read of it.
+    /// A file of some bytes and zeros after them, which counts the bytes that are read.
     #[derive(Debug)]
     struct Sparse {
         start: Vec<u8>,

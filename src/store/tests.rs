@@ -238,9 +238,9 @@ fn a_flipped_bit_is_an_error_that_names_the_object() {
     let pack = folder.path().join("packs/000001.pack");
     let good = std::fs::read(&pack).unwrap();
     for at in (48..good.len() - 40).step_by(97) {
-        let mut hurt = good.clone();
-        hurt[at] ^= 4;
-        std::fs::write(&pack, &hurt).unwrap();
+        let mut damaged = good.clone();
+        damaged[at] ^= 4;
+        std::fs::write(&pack, &damaged).unwrap();
         match open(folder.path()).object(ObjectKind::Content, &Digest::of(&bytes)) {
             Ok(read) => assert_eq!(*read, bytes[..]),
             Err(error) => assert!(error.to_string().contains("content"), "{error}"),
@@ -248,8 +248,8 @@ fn a_flipped_bit_is_an_error_that_names_the_object() {
     }
 }
 
-/// Overwrites some bytes of the only pack, found by what they are.
-fn hurt(folder: &std::path::Path, bytes: &[u8]) {
+/// Overwrites these bytes in the only pack.
+fn damage(folder: &std::path::Path, bytes: &[u8]) {
     let pack = folder.join("packs/000001.pack");
     let mut held = std::fs::read(&pack).unwrap();
     let at = held.windows(bytes.len()).position(|window| window == bytes).expect("it is stored as it is");
@@ -257,14 +257,14 @@ fn hurt(folder: &std::path::Path, bytes: &[u8]) {
     std::fs::write(&pack, held).unwrap();
 }
 
-/// P14: what rests on a damaged version would be lost with it when that is given up.
+/// P14: deltas of a damaged version would be lost with it.
 #[test]
 fn new_versions_do_not_rest_on_damaged_ones() {
     let folder = tempfile::tempdir().unwrap();
     // Long enough that the index is written, and says that it is there.
     let mut bytes = noise(3, 60_000);
     transact(&open(folder.path()), vec![content(&bytes, None)], 1);
-    hurt(folder.path(), &bytes[100..140]);
+    damage(folder.path(), &bytes[100..140]);
     let before = Digest::of(&bytes);
     bytes[30_000] ^= 1;
     let store = open(folder.path());
@@ -277,17 +277,17 @@ fn new_versions_do_not_rest_on_damaged_ones() {
 #[test]
 fn what_is_whole_in_a_damaged_frame_is_read_and_stored_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (hit, spared) = (noise(4, 500), noise(5, 500));
+    let (hit, intact) = (noise(4, 500), noise(5, 500));
     // The first transaction of a pack is in its index, the next ones are read from the pack.
     transact(&open(folder.path()), vec![content(&noise(6, 100), None)], 1);
-    transact(&open(folder.path()), vec![content(&hit, None), content(&spared, None)], 2);
+    transact(&open(folder.path()), vec![content(&hit, None), content(&intact, None)], 2);
     transact(&open(folder.path()), vec![content(&noise(7, 100), None)], 3);
-    hurt(folder.path(), &hit[100..140]);
+    damage(folder.path(), &hit[100..140]);
     let store = open(folder.path());
     assert!(!store.damage().is_empty());
     assert!(store.object(ObjectKind::Content, &Digest::of(&hit)).is_err());
-    assert_eq!(*store.object(ObjectKind::Content, &Digest::of(&spared)).unwrap(), spared[..]);
-    for bytes in [&hit, &spared] {
+    assert_eq!(*store.object(ObjectKind::Content, &Digest::of(&intact)).unwrap(), intact[..]);
+    for bytes in [&hit, &intact] {
         assert!(!store.contains(ObjectKind::Content, &Digest::of(bytes)), "to writers it is missing");
         transact(&store, vec![content(bytes, None)], 4);
         assert_eq!(*open(folder.path()).object(ObjectKind::Content, &Digest::of(bytes)).unwrap(), bytes[..]);
@@ -361,7 +361,7 @@ fn writers_do_not_rely_on_packs_that_are_about_to_be_removed() {
     transact(&store, vec![content(&bytes, None)], 1);
     condemn(&store, 1, &[1]);
     assert!(store.contains(ObjectKind::Content, &Digest::of(&bytes)), "it can still be read");
-    // The next version is no delta of what is about to go, and the same again is stored again, in another pack.
+    // The next version is not a delta of the old pack, and the same content is stored again, in another pack.
     let before = Digest::of(&bytes);
     bytes[7] ^= 1;
     let old_length = std::fs::metadata(folder.path().join("packs/000001.pack")).unwrap().len();

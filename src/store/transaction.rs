@@ -93,7 +93,7 @@ impl Batch<'_> {
         let (pack, transaction) = self.write(sequence, encoded)?;
         let mut fold = Fold::of((*store.state()).clone());
         fold.transaction(sequence, facts);
-        // An error here affects only caches: what they lack is read from the packs.
+        // An error here affects only caches: readers read from the packs what these lack.
         store.take_in(pack, &transaction, fold.state).or_else(|_| store.reload())?;
         Ok(Recorded { state: store.state(), stored_bytes: self.totals.stored_bytes })
     }
@@ -205,7 +205,7 @@ impl Store {
     }
 }
 
-/// The group of the journal for a transaction.
+/// The journal group of a transaction.
 fn group(pack: u32, transaction: &RecoveredTransaction) -> JournalGroup<'_> {
     let (sequence, pack_end) = (transaction.sequence, transaction.end);
     JournalGroup { sequence, pack, pack_end, facts: transaction.journal_facts() }

@@ -1,4 +1,4 @@
-//! The simulated disk loses what it may and keeps what it must, and otherwise behaves like a real one.
+//! Tests that the simulated disk loses unsynced changes, keeps synced ones, and otherwise behaves like a real disk.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Checking a store: `verify` finds damage and which steps need what is damaged, `repair` fixes it.
+//! Checking a store: `verify` finds damage and the steps that it affects, `repair` fixes it.
 
 pub mod repair;
 pub mod verify;

@@ -66,7 +66,7 @@ fn read_pack(disk: &dyn Disk, id: StoreId, number: u32, known: &Known) -> Result
     if number < known.last_number || known.is_locked || read.facts.damaged.is_empty() {
         return Ok(read);
     }
-    // Where the store cannot be locked, probably nobody can write.
+    // If the store cannot be locked, probably nobody can write.
     let _guard = disk.lock(LOCK, LockMode::Shared).ok();
     read_pack_once(disk, id, number, known)
 }

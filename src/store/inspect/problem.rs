@@ -95,7 +95,7 @@ pub struct DamagedObject {
     pub damage: Damage,
     /// The object whose damage is the cause, where that is another: the end of a chain of deltas.
     pub cause: Option<ObjectKey>,
-    /// It is still readable: another copy is whole, or it takes nothing from what is damaged.
+    /// It is still readable: another copy is intact, or it uses nothing of the damaged bytes.
     pub is_readable: bool,
 }
 

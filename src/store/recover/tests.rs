@@ -78,9 +78,9 @@ fn damage_in_the_middle_costs_only_the_record_it_hits() {
     batch(&mut bytes, 2, &[b"four"]);
     for hit in 0..first {
         for bit in 0..8 {
-            let mut hurt = bytes.clone();
-            hurt[hit] ^= 1 << bit;
-            let found = read(&hurt, 0);
+            let mut damaged = bytes.clone();
+            damaged[hit] ^= 1 << bit;
+            let found = read(&damaged, 0);
             assert_eq!(
                 found.transactions.iter().map(|transaction| transaction.sequence).collect::<Vec<_>>(),
                 [2],
@@ -95,13 +95,13 @@ fn damage_in_the_middle_costs_only_the_record_it_hits() {
 }
 
 #[test]
-fn a_stretch_of_zeros_costs_what_it_covers() {
+fn a_range_of_zeros_costs_the_transactions_that_it_covers() {
     let mut bytes = Vec::new();
     (1..20).for_each(|number: u64| batch(&mut bytes, number, &[&number.to_le_bytes(), &[7; 100]]));
     for start in (0..bytes.len() - 600).step_by(13) {
-        let mut hurt = bytes.clone();
-        hurt[start..start + 300].fill(0);
-        let found = read(&hurt, 0);
+        let mut damaged = bytes.clone();
+        damaged[start..start + 300].fill(0);
+        let found = read(&damaged, 0);
         // A batch is some 210 bytes long: 300 bytes touch at most three.
         assert!(found.transactions.len() >= 16, "{start}: {}", found.transactions.len());
         assert_eq!(found.transactions.last().unwrap().sequence, 19);
@@ -126,7 +126,7 @@ fn what_was_known_as_recorded_is_no_torn_tail() {
     assert_eq!(found.damaged[0].broken.len(), 1);
 }
 
-/// P12: content may be a pack. What looks for batches in damage must not take those of another store for ours.
+/// P12: content may be a pack. A search of a damaged range must not find transactions of another store.
 #[test]
 fn batches_inside_content_are_not_ours() {
     let mut inner = Vec::new();
@@ -137,9 +137,9 @@ fn batches_inside_content_are_not_ours() {
     let first = bytes.len();
     batch(&mut bytes, 2, &[&inner]);
     for hit in [4, 40, 60, first - 20, first - 1] {
-        let mut hurt = bytes.clone();
-        hurt[hit] ^= 0x10;
-        let found = read(&hurt, 0);
+        let mut damaged = bytes.clone();
+        damaged[hit] ^= 0x10;
+        let found = read(&damaged, 0);
         let sequences: Vec<u64> = found.transactions.iter().map(|transaction| transaction.sequence).collect();
         assert_eq!(sequences, [2], "hit at {hit}");
     }

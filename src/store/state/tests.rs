@@ -96,7 +96,7 @@ fn edits_found_by_an_undo_or_redo_are_one_more_state() {
     expect(&state, &[3, 4, 5, 2, 1], &[]);
 }
 
-/// J5: a state that was not recorded has its place, and what is taken while a restore is unfinished has none.
+/// J5: a state that was not recorded has its place. A snapshot that is taken during an unfinished restore has none.
 #[test]
 fn unrecorded_and_half_way_states() {
     let mut state = added();
@@ -134,7 +134,7 @@ fn imports_are_no_states_of_the_folder() {
     assert_eq!((around(&state).0, stands(&state)), (vec![Some(3), Some(2)], Some(snapshot(3))));
 }
 
-/// J9: what is put aside keeps all it has, takes in tags, and comes back as it was.
+/// J9: a forgotten workspace keeps its contents, takes tags, and comes back unchanged.
 #[test]
 fn a_forgotten_workspace_comes_back_as_it_was() {
     let mut state = added();

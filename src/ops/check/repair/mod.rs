@@ -58,7 +58,7 @@ pub struct RepairOptions<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// The changes of a repair, and what is left.
+/// The result of a repair.
 #[derive(Debug, Default)]
 pub struct RepairOutcome {
     /// The changes, in order.
@@ -107,7 +107,7 @@ pub enum Action {
     FindAgain(ObjectKey),
     /// So many objects are stored again, because they are readable only in damaged records.
     Save(u64),
-    /// A pack is written anew without what is damaged.
+    /// A pack is written anew without its damaged records.
     Rewrite {
         /// Its number.
         pack: u32,
@@ -165,10 +165,10 @@ pub enum Left {
 
 /// Repairs the store on `disk`.
 pub fn repair(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<RepairOutcome> {
-    let Some(scratch) = options.dry_run else { return run(disk, options) };
+    let Some(scratch) = options.dry_run else { return run(disk, options, REPAIR_ROUNDS_MAX) };
     let _guard = keep_still(&**disk);
     let overlay: Arc<dyn Disk> = Arc::new(Overlay::new(Arc::clone(disk), scratch));
-    run(&overlay, options)
+    run(&overlay, options, REPAIR_ROUNDS_MAX)
 }
 
 /// One part of a repair. It returns its changes.
@@ -198,11 +198,12 @@ struct Round<'a> {
     left: Vec<Left>,
 }
 
-fn run(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<RepairOutcome> {
+/// Repairs the store in at most `rounds_max` rounds. After more, the next repair continues.
+fn run(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>, rounds_max: usize) -> Result<RepairOutcome> {
     let mut outcome = RepairOutcome { is_done: options.dry_run.is_none(), ..RepairOutcome::default() };
     outcome.actions = format::clear(disk)?;
     let mut searched = BTreeSet::new();
-    for rounds_left in (0..REPAIR_ROUNDS_MAX).rev() {
+    for rounds_left in (0..rounds_max).rev() {
         let mut round = Round::begin(disk, options, searched)?;
         let mut done = Vec::new();
         for pass in PASSES {
@@ -268,4 +269,44 @@ fn get_or_try<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result
     }
     let made = make()?;
     Ok(cell.get_or_init(|| made))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Action, RepairOptions, run};
+    use crate::disk::memory::MemoryDisk;
+    use crate::disk::{Disk, read_all};
+    use crate::format::facts::Fact;
+    use crate::id::{Digest, SnapshotId};
+    use crate::progress::Silent;
+    use crate::store::Store;
+    use crate::time::Timestamp;
+
+    /// A store without `FORMAT` and with a flipped bit needs two rounds, and a third to see that nothing is left.
+    fn damaged() -> Arc<dyn Disk> {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new(1));
+        let store = Store::open_or_create(Arc::clone(&disk)).unwrap();
+        let snapshot = SnapshotId(Digest::of(b"pinned"));
+        store.record(|_| Ok(vec![Fact::Pinned { snapshot, pinned: true, time: Timestamp(0) }])).unwrap();
+        let pack = "packs/000001.pack";
+        let last = read_all(&*disk, pack).unwrap().len() - 1;
+        let byte = read_all(&*disk, pack).unwrap()[last] ^ 1;
+        disk.write(pack, last as u64, &[byte]).unwrap();
+        disk.remove("FORMAT").unwrap();
+        disk
+    }
+
+    #[test]
+    fn a_repair_ends_at_its_limit_of_rounds_and_the_next_one_continues() {
+        let options = RepairOptions { dry_run: None, now: Timestamp(0), progress: &Silent };
+        let whole = run(&damaged(), &options, 3).unwrap();
+        assert!(matches!(whole.actions[..], [Action::WriteFormat(_), Action::TurnBack(1, 1), ..]), "{whole:?}");
+        let disk = damaged();
+        let rounds = [1, 1, 1].map(|rounds_max| run(&disk, &options, rounds_max).unwrap());
+        assert!(matches!(rounds[0].actions[..], [Action::WriteFormat(_)]), "{rounds:?}");
+        assert!(matches!(rounds[1].actions[..], [Action::TurnBack(1, 1)]), "{rounds:?}");
+        assert_eq!((&rounds[2].actions, rounds[2].findings_left), (&whole.actions[2..].to_vec(), whole.findings_left));
+    }
 }

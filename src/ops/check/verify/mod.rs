@@ -1,7 +1,7 @@
 //! Checking a store against its ids: the damage, and the steps and paths that it affects.
 //!
 //! ```text
-//! inspect (packs, transactions, caches) -> objects (decoded, compared with their ids) -> walk (what snapshots need) -> findings
+//! inspect (packs, transactions, caches) -> objects (compared with their ids) -> walk (needs of snapshots) -> findings
 //! ```
 //!
 //! Every [`Finding`] is data. One about an object names the snapshots and paths that need it; any other names a file or
@@ -83,7 +83,7 @@ pub struct VerifyOutcome {
 pub struct Finding {
     /// The problem.
     pub problem: Problem,
-    /// The snapshots and paths that need what is damaged.
+    /// The snapshots and paths that need the damaged object.
     pub affects: Vec<Affected>,
     /// All of these snapshots are marked incomplete, or the object is recorded as lost: a repair has seen it.
     pub is_marked: bool,
