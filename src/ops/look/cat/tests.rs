@@ -1,3 +1,5 @@
+//! The content of one path; folders are refused.
+
 use super::cat;
 use crate::error::ErrorKind;
 use crate::ops::fixture::{About, Bench, Files, Thing, file, noise, path};

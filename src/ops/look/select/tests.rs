@@ -1,3 +1,5 @@
+//! Patterns become the paths that match.
+
 use super::selected;
 use crate::diff::selection::{Pattern, Selection};
 use crate::ops::fixture::{About, Bench, Files, file, path};

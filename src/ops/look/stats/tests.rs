@@ -1,3 +1,5 @@
+//! Numbers about a store.
+
 use super::{stats, store_bytes};
 use crate::format::pack::ObjectKind;
 use crate::ops::fixture::{Bench, Files, file, noise, path};

@@ -1,3 +1,5 @@
+//! Folders of stores, which nothing is exported into.
+
 use std::sync::Arc;
 
 use super::expect_no_store;

@@ -1,3 +1,5 @@
+//! Extended headers of a tar archive.
+
 use super::{acl_text, escaped, put};
 
 #[test]

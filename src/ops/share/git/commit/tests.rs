@@ -1,3 +1,5 @@
+//! Commits of git, read as far as they go.
+
 use gix::hash::Kind;
 
 use super::{ReadCommit, parse};
