@@ -57,14 +57,14 @@ pub enum Content<'a> {
 }
 
 impl Content<'_> {
-    pub(super) fn length_bytes(&self) -> u64 {
+    fn length_bytes(&self) -> u64 {
         match self {
             Self::Whole(bytes) => bytes.len() as u64,
             Self::Long { length_bytes, .. } => *length_bytes,
         }
     }
 
-    pub(super) fn copy(&self, put: &mut Put<'_>) -> Result<()> {
+    fn copy(&self, put: &mut Put<'_>) -> Result<()> {
         match self {
             Self::Whole(bytes) => put(bytes),
             Self::Long { copy, .. } => copy(put),
@@ -198,7 +198,7 @@ fn put_content(
     let id = |is_there: bool, content: &Content<'_>| {
         // Zeros also stand for an id that was not computed: git refuses to apply a binary patch with either.
         let is_named = is_there && (options.binary || content.length_bytes() <= PATCH_ID_MAX_BYTES);
-        if is_named { GitBlobId::of(content) } else { Ok(GitBlobId::NONE) }
+        if is_named { GitBlobId::of(content.length_bytes(), |put| content.copy(put)) } else { Ok(GitBlobId::NONE) }
     };
     let (old_id, new_id) = (id(half.old.is_some(), old)?, id(half.new.is_some(), new)?);
     let mut out = Vec::new();
