@@ -96,6 +96,6 @@ fn no_store_is_made_among_the_files_of_others() {
     assert_eq!(kind(Store::open_or_create_at(&packs)), ErrorKind::Conflict);
     let settings_only = recorder.scratch.join("settings");
     std::fs::create_dir(&settings_only).unwrap();
-    std::fs::write(settings_only.join("config.toml"), b"").unwrap();
+    std::fs::File::create_new(settings_only.join("config.toml")).unwrap();
     Store::open_or_create_at(&settings_only).unwrap();
 }
