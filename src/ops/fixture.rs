@@ -22,7 +22,7 @@ pub(super) struct Bench {
     _folder: tempfile::TempDir,
 }
 
-/// What is at a path.
+/// The thing at a path.
 #[derive(Clone)]
 pub(super) enum Thing {
     File(u16, Vec<u8>),
@@ -30,7 +30,7 @@ pub(super) enum Thing {
     Symlink(Vec<u8>),
 }
 
-/// What is in a workspace. Folders on the way to a path have mode 0755 unless they are listed.
+/// The files of a workspace. Folders on the way to a path have mode 0755 unless they are listed.
 pub(super) type Files = BTreeMap<TreePath, Thing>;
 
 /// Everything of a step but its files.
@@ -101,7 +101,7 @@ impl Bench {
     /// Records a step with one file, however deep.
     pub(super) fn take_deep(&self, path: &str, bytes: &[u8]) -> SnapshotId {
         let mut batch = self.store.batch();
-        let mut below = (Kind::File, 0o644, ingest::any(&mut batch, bytes.to_vec()).unwrap().0);
+        let mut below = (Kind::File, 0o644, ingest::any(&mut batch, bytes.to_vec(), None).unwrap().0);
         for name in path.split('/').rev() {
             let (kind, mode, id) = below;
             let entry = Entry { name: name.as_bytes().into(), kind, mode, size: bytes.len() as u64, id };
@@ -113,7 +113,7 @@ impl Bench {
     fn record(&self, batch: &mut Batch<'_>, root: TreeId, about: &About) -> SnapshotId {
         let parent = about.parent.map(|id| self.store.snapshot(id).unwrap().history);
         let step = self.store.state().workspaces[&self.workspace].last_step + 1;
-        let times = ingest::attachment(batch, snapshot::encode_times(&about.times)).unwrap();
+        let times = ingest::attachment(batch, snapshot::encode_times(&about.times), None).unwrap();
         let snapshot = Snapshot {
             root,
             root_mode: about.root_mode,
@@ -127,12 +127,12 @@ impl Bench {
             cause: Cause::Step,
             message: about.message.to_owned(),
             changes: ChangeCounts::default(),
-            event: ingest::attachment(batch, about.event.to_vec()).unwrap(),
+            event: ingest::attachment(batch, about.event.to_vec(), None).unwrap(),
             times,
             omitted: Attachment::Empty,
-            attributes: ingest::attachment(batch, encode_list(&about.attributes)).unwrap(),
+            attributes: ingest::attachment(batch, encode_list(&about.attributes), None).unwrap(),
             excluded: Attachment::Empty,
-            rules: ingest::any(batch, b".git/\n".to_vec()).unwrap(),
+            rules: ingest::any(batch, b".git/\n".to_vec(), None).unwrap(),
             dropped: None,
             git: None,
         };
@@ -167,11 +167,11 @@ fn put_folder(batch: &mut Batch<'_>, files: &Files, folder: &TreePath) -> (Diges
         let here = folder.join(&name);
         let entry = match thing {
             Thing::File(mode, bytes) if here == *path => {
-                let id = ingest::any(batch, bytes.clone()).unwrap().0;
+                let id = ingest::any(batch, bytes.clone(), None).unwrap().0;
                 (Kind::File, *mode, bytes.len() as u64, id)
             }
             Thing::Symlink(target) if here == *path => {
-                let id = ingest::any(batch, target.clone()).unwrap().0;
+                let id = ingest::any(batch, target.clone(), None).unwrap().0;
                 (Kind::Symlink, 0, target.len() as u64, id)
             }
             _ if entries.contains_key(&name) => continue,

@@ -24,6 +24,9 @@ use crate::id::{SnapshotId, TreeId, WorkspaceId};
 use crate::ops::record::register::expect;
 use crate::store::{Store, Workspace};
 
+/// The hint for a state that neither undo nor redo leads to.
+const OTHER_WAY: &str = "`retro log` lists the steps; `retro restore REV` goes to any of them";
+
 /// Takes the last `count` changes of a workspace back. `NotFound` where there are fewer; then nothing is done.
 pub fn undo(
     store: &Store,
@@ -36,7 +39,7 @@ pub fn undo(
     let found = expect(&state, workspace)?;
     let choice = match (&found.unfinished, count) {
         (Some(_), 1) => Choice::known(unfinished::aborting(found)?),
-        (Some(_), _) => Choice::known(undo_beyond_unfinished(store, found, count - 1)?),
+        (Some(_), _) => Choice::known(undo_beyond_unfinished(store, found, count)?),
         (None, _) => undo_changes(store, found, count)?,
     };
     go_back(store, found, &choice, options)
@@ -70,33 +73,44 @@ fn undo_changes<'a>(store: &'a Store, workspace: &'a Workspace, count: u64) -> R
             .with_hint("`retro snap` records it"));
     };
     Ok(Choice::by_edits(stands, move |is_edited| {
-        let edits = u64::from(is_edited);
-        let (states, target) = earlier(store, workspace, stands, count - edits)
-            .map_err(|available| too_few("undo", available + edits, count))?;
-        let target = target.ok_or_else(unrecorded)?;
-        Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before: Before::Now, paths: Vec::new() })
+        undo_to(store, workspace, stands, count, u64::from(is_edited), Before::Now)
     }))
 }
 
-/// Takes back the restore that was cut off, and `count` changes before it.
+/// Takes back the restore that was cut off, and `count - 1` changes before it.
 fn undo_beyond_unfinished(store: &Store, workspace: &Workspace, count: u64) -> Result<Wish> {
     let before = unfinished::superseded(workspace, &[])?;
-    let stands = workspace.stands().ok_or_else(|| too_few("undo", 1, count + 1))?;
-    let (states, target) =
-        earlier(store, workspace, stands, count).map_err(|available| too_few("undo", available + 1, count + 1))?;
-    let target = target.ok_or_else(unrecorded)?;
+    let stands = workspace.stands().ok_or_else(|| too_few("undo", 1, count))?;
+    undo_to(store, workspace, stands, count, 1, before)
+}
+
+/// Goes to the state before the last `count` changes, of which the last `unrecorded` are not recorded.
+fn undo_to(
+    store: &Store,
+    workspace: &Workspace,
+    stands: SnapshotId,
+    count: u64,
+    unrecorded: u64,
+    before: Before,
+) -> Result<Wish> {
+    let (states, target) = earlier(store, workspace, stands, count - unrecorded)
+        .map_err(|available| too_few("undo", available + unrecorded, count))?;
+    let target = target.ok_or_else(|| {
+        let detail = "the state before the last restore was not recorded";
+        Error::new(ErrorKind::NotFound, "undo in", "this folder", detail).with_hint(OTHER_WAY)
+    })?;
     Ok(Wish { target, cause: RestoreCause::Undo { count: states }, before, paths: Vec::new() })
 }
 
-/// The state before the last `count` changes, and how many states back it is. `None` where it was not recorded. Where
-/// there are fewer changes, the error is how many there are.
+/// The state before the last `count` recorded changes, and the number of states to go back. The state is `None` if it
+/// was not recorded. If there are fewer changes, the error is their number.
 fn earlier(
     store: &Store,
     workspace: &Workspace,
     stands: SnapshotId,
     count: u64,
 ) -> std::result::Result<(u64, Option<SnapshotId>), u64> {
-    // What cannot be read differs from everything: going there fails, going past it need not.
+    // A state that cannot be read differs from every other: going there fails, going past it need not.
     let content = |state: Option<SnapshotId>| -> Option<(TreeId, u16, Option<Owner>, Attachment)> {
         let snapshot = store.snapshot(state?).ok()?;
         Some((snapshot.root, snapshot.root_mode, snapshot.root_owner, snapshot.attributes.clone()))
@@ -117,28 +131,16 @@ fn earlier(
     Err(changes)
 }
 
-fn unrecorded() -> Error {
-    let detail = "the state before the last restore was not recorded";
-    Error::new(ErrorKind::NotFound, "undo in", "this folder", detail)
-        .with_hint("`retro log` lists the steps; `retro restore REV` goes to any of them")
-}
-
 fn too_few(word: &str, available: u64, wanted: u64) -> Error {
-    let error = match (available, word) {
-        (0, "undo") => {
-            let detail = "it is as it was when it was first recorded";
-            Error::new(ErrorKind::NotFound, "nothing to undo in", "this folder", detail)
-        }
-        (0, _) => {
-            let detail = "nothing was undone since it last changed";
-            Error::new(ErrorKind::NotFound, "nothing to redo in", "this folder", detail)
-        }
+    let (operation, detail) = match (available, word) {
+        (0, "undo") => ("nothing to undo in".to_owned(), "it is as it was when it was first recorded".to_owned()),
+        (0, _) => ("nothing to redo in".to_owned(), "nothing was undone since it last changed".to_owned()),
         _ => {
             let things = if word == "undo" { "change" } else { "undo" };
             let plural = if available == 1 { "" } else { "s" };
             let detail = format!("only {available} {things}{plural} can be taken back; nothing was done");
-            Error::new(ErrorKind::NotFound, &format!("{word} {wanted} in"), "this folder", detail)
+            (format!("{word} {wanted} in"), detail)
         }
     };
-    error.with_hint("`retro log` lists the steps; `retro restore REV` goes to any of them")
+    Error::new(ErrorKind::NotFound, &operation, "this folder", detail).with_hint(OTHER_WAY)
 }

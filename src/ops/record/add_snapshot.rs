@@ -99,7 +99,7 @@ pub(in crate::ops) fn add_snapshot(
         cause,
         message,
         changes,
-        event: ingest::attachment(batch, event)?,
+        event: ingest::attachment(batch, event, None)?,
         times,
         omitted,
         attributes,

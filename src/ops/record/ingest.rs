@@ -1,9 +1,9 @@
-//! Content into a batch, and attachments out again: hashing, chunking, and telling the store what each piece is
-//! probably most like.
+//! Adding content to a batch: hashing it, cutting it into chunks, and naming for each piece the content that it is
+//! probably like.
 //!
-//! Short content is one object, stored against the content the path had before. Long content is cut into chunks as it
-//! is read, a window at a time, so memory does not depend on its length; a chunk that is new is stored against the
-//! chunk that stood in its place before, and the list of chunks against the list before.
+//! Short content is one object, stored against the content that the path had before. Long content is cut into chunks as
+//! it is read, a window at a time, so that memory does not depend on its length. A new chunk is stored against the chunk
+//! that stood in its place before, and the list of chunks against the list before.
 
 use std::collections::HashMap;
 
@@ -26,11 +26,11 @@ const WINDOW_BYTES: usize = 8 << 20;
 pub struct Short {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// What it is probably most like.
+    /// The content that it is probably like.
     pub previous: Option<BlobId>,
 }
 
-/// Where long content comes from: appends up to the given number of bytes to the buffer and returns how many, 0 at the
+/// The source of long content: appends up to the given number of bytes to the buffer, and returns how many; 0 at the
 /// end.
 pub type ReadPiece<'a> = dyn FnMut(&mut Vec<u8>, usize) -> Result<usize> + 'a;
 
@@ -59,7 +59,7 @@ pub fn long(
     read: &mut ReadPiece<'_>,
 ) -> Result<(BlobId, u64)> {
     let sizes = sizes_for(length_bytes);
-    let mut places = Places::new(previous.unwrap_or_default());
+    let mut before = Predecessors::new(previous.unwrap_or_default());
     let mut whole = blake3::Hasher::new();
     let mut list = Vec::new();
     let mut window = Vec::with_capacity(WINDOW_BYTES);
@@ -68,7 +68,7 @@ pub fn long(
         let kept = window.len();
         let is_last = fill(&mut window, read)?;
         whole.update_rayon(&window[kept..]);
-        let taken = add_chunks(batch, &window, sizes, is_last, &mut zeros, &mut places, &mut list)?;
+        let taken = add_chunks(batch, &window, sizes, is_last, &mut zeros, &mut before, &mut list)?;
         window.drain(..taken);
         if is_last {
             break;
@@ -102,31 +102,18 @@ pub fn hash(read: &mut ReadPiece<'_>) -> Result<BlobId> {
     }
 }
 
-/// Adds bytes that belong to a snapshot: kept inside it when short.
-pub fn attachment(batch: &mut Batch<'_>, bytes: Vec<u8>) -> Result<Attachment> {
-    attachment_like(batch, bytes, None)
-}
-
-/// As [`attachment`]; long bytes are stored against a content that they are probably like.
-pub fn attachment_like(batch: &mut Batch<'_>, bytes: Vec<u8>, previous: Option<BlobId>) -> Result<Attachment> {
+/// Adds bytes that belong to a snapshot; short ones are kept inside it. `previous` is a content that they are probably
+/// like.
+pub fn attachment(batch: &mut Batch<'_>, bytes: Vec<u8>, previous: Option<BlobId>) -> Result<Attachment> {
     match bytes.len() {
         0 => Ok(Attachment::Empty),
         1..=ATTACHMENT_INLINE_MAX_BYTES => Ok(Attachment::Inline(bytes)),
-        length if length <= CHUNK_LENGTH_MAX_BYTES => {
-            let ids = short(batch, vec![Short { bytes, previous }])?;
-            Ok(Attachment::Blob(ids[0]))
-        }
-        _ => any(batch, bytes).map(Attachment::Blob),
+        _ => any(batch, bytes, previous).map(Attachment::Blob),
     }
 }
 
-/// Adds content in memory, whatever its length.
-pub fn any(batch: &mut Batch<'_>, bytes: Vec<u8>) -> Result<BlobId> {
-    any_like(batch, bytes, None)
-}
-
-/// The same, where it is probably most like `previous`.
-pub fn any_like(batch: &mut Batch<'_>, bytes: Vec<u8>, previous: Option<BlobId>) -> Result<BlobId> {
+/// Adds content in memory, of any length. `previous` is a content that it is probably like.
+pub fn any(batch: &mut Batch<'_>, bytes: Vec<u8>, previous: Option<BlobId>) -> Result<BlobId> {
     if bytes.len() <= CHUNK_LENGTH_MAX_BYTES {
         let ids = short(batch, vec![Short { bytes, previous }])?;
         return Ok(ids[0]);
@@ -161,7 +148,7 @@ pub fn windows<T>(items: &[T], length_bytes: impl Fn(&T) -> u64) -> impl Iterato
     })
 }
 
-/// Fills the window; whether the end was reached.
+/// Fills the window. Returns true if the end was reached.
 fn fill(window: &mut Vec<u8>, read: &mut ReadPiece<'_>) -> Result<bool> {
     while window.len() < WINDOW_BYTES {
         if read(window, WINDOW_BYTES - window.len())? == 0 {
@@ -171,14 +158,14 @@ fn fill(window: &mut Vec<u8>, read: &mut ReadPiece<'_>) -> Result<bool> {
     Ok(false)
 }
 
-/// Cuts what can be cut of the window, adds the new chunks, and returns how many bytes that was.
+/// Cuts chunks off the window, adds the new ones, and returns the number of bytes cut off.
 fn add_chunks(
     batch: &mut Batch<'_>,
     window: &[u8],
     sizes: Sizes,
     is_last: bool,
     zeros: &mut Option<Cut>,
-    places: &mut Places,
+    before: &mut Predecessors,
     list: &mut Vec<ChunkRef>,
 ) -> Result<usize> {
     // A window that is full of zeros is cut like the one before it: a hole of many gigabytes is cut and hashed once.
@@ -198,7 +185,7 @@ fn add_chunks(
     for (length, id) in lengths.into_iter().zip(ids) {
         let (piece, after) = rest.split_at(length);
         rest = after;
-        let previous = places.before(BlobId(id));
+        let previous = before.of(BlobId(id));
         let length_bytes = u32::try_from(piece.len()).expect("a chunk is at most 1 MiB long");
         list.push(ChunkRef { id: BlobId(id), length_bytes });
         if !batch.reuse_chunk(&id) {
@@ -210,7 +197,7 @@ fn add_chunks(
     Ok(taken)
 }
 
-/// How a window is cut, and the ids of the chunks.
+/// The lengths of the chunks of a window, and their ids.
 #[derive(Clone, Debug)]
 struct Cut {
     lengths: Vec<usize>,
@@ -232,7 +219,7 @@ impl Cut {
     }
 }
 
-/// Most content fails at once, and zeros are compared at the speed of memory.
+/// Tests whether all bytes are 0. Most content fails at once, and zeros are compared at the speed of memory.
 fn is_zero(bytes: &[u8]) -> bool {
     let mut strides = bytes.chunks_exact(64);
     let all_zero = |stride: &[u8]| stride.iter().fold(0, |bits, byte| bits | byte) == 0;
@@ -241,20 +228,20 @@ fn is_zero(bytes: &[u8]) -> bool {
 
 /// Pairs the chunks of the new content with those before it: equal ones keep the two in step, and what lies between
 /// two equal ones is paired in order.
-struct Places {
+struct Predecessors {
     before: Vec<ChunkRef>,
     at: HashMap<BlobId, usize>,
     next: usize,
 }
 
-impl Places {
+impl Predecessors {
     fn new(before: Vec<ChunkRef>) -> Self {
         let at = before.iter().enumerate().map(|(place, chunk)| (chunk.id, place)).collect();
         Self { before, at, next: 0 }
     }
 
     /// The chunk that stood in the place of the next chunk of the new content.
-    fn before(&mut self, chunk: BlobId) -> Option<BlobId> {
+    fn of(&mut self, chunk: BlobId) -> Option<BlobId> {
         if let Some(&place) = self.at.get(&chunk) {
             // A chunk that stands in many places (zeros) must not throw the pairing back.
             self.next = self.next.max(place + 1);

@@ -1,5 +1,4 @@
-//! The folders that a store records: registering, finding, listing, moving and forgetting
-//! workspaces.
+//! The folders that a store records: registering, finding, listing, moving and forgetting workspaces.
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -16,12 +15,12 @@ use crate::store::{State, Store, Workspace};
 use crate::time::Timestamp;
 use crate::workspace::folder_id;
 
-/// What a folder is checked against before it is recorded.
+/// The checks of a folder before it is recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
-    /// The user's home.
+    /// The user's home folder, which is refused.
     pub home: Option<PathBuf>,
-    /// Record it all the same.
+    /// True if only the store's own folder is refused.
     pub force: bool,
 }
 
@@ -37,9 +36,9 @@ pub fn resolve_folder(path: &Path) -> Result<PathBuf> {
 
 /// The workspace that `folder` is, or is in; the innermost one.
 ///
-/// The root of the file system, the home folder and those above it are workspaces for whoever is right there, and for
-/// nobody below: they are recorded only where somebody insisted, and a store from somebody else may say that they are.
-/// In a project folder, a restore must not change everything around it.
+/// The root of the file system, the home folder and the folders above it count only for `folder` itself, and not for
+/// folders below them. They are recorded only if somebody insists, or in a store from somebody else, and a restore in a
+/// project folder must not change everything around it.
 pub fn workspace_of<'a>(state: &'a State, folder: &Path, home: Option<&Path>) -> Option<&'a Workspace> {
     let is_wide = |folder: &Path| folder.parent().is_none() || home.is_some_and(|home| home.starts_with(folder));
     let mut around = folder.ancestors().filter(|ancestor| *ancestor == folder || !is_wide(ancestor));
@@ -64,12 +63,12 @@ pub enum Recognised {
     Moved(WorkspaceId),
 }
 
-/// The workspace whose folder was this one when it was last looked at, whatever its path was.
+/// The workspace whose folder was this one when it was last seen, whatever its path was.
 ///
 /// On another file system a folder has another number; there a working tree of git's is known by git's own log. A copy
 /// has the same log, so that counts only where the path that was recorded does not lead to that working tree any more.
 pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
-    let here = folder_id::folder_identity(&folder_id::open(folder)?, folder)?;
+    let here = identity_of(folder)?;
     let newest = |is_here: &dyn Fn(&Workspace, &FolderIdentity) -> bool| {
         let is_here = |found: &&Workspace| found.folder.is_some_and(|known| is_here(found, &known));
         state.workspaces.values().filter(is_here).max_by_key(|found| (found.placed_after, found.id))
@@ -85,17 +84,12 @@ pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
         return Some(Recognised::Moved(found.id));
     }
     let is_tree = |known: &FolderIdentity| known.git.is_some() && known.git == here.git;
-    let is_left = |found: &Workspace| {
-        let root = root_of(found);
-        !folder_id::open(&root)
-            .and_then(|open| folder_id::folder_identity(&open, &root))
-            .is_some_and(|there| is_tree(&there))
-    };
+    let is_left = |found: &Workspace| !identity_of(&root_of(found)).is_some_and(|there| is_tree(&there));
     newest(&|found, known| is_tree(known) && is_left(found)).map(|found| Recognised::Moved(found.id))
 }
 
-/// The folder that was recorded as this workspace, if another one is in its place. It is looked for where renaming most
-/// often leaves it, beside that.
+/// The folder that was recorded as this workspace, if another one is in its place. It is searched beside that, where
+/// renaming usually leaves it.
 pub fn replaced_by_other(workspace: &Workspace) -> Option<PathBuf> {
     let (recorded, root) = (workspace.folder?, root_of(workspace));
     if folder_id::identity(&root)?.inode == recorded.inode {
@@ -103,16 +97,17 @@ pub fn replaced_by_other(workspace: &Workspace) -> Option<PathBuf> {
     }
     let beside = std::fs::read_dir(root.parent()?).ok()?.take(NAMES_BESIDE_MAX).filter_map(std::result::Result::ok);
     let mut beside = beside.filter(|entry| entry.ino() == recorded.inode).map(|entry| entry.path());
-    beside.find(|path| {
-        let there = folder_id::open(path).and_then(|open| folder_id::folder_identity(&open, path));
-        there.is_some_and(|there| there.is_same(&recorded))
-    })
+    beside.find(|path| identity_of(path).is_some_and(|there| there.is_same(&recorded)))
 }
 
-/// The identity of the folder of a workspace, as far as the operating system and git know it.
+/// The identity of a folder, as far as the operating system and git know it.
+fn identity_of(folder: &Path) -> Option<FolderIdentity> {
+    folder_id::folder_identity(&folder_id::open(folder)?, folder)
+}
+
+/// The fact that a workspace's folder has this identity.
 pub(super) fn seen(workspace: WorkspaceId, folder: &Path, time: Timestamp) -> Option<Fact> {
-    let folder = folder_id::open(folder).and_then(|open| folder_id::folder_identity(&open, folder))?;
-    Some(Fact::FolderSeen { workspace, folder, time })
+    identity_of(folder).map(|folder| Fact::FolderSeen { workspace, folder, time })
 }
 
 /// The workspace of this id, if it is still recorded.
@@ -123,7 +118,7 @@ pub(in crate::ops) fn expect(state: &State, workspace: WorkspaceId) -> Result<&W
     })
 }
 
-/// Where a workspace is.
+/// The path of a workspace's folder.
 pub fn root_of(workspace: &Workspace) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(workspace.root.clone()))
 }
@@ -187,7 +182,7 @@ pub fn move_workspace(
     Ok(())
 }
 
-/// What forgetting a workspace takes away, and what still leads to its snapshots.
+/// The losses when a workspace is forgotten, and the names that still lead to its snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forgetting {
     /// Its steps.
@@ -196,7 +191,7 @@ pub struct Forgetting {
     pub runs: u64,
     /// Its tags.
     pub tags: Vec<String>,
-    /// The last snapshot, which its full id still opens; so do those of the others.
+    /// The last snapshot. Its full id still opens it, as the others' ids open them.
     pub last: Option<SnapshotId>,
     /// Its snapshots that are pinned.
     pub pinned: Vec<SnapshotId>,
@@ -204,7 +199,7 @@ pub struct Forgetting {
     pub tagged_elsewhere: Vec<String>,
 }
 
-/// Says what [`forget_workspace`] would do.
+/// The effects that [`forget_workspace`] would have.
 pub fn forgetting(state: &State, workspace: WorkspaceId) -> Result<Forgetting> {
     let found = expect(state, workspace)?;
     let steps: BTreeSet<SnapshotId> = found.steps.values().copied().collect();
@@ -248,54 +243,49 @@ pub fn recall_workspace(store: &Store, workspace: WorkspaceId, now: Timestamp) -
     Ok(())
 }
 
-/// The forgotten workspace a person means: by the digits of its id, or by its path, resolved already; of several at one
-/// path the one that was forgotten last.
+/// The forgotten workspace a person means: by the digits of its id, or by its path, without symlinks. Of several at one
+/// path it is the one that was forgotten last.
 pub fn named_forgotten(state: &State, name: &str, path: &Path) -> Result<WorkspaceId> {
     let root = path.as_os_str().as_bytes();
     let at_path = state.forgotten.values().filter(|forgotten| forgotten.workspace.root == root);
     if let Some(found) = at_path.max_by_key(|forgotten| (forgotten.time, forgotten.workspace.id)) {
         return Ok(found.workspace.id);
     }
-    let is_meant = |id: &&WorkspaceId| name.len() >= 4 && id.to_string().starts_with(&name.to_lowercase());
-    let found: Vec<&WorkspaceId> = state.forgotten.keys().filter(is_meant).collect();
-    match found[..] {
-        [id] => Ok(*id),
-        [] => {
-            let forgotten =
-                state.forgotten.values().rev().take(8).map(|forgotten| {
-                    format!("{} {}", forgotten.workspace.id.short(), escaped(&forgotten.workspace.root))
-                });
-            let known: Vec<String> = forgotten.collect();
-            let hint = if known.is_empty() {
-                "no workspace of this store is forgotten".to_owned()
-            } else {
-                format!("forgotten are: {}", known.join(", "))
-            };
-            let detail = "no forgotten folder has this path or id";
-            Err(Error::new(ErrorKind::NotFound, "find workspace", escaped(name.as_bytes()), detail).with_hint(hint))
-        }
-        _ => Err(Error::new(ErrorKind::Invalid, "find workspace", name, "several ids begin like this")),
-    }
+    by_id(state.forgotten.keys(), name)?.ok_or_else(|| {
+        let newest = state.forgotten.values().rev().take(8).map(|Forgotten { workspace, .. }| workspace);
+        let known: Vec<String> =
+            newest.map(|workspace| format!("{} {}", workspace.id.short(), escaped(&workspace.root))).collect();
+        let hint = match known.is_empty() {
+            true => "no workspace of this store is forgotten".to_owned(),
+            false => format!("forgotten are: {}", known.join(", ")),
+        };
+        let detail = "no forgotten folder has this path or id";
+        Error::new(ErrorKind::NotFound, "find workspace", escaped(name.as_bytes()), detail).with_hint(hint)
+    })
 }
 
 /// The workspace a person means: by the digits of its id, or by its path.
 pub fn named_workspace(state: &State, name: &str) -> Result<WorkspaceId> {
-    let by_id: Vec<&Workspace> = state
-        .workspaces
-        .values()
-        .filter(|workspace| name.len() >= 4 && workspace.id.to_string().starts_with(&name.to_lowercase()))
-        .collect();
     let absolute = std::path::absolute(name).map_err(|e| Error::io("find folder", name, e))?;
     let resolved = std::fs::canonicalize(&absolute).unwrap_or(absolute);
-    let by_path = state.workspace_at(resolved.as_os_str().as_bytes());
-    match (by_path, &by_id[..]) {
-        (Some(found), _) => Ok(found.id),
-        (None, [found]) => Ok(found.id),
-        (None, []) => {
-            Err(Error::new(ErrorKind::NotFound, "find workspace", name, "no recorded folder has this path or id")
-                .with_hint("`retro workspace list` shows the recorded ones"))
+    if let Some(found) = state.workspace_at(resolved.as_os_str().as_bytes()) {
+        return Ok(found.id);
+    }
+    by_id(state.workspaces.keys(), name)?.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "find workspace", name, "no recorded folder has this path or id")
+            .with_hint("`retro workspace list` shows the recorded ones")
+    })
+}
+
+/// The only one of these ids that begins with the given digits, at least four.
+fn by_id<'a>(ids: impl Iterator<Item = &'a WorkspaceId>, digits: &str) -> Result<Option<WorkspaceId>> {
+    let is_meant = |id: &&WorkspaceId| digits.len() >= 4 && id.to_string().starts_with(&digits.to_lowercase());
+    let mut found = ids.filter(is_meant);
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => {
+            Err(Error::new(ErrorKind::Invalid, "find workspace", digits, "several ids begin like this"))
         }
-        (None, _) => Err(Error::new(ErrorKind::Invalid, "find workspace", name, "several ids begin like this")),
+        (found, _) => Ok(found.copied()),
     }
 }
 
@@ -304,7 +294,7 @@ fn resolve_outside(store: &Store, folder: &Path, guard: &Guard) -> Result<PathBu
     resolve_folder(folder).or_else(|error| check(store, folder, guard).and(Err(error)))
 }
 
-/// Refuses folders that nobody means, by which folder they are and not by their paths.
+/// Refuses folders that nobody means to record, by their device and inode and not by their paths.
 fn check(store: &Store, folder: &Path, guard: &Guard) -> Result<()> {
     let refuse = |what: &str, hint: &str| {
         Err(Error::new(ErrorKind::Invalid, "record", shown(folder), format!("it is {what}")).with_hint(hint))

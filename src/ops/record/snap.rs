@@ -8,8 +8,8 @@
 //! The workspace's lock is held throughout, so that two agents in one folder take turns and each gets a step number of
 //! its own; the store's lock is held for the append only.
 //!
-//! Nothing that is said about a step keeps it from being recorded: broken words are repaired ([`super::said`]), and a
-//! tag that cannot be given is reported beside the outcome.
+//! No text about a step keeps it from being recorded: broken texts are repaired ([`super::said`]), and a tag that
+//! cannot be given is reported in the outcome.
 
 use std::path::Path;
 
@@ -38,17 +38,17 @@ use crate::workspace::rules::Exclusion;
 /// The run of steps that are of no agent session.
 pub const RUN_DEFAULT: &str = "main";
 
-/// Facts to record beside the files, and how to look at them.
+/// Options of a snapshot: facts to record beside the files, and settings of the capture.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SnapOptions<'a> {
     /// A message about the step, any bytes; may be empty.
     pub message: Vec<u8>,
-    /// The agent session, any bytes. They are changed into the name of a run where they are none.
+    /// The agent session, any bytes. If they are not the name of a run, they are changed into one.
     pub run: Vec<u8>,
     /// Facts of the step, any bytes; meant to be one JSON object.
     pub event: Option<Vec<u8>>,
-    /// A name for the snapshot. It is not moved from another one.
+    /// A tag for the snapshot. It is not moved from another one.
     pub tag: Option<String>,
     /// Records a snapshot though nothing changed.
     pub allow_empty: bool,
@@ -82,10 +82,10 @@ impl<'a> SnapOptions<'a> {
     }
 }
 
-/// The step that was recorded, or the one that the folder still is as.
+/// The step that was recorded, or the one that the folder still equals.
 #[derive(Debug)]
 pub struct SnapOutcome {
-    /// True if a snapshot was taken; if not, the rest is about the head, from which nothing differs.
+    /// True if a snapshot was taken. If not, the rest is about the head, which the folder equals.
     pub recorded: bool,
     /// True if the event of a call that changed nothing was kept with the head.
     pub noted: bool,
@@ -97,31 +97,31 @@ pub struct SnapOutcome {
     pub tree: TreeId,
     /// The snapshots that it follows.
     pub parents: Vec<SnapshotId>,
-    /// Its run; none where nothing was recorded and the head is a snapshot around a restore.
+    /// Its run; `None` if nothing was recorded and the head is a snapshot around a restore.
     pub run: Option<String>,
     /// Paths that differ from the head before.
     pub changes: ChangeCounts,
-    /// Of the deleted paths, those that are still there: the rules leave them out now.
+    /// Number of deleted paths that are still there: the rules exclude them now.
     pub left_out: u64,
-    /// True if the settings are others than those of the head before.
+    /// True if the settings differ from those of the head before.
     pub rules_changed: bool,
-    /// Paths that are left out though an earlier step has them.
+    /// Paths that are excluded now although an earlier step has them.
     pub dropped: Option<Dropped>,
     /// Paths that the tree does not hold, or not exactly.
     pub omitted: Vec<Omission>,
     /// Files that were read, and why.
     pub read: ReadSummary,
-    /// The paths that were left out, and the reasons.
+    /// The excluded paths, and the reasons.
     pub excluded: Vec<Exclusion>,
     /// Files of git's that could not be followed.
     pub git_notices: Vec<GitNotice>,
     /// Bytes the store's packs grew by.
     pub stored_bytes: u64,
-    /// A restore that was begun here and not ended.
+    /// A restore that began here and did not end.
     pub unfinished: Option<Restore>,
-    /// Changes made to the message, the run and the event before they were recorded.
+    /// Changes that were made to the message, the run and the event.
     pub repairs: Vec<Repair>,
-    /// The reason why the snapshot did not get the tag that was asked for.
+    /// The reason why the snapshot did not get its tag.
     pub tag_refused: Option<Error>,
 }
 
@@ -133,15 +133,10 @@ struct Words {
     repairs: Vec<Repair>,
 }
 
-/// Gives a snapshot the tag that was asked for, and notes why it cannot.
-struct Tagging<'a> {
-    workspace: WorkspaceId,
-    name: Option<&'a str>,
-    now: Timestamp,
-    refused: Option<Error>,
-}
+/// The fact that gives a snapshot the tag that was asked for, if it gets it.
+type Tagging<'a> = dyn FnMut(&State, SnapshotId) -> Option<Fact> + 'a;
 
-/// Takes a snapshot, if anything changed or it was asked for by a message or `allow_empty`. Else the event, if there is
+/// Takes a snapshot if anything changed, or if a message or `allow_empty` asks for one. Otherwise the event, if there is
 /// one, is kept with the head, and a tag names the head.
 pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) -> Result<SnapOutcome> {
     let words = options.words();
@@ -151,21 +146,27 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
     let found = expect(&state, workspace)?;
     let mut batch = store.batch();
     let root = open_root(store, found, options.home)?;
-    let step = look(store, found, &root, &options.capture(), Some(&mut batch))?;
-    let mut tagging = Tagging { workspace, name: options.tag.as_deref(), now: options.now, refused: None };
+    let capture = CaptureOptions::new(options.config, options.home, options.progress);
+    let step = look(store, found, &root, &capture, Some(&mut batch))?;
+    let mut refused = None;
+    let mut tagging = |state: &State, snapshot| {
+        let workspace = state.workspaces.get(&workspace)?;
+        let tagged = tag::tagged(workspace, options.tag.as_deref()?, snapshot, options.now);
+        tagged.map_err(|error| refused = Some(error)).ok().flatten()
+    };
     let repairs = words.repairs.clone();
     let is_asked_for = options.allow_empty || !words.message.is_empty();
     let mut outcome = match &step.head {
         Some((id, head)) if !step.differs() && !is_asked_for => {
             let is_noted = !words.event.is_empty();
-            let stored_bytes = note(&mut batch, &state, found, *id, words, &mut tagging)?;
-            // The head may be the work of a process that died before it synced; from here on it is promised.
+            let stored_bytes = note(&mut batch, &state, found, *id, words, options, &mut tagging)?;
+            // The process that recorded the head may have died before it synced; from here on the head is promised.
             store.settle()?;
             SnapOutcome { noted: is_noted, stored_bytes, ..SnapOutcome::of(*id, head, &step, found) }
         }
         _ => record(&mut batch, found, &root, &step, words, options, &mut tagging)?,
     };
-    (outcome.repairs, outcome.tag_refused) = (repairs, tagging.refused);
+    (outcome.repairs, outcome.tag_refused) = (repairs, refused);
     step.captured.remember(store);
     Ok(outcome)
 }
@@ -183,12 +184,12 @@ fn record(
     let Words { message, run, event, .. } = words;
     let (git, time) = (options.git.clone(), options.now);
     let about = About { cause: Cause::Step, message, run: Some(run), event, git, time };
-    // The folder may be another one than when it was registered: restored, copied back, put there anew.
+    // The folder may not be the one that was registered: restored, copied back, created anew.
     let seen =
         folder_id::folder_identity(root.handle(), root.path()).filter(|folder| workspace.folder != Some(*folder));
     let seen = seen.map(|folder| Fact::FolderSeen { workspace: workspace.id, folder, time });
     let added = step.record(batch, workspace, about, |state, snapshot| {
-        tagging.tag(state, snapshot).into_iter().chain(seen).collect()
+        tagging(state, snapshot).into_iter().chain(seen).collect()
     })?;
     Ok(SnapOutcome {
         recorded: true,
@@ -208,36 +209,27 @@ fn note(
     workspace: &Workspace,
     head: SnapshotId,
     words: Words,
+    options: &SnapOptions<'_>,
     tagging: &mut Tagging<'_>,
 ) -> Result<u64> {
     let Words { event, run, .. } = words;
-    if event.is_empty() && tagging.name.is_none() {
+    if event.is_empty() && options.tag.is_none() {
         return Ok(0);
     }
-    // Most calls are much like the one before.
+    // Most calls are like the one before.
     let before = state.noted.get(&head).and_then(|noted| noted.newest.back()).map(|last| last.event);
-    let event = (!event.is_empty()).then(|| ingest::any_like(batch, event, before)).transpose()?;
-    let fact = |event| Fact::EventNoted { workspace: workspace.id, snapshot: head, event, run, time: tagging.now };
+    let event = (!event.is_empty()).then(|| ingest::any(batch, event, before)).transpose()?;
+    let fact = |event| Fact::EventNoted { workspace: workspace.id, snapshot: head, event, run, time: options.now };
     let noted = event.map(fact);
     let recorded = batch.record(|state| {
         expect_head(state, workspace.id, workspace.head)?;
-        Ok(Final { objects: Vec::new(), facts: noted.into_iter().chain(tagging.tag(state, head)).collect() })
+        Ok(Final { objects: Vec::new(), facts: noted.into_iter().chain(tagging(state, head)).collect() })
     })?;
     Ok(recorded.stored_bytes)
 }
 
-impl Tagging<'_> {
-    fn tag(&mut self, state: &State, snapshot: SnapshotId) -> Option<Fact> {
-        let workspace = state.workspaces.get(&self.workspace)?;
-        tag::tagged(workspace, self.name?, snapshot, self.now).unwrap_or_else(|error| {
-            self.refused = Some(error);
-            None
-        })
-    }
-}
-
 impl SnapOutcome {
-    /// Of a folder that is as a snapshot has it.
+    /// The outcome for a folder that equals a snapshot.
     fn of(id: SnapshotId, snapshot: &Snapshot, step: &Step, workspace: &Workspace) -> Self {
         Self {
             recorded: false,
@@ -263,11 +255,7 @@ impl SnapOutcome {
     }
 }
 
-impl<'a> SnapOptions<'a> {
-    fn capture(&self) -> CaptureOptions<'a> {
-        CaptureOptions::new(self.config, self.home, self.progress)
-    }
-
+impl SnapOptions<'_> {
     fn words(&self) -> Words {
         let mut repairs = Vec::new();
         let message = said::message(&self.message, &mut repairs);

@@ -134,12 +134,12 @@ impl Step {
             root_mode: captured.root_mode,
             root_owner: Some(captured.root_owner),
             changes,
-            times: ingest::attachment(batch, self.times())?,
-            omitted: ingest::attachment(batch, list_of_omitted(&captured.omitted)?)?,
+            times: ingest::attachment(batch, self.times(), None)?,
+            omitted: ingest::attachment(batch, list_of_omitted(&captured.omitted)?, None)?,
             attributes: attached_attributes(batch, captured, head)?,
-            excluded: ingest::attachment_like(batch, captured.left_out.clone(), excluded_before)?,
+            excluded: ingest::attachment(batch, captured.left_out.clone(), excluded_before)?,
             dropped: self.dropped,
-            rules: ingest::any(batch, captured.rules.text().as_bytes().to_vec())?,
+            rules: ingest::any(batch, captured.rules.text().as_bytes().to_vec(), None)?,
         })
     }
 
@@ -163,7 +163,7 @@ fn attached_attributes(batch: &mut Batch<'_>, captured: &Captured, head: Option<
         return Err(Error::new(ErrorKind::Limit, "record step", "attributes", detail)
             .with_hint("exclude the folders they are in, in retro.toml"));
     }
-    ingest::attachment_like(batch, list, head.and_then(|head| head.attributes.blob()))
+    ingest::attachment(batch, list, head.and_then(|head| head.attributes.blob()))
 }
 
 fn list_of_omitted(omitted: &[Omission]) -> Result<Vec<u8>> {

@@ -72,7 +72,7 @@ fn search(round: &mut Round<'_>, lost: &BTreeSet<ObjectKey>) -> Result<BTreeSet<
             let config = settings(&store, Some(workspace.id), root.path()).config;
             let options = CaptureOptions::new(&config, None, round.options.progress);
             let captured = capture_afresh(&store, workspace.id, &root, &options, &mut batch)?;
-            ingest::any(&mut batch, captured.rules.text().as_bytes().to_vec()).map(drop)
+            ingest::any(&mut batch, captured.rules.text().as_bytes().to_vec(), None).map(drop)
         });
         match captured {
             Err(error) if error.kind() == ErrorKind::NotFound => {}

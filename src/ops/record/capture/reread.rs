@@ -1,8 +1,8 @@
-//! Reading again what the stat cache proves unchanged, some files at each step: see [`crate::workspace::scan::Class`].
+//! Reading files again that the stat cache proves unchanged, some at each step: see [`crate::workspace::scan::Class`].
 //!
 //! A long file is compared chunk by chunk with the list of its chunks in the store, so that it can be read in pieces
-//! over several steps. What turns out to be another content is put on the scan's list of files to be taken, and
-//! recorded like any other change; what does not leaves no trace but the place where the next step goes on.
+//! over several steps. A file with another content is put on the scan's list of files to be taken, and recorded like
+//! any other change. Otherwise only the position at which the next step continues is kept.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::{BTreeSet, HashMap};
@@ -23,32 +23,32 @@ use crate::workspace::read::{Beside, Folder, LargeFile, OpenedFile, Outcome, rea
 use crate::workspace::scan::{Class, EntryState, Reread, Scan, unchanged_folder};
 use crate::workspace::stat::FileStat;
 
-/// What came of it.
+/// The result of reading again.
 #[derive(Debug, Default)]
 pub(super) struct Done {
-    /// Where the next step goes on.
+    /// The positions at which the next step continues.
     pub(super) turns: [Turn; 3],
     /// Files that are settled now, by folder, of folders of which nothing is taken.
     pub(super) settled: BTreeMap<TreePath, BTreeSet<Box<[u8]>>>,
 }
 
-/// What is read of one file.
+/// The part of one file to read.
 struct Job<'a> {
     reread: &'a Reread,
-    /// Where to begin.
+    /// Offset of the first byte.
     start: u64,
-    /// Most bytes to read, holes not counted; the chunk that is begun is finished.
+    /// Most bytes to read, holes not counted; the chunk that is begun is finished. `u64::MAX` for the whole rest.
     bytes_max: u64,
 }
 
-/// What was found out by one job.
+/// The result of one job.
 struct Seen {
     is_same: bool,
-    /// The stat that all of it was read under, if all of it was.
+    /// The stat under which all of it was read, if all of it was.
     whole_under: Option<FileStat>,
-    /// Nobody had it open for writing.
+    /// True if nobody had it open for writing.
     is_quiet: bool,
-    /// Where it stopped; `None` at the end of the file.
+    /// The offset at which it stopped; `None` at the end of the file.
     stopped_at: Option<u64>,
     bytes: u64,
 }
@@ -65,10 +65,9 @@ pub(super) fn reread(
     let mut rereads = std::mem::take(&mut scan.rereads);
     rereads.retain(|reread| is_believed(scan, reread));
     let mut done = Done::default();
-    for (class, of_class) in Class::ALL.iter().map(|class| (*class, rereads.iter().filter(|one| one.class == *class))) {
-        let turn = turns[class.index()];
-        let of_class: Vec<&Reread> = of_class.collect();
-        let Plan { jobs, mut next, piece } = plan(class, &turn, scan, &of_class);
+    for class in Class::ALL {
+        let of_class: Vec<&Reread> = rereads.iter().filter(|one| one.class == class).collect();
+        let (jobs, mut next) = plan(class, &turns[class.index()], scan, &of_class);
         let (short, long): (Vec<Job<'_>>, Vec<Job<'_>>) = jobs.into_iter().partition(Job::is_short);
         let seen = short.par_iter().map(|job| look(store, root, job)).collect::<Result<Vec<_>>>()?;
         for (job, seen) in short.iter().zip(seen) {
@@ -76,14 +75,13 @@ pub(super) fn reread(
         }
         for job in long {
             let seen = look(store, root, &job)?;
-            note(cache, scan, &job, seen, read, &mut done);
-        }
-        if let Some(job) = piece {
-            let seen = look(store, root, &job)?;
-            next = match seen.as_ref().and_then(|seen| seen.stopped_at) {
-                Some(offset) => Turn { rank: job.reread.rank, offset, ..next },
-                None => Turn { rank: job.reread.rank.wrapping_add(1), offset: 0, ..next },
-            };
+            if job.bytes_max < u64::MAX {
+                let rank = job.reread.rank;
+                next = match seen.as_ref().and_then(|seen| seen.stopped_at) {
+                    Some(offset) => Turn { rank, offset, ..next },
+                    None => Turn { rank: rank.wrapping_add(1), offset: 0, ..next },
+                };
+            }
             note(cache, scan, &job, seen, read, &mut done);
         }
         done.turns[class.index()] = next;
@@ -91,40 +89,33 @@ pub(super) fn reread(
     Ok(done)
 }
 
-/// Whether the scan has nothing to say against the stat of a file.
+/// Returns true if the scan found nothing against the stat of a file.
 fn is_believed(scan: &Scan, reread: &Reread) -> bool {
     let Some(list) = scan.folders.get(&reread.folder) else { return true };
     let at = list.entries.binary_search_by(|entry| entry.name.cmp(&reread.entry.name));
     at.is_ok_and(|at| matches!(list.entries[at].state, EntryState::Known { .. }))
 }
 
-struct Plan<'a> {
-    jobs: Vec<Job<'a>>,
-    /// Where the next step goes on, unless the last piece says something else.
-    next: Turn,
-    /// A long file of which only a piece can be afforded.
-    piece: Option<Job<'a>>,
-}
-
-/// Takes as many files of a class as one step may cost, and those that are due.
-fn plan<'a>(class: Class, turn: &Turn, scan: &Scan, rereads: &[&'a Reread]) -> Plan<'a> {
+/// Takes as many files of a class as one step may cost, and those that are due. Of a long file that costs more than is
+/// left, only a piece is read. Also returns the position at which the next step continues, unless that piece changes it.
+fn plan<'a>(class: Class, turn: &Turn, scan: &Scan, rereads: &[&'a Reread]) -> (Vec<Job<'a>>, Turn) {
     let mut left = class.step_bytes(scan.counts.files);
     let window = class.window(turn);
     let rank = if window.is_everything() { turn.rank } else { window.next() };
     // A class that is read whole at every step need not be counted exactly.
     let files = Some(scan.trusted[class.index()]).filter(|count| *count >= 2 * REREAD_FILES_MIN).unwrap_or(0);
-    let mut plan = Plan { jobs: Vec::new(), next: Turn { rank, offset: 0, files }, piece: None };
+    let (mut jobs, mut next) = (Vec::new(), Turn { rank, offset: 0, files });
     let mut last_rank = None;
     for &reread in rereads {
         let job = |start, bytes_max| Job { reread, start, bytes_max };
         if reread.is_due {
-            plan.jobs.push(job(0, u64::MAX));
+            jobs.push(job(0, u64::MAX));
             continue;
         }
         // Files of one rank belong together: the turn could not come between them.
         let is_tied = last_rank == Some(reread.rank);
         if left == 0 && !is_tied {
-            plan.next = Turn { rank: reread.rank, offset: 0, ..plan.next };
+            next = Turn { rank: reread.rank, offset: 0, ..next };
             break;
         }
         last_rank = Some(reread.rank);
@@ -132,15 +123,14 @@ fn plan<'a>(class: Class, turn: &Turn, scan: &Scan, rereads: &[&'a Reread]) -> P
         let start = if reread.rank == turn.rank && turn.offset < size { turn.offset } else { 0 };
         let cost = reread.cost_bytes.min(size - start).max(REREAD_COST_MIN_BYTES);
         if cost <= left || size <= CHUNK_LENGTH_MAX_BYTES as u64 || is_tied {
-            plan.jobs.push(job(start, u64::MAX));
+            jobs.push(job(start, u64::MAX));
             left = left.saturating_sub(cost);
         } else {
-            plan.piece = Some(job(start, left));
-            plan.next = Turn { rank: reread.rank, offset: start, ..plan.next };
+            jobs.push(job(start, left));
             left = 0;
         }
     }
-    plan
+    (jobs, next)
 }
 
 impl Job<'_> {
@@ -149,7 +139,7 @@ impl Job<'_> {
     }
 }
 
-/// Notes what a job found; `None` where the file is gone or cannot be read, which is for the next scan to say.
+/// Notes the result of a job; `None` if the file is gone or cannot be read, which the next scan reports.
 fn note(
     cache: &StatCache,
     scan: &mut Scan,
@@ -203,12 +193,12 @@ fn state_of<'s>(cache: &StatCache, scan: &'s mut Scan, folder: &TreePath, name: 
     Some(&mut list.entries[at].state)
 }
 
-/// Reads what a job says and compares it.
+/// Does a job.
 fn look(store: &Store, root: &Root, job: &Job<'_>) -> Result<Option<Seen>> {
     let entry = &job.reread.entry;
     let EntryState::Read { previous: Some(previous), .. } = entry.state else { return Ok(None) };
     let Outcome::Read(folder) = Folder::open(root, &job.reread.folder)? else { return Ok(None) };
-    // What is settled stays so.
+    // A settled file stays settled.
     let beside = if job.reread.class == Class::Settled { Beside::Nothing } else { Beside::Writers };
     let file = match read_file(&folder, &entry.name, CHUNK_LENGTH_MAX_BYTES, beside)? {
         Outcome::Read(OpenedFile::Whole(file)) => {
@@ -240,17 +230,14 @@ fn compare_whole(mut file: LargeFile, previous: Digest) -> Result<Option<Seen>> 
     };
     let is_same = ingest::hash(&mut read)?.0 == previous;
     let is_quiet = file.is_quiet();
-    Ok(Some(Seen { is_same, whole_under: stat_at_end(file), is_quiet, stopped_at: None, bytes }))
-}
-
-fn stat_at_end(file: LargeFile) -> Option<FileStat> {
-    match file.finish() {
+    let whole_under = match file.finish() {
         Ok(Outcome::Read(end)) if !end.is_torn => Some(end.stat),
         _ => None,
-    }
+    };
+    Ok(Some(Seen { is_same, whole_under, is_quiet, stopped_at: None, bytes }))
 }
 
-/// Compares chunks from where the job begins. A chunk that lies in a hole is compared without being read.
+/// Compares chunks from the start of the job. A chunk that lies in a hole is compared without being read.
 fn compare_chunks(mut file: LargeFile, chunks: &[ChunkRef], job: &Job<'_>) -> Option<Seen> {
     let mut zeros: HashMap<u32, Digest> = HashMap::new();
     let (mut at, mut bytes, mut window_bytes) = (0_u64, 0_u64, 0_u64);

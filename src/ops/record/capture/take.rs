@@ -1,4 +1,5 @@
-//! Reads what the scan could not prove unchanged, in windows that bound memory, and gives every file its content's id.
+//! Reads the files that the scan could not prove unchanged, in windows that bound memory, and gives each the id of its
+//! content.
 
 use std::collections::BTreeMap;
 
@@ -52,15 +53,15 @@ pub(super) struct TakenEntry {
     pub(super) stat: FileStat,
     /// Bytes of content; without meaning for folders.
     pub(super) size: u64,
-    /// Content. Folders have none, because their trees are still to be built, nor has what turned out to be omitted.
+    /// Id of the content. Folders have none, because their trees are not built yet, and omitted files have none.
     pub(super) id: Option<Digest>,
-    /// What it has beside content and permission bits, encoded.
+    /// Its owner, ACL and other attributes, encoded.
     pub(super) attributes: Box<[u8]>,
-    /// How far the stat proves the content, where it was not read now.
+    /// The strength of the stat's proof of the content, if it was not read now.
     pub(super) proof: Option<Proof>,
-    /// What is recorded is not all that was there: it is read again next time, whatever its stat says.
+    /// True if not all of it is recorded: it is read again next time, whatever its stat says.
     pub(super) is_torn: bool,
-    /// Nobody had it open for writing when it was read.
+    /// True if nobody had it open for writing when it was read.
     pub(super) is_quiet: bool,
 }
 
@@ -73,7 +74,7 @@ struct Work<'a> {
     root_owner: Owner,
 }
 
-/// Something to be read: a file, the target of a symlink, the attributes of a folder.
+/// One thing to read: a file, the target of a symlink, or the attributes of a folder.
 #[derive(Clone, Copy)]
 struct Job {
     folder: usize,
@@ -83,7 +84,7 @@ struct Job {
     reason: ReadReason,
 }
 
-/// What reading a file gave.
+/// The result of one job.
 enum Got {
     Whole(WholeFile),
     Target(Vec<u8>),
@@ -96,7 +97,7 @@ enum Got {
 const TASK_FILES: usize = 64;
 
 impl Taken {
-    /// Returns whether there are files whose times lie so far ahead that it matters when the reading ended.
+    /// Returns true if there are files whose times lie so far ahead that it matters when the reading ended.
     pub(super) fn has_times_ahead(&self, racy: &RacyRule) -> bool {
         let mut entries = self.folders.values().flat_map(|folder| &folder.entries);
         entries.any(|entry| racy.is_far_ahead(&entry.stat))
@@ -147,7 +148,7 @@ pub(super) fn take(
     Ok(Taken { folders, omitted })
 }
 
-/// Sorts out what is to be read. Content that the cache has, and the store has not, is read again.
+/// Lists what is to be read. Content that the stat cache has, and the store has not, is read again.
 fn plan<'a>(
     store: &Store,
     root: &'a Root,
@@ -232,9 +233,8 @@ impl Work<'_> {
         first: LargeFile,
         mut batch: Option<&mut Batch<'_>>,
     ) -> Result<()> {
-        let mut next = Some(first);
-        let mut attempts = 0;
-        while let Some(file) = next.take() {
+        let (mut file, mut attempts) = (first, 0);
+        loop {
             let (id, end) = match read_large(store, job, file, batch.as_deref_mut())? {
                 Outcome::Read(read) => read,
                 Outcome::Omitted(reason) => {
@@ -242,20 +242,17 @@ impl Work<'_> {
                     return Ok(());
                 }
             };
-            if end.is_torn && attempts < CAPTURE_RETRIES_MAX {
-                attempts += 1;
-                next = match self.read_task(std::slice::from_ref(job))?.pop() {
-                    Some(Got::Large(again)) => Some(again),
-                    _ => None,
-                };
-                if next.is_some() {
-                    continue;
-                }
+            if end.is_torn
+                && attempts < CAPTURE_RETRIES_MAX
+                && let Some(Got::Large(again)) = self.read_task(std::slice::from_ref(job))?.pop()
+            {
+                (file, attempts) = (again, attempts + 1);
+                continue;
             }
             self.set(job, id, end.length_bytes);
             self.note(job, end);
+            return Ok(());
         }
-        Ok(())
     }
 
     /// Stores or hashes the short contents of a window.

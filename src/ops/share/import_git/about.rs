@@ -105,11 +105,11 @@ impl Import<'_> {
             root_owner: None,
             changes: self.changes(loaded.id, root_mode)?,
             times: Attachment::Empty,
-            omitted: ingest::attachment(&mut self.loader.batch, omitted)?,
+            omitted: ingest::attachment(&mut self.loader.batch, omitted, None)?,
             attributes: Attachment::Empty,
             excluded: Attachment::Empty,
             dropped: None,
-            rules: ingest::any(&mut self.loader.batch, Vec::new())?,
+            rules: ingest::any(&mut self.loader.batch, Vec::new(), None)?,
         };
         self.refused.extend(refused);
         outcome.guessed.extend(guessed.into_iter().map(|what| (id.to_string(), what)));

@@ -298,7 +298,7 @@ fn calls_that_changed_nothing_come_back_with_the_step_they_followed() {
     let events: Vec<String> = (0..3).map(|number| format!("{{\"tool\":\"Read\",\"input\":{number}}}")).collect();
     let mut facts: Vec<Fact> = Vec::new();
     for (event, time) in events.iter().zip(7..) {
-        facts.push(note(first, ingest::any(&mut batch, event.clone().into_bytes()).unwrap(), time));
+        facts.push(note(first, ingest::any(&mut batch, event.clone().into_bytes(), None).unwrap(), time));
     }
     // A call whose event is lost does not come back, and the others do.
     facts.insert(1, note(first, BlobId(Digest([9; 32])), 8));
