@@ -37,7 +37,7 @@ pub(super) fn apply(
     let Context { store, root, options, .. } = context;
     let Decided { step, wish, target, plan, was_left_out } = decided;
     let attributes = wanted(store, target, step.captured.root_owner)?;
-    // Power loss cannot part what a restore writes from what a store in memory says.
+    // A store in memory does not survive a power loss, so there is nothing to keep in step with it.
     let durable = !store.disk().places()?.is_empty();
     let how = Options { durable, attributes: Some(&attributes), progress: options.progress };
     let applied =
@@ -85,10 +85,11 @@ fn end(context: &Context<'_>, wish: &Wish, target: &Snapshot, is_whole: bool) ->
     let state = store.state();
     let found = expect(&state, workspace)?;
     let mut batch = store.batch();
-    // The rules may be those of before the restore; what it put back is there, whatever they say of it, and so is the
-    // rest of what was there before, if only some paths were put back.
+    // The paths that were put back are captured even if the rules exclude them, and so is the rest of the head if only
+    // some paths were put back.
     let head = found.head.filter(|_| !wish.paths.is_empty()).and_then(|head| store.snapshot(head).ok());
-    let around = Around { kept: [Some(target.root), head.map(|head| head.root)], ..Around::default() };
+    let around =
+        Around { kept: [target.root].into_iter().chain(head.map(|head| head.root)).collect(), ..Around::default() };
     let captured = capture(context, found, &around, Some(&mut batch))?;
     let step = compared(store, found, root, captured)?;
     let state = match recorded_already(&step, wish, target) {
@@ -105,7 +106,7 @@ fn end(context: &Context<'_>, wish: &Wish, target: &Snapshot, is_whole: bool) ->
     Ok(Some(state))
 }
 
-/// The snapshot that the folder equals: the target, or the head.
+/// The recorded snapshot that the folder equals: the target, or the head.
 fn recorded_already(step: &Step, wish: &Wish, target: &Snapshot) -> Option<SnapshotId> {
     if step.captured.is_at(target) {
         return Some(wish.target);

@@ -17,8 +17,8 @@ use crate::workspace::beneath::Root;
 use crate::workspace::materialize;
 use crate::workspace::temporary_name::is_temporary_name;
 
-/// Records the state before, if it is not the head already and is to be kept, and that the restore has begun. Returns
-/// the state that undoing it leads to.
+/// Records that the restore has begun, together with the state before it, unless that is the head already or is not to
+/// be kept. Returns the state that undoing the restore leads to.
 pub(super) fn begin(context: &Context<'_>, mut batch: Batch<'_>, decided: &Decided) -> Result<Option<SnapshotId>> {
     let Context { store, workspace, root, options } = context;
     let Decided { step, wish, target, .. } = decided;
@@ -52,7 +52,7 @@ pub(super) fn begin(context: &Context<'_>, mut batch: Batch<'_>, decided: &Decid
     Ok(before(now))
 }
 
-/// Removes the temporary files that a killed restore left. The workspace's lock is held, so no other is writing.
+/// Removes the temporary files of a killed restore. The workspace's lock is held, so no other restore writes now.
 fn remove_strays_of(now: &Captured, root: &Root) -> Result<()> {
     let is_stray = |path: &&TreePath| path.name().is_some_and(is_temporary_name);
     let folders: BTreeSet<TreePath> =

@@ -14,14 +14,14 @@ use crate::ops::record::step::{Step, compared};
 use crate::store::Workspace;
 use crate::workspace::materialize::{Action, Task};
 
-/// The state of a folder, the one to go to, and what there is to do.
+/// The state of a folder, the state to go to, and the way there.
 pub(super) struct Decided {
     /// The folder now, against its head.
     pub(super) step: Step,
     pub(super) wish: Wish,
     pub(super) target: Arc<Snapshot>,
     pub(super) plan: Plan,
-    /// True if the rules leave out something of what it writes over.
+    /// True if it overwrites or writes paths that the rules exclude.
     pub(super) was_left_out: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn decide(context: &Context<'_>, captured: Captured, mut wish: Wish) 
         // The snapshot of the state before an undo is one more state that it goes back over.
         *count += u64::from(workspace.unfinished.is_none() && options.safety && step.differs());
     }
-    // Where it is damaged, nothing is known of what the interrupted restore found.
+    // If that snapshot is damaged, the state that the interrupted restore found is unknown.
     let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());
     let plan = plan(store, root, &step.captured, &target, interrupted.as_deref(), &wish.paths)?;
     let was_left_out = step.captured.has_paths_for_target() || writes_left_out(&step.captured, &plan.actions);
@@ -42,8 +42,8 @@ pub(super) fn decide(context: &Context<'_>, captured: Captured, mut wish: Wish) 
 }
 
 impl Decided {
-    /// Returns whether the restore can be passed over in silence. Going back is noted though nothing is left to be
-    /// done: else that change could never be passed.
+    /// Returns true if the restore has nothing to do and need not be noted. An undo is noted even then: otherwise no
+    /// undo could go past that change.
     pub(super) fn is_nothing_to_do(&self, workspace: &Workspace) -> bool {
         let head = self.step.head.as_ref().map(|(id, _)| *id);
         let stays = head == Some(self.wish.target) || !self.wish.paths.is_empty();
@@ -54,7 +54,7 @@ impl Decided {
     }
 }
 
-/// Returns whether something is written at a path that the rules leave out.
+/// Returns true if something is written at a path that the rules exclude.
 fn writes_left_out(captured: &Captured, actions: &[Action]) -> bool {
     actions.iter().filter(|action| action.task != Task::Remove).any(|Action { path, task, kind, .. }| {
         let is_new_folder = *task == Task::Create && *kind == Kind::Folder;

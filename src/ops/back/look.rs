@@ -28,7 +28,8 @@ pub(super) fn look(
     // Paths of the head are captured even if the rules exclude them since: otherwise they would look deleted.
     let head = workspace.head.and_then(|head| store.snapshot(head).ok()).map(|head| head.root);
     let paths = wishes.first().map_or_else(Vec::new, |wish| wish.paths.clone());
-    let mut around = Around { kept: [head, None], targets: targets.collect(), paths, ..Around::default() };
+    let mut around =
+        Around { kept: head.into_iter().collect(), targets: targets.collect(), paths, ..Around::default() };
     let mut captured = capture(context, workspace, &around, batch.as_deref_mut())?;
     let mut wish = choice.choose(context, &captured)?;
     if batch.is_some() {

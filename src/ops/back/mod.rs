@@ -3,27 +3,26 @@
 //! ```text
 //! capture ------> plan --------> preflight ------> record --------> apply
 //! look.rs         decide.rs      preflight.rs      begin.rs         apply.rs
-//! the folder,     the target,    what is written   the state        the changes, and
-//! with all that   and what to    can be read, what before, and      the state that
-//! may be lost     do for it      is lost is kept   "begun"          came of them: "ended"
+//! the folder and  the changes    contents to be    the state        the changes, and
+//! all that may    that lead to   written or lost   before, and      the state that
+//! be lost         the target     can be read       "begun"          they led to: "ended"
 //! ```
 //!
-//! Each stage is called once, by one function, and none goes back to an earlier one. So the capture is told beforehand
-//! which states may be gone to (`choice`).
+//! One function calls each stage once, and no stage goes back to an earlier one. The capture therefore knows beforehand
+//! which states the restore may go to (`choice`).
 //!
 //! Invariants:
-//! - The state before is a snapshot before the first byte changes (unless the caller declined), so every restore can be
-//!   undone. That snapshot and the fact that a restore has begun are one transaction.
-//! - The plan removes only what that capture saw and the target does not have. What the target's exclude list named,
-//!   what git ignored then, or what it omitted, was there then as far as anybody knows, and is left alone.
-//! - What comes in sight because a restore puts the rules back, nobody takes for an edit (see `unseen`).
-//! - What the folder is when it is over is recorded: it is the target, or, where some paths were restored or something
-//!   was left as it is, a snapshot of what came of it. So every state of the folder around a restore can be gone back
-//!   to.
-//! - A restore that was cut off is finished by the same restore, or taken back by an abort (see [`resume`] and
-//!   [`abort`]); a new one takes its place if it covers the same paths. Whichever it is, undoing leads to the state
-//!   before the first.
-//! - A dry run makes the same plan from the same code, and stops before anything is recorded.
+//! - The state before is a snapshot before the first byte changes (unless the caller declines it), so that every
+//!   restore can be undone. That snapshot and the fact that a restore has begun are one transaction.
+//! - The plan removes only paths that the capture saw and that the target does not have. Paths that the target's
+//!   exclude list named, that git ignored then, or that the target omitted may have existed then, and are left alone.
+//! - Paths that come in sight only because a restore puts the rules back do not count as edits (see `unseen`).
+//! - The state after is recorded: it is the target, or a snapshot of its own if only some paths were restored or
+//!   something was left alone. So every state of the folder around a restore can be gone back to.
+//! - A restore that was cut off is finished by the same restore or taken back by an abort (see [`resume`] and
+//!   [`abort`]); a new one takes its place if it covers the same paths. In each case, undoing leads to the state before
+//!   the first.
+//! - A dry run makes the same plan with the same code, and stops before anything is recorded.
 
 mod apply;
 mod begin;
@@ -66,7 +65,7 @@ pub use unfinished::{abort, resume};
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RestoreOptions<'a> {
-    /// Only these paths and what is below them; everything when empty.
+    /// Only these paths and everything below them; all if empty.
     pub paths: Vec<TreePath>,
     /// Takes a snapshot first. Without, the restore cannot be undone.
     pub safety: bool,
@@ -76,7 +75,7 @@ pub struct RestoreOptions<'a> {
     pub foreign: bool,
     /// The settings of the folder.
     pub config: &'a Config,
-    /// The user's home folder, which is left alone where it is met inside by another path.
+    /// The user's home folder. It is left alone if it is met inside by another path.
     pub home: Option<&'a Path>,
     /// The current time.
     pub now: Timestamp,
@@ -89,26 +88,26 @@ pub struct RestoreOptions<'a> {
 pub struct RestoreOutcome {
     /// The changes, in order of path.
     pub plan: Vec<Action>,
-    /// Paths of the step that cannot be made here, or must not, found before anything was changed. In order of path.
+    /// Paths of the step that cannot or must not be made here, found before anything was changed. In order of path.
     pub refused: Vec<Kept>,
     /// The outcome of the changes; `None` for a dry run.
     pub applied: Option<Applied>,
-    /// The state before; `None` for a dry run, and when no safety snapshot was wanted and something had changed.
+    /// The state before; `None` for a dry run, and if the folder had edits and no safety snapshot was wanted.
     pub before: Option<SnapshotId>,
     /// Step of the state before.
     pub before_step: Option<u64>,
-    /// The state it leads to.
+    /// The state that it leads to.
     pub target: SnapshotId,
     /// Its step.
     pub target_step: u64,
-    /// The state the folder is in now: the target, or a snapshot of what came of it. `None` for a dry run, and where
-    /// some paths were restored without a safety snapshot.
+    /// The state of the folder now: the target, or a snapshot of its own. `None` for a dry run, and if some paths were
+    /// restored without a safety snapshot.
     pub state: Option<SnapshotId>,
     /// Its step.
     pub state_step: Option<u64>,
     /// The kind of restore it was.
     pub cause: RestoreCause,
-    /// True if it can be undone: one that had nothing to do is not noted.
+    /// True if it can be undone. A restore that had nothing to do is not noted.
     pub is_noted: bool,
 }
 
@@ -134,7 +133,7 @@ impl RestoreOutcome {
         self.applied.as_ref().map_or(&self.refused, |applied| &applied.kept)
     }
 
-    /// Returns whether the folder, or the paths that were asked for, are now exactly the step, or would be.
+    /// Returns true if the folder, or the requested paths, are now exactly the step, or would be.
     pub fn is_exact(&self) -> bool {
         self.kept().iter().all(|kept| !kept.reason.is_difference())
     }
@@ -222,7 +221,7 @@ fn go_back(
     options: &RestoreOptions<'_>,
 ) -> Result<RestoreOutcome> {
     if !options.dry_run && !root_of(workspace).exists() {
-        // The whole folder is gone: an empty one takes its place, and is what the safety snapshot records.
+        // The whole folder is gone. An empty one takes its place, and the safety snapshot records that.
         materialize::open_empty(store, &root_of(workspace))?;
     }
     let context = Context { store, workspace, root: open_root(store, workspace, options.home)?, options };
@@ -236,16 +235,18 @@ fn go_back(
         return Ok(outcome);
     }
     if decided.is_nothing_to_do(workspace) {
-        // The state may be the work of a process that died before it synced; from here on it is promised.
+        // The process that recorded the state may have died before it synced; from here on the state is promised.
         store.settle()?;
-        outcome.stays(&decided);
-        return Ok(outcome);
+        let head = decided.step.head.as_ref().map(|(id, _)| *id);
+        (outcome.before, outcome.state, outcome.is_noted) = (head, head, false);
+        outcome.applied = Some(Applied { kept: outcome.refused.clone(), ..Applied::default() });
+    } else {
+        outcome.before = begin::begin(&context, batch, &decided)?;
+        options.progress.event(Event::Changing);
+        decided.step.captured.remember(store);
+        let (applied, state) = apply::apply(&context, &decided, &outcome.refused)?;
+        (outcome.applied, outcome.state) = (Some(applied), state);
     }
-    outcome.before = begin::begin(&context, batch, &decided)?;
-    options.progress.event(Event::Changing);
-    decided.step.captured.remember(store);
-    let (applied, state) = apply::apply(&context, &decided, &outcome.refused)?;
-    (outcome.applied, outcome.state) = (Some(applied), state);
     let step_of = |id: Option<SnapshotId>| id.map(|id| store.snapshot(id).map(|found| found.step)).transpose();
     (outcome.before_step, outcome.state_step) = (step_of(outcome.before)?, step_of(outcome.state)?);
     Ok(outcome)
@@ -266,14 +267,5 @@ impl RestoreOutcome {
             cause: decided.wish.cause,
             is_noted,
         }
-    }
-
-    /// Nothing had to be done, and nothing is noted.
-    fn stays(&mut self, decided: &Decided) {
-        let head = decided.step.head.as_ref();
-        self.applied = Some(Applied { kept: self.refused.clone(), ..Applied::default() });
-        (self.before, self.state) = (head.map(|(id, _)| *id), head.map(|(id, _)| *id));
-        (self.before_step, self.state_step) = (head.map(|(_, head)| head.step), head.map(|(_, head)| head.step));
-        self.is_noted = false;
     }
 }

@@ -1,11 +1,10 @@
-//! The folders above the paths of a restore. They are no part of what was asked for, and yet have to be there before
-//! anything can be written in them, and be as they were when it is over.
+//! The folders above the paths of a restore. Nobody asked to restore them, and yet they must exist before anything can
+//! be written in them, and keep their modes.
 //!
-//! - One that the target has and the live folder has not is made; where something else is in its place, nothing is
-//!   done.
-//! - One that the target does not have goes when the restore takes the last thing out of it: so going back from a
-//!   restore that made it leaves nothing behind.
-//! - One that a killed restore left writable gets its mode back from the one that finishes it or goes back from it.
+//! - A folder that only the target has is created. If something else is in its place, the restore is refused.
+//! - A folder that the target does not have is removed with the last thing in it, so that undoing a restore that
+//!   created it leaves nothing behind.
+//! - A folder that a killed restore left writable gets its mode back from the restore that finishes it or goes back.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +19,8 @@ use crate::path::TreePath;
 use crate::store::Store;
 use crate::workspace::materialize::{Action, OWNER_RIGHTS, Task};
 
-/// What has to be done to the folders above, beside `actions`. With the state before a restore that was cut off, where
-/// this one finishes it or goes back from it.
+/// The actions on the folders above, in addition to `actions`. `before` is the state before a restore that was cut off,
+/// if this one finishes it or goes back from it.
 pub(super) fn plan_parents(
     store: &Store,
     now: &Captured,
@@ -38,7 +37,7 @@ pub(super) fn plan_parents(
         actions.iter().filter(|action| !is_write(action)).map(|action| action.path.clone()).collect();
     let mut found = Vec::new();
     let load = |id| now.load(store, id);
-    // Innermost first: what is in a folder has gone when its turn comes.
+    // Innermost first, so that the folders in a folder are decided before it.
     for path in above.iter().rev().filter(|path| !is_asked_for(path)) {
         let live = find_with(&load, now.root, path)?;
         let wanted = find_with(&load, target.root, path)?.filter(|entry| entry.kind == Kind::Folder);
@@ -69,7 +68,7 @@ pub(super) fn plan_parents(
     Ok(found)
 }
 
-/// Whether all that is in a folder is removed.
+/// Returns true if everything in a folder is removed.
 fn is_emptied(store: &Store, now: &Captured, folder: &TreePath, removed: &BTreeSet<TreePath>) -> Result<bool> {
     if !removed.iter().any(|path| path.is_within(folder)) {
         return Ok(false);
@@ -80,7 +79,7 @@ fn is_emptied(store: &Store, now: &Captured, folder: &TreePath, removed: &BTreeS
     Ok(all.iter().all(|change| change.path == *folder || removed.contains(&change.path)))
 }
 
-/// The mode of a folder that differs from what it was only by what a restore needs.
+/// Gives a folder its former mode back if its mode differs only by the rights that a restore needs.
 fn tightened(path: &TreePath, live: u16, was: u16) -> Option<Action> {
     let is_loosened = live != was && live == was | OWNER_RIGHTS;
     is_loosened.then(|| Action::on_folder(path.clone(), Task::SetMode, was))

@@ -1,4 +1,4 @@
-//! What has to be done to turn the live folder into a past state, decided before anything is.
+//! The plan of a restore: all changes that turn the live folder into a past state, decided before the first is made.
 
 use std::collections::BTreeMap;
 
@@ -19,22 +19,21 @@ use crate::workspace::materialize::{Action, Kept, KeptReason, Task};
 use crate::workspace::protected::Protection;
 use crate::workspace::stat::permissions;
 
-/// What turns the live folder into the target, and what it takes away.
+/// The changes that turn the live folder into the target, and the contents that they take away.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// What has to be done.
+    /// The changes.
     pub(super) actions: Vec<Action>,
-    /// Contents that are there now and are not any more when it is done.
+    /// Contents that are in the folder now and will not be afterwards.
     pub(super) lost: Vec<(TreePath, BlobId)>,
-    /// Some of what the target does not have is left alone: the folder will not be exactly the target.
+    /// True if paths that the target does not have are left alone, so that the folder will not be exactly the target.
     pub(super) protects: bool,
-    /// Folders that are left alone, and in which the target has something else than what may be there. In order of
-    /// path.
+    /// Protected folders in which the target has something that may not be written there. In order of path.
     pub(super) bound: Vec<Kept>,
 }
 
-/// Decides on it, for `paths` and what is below them, or for everything where there are none. `before` is the state
-/// before a restore that was cut off, where this one ends that.
+/// Plans for `paths` and everything below them, or for all if there are none. `before` is the state before a restore
+/// that was cut off, if this one ends that.
 pub(super) fn plan(
     store: &Store,
     root: &Root,
@@ -51,7 +50,7 @@ pub(super) fn plan(
     if may_give_away() {
         changes = with_all_of_the_root_owner(changes, &load, &old, &new, paths)?;
     }
-    // In order of path, and none of them in another.
+    // In order of path, and none of them inside another.
     let bound: Vec<(&TreePath, Protection)> =
         now.excluded.iter().filter_map(|one| Some((&one.path, one.why.binding()?))).collect();
     let mut protected = Protected::of(store, target, root)?;
@@ -75,7 +74,7 @@ pub(super) fn plan(
     }
     let above = plan_parents(store, now, target, before, &plan.actions, paths)?;
     plan.actions.extend(above);
-    // In order of path, as they were but for those above.
+    // The folders above belong between the others, in order of path.
     plan.actions.sort_by(|one, other| one.path.cmp(&other.path));
     let is_root_set = plan.actions.first().is_some_and(|action| action.path.is_root());
     if paths.is_empty() && now.root_mode != target.root_mode && !is_root_set {
@@ -84,15 +83,14 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-/// Returns whether a path is a folder that is left alone, and all that the target says of it is true: it is a folder of
-/// that mode.
+/// Returns true if a path is itself the protected folder, and as the target has it: a folder of that mode.
 fn is_same_folder(root: &Root, bound: &TreePath, path: &TreePath, new: &Side) -> bool {
     let mode = || rustix::fs::fstat(root.folder(path).ok()?).ok().map(|found| permissions(&found));
     bound == path && new.kind == Kind::Folder && mode() == Some(new.mode)
 }
 
-/// Adds what changed hands with the root folder: in a snapshot it belongs to whom the root folder belongs to, so none
-/// of it differs by itself.
+/// Adds the paths whose owner changes with that of the root folder. A snapshot stores no owner for them, so none of
+/// them differs by itself.
 fn with_all_of_the_root_owner(
     changes: Vec<Change>,
     load: &LoadTree<'_>,
@@ -132,7 +130,7 @@ fn content_lost(change: &Change) -> Option<(TreePath, BlobId)> {
     Some((change.path.clone(), BlobId(old.id)))
 }
 
-/// What one change takes.
+/// The actions for one change.
 pub(super) fn actions_of(change: &Change) -> Vec<Action> {
     let to = |task: Task, side: &Side| {
         let Side { kind, mode, size, id } = *side;

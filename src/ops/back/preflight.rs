@@ -80,7 +80,7 @@ fn take_out(plan: &mut Plan, kept: &[Kept]) {
     plan.lost.retain(|(path, _)| !refused.contain(path));
 }
 
-/// The names that a folder has in a tree; none where there is no such folder.
+/// The names in a folder of a tree; none if there is no such folder.
 fn names_in(store: &Store, root: TreeId, folder: &TreePath) -> Result<Names> {
     let tree = match folder.is_root() {
         true => Some(root),

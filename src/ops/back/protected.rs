@@ -30,26 +30,26 @@ use crate::workspace::git_notice::GitNotices;
 use crate::workspace::ignore::{IGNORE_NAME, Lists};
 use crate::workspace::rules::{Match, Rules};
 
-/// What a restore leaves alone.
+/// Decides which paths a restore leaves alone.
 pub(super) struct Protected<'a> {
     store: &'a Store,
     /// Root of the target.
     target: TreeId,
     rules: Arc<Rules>,
-    /// The paths that the target omitted or left out.
+    /// The paths that the target omitted, or lists as excluded.
     unseen: Subtrees,
-    /// Ignore files of the target, and as they are now; none where the target did not heed them.
+    /// Ignore files of the target, and those of now; none if the target did not use them.
     views: Vec<View<'a>>,
-    /// The folder that was asked about last, and was found to be neither left out nor in one that was.
+    /// The last folder that was asked about and is not excluded, nor in an excluded one.
     free: TreePath,
-    /// The last folder of the live workspace where the target has a file: nothing in it was there then.
+    /// The last folder of the live workspace in whose place the target has a file: nothing in it existed then.
     replaced: Option<TreePath>,
 }
 
 /// The ignore files of one state.
 struct View<'a> {
     files: IgnoreFiles<'a>,
-    /// Lists in force in the folders asked for so far.
+    /// The lists in force in the folders asked for so far.
     known: BTreeMap<TreePath, Arc<Lists>>,
 }
 
@@ -60,7 +60,7 @@ enum IgnoreFiles<'a> {
 }
 
 impl<'a> Protected<'a> {
-    /// The paths that `target` did not look at.
+    /// The paths that `target` did not record.
     pub(super) fn of(store: &'a Store, target: &Snapshot, root: &'a Root) -> Result<Self> {
         let rules = Arc::new(Rules::parse(&rules_of(store, target)?)?);
         let omitted = omitted_of(store, target)?.into_iter().filter(|omission| !omission.reason.is_captured());
@@ -80,8 +80,8 @@ impl<'a> Protected<'a> {
         Ok(Self { store, target: target.root, rules, unseen, views, free, replaced: None })
     }
 
-    /// Returns whether a change would remove, or make way through, something that the target did not look at. Asked in
-    /// order of path, it looks at each folder once.
+    /// Returns true if a change would remove something that the target did not record. If it is asked in order of path,
+    /// each folder is examined once.
     pub(super) fn holds(&mut self, change: &Change) -> Result<bool> {
         let Some(old) = &change.old else { return Ok(false) };
         let is_folder = old.kind == Kind::Folder;
@@ -98,8 +98,8 @@ impl<'a> Protected<'a> {
         Ok((is_folder && self.unseen.are_below(&change.path)) || self.leaves_out(&change.path, is_folder)?)
     }
 
-    /// Returns whether the target did not look at a path, or would not have: itself or a folder that it is in was left
-    /// out.
+    /// Returns true if the target did not record a path, or would not have: the path or a folder that it is in was
+    /// excluded.
     pub(super) fn leaves_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
         if self.unseen.contain(path)
             || self.rules.is_unselected(path, is_folder)
@@ -120,15 +120,14 @@ impl<'a> Protected<'a> {
         Arc::clone(&self.rules)
     }
 
-    /// Returns whether nothing is left out but what [`Rules::may_exclude`] names.
+    /// Returns true if only paths that [`Rules::may_exclude`] names are excluded.
     pub(super) fn is_by_name(&self) -> bool {
         self.unseen.paths().is_empty() && self.views.is_empty() && self.rules.only().is_none()
     }
 }
 
 impl Protected<'_> {
-    /// Returns whether a path, or a folder that it is in, is one that the target left out by its rules, or for what it
-    /// had beside it.
+    /// Returns true if the target excluded a path, or a folder that it is in, by a rule or for a file beside it.
     fn is_left_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
         while !path.is_within(&self.free) {
             self.free = self.free.parent().unwrap_or_default();
@@ -145,7 +144,7 @@ impl Protected<'_> {
         Ok(false)
     }
 
-    /// Returns whether a path is one that the target left out for what it had beside it.
+    /// Returns true if the target excluded a path for a file that it had beside it.
     fn was_beside(&self, path: &TreePath, is_folder: bool) -> Result<bool> {
         let (Some(folder), Some(name)) = (path.parent(), path.name()) else { return Ok(false) };
         let Match::Beside(files) = self.rules.match_of(path.as_bytes(), name, is_folder) else { return Ok(false) };

@@ -7,10 +7,10 @@
 //!                              undo 3 from the edits -> s1; one redo leads back to them
 //! ```
 //!
-//! A change is what makes the folder differ from the state before: edits that are not recorded yet, a step, a restore,
-//! the undoing of one. Snapshots that changed nothing are passed over. Several changes are one restore, to the state
-//! before the first of them; where there are fewer, nothing is done. A restore that was cut off is the last change, and
-//! undoing it is aborting it.
+//! A change is anything that makes the folder differ from the state before: edits that are not recorded yet, a step, a
+//! restore, or an undo. Snapshots that changed nothing are skipped. Several changes are undone by one restore, to the
+//! state before the first of them; if there are fewer, nothing is done. A restore that was cut off is the last change,
+//! and undoing it aborts it.
 
 use std::num::NonZeroU64;
 
@@ -27,7 +27,7 @@ use crate::store::{Store, Workspace};
 /// The hint for a state that neither undo nor redo leads to.
 const OTHER_WAY: &str = "`retro log` lists the steps; `retro restore REV` goes to any of them";
 
-/// Takes the last `count` changes of a workspace back. `NotFound` where there are fewer; then nothing is done.
+/// Takes the last `count` changes of a workspace back. `NotFound` if there are fewer; then nothing is done.
 pub fn undo(
     store: &Store,
     workspace: WorkspaceId,
@@ -45,8 +45,8 @@ pub fn undo(
     go_back(store, found, &choice, options)
 }
 
-/// Goes back to the state that the last undo left, or the last but `count`. `NotFound` where there are fewer; then
-/// nothing is done.
+/// Takes the last `count` undos of a workspace back: goes to the state that the first of them left. `NotFound` if there
+/// are fewer; then nothing is done.
 pub fn redo(
     store: &Store,
     workspace: WorkspaceId,

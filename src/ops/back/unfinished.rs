@@ -6,10 +6,10 @@
 //!                                                     +-- a restore of the same paths takes its place
 //! ```
 //!
-//! Invariants: whatever was in the folder when one of the three begins is captured first, so that work done meanwhile
-//! is in history. Undoing leads to the state before the *first* begin; the half-way states in between are steps like
-//! any other. After an abort, what can be undone and redone is what it was before the restore. An abort that is cut off
-//! is itself unfinished: resuming it and aborting it are the same.
+//! Invariants: each of the three captures the folder first, so that work done meanwhile is in history. Undoing leads to
+//! the state before the *first* begin; the half-way states in between are steps like any other. After an abort, the
+//! same changes can be undone and redone as before the restore. An abort that is cut off is itself unfinished: resuming
+//! and aborting it are the same.
 
 use super::choice::{Before, Choice, Wish};
 use super::{RestoreOptions, RestoreOutcome, go_back, lock};
@@ -20,11 +20,11 @@ use crate::ops::record::register::expect;
 use crate::path::TreePath;
 use crate::store::{Store, Workspace};
 
-/// What to do about a restore that was cut off.
+/// The hint for a restore that was cut off.
 pub(super) const WAYS_OUT: &str =
     "`retro restore --continue` finishes it, `retro restore --abort` goes back to the state before it";
 
-/// Runs a restore that was cut off to its end: the same target, the same paths. Those of the options do not count.
+/// Runs a restore that was cut off to its end: the same target, the same paths. The paths of the options are ignored.
 pub fn resume(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<RestoreOutcome> {
     let (_lock, state) = lock(store, workspace, options)?;
     let found = expect(&state, workspace)?;
@@ -35,7 +35,7 @@ pub fn resume(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_
 }
 
 /// Puts the workspace back to the state before a restore that was cut off, and ends that restore as if it had never
-/// been. `NotFound` when that state was not recorded.
+/// begun. `NotFound` if that state was not recorded.
 pub fn abort(store: &Store, workspace: WorkspaceId, options: &RestoreOptions<'_>) -> Result<RestoreOutcome> {
     let (_lock, state) = lock(store, workspace, options)?;
     let found = expect(&state, workspace)?;
@@ -53,8 +53,8 @@ pub(super) fn aborting(workspace: &Workspace) -> Result<Wish> {
     Ok(Wish { target, cause: RestoreCause::Abort, before: Before::Now, paths: paths_of(past) })
 }
 
-/// What undoing a new restore of `paths` leads to. A restore that was cut off is superseded by one that covers it;
-/// any other would leave a folder that is half one state and half another, with nobody to know.
+/// The state that undoing a new restore of `paths` leads to. The new restore replaces one that was cut off if it covers
+/// all its paths. Otherwise it is refused: it would leave a folder that is half one state and half another.
 pub(super) fn superseded(workspace: &Workspace, paths: &[TreePath]) -> Result<Before> {
     let Some(past) = &workspace.unfinished else { return Ok(Before::Now) };
     let earlier = paths_of(past);
@@ -66,7 +66,7 @@ pub(super) fn superseded(workspace: &Workspace, paths: &[TreePath]) -> Result<Be
     Ok(workspace.before_unfinished().map_or(Before::Now, |before| Before::As(Some(before))))
 }
 
-/// The paths of a restore, as options have them.
+/// The paths of a restore.
 fn paths_of(restore: &Restore) -> Vec<TreePath> {
     restore.paths.iter().filter_map(|path| TreePath::new(path).ok()).collect()
 }

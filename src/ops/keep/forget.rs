@@ -1,7 +1,7 @@
-//! Forgetting snapshots: they lose their place in history, and what nothing else needs may be deleted.
+//! Forgetting snapshots: they are no steps any more, and gc may delete the objects that nothing else needs.
 //!
-//! Nothing is deleted here. The head of a workspace is never forgotten, because the folder is in that state; a tag or a
-//! pin protects a snapshot from all but force.
+//! Nothing is deleted here. The head of a workspace is never forgotten, because the folder is in that state. A snapshot
+//! with a tag or a pin is forgotten only by force.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::facts::Fact;
@@ -13,21 +13,21 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ForgetOptions {
-    /// True if tags and pins are taken away with the snapshots that they protect.
+    /// True if protected snapshots are forgotten, too, with their tags and pins.
     pub is_forced: bool,
     /// The time that is recorded.
     pub now: Timestamp,
 }
 
 impl ForgetOptions {
-    /// Forgets what no tag or pin protects.
+    /// Forgets snapshots that no tag or pin protects.
     pub fn new(now: Timestamp) -> Self {
         Self { is_forced: false, now }
     }
 }
 
-/// Takes snapshots out of history, all of them or none. `NotFound` for one that has no place there, `Conflict` for one
-/// that is protected.
+/// Takes snapshots out of history, all of them or none. `NotFound` for one that is no step, `Conflict` for one that is
+/// protected.
 pub fn forget(store: &Store, snapshots: &[SnapshotId], options: &ForgetOptions) -> Result<()> {
     store.record(|state| {
         snapshots.iter().try_for_each(|snapshot| expect_unprotected(state, *snapshot, options.is_forced))?;
@@ -39,7 +39,7 @@ pub fn forget(store: &Store, snapshots: &[SnapshotId], options: &ForgetOptions) 
 
 fn expect_unprotected(state: &State, snapshot: SnapshotId, is_forced: bool) -> Result<()> {
     let refuse = |kind, detail: String| Err(Error::new(kind, "forget snapshot", snapshot.short(), detail));
-    // A workspace that was forgotten can be recalled.
+    // A forgotten workspace can be recalled.
     let aside = state.forgotten.values().map(|forgotten| &forgotten.workspace);
     let workspaces: Vec<&Workspace> = state.workspaces.values().chain(aside).collect();
     let is_needed = |workspace: &&&Workspace| {

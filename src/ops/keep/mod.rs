@@ -1,4 +1,4 @@
-//! Keeping: names for snapshots, and marks that they must be kept.
+//! Keeping: tags and pins, and forgetting.
 
 pub mod forget;
 pub mod tag;

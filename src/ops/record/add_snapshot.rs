@@ -19,18 +19,18 @@ use crate::id::{BlobId, SnapshotId, TreeId, WorkspaceId};
 use crate::store::{Batch, Final, NewObject, State, Workspace};
 use crate::time::Timestamp;
 
-/// The place of a new snapshot in a history.
+/// The end of a workspace's history, which a new snapshot follows.
 #[derive(Clone)]
-pub(in crate::ops) struct Place {
+pub(in crate::ops) struct HistoryEnd {
     /// The workspace that it is a step of.
     pub(in crate::ops) workspace: WorkspaceId,
-    /// The head of the workspace when the snapshot was made. It must be so still when it is recorded.
+    /// The head of the workspace when the snapshot was made. It must still be the head when the snapshot is recorded.
     pub(in crate::ops) head: Option<SnapshotId>,
     /// The snapshot that it follows.
     pub(in crate::ops) parent: Option<(SnapshotId, Arc<Snapshot>)>,
 }
 
-/// The state that a snapshot holds. Everything in it is in the batch or in the store.
+/// The state that a snapshot holds. All its objects are in the batch or in the store.
 pub(in crate::ops) struct Content {
     pub(in crate::ops) root: TreeId,
     pub(in crate::ops) root_mode: u16,
@@ -49,7 +49,7 @@ pub(in crate::ops) struct Content {
 pub(in crate::ops) struct About {
     pub(in crate::ops) cause: Cause,
     pub(in crate::ops) message: String,
-    /// The run that it is a step of. A snapshot around a restore is of none.
+    /// Its run; `None` for a snapshot around a restore.
     pub(in crate::ops) run: Option<String>,
     /// The event of the step; empty if there is none.
     pub(in crate::ops) event: Vec<u8>,
@@ -67,7 +67,7 @@ pub(in crate::ops) struct Added {
 }
 
 impl About {
-    /// For a snapshot around a restore, which is of no run: what it holds is nobody's step.
+    /// About a snapshot around a restore. It belongs to no run, because it is no agent's step.
     pub(in crate::ops) fn of_restore(cause: Cause, message: String, time: Timestamp) -> Self {
         Self { cause, message, run: None, event: Vec::new(), git: None, time }
     }
@@ -76,12 +76,12 @@ impl About {
 /// Records a snapshot together with the facts that `more` gives for it, all in one transaction with what is in `batch`.
 pub(in crate::ops) fn add_snapshot(
     batch: &mut Batch<'_>,
-    place: Place,
+    end: HistoryEnd,
     content: Content,
     about: About,
     more: impl FnOnce(&State, SnapshotId) -> Vec<Fact>,
 ) -> Result<Added> {
-    let Place { workspace, head, parent } = place;
+    let HistoryEnd { workspace, head, parent } = end;
     let Content { root, root_mode, root_owner, changes, times, omitted, attributes, excluded, dropped, rules } =
         content;
     let About { cause, message, run, event, git, time } = about;
@@ -93,7 +93,7 @@ pub(in crate::ops) fn add_snapshot(
         history: history_digest(parent.map(|(_, parent)| parent.history), root),
         workspace,
         run,
-        // It is known in the transaction.
+        // The transaction sets it.
         step: 0,
         time,
         cause,

@@ -1,10 +1,9 @@
-//! Paths that were recorded once, are still in the folder, and are left out now.
+//! Dropped paths: recorded before, still in the folder, and excluded now.
 //!
-//! Rules can change, and what decides beside them can come into the folder: one line in `retro.toml` or one
-//! `CACHEDIR.TAG`, written by the agent, and a folder is not recorded any more. The step that this happens in says so,
-//! and every snapshot after it carries the count on ([`Dropped`]), until the paths are recorded again. It is counted
-//! anew only where something changed that decides what is left out, against the last snapshot that was taken before any
-//! of it.
+//! One line in `retro.toml` or one `CACHEDIR.TAG`, written by the agent, is enough to stop the recording of a folder.
+//! The step in which this happens reports it, and every snapshot after it carries the count on ([`Dropped`]), until the
+//! paths are recorded again. The paths are counted anew only if something changed that decides on exclusion, against
+//! the last snapshot before the first of these changes.
 
 use std::collections::BTreeSet;
 
@@ -20,14 +19,14 @@ use crate::store::Store;
 use crate::workspace::beneath::Root;
 use crate::workspace::rules;
 
-/// Deleted paths of `changes` that are still there, and left out.
+/// Deleted paths of `changes` that are still there, and excluded.
 pub(super) fn left_out(root: &Root, captured: &Captured, changes: &[Change]) -> BTreeSet<TreePath> {
     let is_left_out = |path: &&TreePath| captured.leaves_out(path, false);
     let deleted = changes.iter().filter(|change| change.kind == ChangeKind::Deleted).map(|change| &change.path);
     deleted.filter(is_left_out).filter(|path| root.has(path)).cloned().collect()
 }
 
-/// The dropped paths of a snapshot of `captured`. `left_out` are the paths of `head` that are left out now.
+/// The dropped paths of a snapshot of `captured`. `left_out` are the paths of `head` that are excluded now.
 pub(super) fn dropped(
     store: &Store,
     root: &Root,
@@ -41,7 +40,7 @@ pub(super) fn dropped(
         return Ok(carried);
     }
     let (base, count) = match head.dropped.map(|before| left_out_of(store, root, captured, before.base)) {
-        // Where the snapshot is lost or gone, counting begins again with this step.
+        // If the snapshot is lost or forgotten, counting begins again with this step.
         Some(Err(error)) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => (id, left_out.len()),
         Some(earlier) => (head.dropped.map_or(id, |before| before.base), earlier?.union(left_out).count()),
         None => (id, left_out.len()),
@@ -51,13 +50,13 @@ pub(super) fn dropped(
     Ok((count > 0).then_some(Dropped { is_new, ..found }))
 }
 
-/// Returns whether the settings are others than those of `head`; not where they are not known, as in an imported
-/// history.
+/// Returns true if the settings differ from those of `head`. Unknown settings, as in an imported history, do not
+/// differ.
 pub(super) fn has_other_settings(store: &Store, head: &Snapshot, captured: &Captured) -> Result<bool> {
     Ok(!is_rules(head, captured) && differ(&rules_of(store, head)?, captured.rules.text()))
 }
 
-/// Returns whether a snapshot was taken with other settings than its parent.
+/// Returns true if a snapshot was taken with other settings than its parent.
 pub(in crate::ops) fn changed_settings(store: &Store, snapshot: &Snapshot, parent: &Snapshot) -> Result<bool> {
     Ok(snapshot.rules != parent.rules && differ(&rules_of(store, parent)?, &rules_of(store, snapshot)?))
 }

@@ -1,4 +1,4 @@
-//! The folder of a workspace: opened as what it is, and locked against others who record or restore it.
+//! The folder of a workspace: opened, with the protected folders in it, and locked against other processes.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::workspace::folder_id;
 use crate::workspace::git_folders;
 use crate::workspace::protected::{ProtectedFolders, Protection};
 
-/// Opens the root folder of a workspace, and finds out which folders are left alone in it: the store's own, other
-/// workspaces inside, those of git's that the root's `.git` names, and where they are met by another path, the home
-/// folder, the root of the file system and the workspace itself.
+/// Opens the root folder of a workspace, and finds the protected folders in it: the store's own, other workspaces, the
+/// git folders that the root's `.git` names, and, if they are met by another path, the home folder, the root of the
+/// file system and the workspace itself.
 ///
-/// A folder that is the store, or lies in it, is `Invalid`, whatever its path.
+/// A folder that is the store, or lies in it, is `Invalid`, whatever its path is.
 pub fn open_root(store: &Store, workspace: &Workspace, home: Option<&Path>) -> Result<Root> {
     let root = Root::open(&root_of(workspace)).map_err(|error| match error.kind() {
         ErrorKind::NotFound => error.with_hint("if the folder has moved, tell the store with `retro workspace move`"),
@@ -48,9 +48,9 @@ pub fn lock_workspace(store: &Store, workspace: WorkspaceId) -> Result<LockGuard
     Ok(guard.expect("only a try comes back without a lock"))
 }
 
-/// Returns whether a process records or restores a workspace right now.
+/// Returns true if a process records or restores a workspace right now.
 pub fn is_in_use(disk: &dyn Disk, workspace: WorkspaceId) -> bool {
     let name = format!("workspaces/{workspace}/lock");
-    // Asking for the lock would make its file.
+    // Taking the lock would create its file.
     disk.open(&name).is_ok() && matches!(disk.lock(&name, LockMode::TryExclusive), Ok(None))
 }

@@ -2,8 +2,8 @@
 //! probably like.
 //!
 //! Short content is one object, stored against the content that the path had before. Long content is cut into chunks as
-//! it is read, a window at a time, so that memory does not depend on its length. A new chunk is stored against the chunk
-//! that stood in its place before, and the list of chunks against the list before.
+//! it is read, a window at a time, so that memory does not depend on its length. A new chunk is stored against the
+//! chunk that stood in its place before, and the list of chunks against the list before.
 
 use std::collections::HashMap;
 

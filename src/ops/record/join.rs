@@ -1,11 +1,11 @@
-//! One history out of two: a folder was moved, and recorded anew where it is now.
+//! Joins two histories of one folder, which was moved and recorded anew at its new path.
 //!
 //! The steps of the newer workspace are taken once more as steps of the older one, after its last: the same trees,
-//! times, events and runs, with new numbers and with the older history before them. Then the newer workspace is
-//! forgotten, which can be undone, and the older one is where it was. All of it is one transaction.
+//! times, events and runs, with new numbers and with the older history before them. The newer workspace is then
+//! forgotten, which can be undone, and the older one takes its path. All of it is one transaction.
 //!
-//! A restore of the older one that was cut off stays so, and the steps of the newer one count as taken meanwhile: the
-//! folder that it was cut off in is the one that has moved, so nobody could have ended it before.
+//! An unfinished restore of the older workspace stays unfinished, and the steps of the newer one count as taken
+//! meanwhile. Nobody could have finished it before, because its folder is the one that was moved.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::limits::JOINED_STEPS_MAX;
 use crate::store::{Final, NewObject, State, Store, Workspace};
 use crate::time::Timestamp;
 
-/// A step that was taken once more.
+/// A step that is taken once more.
 struct Retaken {
     was: SnapshotId,
     id: SnapshotId,
@@ -29,20 +29,19 @@ struct Retaken {
     object: NewObject,
 }
 
-/// Puts the history of `newer` after that of `older`, which then is where `newer` was. Returns how many steps were
-/// added.
+/// Puts the history of `newer` after that of `older`, which then has the path of `newer`. Returns the number of added
+/// steps.
 pub fn join(store: &Store, older: WorkspaceId, newer: WorkspaceId, now: Timestamp) -> Result<u64> {
     if older == newer {
         return Err(Error::new(ErrorKind::Invalid, "join workspace", older.short(), "it is the same one"));
     }
-    // Always in the same order, so that two who join cannot wait for each other.
+    // The order is always the same, so that two joins cannot wait for each other.
     let _first = lock_workspace(store, older.min(newer))?;
     let _second = lock_workspace(store, older.max(newer))?;
     store.refresh()?;
     let state = store.state();
     let (one, other) = (expect(&state, older)?, expect(&state, newer)?);
-    // The older one's folder may be the newer one's: there is no other place to finish its restore in than the joined
-    // one.
+    // A restore of the older one may be unfinished, see above.
     if other.unfinished.is_some() {
         let detail = "a restore of it was cut off";
         return Err(Error::new(ErrorKind::Conflict, "join workspace", other.id.short(), detail)
@@ -105,7 +104,7 @@ fn retake(store: &Store, one: &Workspace, other: &Workspace) -> Result<Vec<Retak
     Ok(retaken)
 }
 
-/// All that becomes true.
+/// All facts of the transaction.
 fn facts(state: &State, one: &Workspace, other: &Workspace, retaken: &[Retaken], now: Timestamp) -> Vec<Fact> {
     let workspace = one.id;
     let mut facts = Vec::new();

@@ -1,8 +1,8 @@
-//! Recording: `init`, `snap` and `status`, and which folder a workspace is.
+//! Recording: `init`, `snap` and `status`, and the folders of workspaces.
 //!
 //! ```text
-//! register   which folder a workspace is       folder     that folder opened, and locked
-//! settings   which rules are in force in it    said       texts from outside, repaired
+//! register   the folder of a workspace         folder     that folder opened, and locked
+//! settings   the rules in force in it          said       texts from outside, repaired
 //!
 //! snap       capture -> step -> add_snapshot   status     capture -> step
 //!
@@ -10,8 +10,8 @@
 //! step           a capture, and the differences from the head of the history
 //! add_snapshot   the transaction that makes a step of it: also those of restores and imports
 //!
-//! dropped    recorded paths that are left out  ingest     content into a batch
-//! join       one history out of two
+//! dropped    recorded paths, excluded now      ingest     content into a batch
+//! join       one history out of two            attached   parts of a snapshot, read
 //! ```
 
 pub(in crate::ops) mod add_snapshot;

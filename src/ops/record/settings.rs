@@ -1,7 +1,7 @@
-//! The settings in force in a workspace, whatever its `retro.toml` is.
+//! The settings in force in a workspace, even if its `retro.toml` is unusable.
 //!
-//! An agent can write that file. One that cannot be used (a merge conflict in it is enough) must stop neither the
-//! recording nor going back: the rules of the last step that was taken with any are in force until it is put right.
+//! An agent can write that file. An unusable one (a merge conflict in it is enough) must stop neither recording nor
+//! going back. Until it is corrected, the rules of the newest step that has any are in force.
 
 use std::path::Path;
 
@@ -12,15 +12,15 @@ use crate::store::Store;
 use crate::workspace::beneath::Root;
 use crate::workspace::config::{self, Config, Notice};
 
-/// Steps looked at for rules, the newest first; an imported one has none.
+/// Number of steps that are searched for rules, the newest first; an imported step has none.
 const STEPS_MAX: usize = 64;
 
-/// Settings, and what is to be said about them.
+/// Settings, and notices about them.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// What is in force.
+    /// The settings in force.
     pub config: Config,
-    /// What in the files does not count, and what is in force instead.
+    /// The parts of the files that do not count, and the settings in force instead.
     pub notices: Vec<Notice>,
 }
 
@@ -30,7 +30,7 @@ pub fn settings(store: &Store, workspace: Option<WorkspaceId>, root: &Path) -> S
     let loaded = Root::open(root).and_then(|root| config::load(&root, &mut notices));
     let config = match loaded {
         Ok(config) => config,
-        // That the folder is gone is for others to say.
+        // Others report that the folder is gone.
         Err(error) if error.kind() == ErrorKind::NotFound => Config::default(),
         Err(error) => {
             let last = workspace.and_then(|workspace| last_good(store, workspace));

@@ -136,8 +136,8 @@ struct Words {
 /// The fact that gives a snapshot the tag that was asked for, if it gets it.
 type Tagging<'a> = dyn FnMut(&State, SnapshotId) -> Option<Fact> + 'a;
 
-/// Takes a snapshot if anything changed, or if a message or `allow_empty` asks for one. Otherwise the event, if there is
-/// one, is kept with the head, and a tag names the head.
+/// Takes a snapshot if anything changed, or if a message or `allow_empty` asks for one. Otherwise the event, if there
+/// is one, is kept with the head, and a tag names the head.
 pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) -> Result<SnapOutcome> {
     let words = options.words();
     let _lock = lock_workspace(store, workspace)?;
@@ -151,7 +151,7 @@ pub fn snap(store: &Store, workspace: WorkspaceId, options: &SnapOptions<'_>) ->
     let mut refused = None;
     let mut tagging = |state: &State, snapshot| {
         let workspace = state.workspaces.get(&workspace)?;
-        let tagged = tag::tagged(workspace, options.tag.as_deref()?, snapshot, options.now);
+        let tagged = tag::tagged(workspace, options.tag.as_deref()?, snapshot, false, options.now);
         tagged.map_err(|error| refused = Some(error)).ok().flatten()
     };
     let repairs = words.repairs.clone();

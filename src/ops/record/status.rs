@@ -1,4 +1,4 @@
-//! How a workspace stands against its head.
+//! The state of a workspace, compared with its head.
 
 use std::sync::Arc;
 
@@ -17,42 +17,42 @@ use crate::workspace::rules::Exclusion;
 use crate::workspace::scan::{CaptureCounts, Class, ProtectedFolder, WeakFolder};
 use crate::workspace::turn;
 
-/// What there is to know.
+/// The state of a workspace.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// The workspace as the store has it.
     pub workspace: Workspace,
-    /// The snapshot it stands at.
+    /// The head of its history.
     pub head: Option<(SnapshotId, Arc<Snapshot>)>,
-    /// What differs from it now.
+    /// The differences from the head.
     pub changes: Vec<Change>,
-    /// Of the deleted paths, those that are still there: the rules leave them out now.
+    /// Number of deleted paths that are still there: the rules exclude them now.
     pub left_out: u64,
-    /// True if the settings are others than those of the head.
+    /// True if the settings differ from those of the head.
     pub rules_changed: bool,
-    /// Paths that are left out though an earlier step has them.
+    /// Paths that are excluded now although an earlier step has them.
     pub dropped: Option<Dropped>,
-    /// What a snapshot taken now would not hold, or not exactly.
+    /// Paths that a snapshot taken now would not hold, or not exactly.
     pub omitted: Vec<Omission>,
-    /// What is left out, as met now.
+    /// The excluded paths.
     pub excluded: Vec<Exclusion>,
-    /// Files that are left out because `only` does not name them; not those in folders that are.
+    /// Number of files that `only` does not select, without those in excluded folders.
     pub unselected_count: u64,
-    /// Of that, folders that are left alone whatever the rules say.
+    /// Excluded folders that are protected regardless of the rules.
     pub protected: Vec<ProtectedFolder>,
-    /// Files of git's that could not be followed.
+    /// Git's files that could not be used.
     pub git_notices: Vec<GitNotice>,
     /// The exclude list in force, one rule a line.
     pub rules: String,
-    /// How much there is.
+    /// Numbers of files, folders and bytes.
     pub counts: CaptureCounts,
-    /// What was read to find this out, and why.
+    /// The files that were read for this, and why.
     pub read: ReadSummary,
-    /// What the last step read, if that was much.
+    /// The files that the last step read, if they were many bytes.
     pub read_last: ReadSummary,
-    /// Where file systems begin on which changes may leave no trace in the times of a file.
+    /// Folders at which file systems begin on which changes may leave no trace in the times of a file.
     pub weak: Vec<WeakFolder>,
-    /// Every file is read again within so many steps.
+    /// Number of steps within which every file is read again.
     pub reread_steps: u64,
     /// Bytes of all packs of the store.
     pub store_bytes: u64,
@@ -60,7 +60,7 @@ pub struct Status {
     pub damage: Vec<String>,
 }
 
-/// Looks at a workspace. Writes nothing, and needs no lock.
+/// Captures a workspace without storing anything. Needs no lock.
 pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_>) -> Result<Status> {
     let state = store.state();
     let found = expect(&state, workspace)?;

@@ -1,9 +1,9 @@
-//! A live folder against the snapshot that its history ends with.
+//! A captured folder, compared with the snapshot at the end of its history.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::add_snapshot::{About, Added, Content, Place, add_snapshot};
+use super::add_snapshot::{About, Added, Content, HistoryEnd, add_snapshot};
 use super::capture::{CaptureOptions, Captured, capture};
 use super::{dropped, ingest};
 use crate::diff::{Change, TreeDiffOptions, counts, trees};
@@ -28,11 +28,11 @@ pub(in crate::ops) struct Step {
     /// The snapshot that it is compared with.
     pub(in crate::ops) head: Option<(SnapshotId, Arc<Snapshot>)>,
     pub(super) changes: Vec<Change>,
-    /// Deleted paths that are still there: the rules leave them out now.
+    /// Deleted paths that are still there: the rules exclude them now.
     pub(super) left_out: BTreeSet<TreePath>,
-    /// Those that the head has not either, but an earlier snapshot, among them.
+    /// All paths that are excluded now although the head or an earlier snapshot has them.
     pub(super) dropped: Option<Dropped>,
-    /// True if the settings are others than those of the head.
+    /// True if the settings differ from those of the head.
     pub(super) has_other_settings: bool,
 }
 
@@ -48,8 +48,8 @@ pub(super) fn look(
     compared(store, workspace, root, capture(store, workspace.id, root, options, batch)?)
 }
 
-/// Compares what was captured with the head. A repair that could not bring back the head must not stop the recording:
-/// it goes on as from nothing.
+/// Compares a capture with the head. A head that a repair could not bring back must not stop the recording: the step is
+/// then compared with nothing.
 pub(in crate::ops) fn compared(store: &Store, workspace: &Workspace, root: &Root, captured: Captured) -> Result<Step> {
     let is_lost = |error: &Error| {
         let is_marked = workspace.head.is_some_and(|head| store.state().incomplete.contains(&head));
@@ -71,7 +71,7 @@ pub(in crate::ops) fn compared(store: &Store, workspace: &Workspace, root: &Root
         let left_out = dropped::left_out(root, &captured, &changes);
         return Ok(Step { captured, head, changes, left_out, dropped: None, has_other_settings: false });
     };
-    // Attributes and settings of the head that are damaged differ, and are recorded anew.
+    // Damaged attributes and settings of the head count as different, and are recorded anew.
     match add_attribute_changes(store, found, &captured, &mut changes) {
         Err(error) if is_corrupt(&error) => {}
         added => added?,
@@ -89,8 +89,8 @@ fn is_corrupt(error: &Error) -> bool {
     error.kind() == ErrorKind::Corrupt
 }
 
-/// Adds the paths whose attributes alone differ from the head. Where nothing is known of those of the head, as in an
-/// imported history, none do.
+/// Adds the paths of which only the attributes differ from the head. None do if the attributes of the head are unknown,
+/// as in an imported history.
 fn add_attribute_changes(store: &Store, head: &Snapshot, captured: &Captured, changes: &mut Vec<Change>) -> Result<()> {
     if captured.has_attributes_of(head) {
         return Ok(());
@@ -100,13 +100,11 @@ fn add_attribute_changes(store: &Store, head: &Snapshot, captured: &Captured, ch
 }
 
 impl Step {
-    /// Returns whether the folder is not as its head has it.
+    /// Returns true if the folder differs from its head.
     pub(in crate::ops) fn differs(&self) -> bool {
         self.head.as_ref().is_none_or(|(_, head)| !self.captured.is_at(head))
     }
-}
 
-impl Step {
     /// Records it as a snapshot that follows the head, together with the facts that `more` gives for it.
     pub(in crate::ops) fn record(
         &self,
@@ -116,8 +114,8 @@ impl Step {
         more: impl FnOnce(&State, SnapshotId) -> Vec<Fact>,
     ) -> Result<Added> {
         let content = self.content(batch)?;
-        let place = Place { workspace: workspace.id, head: workspace.head, parent: self.head.clone() };
-        add_snapshot(batch, place, content, about, more)
+        let end = HistoryEnd { workspace: workspace.id, head: workspace.head, parent: self.head.clone() };
+        add_snapshot(batch, end, content, about, more)
     }
 
     fn content(&self, batch: &mut Batch<'_>) -> Result<Content> {
@@ -143,8 +141,8 @@ impl Step {
         })
     }
 
-    /// The modification times of the files that changed, as a list; empty where there are more than anybody would read.
-    /// They are a help, and no promise.
+    /// The modification times of the files that changed, as a list; empty if there are too many to list. They help a
+    /// reader, and nothing depends on them.
     fn times(&self) -> Vec<u8> {
         let is_file = |change: &&Change| change.new.is_some_and(|side| side.kind != Kind::Folder);
         let time = |change: &Change| Some((change.path.clone(), self.captured.modified(&change.path)?));
@@ -154,7 +152,7 @@ impl Step {
     }
 }
 
-/// The attributes of all paths, stored as the difference from those of the head where they are long.
+/// The attributes of all paths. A long list is stored as the difference from that of the head.
 fn attached_attributes(batch: &mut Batch<'_>, captured: &Captured, head: Option<&Snapshot>) -> Result<Attachment> {
     let list = captured.attributes.clone();
     if list.len() > PATH_LIST_LENGTH_MAX_BYTES || decode_list(&list).is_err() {

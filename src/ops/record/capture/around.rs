@@ -1,9 +1,9 @@
-//! Everything that a capture around a restore must know before it begins, so that it happens once.
+//! The facts that a capture around a restore needs before it begins.
 //!
-//! A restore may write over paths that the rules leave out. They have to be in the snapshot of the state before it, or
-//! they would be lost; so a capture is told the states that may be put here, and takes whatever stands in their place.
-//! An undo has two such states, and which of them it goes to depends on the capture. The capture notes what it took
-//! only for them ([`Captured::narrow`](super::Captured::narrow) drops what the chosen state does not need).
+//! A restore may overwrite paths that the rules exclude. The snapshot of the state before it must hold them, or they
+//! would be lost. The capture therefore gets the states that may be put here, and takes whatever stands in the place of
+//! their paths. An undo has two such states, and the capture decides which of them it goes to. The paths that were
+//! taken only for these states are noted ([`Captured::is_around`](super::Captured::is_around)).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -18,19 +18,19 @@ use crate::workspace::scan::{EarlierAt, Objection};
 /// The states around a restore.
 #[derive(Clone, Default)]
 pub(in crate::ops) struct Around<'a> {
-    /// States whose paths are captured though the rules leave them out, or a cap does.
-    pub(in crate::ops) kept: [Option<TreeId>; 2],
-    /// The paths that an earlier snapshot left out. They are left out again unless a state here has them.
+    /// States whose paths are captured although a rule or the size limit keeps them out.
+    pub(in crate::ops) kept: Vec<TreeId>,
+    /// The paths that an earlier snapshot excluded. They are excluded again unless a state here has them.
     pub(in crate::ops) earlier: Option<&'a EarlierAt<'a>>,
-    /// States one of which is put here afterwards: whatever is in the place of their paths is captured, too.
+    /// States one of which is put here afterwards: whatever stands in the place of their paths is captured, too.
     pub(in crate::ops) targets: Vec<TreeId>,
-    /// The paths that are put back, with what is below them; everything where there are none.
+    /// The paths that are put back, with everything below them; all if the list is empty.
     pub(in crate::ops) paths: Vec<TreePath>,
-    /// Files that have another content than the stat cache says: they are read.
+    /// Files whose content differs from the stat cache: they are read.
     pub(in crate::ops) changed: Vec<TreePath>,
 }
 
-/// Answers a scan that asks if a path is captured all the same.
+/// Decides for a scan whether a path is captured although something keeps it out.
 pub(super) struct Wanted<'a> {
     store: &'a Store,
     around: &'a Around<'a>,
@@ -43,14 +43,14 @@ impl<'a> Wanted<'a> {
         Self { store, around, for_targets: Mutex::default() }
     }
 
-    /// Returns whether no path is ever wanted.
+    /// Returns true if no path is ever wanted.
     pub(super) fn is_nothing(&self) -> bool {
-        self.around.kept == [None; 2] && self.around.targets.is_empty()
+        self.around.kept.is_empty() && self.around.targets.is_empty()
     }
 
     pub(super) fn is_wanted(&self, path: &[u8], is_folder: bool, by: Objection) -> bool {
         let Ok(path) = TreePath::new(path) else { return false };
-        let mut kept = self.around.kept.iter().flatten().filter_map(|state| entry_of(self.store, *state, &path));
+        let mut kept = self.around.kept.iter().filter_map(|state| entry_of(self.store, *state, &path));
         if kept.any(|entry| (entry.kind == Kind::Folder) == is_folder) {
             return true;
         }
@@ -63,8 +63,8 @@ impl<'a> Wanted<'a> {
         is_replaced
     }
 
-    /// Returns whether something of a target comes in the place of a path. A path that the rules of now leave out, in a
-    /// folder that they do not leave out, stays there, and keeps a file from taking the folder's place.
+    /// Returns true if something of a target takes the place of a path. A path that the rules of now exclude, in a
+    /// folder that they do not exclude, stays there, and keeps a file from taking the folder's place.
     fn is_replaced_by(&self, target: TreeId, path: &TreePath, by: Objection) -> bool {
         match replaced_at(self.store, target, path) {
             Some(at) if at == *path || by != Objection::Rules => true,
@@ -79,14 +79,14 @@ impl<'a> Wanted<'a> {
 }
 
 impl Around<'_> {
-    /// Returns whether something may be put back at a path, below it or around it.
+    /// Returns true if something may be put back at a path, below it or around it.
     fn concerns(&self, path: &TreePath) -> bool {
         self.paths.is_empty() || self.paths.iter().any(|asked| path.is_within(asked) || asked.is_within(path))
     }
 }
 
-/// The place in which a state has something else than a folder around `path`: `path` itself, whatever the state has
-/// there, or a file where one of the folders around it is.
+/// The path at which a state has something that cannot stand beside `path`: `path` itself, or one of the folders around
+/// it if the state has a file there.
 pub(super) fn replaced_at(store: &Store, state: TreeId, path: &TreePath) -> Option<TreePath> {
     let mut around = std::iter::successors(Some(path.clone()), TreePath::parent).filter(|here| !here.is_root());
     let (entry, here) = around.find_map(|here| Some((entry_of(store, state, &here)?, here)))?;

@@ -1,7 +1,7 @@
 //! Builds the trees of changed folders and of all folders above them, deepest first.
 //!
-//! A folder whose list is the cached one but that has a changed folder below it takes its entries from the cache. All
-//! other folders keep the tree that the cache has for them, and are not looked at.
+//! A folder whose own list is as cached, with a changed folder below it, takes its entries from the stat cache. All
+//! other folders keep their cached trees, and are not visited.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ use crate::workspace::stat::RacyRule;
 pub(super) struct Parts {
     /// Folders whose list is not the cached one.
     pub(super) folders: BTreeMap<TreePath, TakenFolder>,
-    /// Files that are settled now, of other folders.
+    /// Files that are settled now, in other folders.
     pub(super) settled: BTreeMap<TreePath, BTreeSet<Box<[u8]>>>,
     pub(super) racy: RacyRule,
     pub(super) file_count: u64,
@@ -36,7 +36,7 @@ pub(super) struct Parts {
 #[derive(Debug)]
 pub(super) struct Built {
     pub(super) root: TreeId,
-    /// Those that the store did not have.
+    /// Trees that the store did not have.
     pub(super) trees: BTreeMap<TreeId, Vec<u8>>,
     pub(super) update: CacheUpdate,
 }
@@ -44,7 +44,7 @@ pub(super) struct Built {
 /// Folders built so far.
 type Done = BTreeMap<TreePath, Below>;
 
-/// What a folder's list in its parent says of it.
+/// The facts about a folder in its parent's list.
 #[derive(Clone, Copy)]
 struct Below {
     tree: TreeId,
@@ -52,7 +52,7 @@ struct Below {
     has_attributes: bool,
 }
 
-/// `None` when the cache names something that the store does not have.
+/// Builds the trees. `None` if the stat cache names an object that the store does not have.
 pub(super) fn assemble(
     store: &Store,
     cache: &StatCache,
@@ -105,7 +105,7 @@ pub(super) fn assemble(
 struct Listed {
     entries: Vec<Entry>,
     device: u64,
-    /// Whether any of them has attributes, or anything below one.
+    /// True if any of them, or anything below one, has attributes.
     has_attributes: bool,
     update: EntriesUpdate,
 }
@@ -141,7 +141,7 @@ fn list_taken(
     Some(Listed { entries, device: folder.device, has_attributes, update: EntriesUpdate::Whole(remembered) })
 }
 
-/// The tree of a folder: built just now, or as cached, if the store has it.
+/// The tree of a folder: built just now, or the cached one if the store has it.
 fn folder_below(
     store: &Store,
     batch: Option<&Batch<'_>>,
@@ -156,7 +156,7 @@ fn folder_below(
     is_there(store, batch, ObjectKind::Tree, &tree.0).then_some(Below { tree, size, has_attributes })
 }
 
-/// The permission bits that a tree has: what is true without the ACL. `None` for attributes that no capture wrote.
+/// The permission bits in a tree: those without the ACL. `None` for attributes that no capture wrote.
 pub(super) fn mode_in_tree(mode: u16, attributes: &[u8]) -> Option<u16> {
     if attributes.is_empty() {
         return Some(mode);
@@ -165,7 +165,7 @@ pub(super) fn mode_in_tree(mode: u16, attributes: &[u8]) -> Option<u16> {
     Some(attributes.access_acl().map_or(mode, |acl| acl::mode_without(mode, acl)))
 }
 
-/// `None` for attributes that no capture wrote.
+/// The cached entries of a folder. `None` for attributes that no capture wrote.
 fn list_cached(cached: &CachedFolder<'_>, path: &TreePath, done: &Done) -> Option<Listed> {
     let mut children = Vec::new();
     let mut has_attributes = false;

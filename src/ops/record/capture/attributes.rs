@@ -1,6 +1,6 @@
-//! The attributes of all paths of a capture: those read just now, and those that the cache has of the rest.
+//! The attributes of all paths of a capture: those read just now, and the rest from the stat cache.
 //!
-//! Only folders in which, or below which, something has attributes are looked at: where nothing has, that is none.
+//! Only folders with attributes in them or below them are visited; most workspaces have none.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ use crate::workspace::cache::{CacheUpdate, EntriesUpdate, StatCache};
 /// Paths and their encoded sets.
 type Sets = Vec<(TreePath, Box<[u8]>)>;
 
-/// The list of a capture, encoded, and the paths of which it does not hold all. `root` is the set of the root folder.
-/// `None` when the cache has a set that no capture wrote.
+/// The list of a capture, encoded. Paths of which it does not hold all attributes are added to `omitted`. `root` is the
+/// set of the root folder. `None` if the stat cache has a set that no capture wrote.
 pub(super) fn collect(
     root: Box<[u8]>,
     cache: &StatCache,
@@ -47,7 +47,7 @@ pub(super) fn collect(
             continue;
         }
         for entry in cached.iter().flat_map(|cached| cached.entries()) {
-            // A folder that was built anew says itself whether it has any.
+            // A folder that was built anew knows itself if it has any.
             let is_new = || update.folders.contains_key(&path.join(entry.name));
             let is_below = entry.has_attributes_below || (entry.kind == Kind::Folder && is_new());
             add(entry.name, entry.attributes, is_below);
@@ -62,7 +62,7 @@ pub(super) fn collect(
     Some(encode_list(&sets))
 }
 
-/// Leaves out `user.*` attributes beyond what one snapshot records, path by path from the first.
+/// Omits `user.*` attributes beyond the limit of one snapshot, path by path from the first.
 fn bound(sets: &mut Sets, length_max_bytes: usize, omitted: &mut Vec<Omission>) {
     if sets.iter().map(|(_, set)| set.len()).sum::<usize>() <= length_max_bytes {
         return;

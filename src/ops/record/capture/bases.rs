@@ -1,6 +1,6 @@
-//! Which list of a folder's last tree a new list is probably most like.
+//! Pairs each new list of a folder with the list of its last tree that it is probably like.
 //!
-//! A small folder has one list, and so had it before. Of a split folder, a new list is paired with the old one of the
+//! A small folder has one list, and had one before. In a split folder, a new list is paired with the old list of the
 //! same level that began at the same name, or at the last name before it.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,8 @@ use crate::store::{Batch, FolderCursor, ListRef, NewObject, Store};
 /// Lists of an old folder by level and first name; the list that begins the folder has an empty name.
 type Lists = BTreeMap<(u8, Vec<u8>), TreeId>;
 
-/// The objects of a folder that are not stored (for `batch`, if there is one), each with what it is probably most like.
+/// The objects of a folder that are not stored (for `batch`, if there is one), each with the object that it is probably
+/// like.
 pub(super) fn new_objects(
     store: &Store,
     batch: Option<&Batch<'_>>,
@@ -47,7 +48,7 @@ pub(super) fn new_objects(
     Ok(objects)
 }
 
-/// All lists of a folder. What cannot be read is left out: it only would have made something smaller.
+/// All lists of a folder. Unreadable lists are missing; they would only have made a delta smaller.
 fn lists_of(store: &Store, folder: TreeId) -> Lists {
     let mut lists = Lists::new();
     let load = |id| store.tree(id);

@@ -1,4 +1,4 @@
-//! A live folder as it was a moment ago, and what can be asked and changed about it.
+//! The result of a capture.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use crate::workspace::rules::{Exclusion, Rules};
 use crate::workspace::scan::{CaptureCounts, ProtectedFolder, WeakFolder};
 use crate::workspace::turn;
 
-/// A live folder as it was a moment ago.
+/// A live folder as it was during its capture.
 #[derive(Debug)]
 pub struct Captured {
     /// Its tree.
     pub root: TreeId,
-    /// Permission bits of the root folder, as they are true without its ACL.
+    /// Permission bits of the root folder without its ACL.
     pub root_mode: u16,
     /// Owner of the root folder.
     pub root_owner: Owner,
@@ -34,25 +34,25 @@ pub struct Captured {
     pub attributes: Vec<u8>,
     /// Paths that the tree does not hold, or not exactly.
     pub omitted: Vec<Omission>,
-    /// Paths that were left out.
+    /// Excluded paths, by path.
     pub excluded: Vec<Exclusion>,
-    /// Of these, the ones that a snapshot has to list, encoded: see the module `left_out`.
+    /// The excluded paths that a snapshot must list, encoded: see the module `left_out`.
     pub left_out: Vec<u8>,
-    /// Files that were left out because `only` does not name them; not those in folders that are.
+    /// Number of files that `only` does not select, without those in excluded folders.
     pub unselected_count: u64,
-    /// Of the excluded paths, the folders that are left alone whatever the rules say.
+    /// Excluded folders that are protected regardless of the rules.
     pub protected: Vec<ProtectedFolder>,
-    /// Files of git's that could not be followed.
+    /// Git's files that could not be used.
     pub git_notices: Vec<GitNotice>,
     /// Numbers of files, folders and bytes.
     pub counts: CaptureCounts,
     /// Files that were read, and why.
     pub read: ReadSummary,
-    /// Folders where file systems begin on which changes may leave no trace.
+    /// Folders at which file systems begin on which changes may leave no trace.
     pub weak: Vec<WeakFolder>,
     /// The rules that were in force.
     pub rules: Arc<Rules>,
-    /// Paths that are in it only because a state that may be put here has something in their place.
+    /// Paths that are captured only because a state that may be put here has something in their place.
     pub(super) for_targets: BTreeSet<TreePath>,
     /// Trees that the store did not have.
     pub(super) trees: BTreeMap<TreeId, Vec<u8>>,
@@ -65,7 +65,7 @@ pub struct Captured {
 }
 
 impl Captured {
-    /// One list of a folder, of this capture or of the store.
+    /// One list of a folder, from this capture or from the store.
     pub fn load(&self, store: &Store, id: TreeId) -> Result<Tree> {
         match self.trees.get(&id) {
             Some(bytes) => tree::decode(bytes).map_err(|e| e.during("read tree", id)),
@@ -73,7 +73,7 @@ impl Captured {
         }
     }
 
-    /// Returns whether it would not have a path because that, or a folder that it is in, was left out, or is too large
+    /// Returns true if it cannot have a path: the path or a folder that it is in is excluded, or the file is too large
     /// for the settings.
     pub(in crate::ops) fn leaves_out(&self, path: &TreePath, is_folder: bool) -> bool {
         let omitted = || self.omitted.binary_search_by(|one| one.path.cmp(path)).map(|at| self.omitted[at].reason);
@@ -82,13 +82,13 @@ impl Captured {
             || omitted() == Ok(Reason::TooLarge)
     }
 
-    /// Returns whether it is as a snapshot has it. Where nothing is known of owners and attributes, as in an imported
-    /// history, they make no difference.
+    /// Returns true if it equals a snapshot. Owners and attributes that the snapshot does not know, as in an imported
+    /// history, make no difference.
     pub(in crate::ops) fn is_at(&self, snapshot: &Snapshot) -> bool {
         (snapshot.root, snapshot.root_mode) == (self.root, self.root_mode) && self.has_attributes_of(snapshot)
     }
 
-    /// Returns whether owners, ACLs and other attributes are as a snapshot has them, or it has none.
+    /// Returns true if owners, ACLs and other attributes equal those of a snapshot, or the snapshot knows none.
     pub(in crate::ops) fn has_attributes_of(&self, snapshot: &Snapshot) -> bool {
         snapshot.root_owner.is_none()
             || (snapshot.root_owner == Some(self.root_owner) && is_attached(&snapshot.attributes, &self.attributes))
@@ -105,7 +105,7 @@ impl Captured {
         AttributedTree { root: self.root, root_mode: self.root_mode, attributed: self.attributed() }
     }
 
-    /// The time at which a file or symlink was modified, as far as its stat said.
+    /// The modification time of a file or symlink, from its stat.
     pub fn modified(&self, path: &TreePath) -> Option<Timestamp> {
         let (folder, name) = (path.parent()?, path.name()?);
         if let Some(update) = self.update.folders.get(&folder)
@@ -117,9 +117,8 @@ impl Captured {
         self.cache.folder(&folder)?.find(name).map(|entry| Timestamp(entry.mtime_ns))
     }
 
-    /// Writes the stat cache, once everything it names is durable, and where the rolling re-read goes on. What cannot
-    /// be written costs the next capture a reading, and nothing else: the snapshot stands, so there is no error to
-    /// report.
+    /// Writes the stat cache, once all objects it names are durable, and the position of the rolling re-read. A failure
+    /// is no error: the snapshot stands, and the next capture only has to read more.
     pub fn remember(&self, store: &Store) {
         let read =
             if self.read.total().bytes < READ_NOTABLE_BYTES { ReadSummary::default() } else { self.read.clone() };
@@ -131,23 +130,23 @@ impl Captured {
         drop(turn::store(store.disk(), self.cache.key().workspace, &file));
     }
 
-    /// Returns whether a path is captured only because a state that may be put here has something in its place.
+    /// Returns true if a path is captured only because a state that may be put here has something in its place.
     pub(in crate::ops) fn is_for_target(&self, path: &TreePath) -> bool {
         self.for_targets.contains(path)
     }
 
-    /// Returns whether any path is captured only for the sake of what is put here.
+    /// Returns true if any path is captured only because a state that may be put here has something in its place.
     pub(in crate::ops) fn has_paths_for_target(&self) -> bool {
         !self.for_targets.is_empty()
     }
 
-    /// Returns whether all paths that are captured only for the sake of what is put here are in the way of `target`.
+    /// Returns true if `target` has something in the place of every path that is captured only for that reason.
     pub(in crate::ops) fn is_around(&self, store: &Store, target: TreeId) -> bool {
         self.for_targets.iter().all(|path| replaced_at(store, target, path).is_some())
     }
 }
 
-/// Returns whether a path, or a folder that it is in, is one of these.
+/// Returns true if a path, or a folder that it is in, is excluded.
 pub(super) fn is_within_one(excluded: &[Exclusion], path: &TreePath) -> bool {
     let is_one = |path: TreePath| excluded.binary_search_by(|one| one.path.cmp(&path)).is_ok();
     !excluded.is_empty() && std::iter::successors(Some(path.clone()), TreePath::parent).any(is_one)

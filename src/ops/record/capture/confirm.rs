@@ -127,7 +127,7 @@ mod tests {
         let seen = |name: &str, bytes: &[u8]| (TreePath::new(name.as_bytes()).unwrap(), BlobId(Digest::of(bytes)));
         let all = [seen("deep/short", b"short"), seen("empty", b""), seen("long", &long)];
         assert_eq!(changed(&root, &all).unwrap(), []);
-        // What is gone, and what is no file, was seen by the capture before.
+        // Paths that are gone, and paths that are no files, are left to the capture.
         assert_eq!(changed(&root, &[seen("none", b"n"), seen("deep", b"d"), seen("none/none", b"n")]).unwrap(), []);
         for other in [seen("deep/short", b"shorT"), seen("empty", b"e"), seen("long", &long[1..])] {
             assert_eq!(changed(&root, &[all[0].clone(), other.clone()]).unwrap(), [other.0]);

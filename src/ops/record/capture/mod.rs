@@ -7,12 +7,12 @@
 //!                 reread (what the cache proves, in turn)
 //! ```
 //!
-//! [`snap`](super::snap) and [`restore`](crate::ops::back) store what they take; [`status`](super::status) and
-//! [`compare`](crate::ops::look::compare) only want to know, and nothing is written for them. A restore says beforehand
-//! which states it may lead to (`around`), so that everything it may write over is captured at once.
+//! [`snap`](super::snap) and [`restore`](crate::ops::back) store the contents. For [`status`](super::status) and
+//! [`compare`](crate::ops::look::compare) they are only hashed, and nothing is written. A restore names the states that
+//! it may lead to (`around`), so that everything it may overwrite is captured at once.
 //!
-//! Invariant: every id in the outcome's trees is in the store, in the batch, or (where nothing is stored) was just
-//! computed. What the cache says is in the store is checked before it is relied on; if it is not there, the cache is
+//! Invariant: every id in the captured trees is in the store, in the batch, or (if nothing is stored) was just
+//! computed. An object that the stat cache names is looked up in the store first. If it is not there, the cache is
 //! dropped and everything is read.
 
 mod around;
@@ -59,7 +59,7 @@ use captured::is_within_one;
 pub struct CaptureOptions<'a> {
     /// The settings of the folder.
     pub config: &'a Config,
-    /// The user's home folder, which is not captured where it is met inside by another path.
+    /// The user's home folder. It is not captured if it is met inside by another path.
     pub home: Option<&'a Path>,
     /// The receiver of progress events.
     pub progress: &'a dyn Progress,
@@ -72,7 +72,7 @@ impl<'a> CaptureOptions<'a> {
     }
 }
 
-/// Looks at the folder of a workspace, see [`open_root`](super::folder::open_root). Content and trees that are new go
+/// Captures the folder of a workspace, see [`open_root`](super::folder::open_root). Content and trees that are new go
 /// into `batch`; without one they are only hashed.
 pub fn capture(
     store: &Store,
@@ -94,10 +94,10 @@ pub(in crate::ops) fn capture_around(
     batch: Option<&mut Batch<'_>>,
 ) -> Result<Captured> {
     let cache = StatCache::load(store.disk(), cache_key(store, workspace, batch.as_deref()));
-    Look::new(store, workspace, root, options, around)?.capture(cache, batch)
+    capture_with(store, root, options, around, cache, batch)
 }
 
-/// As [`capture`], but nothing is believed of what was seen before: every file is read.
+/// As [`capture`], but without the stat cache: every file is read.
 pub(in crate::ops) fn capture_afresh(
     store: &Store,
     workspace: WorkspaceId,
@@ -106,7 +106,7 @@ pub(in crate::ops) fn capture_afresh(
     batch: &mut Batch<'_>,
 ) -> Result<Captured> {
     let cache = StatCache::empty(cache_key(store, workspace, Some(batch)));
-    Look::new(store, workspace, root, options, &Around::default())?.capture(cache, Some(batch))
+    capture_with(store, root, options, &Around::default(), cache, Some(batch))
 }
 
 fn cache_key(store: &Store, workspace: WorkspaceId, batch: Option<&Batch<'_>>) -> CacheKey {
@@ -114,7 +114,7 @@ fn cache_key(store: &Store, workspace: WorkspaceId, batch: Option<&Batch<'_>>) -
     CacheKey { store: store.id(), workspace, generation }
 }
 
-/// Everything that one look at a folder needs but the stat cache.
+/// Everything that one capture needs but the stat cache.
 struct Look<'a> {
     store: &'a Store,
     root: &'a Root,
@@ -124,39 +124,35 @@ struct Look<'a> {
     turns: [Turn; 3],
 }
 
-impl<'a> Look<'a> {
-    fn new(
-        store: &'a Store,
-        workspace: WorkspaceId,
-        root: &'a Root,
-        options: &'a CaptureOptions<'a>,
-        around: &'a Around<'a>,
-    ) -> Result<Self> {
-        let rules = Arc::new(Rules::new(&options.config.capture.rule_options(Vec::new()))?);
-        let turns = turn::load(store.disk(), workspace).turns;
-        Ok(Self { store, root, rules, options, around, turns })
-    }
-
-    /// Captures with a stat cache, or without one where that names what the store does not have.
-    fn capture(&self, cache: StatCache, mut batch: Option<&mut Batch<'_>>) -> Result<Captured> {
-        // W10. Where the store has lost what was captured last, as one that was put back to an older state has, it may
-        // have lost anything below, too. What it has, it has with all that it refers to.
-        let key = cache.key();
-        let is_known =
-            cache.root().is_none_or(|root| is_there(self.store, batch.as_deref(), ObjectKind::Tree, &root.0));
-        let mut caches = vec![StatCache::empty(key)];
-        caches.extend(Some(cache).filter(|cache| is_known && !cache.is_empty()));
-        while let Some(cache) = caches.pop() {
-            if let Some(captured) = self.attempt(cache, batch.as_deref_mut())? {
-                return Ok(captured);
-            }
+/// Captures with a stat cache, or without one if that names an object that the store does not have.
+fn capture_with(
+    store: &Store,
+    root: &Root,
+    options: &CaptureOptions<'_>,
+    around: &Around<'_>,
+    cache: StatCache,
+    mut batch: Option<&mut Batch<'_>>,
+) -> Result<Captured> {
+    let key = cache.key();
+    let rules = Arc::new(Rules::new(&options.config.capture.rule_options(Vec::new()))?);
+    let look = Look { store, root, rules, options, around, turns: turn::load(store.disk(), key.workspace).turns };
+    // W10. A store that was put back to an older state lacks the newest capture, and may lack anything below it. An
+    // object that it has, it has with everything that the object refers to.
+    let is_known = cache.root().is_none_or(|root| is_there(store, batch.as_deref(), ObjectKind::Tree, &root.0));
+    let mut caches = vec![StatCache::empty(key)];
+    caches.extend(Some(cache).filter(|cache| is_known && !cache.is_empty()));
+    while let Some(cache) = caches.pop() {
+        if let Some(captured) = look.attempt(cache, batch.as_deref_mut())? {
+            return Ok(captured);
         }
-        let detail = "the store lost objects while the folder was read";
-        Err(Error::new(ErrorKind::Conflict, "capture", shown(self.root.path()), detail))
     }
+    let detail = "the store lost objects while the folder was read";
+    Err(Error::new(ErrorKind::Conflict, "capture", shown(root.path()), detail))
+}
 
-    /// The stages, one after another. `None` when the cache names something that the store does not have, or its root
-    /// folder had another owner.
+impl Look<'_> {
+    /// The stages, one after another. `None` if the stat cache names an object that the store does not have, or a root
+    /// folder of another owner.
     fn attempt(&self, cache: StatCache, mut batch: Option<&mut Batch<'_>>) -> Result<Option<Captured>> {
         let Self { store, root, options, turns, .. } = *self;
         let wanted = Wanted::new(store, self.around);
@@ -226,12 +222,12 @@ impl<'a> Look<'a> {
             earlier: around.earlier,
             limits: options.config.capture.limits(),
             one_file_system: options.config.capture.one_file_system,
-            // A store that cannot be written has no clock; then every stat counts as racy, and no cache is written
-            // either.
+            // A store that cannot be written has no clock. Every stat then counts as racy, and no stat cache is
+            // written.
             clock: store.disk().file_clock().unwrap_or(FileClock { device: u64::MAX, time_ns: 0 }),
             turns: self.turns,
-            // What a restore leaves as it is, it says is as the step has it: so what a stat does not quite prove is
-            // read.
+            // A restore promises that a file it leaves alone is as the step has it, so every doubtful stat is checked
+            // by reading.
             due: (!around.targets.is_empty()).then_some(&*around.paths),
             progress: options.progress,
         };
@@ -240,7 +236,7 @@ impl<'a> Look<'a> {
         Ok(scan)
     }
 
-    /// Tells which stats prove nothing, after the last file was read.
+    /// The rule that decides which stats prove nothing, after the last file was read.
     fn racy_rule(&self, scan: &Scan, taken: &take::Taken) -> RacyRule {
         let mut racy = scan.racy;
         if taken.has_times_ahead(&racy)
@@ -251,7 +247,7 @@ impl<'a> Look<'a> {
         racy
     }
 
-    /// The rules, and the paths met that were not looked at whatever the rules say.
+    /// The rules, with the protected folders and the mounts that were met.
     fn rules_met(&self, scan: &Scan, protected: &[ProtectedFolder]) -> Result<Arc<Rules>> {
         let is_inside = |mount: &TreePath| !is_within_one(&scan.excluded, mount);
         let mounts: Vec<TreePath> = mounts::below(self.root).into_iter().filter(is_inside).collect();
@@ -264,7 +260,7 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Returns whether an object that a tree refers to is there, or about to be.
+/// Returns true if an object that a tree refers to is in the store, or in the batch.
 fn is_there(store: &Store, batch: Option<&Batch<'_>>, kind: ObjectKind, id: &Digest) -> bool {
     batch.map_or_else(|| store.contains(kind, id), |batch| batch.has(kind, id))
 }

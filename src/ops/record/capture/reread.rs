@@ -97,7 +97,8 @@ fn is_believed(scan: &Scan, reread: &Reread) -> bool {
 }
 
 /// Takes as many files of a class as one step may cost, and those that are due. Of a long file that costs more than is
-/// left, only a piece is read. Also returns the position at which the next step continues, unless that piece changes it.
+/// left, only a piece is read. Also returns the position at which the next step continues, unless that piece changes
+/// it.
 fn plan<'a>(class: Class, turn: &Turn, scan: &Scan, rereads: &[&'a Reread]) -> (Vec<Job<'a>>, Turn) {
     let mut left = class.step_bytes(scan.counts.files);
     let window = class.window(turn);

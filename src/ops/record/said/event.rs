@@ -1,20 +1,20 @@
 //! The event of a step: any bytes in, one JSON object on one line out.
 //!
-//! One pass takes out the white space between the parts of the JSON text and repairs what is inside its strings;
-//! numbers keep their digits and keys their order, because the text is never turned into values and back.
+//! One pass removes the white space between the tokens of the JSON text and repairs its strings. Numbers keep their
+//! digits and keys their order, because the text is never turned into values and back.
 
 use serde::de::IgnoredAny;
 
 use super::{Part, Repair, UNPARSED_KEY, cut_mark, start_of, text};
 use crate::limits::EVENT_LENGTH_MAX_BYTES;
 
-/// Longest text kept of an event that is no JSON, in bytes. Escaped it takes at most six times as much.
+/// Longest text kept of an event that is not JSON, in bytes. Escaped it takes at most six times as much.
 const UNPARSED_LENGTH_MAX_BYTES: usize = EVENT_LENGTH_MAX_BYTES / 8;
 
 /// Longest strings that an event over its limit keeps, in bytes, tried one after another.
 const STRING_LENGTHS_BYTES: [usize; 4] = [256 << 10, 16 << 10, 1 << 10, 128];
 
-/// An event as it can be recorded; `None` where there is nothing to record.
+/// The recordable form of an event; `None` if there is nothing to record.
 pub fn event(given: &[u8], repairs: &mut Vec<Repair>) -> Option<Vec<u8>> {
     let given = given.strip_prefix(b"\xef\xbb\xbf").unwrap_or(given);
     if given.trim_ascii().is_empty() {
@@ -47,7 +47,7 @@ pub fn event(given: &[u8], repairs: &mut Vec<Repair>) -> Option<Vec<u8>> {
     }
 }
 
-/// A JSON object without the white space between its parts; `None` for what is none.
+/// A JSON object without the white space between its tokens; `None` for anything else.
 pub fn compact(event: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(event).ok()?;
     serde_json::from_str::<IgnoredAny>(text).ok()?;
@@ -70,15 +70,15 @@ fn wrapped(json: &str) -> String {
     format!("{{\"{UNPARSED_KEY}\":{json}}}")
 }
 
-/// JSON text that was gone through.
+/// JSON text after cleaning.
 struct Cleaned {
     text: String,
-    /// A string held something that no string may hold.
+    /// True if a string held something that no JSON string may hold.
     is_repaired: bool,
 }
 
-/// Takes out white space between the parts of JSON text, puts right what is inside its strings, and cuts strings above
-/// a length. What is no JSON before is none after.
+/// Removes the white space between the tokens of JSON text, repairs its strings, and cuts strings above a length. Text
+/// that is not JSON does not become JSON.
 fn clean(json: &str, string_length_max_bytes: usize) -> Cleaned {
     let mut cleaned =
         Cleaned { text: String::with_capacity(json.len().min(EVENT_LENGTH_MAX_BYTES)), is_repaired: false };
@@ -94,7 +94,7 @@ fn clean(json: &str, string_length_max_bytes: usize) -> Cleaned {
     cleaned
 }
 
-/// Bytes of a string literal from its first quote to its last, or to the end where it has none.
+/// Length in bytes of a string literal from its first quote to its last, or to the end of the text.
 fn string_length(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
@@ -120,7 +120,7 @@ impl Cleaned {
                 self.text.push_str(&format!("{}\"", cut_mark(literal.len() as u64)));
                 return;
             }
-            // Nearly all of a string needs no look at each character.
+            // Most of a string is plain, and is copied at once.
             let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'\\' && byte.is_ascii();
             let most = length_max_bytes.saturating_sub(literal.len() - rest.len());
             let inside = &rest.as_bytes()[..(rest.len() - 1).min(most)];
@@ -133,7 +133,7 @@ impl Cleaned {
         }
     }
 
-    /// Adds the first character or escape of the inside of a string, and returns how many bytes it is long.
+    /// Adds the first character or escape of the inside of a string, and returns its length in bytes.
     fn put_character(&mut self, rest: &str) -> usize {
         let first = rest.chars().next().expect("there is something left");
         let length = if first == '\\' { escape_length(rest) } else { first.len_utf8() };
@@ -153,7 +153,7 @@ impl Cleaned {
 /// Bytes of `\ud83d\ude00`.
 const PAIR_LENGTH: usize = 12;
 
-/// Bytes of the escape that a text begins with; a pair of surrogates is one.
+/// Length in bytes of the escape at the start of a text; a pair of surrogates is one escape.
 fn escape_length(text: &str) -> usize {
     let is_pair = || {
         let high = unit(text).is_some_and(|unit| (0xd800..0xdc00).contains(&unit));

@@ -1,18 +1,19 @@
-//! The words that come with a step, made recordable: its message, its run, its event.
+//! The texts about a step, made recordable: its message, its run, its event.
 //!
-//! They come from agents and their hooks, and any of them may be broken. A recorder that refuses a step because of
-//! what is said about it loses the step, so nothing here fails: what cannot be stored as it is gets repaired, cut to
-//! size or kept as text, and each repair is returned, so that a caller can warn of it.
+//! They come from agents and their hooks, and any of them may be broken. A recorder that refuses a step because of a
+//! text loses the step, so nothing here fails. A text that cannot be stored unchanged is repaired, cut or kept as a
+//! string, and each repair is returned, so that a caller can warn of it.
 //!
 //! | given | recorded |
 //! |---|---|
 //! | bytes that are not UTF-8 | U+FFFD in their place |
-//! | half a surrogate pair (`\ud83d`) in an event, a control character in one of its texts | `\ufffd`; the character, escaped |
-//! | an event that is JSON and no object | `{"retro:unparsed": VALUE}` |
-//! | an event that is no JSON | `{"retro:unparsed": "TEXT"}`, up to 1 MiB of it |
-//! | an event over 8 MiB | its longest texts cut, each with a mark of how long it was |
-//! | a message over 64 KiB | its beginning, and a mark of how long it was |
-//! | a run that is no name | the name nearest to it, or the default run |
+//! | half a surrogate pair (`\ud83d`) in an event | `\ufffd` |
+//! | a control character in a string of an event | the character, escaped |
+//! | an event that is JSON, but no object | `{"retro:unparsed": VALUE}` |
+//! | an event that is not JSON | `{"retro:unparsed": "TEXT"}`, up to 1 MiB of it |
+//! | an event over 8 MiB | its longest strings cut, each with a mark of its length |
+//! | a message over 64 KiB | its beginning, and a mark of its length |
+//! | a run that is no name | the nearest name, or the default run |
 
 mod event;
 
@@ -21,10 +22,10 @@ use crate::limits::{LABEL_LENGTH_MAX_BYTES, MESSAGE_LENGTH_MAX_BYTES};
 
 pub use event::{compact, event};
 
-/// The key under which an event that is no JSON object is kept.
+/// The key under which an event that is not a JSON object is kept.
 pub const UNPARSED_KEY: &str = "retro:unparsed";
 
-/// A part of what is said about a step.
+/// One of the texts about a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The message.
@@ -35,14 +36,14 @@ pub enum Part {
     Event,
 }
 
-/// Something that was not recorded as it was given.
+/// A change that was made to a text before it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Repair {
     /// Bytes that are not UTF-8 text, or characters that no JSON text may hold, were replaced.
     Replaced(Part),
-    /// It was this many bytes long, and was cut.
+    /// A text was too long, and was cut.
     Cut {
-        /// What was cut.
+        /// The text.
         part: Part,
         /// Its length as given.
         length_bytes: u64,
@@ -54,15 +55,15 @@ pub enum Repair {
         /// The name recorded.
         used: String,
     },
-    /// The event was empty, and is left out.
+    /// The event was empty, and is not recorded.
     EventEmpty,
     /// The event is JSON, but no object.
     EventNoObject,
-    /// The event is not JSON; the parser's words.
+    /// The event is not JSON; the parser's message.
     EventUnparsed(String),
 }
 
-/// A message as it can be recorded.
+/// The recordable form of a message.
 pub fn message(given: &[u8], repairs: &mut Vec<Repair>) -> String {
     let text = text(given, Part::Message, repairs);
     if text.len() <= MESSAGE_LENGTH_MAX_BYTES {
@@ -74,7 +75,7 @@ pub fn message(given: &[u8], repairs: &mut Vec<Repair>) -> String {
     format!("{}{mark}", start_of(&text, MESSAGE_LENGTH_MAX_BYTES - mark.len()))
 }
 
-/// The name of a run as it can be recorded; `default` where nothing of the given one can be kept.
+/// The recordable name of a run; `default` if nothing of the given name can be kept.
 pub fn run(given: &[u8], default: &str, repairs: &mut Vec<Repair>) -> String {
     let given = text(given, Part::Run, repairs);
     if check_run_name(&given).is_ok() {
@@ -94,7 +95,7 @@ pub fn run(given: &[u8], default: &str, repairs: &mut Vec<Repair>) -> String {
     used.to_owned()
 }
 
-/// Bytes as text; what is not UTF-8 is replaced.
+/// Bytes as text; bytes that are not UTF-8 are replaced.
 fn text(given: &[u8], part: Part, repairs: &mut Vec<Repair>) -> String {
     let text = String::from_utf8_lossy(given);
     if matches!(text, std::borrow::Cow::Owned(_)) {
@@ -103,14 +104,14 @@ fn text(given: &[u8], part: Part, repairs: &mut Vec<Repair>) -> String {
     text.into_owned()
 }
 
-/// The beginning of a text, of at most so many bytes and only whole characters.
+/// The beginning of a text, of at most `length_max_bytes` bytes and only whole characters.
 fn start_of(text: &str, length_max_bytes: usize) -> &str {
     let is_cut = |length: &usize| text.is_char_boundary(*length);
     let length = (0..=length_max_bytes.min(text.len())).rev().find(is_cut);
     &text[..length.unwrap_or(0)]
 }
 
-/// Stands at the end of what was cut.
+/// The mark at the end of a text that was cut.
 fn cut_mark(length_bytes: u64) -> String {
     format!("[cut by retro: {length_bytes} bytes]")
 }

@@ -4,7 +4,7 @@ use super::{Part, Repair, compact, event, message, run};
 use crate::history::name::check_run_name;
 use crate::limits::{EVENT_LENGTH_MAX_BYTES, MESSAGE_LENGTH_MAX_BYTES};
 
-/// What is recorded of an event, and what was repaired.
+/// The recorded form of an event, and its repairs.
 fn recorded(given: &[u8]) -> (String, Vec<Repair>) {
     let mut repairs = Vec::new();
     let kept = event(given, &mut repairs).unwrap_or_default();

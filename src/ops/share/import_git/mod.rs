@@ -33,7 +33,7 @@ use crate::format::snapshot::{Cause, Omission, Snapshot};
 use crate::history::name::check_run_name;
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::ops::keep::tag::tagged;
-use crate::ops::record::add_snapshot::{Place, add_snapshot, taken_fact};
+use crate::ops::record::add_snapshot::{HistoryEnd, add_snapshot, taken_fact};
 use crate::ops::record::folder::lock_workspace;
 use crate::ops::record::register::expect;
 use crate::path::escaped;
@@ -158,7 +158,7 @@ fn give_tags(
             let mut facts = Vec::new();
             (given, skipped) = (Vec::new(), Vec::new());
             for (name, snapshot) in part {
-                match tagged(expect(state, workspace)?, name, *snapshot, now) {
+                match tagged(expect(state, workspace)?, name, *snapshot, false, now) {
                     Ok(None) => {}
                     Ok(Some(fact)) => {
                         given.push(name.clone());
@@ -241,8 +241,8 @@ impl Import<'_> {
         self.loader.begin();
         let Known { about, content, omissions, calls, is_exact } = self.known_of(id, line, outcome)?;
         let workspace = self.workspace;
-        let place = Place { workspace, head: self.head, parent: self.before.clone() };
-        let added = add_snapshot(&mut self.loader.batch, place, content, about, |_, snapshot| {
+        let end = HistoryEnd { workspace, head: self.head, parent: self.before.clone() };
+        let added = add_snapshot(&mut self.loader.batch, end, content, about, |_, snapshot| {
             let noted = |Call { event, run, time }| Fact::EventNoted { workspace, snapshot, event, run, time };
             calls.into_iter().map(noted).collect()
         })?;
