@@ -217,7 +217,7 @@ pub mod detail {
     pub use crate::limits::{EVENT_LENGTH_MAX_BYTES, READ_NOTABLE_BYTES};
     pub use crate::ops::check::repair::{Left as RepairLeft, Source as RecoverySource};
     pub use crate::ops::check::verify::{Affected, Part as AffectedPart};
-    pub use crate::ops::look::ls::{expect as expect_entry, find as find_entry, kind_word};
+    pub use crate::ops::look::ls::{expect as expect_entry, find as find_entry};
     pub use crate::ops::look::select::selected;
     pub use crate::ops::look::show::{Call, changes as step_changes, event as step_event};
     pub use crate::ops::look::stats::{PathTotals, Totals};

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 }
 
 /// The options of every verb, before or after its name.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Use the store in DIR instead of $RETRO_STORE or the user data folder

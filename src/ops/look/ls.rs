@@ -4,7 +4,7 @@
 //! size of the snapshot. The walk keeps its own stack, because folders may be deeper than a thread's stack allows.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::tree::{Entry, Kind};
+use crate::format::tree::Entry;
 use crate::id::{SnapshotId, TreeId};
 use crate::path::{TreePath, escaped};
 use crate::store::{FolderCursor, LoadTree, Store};
@@ -98,15 +98,6 @@ pub fn find_with(load: &LoadTree<'_>, root: TreeId, path: &TreePath) -> Result<O
         }
     }
     Ok(None)
-}
-
-/// The word for a kind in output: `file`, `folder`, `symlink`.
-pub fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::File => "file",
-        Kind::Folder => "folder",
-        Kind::Symlink => "symlink",
-    }
 }
 
 #[cfg(test)]

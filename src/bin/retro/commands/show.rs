@@ -1,11 +1,11 @@
 //! `retro show`: one step, its changes and its facts.
 
-use retrograde::detail::{Omission, change_counts as counts, step_changes};
+use retrograde::detail::{change_counts as counts, step_changes};
 use retrograde::{Result, Shown, show, wire};
 
 use crate::args::Show;
 use crate::context::Context;
-use crate::views::{changes, event, human, steps};
+use crate::views::{changes, event, excluded, human, steps};
 
 pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<()> {
     let opened = context.open()?;
@@ -33,10 +33,7 @@ pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<()> {
     if !shown.omitted.is_empty() {
         let count = human::count(shown.omitted.len() as u64, "path");
         context.out.line(format_args!("omitted   {count}"))?;
-        let line = |omission: &Omission| {
-            format!("  {:<10}  {}", wire::OmissionReason::from(omission.reason).word(), omission.path)
-        };
-        context.out.lines(shown.omitted.iter().map(line))?;
+        context.out.lines(shown.omitted.iter().map(|omission| format!("  {}", excluded::omission(omission))))?;
     }
     calls(context, &shown)
 }

@@ -119,9 +119,7 @@ fn omitted(omitted: &[Omission], palette: &Palette) -> Vec<String> {
     let warning = palette.warning;
     let count = human::count(omitted.len() as u64, "path");
     let mut lines = vec![format!("{warning}omitted{warning:#}    {count} that cannot be recorded, or not exactly")];
-    let paths = omitted
-        .iter()
-        .map(|omission| format!("{:<10}  {}", wire::OmissionReason::from(omission.reason).word(), omission.path));
+    let paths = omitted.iter().map(excluded::omission);
     lines.extend(human::first(LINES_MAX, paths, "").into_iter().map(|line| format!("  {line}")));
     lines
 }

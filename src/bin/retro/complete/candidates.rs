@@ -14,7 +14,8 @@ const STEP_COUNT_MAX: usize = 50;
 pub(crate) fn candidates(context: &mut Context, wanted: Wanted) -> (&'static str, Vec<(String, String)>) {
     let mut mode = "words";
     let mut found: Vec<(String, String)> = Vec::new();
-    context.global = wanted.global.clone();
+    context.global.directory = wanted.directory.clone().or(context.global.directory.take());
+    context.global.store = wanted.store.clone().or(context.global.store.take());
     for kind in &wanted.kinds {
         match kind {
             Kind::Fixed(words) => found.extend(words.iter().cloned()),

@@ -1,8 +1,8 @@
 //! The kind of word at the end of a command line: a verb, an option, or a value.
 
-use clap::{Arg, ArgAction, Command, FromArgMatches};
+use std::path::PathBuf;
 
-use crate::args::Global;
+use clap::{Arg, ArgAction, Command};
 
 /// The word that is being typed, and the kinds of word that it can become.
 #[derive(Debug)]
@@ -15,8 +15,10 @@ pub(crate) struct Wanted {
     pub(crate) kinds: Vec<Kind>,
     /// The step whose paths are offered.
     pub(crate) step: String,
-    /// The options of all verbs.
-    pub(crate) global: Global,
+    /// The folder of `-C`.
+    pub(crate) directory: Option<PathBuf>,
+    /// The folder of `--store`.
+    pub(crate) store: Option<PathBuf>,
 }
 
 /// A kind of word.
@@ -52,8 +54,15 @@ pub(crate) fn wanted(command: &Command, words: &[String]) -> Wanted {
     let verb = matches.subcommand().map(|(_, verb)| verb);
     let step = STEPS.iter().find_map(|id| verb?.try_get_raw(id).ok()??.next());
     let step = step.map_or_else(|| "@".to_owned(), |step| step.to_string_lossy().into_owned());
-    let global = Global::from_arg_matches(&matches).expect("each option of all verbs can be absent");
-    Wanted { word: word.to_owned(), before: prefix, kinds, step, global }
+    let folder = |id| matches.try_get_one(id).ok().flatten().cloned();
+    Wanted {
+        word: word.to_owned(),
+        before: prefix,
+        kinds,
+        step,
+        directory: folder("directory"),
+        store: folder("store"),
+    }
 }
 
 /// The arguments that name a step whose paths other arguments name.
@@ -175,7 +184,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::{Kind, Wanted, wanted};
-    use crate::args::{Global, command};
+    use crate::args::command;
 
     fn at(line: &str) -> Wanted {
         let mut command = command();
@@ -214,8 +223,7 @@ mod tests {
     #[test]
     fn options_with_values_are_passed_over() {
         let found = at("retro -C /x --store=/y log -n 3 s1 ");
-        let Global { directory, store, .. } = found.global;
-        assert_eq!((directory, store), (Some(PathBuf::from("/x")), Some(PathBuf::from("/y"))));
+        assert_eq!((found.directory, found.store), (Some(PathBuf::from("/x")), Some(PathBuf::from("/y"))));
         assert_eq!((found.kinds, &*found.step), (vec![Kind::Path], "s1"));
     }
 

@@ -1,7 +1,7 @@
-//! Paths that the rules exclude, and the reasons.
+//! Paths that are excluded or omitted, and the reasons.
 
-use retrograde::Workspace;
-use retrograde::detail::{Dropped, Exclusion, ExclusionReason as Why};
+use retrograde::detail::{Dropped, Exclusion, ExclusionReason as Why, Omission};
+use retrograde::{Workspace, wire};
 
 use super::human;
 
@@ -39,6 +39,11 @@ fn rank(why: Why) -> u8 {
         Why::Setting | Why::Ignored | Why::Rest | Why::Earlier | Why::Unselected => 1,
         Why::VersionControl | Why::BuiltIn => 2,
     }
+}
+
+/// One omitted path: `special     pipe`.
+pub(crate) fn omission(omission: &Omission) -> String {
+    format!("{:<10}  {}", wire::OmissionReason::from(omission.reason).word(), omission.path)
 }
 
 /// The excluded paths that an earlier step has: `3 paths of s2 still in the folder`.
