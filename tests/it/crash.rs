@@ -15,7 +15,7 @@ mod shape;
 
 use std::sync::Arc;
 
-use harness::{ALL_FAULTS, FEW_FAULTS, Scenario, Session, content, interrupt, noise, tag, transact};
+use harness::{ALL_FAULTS, FEW_FAULTS, Scenario, Session, content, interrupt, tag, transact};
 use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
 use retrograde::disk::{Disk, read_all};
 use retrograde::error::Result;
@@ -31,6 +31,7 @@ use retrograde::limits::{
 use retrograde::store::{Final, NewObject, Store};
 
 use crate::support::depth::AtLeast;
+use crate::support::rng::noise;
 
 const SMALL: Scenario = Scenario {
     name: "",

@@ -9,15 +9,16 @@ use std::cell::Cell;
 
 use retrograde::format::facts::{self, Fact};
 use retrograde::format::pack::{Encoding, Member, ObjectKind, put_record};
-use retrograde::format::snapshot::{self, Attachment, Cause, ChangeCounts, Snapshot};
+use retrograde::format::snapshot::{self, Attachment, Snapshot};
 use retrograde::format::{attributes, cache, chunk_list, header, index, journal, pack, put_uint, tree, turn};
-use retrograde::id::{BlobId, Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
+use retrograde::id::{Digest, SnapshotId, StoreId, WorkspaceId};
 use retrograde::limits::PATH_LIST_EXPANDED_MIN_BYTES;
 use retrograde::path::TreePath;
 use retrograde::store::payload;
 use retrograde::time::Timestamp;
 
 use crate::fuzz::{bodies, frames, near, seeds};
+use crate::support::snapshot::plain_snapshot;
 
 struct Counting;
 
@@ -339,26 +340,12 @@ fn attribute_list() -> Vec<u8> {
 
 fn long_snapshot() -> Snapshot {
     Snapshot {
-        root: TreeId(Digest::of(b"")),
-        root_mode: 0o755,
-        root_owner: None,
         parents: vec![SnapshotId(Digest::of(b"")); 16],
-        history: Digest::of(b""),
-        workspace: WorkspaceId([1; 16]),
         run: Some("r".repeat(255)),
-        step: 1,
-        time: Timestamp(0),
-        cause: Cause::Step,
         message: "m".repeat(65_536),
-        changes: ChangeCounts::default(),
         event: Attachment::Inline(vec![1; 2_048]),
         times: Attachment::Inline(vec![1; 2_048]),
-        omitted: Attachment::Empty,
-        attributes: Attachment::Empty,
-        excluded: Attachment::Empty,
-        rules: BlobId(Digest::of(b"")),
-        dropped: None,
-        git: None,
+        ..plain_snapshot(WorkspaceId([1; 16]))
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::rng::noise;
 use crate::support::scratch::Scratch;
 use crate::support::walker::walk;
 
@@ -120,12 +121,6 @@ impl Person {
     }
 }
 
-fn noise(length: usize) -> Vec<u8> {
-    let mut out = vec![0; length];
-    blake3::Hasher::new().update(&length.to_le_bytes()).finalize_xof().fill(&mut out);
-    out
-}
-
 /// W5: folders 0700 and files 0600, also when several processes make them at once, and also packs that appear whole.
 #[test]
 fn w5_a_store_is_private_whatever_the_umask() {
@@ -141,7 +136,7 @@ fn w5_a_store_is_private_whatever_the_umask() {
         }
         person.expect_private_store(umask);
         for round in 0..3_usize {
-            person.write("ws/large", &noise((6 << 20) + round), 0o600);
+            person.write("ws/large", &noise(1, (6 << 20) + round), 0o600);
             person.run(umask, &["snap"]);
         }
         person.run(umask, &["restore", "s1"]);
@@ -217,7 +212,7 @@ fn restored_modes_are_those_recorded_whatever_the_umask() {
 fn content_of_private_files_is_never_in_wider_ones() {
     for into in [false, true] {
         let person = Person::new();
-        let content = noise(48 << 20);
+        let content = noise(1, 48 << 20);
         person.write("ws/private", &content, 0o600);
         person.run("000", &["snap"]);
         person.write("ws/private", b"public", 0o666);

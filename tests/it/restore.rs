@@ -10,6 +10,7 @@ use retrograde::path::TreePath;
 use retrograde::workspace::config::parse;
 use retrograde::workspace::materialize::Options;
 
+use crate::support::damage::overwrite_noise;
 use crate::support::naughty::{Extras, naughty};
 use crate::support::recorder::Recorder;
 use crate::support::rng::Rng;
@@ -280,21 +281,6 @@ fn a_restore_of_the_current_state_records_nothing() {
     assert_eq!(recorder.store.state().sequence, sequence);
 }
 
-/// Overwrites some bytes of a pack, found by what they are.
-#[expect(clippy::disallowed_methods, reason = "tests damage stores of their own")]
-fn damage_content(recorder: &Recorder, bytes: &[u8]) {
-    let name = std::fs::read_dir(recorder.store_root().join("packs")).unwrap().map(|entry| entry.unwrap().path());
-    for pack in name.filter(|path| path.extension().is_some_and(|extension| extension == "pack")) {
-        let mut held = std::fs::read(&pack).unwrap();
-        if let Some(at) = held.windows(bytes.len()).position(|window| window == bytes) {
-            held[at..at + bytes.len()].fill(0);
-            std::fs::write(&pack, held).unwrap();
-            return;
-        }
-    }
-    panic!("it is not stored as it is");
-}
-
 /// The folder may hold all that is left of a content: a snapshot does not store again what is there by its id,
 /// and what is there may have been damaged since.
 #[test]
@@ -310,7 +296,7 @@ fn the_last_whole_copy_is_not_restored_over() {
     let without = recorder.snap().snapshot;
     recorder.write("kept", &kept);
     recorder.write("other", b"2");
-    damage_content(&recorder, &kept[1_000..1_040]);
+    overwrite_noise(&recorder.store_root(), &kept);
     let before = walk(&recorder.root);
     recorder.reopen();
     let refused = recorder.restore_with(without, &[], false).unwrap_err();
@@ -338,7 +324,7 @@ fn a_long_file_is_not_restored_over_with_a_damaged_chunk() {
     let short = recorder.snap().snapshot;
     long.extend_from_slice(b"one more line");
     recorder.write("long", &long);
-    damage_content(&recorder, &long[1_000..1_040]);
+    overwrite_noise(&recorder.store_root(), &long);
     recorder.reopen();
     let before = walk(&recorder.root);
     let refused = recorder.restore_with(short, &[], false).unwrap_err();

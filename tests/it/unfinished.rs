@@ -39,7 +39,7 @@ impl Killed {
     /// A killed restore of contents that do not compress, and then damage to the content `lost` in the store.
     fn damaged(contents: [&[u8]; 2], lost: &[u8]) -> Self {
         let mut killed = Self::of(contents[0], contents[1], RestoreCause::Restore, &[], true);
-        overwrite_noise(&killed.recorder.store_root().join("packs/000001.pack"), lost);
+        overwrite_noise(&killed.recorder.store_root(), lost);
         killed.recorder.reopen();
         killed
     }

@@ -1,7 +1,8 @@
 //! `retro repair`.
 
 use super::Cli;
-use super::verify::{damage_content, noise, recorded};
+use super::verify::{damage_content, recorded};
+use crate::support::rng::noise;
 
 fn stdout(cli: &Cli, line: &str, code: i32) -> String {
     String::from_utf8(cli.run(&line.split(' ').collect::<Vec<_>>()).expect(code).stdout.clone()).unwrap()

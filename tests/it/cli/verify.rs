@@ -5,6 +5,7 @@ use retrograde::format::pack::ObjectKind;
 
 use super::Cli;
 use crate::support::damage::overwrite_noise;
+use crate::support::rng::noise;
 
 /// A store with six steps; `kept` never changes, `edited` at every step, so that its versions rest on each other.
 pub(super) fn recorded() -> Cli {
@@ -19,16 +20,9 @@ pub(super) fn recorded() -> Cli {
     cli
 }
 
-/// Bytes that nothing compresses: as they are, they are in the pack.
-pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-    bytes
-}
-
 /// Overwrites bytes of the pack that are part of some noise.
 pub(super) fn damage_content(cli: &Cli, noise: &[u8]) {
-    overwrite_noise(&cli.store.join("packs/000001.pack"), noise);
+    overwrite_noise(&cli.store, noise);
 }
 
 #[test]

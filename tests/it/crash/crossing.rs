@@ -17,9 +17,9 @@ use retrograde::store::Store;
 use retrograde::store::inspect::Note;
 use retrograde::time::Timestamp;
 
-use super::harness::noise;
 use super::operations::{Bench, check_all, open, state};
 use crate::support::depth::{AtLeast, turns};
+use crate::support::rng::noise;
 
 /// Two workspaces in one store.
 struct Pair {

@@ -34,6 +34,7 @@ use retrograde::time::Timestamp;
 
 use super::moments::Moments;
 use crate::support::depth::{AtLeast, is_turn, pick, turns};
+use crate::support::rng::noise;
 
 /// Something a store does, to be interrupted.
 pub(crate) struct Scenario {
@@ -529,13 +530,6 @@ pub(crate) fn transact(store: &Store, objects: Vec<NewObject>, facts: Vec<Fact>)
     let mut batch = store.batch();
     batch.add(objects)?;
     batch.record(|_| Ok(Final { objects: Vec::new(), facts })).map(drop)
-}
-
-/// Bytes that nothing compresses, the same for the same seed.
-pub(crate) fn noise(seed: u64, length_bytes: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length_bytes];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-    bytes
 }
 
 /// A file's content.

@@ -32,6 +32,7 @@ use super::harness::FAULT_EVERY;
 use super::moments::Moments;
 use super::shape::shape;
 use crate::support::depth::{AtLeast, pick, turns};
+use crate::support::rng::noise;
 use crate::support::scratch::Scratch;
 use crate::support::walker::{What, walk};
 
@@ -226,7 +227,7 @@ impl Bench {
         };
         bench.write(&[("edited", b"version 1"), ("deep/er/kept", b"kept"), ("deep/gone", b"gone")]);
         bench.first = bench.snap(&store).expect("nothing fails");
-        bench.write(&[("edited", b"version 2"), ("long", &super::noise(1, 1_200_000))]);
+        bench.write(&[("edited", b"version 2"), ("long", &noise(1, 1_200_000))]);
         bench.snap(&store).expect("nothing fails");
         bench.prepared.settle();
         bench
@@ -374,7 +375,7 @@ impl Bench {
     /// The folder as it was when the operation was tried first, so that this time it goes through the same states.
     fn put_folder_back(&self) {
         if !self.root.join("long").exists() {
-            self.write(&[("long", &super::noise(1, 1_200_000))]);
+            self.write(&[("long", &noise(1, 1_200_000))]);
         }
         self.change_folder();
     }

@@ -9,8 +9,8 @@ use retrograde::disk::{Disk, read_all};
 use retrograde::error::Result;
 use retrograde::format::facts::Fact;
 use retrograde::format::pack::ObjectKind;
-use retrograde::format::snapshot::{self, Attachment, Cause, ChangeCounts, Snapshot, snapshot_id};
-use retrograde::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
+use retrograde::format::snapshot::{self, Cause, Snapshot, snapshot_id};
+use retrograde::id::{Digest, SnapshotId, WorkspaceId};
 use retrograde::limits::INDEX_BEHIND_MAX_BYTES;
 use retrograde::ops::check::repair::{RepairOptions, RepairOutcome, repair};
 use retrograde::ops::check::verify::{Finding, Level};
@@ -18,10 +18,12 @@ use retrograde::progress::Silent;
 use retrograde::store::{NewObject, State, Store, for_each_object};
 use retrograde::time::Timestamp;
 
-use super::harness::{content, level, noise, tag, transact, verify_on};
+use super::harness::{content, level, tag, transact, verify_on};
 use super::moments::Moments;
 use super::step;
 use crate::support::depth::{AtLeast, pick, turns};
+use crate::support::rng::noise;
+use crate::support::snapshot::plain_snapshot;
 
 /// The contents of a store: its state, and its objects.
 type Kept = (State, BTreeMap<(ObjectKind, [u8; 16]), Vec<u8>>);
@@ -90,28 +92,7 @@ fn naming_snapshots_of_conflicting_transactions() {
 }
 
 fn theirs() -> Snapshot {
-    Snapshot {
-        root: TreeId(Digest::of(b"nowhere")),
-        root_mode: 0o755,
-        root_owner: None,
-        parents: Vec::new(),
-        history: Digest::of(b"history"),
-        workspace: WorkspaceId([4; 16]),
-        run: None,
-        step: 1,
-        time: Timestamp(0),
-        cause: Cause::Step,
-        message: String::new(),
-        changes: ChangeCounts::default(),
-        event: Attachment::Empty,
-        times: Attachment::Empty,
-        omitted: Attachment::Empty,
-        attributes: Attachment::Empty,
-        excluded: Attachment::Empty,
-        rules: BlobId(Digest::of(b"")),
-        dropped: None,
-        git: None,
-    }
+    plain_snapshot(WorkspaceId([4; 16]))
 }
 
 /// The index still knows half of the id of a snapshot whose record and transaction are gone.

@@ -11,6 +11,7 @@ use retrograde::format::pack::{PACK_HEADER_LENGTH_BYTES, PackHeader, decode_head
 
 use super::CODES;
 use crate::support::damage::copy_folder;
+use crate::support::rng::noise;
 use crate::support::scratch::Scratch;
 
 /// The contents of a folder by path: contents of files, targets of symlinks.
@@ -341,12 +342,6 @@ fn start_another_pack(store: &Path) {
     let first = std::fs::read(store.join("packs/000001.pack")).unwrap();
     let header = PackHeader { nonce: [9; 16], ..decode_header(&first).unwrap() };
     std::fs::write(store.join("packs/000002.pack"), encode_header(&header)).unwrap();
-}
-
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-    bytes
 }
 
 pub(super) fn contents(folder: &Path) -> Contents {

@@ -11,6 +11,7 @@ pub(crate) mod naughty;
 pub(crate) mod recorder;
 pub(crate) mod rng;
 pub(crate) mod scratch;
+pub(crate) mod snapshot;
 pub(crate) mod terminal;
 pub(crate) mod verbs;
 pub(crate) mod walker;

@@ -26,3 +26,10 @@ impl Rng {
         (0..length).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 }
+
+/// Bytes that nothing compresses, the same for the same seed. They are in a pack as they are.
+pub(crate) fn noise(seed: u64, length_bytes: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length_bytes];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}

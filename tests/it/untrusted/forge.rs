@@ -12,14 +12,15 @@ use retrograde::format::pack::{
     Encoding, Link, Member, ObjectKind, PackHeader, encode_header, put_record, put_trailer,
 };
 use retrograde::format::put_uint;
-use retrograde::format::snapshot::{self, Attachment, Cause, ChangeCounts, Snapshot, snapshot_id};
+use retrograde::format::snapshot::{self, Cause, Snapshot, snapshot_id};
 use retrograde::format::tree::tree_id;
-use retrograde::id::{BlobId, Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
+use retrograde::id::{Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
 use retrograde::time::Timestamp;
 use zstd::zstd_safe::{CCtx, CParameter, FrameFormat, compress_bound};
 
 use crate::support::recorder::open_store;
 use crate::support::scratch::Scratch;
+use crate::support::snapshot::plain_snapshot;
 
 /// The name of the honest snapshot, the file in it, and what that holds.
 pub(super) const HONEST: (&str, &str, &[u8]) = ("honest", "keep.txt", b"honest\n");
@@ -70,7 +71,7 @@ impl Forge {
             scratch,
             store_id,
             workspace,
-            honest: plain_snapshot(workspace),
+            honest: Snapshot { run: Some("main".to_owned()), time: NOON, ..plain_snapshot(workspace) },
             transactions: Vec::new(),
             records: Vec::new(),
             facts: Vec::new(),
@@ -296,38 +297,6 @@ pub(super) fn frame_with(bytes: &[u8], window_log: Option<u32>, prefix: &[u8]) -
     let mut out = Vec::with_capacity(compress_bound(bytes.len()));
     context.compress2(&mut out, bytes).unwrap();
     out
-}
-
-/// Bytes that do not compress, the same for the same seed.
-pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut out = vec![0; length];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
-    out
-}
-
-fn plain_snapshot(workspace: WorkspaceId) -> Snapshot {
-    Snapshot {
-        root: TreeId(Digest([0; 32])),
-        root_mode: 0o755,
-        root_owner: None,
-        parents: Vec::new(),
-        history: Digest::of(b"history"),
-        workspace,
-        run: Some("main".to_owned()),
-        step: 1,
-        time: NOON,
-        cause: Cause::Step,
-        message: String::new(),
-        changes: ChangeCounts::default(),
-        event: Attachment::Empty,
-        times: Attachment::Empty,
-        omitted: Attachment::Empty,
-        attributes: Attachment::Empty,
-        excluded: Attachment::Empty,
-        rules: BlobId(Digest::of(b"")),
-        dropped: None,
-        git: None,
-    }
 }
 
 /// A path as an argument.

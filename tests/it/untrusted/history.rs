@@ -7,9 +7,10 @@ use retrograde::format::snapshot::{self, Attachment, Snapshot, snapshot_id};
 use retrograde::id::{BlobId, Digest, SnapshotId, WorkspaceId};
 use retrograde::time::Timestamp;
 
-use super::forge::{FILE, Forge, NOON, noise};
+use super::forge::{FILE, Forge, NOON};
 use super::run::{LIMIT, run, survey};
 use crate::support::depth::pick;
+use crate::support::rng::noise;
 use crate::support::walker::walk;
 
 const CORRUPT: i32 = 7;

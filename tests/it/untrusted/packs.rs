@@ -9,9 +9,10 @@ use retrograde::format::pack::{
 use retrograde::format::put_uint;
 use retrograde::id::{BlobId, Digest, StoreId};
 
-use super::forge::{FILE, Forge, HONEST, NONCE, frame, frame_with, member, noise};
+use super::forge::{FILE, Forge, HONEST, NONCE, frame, frame_with, member};
 use super::run::{FEW, expect_honest, run, run_few, run_under, survey, survey_of};
 use crate::support::depth::pick;
+use crate::support::rng::noise;
 
 const CORRUPT: i32 = 7;
 const IO: i32 = 10;
