@@ -224,13 +224,16 @@ fn open_folder_by_names(from: &OwnedFd, path: &[u8]) -> rustix::io::Result<Owned
     Ok(handle)
 }
 
+/// True if [`sync_file_system`] waits until everything is durable. Elsewhere each file and folder is synced on its own.
+pub const SYNCS_FILE_SYSTEMS: bool = cfg!(all(target_os = "linux", not(feature = "portable")));
+
 /// Makes everything on the file system of `handle` durable: cheaper than one call for each of many changes.
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub fn sync_file_system(handle: impl AsFd) -> rustix::io::Result<()> {
     rustix::fs::syncfs(handle)
 }
 
-/// Makes everything durable.
+/// Begins to make everything durable; the system may return before it is done.
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub fn sync_file_system(_: impl AsFd) -> rustix::io::Result<()> {
     rustix::fs::sync();

@@ -5,19 +5,34 @@
 //! mounts, and a restore protects those that the step does not have.
 //!
 //! The kernel lists mounts by path. Device numbers are not enough: a folder mounted from the same file system has the
-//! same one.
+//! same one. Only systems without such a list go by device numbers.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use crate::disk::FolderId;
 use crate::path::TreePath;
 use crate::workspace::beneath::Root;
 
-/// Paths of mounts below the root, ascending; empty if the system does not report them.
-pub fn below(root: &Root) -> Vec<TreePath> {
-    table(root).map(|(list, top)| listed(&list, &top)).unwrap_or_default()
+/// Paths of mounts below the root, ascending. If the system does not list them, they are the folders that `crossings`
+/// finds on another file system than the folder above them.
+pub fn below(root: &Root, crossings: impl FnOnce() -> Vec<TreePath>) -> Vec<TreePath> {
+    table(root).map_or_else(crossings, |(list, top)| listed(&list, &top))
+}
+
+/// The folders at and above `paths` that are on another file system than the folder above them, ascending.
+pub fn crossings<'p>(root: &Root, paths: impl Iterator<Item = &'p TreePath>) -> Vec<TreePath> {
+    let ancestors = |path: &TreePath| std::iter::successors(Some(path.clone()), TreePath::parent);
+    let folders: BTreeSet<TreePath> = paths.flat_map(ancestors).collect();
+    let device = |path: &TreePath| Some(FolderId::of_open(root.folder(path).ok()?).ok()?.device);
+    let is_crossing = |path: &TreePath| {
+        let above = path.parent().and_then(|above| device(&above));
+        device(path).zip(above).is_some_and(|(own, above)| own != above)
+    };
+    folders.into_iter().filter(is_crossing).collect()
 }
 
 /// Paths of mounts below the root that show one of `folders`, a part of one, or a folder whose path on its own file

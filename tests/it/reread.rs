@@ -18,6 +18,7 @@ use retrograde::path::TreePath;
 use retrograde::workspace::cache::{CacheKey, Proof, StatCache};
 use retrograde::workspace::filesystem::FileSystem;
 
+use crate::support::abilities::knows_file_systems;
 use crate::support::mounts::can_mount;
 use crate::support::recorder::Recorder;
 use crate::support::scratch::Scratch;
@@ -121,7 +122,7 @@ fn a_long_file_is_read_again_in_pieces() {
         let steps = 1 + LENGTH / (4 << 20) + 1;
         let is_seen = |_: usize| {
             let read = recorder.snap().read.count(ReadReason::Turn).bytes;
-            assert!(read < 6 << 20, "{read} bytes in one step");
+            assert!(read < 6 << 20 || !knows_file_systems(), "{read} bytes in one step");
             is_recorded(&recorder, "model")
         };
         assert!((0..steps).any(is_seen), "a change at {at}");

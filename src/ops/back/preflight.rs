@@ -62,7 +62,7 @@ fn refuse(context: &Context<'_>, target: &Snapshot, plan: &mut Plan) -> Result<V
 
 /// Mounts that were not there at the step, and in which the plan changes something.
 fn later_mounts(store: &Store, root: &Root, target: &Snapshot, plan: &Plan) -> Result<Vec<Kept>> {
-    let now = mounts::below(root);
+    let now = mounts::below(root, || mounts::crossings(root, plan.actions.iter().map(|action| &action.path)));
     if now.is_empty() {
         return Ok(Vec::new());
     }

@@ -32,7 +32,7 @@ use crate::path::TreePath;
 use crate::progress::Event;
 use crate::store::Store;
 use crate::workspace::attributes::owner_of;
-use crate::workspace::beneath::{Root, open_folder, sync_file_system};
+use crate::workspace::beneath::{Root, SYNCS_FILE_SYSTEMS, open_folder, sync_file_system};
 use crate::workspace::protected::Protection;
 
 /// Applies `actions` to the workspace at `root`; their order does not matter.
@@ -43,7 +43,7 @@ use crate::workspace::protected::Protection;
 pub fn apply(store: &Store, root: &Root, actions: &[Action], options: &Options<'_>) -> Result<Applied> {
     refuse_root(actions)?;
     let names = TemporaryNames::new(store.disk().random());
-    let syncs_each = options.durable && actions.len() <= SYNC_EACH_MAX;
+    let syncs_each = options.durable && (actions.len() <= SYNC_EACH_MAX || !SYNCS_FILE_SYSTEMS);
     let folders = Folders::new(root, options.attributes);
     let applying = Applying { store, folders, options, names, syncs_each };
     let mut applied = Applied::default();

@@ -35,7 +35,7 @@ use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
 use crate::progress::Event;
 use crate::store::Store;
-use crate::workspace::beneath::{Root, sync_file_system};
+use crate::workspace::beneath::{Root, SYNCS_FILE_SYSTEMS, sync_file_system};
 use crate::workspace::folder_id;
 use crate::workspace::protected::Protection;
 use crate::workspace::version_control;
@@ -190,7 +190,11 @@ impl Filling<'_> {
 
     /// Sets owner, attributes and mode of a new path.
     fn finish_one(&self, handle: impl AsFd, path: &TreePath, mode: u16) -> rustix::io::Result<()> {
-        complete_new(handle, mode, &self.want(path), self.given).map(|inexact| self.note(path, inexact))
+        complete_new(&handle, mode, &self.want(path), self.given).map(|inexact| self.note(path, inexact))?;
+        if self.options.durable && !SYNCS_FILE_SYSTEMS {
+            rustix::fs::fsync(handle)?;
+        }
+        Ok(())
     }
 
     fn want(&self, path: &TreePath) -> WantedAttributes {

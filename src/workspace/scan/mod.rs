@@ -150,6 +150,8 @@ pub struct Scan {
     pub excluded: Vec<Exclusion>,
     /// Number of files that `only` does not select, without those in excluded folders.
     pub unselected_count: u64,
+    /// Folders on another file system than the folder above them, by path.
+    pub crossings: Vec<TreePath>,
     /// Git's files that could not be used.
     pub git_notices: Vec<GitNotice>,
     /// The extent of the workspace.
@@ -305,6 +307,7 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
         return Err(over_limit(root, cache, options, device, &walked.counts));
     }
     let Walked { mut counts, mut rereads, mut weak, mut omitted, mut excluded, unlisted, left_out, .. } = walked;
+    let mut crossings = walked.crossings;
     let gone = || unlisted.iter().map(|omission| &omission.path).chain(&left_out);
     let unselected = empty_ones(walked.selective, gone());
     counts.folders -= unselected.len() as u64;
@@ -321,6 +324,7 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
     omitted.sort_unstable_by(|a, b| (&a.path, a.reason).cmp(&(&b.path, b.reason)));
     omitted.dedup_by(|later, earlier| later.path == earlier.path);
     excluded.sort_unstable();
+    crossings.sort_unstable();
     let newest_elsewhere_ns = walked.newest_elsewhere_ns.unwrap_or(i64::MIN);
     Ok(Scan {
         folders,
@@ -330,6 +334,7 @@ pub fn scan(root: &Root, cache: &StatCache, options: &ScanOptions<'_>) -> Result
         omitted,
         excluded,
         unselected_count: walked.unselected_count,
+        crossings,
         git_notices: walked.git_notices,
         counts,
         root_mode: stat::permissions(&found),

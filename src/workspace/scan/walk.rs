@@ -82,6 +82,8 @@ pub(super) struct Walked {
     pub(super) selective: Vec<(TreePath, usize)>,
     /// Folders that could not be listed; they are removed from their parents' lists too.
     pub(super) unlisted: Vec<Omission>,
+    /// Folders on another file system than the folder above them.
+    pub(super) crossings: Vec<TreePath>,
     /// Git folders that a `.git` file or symlink names.
     pub(super) named: Vec<NamedFolder>,
     pub(super) counts: CaptureCounts,
@@ -477,6 +479,9 @@ fn spawn_children<'s>(
         let name = names.name(&child.listed);
         let (path, rank) = (task.path.join(name), rank_of(task.rank, name));
         let file_system = task.file_system.filter(|_| child.stat.device == task.device);
+        if child.stat.device != task.device {
+            walk.collect(|collected| collected.crossings.push(path.clone()));
+        }
         let parent = is_kept.then(|| Arc::clone(folder));
         let (lists, share) = below.of(index);
         let (depth, device) = (task.depth + 1, child.stat.device);

@@ -109,8 +109,11 @@ impl Driver {
                 return;
             }
             self.settle(&["restore", "--continue", "-q"]);
-        } else if !ended && walk(&self.folder) == before {
-            return;
+        } else if !ended && self.is_before_it_began(&before) {
+            if Self::strays(&walk(&self.folder)).is_empty() {
+                return;
+            }
+            self.program.expect(&self.folder, &["restore", &format!("s{target}"), "-q"]);
         }
         self.expect_folder(&wanted, "restored");
         if wanted != before {
@@ -119,7 +122,7 @@ impl Driver {
             if self.is_cut_off() {
                 assert!(!ended, "an undo that ended is not cut off");
                 self.settle(&["restore", "--continue", "-q"]);
-            } else if !ended && walk(&self.folder) == wanted {
+            } else if !ended && self.is_before_it_began(&wanted) {
                 self.program.expect(&self.folder, &["undo"]);
             }
             self.expect_folder(&before, "undone");
@@ -139,6 +142,15 @@ impl Driver {
             assert!(strays.len() <= 1, "{strays:?} are left");
         }
         is_cut_off
+    }
+
+    /// True if the folder is as it was before a restore. On a file system that is not known, a restore that was killed
+    /// before it began may leave the folder in which it tried names.
+    fn is_before_it_began(&self, before: &Nodes) -> bool {
+        let mut found = walk(&self.folder);
+        assert!(Self::strays(&found).len() <= 1, "{:?} are left", Self::strays(&found));
+        found.retain(|path, _| !path.split(|byte| *byte == b'/').any(is_temporary));
+        found == *before
     }
 
     /// Ends an unfinished restore in one of the ways there are, though killed on the way: then the same way leads to

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod abilities;
 pub(crate) mod damage;
 pub(crate) mod depth;
 pub(crate) mod git;

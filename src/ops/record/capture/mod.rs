@@ -250,7 +250,8 @@ impl Look<'_> {
     /// The rules, with the protected folders and the mounts that were met.
     fn rules_met(&self, scan: &Scan, protected: &[ProtectedFolder]) -> Result<Arc<Rules>> {
         let is_inside = |mount: &TreePath| !is_within_one(&scan.excluded, mount);
-        let mounts: Vec<TreePath> = mounts::below(self.root).into_iter().filter(is_inside).collect();
+        let mounts = mounts::below(self.root, || scan.crossings.clone());
+        let mounts: Vec<TreePath> = mounts.into_iter().filter(is_inside).collect();
         if protected.is_empty() && mounts.is_empty() {
             return Ok(Arc::clone(&self.rules));
         }
