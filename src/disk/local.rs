@@ -35,10 +35,11 @@ struct Owner {
     group: Gid,
 }
 
+/// An open file, and the path for messages.
 #[derive(Debug)]
-struct LocalFile {
-    file: File,
-    path: PathBuf,
+pub(super) struct LocalFile {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
 }
 
 const FOLDER_MODE: Mode = Mode::RWXU;

@@ -85,6 +85,7 @@ enum LockState {
     Exclusive,
 }
 
+#[derive(Debug)]
 struct MemoryFile {
     disk: MemoryDisk,
     file: FileNumber,
@@ -441,12 +442,6 @@ impl std::fmt::Debug for MemoryDisk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let world = self.world();
         write!(f, "MemoryDisk({} files, {} changes)", world.live.names.len(), world.log.len())
-    }
-}
-
-impl std::fmt::Debug for MemoryFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MemoryFile({})", self.name)
     }
 }
 

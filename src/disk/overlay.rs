@@ -8,13 +8,13 @@
 //! it that others do not change the files below meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::local::LocalFile;
 use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile, folder_of, read_all, read_pieces};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::to_hex;
@@ -32,16 +32,8 @@ pub struct Overlay {
 enum Held {
     /// A file of the disk below, under another name.
     Below(Arc<dyn StoredFile>),
-    Written(Arc<Scratch>),
+    Written(Arc<LocalFile>),
     Removed,
-}
-
-/// A file without a name.
-#[derive(Debug)]
-struct Scratch {
-    file: File,
-    /// Its name in the store.
-    path: PathBuf,
 }
 
 impl Overlay {
@@ -59,13 +51,13 @@ impl Overlay {
     }
 
     /// Makes an empty file.
-    fn scratch(&self, name: &str) -> Result<Arc<Scratch>> {
+    fn scratch(&self, name: &str) -> Result<Arc<LocalFile>> {
         let path = self.scratch.join(format!("retro-{}", to_hex(&self.below.random())));
         let fail = |e| Error::io("create temporary file", &path, e);
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(fail)?;
         rustix::fs::unlink(&path).map_err(fail)?;
-        Ok(Arc::new(Scratch { file: file.into(), path: PathBuf::from(self.display(name)) }))
+        Ok(Arc::new(LocalFile { file: file.into(), path: PathBuf::from(self.display(name)) }))
     }
 
     fn held_of(&self, name: &str) -> Option<Held> {
@@ -89,7 +81,7 @@ impl Overlay {
     }
 
     /// The file to write to, with the bytes that the name has already.
-    fn written(&self, name: &str, operation: &str, is_created: bool) -> Result<Arc<Scratch>> {
+    fn written(&self, name: &str, operation: &str, is_created: bool) -> Result<Arc<LocalFile>> {
         let mut names = self.names();
         let from = match Self::held(&names, name) {
             Some(Held::Written(file)) => return Ok(file),
@@ -105,7 +97,7 @@ impl Overlay {
         }
         let file = self.scratch(name)?;
         if let Some(from) = from {
-            read_pieces(&*from, 0..u64::MAX, |at, piece| file.write(at, piece))?;
+            read_pieces(&*from, 0..u64::MAX, |at, piece| write(&file, at, piece))?;
         }
         names.insert(name.to_owned(), Held::Written(Arc::clone(&file)));
         Ok(file)
@@ -160,7 +152,7 @@ impl Disk for Overlay {
     }
 
     fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.written(name, "write", true)?.write(offset, bytes)
+        write(&*self.written(name, "write", true)?, offset, bytes)
     }
 
     fn truncate(&self, name: &str, length_bytes: u64) -> Result<()> {
@@ -219,20 +211,8 @@ impl Disk for Overlay {
     }
 }
 
-impl Scratch {
-    fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.file.write_all_at(bytes, offset).map_err(|e| Error::io("write a temporary copy of", &self.path, e))
-    }
-}
-
-impl StoredFile for Scratch {
-    fn length(&self) -> Result<u64> {
-        self.file.metadata().map(|found| found.len()).map_err(|e| Error::io("look at", &self.path, e))
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        super::read_full(&self.file, offset, buffer).map_err(|e| Error::io("read", &self.path, e))
-    }
+fn write(file: &LocalFile, offset: u64, bytes: &[u8]) -> Result<()> {
+    file.file.write_all_at(bytes, offset).map_err(|e| Error::io("write a temporary copy of", &file.path, e))
 }
 
 #[cfg(test)]

@@ -285,9 +285,8 @@ impl Scan {
         let mut range = DamagedRange { place: open.start..end, unproven: open.unproven, ..DamagedRange::default() };
         for (number, (place, first)) in open.records.iter().enumerate() {
             let last = open.records.get(number + 1).map_or(open.entries.len(), |(_, next)| *next);
-            let header = record_at(pack, place.start)?;
-            let is_intact = match &header {
-                Some(header) => is_intact_at(pack, place.start, header)?,
+            let is_intact = match record_at(pack, place.start)? {
+                Some(header) => is_intact_at(pack, place.start, &header)?,
                 None => false,
             };
             if is_intact {

@@ -10,8 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::found::Found;
-use super::{Action, Left, Round, Source, names};
+use super::{Action, Found, Left, Round, Source, names};
 use crate::error::{Result, unless_corrupt};
 use crate::format::facts::{self, Fact};
 use crate::format::snapshot::Snapshot;

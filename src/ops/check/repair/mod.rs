@@ -20,11 +20,9 @@
 //! - A dry run is the same run on an [`Overlay`]: it lists what a repair does, and changes nothing.
 //! - Each pass is safe to kill at any moment, and the next run continues. An intact store does not change.
 
-mod bits;
 mod contents;
 mod facts;
 mod format;
-mod found;
 mod marks;
 mod names;
 mod packs;
@@ -38,13 +36,15 @@ use super::verify::{Finding, Level, VerifyOutcome, examine};
 use crate::disk::overlay::Overlay;
 use crate::disk::{Disk, LockGuard};
 use crate::error::Result;
+use crate::format::facts::Fact;
 use crate::format::pack::{ObjectKey, ObjectKind};
 use crate::id::{SnapshotId, WorkspaceId};
 use crate::limits::REPAIR_ROUNDS_MAX;
 use crate::progress::Progress;
 use crate::store::Store;
+use crate::store::heal::find_flips;
 use crate::store::inspect::{Checked, Depth, Inspection, Problem, check_objects, inspect};
-use crate::store::repair::{complete_caches, keep_still, lock};
+use crate::store::repair::{self, complete_caches, keep_still, lock};
 use crate::time::Timestamp;
 
 /// Options of a repair.
@@ -174,15 +174,31 @@ pub fn repair(disk: &Arc<dyn Disk>, options: &RepairOptions<'_>) -> Result<Repai
 /// One part of a repair. It returns its changes.
 type Pass = fn(&mut Round<'_>) -> Result<Vec<Action>>;
 
-const PASSES: [Pass; 7] = [
-    format::write,
-    bits::turn_back,
-    facts::recover,
-    packs::rewrite,
-    contents::bring_back,
-    contents::give_up,
-    marks::mark,
-];
+const PASSES: [Pass; 7] =
+    [format::write, turn_back, facts::recover, packs::rewrite, contents::bring_back, contents::give_up, marks::mark];
+
+/// Recovered facts.
+#[derive(Debug, Default)]
+struct Found {
+    /// Transactions that have a number.
+    transactions: BTreeMap<u64, Vec<Fact>>,
+    /// Facts of new transactions, after all others.
+    late: Vec<Fact>,
+    actions: Vec<Action>,
+    /// Unreadable snapshots of damaged transactions.
+    unreadable: Vec<SnapshotId>,
+    /// The facts of some transactions are unknown.
+    is_incomplete: bool,
+}
+
+impl Found {
+    fn add(&mut self, source: Source, transactions: BTreeMap<u64, Vec<Fact>>) {
+        if !transactions.is_empty() {
+            self.actions.push(Action::RecoverTransactions(source, transactions.len() as u64));
+            self.transactions.extend(transactions);
+        }
+    }
+}
 
 /// One inspection of the store, which the passes share.
 struct Round<'a> {
@@ -261,6 +277,13 @@ impl<'a> Round<'a> {
     fn complete_caches(&self) -> Result<()> {
         complete_caches(&Store::open(Arc::clone(self.disk))?, self.guard())
     }
+}
+
+/// Turns single flipped bits back. Nothing is lost, and the rest of the pack stays the same.
+fn turn_back(round: &mut Round<'_>) -> Result<Vec<Action>> {
+    let flips = find_flips(&round.inspection)?;
+    repair::turn_back(&**round.disk, &flips, round.guard())?;
+    Ok(flips.iter().map(|(pack, flips)| Action::TurnBack(*pack, flips.len() as u64)).collect())
 }
 
 fn get_or_try<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {

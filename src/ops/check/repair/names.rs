@@ -9,8 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::found::Found;
-use super::{Action, RepairOptions};
+use super::{Action, Found, RepairOptions};
 use crate::error::{Result, unless_corrupt};
 use crate::format::facts::Fact;
 use crate::format::pack::{ObjectKey, ObjectKind};
