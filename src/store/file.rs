@@ -49,6 +49,15 @@ impl StoreFile {
     }
 }
 
+/// The highest number of a pack or pack index among these names; 0 where there is none.
+pub(super) fn highest_number(names: &[String]) -> u32 {
+    let number = |name: &String| match StoreFile::at(&format!("packs/{name}")) {
+        StoreFile::Pack(number) | StoreFile::Index(number) => Some(number),
+        _ => None,
+    };
+    names.iter().filter_map(number).max().unwrap_or(0)
+}
+
 impl fmt::Display for StoreFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

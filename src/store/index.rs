@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use super::pack::FIRST_TRANSACTION_OFFSET;
-use super::recover::Recovered;
+use super::recover::{FIRST_TRANSACTION_OFFSET, Recovered};
 use crate::disk::Bytes;
 use crate::format::index::{
     INDEX_HEADER_LENGTH_BYTES, IndexEntry, IndexHeader, decode_header, decode_tail, encode, entries_are_intact,

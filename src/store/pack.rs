@@ -6,9 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::file::StoreFile;
 use super::index::PackIndex;
-use super::recover::{Recovered, Window, recover};
+use super::recover::{FIRST_TRANSACTION_OFFSET, Recovered, Window, recover};
 use crate::disk::{Disk, StoredFile};
 use crate::error::{Error, Result};
 use crate::format::Malformed;
@@ -54,9 +53,6 @@ pub(super) struct RecordKey {
     offset: u32,
 }
 
-/// Offset of the first transaction in every pack.
-pub(super) const FIRST_TRANSACTION_OFFSET: u64 = PACK_HEADER_LENGTH_BYTES as u64;
-
 /// Bytes read at first: most records are shorter.
 const FIRST_READ_BYTES: usize = 4 << 10;
 
@@ -82,15 +78,6 @@ pub(super) fn pack_number(name: &str) -> Option<u32> {
     let number = name.strip_suffix(".pack")?.parse().ok()?;
     let is_number = (1..=PACK_NUMBER_MAX).contains(&number);
     (is_number && pack_name(number).strip_prefix("packs/") == Some(name)).then_some(number)
-}
-
-/// The highest number of a pack or pack index among these names; 0 where there is none.
-pub(super) fn highest_number(names: &[String]) -> u32 {
-    let number = |name: &String| match StoreFile::at(&format!("packs/{name}")) {
-        StoreFile::Pack(number) | StoreFile::Index(number) => Some(number),
-        _ => None,
-    };
-    names.iter().filter_map(number).max().unwrap_or(0)
 }
 
 impl Pack {

@@ -25,8 +25,8 @@ use crate::format::Reader;
 use crate::format::facts;
 use crate::format::index::IndexEntry;
 use crate::format::pack::{
-    HEADER_LENGTH_MAX_BYTES, RECORD_MAGIC, RecordHeader, TRAILER_MAGIC, decode_record, decode_trailer,
-    record_is_intact, transaction_hash, transaction_hasher, transaction_is_intact,
+    HEADER_LENGTH_MAX_BYTES, PACK_HEADER_LENGTH_BYTES, RECORD_MAGIC, RecordHeader, TRAILER_MAGIC, decode_record,
+    decode_trailer, record_is_intact, transaction_hash, transaction_hasher, transaction_is_intact,
 };
 use crate::id::StoreId;
 use crate::limits::{FACTS_LENGTH_MAX_BYTES, FRAME_MEMBER_COUNT_MAX, RECOVERY_WASTE_FACTOR, RECOVERY_WASTE_MIN_BYTES};
@@ -92,6 +92,9 @@ pub(super) struct Window<'a> {
     /// Bytes that may still be read to decode long headers and trailers.
     far_left: u64,
 }
+
+/// Offset of the first transaction in every pack.
+pub(super) const FIRST_TRANSACTION_OFFSET: u64 = PACK_HEADER_LENGTH_BYTES as u64;
 
 /// Bytes that a window holds.
 const WINDOW_BYTES: usize = 256 << 10;

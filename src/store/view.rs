@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use super::file::highest_number;
 use super::journal::{Extent, JOURNAL, Journal, JournalEnd};
-use super::pack::{FIRST_TRANSACTION_OFFSET, Pack, highest_number, pack_name, pack_number};
-use super::recover::RecoveredTransaction;
+use super::pack::{Pack, pack_name, pack_number};
+use super::recover::{FIRST_TRANSACTION_OFFSET, RecoveredTransaction};
 use super::state::{Fold, State};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};

@@ -14,8 +14,8 @@ use crate::limits::INDEX_BEHIND_MAX_BYTES;
 use crate::store::file::StoreFile;
 use crate::store::index::PackIndex;
 use crate::store::journal::{Extent, Journal, Unused};
-use crate::store::pack::{FIRST_TRANSACTION_OFFSET, index_name, pack_number};
-use crate::store::recover::RecoveredTransaction;
+use crate::store::pack::{index_name, pack_number};
+use crate::store::recover::{FIRST_TRANSACTION_OFFSET, RecoveredTransaction};
 
 /// The journal, and the transactions that readers take from it, without their objects.
 pub(super) fn read_journal(disk: &dyn Disk, store: StoreId) -> Result<(Journal, ByNumber)> {

@@ -30,8 +30,8 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use super::Reader;
-use super::file::StoreFile;
-use super::pack::{Pack, highest_number, pack_number};
+use super::file::{StoreFile, highest_number};
+use super::pack::{Pack, pack_number};
 use super::recover::{DamagedRange, RecoveredTransaction};
 use super::state::fold;
 use super::view::View;

@@ -13,8 +13,8 @@ use crate::limits::{INDEX_LENGTH_FACTOR, PACK_LENGTH_MAX_BYTES};
 use crate::store::file::StoreFile;
 use crate::store::index::PackIndex;
 use crate::store::journal::JournalEnd;
-use crate::store::pack::{FIRST_TRANSACTION_OFFSET, Pack, index_name};
-use crate::store::recover::{Recovered, RecoveredTransaction};
+use crate::store::pack::{Pack, index_name};
+use crate::store::recover::{FIRST_TRANSACTION_OFFSET, Recovered, RecoveredTransaction};
 use crate::store::{LOCK, Reader};
 
 /// A pack that was read from its first byte to its last.
