@@ -149,7 +149,8 @@ struct Context<'a> {
 
 /// Puts the workspace back to `target`. Nothing is written when nothing differs.
 ///
-/// `NotFound` if the store has no such workspace or snapshot, or if a path is neither in the snapshot nor in the folder.
+/// `NotFound` if the store has no such workspace or snapshot, or if a path is neither in the snapshot nor in the
+/// folder.
 pub fn restore(
     store: &Store,
     workspace: WorkspaceId,

@@ -65,7 +65,7 @@ pub fn redo(
     go_back(store, found, &Choice::known(wish), options)
 }
 
-/// An edit that is not recorded yet is the last change, if there is one: only the capture tells.
+/// Takes `count` changes back. Edits that are not recorded yet are the last of them; only the capture finds them.
 fn undo_changes<'a>(store: &'a Store, workspace: &'a Workspace, count: u64) -> Result<Choice<'a>> {
     let Some(stands) = workspace.stands() else {
         let detail = "nothing of it is recorded yet";

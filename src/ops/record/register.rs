@@ -65,8 +65,9 @@ pub enum Recognised {
 
 /// The workspace whose folder was this one when it was last seen, whatever its path was.
 ///
-/// On another file system a folder has another number; there a working tree of git's is known by git's own log. A copy
-/// has the same log, so that counts only where the path that was recorded does not lead to that working tree any more.
+/// A folder that was moved to another file system has another inode number. A git working tree is then known by git's
+/// own log. A copy has the same log, so this counts only if the recorded path does not lead to that working tree any
+/// more.
 pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
     let here = identity_of(folder)?;
     let newest = |is_here: &dyn Fn(&Workspace, &FolderIdentity) -> bool| {
@@ -77,7 +78,7 @@ pub fn recognise(state: &State, folder: &Path) -> Option<Recognised> {
         let is_still_there = folder_id::identity(&root_of(found)) == folder_id::identity(folder);
         return Some(if is_still_there { Recognised::Same(found.id) } else { Recognised::Moved(found.id) });
     }
-    // Another folder came to the path that was recorded, and the history went on with that.
+    // Another folder took the recorded path, and the history continued with that one.
     let is_before =
         |found: &Workspace, _: &FolderIdentity| found.folder_before.is_some_and(|before| before.is_same(&here));
     if let Some(found) = newest(&is_before) {

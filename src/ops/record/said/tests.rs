@@ -14,7 +14,8 @@ fn recorded(given: &[u8]) -> (String, Vec<Repair>) {
 
 #[test]
 fn an_event_without_fault_stays_as_it_is_but_for_white_space() {
-    let given = b" {\n  \"b\" : 1.500e400,\t\"a\": \"x \\\" { y\\\\\" , \"n\":[ 1 , 2 ], \"e\":\"\\ud83d\\ude00 \\u0000\"\r\n}\n";
+    let given = b" {\n  \"b\" : 1.500e400,\
+        \t\"a\": \"x \\\" { y\\\\\" , \"n\":[ 1 , 2 ], \"e\":\"\\ud83d\\ude00 \\u0000\"\r\n}\n";
     let wanted = "{\"b\":1.500e400,\"a\":\"x \\\" { y\\\\\",\"n\":[1,2],\"e\":\"\\ud83d\\ude00 \\u0000\"}";
     assert_eq!(recorded(given), (wanted.to_owned(), Vec::new()));
     assert_eq!(compact(given).unwrap(), wanted.as_bytes());
