@@ -164,39 +164,54 @@ pub use crate::diff::{Change, ChangeKind};
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::format::snapshot::Snapshot;
 pub use crate::history::revision::{Context as RevisionContext, resolve, resolve_range};
-pub use crate::id::{BlobId, Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
+pub use crate::id::{SnapshotId, WorkspaceId};
 pub use crate::ops::back::{
     RestoreOptions, RestoreOutcome, abort as abort_restore, redo, restore, restore_into, resume as resume_restore, undo,
 };
-pub use crate::ops::check::repair::{Action as RepairAction, RepairOptions, RepairOutcome, repair};
+pub use crate::ops::check::repair::{RepairOptions, RepairOutcome, repair};
 pub use crate::ops::check::verify::{Finding, Level as VerifyLevel, VerifyOptions, VerifyOutcome, verify};
-pub use crate::ops::keep::forget::{ForgetOptions, forget};
 pub use crate::ops::keep::tag::{delete_tag, pin, tag};
 pub use crate::ops::look::cat::cat;
 pub use crate::ops::look::compare::{Comparison, Other as CompareWith, compare};
 pub use crate::ops::look::log::{Log, LogEntry, LogOptions, log};
 pub use crate::ops::look::ls::{LsOptions, ls};
 pub use crate::ops::look::runs::{Run, Runs, runs};
-pub use crate::ops::look::show::{Shown, show};
+pub use crate::ops::look::show::{Shown, changes as step_changes, show};
 pub use crate::ops::look::stats::{Stats, stats};
 pub use crate::ops::record::capture::CaptureOptions;
-pub use crate::ops::record::join::join as join_workspaces;
-pub use crate::ops::record::register::{Guard, forget_workspace, move_workspace, recall_workspace, register};
+pub use crate::ops::record::register::{Guard, register};
 pub use crate::ops::record::settings::{Settings, settings};
 pub use crate::ops::record::snap::{SnapOptions, SnapOutcome, snap};
 pub use crate::ops::record::status::{Status, status};
-#[cfg(feature = "git")]
-pub use crate::ops::share::export_git::{ExportGitOptions, export_git};
-pub use crate::ops::share::export_tar::{ExportTarOptions, Exported as TarExport, export_tar};
-#[cfg(feature = "git")]
-pub use crate::ops::share::import_git::{
-    Commits as GitCommits, ImportGitOptions, Imported as GitImport, Source as GitSource, import_git,
-};
 pub use crate::path::TreePath;
-pub use crate::progress::{Event as ProgressEvent, Progress, Silent};
-pub use crate::store::{State, Store, Workspace};
+pub use crate::progress::{Event as ProgressEvent, Progress};
+pub use crate::store::{Store, Workspace};
 pub use crate::time::Timestamp;
 pub use crate::workspace::config::Config;
+
+/// Recorded folders: found by path or id, moved, joined, forgotten and recalled. [`register`] adds one.
+pub mod workspaces {
+    pub use crate::ops::record::folder::is_in_use;
+    pub use crate::ops::record::join::join as join_workspaces;
+    pub use crate::ops::record::register::{
+        Forgetting, Recognised, expect_workspace, forget_workspace, forgetting, move_workspace, named_forgotten,
+        named_workspace, recall_workspace, recognise, replaced_by_other, resolve_folder, root_of, workspace_of,
+    };
+}
+
+/// Recordings as git repositories and tar files, and git histories as recordings. The part for git needs the feature
+/// `git`.
+pub mod share {
+    pub use crate::ops::share::elsewhere::expect_no_store;
+    #[cfg(feature = "git")]
+    pub use crate::ops::share::export_git::{ExportGitOptions, ExportedGit, SkippedPath, export_git};
+    pub use crate::ops::share::export_tar::{ExportTarOptions, Exported as TarExport, export_tar};
+    #[cfg(feature = "git")]
+    pub use crate::ops::share::import_git::{
+        Commits as GitCommits, ImportGitOptions, Imported as GitImport, RefusedEntry, Skipped as SkippedCommit,
+        Source as GitSource, import_git,
+    };
+}
 
 /// Parts of options and outcomes, and helpers for programs that show them to people: rarely named.
 pub mod detail {
@@ -208,44 +223,42 @@ pub mod detail {
     pub use crate::disk::local::LocalDisk;
     pub use crate::disk::wait::{LockHolder, LockWait};
     pub use crate::error::shown;
-    pub use crate::format::facts::{Restore as UnfinishedRestore, RestoreCause};
+    pub use crate::format::attributes::{Attributes, Owner};
+    pub use crate::format::facts::{FolderIdentity, Restore as UnfinishedRestore, RestoreCause};
     pub use crate::format::pack::{ObjectKey, ObjectKind};
-    pub use crate::format::snapshot::{Cause, ChangeCounts, Dropped, Omission};
+    pub use crate::format::snapshot::{
+        Attachment, Cause, ChangeCounts, Dropped, GitState, Omission, Reason as OmissionReason,
+    };
     pub use crate::format::tree::{Entry, Kind};
-    pub use crate::format::turn::{ReadReason, ReadSummary};
-    pub use crate::history::revision::{check_tag_name, is_in_full, is_range, split_path};
+    pub use crate::format::turn::{LargestRead, ReadCount, ReadReason, ReadSummary};
+    pub use crate::history::revision::{Range as RevisionRange, check_tag_name, is_in_full, is_range, split_path};
+    pub use crate::id::{BlobId, Digest, StoreId, TreeId};
     pub use crate::limits::{EVENT_LENGTH_MAX_BYTES, READ_NOTABLE_BYTES};
-    pub use crate::ops::check::repair::{Left as RepairLeft, Source as RecoverySource};
+    pub use crate::ops::check::repair::{Action as RepairAction, Left as RepairLeft, Source as RecoverySource};
     pub use crate::ops::check::verify::{Affected, Part as AffectedPart};
+    pub use crate::ops::keep::forget::{ForgetOptions, forget};
     pub use crate::ops::look::ls::{expect as expect_entry, find as find_entry};
     pub use crate::ops::look::select::selected;
-    pub use crate::ops::look::show::{Call, changes as step_changes, event as step_event};
+    pub use crate::ops::look::show::{Call, event as step_event};
     pub use crate::ops::look::stats::{PathTotals, Totals};
-    pub use crate::ops::record::folder::is_in_use;
-    pub use crate::ops::record::register::{
-        Recognised, expect_workspace, forgetting, named_forgotten, named_workspace, recognise, replaced_by_other,
-        resolve_folder, root_of, workspace_of,
-    };
     pub use crate::ops::record::said::{
         Part as TextPart, Repair as TextRepair, UNPARSED_KEY, compact as compact_event,
     };
     pub use crate::ops::record::snap::RUN_DEFAULT;
-    pub use crate::ops::share::elsewhere::expect_no_store;
-    #[cfg(feature = "git")]
-    pub use crate::ops::share::export_git::{ExportedGit, SkippedPath};
-    #[cfg(feature = "git")]
-    pub use crate::ops::share::import_git::{RefusedEntry, Skipped as SkippedCommit};
-    pub use crate::path::escaped;
+    pub use crate::path::{PathProblem, escaped};
+    pub use crate::progress::Silent;
     pub use crate::store::file::StoreFile;
     pub use crate::store::inspect::{CacheProblem, Damage, DamagedObject, Note, Problem, ProblemKind};
+    pub use crate::store::state::{Forgotten, Noted, NotedEvent, State};
+    pub use crate::store::timeline::Timeline;
     pub use crate::time::Stopwatch;
-    pub use crate::workspace::config::store::{STORE_CONFIG_NAME, StoreConfig, load as load_store_config};
-    pub use crate::workspace::config::{Notice as ConfigNotice, load_file as load_config_file};
+    pub use crate::workspace::config::store::{Retention, STORE_CONFIG_NAME, StoreConfig, load as load_store_config};
+    pub use crate::workspace::config::{Capture, Notice as ConfigNotice, load_file as load_config_file};
     pub use crate::workspace::git_head::git_state;
     pub use crate::workspace::git_notice::{GitNotice, GitPart, GitProblem};
     pub use crate::workspace::materialize::{
-        Action as RestoreAction, Applied, Filled, Kept, Options as FillOptions, Task as RestoreTask,
+        Action as RestoreAction, Applied, Filled, Kept, KeptReason, Options as FillOptions, Task as RestoreTask,
     };
     pub use crate::workspace::rules::{Exclusion, ExclusionReason};
-    pub use crate::workspace::scan::ProtectedFolder;
+    pub use crate::workspace::scan::{CaptureCounts, ProtectedFolder};
 }

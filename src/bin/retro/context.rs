@@ -6,14 +6,17 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use retrograde::detail::{
-    ConfigNotice, Disk, LocalDisk, LockHolder, LockWait, Recognised, Stopwatch, StoreConfig, expect_workspace,
-    is_in_use, is_range, load_config_file, load_store_config, recognise, root_of, shown, workspace_of,
-};
 use retrograde::{
-    CaptureOptions, Config, Error, ErrorKind, Progress, Result, RevisionContext, SnapshotId, State, Store, Timestamp,
+    CaptureOptions, Config, Error, ErrorKind, Progress, Result, RevisionContext, SnapshotId, Store, Timestamp,
     TreePath, Workspace, WorkspaceId, resolve, resolve_range, settings,
 };
+
+use retrograde::detail::{
+    ConfigNotice, Disk, LocalDisk, LockHolder, LockWait, State, Stopwatch, StoreConfig, is_range, load_config_file,
+    load_store_config, shown,
+};
+
+use retrograde::workspaces::{Recognised, expect_workspace, is_in_use, recognise, root_of, workspace_of};
 
 use crate::args::Global;
 use crate::env::Environment;

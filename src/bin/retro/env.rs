@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use retrograde::detail::shown;
 use retrograde::{Error, ErrorKind, Result};
+
+use retrograde::detail::shown;
 
 /// The environment of the program.
 #[derive(Debug)]

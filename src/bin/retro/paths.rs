@@ -7,8 +7,11 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::detail::{Pattern, check_tag_name, find_entry as find, root_of, selected};
 use retrograde::{Error, ErrorKind, Result, Selection, SnapshotId, TreePath};
+
+use retrograde::detail::{Pattern, check_tag_name, find_entry as find, selected};
+
+use retrograde::workspaces::root_of;
 
 use crate::context::{Opened, normal};
 use crate::views::human;

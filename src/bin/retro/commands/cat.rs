@@ -4,8 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use retrograde::detail::{escaped, split_path};
 use retrograde::{Error, ErrorKind, Result, TreePath, cat};
+
+use retrograde::detail::{escaped, split_path};
 
 use crate::context::Context;
 

@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use retrograde::detail::is_range;
 use retrograde::{CompareWith as Other, Config, Error, ErrorKind, Result, SnapshotId, compare};
+
+use retrograde::detail::is_range;
 
 use crate::args::Diff;
 use crate::context::{Context, Opened};

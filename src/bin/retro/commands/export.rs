@@ -7,8 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use retrograde::detail::{expect_no_store, shown};
-use retrograde::{Error, ErrorKind, ExportTarOptions, Result, TreePath, export_tar, wire};
+use retrograde::{Error, ErrorKind, Result, TreePath, wire};
+
+use retrograde::detail::shown;
+
+use retrograde::share::{ExportTarOptions, expect_no_store, export_tar};
 
 use crate::args::Export;
 use crate::context::Context;

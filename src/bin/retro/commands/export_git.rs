@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use retrograde::{Result, wire};
+
 use retrograde::detail::shown;
-use retrograde::{ExportGitOptions, Result, export_git, wire};
+
+use retrograde::share::{ExportGitOptions, export_git};
 
 use crate::context::Context;
 use crate::views::{event, human, progress};

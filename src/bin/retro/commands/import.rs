@@ -2,11 +2,15 @@
 
 use std::fmt::Display;
 
+use retrograde::{Error, ErrorKind, Result, wire};
+
 use retrograde::detail::escaped;
-use retrograde::{
-    Error, ErrorKind, GitCommits as Commits, GitImport as Imported, GitSource as Source, ImportGitOptions, Result,
-    forget_workspace, import_git, wire,
+
+use retrograde::share::{
+    GitCommits as Commits, GitImport as Imported, GitSource as Source, ImportGitOptions, import_git,
 };
+
+use retrograde::workspaces::forget_workspace;
 
 use super::snap::{Recorded, run_name};
 use crate::args::Import;

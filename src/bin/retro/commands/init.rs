@@ -3,8 +3,11 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use retrograde::detail::{resolve_folder, root_of, shown};
 use retrograde::{Guard, Result, register, wire};
+
+use retrograde::detail::shown;
+
+use retrograde::workspaces::{resolve_folder, root_of};
 
 use crate::context::Context;
 

@@ -1,8 +1,7 @@
 //! `retro log`: list the steps, newest first.
 
 use crate::views::graph::{self, Prefixes};
-use retrograde::detail::step_changes;
-use retrograde::{Error, ErrorKind, Log as Listed, LogEntry, LogOptions, Result, Timestamp, log, wire};
+use retrograde::{Error, ErrorKind, Log as Listed, LogEntry, LogOptions, Result, Timestamp, log, step_changes, wire};
 
 use crate::args::Log;
 use crate::context::{Context, Opened};

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use retrograde::detail::{Entry, Kind, expect_entry as expect};
 use retrograde::{LsOptions, Result, TreePath, ls, wire};
+
+use retrograde::detail::{Entry, Kind, expect_entry as expect};
 
 use crate::context::Context;
 use crate::views::color::Palette;

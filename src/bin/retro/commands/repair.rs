@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use retrograde::detail::{ObjectKind, RecoverySource, RepairLeft as Left, StoreFile};
-use retrograde::{RepairAction as Action, RepairOptions, RepairOutcome, Result, WorkspaceId, repair, wire};
+use retrograde::{RepairOptions, RepairOutcome, Result, WorkspaceId, repair, wire};
+
+use retrograde::detail::{ObjectKind, RecoverySource, RepairAction as Action, RepairLeft as Left, StoreFile};
 
 use crate::context::Context;
 use crate::exit;

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::path::Path;
 
-use retrograde::detail::{FillOptions as Options, Kept, RestoreCause, is_in_full, selected, shown};
 use retrograde::{
     CompareWith as Other, RestoreOptions, RestoreOutcome, Result, Selection, SnapshotId, Store, TreePath, WorkspaceId,
     abort_restore as abort, compare, restore, restore_into, resume_restore as resume, wire,
 };
+
+use retrograde::detail::{FillOptions as Options, Kept, RestoreCause, is_in_full, selected, shown};
 
 use crate::args::{Restore, Rewriting, Walk};
 use crate::context::{Context, Opened};

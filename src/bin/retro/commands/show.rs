@@ -1,7 +1,8 @@
 //! `retro show`: one step, its changes and its facts.
 
-use retrograde::detail::{change_counts as counts, step_changes};
-use retrograde::{Result, Shown, show, wire};
+use retrograde::{Result, Shown, show, step_changes, wire};
+
+use retrograde::detail::change_counts as counts;
 
 use crate::args::Show;
 use crate::context::Context;

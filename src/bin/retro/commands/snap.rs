@@ -4,13 +4,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::detail::{
-    GitNotice, GitPart, GitProblem, RUN_DEFAULT, Recognised, git_state, recognise, replaced_by_other, resolve_folder,
-    root_of, shown,
-};
-use retrograde::{
-    Error, ErrorKind, Guard, Result, SnapOptions, SnapOutcome, WorkspaceId, move_workspace, register, snap, wire,
-};
+use retrograde::{Error, ErrorKind, Guard, Result, SnapOptions, SnapOutcome, WorkspaceId, register, snap, wire};
+
+use retrograde::detail::{GitNotice, GitPart, GitProblem, RUN_DEFAULT, git_state, shown};
+
+use retrograde::workspaces::{Recognised, move_workspace, recognise, replaced_by_other, resolve_folder, root_of};
 
 use crate::args::Snap;
 use crate::context::{Context, Opened};

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use retrograde::detail::{ObjectKind, PathTotals, shown};
 use retrograde::{Result, Stats, stats, wire};
+
+use retrograde::detail::{ObjectKind, PathTotals, shown};
 
 use crate::context::Context;
 use crate::views::human;

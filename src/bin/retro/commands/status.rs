@@ -1,7 +1,10 @@
 //! `retro status`: the recorded folder, its changes since the last step, and the excluded paths.
 
-use retrograde::detail::{Omission, git_state, root_of, shown};
 use retrograde::{Result, Status, status, wire};
+
+use retrograde::detail::{Omission, git_state, shown};
+
+use retrograde::workspaces::root_of;
 
 use super::snap::add_notice;
 use crate::context::{Context, Opened};

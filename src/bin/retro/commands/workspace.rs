@@ -4,10 +4,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retrograde::detail::{escaped, forgetting, named_forgotten, named_workspace, resolve_folder, root_of, shown};
-use retrograde::{
-    Error, ErrorKind, Guard, Result, WorkspaceId, forget_workspace, join_workspaces as join, move_workspace,
-    recall_workspace, wire,
+use retrograde::{Error, ErrorKind, Guard, Result, WorkspaceId, wire};
+
+use retrograde::detail::{escaped, shown};
+
+use retrograde::workspaces::{
+    forget_workspace, forgetting, join_workspaces as join, move_workspace, named_forgotten, named_workspace,
+    recall_workspace, resolve_folder, root_of,
 };
 
 use crate::args::Workspace;

@@ -1,7 +1,8 @@
 //! The words that can follow, read from the store.
 
-use retrograde::detail::{find_entry as find, split_path, step_event as event};
 use retrograde::{SnapshotId, TreePath, Workspace};
+
+use retrograde::detail::{find_entry as find, split_path, step_event as event};
 
 use super::words::{Kind, Wanted};
 use crate::context::{Context, Opened};

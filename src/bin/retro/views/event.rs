@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use retrograde::detail::{EVENT_LENGTH_MAX_BYTES, UNPARSED_KEY, compact_event as compact};
 use retrograde::{Error, Result};
+
+use retrograde::detail::{EVENT_LENGTH_MAX_BYTES, UNPARSED_KEY, compact_event as compact};
 use serde_json::Value;
 use serde_json::value::RawValue;
 

@@ -1,7 +1,8 @@
 //! Paths that are excluded or omitted, and the reasons.
 
-use retrograde::detail::{Dropped, Exclusion, ExclusionReason as Why, Omission};
 use retrograde::{Workspace, wire};
+
+use retrograde::detail::{Dropped, Exclusion, ExclusionReason as Why, Omission};
 
 use super::human;
 

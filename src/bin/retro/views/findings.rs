@@ -2,8 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use retrograde::detail::{Affected, AffectedPart as Part, Damage, DamagedObject, ObjectKind, Problem, ProblemKind};
-use retrograde::{Finding, State};
+use retrograde::Finding;
+
+use retrograde::detail::{
+    Affected, AffectedPart as Part, Damage, DamagedObject, ObjectKind, Problem, ProblemKind, State,
+};
 
 use super::color::Palette;
 use super::{human, problems};

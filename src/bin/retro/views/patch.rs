@@ -3,8 +3,9 @@
 //! In a file or a pipe, without colour, the bytes are those that the library renders. With colour, or on a terminal,
 //! control characters are escaped: a file that an agent wrote must not be able to move the cursor of the reader.
 
-use retrograde::detail::PatchOptions;
 use retrograde::{Comparison, Result};
+
+use retrograde::detail::PatchOptions;
 
 use super::color::Palette;
 use super::human::printable;

@@ -1,9 +1,10 @@
 //! The changes that a restore makes, and restores that were interrupted.
 
+use retrograde::{Workspace, wire};
+
 use retrograde::detail::{
     Applied, Kind, RestoreAction as Action, RestoreCause, RestoreTask as Task, UnfinishedRestore as Restore,
 };
-use retrograde::{Workspace, wire};
 
 use super::color::Palette;
 use super::human;

@@ -1,7 +1,8 @@
 //! Steps for people: one line in a list, or all facts of one.
 
-use retrograde::detail::Cause;
 use retrograde::{LogEntry, Shown, Snapshot, SnapshotId, Timestamp, Workspace};
+
+use retrograde::detail::Cause;
 
 use super::color::Palette;
 use super::{event, excluded, human};

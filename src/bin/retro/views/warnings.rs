@@ -1,12 +1,12 @@
 //! Warnings about texts that were changed before they were recorded, settings that are not used, and files of git's
 //! that cannot be used.
 
+use retrograde::wire;
+
 use retrograde::detail::{
     ConfigNotice as Notice, GitNotice, GitPart, GitProblem, STORE_CONFIG_NAME, TextPart as Part, TextRepair as Repair,
     UNPARSED_KEY, shown,
 };
-
-use retrograde::wire;
 
 use super::human;
 

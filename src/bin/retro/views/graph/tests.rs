@@ -1,7 +1,8 @@
 //! Graphs drawn from histories that fork and join.
 
 use super::{layout, render};
-use retrograde::{Digest, SnapshotId};
+use retrograde::SnapshotId;
+use retrograde::detail::Digest;
 
 fn id(number: u64) -> SnapshotId {
     SnapshotId(Digest::of(&number.to_le_bytes()))
