@@ -223,7 +223,7 @@ pub mod detail {
     pub use crate::disk::local::LocalDisk;
     pub use crate::disk::wait::{LockHolder, LockWait};
     pub use crate::error::shown;
-    pub use crate::format::attributes::{Attributes, Owner};
+    pub use crate::format::attributes::{AttributeList, Attributes, Name as AttributeName, Owner};
     pub use crate::format::facts::{FolderIdentity, Restore as UnfinishedRestore, RestoreCause};
     pub use crate::format::pack::{ObjectKey, ObjectKind};
     pub use crate::format::snapshot::{
@@ -256,9 +256,11 @@ pub mod detail {
     pub use crate::workspace::config::{Capture, Notice as ConfigNotice, load_file as load_config_file};
     pub use crate::workspace::git_head::git_state;
     pub use crate::workspace::git_notice::{GitNotice, GitPart, GitProblem};
+    pub use crate::workspace::materialize::TargetAttributes;
     pub use crate::workspace::materialize::{
         Action as RestoreAction, Applied, Filled, Kept, KeptReason, Options as FillOptions, Task as RestoreTask,
     };
-    pub use crate::workspace::rules::{Exclusion, ExclusionReason};
-    pub use crate::workspace::scan::{CaptureCounts, ProtectedFolder};
+    pub use crate::workspace::protected::Protection;
+    pub use crate::workspace::rules::{Caps, Exclusion, ExclusionReason, RuleOptions};
+    pub use crate::workspace::scan::{CaptureCounts, ProtectedFolder, ScanLimits, WeakFolder};
 }

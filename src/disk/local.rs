@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
 use super::wait::{self, LockWait, LockWatch};
-use super::{Bytes, Disk, FileClock, FolderId, Holder, LockGuard, LockMode, StoredFile, folder_of};
+use super::{Bytes, Disk, FileClock, FolderId, Holder, LockGuard, LockMode, Source, StoredFile, folder_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A folder of the operating system.
@@ -215,7 +215,7 @@ impl std::fmt::Debug for LocalDisk {
     }
 }
 
-impl Disk for LocalDisk {
+impl Source for LocalDisk {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         let file = self.open_file(name, OFlags::RDONLY, "open")?;
         Ok(Arc::new(LocalFile { file, path: self.path(name) }))
@@ -242,7 +242,9 @@ impl Disk for LocalDisk {
     fn display(&self, name: &str) -> String {
         crate::error::shown(&self.path(name))
     }
+}
 
+impl Disk for LocalDisk {
     fn map(&self, name: &str) -> Result<Bytes> {
         let file = self.open_file(name, OFlags::RDONLY, "open")?;
         if file.metadata().map_err(|e| Error::io("look at", self.path(name), e))?.len() == 0 {

@@ -35,7 +35,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile, folder_of};
+use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, Source, StoredFile, folder_of};
 use crate::error::{Error, Result};
 use log::{Change, FileNumber, Image};
 use power::Unsettled;
@@ -267,7 +267,7 @@ impl World {
     }
 }
 
-impl Disk for MemoryDisk {
+impl Source for MemoryDisk {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         let mut world = self.world();
         world.admit("open", name, false)?;
@@ -284,7 +284,9 @@ impl Disk for MemoryDisk {
     fn display(&self, name: &str) -> String {
         crate::error::shown(&path(name))
     }
+}
 
+impl Disk for MemoryDisk {
     fn map(&self, name: &str) -> Result<Bytes> {
         let mut world = self.world();
         world.admit("map", name, false)?;

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use crate::error::Result;
 pub use replace::{Durability, replace};
 
-/// A folder that holds a store.
-pub trait Disk: Send + Sync + std::fmt::Debug {
+/// The part of a [`Disk`] that reads. A store that is somewhere else, such as on a server, will have no more.
+pub trait Source: Send + Sync + std::fmt::Debug {
     /// Opens a file for reading. `NotFound` where there is none.
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>>;
 
@@ -37,7 +37,10 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
 
     /// The path of a file, for messages.
     fn display(&self, name: &str) -> String;
+}
 
+/// A folder that holds a store.
+pub trait Disk: Source {
     /// The whole file, mapped where the platform can. Only for files that are never cut while in use.
     fn map(&self, name: &str) -> Result<Bytes>;
 

@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{Mode, OFlags};
 
 use super::local::LocalFile;
-use super::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile, folder_of, read_all, read_pieces};
+use super::{
+    Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, Source, StoredFile, folder_of, read_all, read_pieces,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::to_hex;
 
@@ -104,7 +106,7 @@ impl Overlay {
     }
 }
 
-impl Disk for Overlay {
+impl Source for Overlay {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         match self.held_of(name) {
             Some(Held::Below(file)) => Ok(file),
@@ -135,7 +137,9 @@ impl Disk for Overlay {
     fn display(&self, name: &str) -> String {
         self.below.display(name)
     }
+}
 
+impl Disk for Overlay {
     fn map(&self, name: &str) -> Result<Bytes> {
         match self.held_of(name) {
             None => self.below.map(name),

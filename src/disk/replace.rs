@@ -45,7 +45,7 @@ pub fn replace(
 mod tests {
     use super::{Durability, replace};
     use crate::disk::memory::{Fault, FaultKind, MemoryDisk};
-    use crate::disk::{Disk, read_all};
+    use crate::disk::{Disk, Source, read_all};
 
     fn write(disk: &MemoryDisk, bytes: &[u8], durability: Durability) -> crate::error::Result<()> {
         replace(disk, "a/file", durability, |temporary| disk.write(temporary, 0, bytes))

@@ -79,6 +79,7 @@ pub struct Batch<'a> {
 
 impl Store {
     /// Begins a batch.
+    #[doc(hidden)]
     pub fn batch(&self) -> Batch<'_> {
         Batch {
             store: self,
@@ -95,6 +96,7 @@ impl Store {
 
     /// Begins a batch that takes certain objects and drops all others. It takes them even if the store has them,
     /// because a stored object may be damaged.
+    #[doc(hidden)]
     pub fn batch_of(&self, wanted: BTreeSet<ObjectKey>) -> Batch<'_> {
         let mut batch = self.batch();
         batch.wanted = Some(wanted);

@@ -81,7 +81,9 @@ const LOCK: &str = "lock";
 const OWN_NAMES: [&str; 9] =
     [FORMAT, LOCK, "config.toml", "journal", "lost+found", "packs", "quarantine", "tmp", "workspaces"];
 
-/// An open store. Its [`Reader`] is replaced by a newer one when others have written.
+/// An open store. Threads may share it.
+///
+/// It sees what other processes wrote after [`Store::refresh`], and in every operation that writes.
 #[derive(Debug)]
 pub struct Store {
     disk: Arc<dyn Disk>,
@@ -140,6 +142,7 @@ impl Store {
     }
 
     /// A reader of the store as of the last look.
+    #[doc(hidden)]
     pub fn reader(&self) -> Arc<Reader> {
         Arc::clone(&self.reader.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -245,26 +248,31 @@ impl Store {
 /// Reading, as a [`Reader`] does. If an object is missing or corrupt, the store is read again before that is an error.
 impl Store {
     /// See [`Reader::contains`]. Objects that others have written since the last look are not included.
+    #[doc(hidden)]
     pub fn contains(&self, kind: ObjectKind, id: &Digest) -> bool {
         self.reader().contains(kind, id)
     }
 
     /// See [`Reader::contains_blob`]. Objects that others have written since the last look are not included.
+    #[doc(hidden)]
     pub fn contains_blob(&self, id: BlobId) -> bool {
         self.reader().contains_blob(id)
     }
 
     /// See [`Reader::object`].
+    #[doc(hidden)]
     pub fn object(&self, kind: ObjectKind, id: &Digest) -> Result<Arc<Vec<u8>>> {
         self.read(|reader| reader.object(kind, id))
     }
 
     /// See [`Reader::object_with`].
+    #[doc(hidden)]
     pub fn object_with(&self, kind: ObjectKind, prefix: [u8; 16]) -> Result<(Digest, Arc<Vec<u8>>)> {
         self.read(|reader| reader.object_with(kind, prefix))
     }
 
     /// See [`Reader::tree`].
+    #[doc(hidden)]
     pub fn tree(&self, id: TreeId) -> Result<Tree> {
         self.read(|reader| reader.tree(id))
     }
@@ -275,6 +283,7 @@ impl Store {
     }
 
     /// See [`Reader::check_extent`].
+    #[doc(hidden)]
     pub fn check_extent(&self, operation: &str, root: TreeId) -> Result<()> {
         self.read(|reader| reader.check_extent(operation, root))
     }
@@ -290,6 +299,7 @@ impl Store {
     }
 
     /// See [`Reader::chunks`].
+    #[doc(hidden)]
     pub fn chunks(&self, id: BlobId) -> Result<Option<Vec<ChunkRef>>> {
         self.read(|reader| reader.chunks(id))
     }

@@ -231,7 +231,7 @@ mod tests {
 
     use super::PackWriter;
     use crate::disk::memory::MemoryDisk;
-    use crate::disk::{Disk, read_all};
+    use crate::disk::{Source, read_all};
     use crate::error::ErrorKind;
     use crate::format::facts::Fact;
     use crate::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};

@@ -132,12 +132,14 @@ impl Batch<'_> {
 
 impl Store {
     /// Records facts alone.
+    #[doc(hidden)]
     pub fn record(&self, decide: impl FnOnce(&State) -> Result<Vec<Fact>>) -> Result<Recorded> {
         self.batch().record(|state| Ok(Final { objects: Vec::new(), facts: decide(state)? }))
     }
 
     /// Makes the last transactions durable, if their writer died before it did. A caller that records nothing, because
     /// everything is there already, must call this before it reports success.
+    #[doc(hidden)]
     pub fn settle(&self) -> Result<()> {
         if self.view().active().is_none_or(|active| active.is_settled()) {
             return Ok(());

@@ -34,7 +34,7 @@ pub use share::{
 pub use step::{Call, Change, ChangeWord, Dropped, Entry, Facts, GitState, Lines, Run, Shown, Side, Step, StepTime};
 pub use store::{PathTotals, Stats, Totals};
 pub use value::{
-    Cause, Counts, Event, Failure, Id, Kind, Mode, OmissionReason, Omitted, Path, PathReason, Time, Version,
+    Cause, Counts, Event, Failure, Id, Kind, Mode, OmissionReason, Omitted, Path, PathReason, Place, Time, Version,
     WorkspaceFolder,
 };
 

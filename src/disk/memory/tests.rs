@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Fault, FaultKind, MemoryDisk};
 use crate::disk::local::LocalDisk;
-use crate::disk::{Disk, LockMode, read_all};
+use crate::disk::{Disk, LockMode, Source, read_all};
 use crate::error::ErrorKind;
 
 fn contents(disk: &MemoryDisk, name: &str) -> Option<Vec<u8>> {

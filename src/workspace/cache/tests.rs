@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{
     CacheEntry, CacheKey, CacheUpdate, EntriesUpdate, FolderFacts, FolderUpdate, Proof, StatCache, Stored, store,
 };
-use crate::disk::{Disk, LockMode};
+use crate::disk::{Disk, LockMode, Source};
 use crate::format::attributes::Owner;
 use crate::format::tree::Kind;
 use crate::id::{Digest, StoreId, TreeId, WorkspaceId};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use retrograde::disk::memory::MemoryDisk;
-use retrograde::disk::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, StoredFile};
+use retrograde::disk::{Bytes, Disk, FileClock, FolderId, LockGuard, LockMode, Source, StoredFile};
 use retrograde::error::Result;
 use retrograde::ops::check::verify::{Level, VerifyOptions, verify};
 use retrograde::ops::keep::tag::tag;
@@ -204,7 +204,7 @@ impl StoredFile for CrossedFile {
     }
 }
 
-impl Disk for Crossed {
+impl Source for Crossed {
     fn open(&self, name: &str) -> Result<Arc<dyn StoredFile>> {
         Ok(Arc::new(CrossedFile(self.disk().open(name)?, self.clone())))
     }
@@ -216,7 +216,9 @@ impl Disk for Crossed {
     fn display(&self, name: &str) -> String {
         self.0.disk.display(name)
     }
+}
 
+impl Disk for Crossed {
     fn map(&self, name: &str) -> Result<Bytes> {
         self.disk().map(name)
     }

@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
-use retrograde::disk::{Disk, read_all};
+use retrograde::disk::{Disk, Source, read_all};
 use retrograde::error::{ErrorKind, Result};
 use retrograde::format::facts::Fact;
 use retrograde::format::pack::{

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use retrograde::disk::memory::{Fault, FaultKind, MemoryDisk};
-use retrograde::disk::{Disk, read_all};
+use retrograde::disk::{Disk, Source, read_all};
 use retrograde::error::Result;
 use retrograde::format::facts::Fact;
 use retrograde::format::pack::ObjectKind;
