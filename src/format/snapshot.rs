@@ -119,7 +119,7 @@ pub enum Attachment {
 /// The HEAD of a git repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitState {
-    /// The commit, in hex; `None` before the first.
+    /// The commit of git, in hex; `None` before the first.
     pub head: Option<String>,
     /// The branch; `None` when HEAD is detached.
     pub branch: Option<String>,

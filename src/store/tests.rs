@@ -321,7 +321,7 @@ fn a_second_copy_of_a_pack_changes_nothing() {
 
 /// A record is known by its pack, also where the header of that is damaged and its nonce with it.
 #[test]
-fn packs_with_damaged_headers_are_told_apart() {
+fn packs_with_damaged_headers_are_distinguished() {
     let folder = tempfile::tempdir().unwrap();
     let contents = |seed: u64| (0..40).map(move |number| noise(100 * seed + number, 50)).collect::<Vec<_>>();
     for seed in 1..3 {
