@@ -50,13 +50,14 @@ pub struct Restored {
     pub mode_changed: u64,
     /// Paths of which owner, ACL or extended attributes were set.
     pub attributes_changed: u64,
-    /// False, with exit code 1, if `kept` lists more than folders kept for unrecorded files in them.
+    /// False, with exit code 1, if the folder, or the requested paths, are not as the step has them. Folders that stay
+    /// only for unrecorded files in them (`not-empty`) do not count.
     pub exact: bool,
     /// Paths that are not as the step has them.
     pub kept: Vec<Kept>,
     /// The time it took, in milliseconds.
     pub millis: u64,
-    /// Warnings for a person.
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -168,7 +169,7 @@ words! {
         Busy "busy" = Reason::Busy,
         /// It is, or is in, a folder that is never changed.
         Protected "protected" = Reason::Protected(_),
-        /// The system did not take its permission bits.
+        /// The system refused some of its permission bits.
         ModeRefused "mode-refused" = Reason::ModeRefused,
         /// Its owner could not be set.
         OwnerRefused "owner-refused" = Reason::OwnerRefused,
@@ -178,13 +179,13 @@ words! {
         Forbidden "forbidden" = Reason::Forbidden,
         /// Its file system is read-only.
         ReadOnly "read-only" = Reason::ReadOnly,
-        /// The file system does not take its name.
+        /// The file system refuses its name.
         BadName "bad-name" = Reason::BadName,
-        /// The file system takes its name for that of another path.
+        /// The file system treats its name as that of another path, for example because it ignores case.
         SameName "same-name" = Reason::SameName,
-        /// The file system does not take a file of its size.
+        /// The file system refuses a file of its size.
         TooLarge "too-large" = Reason::TooLarge,
-        /// The file system cannot hold such a thing.
+        /// The file system does not support this kind of entry.
         Unsupported "unsupported" = Reason::Unsupported,
         /// The system reports an input or output error for it.
         Failing "failing" = Reason::Failing,
@@ -200,7 +201,7 @@ pub struct Unfinished {
     pub before: Option<Id>,
     /// The kind of change.
     pub cause: Cause,
-    /// The paths that it restores; none for all.
+    /// The paths that it restores; empty if it restores all of them.
     pub paths: Vec<Path>,
     /// The time at which it began.
     pub time: Time,

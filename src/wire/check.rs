@@ -12,7 +12,7 @@ use crate::store::State;
 use crate::store::file::StoreFile;
 use crate::store::inspect::ProblemKind as Problem;
 
-/// Damage. One line each; the last line has the sums.
+/// A finding of damage. One line each; the last line has the totals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The kind of damage.
@@ -21,7 +21,7 @@ pub struct Finding {
     pub file: Option<String>,
     /// The offset in the file, in bytes.
     pub offset: Option<u64>,
-    /// The first and the last transaction that is lost.
+    /// The numbers of the first and the last transaction that no pack has; null for other damage.
     pub transactions: Option<[u64; 2]>,
     /// The kind of the object.
     pub object: Option<ObjectKind>,
@@ -29,11 +29,12 @@ pub struct Finding {
     pub id: Option<String>,
     /// True if the object can still be read.
     pub readable: Option<bool>,
-    /// The damaged object as a difference from which it is stored.
+    /// The damaged object that this one needs, because it is stored as a difference from it.
     pub cause: Option<String>,
     /// The problem in words.
     pub detail: String,
-    /// True if all snapshots that need it are marked as incomplete, or if it is recorded as lost.
+    /// True if a repair has dealt with it: all snapshots that need it are marked as incomplete, or it is recorded as
+    /// lost.
     pub marked: bool,
     /// The snapshots and paths that need it.
     pub affects: Vec<Affected>,
@@ -86,20 +87,20 @@ fn each(affected: &Needed, state: &State) -> Vec<Affected> {
 words! {
     /// A kind of damage.
     FindingKind from &Problem {
-        /// A file or folder is not of the kind that belongs there.
+        /// A path of the store that must be a file or a folder is something else.
         Place "place" = Problem::NotAFolder | Problem::NotAFile,
-        /// The file that names the store is damaged.
+        /// The file that names the store is missing or damaged, or names another store.
         Format "format" = Problem::NoFormat | Problem::BadFormat(_) | Problem::OtherStore(..),
-        /// A pack as a whole.
+        /// A pack has lost its end or has a damaged header, or a file is no pack of this store.
         Pack "pack" = Problem::NotAPack(_) | Problem::Header | Problem::Cut(_),
-        /// A range of bytes of a pack.
+        /// A range of bytes in a pack is damaged.
         Bytes "bytes" = Problem::DamagedRange { .. },
-        /// The recorded history.
+        /// A part of the history is lost, or only the journal has it.
         Facts "facts" = Problem::BadFacts(_) | Problem::LostTransactions(_) | Problem::OnlyInJournal(..)
             | Problem::Unnamed(..),
-        /// A pack index, the journal or a stat cache that is wrong, and that readers would trust.
+        /// A pack index, the journal or a stat cache is in use and differs from the packs.
         Cache "cache" = Problem::Cache(_),
-        /// One stored object: content, a list of chunks, a folder or a snapshot.
+        /// A stored object cannot be read: content, a list of chunks, a folder or a snapshot.
         Object "object" = Problem::Object(_),
     }
 }
@@ -127,7 +128,7 @@ pub struct Affected {
     pub step: Option<u64>,
     /// The snapshot.
     pub snapshot: Id,
-    /// The part of it.
+    /// The part of it that needs the object or file.
     pub part: Part,
     /// The path, if the part is `path`.
     pub path: Option<String>,
@@ -158,14 +159,14 @@ words! {
     }
 }
 
-/// The sums of a check.
+/// The totals of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verified {
     /// The version of the shapes.
     pub version: Version,
     /// Number of findings.
     pub findings: u64,
-    /// Findings that are marked.
+    /// Findings with `marked`.
     pub marked: u64,
     /// Packs.
     pub packs: u64,
@@ -186,7 +187,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// The sums of a check, with its notes as sentences.
+    /// The totals of a check, with its notes as sentences.
     pub fn new(found: &VerifyOutcome, notes: Vec<String>, millis: u64) -> Self {
         Self {
             version: Version,
@@ -204,7 +205,7 @@ impl Verified {
     }
 }
 
-/// An action of a repair. One line each; the last line has the sums.
+/// An action of a repair. One line each; the last line has the totals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Repair {
     /// The action.
@@ -221,7 +222,7 @@ pub struct Repair {
     pub snapshot: Option<String>,
     /// The tag that the snapshot gets.
     pub tag: Option<String>,
-    /// The number of bits for `turn-back`, of objects given up for `rewrite`, else of transactions or objects.
+    /// A number: of bits for `turn-back`, of lost objects for `rewrite`, else of transactions or objects.
     pub count: Option<u64>,
 }
 
@@ -278,7 +279,7 @@ words! {
         /// Records transactions, a workspace or a snapshot again.
         Recover "recover" = Action::RecoverTransactions(..) | Action::RecoverWorkspace(..)
             | Action::RecoverSnapshot { .. } | Action::FindAgain(_),
-        /// Keeps a step as the head of its workspace.
+        /// Makes a step that is newer than the recovered ones the head of its workspace again.
         Keep "keep" = Action::KeepHead(..),
         /// Records a snapshot as lost.
         GiveUp "give-up" = Action::GiveUp(_),
@@ -290,7 +291,7 @@ words! {
         PutAside "put-aside" = Action::PutAside(_),
         /// Rebuilds a cache.
         Rebuild "rebuild" = Action::Rebuild(_),
-        /// Stores lost objects again from live folders.
+        /// Stores lost objects again, from recorded folders that still have their content.
         BringBack "bring-back" = Action::BringBack(_),
         /// Marks a snapshot as incomplete.
         Mark "mark" = Action::Mark { incomplete: true, .. },
@@ -299,7 +300,7 @@ words! {
     }
 }
 
-/// The sums of a repair.
+/// The totals of a repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Repaired {
     /// The version of the shapes.
@@ -319,7 +320,7 @@ pub struct Repaired {
 }
 
 impl Repaired {
-    /// The sums of a repair, with sentences about repairs that were not possible.
+    /// The totals of a repair, with sentences about repairs that were not possible.
     pub fn new(outcome: &RepairOutcome, left: Vec<String>, millis: u64) -> Self {
         Self {
             version: Version,

@@ -21,12 +21,12 @@ pub struct Problem {
     pub message: String,
     /// Advice; null if there is none.
     pub hint: Option<String>,
-    /// The usage of the verb. Only for arguments that do not parse; null if only a value is wrong.
+    /// The usage of the verb. Only present if the arguments do not parse; null if only a value is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<String>>,
 }
 
-/// The kind of error.
+/// The kind of error. Each has an exit code of its own (`retro --help`); `interrupted` has one for each signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ProblemKind {
@@ -69,6 +69,6 @@ impl Failed {
 /// A warning that is part of no result. One object on standard error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {
-    /// The warning, for a person.
+    /// The warning, as a sentence.
     pub warning: String,
 }

@@ -83,7 +83,7 @@ pub fn help() -> String {
         shapes.describe(name, &mut out, &mut waiting);
         described.insert(name.to_owned());
     }
-    out.push_str("\nThe values of the keys above\n");
+    out.push_str("\nThe types named above, in the order of their first use\n");
     let mut next = 0;
     while let Some(name) = waiting.get(next).cloned() {
         next += 1;
@@ -103,7 +103,8 @@ object on each line. Keys keep their meaning within a version, and keys may be a
 Errors and warnings are objects on standard error; if a result has the key \"warnings\",
 the warnings are there. Exit codes are the same as without --json. For a path that is not
 UTF-8, the key with \"_base64\" after it has the bytes in base64. `cat` and `completions`
-print the same with and without --json.
+print the same with and without --json. The second column is the type of a key; types
+other than number, text, boolean, list and null are described at the end.
 ";
 
 /// Columns of text in the description.
@@ -119,7 +120,7 @@ impl Shapes<'_> {
     fn describe(&self, name: &str, out: &mut String, waiting: &mut Vec<String>) {
         let shape = &self.defs[name];
         put(out, 2, &text(shape));
-        if let Some(words) = words(shape) {
+        if let Some(words) = self.words(shape) {
             let width = words.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
             let undescribed = words.iter().all(|(_, meaning)| meaning.is_empty());
             if undescribed {
@@ -140,6 +141,29 @@ impl Shapes<'_> {
         for (key, kind, meaning) in keys {
             row(out, &format!("    {key:<key_width$}  {kind:<type_width$}"), &meaning);
         }
+    }
+
+    /// The words of a shape that is one of several words, or one of several such shapes, each word with its meaning;
+    /// `None` for another shape.
+    fn words(&self, shape: &Value) -> Option<Vec<(String, String)>> {
+        if let Some(either) = shape.get("anyOf").and_then(Value::as_array) {
+            let words: Option<Vec<_>> = either.iter().map(|one| self.words(&self.defs[referenced(one)?])).collect();
+            return Some(words?.concat());
+        }
+        let plain = |word: &Value| word.as_str().map(|word| (word.to_owned(), String::new()));
+        if let Some(words) = shape.get("enum").and_then(Value::as_array) {
+            return words.iter().map(plain).collect();
+        }
+        let choices = shape.get("oneOf").and_then(Value::as_array)?;
+        let mut words = Vec::new();
+        for choice in choices {
+            match (&choice["const"], choice["enum"].as_array()) {
+                (Value::String(word), _) => words.push((word.clone(), text(choice))),
+                (_, Some(several)) => words.extend(several.iter().filter_map(plain)),
+                _ => return None,
+            }
+        }
+        Some(words)
     }
 }
 
@@ -172,24 +196,6 @@ fn type_of(value: &Value, waiting: &mut Vec<String>) -> String {
         }
         _ => "any".to_owned(),
     }
-}
-
-/// The words of a shape that is one of several words, each with its meaning; `None` for another shape.
-fn words(shape: &Value) -> Option<Vec<(String, String)>> {
-    let plain = |word: &Value| word.as_str().map(|word| (word.to_owned(), String::new()));
-    if let Some(words) = shape.get("enum").and_then(Value::as_array) {
-        return words.iter().map(plain).collect();
-    }
-    let choices = shape.get("oneOf").and_then(Value::as_array)?;
-    let mut words = Vec::new();
-    for choice in choices {
-        match (&choice["const"], choice["enum"].as_array()) {
-            (Value::String(word), _) => words.push((word.clone(), text(choice))),
-            (_, Some(several)) => words.extend(several.iter().filter_map(plain)),
-            _ => return None,
-        }
-    }
-    Some(words)
 }
 
 /// The name of the shape that a value refers to.

@@ -58,7 +58,7 @@ pub struct Pinned {
     pub snapshot: Id,
     /// True if it is kept whatever the storage budget.
     pub pinned: bool,
-    /// False if nothing has changed.
+    /// False if the pin was already set, or already absent.
     pub changed: bool,
 }
 

@@ -66,15 +66,15 @@ pub struct Snapped {
     /// Numbers of changed paths.
     #[serde(flatten)]
     pub changed: Counts,
-    /// Paths among the deleted ones that are still in the folder: the rules exclude them now.
+    /// The number of deleted paths that are still in the folder, because the rules exclude them now.
     pub newly_dropped: u64,
     /// True if the settings are not those of the step before.
     pub rules_changed: bool,
-    /// Recorded paths that the rules exclude.
+    /// Paths that an earlier snapshot has and the rules exclude now; null if there are none.
     pub dropped: Option<Dropped>,
-    /// Paths not recorded, or not exactly.
+    /// Paths that could not be recorded, or not exactly, and the reasons.
     pub omitted: Vec<Omitted>,
-    /// Files of git's that could not be used.
+    /// Files of git, such as its index, that could not be used.
     pub git_unread: Vec<GitUnread>,
     /// The files that were read, by reason.
     pub read: Read,
@@ -84,7 +84,7 @@ pub struct Snapped {
     pub unfinished_restore: Option<Unfinished>,
     /// The time it took, in milliseconds.
     pub millis: u64,
-    /// Warnings for a person.
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -134,13 +134,13 @@ pub struct Status {
     pub last_step: u64,
     /// The differences from the head.
     pub changes: Vec<Change>,
-    /// Paths among the deleted ones that are still in the folder: the rules exclude them now.
+    /// The number of deleted paths that are still in the folder, because the rules exclude them now.
     pub newly_dropped: u64,
     /// True if the settings are not those of the head.
     pub rules_changed: bool,
-    /// Recorded paths that the rules exclude.
+    /// Paths that an earlier snapshot has and the rules exclude now; null if there are none.
     pub dropped: Option<Dropped>,
-    /// Paths that would not be recorded, or not exactly.
+    /// Paths that could not be recorded, or not exactly, and the reasons.
     pub omitted: Vec<Omitted>,
     /// Paths that the rules exclude, and the reasons.
     pub excluded: Vec<Excluded>,
@@ -148,7 +148,7 @@ pub struct Status {
     pub unselected: u64,
     /// Folders that are never recorded or changed, whatever the rules.
     pub protected: Vec<ProtectedFolder>,
-    /// Files of git's that could not be used.
+    /// Files of git, such as its index, that could not be used.
     pub git_unread: Vec<GitUnread>,
     /// The rules in force, as in `show`.
     pub rules: Vec<String>,
@@ -160,7 +160,7 @@ pub struct Status {
     pub bytes: u64,
     /// The files read for this status, by reason.
     pub read: Read,
-    /// The files that the last step read, if they were many bytes.
+    /// The files that the last step read, by reason; all zero if it read less than 64 MiB.
     pub read_last: Read,
     /// The roots of file systems that do not show every change in the times of files.
     pub weak_times: Vec<WeakTimes>,
@@ -174,7 +174,7 @@ pub struct Status {
     pub damage: Vec<String>,
     /// The largest size of the store, in bytes; null for no limit.
     pub budget_bytes: Option<u64>,
-    /// Warnings for a person.
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -251,7 +251,7 @@ pub struct Read {
     pub unproven: ReadCount,
     /// Unchanged files that are read again in turn.
     pub reread: ReadCount,
-    /// The largest of them.
+    /// The largest file read; null if none was read.
     pub largest: Option<LargestRead>,
 }
 
@@ -350,9 +350,9 @@ words! {
         Only "only" = Why::Unselected,
         /// git ignores it.
         Ignored "ignored" = Why::Ignored,
-        /// It is in a folder of which only some paths are recorded.
+        /// It is in an excluded folder of which only some paths are recorded.
         Rest "rest" = Why::Rest,
-        /// The step before excluded it.
+        /// An earlier step excluded it, and only the rules have changed since.
         Earlier "earlier" = Why::Earlier,
         /// It is another working tree of the repository.
         WorkingTree "working-tree" = Why::WorkingTree | Why::Protected(Where::WorkingTree),
@@ -389,7 +389,7 @@ impl From<&FoundFolder> for ProtectedFolder {
     }
 }
 
-/// A file of git's that could not be used.
+/// A file of git, such as its index, that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitUnread {
     /// Its part in git.
@@ -439,7 +439,7 @@ words! {
 }
 
 words! {
-    /// The reason why a file of git's could not be used.
+    /// The reason why a file of git could not be used.
     GitProblem from &Problem {
         /// The system refused to read it.
         Unreadable "unreadable" = Problem::Unreadable(_),

@@ -28,7 +28,7 @@ pub struct TarExported {
     pub tar_base64: Option<String>,
     /// Files written.
     pub files: u64,
-    /// Folders, including those that only lead to a selected path.
+    /// Folders, including the parent folders of selected paths.
     pub folders: u64,
     /// Symlinks.
     pub symlinks: u64,
@@ -145,11 +145,11 @@ pub struct GitImported {
     pub omitted: Vec<Omitted>,
     /// Snapshots with omitted paths.
     pub omitting: u64,
-    /// Entries that a step cannot hold.
+    /// Entries of git trees that a step cannot hold.
     pub refused: Vec<PathReason>,
     /// Commits that could not be read.
     pub skipped: Vec<CommitReason>,
-    /// Commits with a part that was guessed.
+    /// Commits with an invalid part that was guessed, such as a date.
     pub guessed: Vec<CommitReason>,
     /// Tags that were imported.
     pub tags: Vec<String>,

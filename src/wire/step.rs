@@ -17,11 +17,11 @@ use crate::path::TreePath;
 /// Recorded paths that are still in the folder, and that the rules exclude now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Dropped {
-    /// The snapshot that has them.
+    /// The last snapshot taken before any of them was excluded. The store may lack it.
     pub snapshot: Id,
     /// The number of paths.
     pub paths: u64,
-    /// True if the step before does not record this.
+    /// True if the step before does not report the same.
     pub new: bool,
 }
 
@@ -55,9 +55,9 @@ pub struct Step {
     /// Numbers of changed paths.
     #[serde(flatten)]
     pub changed: Counts,
-    /// Calls that followed it and changed nothing.
+    /// The number of tool calls after this step that changed nothing.
     pub call_count: u64,
-    /// Recorded paths that the rules exclude.
+    /// Paths that an earlier snapshot has and the rules exclude now; null if there are none.
     pub dropped: Option<Dropped>,
     /// True if a repair found that parts of it are lost.
     pub incomplete: bool,
@@ -98,7 +98,7 @@ impl Step {
     }
 }
 
-/// A step with all its facts. One object. With `--event` only the event and those of its calls are printed, one a line.
+/// A step in detail. One object. With `--event` only the event and those of its calls are printed, one a line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shown {
     /// The version of the shapes.
@@ -112,16 +112,17 @@ pub struct Shown {
     pub pinned: bool,
     /// The state of the workspace's own git repository; null if there is none.
     pub git: Option<GitState>,
-    /// The rules in force, one each: `!` never recorded, `-` exclude, `+` include, `&` only, `=` exact path, `*` by
-    /// evidence, `~ .gitignore` if files that git ignores are excluded.
+    /// The rules in force, one each: `!` never recorded, `-` exclude, `+` include, `&` only, `=` exact path, `*` a
+    /// built-in rule that looks at more than the name, `^` a mount that was recorded, `<` a limit, `~ .gitignore` if
+    /// files that git ignores are excluded, `~ one-file-system` if other file systems are excluded.
     pub rules: Vec<String>,
     /// True if they differ from the rules of the step before.
     pub rules_changed: bool,
-    /// Paths excluded for another reason than their path.
+    /// Paths that are excluded because of something other than their path, such as a file beside them.
     pub excluded: Vec<Path>,
-    /// The newest calls that followed it and changed nothing.
+    /// The newest tool calls after this step that changed nothing.
     pub calls: Vec<Call>,
-    /// Paths not recorded, or not exactly.
+    /// Paths that could not be recorded, or not exactly, and the reasons.
     pub omitted: Vec<Omitted>,
 }
 
@@ -263,7 +264,8 @@ pub struct Change {
     pub old: Option<Side>,
     /// The state after; null if the path was deleted.
     pub new: Option<Side>,
-    /// With `--stat`: lines inserted and deleted; null for folders, binary contents and another kind.
+    /// With `--stat`: lines inserted and deleted; null for folders and binary contents, and if the kind of entry
+    /// changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Option<Lines>>,
 }
@@ -299,10 +301,10 @@ pub struct Lines {
     pub deleted: u64,
 }
 
-/// One side of a change.
+/// One side of a change. It has a path only if the path was renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
-    /// Its path; only of a rename.
+    /// Its path, if it was renamed.
     #[serde(flatten)]
     pub path: Option<Path>,
     /// Its facts.
@@ -316,7 +318,7 @@ impl Side {
     }
 }
 
-/// The facts of a file, folder or symlink.
+/// The kind, permission bits, size and id of a file, folder or symlink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Facts {
     /// The kind of entry.

@@ -21,7 +21,7 @@ pub struct Stats {
     pub tags: u64,
     /// Pinned snapshots.
     pub pins: u64,
-    /// Bytes of the files in all snapshots together.
+    /// The sum of the sizes of all files over all snapshots.
     pub recorded_bytes: u64,
     /// Bytes of all files of the store.
     pub store_bytes: u64,

@@ -45,3 +45,23 @@ fn every_shape_and_every_key_is_described() {
     assert!(keys > 150, "only {keys} keys were looked at");
     assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
 }
+
+#[test]
+fn no_section_of_the_help_is_empty() {
+    let (schema, help) = (schema(), help());
+    let sections: Vec<&str> = help.split("\n\n").collect();
+    let types = sections.iter().position(|section| section.starts_with("The types named above")).unwrap();
+    // Texts, and the event, have no keys and no words.
+    let plain = ["id", "time", "event", "mode"];
+    for section in sections.iter().skip(2).filter(|section| **section != sections[types]) {
+        let name = section.lines().next().unwrap();
+        assert!(section.contains("\n    ") != plain.contains(&name), "{section}");
+    }
+    let kinds = sections.iter().find(|section| section.starts_with("problem kind\n")).unwrap();
+    let words = ["Failure", "Signal"].map(|name| schema["$defs"][name]["oneOf"].as_array().unwrap());
+    for word in words.into_iter().flatten() {
+        let (word, meaning) = (word["const"].as_str().unwrap(), word["description"].as_str().unwrap());
+        let row = kinds.lines().find(|line| line.trim_start().starts_with(&format!("{word} ")));
+        assert!(row.is_some_and(|row| row.ends_with(meaning)), "{word} is not in {kinds}");
+    }
+}

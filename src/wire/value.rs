@@ -88,7 +88,7 @@ impl From<u16> for Mode {
     }
 }
 
-/// The JSON object given to `snap --event`, unchanged. What was not a JSON object is under `retro:unparsed`.
+/// The JSON object given to `snap --event`, unchanged. Anything but a JSON object is under `retro:unparsed`.
 #[derive(Clone, Debug)]
 pub struct Event(Box<RawValue>);
 
@@ -139,7 +139,7 @@ impl JsonSchema for Event {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "The JSON object given to `snap --event`, unchanged. What was not a JSON object is under \
+            "description": "The JSON object given to `snap --event`, unchanged. Anything but a JSON object is under \
                             `retro:unparsed`.",
             "type": ["object", "string"],
         })

@@ -45,7 +45,7 @@ pub(crate) struct Global {
     /// Print only results, warnings and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Use colour `always`, `never`, or on a terminal (`auto`) unless NO_COLOR is set
+    /// Use colour `always`, `never`, or `auto`: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(crate) color: ColorWhen,
 }
@@ -65,7 +65,7 @@ pub(crate) enum Verb {
     Init {
         /// The folder; by default the current one
         dir: Option<PathBuf>,
-        /// Record it even if it is /, your home folder or the store
+        /// Record the folder even if it is /, your home folder or a folder above it, or contains the store
         #[arg(long)]
         force: bool,
     },
@@ -75,7 +75,7 @@ pub(crate) enum Verb {
     Status,
     /// List steps, newest first
     Log(Log),
-    /// Show one step: its facts and what it changed
+    /// Show one step: what it changed, when and why
     Show(Show),
     /// List the agent sessions (runs) that recorded steps here
     Runs,
@@ -98,7 +98,7 @@ pub(crate) enum Verb {
         /// The step; after a colon a path from the workspace root, or as `./PATH` from the current folder
         #[arg(value_name = "REV[:PATH]")]
         target: OsString,
-        /// Files, relative to the current folder, or patterns such as '*.md', instead of a path after a colon
+        /// Files, relative to the current folder, or patterns such as '*.md'; only without a path after a colon
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
@@ -182,7 +182,7 @@ pub(crate) struct Snap {
     /// Take a snapshot even if nothing has changed
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// Record the folder even if it is / or your home folder, or contains the store
+    /// Record the folder even if it is /, your home folder or a folder above it, or contains the store
     #[arg(long)]
     pub(crate) force: bool,
     /// Continue the history that the folder had at its old path, before it was moved here
@@ -211,7 +211,7 @@ pub(crate) struct Log {
     /// Show only the name and the description of each step
     #[arg(long)]
     pub(crate) oneline: bool,
-    /// Draw the order of the steps as a graph
+    /// Draw the history as a graph
     #[arg(long, conflicts_with_all = ["patch", "unified", "binary"])]
     pub(crate) graph: bool,
     #[command(flatten)]
@@ -227,7 +227,7 @@ pub(crate) struct Show {
     pub(crate) paths: Paths,
     #[command(flatten)]
     pub(crate) detail: Detail,
-    /// Print only the event of the step and of the calls that followed it, as the JSON that the agent gave
+    /// Print only events, as the JSON that the agent gave: of the step, and of later calls that changed nothing
     #[arg(
         long,
         conflicts_with_all = ["stat", "name_status", "name_only", "patch", "unified", "binary", "more", "paths"],
@@ -253,11 +253,12 @@ pub(crate) struct Diff {
 /// The paths to which a verb is limited, after a step or after `--`.
 #[derive(Debug, Args)]
 pub(crate) struct Paths {
-    /// Only these paths, or the paths that patterns such as '*.rs' match
+    /// Only these paths, or the paths that patterns such as '*.rs' match; after `--` also paths that look like a step
+    /// or an option
     #[arg(value_name = "PATH")]
     pub(crate) more: Vec<PathBuf>,
-    /// Paths that could be mistaken for a step or an option
-    #[arg(last = true, value_name = "PATH")]
+    /// The paths after `--`
+    #[arg(last = true, value_name = "PATH", hide = true)]
     pub(crate) paths: Vec<PathBuf>,
 }
 
@@ -274,7 +275,7 @@ pub(crate) struct Detail {
     /// Show the number of changed lines in each file
     #[arg(long, conflicts_with_all = ["name_status", "name_only", "patch", "unified", "binary"])]
     pub(crate) stat: bool,
-    /// Show paths, each with a letter for the kind of change
+    /// Show paths, each with a letter for the kind of change, such as M for modified
     #[arg(long, conflicts_with_all = ["name_only", "patch", "unified", "binary"])]
     pub(crate) name_status: bool,
     /// Show paths only
@@ -311,7 +312,7 @@ impl Detail {
 
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// The step; before `-- PATH` it can be omitted, and is the newest
+    /// The step; if only `-- PATH` is given, the newest step
     #[arg(required_unless_present_any = ["resume", "abort", "paths"])]
     pub(crate) rev: Option<String>,
     #[command(flatten)]
@@ -322,7 +323,7 @@ pub(crate) struct Restore {
     /// Go back to the state before an interrupted restore
     #[arg(long, conflicts_with_all = ["rev", "into", "more", "paths"])]
     pub(crate) abort: bool,
-    /// Write the step into DIR, which is empty or does not exist, instead of the workspace
+    /// Write the step into DIR instead of the workspace; DIR must be empty or not exist
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "no_safety_snapshot"])]
     pub(crate) into: Option<PathBuf>,
     /// Allow a step of another workspace, named by its full id or as ID/REV
@@ -374,15 +375,16 @@ pub(crate) struct Tag {
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The step, by default `@`; for git a range A..B, or REV and the steps before it, by default every step
+    /// With --tar, the step, by default `@`. With --git, a range A..B, or REV and the steps before it, by default
+    /// every step
     #[arg(value_name = "REV")]
     pub(crate) rev: Option<String>,
     #[command(flatten)]
     pub(crate) paths: Paths,
-    /// Write one step to FILE, which does not exist and gets mode 0600; `-` is standard output
+    /// Write one step to FILE, a new file with mode 0600, or for `-` to standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) tar: Option<PathBuf>,
-    /// Write steps as commits of a bare repository in DIR, which is empty or does not exist and gets mode 0700
+    /// Write steps as commits of a new bare repository in DIR, with mode 0700; DIR must be empty or not exist
     #[arg(long, value_name = "DIR", conflicts_with_all = ["more", "paths"])]
     pub(crate) git: Option<PathBuf>,
 }
@@ -395,7 +397,7 @@ pub(crate) struct Import {
     /// Commits as git names them: a branch, or A..B; by default HEAD
     #[arg(value_name = "COMMITS")]
     pub(crate) range: Option<String>,
-    /// Import every branch and tag; the commits that only one branch has become a run of its name
+    /// Import every branch and tag; the commits that only one branch has become a run with its name
     #[arg(long, conflicts_with_all = ["range", "run"])]
     pub(crate) all: bool,
     /// The run of the new steps; by default $RETRO_RUN, else `main`
@@ -405,7 +407,8 @@ pub(crate) struct Import {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Check the structure only: packs, indexes, the lists of folders and that everything they name exists
+    /// Check the structure only: packs, indexes and lists of folders, and that everything they name exists; not the
+    /// contents of files
     #[arg(long)]
     pub(crate) quick: bool,
     /// Check the structure, and this share of the stored objects (such as `5%`), chosen at random
@@ -421,7 +424,7 @@ pub(crate) struct Verify {
 pub(crate) enum Workspace {
     /// List the recorded folders
     List,
-    /// Forget a folder and its history, or undo that; the folder itself is not touched
+    /// Forget a folder and its history, or undo that; neither is deleted
     Forget {
         /// Its path or id
         #[arg(value_name = "PATH|ID")]
@@ -441,7 +444,7 @@ pub(crate) enum Workspace {
         /// Its new path; by default the current folder
         #[arg(value_name = "DIR")]
         to: Option<PathBuf>,
-        /// If the new path has been recorded meanwhile, append its steps: one history out of two
+        /// If the new path has been recorded meanwhile, append its steps to the history of the moved folder
         #[arg(long)]
         join: bool,
         /// Allow DIR to be the home folder, a folder around it, or the root of the file system
@@ -461,19 +464,22 @@ const GROUPS: [(&str, &[&str]); 5] = [
 
 const REVISIONS: &str = "\
 Steps (REV):
-  @  @-3                 the current step, the third before it; HEAD, HEAD~3, @^ work too
-  s12  12  3f2a91c0  v1  step 12, the first four or more digits of an id, a tag; a tag comes
-                         first, then the step, then the id
+  @  @-3                 the current step, and the third step before it; also HEAD, HEAD~3, @^
+  v1                     the step with this tag
+  s12  12                step 12, unless a tag has this name
+  3f2a91c0               the step whose id begins with these digits, four or more, unless a tag
+                         or a step has this name
   run:NAME               the last step of a run
   3f2a/v1                a step of another workspace, after the first digits of its id
   \"@{10 minutes ago}\"    the last step before a time; also \"@{2026-11-20 10:30}\"
-  A..B                   the steps after A, up to B
+  A..B                   the steps after A, up to and including B
 ";
 
 const PATHS: &str = "\
 Paths (PATH):
-  A path is relative to the current folder. '*.rs' matches names at any depth, 'src/*.rs' whole
-  paths, 'src/**/*.rs' any folders between; a path of exactly that name comes first.
+  A path is relative to the current folder. A pattern without a slash, such as '*.rs', matches names
+  at any depth. A pattern with a slash matches whole paths: 'src/*.rs' only files in src,
+  'src/**/*.rs' also files in folders below it. A path with exactly this name wins over the pattern.
   Paths follow the step (`retro restore s1 notes.txt`), or stand alone after `--`.
 ";
 
@@ -508,10 +514,6 @@ pub(crate) fn command() -> clap::Command {
         .help_template(template)
         .before_help(verbs.trim_end().to_owned())
         .after_help(format!("{REVISIONS}\n{PATHS}\n{}\n{EXAMPLES}", exit::table()))
-        .mut_args(|arg| match arg.get_id().as_str() {
-            "help" => arg.help("Print help; `retro help VERB` for a verb"),
-            _ => arg,
-        })
 }
 
 /// A share as people write it, `5%` or `0.25%`, in parts of a million.

@@ -37,7 +37,11 @@ pub(crate) fn table() -> String {
     let mut text = "Exit codes:\n".to_owned();
     let answers = [
         (DONE, "success"),
-        (NO, "the answer is no (diff --exit-code: changes; verify: damage; repair, restore: incomplete)"),
+        (
+            NO,
+            "diff --exit-code found changes, verify found damage, or repair, restore, undo or redo\n       \
+             could not do everything",
+        ),
     ];
     let errors = TABLE.iter().map(|(_, code, meaning)| (*code, *meaning));
     for (code, meaning) in answers.into_iter().chain(errors) {

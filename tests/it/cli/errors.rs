@@ -52,7 +52,7 @@ fn usage_errors_exit_with_2_in_words_and_in_json() {
         "
         | ! error: the argument '--stat' cannot be used with '--patch'
         | !
-        | ! Usage: retro show --stat [REV] [PATH]... [-- <PATH>...]
+        | ! Usage: retro show --stat [REV] [PATH]...
         | !
         | ! For more information, try '--help'.
         | exit 2

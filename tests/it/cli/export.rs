@@ -42,7 +42,7 @@ fn a_step_becomes_a_tar_file() {
         | ! error: the following required arguments were not provided:
         | !   <--tar <FILE>|--git <DIR>>
         | !
-        | ! Usage: retro export <--tar <FILE>|--git <DIR>> <REV> [PATH]... [-- <PATH>...]
+        | ! Usage: retro export <--tar <FILE>|--git <DIR>> <REV> [PATH]...
         | !
         | ! For more information, try '--help'.
         | exit 2

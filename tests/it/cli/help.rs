@@ -35,10 +35,14 @@ fn help_lists_the_verbs_by_purpose() {
         |       --config <FILE>  Read settings from FILE instead of retro.toml in the folder
         |       --json           Print JSON; `retro help json` describes it
         |   -q, --quiet          Print only results, warnings and errors
-        |       --color <WHEN>   Use colour `always`, `never`, or on a terminal (`auto`) unless NO_COLOR is
+        |       --color <WHEN>   Use colour `always`, `never`, or `auto`: on a terminal, unless NO_COLOR is
         |                        set [default: auto]
     ",
     );
+    for verb in ["log", "show", "diff", "restore", "export"] {
+        let text = String::from_utf8(cli.run(&[verb, "--help"]).stdout).unwrap();
+        assert_eq!(text.matches("\n  [PATH]...").count(), 1, "{text}");
+    }
     for [one, other] in [["help", "--help"], ["help undo", "undo --help"]] {
         let stdout = |line: &str| cli.run(&line.split(' ').collect::<Vec<_>>()).stdout;
         assert!(stdout(one) == stdout(other), "{one} and {other} differ");
@@ -66,7 +70,7 @@ const HELP: &str = r#"
         |
         | Look back:
         |   log          List steps, newest first
-        |   show         Show one step: its facts and what it changed
+        |   show         Show one step: what it changed, when and why
         |   diff         Compare two steps, or a step with the current folder
         |   ls           List the files and folders of a step
         |   cat          Print a file as a step has it
@@ -97,28 +101,32 @@ const HELP: &str = r#"
         |       --config <FILE>  Read settings from FILE instead of retro.toml in the folder
         |       --json           Print JSON; `retro help json` describes it
         |   -q, --quiet          Print only results, warnings and errors
-        |       --color <WHEN>   Use colour `always`, `never`, or on a terminal (`auto`) unless NO_COLOR is
+        |       --color <WHEN>   Use colour `always`, `never`, or `auto`: on a terminal, unless NO_COLOR is
         |                        set [default: auto]
         |   -h, --help           Print help
         |   -V, --version        Print version
         |
         | Steps (REV):
-        |   @  @-3                 the current step, the third before it; HEAD, HEAD~3, @^ work too
-        |   s12  12  [short]  v1  step 12, the first four or more digits of an id, a tag; a tag comes
-        |                          first, then the step, then the id
+        |   @  @-3                 the current step, and the third step before it; also HEAD, HEAD~3, @^
+        |   v1                     the step with this tag
+        |   s12  12                step 12, unless a tag has this name
+        |   [short]               the step whose id begins with these digits, four or more, unless a tag
+        |                          or a step has this name
         |   run:NAME               the last step of a run
         |   3f2a/v1                a step of another workspace, after the first digits of its id
         |   "@{[age]}"    the last step before a time; also "@{2026-11-20 10:30}"
-        |   A..B                   the steps after A, up to B
+        |   A..B                   the steps after A, up to and including B
         |
         | Paths (PATH):
-        |   A path is relative to the current folder. '*.rs' matches names at any depth, 'src/*.rs' whole
-        |   paths, 'src/**/*.rs' any folders between; a path of exactly that name comes first.
+        |   A path is relative to the current folder. A pattern without a slash, such as '*.rs', matches names
+        |   at any depth. A pattern with a slash matches whole paths: 'src/*.rs' only files in src,
+        |   'src/**/*.rs' also files in folders below it. A path with exactly this name wins over the pattern.
         |   Paths follow the step (`retro restore s1 notes.txt`), or stand alone after `--`.
         |
         | Exit codes:
         |   0    success
-        |   1    the answer is no (diff --exit-code: changes; verify: damage; repair, restore: incomplete)
+        |   1    diff --exit-code found changes, verify found damage, or repair, restore, undo or redo
+        |        could not do everything
         |   2    invalid arguments or settings
         |   3    no such step, path, folder or store
         |   4    the name or the file exists already

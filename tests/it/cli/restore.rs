@@ -156,7 +156,7 @@ fn another_folder_must_be_empty() {
         "
         | ! error: the argument '--into <DIR>' cannot be used with '--dry-run'
         | !
-        | ! Usage: retro restore --into <DIR> <REV> [PATH]... [-- <PATH>...]
+        | ! Usage: retro restore --into <DIR> <REV> [PATH]...
         | !
         | ! For more information, try '--help'.
         | exit 2

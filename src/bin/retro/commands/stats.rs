@@ -60,7 +60,7 @@ fn shares(stats: &Stats) -> [String; 2] {
     let recorded = human::size(stats.recorded_bytes);
     [
         format!(
-            "dedup      {recorded} recorded is {} of content: {} % saved",
+            "dedup      {recorded} in all snapshots together is {} of distinct content: {} % saved",
             human::size(content),
             less(stats.recorded_bytes, content)
         ),
