@@ -100,7 +100,7 @@ words! {
             | Problem::Unnamed(..),
         /// A pack index, the journal or a stat cache is in use and differs from the packs.
         Cache "cache" = Problem::Cache(_),
-        /// A stored object cannot be read: content, a list of chunks, a folder or a snapshot.
+        /// A stored object, or one copy of it, cannot be read: content, a list of chunks, a folder or a snapshot.
         Object "object" = Problem::Object(_),
     }
 }
@@ -289,7 +289,7 @@ words! {
         Rewrite "rewrite" = Action::Rewrite { .. },
         /// Moves a file that does not belong to the store into `quarantine/`.
         PutAside "put-aside" = Action::PutAside(_),
-        /// Rebuilds a cache.
+        /// Rebuilds a pack index, the journal or a stat cache.
         Rebuild "rebuild" = Action::Rebuild(_),
         /// Stores lost objects again, from recorded folders that still have their content.
         BringBack "bring-back" = Action::BringBack(_),

@@ -1,6 +1,6 @@
 //! The description of all shapes, generated from their types.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -76,12 +76,12 @@ pub fn help() -> String {
     let schema = schema();
     let shapes = Shapes { defs: &schema["$defs"] };
     let mut out = HEAD.replace("VERSION", &VERSION.to_string());
-    let (mut waiting, mut described) = (Vec::new(), BTreeSet::new());
+    let (mut waiting, mut printed_by, mut described) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     for (verbs, shape) in schema["properties"].as_object().into_iter().flatten() {
         let name = referenced(shape).unwrap_or_default();
         out.push_str(&format!("\n{verbs}\n"));
         shapes.describe(name, &mut out, &mut waiting);
-        described.insert(name.to_owned());
+        printed_by.insert(name.to_owned(), verbs);
     }
     out.push_str("\nThe types named above, in the order of their first use\n");
     let mut next = 0;
@@ -89,7 +89,10 @@ pub fn help() -> String {
         next += 1;
         if described.insert(name.clone()) {
             out.push_str(&format!("\n{}\n", label(&name)));
-            shapes.describe(&name, &mut out, &mut waiting);
+            match printed_by.get(&name) {
+                Some(verbs) => put(&mut out, 2, &format!("An object as under \"{verbs}\" above.")),
+                None => shapes.describe(&name, &mut out, &mut waiting),
+            }
         }
     }
     out

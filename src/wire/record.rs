@@ -172,7 +172,7 @@ pub struct Status {
     pub unfinished_restore: Option<Unfinished>,
     /// Damage found while opening the store.
     pub damage: Vec<String>,
-    /// The largest size of the store, in bytes; null for no limit.
+    /// The storage budget in bytes; null if none is set.
     pub budget_bytes: Option<u64>,
     /// Warnings, one sentence each.
     pub warnings: Vec<String>,
@@ -342,7 +342,7 @@ words! {
         Setting "setting" = Why::Setting,
         /// A built-in rule names it.
         BuiltIn "built-in" = Why::BuiltIn,
-        /// A tool makes it again from the file beside it.
+        /// A tool can make it again from the file beside it.
         Beside "beside" = Why::Beside(_),
         /// A file in it says that it is a cache.
         Marked "marked" = Why::Marked(_),
@@ -392,7 +392,7 @@ impl From<&FoundFolder> for ProtectedFolder {
 /// A file of git, such as its index, that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitUnread {
-    /// Its part in git.
+    /// The kind of file.
     pub part: GitPart,
     /// Its path.
     pub file: String,
@@ -423,7 +423,7 @@ impl From<&GitNotice> for GitUnread {
 }
 
 words! {
-    /// A part of a git repository.
+    /// A kind of file of a git repository.
     GitPart from Part {
         /// The link from a working tree to its repository.
         Repository "repository" = Part::Repository,

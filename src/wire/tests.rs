@@ -51,11 +51,16 @@ fn no_section_of_the_help_is_empty() {
     let (schema, help) = (schema(), help());
     let sections: Vec<&str> = help.split("\n\n").collect();
     let types = sections.iter().position(|section| section.starts_with("The types named above")).unwrap();
-    // Texts, and the event, have no keys and no words.
-    let plain = ["id", "time", "event", "mode"];
+    // Texts and the event have no keys and no words, and `diff` prints changes.
+    let plain = ["id", "time", "event", "mode", "change"];
     for section in sections.iter().skip(2).filter(|section| **section != sections[types]) {
         let name = section.lines().next().unwrap();
         assert!(section.contains("\n    ") != plain.contains(&name), "{section}");
+    }
+    for named in help.lines().filter_map(|line| line.split("  list of ").nth(1)) {
+        let name = named.split("  ").next().unwrap().trim_end_matches(" or null");
+        let is_described = sections.iter().any(|section| section.starts_with(&format!("{name}\n")));
+        assert!(is_described || ["text", "number"].contains(&name), "no section describes {name}");
     }
     let kinds = sections.iter().find(|section| section.starts_with("problem kind\n")).unwrap();
     let words = ["Failure", "Signal"].map(|name| schema["$defs"][name]["oneOf"].as_array().unwrap());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use retrograde::wire;
+use retrograde::{Config, wire};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -161,6 +161,15 @@ fn the_settings_that_help_shows_count() {
     let found = &cli.json("status --json")[0];
     assert_eq!(found["warnings"], serde_json::json!([]), "{text}");
     assert_eq!(found["budget_bytes"], 20_u64 << 30);
+    let defaults = Config::default().capture;
+    assert_eq!((defaults.max_file_bytes, defaults.max_files, defaults.max_bytes), (None, 4_000_000, 64 << 30));
+    for line in [
+        "\"2 GiB\"         # (no limit)",
+        "8_000_000            # (4_000_000)",
+        "\"128 GiB\"            # (\"64 GiB\")",
+    ] {
+        assert!(text.contains(line), "no {line}");
+    }
     assert!(String::from_utf8(cli.run(&["help", "recording"]).stdout).unwrap().lines().all(|line| line.len() <= 102));
 }
 
