@@ -125,6 +125,12 @@ impl Model {
             .collect()
     }
 
+    /// True if a path is neither in the target nor in the folder.
+    pub(super) fn is_nowhere(&self, target: usize, path: Option<&str>) -> bool {
+        let mut known = self.now.keys().chain(self.steps[target].tree.keys());
+        path.is_some_and(|path| !known.any(|other| is_within(other, path)))
+    }
+
     /// The step that undoing a new restore of `path` leads to, if that is not the state right before it. `Err` if an
     /// interrupted restore would not be covered by this one.
     pub(super) fn superseded(&self, path: Option<&str>) -> Result<Option<usize>, ()> {

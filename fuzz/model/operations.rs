@@ -110,6 +110,10 @@ impl World {
         let id = self.model.steps[target].id;
         let paths = path.iter().map(|path| TreePath::new(path.as_bytes()).expect("a name")).collect();
         let outcome = self.with_options(paths, |world, options| restore(&world.store, world.workspace(), id, options));
+        if self.model.is_nowhere(target, path.as_deref()) {
+            assert!(outcome.is_err(), "nobody means a path that is neither in the step nor in the folder");
+            return;
+        }
         let Ok(earlier) = self.model.superseded(path.as_deref()) else {
             assert!(outcome.is_err(), "an interrupted restore is not dropped in part");
             return;

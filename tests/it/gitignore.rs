@@ -350,10 +350,10 @@ fn switching_the_setting_on_reports_dropped_paths() {
     recorder.config = parse(ON, Path::new("retro.toml"), &mut Vec::new()).unwrap();
     #[expect(clippy::disallowed_methods, reason = "tests remove files of their own")]
     std::fs::remove_file(recorder.root.join("gone")).unwrap();
-    assert_eq!(recorder.status().left_out, 51);
+    assert_eq!(recorder.status().newly_dropped, 51);
     let outcome = recorder.snap();
-    assert_eq!((outcome.changes.deleted, outcome.left_out), (52, 51));
-    assert_eq!((recorder.status().left_out, recorder.snap().left_out), (0, 0));
+    assert_eq!((outcome.changes.deleted, outcome.newly_dropped), (52, 51));
+    assert_eq!((recorder.status().newly_dropped, recorder.snap().newly_dropped), (0, 0));
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) fn apply(
     refused: &[Kept],
 ) -> Result<(Applied, Option<SnapshotId>)> {
     let Context { store, root, options, .. } = context;
-    let Decided { step, wish, target, plan, was_left_out } = decided;
+    let Decided { step, wish, target, plan, writes_excluded } = decided;
     let attributes = wanted(store, target, step.captured.root_owner)?;
     // A store in memory does not survive a power loss, so there is nothing to keep in step with it.
     let durable = !store.disk().places()?.is_empty();
@@ -44,7 +44,7 @@ pub(super) fn apply(
         materialize::apply(store, root, &plan.actions, &how).map_err(|e| e.with_hint(unfinished::WAYS_OUT))?;
     let applied = applied.with_refused(refused);
     expect_in_place(root)?;
-    let is_whole = wish.paths.is_empty() && !plan.protects && !was_left_out && applied.kept.is_empty();
+    let is_whole = wish.paths.is_empty() && !plan.protects && !writes_excluded && applied.kept.is_empty();
     let state = end(context, wish, target, is_whole)?;
     Ok((applied, state))
 }

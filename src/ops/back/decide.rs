@@ -22,7 +22,7 @@ pub(super) struct Decided {
     pub(super) target: Arc<Snapshot>,
     pub(super) plan: Plan,
     /// True if it overwrites or writes paths that the rules exclude.
-    pub(super) was_left_out: bool,
+    pub(super) writes_excluded: bool,
 }
 
 /// Plans the way to a state.
@@ -37,8 +37,8 @@ pub(super) fn decide(context: &Context<'_>, captured: Captured, mut wish: Wish) 
     // If that snapshot is damaged, the state that the interrupted restore found is unknown.
     let interrupted = workspace.before_unfinished().and_then(|id| store.snapshot(id).ok());
     let plan = plan(store, root, &step.captured, &target, interrupted.as_deref(), &wish.paths)?;
-    let was_left_out = step.captured.has_paths_for_target() || writes_left_out(&step.captured, &plan.actions);
-    Ok(Decided { step, wish, target, plan, was_left_out })
+    let writes_excluded = step.captured.has_paths_for_target() || writes_excluded_paths(&step.captured, &plan.actions);
+    Ok(Decided { step, wish, target, plan, writes_excluded })
 }
 
 impl Decided {
@@ -55,9 +55,9 @@ impl Decided {
 }
 
 /// Returns true if something is written at a path that the rules exclude.
-fn writes_left_out(captured: &Captured, actions: &[Action]) -> bool {
+fn writes_excluded_paths(captured: &Captured, actions: &[Action]) -> bool {
     actions.iter().filter(|action| action.task != Task::Remove).any(|Action { path, task, kind, .. }| {
         let is_new_folder = *task == Task::Create && *kind == Kind::Folder;
-        captured.leaves_out(path, false) || (is_new_folder && captured.leaves_out(path, true))
+        captured.excludes(path, false) || (is_new_folder && captured.excludes(path, true))
     })
 }

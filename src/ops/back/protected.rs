@@ -95,15 +95,15 @@ impl<'a> Protected<'a> {
         if is_replaced && !self.unseen.contain(&change.path) && !self.unseen.are_below(&change.path) {
             return Ok(false);
         }
-        Ok((is_folder && self.unseen.are_below(&change.path)) || self.leaves_out(&change.path, is_folder)?)
+        Ok((is_folder && self.unseen.are_below(&change.path)) || self.excludes(&change.path, is_folder)?)
     }
 
     /// Returns true if the target did not record a path, or would not have: the path or a folder that it is in was
     /// excluded.
-    pub(super) fn leaves_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
+    pub(super) fn excludes(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
         if self.unseen.contain(path)
             || self.rules.is_unselected(path, is_folder)
-            || self.is_left_out(path, is_folder)?
+            || self.is_excluded(path, is_folder)?
         {
             return Ok(true);
         }
@@ -128,7 +128,7 @@ impl<'a> Protected<'a> {
 
 impl Protected<'_> {
     /// Returns true if the target excluded a path, or a folder that it is in, by a rule or for a file beside it.
-    fn is_left_out(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
+    fn is_excluded(&mut self, path: &TreePath, is_folder: bool) -> Result<bool> {
         while !path.is_within(&self.free) {
             self.free = self.free.parent().unwrap_or_default();
         }

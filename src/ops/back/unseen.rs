@@ -51,7 +51,7 @@ impl<'a> Unseen<'a> {
         let Ok(path) = TreePath::new(path) else { return Earlier::Captured };
         let mut protected = self.protected.lock().unwrap_or_else(PoisonError::into_inner);
         // If the answer is unknown, leaving the path alone loses nothing.
-        match protected.leaves_out(&path, is_folder).unwrap_or(true) {
+        match protected.excludes(&path, is_folder).unwrap_or(true) {
             true => Earlier::Nothing,
             false if is_folder && self.rules.is_partly_selected(&path) => Earlier::Partly,
             false => Earlier::Captured,

@@ -20,30 +20,30 @@ use crate::workspace::beneath::Root;
 use crate::workspace::rules;
 
 /// Deleted paths of `changes` that are still there, and excluded.
-pub(super) fn left_out(root: &Root, captured: &Captured, changes: &[Change]) -> BTreeSet<TreePath> {
-    let is_left_out = |path: &&TreePath| captured.leaves_out(path, false);
+pub(super) fn newly_dropped(root: &Root, captured: &Captured, changes: &[Change]) -> BTreeSet<TreePath> {
+    let is_excluded = |path: &&TreePath| captured.excludes(path, false);
     let deleted = changes.iter().filter(|change| change.kind == ChangeKind::Deleted).map(|change| &change.path);
-    deleted.filter(is_left_out).filter(|path| root.has(path)).cloned().collect()
+    deleted.filter(is_excluded).filter(|path| root.has(path)).cloned().collect()
 }
 
-/// The dropped paths of a snapshot of `captured`. `left_out` are the paths of `head` that are excluded now.
+/// The dropped paths of a snapshot of `captured`. `newly` are the paths of `head` that are excluded now.
 pub(super) fn dropped(
     store: &Store,
     root: &Root,
     captured: &Captured,
     (id, head): (SnapshotId, &Snapshot),
-    left_out: &BTreeSet<TreePath>,
+    newly: &BTreeSet<TreePath>,
 ) -> Result<Option<Dropped>> {
     let carried = head.dropped.map(|before| Dropped { is_new: false, ..before });
-    let decides_the_same = is_rules(head, captured) && is_attached(&head.excluded, &captured.left_out);
-    if decides_the_same && left_out.is_empty() {
+    let decides_the_same = is_rules(head, captured) && is_attached(&head.excluded, &captured.excluded_list);
+    if decides_the_same && newly.is_empty() {
         return Ok(carried);
     }
-    let (base, count) = match head.dropped.map(|before| left_out_of(store, root, captured, before.base)) {
+    let (base, count) = match head.dropped.map(|before| newly_dropped_since(store, root, captured, before.base)) {
         // If the snapshot is lost or forgotten, counting begins again with this step.
-        Some(Err(error)) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => (id, left_out.len()),
-        Some(earlier) => (head.dropped.map_or(id, |before| before.base), earlier?.union(left_out).count()),
-        None => (id, left_out.len()),
+        Some(Err(error)) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => (id, newly.len()),
+        Some(earlier) => (head.dropped.map_or(id, |before| before.base), earlier?.union(newly).count()),
+        None => (id, newly.len()),
     };
     let found = Dropped { base, count: count as u64, is_new: false };
     let is_new = carried != Some(found);
@@ -69,9 +69,14 @@ fn differ(before: &str, now: &str) -> bool {
     !before.is_empty() && !now.is_empty() && !rules::settings_of(before).eq(rules::settings_of(now))
 }
 
-fn left_out_of(store: &Store, root: &Root, captured: &Captured, base: SnapshotId) -> Result<BTreeSet<TreePath>> {
+fn newly_dropped_since(
+    store: &Store,
+    root: &Root,
+    captured: &Captured,
+    base: SnapshotId,
+) -> Result<BTreeSet<TreePath>> {
     let before = store.snapshot(base)?.root;
     let load = |id| captured.load(store, id);
     let changes = trees(&load, Some(before), Some(captured.root), &TreeDiffOptions::default())?;
-    Ok(left_out(root, captured, &changes))
+    Ok(newly_dropped(root, captured, &changes))
 }

@@ -102,7 +102,7 @@ pub struct SnapOutcome {
     /// Paths that differ from the head before.
     pub changes: ChangeCounts,
     /// Number of deleted paths that are still there: the rules exclude them now.
-    pub left_out: u64,
+    pub newly_dropped: u64,
     /// True if the settings differ from those of the head before.
     pub rules_changed: bool,
     /// Paths that are excluded now although an earlier step has them.
@@ -194,7 +194,7 @@ fn record(
     Ok(SnapOutcome {
         recorded: true,
         changes: added.snapshot.changes,
-        left_out: step.left_out.len() as u64,
+        newly_dropped: step.newly_dropped.len() as u64,
         rules_changed: step.has_other_settings,
         stored_bytes: added.stored_bytes,
         ..SnapOutcome::of(added.id, &added.snapshot, step, workspace)
@@ -240,7 +240,7 @@ impl SnapOutcome {
             parents: snapshot.parents.clone(),
             run: snapshot.run.clone(),
             changes: ChangeCounts::default(),
-            left_out: 0,
+            newly_dropped: 0,
             rules_changed: false,
             dropped: snapshot.dropped,
             omitted: step.captured.omitted.clone(),

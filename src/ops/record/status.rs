@@ -27,7 +27,7 @@ pub struct Status {
     /// The differences from the head.
     pub changes: Vec<Change>,
     /// Number of deleted paths that are still there: the rules exclude them now.
-    pub left_out: u64,
+    pub newly_dropped: u64,
     /// True if the settings differ from those of the head.
     pub rules_changed: bool,
     /// Paths that are excluded now although an earlier step has them.
@@ -72,7 +72,7 @@ pub fn status(store: &Store, workspace: WorkspaceId, options: &CaptureOptions<'_
         workspace: found.clone(),
         head: step.head,
         changes: step.changes,
-        left_out: step.left_out.len() as u64,
+        newly_dropped: step.newly_dropped.len() as u64,
         rules_changed: step.has_other_settings,
         dropped: step.dropped,
         omitted: step.captured.omitted,

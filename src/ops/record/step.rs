@@ -29,7 +29,7 @@ pub(in crate::ops) struct Step {
     pub(in crate::ops) head: Option<(SnapshotId, Arc<Snapshot>)>,
     pub(super) changes: Vec<Change>,
     /// Deleted paths that are still there: the rules exclude them now.
-    pub(super) left_out: BTreeSet<TreePath>,
+    pub(super) newly_dropped: BTreeSet<TreePath>,
     /// All paths that are excluded now although the head or an earlier snapshot has them.
     pub(super) dropped: Option<Dropped>,
     /// True if the settings differ from those of the head.
@@ -68,21 +68,21 @@ pub(in crate::ops) fn compared(store: &Store, workspace: &Workspace, root: &Root
         changes => changes?,
     };
     let Some((id, found)) = &head else {
-        let left_out = dropped::left_out(root, &captured, &changes);
-        return Ok(Step { captured, head, changes, left_out, dropped: None, has_other_settings: false });
+        let newly_dropped = dropped::newly_dropped(root, &captured, &changes);
+        return Ok(Step { captured, head, changes, newly_dropped, dropped: None, has_other_settings: false });
     };
     // Damaged attributes and settings of the head count as different, and are recorded anew.
     match add_attribute_changes(store, found, &captured, &mut changes) {
         Err(error) if is_corrupt(&error) => {}
         added => added?,
     }
-    let left_out = dropped::left_out(root, &captured, &changes);
-    let dropped = dropped::dropped(store, root, &captured, (*id, found), &left_out)?;
+    let newly_dropped = dropped::newly_dropped(root, &captured, &changes);
+    let dropped = dropped::dropped(store, root, &captured, (*id, found), &newly_dropped)?;
     let has_other_settings = match dropped::has_other_settings(store, found, &captured) {
         Err(error) if is_corrupt(&error) => true,
         differ => differ?,
     };
-    Ok(Step { captured, head, changes, left_out, dropped, has_other_settings })
+    Ok(Step { captured, head, changes, newly_dropped, dropped, has_other_settings })
 }
 
 fn is_corrupt(error: &Error) -> bool {
@@ -135,7 +135,7 @@ impl Step {
             times: ingest::attachment(batch, self.times(), None)?,
             omitted: ingest::attachment(batch, list_of_omitted(&captured.omitted)?, None)?,
             attributes: attached_attributes(batch, captured, head)?,
-            excluded: ingest::attachment(batch, captured.left_out.clone(), excluded_before)?,
+            excluded: ingest::attachment(batch, captured.excluded_list.clone(), excluded_before)?,
             dropped: self.dropped,
             rules: ingest::any(batch, captured.rules.text().as_bytes().to_vec(), None)?,
         })

@@ -52,7 +52,7 @@ const ACTS: [(&str, Act); 5] = [
 
 #[test]
 fn readers_see_what_was_before_or_what_is_now() {
-    try_crossing("reading", AtLeast::new(450, 1_800), |pair, crossed, what| {
+    try_crossing("reading", AtLeast::new(420, 1_700), |pair, crossed, what| {
         let before = state(&pair.prepared);
         let store = Store::open(Arc::new(crossed.clone())).unwrap_or_else(|error| panic!("{what}: {error}"));
         let seen = store.state();

@@ -28,14 +28,14 @@ fn rules_that_exclude_everything_are_reported_until_they_are_gone() {
     assert!(recorder.status().rules_changed);
     let second = recorder.snap();
     assert!(second.rules_changed);
-    assert_eq!((second.left_out, second.dropped.map(|dropped| dropped.count)), (4, Some(4)));
+    assert_eq!((second.newly_dropped, second.dropped.map(|dropped| dropped.count)), (4, Some(4)));
     // The agent goes on, and touches the settings again: none of that makes it unsaid.
     assert_eq!(said(&recorder), Some((first, 4, false)));
     assert!(!recorder.snap().recorded);
     set(&mut recorder, "exclude = [\"*\", \"nothing\"]");
     recorder.write("src/b", b"two");
     let third = recorder.snap();
-    assert!(third.rules_changed && third.left_out == 0);
+    assert!(third.rules_changed && third.newly_dropped == 0);
     assert_eq!(third.dropped, Some(Dropped { base: first, count: 4, is_new: false }));
     // Less of it is left out, then more that the first step did not have, then nothing.
     set(&mut recorder, "exclude = [\"src/\"]");
@@ -70,7 +70,7 @@ fn new_evidence_in_a_recorded_folder_is_reported() {
     recorder.write("src/CACHEDIR.TAG", SIGNATURE);
     let second = recorder.snap();
     assert!(!second.rules_changed);
-    assert_eq!((second.left_out, second.dropped), (2, Some(Dropped { base: first, count: 2, is_new: true })));
+    assert_eq!((second.newly_dropped, second.dropped), (2, Some(Dropped { base: first, count: 2, is_new: true })));
     recorder.write("a", b"two");
     assert_eq!(recorder.snap().dropped, Some(Dropped { base: first, count: 2, is_new: false }));
     std::fs::remove_file(recorder.root.join("src/CACHEDIR.TAG")).unwrap();
@@ -84,9 +84,9 @@ fn deleted_paths_are_not_listed_as_excluded() {
     set(&mut recorder, "exclude = [\"src/\"]");
     std::fs::remove_file(recorder.root.join("src/c")).unwrap();
     let second = recorder.snap();
-    assert_eq!((second.changes.deleted, second.left_out), (2, 1));
+    assert_eq!((second.changes.deleted, second.newly_dropped), (2, 1));
     let (mut recorder, _) = self::recorded();
     set(&mut recorder, "only = [\"a\"]");
     std::fs::remove_file(recorder.root.join("src/c")).unwrap();
-    assert_eq!(recorder.snap().left_out, 2);
+    assert_eq!(recorder.snap().newly_dropped, 2);
 }

@@ -141,7 +141,7 @@ fn a_step_before_only_comes_back_whole() {
     set(&mut recorder, "only = [\"*.md\"]");
     recorder.write("src/b.rs", b"two");
     let second = recorder.snap();
-    assert_eq!((second.left_out, second.changes.deleted), (3, 3));
+    assert_eq!((second.newly_dropped, second.changes.deleted), (3, 3));
     recorder.write("src/in/c.rs", b"three");
     let restored = recorder.restore(first.snapshot);
     assert!(restored.is_exact());

@@ -198,7 +198,7 @@ fn print(context: &mut Context, outcome: &SnapOutcome) -> Result<()> {
     if let Some(read) = read::sentence(&outcome.read) {
         out.note(format_args!("note: read {read}"));
     }
-    if let Some(changed) = excluded::changed_rules(outcome.rules_changed, outcome.left_out) {
+    if let Some(changed) = excluded::changed_rules(outcome.rules_changed, outcome.newly_dropped) {
         out.note(format_args!("note: {changed}"));
     }
     Ok(())

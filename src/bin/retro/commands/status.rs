@@ -76,7 +76,7 @@ fn lines(context: &Context, status: &Status, opened: &Opened, settings: &Setting
         fact("git", warnings::git(notice, settings.gitignore));
     }
     // Paths that are excluded since the last step are listed with the changes.
-    if let Some(dropped) = status.dropped.as_ref().filter(|_| status.left_out == 0) {
+    if let Some(dropped) = status.dropped.as_ref().filter(|_| status.newly_dropped == 0) {
         let paths = excluded::dropped(dropped, Some(workspace));
         fact("dropped", format!("{paths} are no longer recorded: the rules exclude them"));
     }
@@ -136,7 +136,7 @@ fn changed(status: &Status, palette: &Palette) -> Vec<String> {
     let mut lines = vec![format!("{title}changed{title:#}    {text} {since}")];
     let names = changes::names(&status.changes, palette, LINES_MAX);
     lines.extend(names.into_iter().map(|name| format!("  {name}")));
-    let note = excluded::changed_rules(status.rules_changed, status.left_out);
+    let note = excluded::changed_rules(status.rules_changed, status.newly_dropped);
     lines.extend(note.map(|text| format!("  note: {text}")));
     lines
 }

@@ -36,8 +36,8 @@ pub struct Captured {
     pub omitted: Vec<Omission>,
     /// Excluded paths, by path.
     pub excluded: Vec<Exclusion>,
-    /// The excluded paths that a snapshot must list, encoded: see the module `left_out`.
-    pub left_out: Vec<u8>,
+    /// The excluded paths that a snapshot must list, encoded: see the module `excluded`.
+    pub excluded_list: Vec<u8>,
     /// Number of files that `only` does not select, without those in excluded folders.
     pub unselected_count: u64,
     /// Excluded folders that are protected regardless of the rules.
@@ -75,7 +75,7 @@ impl Captured {
 
     /// Returns true if it cannot have a path: the path or a folder that it is in is excluded, or the file is too large
     /// for the settings.
-    pub(in crate::ops) fn leaves_out(&self, path: &TreePath, is_folder: bool) -> bool {
+    pub(in crate::ops) fn excludes(&self, path: &TreePath, is_folder: bool) -> bool {
         let omitted = || self.omitted.binary_search_by(|one| one.path.cmp(path)).map(|at| self.omitted[at].reason);
         is_within_one(&self.excluded, path)
             || self.rules.is_unselected(path, is_folder)

@@ -21,7 +21,7 @@ mod attributes;
 mod bases;
 mod captured;
 mod confirm;
-mod left_out;
+mod excluded;
 mod reread;
 mod take;
 
@@ -195,7 +195,7 @@ impl Look<'_> {
             root_owner: built.update.root_owner,
             attributes,
             omitted,
-            left_out: left_out::list(&scan.excluded),
+            excluded_list: excluded::list(&scan.excluded),
             unselected_count: scan.unselected_count,
             rules,
             excluded: scan.excluded,
