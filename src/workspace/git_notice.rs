@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A file of git's that could not be used.
+/// A file of git, such as its index, that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GitNotice {
     /// The file, or the folder that lacks it.

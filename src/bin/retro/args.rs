@@ -381,7 +381,7 @@ pub(crate) struct Export {
     pub(crate) rev: Option<String>,
     #[command(flatten)]
     pub(crate) paths: Paths,
-    /// Write one step to FILE, a new file with mode 0600, or for `-` to standard output
+    /// Write one step, or the given paths of it, to FILE, a new file with mode 0600, or for `-` to standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) tar: Option<PathBuf>,
     /// Write steps as commits of a new bare repository in DIR, with mode 0700; DIR must be empty or not exist
@@ -447,7 +447,7 @@ pub(crate) enum Workspace {
         /// If the new path has been recorded meanwhile, append its steps to the history of the moved folder
         #[arg(long)]
         join: bool,
-        /// Allow DIR to be the home folder, a folder around it, or the root of the file system
+        /// Allow DIR to be /, your home folder or a folder above it
         #[arg(long)]
         force: bool,
     },

@@ -25,7 +25,7 @@ pub struct Run {
     pub first: (SnapshotId, Arc<Snapshot>),
     /// Its last step.
     pub last: (SnapshotId, Arc<Snapshot>),
-    /// The sums of the changes of its steps.
+    /// The total changes of its steps.
     pub changes: ChangeCounts,
     /// JSON facts of its last step; empty if there are none.
     pub event: Vec<u8>,

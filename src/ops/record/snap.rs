@@ -113,7 +113,7 @@ pub struct SnapOutcome {
     pub read: ReadSummary,
     /// The excluded paths, and the reasons.
     pub excluded: Vec<Exclusion>,
-    /// Files of git's that could not be followed.
+    /// Files of git, such as its index, that could not be used.
     pub git_notices: Vec<GitNotice>,
     /// Bytes the store's packs grew by.
     pub stored_bytes: u64,

@@ -60,7 +60,7 @@ fn shares(stats: &Stats) -> [String; 2] {
     let recorded = human::size(stats.recorded_bytes);
     [
         format!(
-            "dedup      {recorded} in all snapshots together is {} of distinct content: {} % saved",
+            "dedup      {recorded} in all snapshots is {} of distinct content and step details: {} % saved",
             human::size(content),
             less(stats.recorded_bytes, content)
         ),
