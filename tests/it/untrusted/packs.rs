@@ -15,7 +15,7 @@ use crate::support::depth::pick;
 use crate::support::rng::noise;
 
 const CORRUPT: i32 = 7;
-const IO: i32 = 10;
+const IO: i32 = 9;
 const NO: i32 = 1;
 
 /// Verbs that read the content of the one file of the last snapshot.
