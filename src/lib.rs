@@ -93,7 +93,6 @@
     allow(
         unused_imports,
         unreachable_pub,
-        rustdoc::private_intra_doc_links,
         reason = "modules export all that their neighbours and the tests use; this page exports a part of it"
     )
 )]

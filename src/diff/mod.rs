@@ -68,7 +68,7 @@ pub enum ChangeKind {
     Mode,
     /// Another owner, ACL or extended attribute, and nothing else.
     Attributes,
-    /// The path changed; content and mode may differ too. Only [`rename::detect`] makes these.
+    /// The path changed; content and mode may differ too. Only the detection of renames makes these.
     Renamed,
 }
 

@@ -67,7 +67,7 @@ pub fn unified<'a>(old: &'a [u8], new: &'a [u8], context: usize) -> Vec<Hunk<'a>
     changes.chunk_by(is_near).map(|group| hunk(&old, &new, group, context)).collect()
 }
 
-/// Counts the lines that [`unified`] shows as inserted and removed.
+/// Counts the lines that a unified diff shows as inserted and removed.
 pub fn counts(old: &[u8], new: &[u8]) -> LineCounts {
     let mut counts = LineCounts::default();
     for change in line_changes(old, new) {
@@ -77,7 +77,7 @@ pub fn counts(old: &[u8], new: &[u8]) -> LineCounts {
     counts
 }
 
-/// Returns true if a content is compared line by line: text of at most [`TEXT_DIFF_MAX_BYTES`].
+/// Returns true if a content is compared line by line: text of at most 4 MiB.
 pub fn is_comparable(content: &[u8]) -> bool {
     content.len() as u64 <= TEXT_DIFF_MAX_BYTES && !is_binary(content)
 }

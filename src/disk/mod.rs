@@ -65,8 +65,7 @@ pub trait Disk: Source {
     /// Removes a file, if it is there.
     fn remove(&self, name: &str) -> Result<()>;
 
-    /// Takes a lock that ends with its holder. Waits for it, except with [`LockMode::TryExclusive`]: `None` where
-    /// another holds it.
+    /// Takes a lock that ends with its holder. Waits for it, except with `TryExclusive`: `None` where another holds it.
     fn lock(&self, name: &str, mode: LockMode) -> Result<Option<LockGuard>>;
 
     /// The time by the file system's clock: touches the file `lock` and reads its modification time. The wall clock is

@@ -52,13 +52,13 @@ pub struct Snapshot {
     pub changes: ChangeCounts,
     /// JSON facts of the step as given: agent, tool, input, exit code, session and tool-use ids.
     pub event: Attachment,
-    /// Modification times of the files that changed, see [`encode_times`].
+    /// Modification times of the files that changed.
     pub times: Attachment,
-    /// Paths that were not captured, or not exactly, see [`encode_omitted`].
+    /// Paths that were not captured, or not exactly.
     pub omitted: Attachment,
-    /// Owners, ACLs and other attributes of paths that have any, see [`super::attributes::encode_list`].
+    /// Owners, ACLs and other attributes of paths that have any.
     pub attributes: Attachment,
-    /// Paths excluded for another reason than their path, see [`encode_excluded`].
+    /// Paths excluded for another reason than their path.
     pub excluded: Attachment,
     /// The exclude list in force, as text, one rule a line.
     pub rules: BlobId,

@@ -11,10 +11,10 @@ use crate::path::escaped;
 
 /// Checks the name of a new tag.
 ///
-/// Refused, as `Invalid`: every name that [`check_run_name`] refuses; a colon, which separates a revision from a path;
-/// a name that reads as a step (`s12`, also with an offset), as an id (four hex digits or more, and nothing else) or as
-/// `HEAD`, also with an offset; a name that begins with `@`. A bare number of up to three digits is allowed, and then
-/// means the tag, not the step.
+/// Refused, as `Invalid`: an empty name, more than 255 bytes, control characters and white space, `..`, a dash or dot
+/// at either end; a colon, which separates a revision from a path; a name that reads as a step (`s12`, also with an
+/// offset), as an id (four hex digits or more, and nothing else) or as `HEAD`, also with an offset; a name that begins
+/// with `@`. A bare number of up to three digits is allowed, and then means the tag, not the step.
 pub fn check_tag_name(name: &str) -> Result<()> {
     let refuse = |detail: &str| Err(Error::new(ErrorKind::Invalid, "name tag", escaped(name.as_bytes()), detail));
     if let Some(detail) = problem(name) {

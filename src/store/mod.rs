@@ -245,7 +245,7 @@ impl Store {
     }
 }
 
-/// Reading, as a [`Reader`] does. If an object is missing or corrupt, the store is read again before that is an error.
+/// Reading. If an object is missing or corrupt, the store is read again before that is an error.
 impl Store {
     /// See [`Reader::contains`]. Objects that others have written since the last look are not included.
     #[doc(hidden)]
@@ -277,7 +277,7 @@ impl Store {
         self.read(|reader| reader.tree(id))
     }
 
-    /// See [`Reader::folder`].
+    /// The entries of a folder, sorted by name.
     pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>> {
         self.read(|reader| reader.folder(id))
     }
@@ -304,7 +304,7 @@ impl Store {
         self.read(|reader| reader.chunks(id))
     }
 
-    /// See [`Reader::read_blob`].
+    /// The content of a blob. `Limit` if it is longer than `length_max_bytes`.
     pub fn read_blob(&self, id: BlobId, length_max_bytes: u64) -> Result<Vec<u8>> {
         self.read(|reader| reader.read_blob(id, length_max_bytes))
     }

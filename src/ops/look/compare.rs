@@ -90,7 +90,7 @@ impl Comparison<'_> {
         Ok((self.side(change.old)?, self.side(change.new)?))
     }
 
-    /// Writes a change as a patch that git can apply, see [`patch::render`]. Long contents are not held in memory.
+    /// Writes a change as a patch that git can apply. Long contents are not held in memory.
     pub fn patch(&self, change: &Change, options: &PatchOptions, put: &mut Put<'_>) -> Result<()> {
         let is_needed = patch::needs_contents(change);
         let content =

@@ -55,7 +55,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Capture {
-    /// Patterns of paths to exclude, see [`super::rules`].
+    /// Patterns of paths to exclude.
     pub exclude: Vec<String>,
     /// Patterns of paths to capture even if they are excluded.
     pub include: Vec<String>,
@@ -63,7 +63,7 @@ pub struct Capture {
     pub only: Vec<String>,
     /// True if the built-in excludes apply.
     pub default_excludes: bool,
-    /// True if files that git ignores are excluded, see [`super::ignore`]. A build without git ignores this.
+    /// True if files that git ignores are excluded. A build without git ignores this.
     pub gitignore: bool,
     /// True if folders on other file systems are excluded.
     pub one_file_system: bool,

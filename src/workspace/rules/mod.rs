@@ -70,7 +70,7 @@ pub const GITIGNORE_RULE: &str = "~ .gitignore";
 /// The rule, in text form, that excludes folders on other file systems.
 const FILE_SYSTEM_RULE: &str = "~ one-file-system";
 
-/// The input of [`Rules`].
+/// The settings that decide on exclusion, as data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleOptions {
     /// Patterns of paths to exclude, besides the defaults.
@@ -79,7 +79,7 @@ pub struct RuleOptions {
     pub includes: Vec<String>,
     /// If there are any: patterns of the only paths to capture.
     pub only: Vec<String>,
-    /// Omits [`DEFAULT_EXCLUDES`] and the rules that need evidence.
+    /// Omits the built-in excludes and the rules that need evidence.
     pub without_defaults: bool,
     /// Keeps the rules that need evidence all the same.
     pub evidence: bool,
