@@ -236,7 +236,7 @@ pub mod detail {
     pub use crate::ops::check::repair::{Action as RepairAction, Left as RepairLeft, Source as RecoverySource};
     pub use crate::ops::check::verify::{Affected, Part as AffectedPart};
     pub use crate::ops::keep::forget::{ForgetOptions, forget};
-    pub use crate::ops::look::ls::{expect as expect_entry, find as find_entry};
+    pub use crate::ops::look::ls::{entry_at, find as find_entry};
     pub use crate::ops::look::select::selected;
     pub use crate::ops::look::show::{Call, event as step_event};
     pub use crate::ops::look::stats::{PathTotals, Totals};

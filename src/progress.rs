@@ -13,14 +13,14 @@ pub enum Event {
         bytes: u64,
     },
     /// Work done since the last event.
-    Done {
+    Advanced {
         /// Number of files.
         files: u64,
         /// Total length in bytes.
         bytes: u64,
     },
     /// The live folder is changing from here on: it is between two states until the work is over.
-    Changing,
+    FolderChanging,
     /// Progress of comparing stored objects with their ids.
     Checked {
         /// Number compared so far.

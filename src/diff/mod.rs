@@ -3,8 +3,8 @@
 //! It loads trees and contents only through callbacks of the caller; it knows neither a workspace nor a terminal.
 //!
 //! ```text
-//! tree    two tree ids    -> Change list, in order of paths; cost follows the change
-//! selection                a set of paths
+//! tree    two tree ids    -> Change list, in order of paths; the cost grows with the change, not with the tree
+//! selection  paths, patterns -> the set of paths to compare
 //! rename  Change list     -> Change list with pairs of deleted and added files joined
 //! lines   two contents    -> ranges of lines that differ
 //! text    two contents    -> hunks with context, counts
@@ -12,9 +12,9 @@
 //! git_id  one content     -> git's id of it
 //! ```
 //!
-//! Invariants of a [`Change`] list: paths ascend (the order of [`TreePath`]), each at most once; `old` and `new` are
-//! `None` exactly where the kind says so. A folder has no content of its own, so it is never `Modified`: the changed
-//! paths below it are listed instead.
+//! Invariants of a [`Change`] list: paths ascend (the order of [`TreePath`]), each at most once; `old` is `None`
+//! exactly for `Added`, `new` exactly for `Deleted`. A folder has no content of its own, so it is never `Modified`: the
+//! changed paths below it are listed instead.
 
 pub mod lines;
 pub mod patch;
@@ -64,7 +64,7 @@ pub enum ChangeKind {
     Deleted,
     /// A file, folder or symlink became another of these. Paths below a folder are listed on their own.
     Type,
-    /// Other permission bits and the same content; for a folder, regardless of changes below it.
+    /// Only the permission bits differ. Paths below a folder may have changed too; they are listed on their own.
     Mode,
     /// Another owner, ACL or extended attribute, and nothing else.
     Attributes,
@@ -86,14 +86,14 @@ pub struct Side {
 }
 
 impl Change {
-    /// Returns true if both sides have the same content, so that only the path or the mode changed.
+    /// Returns true if both sides have the same content, so that only the path, mode or attributes changed.
     pub fn is_same_content(&self) -> bool {
         self.old.zip(self.new).is_some_and(|(old, new)| old.kind == new.kind && old.id == new.id)
     }
 }
 
-/// Counts changes as a snapshot records them. A rename counts as one added and one deleted path, so that the numbers do
-/// not depend on rename detection.
+/// Counts changes in the way that snapshots store the counts. A rename counts as one added and one deleted path, so
+/// that the numbers do not depend on rename detection.
 pub fn counts(changes: &[Change]) -> ChangeCounts {
     let mut counts = ChangeCounts::default();
     for change in changes {
@@ -113,7 +113,8 @@ pub fn counts(changes: &[Change]) -> ChangeCounts {
 }
 
 impl ChangeKind {
-    /// The letter of git's `--name-status`, which shows a changed mode or attribute like changed content.
+    /// The letter of git's `--name-status`. As there, a changed mode is `M`; so are changed attributes, which git does
+    /// not know.
     pub fn letter(self) -> char {
         match self {
             Self::Added => 'A',
@@ -126,7 +127,7 @@ impl ChangeKind {
 }
 
 impl Side {
-    /// The content of a file, or the target of a symlink.
+    /// The id of a file's content or a symlink's target; `None` for a folder.
     pub fn blob(&self) -> Option<BlobId> {
         (self.kind != Kind::Folder).then_some(BlobId(self.id))
     }

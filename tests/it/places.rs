@@ -190,7 +190,7 @@ impl retrograde::progress::Progress for Swapper {
     #[expect(clippy::disallowed_methods, reason = "tests move folders of their own")]
     fn event(&self, event: retrograde::progress::Event) {
         use std::sync::atomic::Ordering::Relaxed;
-        if matches!(event, retrograde::progress::Event::Done { .. }) && !self.done.swap(true, Relaxed) {
+        if matches!(event, retrograde::progress::Event::Advanced { .. }) && !self.done.swap(true, Relaxed) {
             std::fs::rename(&self.root, self.root.with_extension("away")).unwrap();
             std::fs::rename(self.root.with_extension("other"), &self.root).unwrap();
         }

@@ -19,19 +19,19 @@ use retrograde::wire;
 pub(crate) const SIGNALS: [(i32, &str); 3] = [(SIGHUP, "SIGHUP"), (SIGINT, "SIGINT"), (SIGTERM, "SIGTERM")];
 
 /// True once a restore has begun to change the folder.
-static FOLDER_CHANGES: AtomicBool = AtomicBool::new(false);
+static FOLDER_IS_CHANGING: AtomicBool = AtomicBool::new(false);
 
 /// True while a progress line is on the terminal.
-static BAR_IS_SHOWN: AtomicBool = AtomicBool::new(false);
+static LINE_IS_SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// Notes that the folder is between two states from here on.
-pub(crate) fn folder_changes() {
-    FOLDER_CHANGES.store(true, Ordering::Relaxed);
+pub(crate) fn note_folder_is_changing() {
+    FOLDER_IS_CHANGING.store(true, Ordering::Relaxed);
 }
 
 /// Notes that a progress line is on the terminal: it must be erased before the last message.
-pub(crate) fn bar_is_shown() {
-    BAR_IS_SHOWN.store(true, Ordering::Relaxed);
+pub(crate) fn note_line_is_shown() {
+    LINE_IS_SHOWN.store(true, Ordering::Relaxed);
 }
 
 /// Waits for signals in a thread. If the system has no room for one, signals end the program as usual.
@@ -99,7 +99,7 @@ const BETWEEN_STATES: [&str; 2] = [
 )]
 fn stop(signal: i32, left: [&str; 2], is_json: bool) -> ! {
     let name = SIGNALS.iter().find(|(number, _)| *number == signal).map_or("a signal", |(_, name)| name);
-    let [left, next] = if FOLDER_CHANGES.load(Ordering::Relaxed) { BETWEEN_STATES } else { left };
+    let [left, next] = if FOLDER_IS_CHANGING.load(Ordering::Relaxed) { BETWEEN_STATES } else { left };
     let message = format!("stopped by {name}: {left}");
     let text = if is_json {
         format!("{}\n", wire::line(&wire::Failed::interrupted(&message, next)))
@@ -108,7 +108,7 @@ fn stop(signal: i32, left: [&str; 2], is_json: bool) -> ! {
     };
     // The lock is held until the end, so that no progress line is drawn after this one.
     let mut stderr = std::io::stderr().lock();
-    let erase = if BAR_IS_SHOWN.load(Ordering::Relaxed) { "\r\x1b[2K" } else { "" };
+    let erase = if LINE_IS_SHOWN.load(Ordering::Relaxed) { "\r\x1b[2K" } else { "" };
     drop(stderr.write_all(format!("{erase}{text}").as_bytes()));
     std::process::exit(128 + signal)
 }

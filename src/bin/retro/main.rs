@@ -6,6 +6,7 @@
 //! env        the environment, read once        paths     paths given as arguments
 //! exit       exit codes of errors              output    standard output and standard error
 //! interrupt  messages when a signal arrives    views     results for people
+//! topics     help texts that concern several verbs
 //! commands   one thin file for each verb: arguments in, library call, view out
 //! ```
 //!
@@ -20,6 +21,7 @@ mod exit;
 mod interrupt;
 mod output;
 mod paths;
+mod topics;
 mod usage;
 mod views;
 

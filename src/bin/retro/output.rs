@@ -65,13 +65,13 @@ impl Output {
     }
 
     /// Prints a result in JSON, on one line.
-    pub(crate) fn json(&mut self, shape: &impl serde::Serialize) -> Result<()> {
-        self.line(format_args!("{}", wire::line(shape)))
+    pub(crate) fn json(&mut self, json: &impl serde::Serialize) -> Result<()> {
+        self.line(format_args!("{}", wire::line(json)))
     }
 
-    /// Prints the result of an action: `shape` with `--json`, else `summary` on one line.
-    pub(crate) fn done(&mut self, shape: &impl serde::Serialize, summary: fmt::Arguments<'_>) -> Result<()> {
-        if self.is_json { self.json(shape) } else { self.summary(summary) }
+    /// Prints the result of an action: the value `json` with `--json`, else `summary` on one line.
+    pub(crate) fn done(&mut self, json: &impl serde::Serialize, summary: fmt::Arguments<'_>) -> Result<()> {
+        if self.is_json { self.json(json) } else { self.summary(summary) }
     }
 
     /// Prints bytes as they are.

@@ -106,8 +106,8 @@ const HABITS: &[(&[&str], &str)] = &[
 
 const RESTORE: &str = "`retro restore REV` restores the folder to a step, `retro restore REV PATH` one path";
 
-/// The hint for a verb that does not exist here.
-pub(crate) fn instead_of(verb: &str) -> Option<&'static str> {
+/// The hint for a word that is no verb here, if people type it for one ([`HABITS`]).
+pub(crate) fn hint_for_unknown(verb: &str) -> Option<&'static str> {
     HABITS.iter().find(|(words, _)| words.contains(&verb)).map(|(_, hint)| *hint)
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn refuse(error: &clap::Error, raw: &[OsString]) -> u8 {
     let has_suggestion = error.get(ContextKind::SuggestedSubcommand).is_some();
     let habit = match error.get(ContextKind::InvalidSubcommand) {
         Some(ContextValue::String(verb)) if error.kind() == ErrorKind::InvalidSubcommand => {
-            instead_of(verb).or((!has_suggestion).then_some(LISTS)).map(|hint| (verb, hint))
+            hint_for_unknown(verb).or((!has_suggestion).then_some(LISTS)).map(|hint| (verb, hint))
         }
         _ => None,
     };
@@ -167,7 +167,7 @@ fn in_json(error: &clap::Error, habit: Option<&str>, raw: &[OsString]) -> String
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{HABITS, instead_of};
+    use super::{HABITS, hint_for_unknown};
     use crate::args::command;
 
     #[test]
@@ -192,6 +192,6 @@ mod tests {
             assert!(seen.insert(word), "{word} is listed twice");
         }
         assert!(seen.len() >= 100, "{}", seen.len());
-        assert_eq!(instead_of("frobnicate"), None);
+        assert_eq!(hint_for_unknown("frobnicate"), None);
     }
 }

@@ -60,13 +60,13 @@ pub(super) fn wanted(store: &Store, target: &Snapshot) -> Result<TargetAttribute
 fn folders_above(store: &Store, snapshot: SnapshotId, paths: &[TreePath]) -> Result<Vec<Action>> {
     let mut above = BTreeSet::new();
     for path in paths {
-        ls::expect(store, snapshot, path)?;
+        ls::entry_at(store, snapshot, path)?;
         above.extend(std::iter::successors(path.parent(), TreePath::parent).filter(|folder| !folder.is_root()));
     }
     let is_above = |folder: &TreePath| !paths.iter().any(|path| folder.is_within(path));
     above
         .into_iter()
         .filter(is_above)
-        .map(|path| ls::expect(store, snapshot, &path).map(|entry| Action::on_folder(path, Task::Create, entry.mode)))
+        .map(|path| ls::entry_at(store, snapshot, &path).map(|entry| Action::on_folder(path, Task::Create, entry.mode)))
         .collect()
 }

@@ -173,7 +173,7 @@ pub fn restore(
 fn expect_paths(store: &Store, workspace: &Workspace, target: SnapshotId, paths: &[TreePath]) -> Result<()> {
     for path in paths {
         if root_of(workspace).join(path.to_os_path()).symlink_metadata().is_err() && !path.is_root() {
-            ls::expect(store, target, path)?;
+            ls::entry_at(store, target, path)?;
         }
     }
     Ok(())
@@ -243,7 +243,7 @@ fn go_back(
         outcome.applied = Some(Applied { kept: outcome.refused.clone(), ..Applied::default() });
     } else {
         outcome.before = begin::begin(&context, batch, &decided)?;
-        options.progress.event(Event::Changing);
+        options.progress.event(Event::FolderChanging);
         decided.step.captured.remember(store);
         let (applied, state) = apply::apply(&context, &decided, &outcome.refused)?;
         (outcome.applied, outcome.state) = (Some(applied), state);

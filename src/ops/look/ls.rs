@@ -27,7 +27,7 @@ pub fn ls(store: &Store, snapshot: SnapshotId, options: &LsOptions, see: &mut Se
     let folder = if options.path.is_root() {
         root
     } else {
-        let entry = expect(store, snapshot, &options.path)?;
+        let entry = entry_at(store, snapshot, &options.path)?;
         match entry.tree() {
             Some(tree) => tree,
             None => return see(&options.path, &entry),
@@ -71,7 +71,7 @@ pub(in crate::ops) fn walk(
 }
 
 /// The entry at `path` of a snapshot, or `NotFound`. The root has none.
-pub fn expect(store: &Store, snapshot: SnapshotId, path: &TreePath) -> Result<Entry> {
+pub fn entry_at(store: &Store, snapshot: SnapshotId, path: &TreePath) -> Result<Entry> {
     let found = find(store, store.snapshot(snapshot)?.root, path)?;
     found.ok_or_else(|| {
         let detail = format!("snapshot {} has no such path", snapshot.short());

@@ -69,7 +69,7 @@ pub fn export_tar(
 ) -> Result<Exported> {
     let found = store.snapshot(snapshot)?;
     for path in paths.iter().filter(|path| !path.is_root()) {
-        let entry = ls::expect(store, snapshot, path)?;
+        let entry = ls::entry_at(store, snapshot, path)?;
         entry.tree().map_or(Ok(()), |tree| store.check_extent("export", tree))?;
     }
     if paths.is_empty() || paths.iter().any(TreePath::is_root) {
@@ -152,7 +152,7 @@ impl Export<'_> {
         self.pad(entry.size)?;
         self.exported.files += 1;
         self.exported.content_bytes += entry.size;
-        self.options.progress.event(Event::Done { files: 1, bytes: entry.size });
+        self.options.progress.event(Event::Advanced { files: 1, bytes: entry.size });
         Ok(())
     }
 

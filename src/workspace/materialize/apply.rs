@@ -230,7 +230,7 @@ impl Applying<'_> {
             bytes = bytes.saturating_add(action.written_bytes());
             Ok(())
         })?;
-        self.options.progress.event(Event::Done { files: actions.len() as u64, bytes });
+        self.options.progress.event(Event::Advanced { files: actions.len() as u64, bytes });
         Ok(applied)
     }
 

@@ -167,7 +167,7 @@ impl Filling<'_> {
             filled.symlinks += symlinks;
             filled.bytes += bytes;
         }
-        self.options.progress.event(Event::Done { files: count, bytes });
+        self.options.progress.event(Event::Advanced { files: count, bytes });
         match Arc::into_inner(folder) {
             Some(folder) => self.leave(folder),
             None => Ok(()),

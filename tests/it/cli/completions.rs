@@ -57,6 +57,10 @@ fn steps_runs_tags_and_recorded_paths_are_offered() {
     assert_eq!(offered(&cli, &["retro", "snap", "--event", ""]), ["files"]);
     assert_eq!(offered(&cli, &["retro", "st"]), ["words", "status", "stats"]);
     assert_eq!(offered(&cli, &["retro", "-C", "dir", "cat", "s1", ""]), ["paths", "b.txt"]);
+    assert_eq!(offered(&cli, &["retro", "-C", "dir", "log", "--", "../a."]), ["paths", "../a.txt"]);
+    assert_eq!(offered(&cli, &["retro", "-C", "dir", "log", "--", "../../"]), ["paths"]);
+    assert_eq!(offered(&cli, &["retro", "cat", "s1:../"]), ["paths"]);
+    assert_eq!(offered(&cli, &["retro", "help", "set"]), ["words", "settings"]);
     assert_eq!(offered(&cli, &["retro", "--store", "/nowhere", "show", ""]), ["words"]);
     let with_words = String::from_utf8(cli.run(&["__complete", "fish", "retro", "show", "s1"]).stdout).unwrap();
     assert!(with_words.ends_with(" first\n") && with_words.contains("s1\t2"), "{with_words}");

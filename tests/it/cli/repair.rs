@@ -66,7 +66,7 @@ fn lost_content_is_marked_and_affects_nothing_else() {
     assert!(done.contains("all of steps known to be incomplete or lost"), "{done}");
     let log = stdout(&cli, "log", 0);
     assert!(log.lines().count() == 6 && log.lines().all(|line| line.ends_with("[incomplete]")), "{log}");
-    assert!(stdout(&cli, "show s2", 0).contains("lost      parts of it; `retro verify` lists them\n"));
+    assert!(stdout(&cli, "show s2", 0).contains("damage    parts are lost; `retro verify` lists them\n"));
     assert!(stdout(&cli, "status", 0).contains("(incomplete; `retro verify` lists the lost paths)"));
     assert_eq!(cli.json("log --json")[0]["incomplete"], true);
     // A restore is refused before it changes the first path, and one of what is whole is not.

@@ -176,7 +176,7 @@ fn the_event_of_a_call_that_changed_nothing_is_kept_with_the_step_before() {
     cli.check(
         "log",
         "
-        | @ s2  [short]  [time]  +1 ~1 -0  second  (2 calls changed nothing)
+        | @ s2  [short]  [time]  +1 ~1 -0  second  (2 later calls changed nothing)
         |   s1  [short]  [time]  +2 ~0 -0  first
     ",
     );

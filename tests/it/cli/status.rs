@@ -138,16 +138,27 @@ fn status_keeps_warning_of_paths_that_are_recorded_no_longer() {
         | rules      [built-in] *
         |  more
         | excluded   a.txt (excluded in the settings), c.txt (excluded in the settings), dir (excluded in the settings)
-        | dropped    3 paths of s2 still in the folder are no longer recorded: the rules exclude them
+        | dropped    3 paths of s2 still in the folder: excluded by the rules, no longer recorded
         | changed    nothing since s4
     ",
     );
     let log = String::from_utf8(cli.run(&["log"]).stdout).unwrap();
     let marked: Vec<&str> = log.lines().filter(|line| line.ends_with("  [excludes 3 recorded paths]")).collect();
     assert!(marked.len() == 1 && marked[0].starts_with("  s3 "), "{log}");
-    for (step, expected) in [("s2", None), ("s3", Some("changed; 3 paths of s2 still in the folder are excluded"))] {
+    for (step, expected) in [("s2", None), ("s3", Some("changed; exclude 3 paths of s2 still in the folder"))] {
         let shown = String::from_utf8(cli.run(&["show", step]).stdout).unwrap();
         let found = shown.lines().find_map(|line| line.strip_prefix("rules     "));
         assert_eq!(found, expected, "{step}");
     }
+}
+
+#[test]
+fn one_excluded_path_is_said_in_the_singular() {
+    let cli = Cli::with_two_steps();
+    cli.write("retro.toml", b"[capture]\nexclude = [\"a.txt\"]\n");
+    cli.run(&["snap"]).expect(0);
+    let lines = |verb: &[&str]| String::from_utf8(cli.run(verb).stdout).unwrap();
+    assert!(lines(&["show"]).contains("\nrules     changed; exclude 1 path of s2 still in the folder\n"));
+    let dropped = "\ndropped    1 path of s2 still in the folder: excluded by the rules, no longer recorded\n";
+    assert!(lines(&["status"]).contains(dropped));
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use retrograde::Result;
 
 use crate::args;
-use crate::complete::{candidates, wanted};
+use crate::complete::{candidates, expected_at_end};
 use crate::context::Context;
 
 pub(super) fn run(context: &mut Context, shell: &str, rest: &[OsString]) -> Result<()> {
@@ -23,7 +23,7 @@ pub(super) fn run(context: &mut Context, shell: &str, rest: &[OsString]) -> Resu
     };
     let mut command = args::command();
     command.build();
-    let (mode, found) = candidates(context, wanted(&command, &words));
+    let (mode, found) = candidates(context, expected_at_end(&command, &words));
     context.out.line(format_args!("{mode}"))?;
     context.out.lines(found.into_iter().filter_map(|(word, about)| {
         let word = word.get(stripped..).filter(|word| !word.is_empty())?;

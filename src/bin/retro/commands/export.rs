@@ -37,8 +37,8 @@ pub(super) fn run(context: &mut Context, arguments: &Export) -> Result<()> {
     let exported = to_new_file(&path, write)?;
     drop(progress);
     let (files, size) = (human::count(exported.files, "file"), human::size(exported.written_bytes));
-    let shape = wire::TarExported::new(&path, &exported);
-    context.out.done(&shape, format_args!("wrote {}  {files}, {size}", shown(&path)))
+    let json = wire::TarExported::new(&path, &exported);
+    context.out.done(&json, format_args!("wrote {}  {files}, {size}", shown(&path)))
 }
 
 /// Writes a file that must not exist yet. It has mode 0600 whatever the umask, because its content may be secret. It

@@ -28,8 +28,8 @@ pub(super) fn run(context: &mut Context, dir: Option<PathBuf>, force: bool) -> R
         let root = shown(&root_of(around));
         context.out.note(format_args!("note: {root} is recorded too, and this folder with it"));
     }
-    let shape = wire::Registered::new(workspace, &folder, &opened.store_root, is_new);
+    let json = wire::Registered::new(workspace, &folder, &opened.store_root, is_new);
     let word = if is_new { "recording" } else { "already recording" };
     let (folder, store) = (shown(&folder), shown(&opened.store_root));
-    context.out.done(&shape, format_args!("{word} {folder} in {store} (workspace {})", workspace.short()))
+    context.out.done(&json, format_args!("{word} {folder} in {store} (workspace {})", workspace.short()))
 }

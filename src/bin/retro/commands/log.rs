@@ -20,7 +20,7 @@ pub(super) fn run(context: &mut Context, arguments: &Log) -> Result<()> {
     let mut rows = Vec::new();
     let listed = log(&opened.store, &options, &mut |entry| {
         if context.out.is_json {
-            return context.out.json(&shape(&opened, &options, arguments, &entry)?);
+            return context.out.json(&json(&opened, &options, arguments, &entry)?);
         }
         rows.push(Row::of(&entry));
         Ok(())
@@ -95,9 +95,9 @@ fn time(text: &str, option: &str, now: Timestamp) -> Result<Timestamp> {
 }
 
 /// A step in JSON, with its changes if an option asks for them.
-fn shape(opened: &Opened, options: &LogOptions, arguments: &Log, entry: &LogEntry) -> Result<wire::Step> {
+fn json(opened: &Opened, options: &LogOptions, arguments: &Log, entry: &LogEntry) -> Result<wire::Step> {
     let changes = match arguments.detail.is_any() {
-        true => Some(changes::shapes(&step_changes(&opened.store, entry.id, &options.selection)?, arguments.detail)?),
+        true => Some(changes::json(&step_changes(&opened.store, entry.id, &options.selection)?, arguments.detail)?),
         false => None,
     };
     Ok(wire::Step::new(entry, changes))
@@ -169,7 +169,7 @@ fn note_unlisted(
 /// The text before each step: the graph, or the mark of the current step.
 fn prefixes(rows: &[Row], is_graph: bool, palette: &Palette) -> Vec<Prefixes> {
     if !is_graph {
-        let plain = |row| Prefixes { node: steps::mark(row, palette), link: None, rest: String::new() };
+        let plain = |row| Prefixes { node: steps::head_sign(row, palette), link: None, rest: String::new() };
         return rows.iter().map(plain).collect();
     }
     let family: Vec<_> = rows.iter().map(|row| (row.id, row.parents.clone())).collect();

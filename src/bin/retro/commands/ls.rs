@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use retrograde::{LsOptions, Result, TreePath, ls, wire};
 
-use retrograde::detail::{Entry, Kind, expect_entry as expect};
+use retrograde::detail::{Entry, Kind, entry_at};
 
 use crate::context::Context;
 use crate::views::color::Palette;
@@ -29,9 +29,9 @@ pub(super) fn run(context: &mut Context, rev: &str, paths: &[PathBuf], is_recurs
         // A folder that a pattern matches is listed itself; of a named folder the contents are listed.
         let is_named = selection.is_everything() || selection.paths().contains(&path);
         if !is_named {
-            print(&path, &expect(&opened.store, snapshot, &path)?)?;
+            print(&path, &entry_at(&opened.store, snapshot, &path)?)?;
         }
-        let is_folder = || Ok(path.is_root() || expect(&opened.store, snapshot, &path)?.kind == Kind::Folder);
+        let is_folder = || Ok(path.is_root() || entry_at(&opened.store, snapshot, &path)?.kind == Kind::Folder);
         if is_named || (is_recursive && is_folder()?) {
             ls(&opened.store, snapshot, &LsOptions { path, is_recursive }, &mut print)?;
         }

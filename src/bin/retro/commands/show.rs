@@ -23,7 +23,7 @@ pub(super) fn run(context: &mut Context, arguments: &Show) -> Result<()> {
         shown.changes = counts(&comparison.changes);
     }
     if context.out.is_json {
-        let changes = changes::shapes(&comparison, arguments.detail)?;
+        let changes = changes::json(&comparison, arguments.detail)?;
         return context.out.json(&wire::Shown::new(&shown, changes));
     }
     let palette = context.out.palette;

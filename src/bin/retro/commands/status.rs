@@ -78,7 +78,7 @@ fn lines(context: &Context, status: &Status, opened: &Opened, settings: &Setting
     // Paths that are excluded since the last step are listed with the changes.
     if let Some(dropped) = status.dropped.as_ref().filter(|_| status.newly_dropped == 0) {
         let paths = excluded::dropped(dropped, Some(workspace));
-        fact("dropped", format!("{paths} are no longer recorded: the rules exclude them"));
+        fact("dropped", format!("{paths}: excluded by the rules, no longer recorded"));
     }
     if let Some(read) = read::sentence(&status.read_last) {
         fact("read", format!("the last step read {read}"));

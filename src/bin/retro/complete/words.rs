@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::topics;
+
 /// The word that is being typed, and the kinds of word that it can become.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Expected {
     /// The word so far, without the part before a `=`.
     pub(crate) word: String,
     /// The part of the typed word before that, with which candidates begin: `--run=`.
@@ -45,7 +47,7 @@ pub(crate) enum Kind {
 }
 
 /// Determines the kinds of the last of the words; the first is the name of the program.
-pub(crate) fn wanted(command: &Command, words: &[String]) -> Wanted {
+pub(crate) fn expected_at_end(command: &Command, words: &[String]) -> Expected {
     let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
     let mut line = Line { root: command, command, option: None, count: 0, is_after_dashes: false };
     before.iter().skip(1).for_each(|word| line.take(word));
@@ -55,7 +57,7 @@ pub(crate) fn wanted(command: &Command, words: &[String]) -> Wanted {
     let step = STEPS.iter().find_map(|id| verb?.try_get_raw(id).ok()??.next());
     let step = step.map_or_else(|| "@".to_owned(), |step| step.to_string_lossy().into_owned());
     let folder = |id| matches.try_get_one(id).ok().flatten().cloned();
-    Wanted {
+    Expected {
         word: word.to_owned(),
         before: prefix,
         kinds,
@@ -146,9 +148,9 @@ fn kinds_of(arg: &Arg, root: &Command) -> Vec<Kind> {
         ("run", _) => vec![Kind::Run],
         ("tag" | "delete" | "name", "NAME") => vec![Kind::Tag],
         ("topic", _) => {
-            let mut topics = verbs_of(root);
-            topics.push(("json".to_owned(), "the shapes of the JSON output".to_owned()));
-            vec![Kind::Fixed(topics)]
+            let mut offered = verbs_of(root);
+            offered.extend(topics::all().map(|(name, about)| (name.to_owned(), about.to_owned())));
+            vec![Kind::Fixed(offered)]
         }
         (_, "REV[:PATH]") => vec![Kind::Step, Kind::StepAndPath],
         ("new", "NEW") => vec![Kind::Step, Kind::Path],
@@ -183,25 +185,27 @@ fn options_of(command: &Command) -> Vec<(String, String)> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{Kind, Wanted, wanted};
+    use super::{Expected, Kind, expected_at_end};
     use crate::args::command;
 
-    fn at(line: &str) -> Wanted {
+    fn at(line: &str) -> Expected {
         let mut command = command();
         command.build();
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        wanted(&command, &words)
+        expected_at_end(&command, &words)
     }
 
-    fn has(wanted: &Wanted, word: &str) -> bool {
-        wanted.kinds.iter().any(|kind| matches!(kind, Kind::Fixed(words) if words.iter().any(|(name, _)| name == word)))
+    fn has(found: &Expected, word: &str) -> bool {
+        found.kinds.iter().any(|kind| matches!(kind, Kind::Fixed(words) if words.iter().any(|(name, _)| name == word)))
     }
 
     #[test]
     fn verbs_options_and_values_have_their_places() {
         assert!(has(&at("retro "), "snap") && !has(&at("retro "), "__complete") && has(&at("retro -q "), "log"));
         assert!(has(&at("retro log --s"), "--stat") && has(&at("retro log -"), "--json"));
-        assert!(has(&at("retro workspace "), "move") && has(&at("retro help "), "json"));
+        assert!(has(&at("retro workspace "), "move") && has(&at("retro help "), "log"));
+        let topics = ["recording", "settings", "json"];
+        assert!(topics.iter().all(|topic| has(&at("retro help "), topic)));
         assert!(has(&at("retro --color "), "always") && has(&at("retro --color=a"), "auto"));
         assert_eq!(at("retro --color=a").before, "--color=");
         assert_eq!(at("retro log --run ").kinds, [Kind::Run]);

@@ -63,7 +63,7 @@ fn stat(comparison: &Comparison<'_>, palette: &Palette) -> Result<Vec<String>> {
 /// Prints changes in the requested detail, or else in the detail of `default`.
 pub(crate) fn print(out: &mut Output, comparison: &Comparison<'_>, detail: Detail, default: Default) -> Result<()> {
     if out.is_json {
-        return shapes(comparison, detail)?.iter().try_for_each(|shape| out.json(shape));
+        return json(comparison, detail)?.iter().try_for_each(|change| out.json(change));
     }
     if detail.wants_patch() || (default == Default::Patch && !detail.is_any()) {
         return patch::print(out, comparison, &detail.patch_options());
@@ -81,12 +81,12 @@ pub(crate) fn lines(comparison: &Comparison<'_>, detail: Detail, palette: &Palet
 }
 
 /// Changes in JSON, with the numbers of lines if `--stat` asks for them.
-pub(crate) fn shapes(comparison: &Comparison<'_>, detail: Detail) -> Result<Vec<wire::Change>> {
-    let shape = |change: &Change| {
+pub(crate) fn json(comparison: &Comparison<'_>, detail: Detail) -> Result<Vec<wire::Change>> {
+    let one = |change: &Change| {
         let lines = detail.stat.then(|| Ok(amount(change, comparison)?.counted(change))).transpose()?;
         Ok(wire::Change::new(change, lines))
     };
-    comparison.changes.iter().map(shape).collect()
+    comparison.changes.iter().map(one).collect()
 }
 
 /// The detail in which changes are printed unless an option is given.

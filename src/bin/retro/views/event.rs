@@ -1,7 +1,7 @@
-//! Events: the facts of a step, as an agent or its hook gave them.
+//! Events: JSON about a step, as an agent or its hook gave it.
 //!
-//! The library has made one JSON object of them, on one line. None of the facts is required; lists of steps show a few
-//! that have common names.
+//! A stored event is one JSON object on one line. No key is required. Lists of steps show the values of a few keys that
+//! many agents use (`tool`, `command`, `exit_code`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 use retrograde::{Error, Result};
 
-use retrograde::detail::{EVENT_LENGTH_MAX_BYTES, UNPARSED_KEY, compact_event as compact};
+use retrograde::detail::{EVENT_LENGTH_MAX_BYTES, UNPARSED_KEY, compact_event};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -29,23 +29,24 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     read.map(|_| bytes).map_err(|e| Error::io("read event from", name, e))
 }
 
-/// The most bytes of an event that are read. More than can be stored, because its long texts can be cut.
+/// An event is read up to this many bytes. That is more than the store keeps, because long strings are cut before the
+/// event is stored.
 const READ_LENGTH_MAX_BYTES: u64 = 8 * EVENT_LENGTH_MAX_BYTES as u64;
 
-/// An event for people: a fact on each line, indented, in the order given. Long texts are cut.
+/// An event as indented JSON for people, one value or bracket on each line, in the order given. Long lines are cut.
 pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
-    let Some(compact) = compact(event) else {
-        return vec![one_line(&String::from_utf8_lossy(event), FACT_WIDTH_MAX)];
+    let Some(json) = compact_event(event) else {
+        return vec![one_line(&String::from_utf8_lossy(event), LINE_WIDTH_MAX)];
     };
     let mut lines = vec![String::new()];
     let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
-    let begin = |lines: &mut Vec<String>, depth: usize| lines.push("  ".repeat(depth.min(FACT_DEPTH_MAX)));
-    let text = String::from_utf8_lossy(&compact);
+    let begin = |lines: &mut Vec<String>, depth: usize| lines.push("  ".repeat(depth.min(INDENT_MAX)));
+    let text = String::from_utf8_lossy(&json);
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
-        if lines.len() > FACT_LINES_MAX {
+        if lines.len() > LINE_COUNT_MAX {
             lines.pop();
-            lines.push(format!("... ({} of facts in all; `--json` prints them)", size(event.len() as u64)));
+            lines.push(format!("... (the whole event has {}; `--json` prints it)", size(event.len() as u64)));
             break;
         }
         let opens = !is_string && matches!(character, '{' | '[');
@@ -72,7 +73,8 @@ pub(crate) fn pretty(event: &[u8]) -> Vec<String> {
     lines.iter().map(|line| cut(line)).collect()
 }
 
-/// An event in a few words: `Bash: cargo test (exit 101)`. `None` if no fact in it is understood.
+/// An event in a few words: `Bash: cargo test (exit 101)`. `None` if it has no tool, input, agent or
+/// unparsed text; an exit code alone is not enough.
 pub(crate) fn summary(event: &[u8], width_max: usize) -> Option<String> {
     let values: Values<'_> = serde_json::from_slice(event).ok()?;
     let value = |name: &&str| serde_json::from_str::<Value>(values.get(*name)?.get()).ok();
@@ -100,16 +102,17 @@ pub(crate) fn agent(event: &[u8]) -> Option<String> {
 /// The longest name of an agent shown to people, in characters.
 const AGENT_WIDTH_MAX: usize = 32;
 
-/// The longest line of an event shown to people, in characters. Tools are given whole files; `--json` prints them.
-const FACT_WIDTH_MAX: usize = 200;
+/// Lines of an event are cut after this many characters, and their length is added. A tool's input can be a whole file;
+/// `--json` prints it uncut.
+const LINE_WIDTH_MAX: usize = 200;
 
-/// The most lines of an event shown to people.
-const FACT_LINES_MAX: usize = 2_000;
+/// The most lines of an event shown to people, before a last one that says there is more.
+const LINE_COUNT_MAX: usize = 2_000;
 
 /// The deepest indentation; a hostile nesting would fill the screen with blanks.
-const FACT_DEPTH_MAX: usize = 20;
+const INDENT_MAX: usize = 20;
 
-/// The values of an event by name, each as it stands in the JSON text: most of them are long and not looked at.
+/// The values of an event by name, left unparsed, because most are long and never used.
 type Values<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 fn text(values: &Values<'_>, names: &[&str]) -> Option<String> {
@@ -117,13 +120,13 @@ fn text(values: &Values<'_>, names: &[&str]) -> Option<String> {
 }
 
 fn cut(line: &str) -> String {
-    match line.char_indices().nth(FACT_WIDTH_MAX) {
-        Some((at, _)) => format!("{}... ({})", &line[..at], size(line.len() as u64)),
+    match line.char_indices().nth(LINE_WIDTH_MAX) {
+        Some((at, _)) => format!("{}... ({} in all)", &line[..at], size(line.len() as u64)),
         None => line.to_owned(),
     }
 }
 
-/// The most telling part of a tool's input: a text, or the command or path in it.
+/// A tool's input in short: the input itself if it is a string, else its command, path, URL, pattern or query.
 fn main_part(input: &Value) -> Option<String> {
     let names = ["command", "file_path", "path", "url", "pattern", "query"];
     let text = input.as_str().or_else(|| names.iter().find_map(|name| input.get(name)?.as_str()));
@@ -135,7 +138,7 @@ mod tests {
     use super::{pretty, summary};
 
     #[test]
-    fn facts_keep_their_order_and_long_ones_are_cut() {
+    fn values_keep_their_order_and_long_lines_are_cut() {
         let lines = pretty(br#"{"b":[1,{}],"a":{"x":"y, {z}"},"e":[]}"#);
         let shown = [
             "{",
@@ -151,12 +154,16 @@ mod tests {
         ];
         assert_eq!(lines, shown);
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(5_000));
-        assert!(pretty(long.as_bytes())[1].ends_with("xxx... (5.0 kB)"));
+        assert!(pretty(long.as_bytes())[1].ends_with("xxx... (5.0 kB in all)"));
         assert_eq!(pretty(b"not json"), ["not json"]);
         let many = format!("{{\"a\":[0{}]}}", ",1".repeat(100_000));
         let shown = pretty(many.as_bytes());
-        assert_eq!(shown.len(), super::FACT_LINES_MAX + 1);
-        assert!(shown.last().is_some_and(|line| line.starts_with("... (200 kB")), "{:?}", shown.last());
+        assert_eq!(shown.len(), super::LINE_COUNT_MAX + 1);
+        assert!(
+            shown.last().is_some_and(|line| line.starts_with("... (the whole event has 200 kB; ")),
+            "{:?}",
+            shown.last()
+        );
     }
 
     #[test]

@@ -59,14 +59,16 @@ pub(crate) fn counts(counts: &ChangeCounts) -> String {
     format!("+{} ~{} -{}", counts.added, counts.modified, counts.deleted)
 }
 
-/// The first `count_max` texts; if there are more, a last one with their number, followed by `advice`.
+/// The first `count_max` texts; if there are more, a last line that says how many were left out, followed by
+/// `advice`.
 pub(crate) fn first(count_max: usize, texts: impl ExactSizeIterator<Item = String>, advice: &str) -> Vec<String> {
     let more = texts.len().saturating_sub(count_max) as u64;
     let last = (more > 0).then(|| format!("... and {} more{advice}", number(more)));
     texts.take(count_max).chain(last).collect()
 }
 
-/// Text of several lines or with control characters, on one line of at most `width_max` characters.
+/// Text on one line: line breaks and unsafe characters become spaces. Cut after `width_max` characters, with `...`
+/// added.
 pub(crate) fn one_line(text: &str, width_max: usize) -> String {
     let mut line = String::new();
     let words = text.split(|character: char| character.is_whitespace() || is_unsafe(character));
@@ -103,8 +105,8 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// Tests whether a character controls the terminal or changes the direction of the text after it, so that a name could
-/// look like another (Unicode's explicit directional formatting characters).
+/// True for control characters and for Unicode's directional formatting characters, with which one name can look like
+/// another.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')

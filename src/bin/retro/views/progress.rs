@@ -16,12 +16,12 @@ use super::human;
 use crate::interrupt;
 use crate::output::Output;
 
-/// Receives progress, and shows it if a person can see it.
+/// A receiver that shows progress, if standard error is a terminal and neither quiet nor JSON output is asked for.
 pub(crate) fn reporter(output: &Output) -> Box<dyn Progress> {
-    Box::new(Bar {
-        is_seen: !output.is_quiet && !output.is_json && std::io::stderr().is_terminal(),
+    Box::new(ProgressLine {
+        is_visible: !output.is_quiet && !output.is_json && std::io::stderr().is_terminal(),
         started: Stopwatch::start(),
-        bar: OnceLock::new(),
+        line: OnceLock::new(),
         bytes_planned: AtomicU64::new(0),
         bytes_done: AtomicU64::new(0),
         files_planned: AtomicU64::new(0),
@@ -29,10 +29,10 @@ pub(crate) fn reporter(output: &Output) -> Box<dyn Progress> {
     })
 }
 
-struct Bar {
-    is_seen: bool,
+struct ProgressLine {
+    is_visible: bool,
     started: Stopwatch,
-    bar: OnceLock<ProgressBar>,
+    line: OnceLock<ProgressBar>,
     bytes_planned: AtomicU64,
     bytes_done: AtomicU64,
     files_planned: AtomicU64,
@@ -41,12 +41,12 @@ struct Bar {
 
 const DELAY: Duration = Duration::from_millis(300);
 
-impl Progress for Bar {
+impl Progress for ProgressLine {
     fn event(&self, event: Event) {
         match event {
             Event::Scanned(files) => {
-                if let Some(bar) = self.bar() {
-                    bar.set_message(format!("scanning, {} files", HumanCount(files)));
+                if let Some(line) = self.line() {
+                    line.set_message(format!("scanning, {} files", HumanCount(files)));
                 }
             }
             Event::Planned { files, bytes } => {
@@ -54,39 +54,40 @@ impl Progress for Bar {
                 self.bytes_planned.store(bytes, Ordering::Relaxed);
                 self.draw();
             }
-            Event::Done { files, bytes } => {
+            Event::Advanced { files, bytes } => {
                 self.files_done.fetch_add(files, Ordering::Relaxed);
                 self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
                 self.draw();
             }
-            Event::Changing => interrupt::folder_changes(),
+            // Not shown: an interrupt must say that the folder is between two states.
+            Event::FolderChanging => interrupt::note_folder_is_changing(),
             Event::Checked { objects, of } => {
-                if let Some(bar) = self.bar() {
-                    bar.set_message(format!("checking, {} of {} objects", HumanCount(objects), HumanCount(of)));
+                if let Some(line) = self.line() {
+                    line.set_message(format!("checking, {} of {} objects", HumanCount(objects), HumanCount(of)));
                 }
             }
         }
     }
 }
 
-impl Bar {
-    /// The line, once the work has taken long.
-    fn bar(&self) -> Option<&ProgressBar> {
-        if !self.is_seen || (self.bar.get().is_none() && self.started.elapsed() < DELAY) {
+impl ProgressLine {
+    /// The progress line; `None` in the first 300 ms, or if nobody would see it.
+    fn line(&self) -> Option<&ProgressBar> {
+        if !self.is_visible || (self.line.get().is_none() && self.started.elapsed() < DELAY) {
             return None;
         }
-        Some(self.bar.get_or_init(|| {
-            interrupt::bar_is_shown();
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is sound"));
-            bar
+        Some(self.line.get_or_init(|| {
+            interrupt::note_line_is_shown();
+            let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            line.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is sound"));
+            line
         }))
     }
 
     fn draw(&self) {
-        let Some(bar) = self.bar() else { return };
+        let Some(line) = self.line() else { return };
         let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
-        bar.set_message(format!(
+        line.set_message(format!(
             "{} of {} files, {} of {}",
             human::number(load(&self.files_done)),
             human::number(load(&self.files_planned)),
@@ -96,10 +97,10 @@ impl Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
-        if let Some(bar) = self.bar.get() {
-            bar.finish_and_clear();
+        if let Some(line) = self.line.get() {
+            line.finish_and_clear();
         }
     }
 }

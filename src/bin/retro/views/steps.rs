@@ -60,7 +60,8 @@ impl Columns {
     /// Fits the columns to the rows.
     pub(crate) fn fitting(rows: &[Row]) -> Self {
         let widest = |width: &dyn Fn(&Row) -> usize| rows.iter().map(width).max().unwrap_or(0);
-        // Snapshots around restores have no run. If all others have the same one, it is not shown.
+        // If all rows with a run have the same one, the column is left out. (Snapshots taken before and after restores
+        // have none.)
         let mut runs = rows.iter().filter_map(|row| row.run.as_ref());
         let first = runs.next();
         let run = match runs.all(|run| Some(run) == first) {
@@ -70,7 +71,7 @@ impl Columns {
         Self { step: widest(&|row| row.step.to_string().len()) + 1, run, counts: widest(&|row| row.counts.len()) }
     }
 
-    /// One step on one line, without the mark of the current step.
+    /// One step on one line, without the `@` of the current step.
     pub(crate) fn line(&self, row: &Row, palette: &Palette) -> String {
         let (name, dim) = (self.name(row, palette), palette.dim);
         let (time, counts, width) = (row.time.local(), &row.counts, self.counts);
@@ -100,14 +101,15 @@ fn text_and_marks(row: &Row, palette: &Palette) -> String {
     let (style, dim) = (palette.head, palette.dim);
     let calls = match row.call_count {
         0 => String::new(),
-        count => format!("  {dim}({} changed nothing){dim:#}", human::count(count, "call")),
+        count => format!("  {dim}({} changed nothing){dim:#}", human::count(count, "later call")),
     };
     let marks = row.marks.join(", ");
     let marks = if marks.is_empty() { marks } else { format!("  {style}[{marks}]{style:#}") };
     format!("{text}{calls}{marks}")
 }
 
-/// A step in a few words: its message, else its event, else the cause of the snapshot.
+/// A step in a few words: the first line of its message, else its event in short, else why the snapshot was taken. May
+/// be empty.
 pub(crate) fn headline(snapshot: &Snapshot, event: &[u8]) -> String {
     let first_line = snapshot.message.lines().map(str::trim).find(|line| !line.is_empty());
     if let Some(line) = first_line {
@@ -161,14 +163,14 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
         fact("pinned", "yes");
     }
     if shown.is_incomplete {
-        fact("lost", "parts of it; `retro verify` lists them");
+        fact("damage", "parts are lost; `retro verify` lists them");
     }
     let dropped = snapshot.dropped.as_ref().map(|dropped| excluded::dropped(dropped, workspace));
     match (shown.rules_changed, dropped) {
         (false, None) => {}
         (true, None) => fact("rules", "changed"),
-        (true, Some(paths)) => fact("rules", &format!("changed; {paths} are excluded")),
-        (false, Some(paths)) => fact("rules", &format!("{paths} are excluded")),
+        (true, Some(paths)) => fact("rules", &format!("changed; exclude {paths}")),
+        (false, Some(paths)) => fact("rules", &format!("exclude {paths}")),
     }
     if let Some(git) = &snapshot.git {
         let head = git.head.as_deref().unwrap_or("no commit yet");
@@ -187,8 +189,8 @@ pub(crate) fn facts(shown: &Shown, workspace: Option<&Workspace>, now: Timestamp
     lines
 }
 
-/// The mark before a step in a list without a graph.
-pub(crate) fn mark(row: &Row, palette: &Palette) -> String {
+/// The `@` before the current step in a list without a graph; blanks before others.
+pub(crate) fn head_sign(row: &Row, palette: &Palette) -> String {
     let style = palette.head;
     if row.is_head { format!("{style}@{style:#} ") } else { "  ".to_owned() }
 }

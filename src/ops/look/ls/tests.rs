@@ -1,6 +1,6 @@
 //! Lists and lookups, also in folders that are split over many tree objects.
 
-use super::{LsOptions, expect, find, ls};
+use super::{LsOptions, entry_at, find, ls};
 use crate::error::ErrorKind;
 use crate::format::tree::{Entry, Kind};
 use crate::id::SnapshotId;
@@ -42,7 +42,7 @@ fn folders_are_listed_alone_or_with_all_below() {
 #[test]
 fn paths_are_found_and_no_symlink_is_followed() {
     let (bench, snapshot) = small();
-    let kind = |text: &str| expect(&bench.store, snapshot, &path(text)).map(|entry| entry.kind);
+    let kind = |text: &str| entry_at(&bench.store, snapshot, &path(text)).map(|entry| entry.kind);
     assert_eq!(kind("a/b/c").unwrap(), Kind::File);
     assert_eq!(kind("a").unwrap(), Kind::Folder);
     assert_eq!(kind("link").unwrap(), Kind::Symlink);

@@ -138,7 +138,7 @@ pub(super) fn take(
         }
         work.finish_window(contents, batch.as_deref_mut())?;
         let bytes = window.iter().map(|job| job.size).sum();
-        progress.event(Event::Done { files: window.len() as u64, bytes });
+        progress.event(Event::Advanced { files: window.len() as u64, bytes });
     }
     let Work { paths, folders, omitted, .. } = work;
     let mut folders: BTreeMap<TreePath, TakenFolder> = paths.into_iter().zip(folders).collect();

@@ -280,7 +280,7 @@ impl<'a> Loader<'a> {
             let (files, bytes) = (found.len() as u64, found.iter().map(|(_, length)| length).sum());
             let ids = ingest::short(&mut self.batch, contents)?;
             self.blobs.extend(found.into_iter().zip(ids).map(|((git, length), id)| (git, Ok((id, length)))));
-            self.progress.event(Event::Done { files, bytes });
+            self.progress.event(Event::Advanced { files, bytes });
         }
         Ok(())
     }
@@ -301,7 +301,7 @@ impl<'a> Loader<'a> {
         let chunks = previous.and_then(|previous| self.store.chunks(previous).ok().flatten());
         let (id, _) = ingest::long(&mut self.batch, length, chunks, previous, &mut ingest::pieces(&bytes))?;
         self.blobs.insert(git, Ok((id, length)));
-        self.progress.event(Event::Done { files: 1, bytes: length });
+        self.progress.event(Event::Advanced { files: 1, bytes: length });
         Ok(())
     }
 }

@@ -265,7 +265,7 @@ impl<'a> Mapper<'a> {
             let bytes = total_length_bytes(&chunks);
             let oid = self.pack.add_stream(bytes, &mut |take| store.copy_blob(id, take).map(drop))?;
             self.blobs.insert(id, oid);
-            self.progress.event(Event::Done { files: 1, bytes });
+            self.progress.event(Event::Advanced { files: 1, bytes });
         }
         for window in ingest::windows(&short, |(_, size)| *size) {
             let compress = |(id, _): &(BlobId, u64)| -> Result<(Packed, u64)> {
@@ -279,7 +279,7 @@ impl<'a> Mapper<'a> {
                 bytes += length;
                 self.blobs.insert(*id, self.pack.add_packed(object)?);
             }
-            self.progress.event(Event::Done { files: window.len() as u64, bytes });
+            self.progress.event(Event::Advanced { files: window.len() as u64, bytes });
         }
         Ok(())
     }
