@@ -13,7 +13,7 @@ use retrograde::chunker;
 use retrograde::disk::local::LocalDisk;
 use retrograde::format::facts::Fact;
 use retrograde::format::pack::{Encoding, Link, Member, ObjectKind, decode_record, put_record};
-use retrograde::format::tree::{self, Entry, Kind};
+use retrograde::format::tree::{self, Entry, EntryKind};
 use retrograde::id::{Digest, SnapshotId, WorkspaceId};
 use retrograde::ops::record::{register, snap};
 use retrograde::progress::Silent;
@@ -206,7 +206,7 @@ fn transact(store: &Store, objects: Vec<NewObject>) {
 fn entries(count: usize) -> Vec<Entry> {
     let entry = |number: usize| Entry {
         name: format!("file_{number:06}.rs").into_bytes().into(),
-        kind: Kind::File,
+        kind: EntryKind::File,
         mode: 0o644,
         size: number as u64,
         id: Digest::of(&number.to_le_bytes()),

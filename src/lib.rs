@@ -228,7 +228,7 @@ pub mod detail {
     pub use crate::format::snapshot::{
         Attachment, Cause, ChangeCounts, Dropped, GitState, Omission, Reason as OmissionReason,
     };
-    pub use crate::format::tree::{Entry, Kind};
+    pub use crate::format::tree::{Entry, EntryKind};
     pub use crate::format::turn::{LargestRead, ReadCount, ReadReason, ReadSummary};
     pub use crate::history::revision::{Range as RevisionRange, check_tag_name, is_in_full, is_range, split_path};
     pub use crate::id::{BlobId, Digest, StoreId, TreeId};

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use retrograde::format::tree::Kind;
+use retrograde::format::tree::EntryKind;
 use retrograde::id::{BlobId, TreeId};
 use retrograde::store::Store;
 use retrograde::workspace::temporary_name::{is_temporary_name, temporary_name};
@@ -213,12 +213,12 @@ pub(super) fn read(store: &Store, tree: TreeId, folder: &str, found: &mut Tree) 
         let content = || store.read_blob(BlobId(entry.id), 1 << 20).expect("it was acknowledged");
         let mode = u32::from(entry.mode);
         match entry.kind {
-            Kind::Folder => {
+            EntryKind::Folder => {
                 found.insert(path.clone(), Node::Folder(mode));
                 read(store, TreeId(entry.id), &path, found);
             }
-            Kind::File => drop(found.insert(path, Node::File(content(), mode))),
-            Kind::Symlink => {
+            EntryKind::File => drop(found.insert(path, Node::File(content(), mode))),
+            EntryKind::Symlink => {
                 drop(found.insert(path, Node::Symlink(String::from_utf8(content()).expect("targets are text"))))
             }
         }

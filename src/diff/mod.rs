@@ -29,7 +29,7 @@ mod git_id;
 mod quote;
 
 use crate::format::snapshot::ChangeCounts;
-use crate::format::tree::{Entry, Kind};
+use crate::format::tree::{Entry, EntryKind};
 use crate::id::{BlobId, Digest};
 use crate::path::TreePath;
 
@@ -76,7 +76,7 @@ pub enum ChangeKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Side {
     /// File, folder or symlink.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Permission bits; 0 for symlinks.
     pub mode: u16,
     /// Length of the content in bytes; for a folder, the sum of all below it.
@@ -129,7 +129,7 @@ impl ChangeKind {
 impl Side {
     /// The id of a file's content or a symlink's target; `None` for a folder.
     pub fn blob(&self) -> Option<BlobId> {
-        (self.kind != Kind::Folder).then_some(BlobId(self.id))
+        (self.kind != EntryKind::Folder).then_some(BlobId(self.id))
     }
 }
 

@@ -24,7 +24,7 @@ use super::quote::{quoted, quoted_in_header};
 use super::text::{CONTEXT_DEFAULT, Hunk, Mark, is_comparable, unified};
 use super::{Change, ChangeKind, Side};
 use crate::error::Result;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::limits::PATCH_ID_MAX_BYTES;
 use crate::path::TreePath;
 
@@ -80,7 +80,7 @@ impl Default for PatchOptions {
 
 /// Returns true if a patch of this change needs contents: false if both sides are equal, and for folders.
 pub fn needs_contents(change: &Change) -> bool {
-    let is_content = |side: &Option<Side>| side.is_some_and(|side| side.kind != Kind::Folder);
+    let is_content = |side: &Option<Side>| side.is_some_and(|side| side.kind != EntryKind::Folder);
     !change.is_same_content() && (is_content(&change.old) || is_content(&change.new))
 }
 
@@ -153,7 +153,7 @@ struct Half<'a, 'b> {
 fn put_half(put: &mut Put<'_>, change: &Change, half: Half<'_, '_>, options: &PatchOptions) -> Result<()> {
     let old_path = change.old_path.as_ref().unwrap_or(&change.path);
     let either = half.old.or(half.new);
-    if either.is_some_and(|(side, _)| side.kind == Kind::Folder) {
+    if either.is_some_and(|(side, _)| side.kind == EntryKind::Folder) {
         return put_folder(put, &change.path, half);
     }
     let (from, to) = (old_path.as_bytes(), change.path.as_bytes());
@@ -265,19 +265,19 @@ fn range(start: usize, count: usize) -> String {
 
 fn git_mode(side: &Side) -> String {
     match side.kind {
-        Kind::File => format!("10{:04o}", side.mode),
-        Kind::Symlink => "120000".to_owned(),
-        Kind::Folder => format!("04{:04o}", side.mode),
+        EntryKind::File => format!("10{:04o}", side.mode),
+        EntryKind::Symlink => "120000".to_owned(),
+        EntryKind::Folder => format!("04{:04o}", side.mode),
     }
 }
 
 /// The mode as git stores it.
 fn plain_git_mode(side: &Side) -> &'static str {
     match side.kind {
-        Kind::File if side.mode & 0o100 != 0 => "100755",
-        Kind::File => "100644",
-        Kind::Symlink => "120000",
-        Kind::Folder => "040000",
+        EntryKind::File if side.mode & 0o100 != 0 => "100755",
+        EntryKind::File => "100644",
+        EntryKind::Symlink => "120000",
+        EntryKind::Folder => "040000",
     }
 }
 

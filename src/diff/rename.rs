@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, ChangeKind, Side};
 use crate::error::Result;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::Digest;
 use crate::limits::{RENAME_PAIRS_MAX, TEXT_DIFF_MAX_BYTES};
 
@@ -86,7 +86,7 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(changes: &'a [Change]) -> Self {
         let of_kind = |kind: ChangeKind| {
-            let is_movable = |change: &Change| change.kind == kind && side(change).kind != Kind::Folder;
+            let is_movable = |change: &Change| change.kind == kind && side(change).kind != EntryKind::Folder;
             (0..changes.len()).filter(|&at| is_movable(&changes[at])).collect()
         };
         let (deleted, added) = (of_kind(ChangeKind::Deleted), of_kind(ChangeKind::Added));
@@ -180,7 +180,7 @@ impl<'a> Search<'a> {
     fn comparable(&self, list: &[usize], options: &RenameOptions) -> impl Iterator<Item = usize> {
         let is_comparable = |at: &usize| {
             let side = side(&self.changes[*at]);
-            side.kind == Kind::File && (1..=options.file_length_max_bytes).contains(&side.size)
+            side.kind == EntryKind::File && (1..=options.file_length_max_bytes).contains(&side.size)
         };
         list.iter().copied().filter(is_comparable).collect::<Vec<_>>().into_iter()
     }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::ChangeCounts;
-use crate::format::tree::{self, Entry, Kind};
+use crate::format::tree::{self, Entry, EntryKind};
 use crate::id::{Digest, TreeId, WorkspaceId};
 use crate::store::{Final, NewObject, Store};
 use crate::time::Timestamp;
@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 fn put(store: &Store, files: &[(&str, &[u8])], without: &[&str]) -> TreeId {
     let entry = |(name, content): &(&str, &[u8])| Entry {
         name: name.as_bytes().into(),
-        kind: Kind::File,
+        kind: EntryKind::File,
         mode: 0o644,
         size: content.len() as u64,
         id: Digest::of(content),

@@ -24,7 +24,7 @@ use std::vec;
 use super::filter::{Filter, Scope};
 use super::{Change, ChangeKind, Side, folder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::tree::{Entry, Kind};
+use crate::format::tree::{Entry, EntryKind};
 use crate::id::TreeId;
 use crate::limits::{FOLDER_DEPTH_MAX, WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES};
 use crate::path::TreePath;
@@ -210,10 +210,10 @@ impl Pair {
 
     /// The kind of change; `None` if it is not listed.
     fn kind(&self, lists_folders: bool) -> Option<ChangeKind> {
-        let is_listed = |entry: &Entry| entry.kind != Kind::Folder || lists_folders;
+        let is_listed = |entry: &Entry| entry.kind != EntryKind::Folder || lists_folders;
         match (&self.old, &self.new) {
             (Some(old), Some(new)) if old.kind != new.kind => Some(ChangeKind::Type),
-            (Some(old), Some(new)) if old.kind != Kind::Folder && old.id != new.id => Some(ChangeKind::Modified),
+            (Some(old), Some(new)) if old.kind != EntryKind::Folder && old.id != new.id => Some(ChangeKind::Modified),
             (Some(old), Some(new)) => (old.mode != new.mode).then_some(ChangeKind::Mode),
             (Some(old), None) => is_listed(old).then_some(ChangeKind::Deleted),
             (None, Some(new)) => is_listed(new).then_some(ChangeKind::Added),

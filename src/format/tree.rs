@@ -34,7 +34,7 @@ const CHILD_LENGTH_MIN_BYTES: usize = 1 + 1 + 2 + 32;
 
 /// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum EntryKind {
     /// A regular file; the id names its content.
     File = 1,
     /// A folder; the id names its tree.
@@ -49,7 +49,7 @@ pub struct Entry {
     /// Name within the folder.
     pub name: Box<[u8]>,
     /// The kind of the entry.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Permission bits; 0 for symlinks, which have none.
     pub mode: u16,
     /// Length of a file's content or a symlink's target in bytes; for a folder, the sum of all below it.
@@ -94,7 +94,7 @@ pub struct EncodedTree {
     pub size: u64,
 }
 
-impl Kind {
+impl EntryKind {
     /// The kind with this code; its code is its value.
     pub(super) fn from_code(code: u8) -> Option<Self> {
         [Self::File, Self::Folder, Self::Symlink].into_iter().find(|kind| *kind as u8 == code)
@@ -104,12 +104,12 @@ impl Kind {
 impl Entry {
     /// The content of a file, or the target of a symlink.
     pub fn blob(&self) -> Option<BlobId> {
-        (self.kind != Kind::Folder).then_some(BlobId(self.id))
+        (self.kind != EntryKind::Folder).then_some(BlobId(self.id))
     }
 
     /// The tree of a folder.
     pub fn tree(&self) -> Option<TreeId> {
-        (self.kind == Kind::Folder).then_some(TreeId(self.id))
+        (self.kind == EntryKind::Folder).then_some(TreeId(self.id))
     }
 }
 
@@ -244,11 +244,11 @@ fn encode_node(level: u8, children: &[Child]) -> Vec<u8> {
 }
 
 fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
-    let kind = Kind::from_code(reader.u8()?).ok_or_else(|| Malformed::new("an entry has an unknown kind"))?;
+    let kind = EntryKind::from_code(reader.u8()?).ok_or_else(|| Malformed::new("an entry has an unknown kind"))?;
     let mode = reader.uint()?;
     let mode = u16::try_from(mode).ok().filter(|mode| mode & !MODE_MASK == 0);
     let mode = mode.ok_or_else(|| Malformed::new("an entry has a mode of more than 12 bits"))?;
-    if kind == Kind::Symlink && mode != 0 {
+    if kind == EntryKind::Symlink && mode != 0 {
         return Err(Malformed::new("a symlink has a mode"));
     }
     let name = decode_name(reader)?;
@@ -303,14 +303,14 @@ fn split<'a, T>(mut list: &'a [T], level: u8, name: impl Fn(&T) -> &[u8] + 'a) -
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Kind, Tree, decode, encode};
+    use super::{Entry, EntryKind, Tree, decode, encode};
     use crate::id::Digest;
     use crate::limits::{TREE_SPLIT_ABOVE_BYTES, TREE_SPLIT_ENTRIES_MAX};
 
     fn entries(count: usize) -> Vec<Entry> {
         let entry = |number: usize| Entry {
             name: format!("file-{number:06}.txt").into_bytes().into(),
-            kind: Kind::File,
+            kind: EntryKind::File,
             mode: 0o644,
             size: number as u64,
             id: Digest::of(&number.to_le_bytes()),

@@ -9,7 +9,7 @@ use crate::format::attributes::{Owner, encode_list};
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{self, Attachment, Cause, ChangeCounts, Snapshot, history_digest};
-use crate::format::tree::{self, Entry, Kind};
+use crate::format::tree::{self, Entry, EntryKind};
 use crate::id::{Digest, SnapshotId, TreeId, WorkspaceId};
 use crate::path::TreePath;
 use crate::store::{Batch, Final, NewObject, Store};
@@ -101,11 +101,11 @@ impl Bench {
     /// Records a step with one file, however deep.
     pub(super) fn take_deep(&self, path: &str, bytes: &[u8]) -> SnapshotId {
         let mut batch = self.store.batch();
-        let mut below = (Kind::File, 0o644, ingest::any(&mut batch, bytes.to_vec(), None).unwrap().0);
+        let mut below = (EntryKind::File, 0o644, ingest::any(&mut batch, bytes.to_vec(), None).unwrap().0);
         for name in path.split('/').rev() {
             let (kind, mode, id) = below;
             let entry = Entry { name: name.as_bytes().into(), kind, mode, size: bytes.len() as u64, id };
-            below = (Kind::Folder, 0o755, put_entries(&mut batch, &[entry]).0);
+            below = (EntryKind::Folder, 0o755, put_entries(&mut batch, &[entry]).0);
         }
         self.record(&mut batch, TreeId(below.2), &About::default())
     }
@@ -168,11 +168,11 @@ fn put_folder(batch: &mut Batch<'_>, files: &Files, folder: &TreePath) -> (Diges
         let entry = match thing {
             Thing::File(mode, bytes) if here == *path => {
                 let id = ingest::any(batch, bytes.clone(), None).unwrap().0;
-                (Kind::File, *mode, bytes.len() as u64, id)
+                (EntryKind::File, *mode, bytes.len() as u64, id)
             }
             Thing::Symlink(target) if here == *path => {
                 let id = ingest::any(batch, target.clone(), None).unwrap().0;
-                (Kind::Symlink, 0, target.len() as u64, id)
+                (EntryKind::Symlink, 0, target.len() as u64, id)
             }
             _ if entries.contains_key(&name) => continue,
             _ => {
@@ -181,7 +181,7 @@ fn put_folder(batch: &mut Batch<'_>, files: &Files, folder: &TreePath) -> (Diges
                     _ => 0o755,
                 };
                 let (id, size) = put_folder(batch, files, &here);
-                (Kind::Folder, mode, size, id)
+                (EntryKind::Folder, mode, size, id)
             }
         };
         let (kind, mode, size, id) = entry;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value::{Cause, Id, Mode, Path, Place, Time, Version, all, text, words};
 use crate::format::facts::Restore;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::SnapshotId;
 use crate::ops::back::RestoreOutcome;
 use crate::workspace::materialize::{
@@ -118,11 +118,11 @@ words! {
     /// An action on a path.
     ActionWord from &Planned {
         /// Writes a file.
-        Write "write" = Planned { task: Task::Create | Task::Replace, kind: Kind::File, .. },
+        Write "write" = Planned { task: Task::Create | Task::Replace, kind: EntryKind::File, .. },
         /// Makes a symlink.
-        Link "link" = Planned { task: Task::Create | Task::Replace, kind: Kind::Symlink, .. },
+        Link "link" = Planned { task: Task::Create | Task::Replace, kind: EntryKind::Symlink, .. },
         /// Creates a folder.
-        Create "create" = Planned { task: Task::Create | Task::Replace, kind: Kind::Folder, .. },
+        Create "create" = Planned { task: Task::Create | Task::Replace, kind: EntryKind::Folder, .. },
         /// Removes it.
         Remove "remove" = Planned { task: Task::Remove, .. },
         /// Sets the permission bits.

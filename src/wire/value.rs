@@ -14,7 +14,7 @@ use super::VERSION;
 use crate::error::ErrorKind;
 use crate::format::facts::RestoreCause;
 use crate::format::snapshot::{ChangeCounts, Omission, Reason};
-use crate::format::tree::Kind as EntryKind;
+use crate::format::tree::EntryKind;
 use crate::id::WorkspaceId;
 use crate::ops::record::said::compact;
 use crate::path::TreePath;

@@ -18,7 +18,7 @@ use super::attributes::owner_of;
 use crate::disk::{FileClock, FolderId};
 use crate::format::attributes::Owner;
 use crate::format::cache::{CachedEntry, Proof};
-use crate::format::tree::{Kind, MODE_MASK};
+use crate::format::tree::{EntryKind, MODE_MASK};
 use crate::limits::{RACY_WINDOW_NS, SETTLED_AFTER_NS};
 
 /// The parts of a stat that change when the content may have changed.
@@ -144,12 +144,12 @@ impl FileStat {
 }
 
 /// The kind and permission bits of a file; `None` for FIFOs, sockets and devices, which are not captured.
-pub fn kind_and_mode(stat: &Stat) -> Option<(Kind, u16)> {
+pub fn kind_and_mode(stat: &Stat) -> Option<(EntryKind, u16)> {
     let mode = permissions(stat);
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Some((Kind::File, mode)),
-        FileType::Directory => Some((Kind::Folder, mode)),
-        FileType::Symlink => Some((Kind::Symlink, 0)),
+        FileType::RegularFile => Some((EntryKind::File, mode)),
+        FileType::Directory => Some((EntryKind::Folder, mode)),
+        FileType::Symlink => Some((EntryKind::Symlink, 0)),
         _ => None,
     }
 }
@@ -174,7 +174,7 @@ mod tests {
     use super::{FileStat, Likeness, Proof, RacyRule};
     use crate::disk::FileClock;
     use crate::format::cache::CachedEntry;
-    use crate::format::tree::Kind;
+    use crate::format::tree::EntryKind;
     use crate::id::Digest;
     use crate::limits::{RACY_WINDOW_NS, SETTLED_AFTER_NS};
 
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(rule(0).proof(&stat(2, PROBE_NS * 2, 0)), Proof::Racy, "the clock there is not known");
         let cached = CachedEntry {
             name: b"f",
-            kind: Kind::File,
+            kind: EntryKind::File,
             mode: 0,
             proof: Proof::Ahead,
             is_on_other_device: false,

@@ -18,7 +18,7 @@ use super::rules::{RuleOptions, Rules};
 use super::scan::{self, EntryState, Scan, ScanOptions, ScannedEntry, ScannedFolder};
 use crate::disk::local::LocalDisk;
 use crate::disk::{Disk, FileClock};
-use crate::format::tree::{self, Entry, Kind};
+use crate::format::tree::{self, Entry, EntryKind};
 use crate::id::{Digest, StoreId, TreeId, WorkspaceId};
 use crate::path::TreePath;
 use crate::progress::Silent;
@@ -220,7 +220,7 @@ fn renew(cache: &StatCache, path: &TreePath, done: &BTreeMap<TreePath, FolderUpd
 }
 
 fn take_content(folder: &Folder<'_>, line: &mut CacheEntry, scan: &Scan) {
-    if line.kind == Kind::Symlink {
+    if line.kind == EntryKind::Symlink {
         let Outcome::Read(target) = read::read_symlink(folder, &line.name).unwrap() else { panic!("a link is gone") };
         (line.size, line.id) = (target.len() as u64, Digest::of(&target));
         return;
@@ -234,7 +234,7 @@ fn take_content(folder: &Folder<'_>, line: &mut CacheEntry, scan: &Scan) {
     line.mode = file.facts.mode;
 }
 
-fn tree_of<'a>(lines: impl Iterator<Item = (&'a [u8], Kind, u16, u64, Digest)>) -> (TreeId, u64) {
+fn tree_of<'a>(lines: impl Iterator<Item = (&'a [u8], EntryKind, u16, u64, Digest)>) -> (TreeId, u64) {
     let entries: Vec<Entry> =
         lines.map(|(name, kind, mode, size, id)| Entry { name: name.into(), kind, mode, size, id }).collect();
     let tree = tree::encode(&entries);

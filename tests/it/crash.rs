@@ -23,7 +23,7 @@ use retrograde::format::index::{
     INDEX_ENTRY_LENGTH_BYTES, INDEX_HEADER_LENGTH_BYTES, decode_header, entries_are_intact,
 };
 use retrograde::format::pack::ObjectKind;
-use retrograde::format::tree::{self, Entry, Kind};
+use retrograde::format::tree::{self, Entry, EntryKind};
 use retrograde::id::Digest;
 use retrograde::limits::{
     BATCH_INLINE_MAX_BYTES, INDEX_BEHIND_MAX_BYTES, INDEX_TAIL_ENTRIES_MAX, PACK_SEAL_ABOVE_BYTES,
@@ -306,7 +306,7 @@ fn step(number: u64) -> Vec<NewObject> {
     let new = noise(number + 1, 300);
     let entry = |name: &[u8], bytes: &[u8]| Entry {
         name: name.into(),
-        kind: Kind::File,
+        kind: EntryKind::File,
         mode: 0o644,
         size: bytes.len() as u64,
         id: Digest::of(bytes),

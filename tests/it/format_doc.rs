@@ -11,7 +11,7 @@ use retrograde::format::snapshot::{
     Attachment, Cause, ChangeCounts, Dropped, GitState, Omission, Reason, Snapshot, encode_excluded, encode_omitted,
     encode_times, history_digest,
 };
-use retrograde::format::tree::{Entry, Kind, Tree};
+use retrograde::format::tree::{Entry, EntryKind, Tree};
 use retrograde::format::{Reader, chunk_list, facts, header, index, journal, pack, put_uint, snapshot, tree};
 use retrograde::id::{BlobId, Digest, SnapshotId, StoreId, TreeId, WorkspaceId};
 use retrograde::limits;
@@ -79,9 +79,9 @@ fn trees() {
     let entry = |name: &[u8], kind, mode, size, id| Entry { name: name.into(), kind, mode, size, id };
     let empty = tree::encode(&[]).id();
     let list = vec![
-        entry(b"a.txt", Kind::File, 0o644, 3, Digest::of(b"abc")),
-        entry(b"link", Kind::Symlink, 0, 5, Digest::of(b"a.txt")),
-        entry(b"sub", Kind::Folder, 0o755, 0, empty.0),
+        entry(b"a.txt", EntryKind::File, 0o644, 3, Digest::of(b"abc")),
+        entry(b"link", EntryKind::Symlink, 0, 5, Digest::of(b"a.txt")),
+        entry(b"sub", EntryKind::Folder, 0o755, 0, empty.0),
     ];
     assert_example("tree", &tree::encode(&list).objects[0].1);
     assert_eq!(tree::decode(&example("tree")), Ok(Tree::Leaf(list)));
@@ -93,7 +93,7 @@ fn nodes() {
     let empty = Digest::of(b"");
     let entry = |number: usize| {
         let name = format!("{number:04}").into_bytes().into();
-        Entry { name, kind: Kind::File, mode: 0o644, size: 0, id: empty }
+        Entry { name, kind: EntryKind::File, mode: 0o644, size: 0, id: empty }
     };
     let folder = tree::encode(&(0..1_600).map(entry).collect::<Vec<_>>());
     let (node, leaves) = folder.objects.split_last().unwrap();

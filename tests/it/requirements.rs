@@ -15,7 +15,7 @@ use retrograde::format::pack::{
     encode_header, put_record, put_trailer,
 };
 use retrograde::format::snapshot::history_digest;
-use retrograde::format::tree::{Child, Entry, Kind, encode, tree_id};
+use retrograde::format::tree::{Child, Entry, EntryKind, encode, tree_id};
 use retrograde::id::{BlobId, Digest, StoreId, TreeId, WorkspaceId};
 use retrograde::limits::{DELTA_DEPTH_MAX, INDEX_BEHIND_MAX_BYTES};
 use retrograde::store::{Final, NewObject, Store};
@@ -134,8 +134,13 @@ fn t2_equal_folders_have_equal_ids() {
 /// T3: lists of a split folder on the wrong level, or out of order, are refused.
 #[test]
 fn t3_split_folders_are_checked() {
-    let entry =
-        |name: &str| Entry { name: name.as_bytes().into(), kind: Kind::File, mode: 0, size: 0, id: Digest::of(b"") };
+    let entry = |name: &str| Entry {
+        name: name.as_bytes().into(),
+        kind: EntryKind::File,
+        mode: 0,
+        size: 0,
+        id: Digest::of(b""),
+    };
     let leaf = |names: &[&str]| encode(&names.iter().map(|name| entry(name)).collect::<Vec<_>>()).objects.remove(0);
     let (first, second) = (leaf(&["a", "c"]), leaf(&["b"]));
     let node = |level: u8, children: &[(&str, TreeId)]| {

@@ -2,12 +2,12 @@
 
 use super::{Content, PatchOptions, Put, render};
 use crate::diff::{Change, ChangeKind, Side};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::Digest;
 use crate::path::TreePath;
 
 fn file(mode: u16, content: &[u8]) -> Side {
-    Side { kind: Kind::File, mode, size: content.len() as u64, id: Digest::of(content) }
+    Side { kind: EntryKind::File, mode, size: content.len() as u64, id: Digest::of(content) }
 }
 
 fn change(kind: ChangeKind, path: &[u8], old: Option<Side>, new: Option<Side>) -> Change {
@@ -83,7 +83,7 @@ fn renames_with_and_without_edits() {
 
 #[test]
 fn a_change_of_type_is_a_deletion_and_an_addition() {
-    let link = Side { kind: Kind::Symlink, mode: 0, size: 1, id: Digest::of(b"t") };
+    let link = Side { kind: EntryKind::Symlink, mode: 0, size: 1, id: Digest::of(b"t") };
     let turned = change(ChangeKind::Type, b"f", Some(file(0o644, b"a\n")), Some(link));
     let expected = "diff --git a/f b/f\ndeleted file mode 100644\nindex 7898192261..0000000000\n--- a/f\n\
         +++ /dev/null\n@@ -1 +0,0 @@\n-a\ndiff --git a/f b/f\nnew file mode 120000\nindex 0000000000..32f64f4d83\n\
@@ -93,7 +93,7 @@ fn a_change_of_type_is_a_deletion_and_an_addition() {
 
 #[test]
 fn folders_are_comments() {
-    let folder = |mode| Side { kind: Kind::Folder, mode, size: 0, id: Digest::of(b"") };
+    let folder = |mode| Side { kind: EntryKind::Folder, mode, size: 0, id: Digest::of(b"") };
     let added = change(ChangeKind::Added, b"d", None, Some(folder(0o755)));
     assert_eq!(patch(&added, None, None), "# new folder mode 0755: d\n");
     let deleted = change(ChangeKind::Deleted, b"d\n", Some(folder(0o700)), None);

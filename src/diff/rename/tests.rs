@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{RenameOptions, detect};
 use crate::diff::{Change, ChangeKind, Side};
 use crate::error::{Error, ErrorKind};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::Digest;
 use crate::path::TreePath;
 
@@ -18,7 +18,7 @@ struct World {
 }
 
 impl World {
-    fn side(&mut self, kind: Kind, content: &[u8]) -> Side {
+    fn side(&mut self, kind: EntryKind, content: &[u8]) -> Side {
         let id = Digest::of(content);
         self.contents.insert(id, content.to_vec());
         Side { kind, mode: 0o644, size: content.len() as u64, id }
@@ -32,12 +32,12 @@ impl World {
     }
 
     fn deleted(&mut self, path: &str, content: &[u8]) {
-        let side = self.side(Kind::File, content);
+        let side = self.side(EntryKind::File, content);
         self.change(ChangeKind::Deleted, path, side);
     }
 
     fn added(&mut self, path: &str, content: &[u8]) {
-        let side = self.side(Kind::File, content);
+        let side = self.side(EntryKind::File, content);
         self.change(ChangeKind::Added, path, side);
     }
 
@@ -116,7 +116,7 @@ fn empty_files_are_joined_under_the_same_name_only() {
 #[test]
 fn folders_and_other_kinds_are_not_joined() {
     let mut world = World::default();
-    let (folder, link) = (world.side(Kind::Folder, b"same"), world.side(Kind::Symlink, b"same"));
+    let (folder, link) = (world.side(EntryKind::Folder, b"same"), world.side(EntryKind::Symlink, b"same"));
     world.change(ChangeKind::Deleted, "a", folder);
     world.change(ChangeKind::Added, "b", folder);
     world.deleted("c", b"same");

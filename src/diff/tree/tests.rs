@@ -9,7 +9,7 @@ use super::{TreeDiffOptions, trees};
 use crate::diff::{Change, ChangeKind, counts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::ChangeCounts;
-use crate::format::tree::{self, Child, Entry, Kind, Tree};
+use crate::format::tree::{self, Child, Entry, EntryKind, Tree};
 use crate::id::{Digest, TreeId};
 use crate::limits::FOLDER_DEPTH_MAX;
 use crate::path::TreePath;
@@ -61,7 +61,7 @@ impl Trees {
                 [name, ""] => folders.entry(name).or_insert((0o755, Vec::new())).0 = mode.unwrap_or(0o755),
                 [name] => entries.push(Entry {
                     name: name.as_bytes().into(),
-                    kind: if value.starts_with('@') { Kind::Symlink } else { Kind::File },
+                    kind: if value.starts_with('@') { EntryKind::Symlink } else { EntryKind::File },
                     mode: if value.starts_with('@') { 0 } else { mode.unwrap_or(0o644) },
                     size: value.len() as u64 - 1,
                     id: Digest::of(&value.as_bytes()[1..]),
@@ -74,7 +74,7 @@ impl Trees {
         }
         for (name, (mode, list)) in folders {
             let id = self.folder(&list);
-            entries.push(Entry { name: name.as_bytes().into(), kind: Kind::Folder, mode, size: 0, id: id.0 });
+            entries.push(Entry { name: name.as_bytes().into(), kind: EntryKind::Folder, mode, size: 0, id: id.0 });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         self.put(&entries)
@@ -140,8 +140,8 @@ fn every_kind_of_change_is_listed() {
     let changes = trees.diff(Some(old), Some(new), &options(false, &[])).unwrap();
     assert_eq!(counts(&changes), ChangeCounts { added: 1, modified: 5, deleted: 1 });
     let turned = changes.last().unwrap();
-    assert_eq!(turned.old.unwrap().kind, Kind::File);
-    assert_eq!(turned.new.unwrap().kind, Kind::Symlink);
+    assert_eq!(turned.old.unwrap().kind, EntryKind::File);
+    assert_eq!(turned.new.unwrap().kind, EntryKind::Symlink);
     assert!(turned.old_path.is_none());
 }
 
@@ -210,7 +210,7 @@ fn paths_limit_what_is_listed_and_what_is_opened() {
 fn many(count: usize, changed: &[usize]) -> Vec<Entry> {
     let entry = |number: usize| Entry {
         name: format!("file-{number:06}").into_bytes().into(),
-        kind: Kind::File,
+        kind: EntryKind::File,
         mode: 0o644,
         size: 1,
         id: Digest::of(&[number.to_le_bytes(), [u8::from(changed.contains(&number)); 8]].concat()),
@@ -265,10 +265,10 @@ fn folders_of_different_levels_are_compared() {
 fn trees_may_be_as_deep_as_the_limit_and_no_deeper() {
     let mut trees = Trees::default();
     let chain = |trees: &mut Trees, content: &[u8], depth: usize| {
-        let leaf = Entry { name: (*b"f").into(), kind: Kind::File, mode: 0o644, size: 1, id: Digest::of(content) };
+        let leaf = Entry { name: (*b"f").into(), kind: EntryKind::File, mode: 0o644, size: 1, id: Digest::of(content) };
         let mut id = trees.put(&[leaf]);
         for _ in 0..depth {
-            let folder = Entry { name: (*b"d").into(), kind: Kind::Folder, mode: 0o755, size: 1, id: id.0 };
+            let folder = Entry { name: (*b"d").into(), kind: EntryKind::Folder, mode: 0o755, size: 1, id: id.0 };
             id = trees.put(&[folder]);
         }
         id
@@ -288,7 +288,7 @@ fn folders_that_hold_each_other_a_thousand_times_end_at_the_limit() {
     let (mut old, mut new) = (trees.put(&many(1, &[])), trees.put(&many(2, &[])));
     for _ in 0..12 {
         let list = |id: TreeId| -> Vec<Entry> {
-            many(500, &[]).into_iter().map(|entry| Entry { kind: Kind::Folder, id: id.0, ..entry }).collect()
+            many(500, &[]).into_iter().map(|entry| Entry { kind: EntryKind::Folder, id: id.0, ..entry }).collect()
         };
         (old, new) = (trees.put(&list(old)), trees.put(&list(new)));
     }
@@ -376,10 +376,10 @@ proptest! {
         let (mut files_now, wanted) = (files(&old_lines), files(&new_lines));
         let changes = trees.diff(Some(old_root), Some(new_root), &options(false, &[])).unwrap();
         for change in &changes {
-            if let Some(side) = change.old.filter(|side| side.kind == Kind::File) {
+            if let Some(side) = change.old.filter(|side| side.kind == EntryKind::File) {
                 prop_assert_eq!(files_now.remove(&change.path.to_string()), Some(side.id));
             }
-            if let Some(side) = change.new.filter(|side| side.kind == Kind::File) {
+            if let Some(side) = change.new.filter(|side| side.kind == EntryKind::File) {
                 prop_assert_eq!(files_now.insert(change.path.to_string(), side.id), None);
             }
         }

@@ -3,7 +3,7 @@
 //! Invariants of a decoded block: the ends of names ascend strictly and fill the names, every kind is known, and a
 //! block of a whole folder has no line for a deleted name. Reading a line therefore never fails.
 
-use super::super::tree::{Kind, MODE_MASK};
+use super::super::tree::{EntryKind, MODE_MASK};
 use super::super::{Malformed, Reader, checksum};
 use super::PathKey;
 use crate::id::{Digest, TreeId};
@@ -51,7 +51,7 @@ pub struct CachedEntry<'a> {
     /// Name within the folder.
     pub name: &'a [u8],
     /// The kind of the entry.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Permission bits of the stat, in which an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
     /// The strength of the proof that equal stats mean equal content.
@@ -131,7 +131,7 @@ impl<'a> Block<'a> {
         let start = index.checked_sub(1).map_or(0, |before| name_end(&self.entries[before]));
         let entry = &self.entries[index];
         let (name, attributes) = split_name(&self.names[start..name_end(entry)], entry);
-        let Some(kind) = Kind::from_code(entry[6]) else { return Line::Gone(name) };
+        let Some(kind) = EntryKind::from_code(entry[6]) else { return Line::Gone(name) };
         let word = |at: usize| entry[at..at + 8].first_chunk().copied().expect("eight bytes were cut out");
         Line::Entry(CachedEntry {
             name,
@@ -237,7 +237,8 @@ pub fn decode_block(bytes: &[u8]) -> Result<Block<'_>, Malformed> {
     if !ends_ascend || entries.last().map_or(0, name_end) != names_length {
         return Err(Malformed::new("the names of a block do not fill their space"));
     }
-    let is_known = |code: u8| Kind::from_code(code).is_some() || (code == KIND_GONE && extent == Extent::Difference);
+    let is_known =
+        |code: u8| EntryKind::from_code(code).is_some() || (code == KIND_GONE && extent == Extent::Difference);
     if !entries.iter().all(|entry| is_known(entry[6]) && entry[7] & !FLAGS == 0) {
         return Err(Malformed::new("a line of a block has an unknown kind or flag"));
     }

@@ -6,7 +6,7 @@ use super::{
     decode_header, encode_group, encode_header, encode_table, positions_of, put_block, table,
 };
 use crate::format::attributes::Owner;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::format::{Malformed, checksum};
 use crate::id::{Digest, StoreId, TreeId, WorkspaceId};
 
@@ -19,20 +19,20 @@ fn lines() -> [Line<'static>; 4] {
         kind,
         mode,
         proof: if mode == 0 { Proof::Racy } else { Proof::Recent },
-        is_on_other_device: kind == Kind::File,
+        is_on_other_device: kind == EntryKind::File,
         size: u64::MAX,
         mtime_ns: -1,
         ctime_ns: i64::MAX,
         inode: 1 << 63,
         id: Digest::of(name),
         attributes: if mode == 0o755 { b"\x01\x00\x00\x00" } else { b"" },
-        has_attributes_below: kind == Kind::Folder,
+        has_attributes_below: kind == EntryKind::Folder,
     };
     [
-        Line::Entry(entry(b"\x01", Kind::File, 0o7777)),
+        Line::Entry(entry(b"\x01", EntryKind::File, 0o7777)),
         Line::Gone(b"gone"),
-        Line::Entry(entry(b"link", Kind::Symlink, 0)),
-        Line::Entry(entry(b"sub\xff", Kind::Folder, 0o755)),
+        Line::Entry(entry(b"link", EntryKind::Symlink, 0)),
+        Line::Entry(entry(b"sub\xff", EntryKind::Folder, 0o755)),
     ]
 }
 

@@ -8,7 +8,7 @@ use super::plan::{Plan, plan};
 use crate::error::Result;
 use crate::format::facts::RestoreCause;
 use crate::format::snapshot::Snapshot;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::ops::record::capture::Captured;
 use crate::ops::record::step::{Step, compared};
 use crate::store::Workspace;
@@ -57,7 +57,7 @@ impl Decided {
 /// Returns true if something is written at a path that the rules exclude.
 fn writes_excluded_paths(captured: &Captured, actions: &[Action]) -> bool {
     actions.iter().filter(|action| action.task != Task::Remove).any(|Action { path, task, kind, .. }| {
-        let is_new_folder = *task == Task::Create && *kind == Kind::Folder;
+        let is_new_folder = *task == Task::Create && *kind == EntryKind::Folder;
         captured.excludes(path, false) || (is_new_folder && captured.excludes(path, true))
     })
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::diff::{TreeDiffOptions, trees};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::Snapshot;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::TreeId;
 use crate::ops::look::ls::find_with;
 use crate::ops::record::capture::Captured;
@@ -40,22 +40,22 @@ pub(super) fn plan_parents(
     // Innermost first, so that the folders in a folder are decided before it.
     for path in above.iter().rev().filter(|path| !is_asked_for(path)) {
         let live = find_with(&load, now.root, path)?;
-        let wanted = find_with(&load, target.root, path)?.filter(|entry| entry.kind == Kind::Folder);
+        let wanted = find_with(&load, target.root, path)?.filter(|entry| entry.kind == EntryKind::Folder);
         let is_needed = || actions.iter().filter(is_write).any(|action| action.path.is_within(path));
         match (live, wanted) {
             (None, Some(wanted)) if is_needed() => {
                 found.push(Action::on_folder(path.clone(), Task::Create, wanted.mode));
             }
-            (Some(live), Some(_)) if live.kind != Kind::Folder && is_needed() => {
+            (Some(live), Some(_)) if live.kind != EntryKind::Folder && is_needed() => {
                 let detail = "there is no folder where it has to be written, but something else";
                 return Err(Error::new(ErrorKind::Conflict, "restore in", path, detail)
                     .with_hint(format!("`retro restore REV -- {path}` puts back all that belongs there")));
             }
-            (Some(live), None) if live.kind == Kind::Folder && is_emptied(store, now, path, &removed)? => {
+            (Some(live), None) if live.kind == EntryKind::Folder && is_emptied(store, now, path, &removed)? => {
                 removed.insert(path.clone());
                 found.push(Action::on_folder(path.clone(), Task::Remove, live.mode));
             }
-            (Some(live), _) if live.kind == Kind::Folder => {
+            (Some(live), _) if live.kind == EntryKind::Folder => {
                 let was = before.map(|before| find_with(&load, before.root, path)).transpose()?.flatten();
                 found.extend(was.and_then(|was| tightened(path, live.mode, was.mode)));
             }

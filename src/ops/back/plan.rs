@@ -7,7 +7,7 @@ use super::protected::Protected;
 use crate::diff::{Change, ChangeKind, Side, TreeDiffOptions, trees};
 use crate::error::Result;
 use crate::format::snapshot::Snapshot;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::BlobId;
 use crate::ops::look::attributed::{AttributedTree, add_changes};
 use crate::ops::record::capture::Captured;
@@ -86,7 +86,7 @@ pub(super) fn plan(
 /// Returns true if a path is itself the protected folder, and as the target has it: a folder of that mode.
 fn is_same_folder(root: &Root, bound: &TreePath, path: &TreePath, new: &Side) -> bool {
     let mode = || rustix::fs::fstat(root.folder(path).ok()?).ok().map(|found| permissions(&found));
-    bound == path && new.kind == Kind::Folder && mode() == Some(new.mode)
+    bound == path && new.kind == EntryKind::Folder && mode() == Some(new.mode)
 }
 
 /// Adds the paths whose owner changes with that of the root folder. A snapshot stores no owner for them, so none of
@@ -126,7 +126,7 @@ fn with_all_of_the_root_owner(
 /// The content that one change takes away.
 fn content_lost(change: &Change) -> Option<(TreePath, BlobId)> {
     let stays = matches!(change.kind, ChangeKind::Mode | ChangeKind::Attributes);
-    let old = change.old.as_ref().filter(|old| old.kind != Kind::Folder && !stays)?;
+    let old = change.old.as_ref().filter(|old| old.kind != EntryKind::Folder && !stays)?;
     Some((change.path.clone(), BlobId(old.id)))
 }
 

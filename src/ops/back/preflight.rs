@@ -20,7 +20,7 @@ use super::plan::Plan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Snapshot;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::{BlobId, SnapshotId, TreeId};
 use crate::ops::look::ls::{self, LsOptions, find_with};
 use crate::ops::record::attached::rules_of;
@@ -92,7 +92,7 @@ fn names_in(store: &Store, root: TreeId, folder: &TreePath) -> Result<Names> {
 
 /// Reads what a restore in place writes.
 fn expect_contents(store: &Store, target: SnapshotId, plan: &[Action]) -> Result<()> {
-    let is_content = |action: &&Action| action.is_write() && action.kind != Kind::Folder;
+    let is_content = |action: &&Action| action.is_write() && action.kind != EntryKind::Folder;
     let written = plan.iter().filter(is_content).map(|action| (&action.path, BlobId(action.id)));
     expect_readable(store, written).map_err(|(path, error)| lost(target, path, error))
 }

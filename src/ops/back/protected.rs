@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::diff::{Change, ChangeKind};
 use crate::error::Result;
 use crate::format::snapshot::Snapshot;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::{BlobId, TreeId};
 use crate::limits::IGNORE_FILE_LENGTH_MAX_BYTES;
 use crate::ops::look::ls::find;
@@ -84,9 +84,9 @@ impl<'a> Protected<'a> {
     /// each folder is examined once.
     pub(super) fn holds(&mut self, change: &Change) -> Result<bool> {
         let Some(old) = &change.old else { return Ok(false) };
-        let is_folder = old.kind == Kind::Folder;
+        let is_folder = old.kind == EntryKind::Folder;
         if change.kind != ChangeKind::Deleted {
-            if is_folder && change.new.is_some_and(|new| new.kind != Kind::Folder) {
+            if is_folder && change.new.is_some_and(|new| new.kind != EntryKind::Folder) {
                 self.replaced = Some(change.path.clone());
             }
             return Ok(false);
@@ -150,7 +150,7 @@ impl Protected<'_> {
         let Match::Beside(files) = self.rules.match_of(path.as_bytes(), name, is_folder) else { return Ok(false) };
         for file in files {
             let beside = find(self.store, self.target, &folder.join(file.as_bytes()))?;
-            if beside.is_some_and(|entry| entry.kind == Kind::File) {
+            if beside.is_some_and(|entry| entry.kind == EntryKind::File) {
                 return Ok(true);
             }
         }
@@ -191,7 +191,8 @@ impl IgnoreFiles<'_> {
             IgnoreFiles::Live(root) => Ok(around.enter_at(root, folder, true)),
             IgnoreFiles::Target(store, tree) => {
                 let list = find(store, *tree, &folder.join(IGNORE_NAME))?;
-                let list = list.filter(|list| list.kind == Kind::File && list.size <= IGNORE_FILE_LENGTH_MAX_BYTES);
+                let list =
+                    list.filter(|list| list.kind == EntryKind::File && list.size <= IGNORE_FILE_LENGTH_MAX_BYTES);
                 Ok(match list {
                     Some(list) => around.with(folder, &store.read_blob(BlobId(list.id), IGNORE_FILE_LENGTH_MAX_BYTES)?),
                     None => Arc::clone(around),

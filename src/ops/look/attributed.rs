@@ -12,7 +12,7 @@ use crate::diff::{Change, ChangeKind, Side};
 use crate::error::Result;
 use crate::format::attributes::{AttributeList, Attributes, Owner, decode_list};
 use crate::format::snapshot::{Attachment, Snapshot};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::{BlobId, Digest, TreeId};
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
 use crate::ops::record::attached::attached;
@@ -114,7 +114,7 @@ pub(in crate::ops) fn add_changes(
 
 fn side_of(load: &LoadTree<'_>, state: &AttributedTree, path: &TreePath) -> Result<Option<Side>> {
     if path.is_root() {
-        return Ok(Some(Side { kind: Kind::Folder, mode: state.root_mode, size: 0, id: state.root.0 }));
+        return Ok(Some(Side { kind: EntryKind::Folder, mode: state.root_mode, size: 0, id: state.root.0 }));
     }
     Ok(find_with(load, state.root, path)?.as_ref().map(Side::from))
 }

@@ -10,7 +10,7 @@ use crate::diff::selection::Selection;
 use crate::diff::{Change, Side, TreeDiffOptions, trees};
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::snapshot::Snapshot;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::{BlobId, Digest, SnapshotId, TreeId, WorkspaceId};
 use crate::limits::{CHUNK_LENGTH_MAX_BYTES, PATCH_DELTA_MAX_BYTES, TEXT_DIFF_MAX_BYTES};
 use crate::ops::record::capture::{CaptureOptions, Captured, capture};
@@ -102,7 +102,7 @@ impl Comparison<'_> {
     /// A side for a patch; none for folders.
     fn patched(&self, side: Side, options: &PatchOptions) -> Result<Option<Content<'_>>> {
         let whole_max = if options.binary { PATCH_DELTA_MAX_BYTES } else { TEXT_DIFF_MAX_BYTES };
-        if side.kind == Kind::Folder {
+        if side.kind == EntryKind::Folder {
             return Ok(None);
         }
         if side.size <= whole_max {
@@ -113,7 +113,7 @@ impl Comparison<'_> {
     }
 
     fn side(&self, side: Option<Side>) -> Result<Option<Vec<u8>>> {
-        let side = side.filter(|side| side.kind != Kind::Folder && side.size <= TEXT_DIFF_MAX_BYTES);
+        let side = side.filter(|side| side.kind != EntryKind::Folder && side.size <= TEXT_DIFF_MAX_BYTES);
         side.map(|side| self.content(&side)).transpose()
     }
 
@@ -208,7 +208,7 @@ fn copy_live(root: &Root, path: &TreePath, side: &Side, put: &mut Put<'_>) -> Re
         hasher.update(piece);
         put(piece)
     };
-    if side.kind == Kind::Symlink {
+    if side.kind == EntryKind::Symlink {
         let Outcome::Read(target) = read_symlink(&folder, name)? else { return Err(changed()) };
         take(&target)?;
     } else {

@@ -6,7 +6,7 @@ use super::show::plain_changes;
 use crate::diff::selection::Selection;
 use crate::error::{ErrorKind, Result};
 use crate::format::pack::{Encoding, ObjectKind};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::{BlobId, SnapshotId, WorkspaceId};
 use crate::path::TreePath;
 use crate::store::{Store, for_each_object};
@@ -125,7 +125,7 @@ fn charge(
     paths: &mut BTreeMap<(WorkspaceId, TreePath), Totals>,
 ) -> Result<()> {
     for change in plain_changes(store, snapshot, &Selection::default())? {
-        let Some(side) = change.new.filter(|side| side.kind == Kind::File) else { continue };
+        let Some(side) = change.new.filter(|side| side.kind == EntryKind::File) else { continue };
         let whole = uncharged.remove(&(ObjectKind::Content, side.id.prefix()));
         let list = uncharged.remove(&(ObjectKind::ChunkList, side.id.prefix()));
         let mut stored_bytes = whole.unwrap_or(0) + list.unwrap_or(0);

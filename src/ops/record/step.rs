@@ -12,7 +12,7 @@ use crate::format::attributes::decode_list;
 use crate::format::facts::Fact;
 use crate::format::path_list::paths_fit;
 use crate::format::snapshot::{Attachment, Dropped, Omission, Snapshot, encode_omitted, encode_times};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::SnapshotId;
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
 use crate::ops::look::attributed::{AttributedTree, add_changes};
@@ -144,7 +144,7 @@ impl Step {
     /// The modification times of the files that changed, as a list; empty if there are too many to list. They help a
     /// reader, and nothing depends on them.
     fn times(&self) -> Vec<u8> {
-        let is_file = |change: &&Change| change.new.is_some_and(|side| side.kind != Kind::Folder);
+        let is_file = |change: &&Change| change.new.is_some_and(|side| side.kind != EntryKind::Folder);
         let time = |change: &Change| Some((change.path.clone(), self.captured.modified(&change.path)?));
         let times: Vec<(TreePath, Timestamp)> = self.changes.iter().filter(is_file).filter_map(time).collect();
         let list = encode_times(&times);

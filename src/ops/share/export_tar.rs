@@ -23,7 +23,7 @@ use tar::{EntryType, Header};
 use crate::error::{Error, Result};
 use crate::format::attributes::{Attributes, Owner, acl};
 use crate::format::snapshot::decode_times;
-use crate::format::tree::{Entry, Kind};
+use crate::format::tree::{Entry, EntryKind};
 use crate::id::{BlobId, SnapshotId};
 use crate::limits::PATH_LIST_LENGTH_MAX_BYTES;
 use crate::ops::look::attributed::Attributed;
@@ -121,12 +121,12 @@ struct Export<'a> {
 impl Export<'_> {
     fn entry(&mut self, path: &TreePath, entry: &Entry) -> Result<()> {
         match entry.kind {
-            Kind::Folder => {
+            EntryKind::Folder => {
                 self.exported.folders += 1;
                 self.header(path, EntryType::Directory, b"", entry.mode, 0)
             }
-            Kind::File => self.file(path, entry),
-            Kind::Symlink => {
+            EntryKind::File => self.file(path, entry),
+            EntryKind::Symlink => {
                 let target = self.store.read_blob(BlobId(entry.id), SYMLINK_LENGTH_MAX_BYTES);
                 let target = target.map_err(|e| e.during("export", path))?;
                 self.exported.symlinks += 1;

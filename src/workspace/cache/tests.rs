@@ -9,7 +9,7 @@ use super::{
 };
 use crate::disk::{Disk, LockMode, Source};
 use crate::format::attributes::Owner;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::{Digest, StoreId, TreeId, WorkspaceId};
 use crate::path::TreePath;
 use crate::workspace::stat::FileStat;
@@ -57,7 +57,9 @@ fn folders_are_given_as_they_are_now() {
     while let Some(path) = waiting.pop() {
         let folder = cache.folder(&path).unwrap();
         let first = waiting.len();
-        waiting.extend(folder.entries().filter(|entry| entry.kind == Kind::Folder).map(|child| path.join(child.name)));
+        waiting.extend(
+            folder.entries().filter(|entry| entry.kind == EntryKind::Folder).map(|child| path.join(child.name)),
+        );
         waiting[first..].reverse();
         paths.push(path.to_string());
     }
@@ -321,7 +323,7 @@ fn edit(bench: &Bench, numbers: &mut Numbers) {
 fn entry(number: u64) -> CacheEntry {
     CacheEntry {
         name: format!("file-{number:06}").into_bytes().into(),
-        kind: Kind::File,
+        kind: EntryKind::File,
         mode: 0o644,
         size: number,
         stat: FileStat { size: number, mtime_ns: -5, ctime_ns: 6, inode: number, device: 8, owner: OWNER },

@@ -14,7 +14,7 @@ use crate::format::attributes::Owner;
 use crate::format::cache::{
     self as bytes, BlockPosition, CACHE_HEADER_LENGTH_BYTES, CacheHeader, Extent, Line, PathKey, Proof,
 };
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::{Digest, TreeId, WorkspaceId};
 use crate::limits::CACHE_OVERLAY_MIN_BYTES;
 use crate::path::TreePath;
@@ -58,7 +58,7 @@ pub struct CacheEntry {
     /// Name within the folder.
     pub name: Box<[u8]>,
     /// The kind of the entry.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Permission bits of the stat, in which an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
     /// Number of bytes read; for a folder, the sum of all below it. Equal to the size in the tree.
@@ -152,7 +152,7 @@ const END_LENGTH_BYTES: usize = 32;
 
 impl CacheEntry {
     fn view(&self, folder_device: u64) -> CachedEntry<'_> {
-        let is_folder = self.kind == Kind::Folder;
+        let is_folder = self.kind == EntryKind::Folder;
         let FileStat { ctime_ns, inode, .. } = self.stat;
         let of_folder = FileStat { device: folder_device, ctime_ns, inode, ..FileStat::default() };
         let stat = if is_folder { of_folder } else { self.stat };
@@ -211,7 +211,7 @@ impl FolderUpdate {
 
 impl ChildUpdate {
     fn on<'a>(&self, entry: CachedEntry<'a>) -> CachedEntry<'a> {
-        assert!(entry.kind == Kind::Folder, "only folders are child folders");
+        assert!(entry.kind == EntryKind::Folder, "only folders are child folders");
         let has_attributes_below = self.has_attributes;
         CachedEntry { id: self.tree.0, size: self.size, has_attributes_below, ..entry }
     }
@@ -230,7 +230,7 @@ fn check_that_lists_agree(cache: &StatCache, update: &CacheUpdate) {
         };
         let FolderFacts { tree, has_attributes, .. } = folder.facts;
         let agrees = in_parent.is_some_and(|entry| {
-            entry.kind == Kind::Folder && entry.id == tree.0 && entry.has_attributes_below == has_attributes
+            entry.kind == EntryKind::Folder && entry.id == tree.0 && entry.has_attributes_below == has_attributes
         });
         assert!(agrees, "the list of a folder has the tree of each child folder");
     }
@@ -353,7 +353,7 @@ fn write_whole(disk: &dyn Disk, name: &str, cache: &StatCache, update: &CacheUpd
 
 fn child_folder(path: &TreePath, line: &Line<'_>) -> Option<TreePath> {
     match line {
-        Line::Entry(entry) if entry.kind == Kind::Folder => Some(path.join(entry.name)),
+        Line::Entry(entry) if entry.kind == EntryKind::Folder => Some(path.join(entry.name)),
         Line::Entry(_) | Line::Gone(_) => None,
     }
 }

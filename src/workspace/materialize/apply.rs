@@ -26,7 +26,7 @@ use super::{Action, Applied, KeptReason, Options, Task, kept_because, pieces};
 use crate::disk::FolderId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::Attributes;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::BlobId;
 use crate::path::TreePath;
 use crate::progress::Event;
@@ -85,8 +85,8 @@ impl Applying<'_> {
         for action in actions {
             match (action.task, action.kind) {
                 (Task::Remove, _) => removed.push(action),
-                (Task::SetMode | Task::SetAttributes, Kind::Folder) => {}
-                (_, Kind::Folder) => created.push(action),
+                (Task::SetMode | Task::SetAttributes, EntryKind::Folder) => {}
+                (_, EntryKind::Folder) => created.push(action),
                 _ => changed.push(action),
             }
         }
@@ -101,7 +101,7 @@ impl Applying<'_> {
         }
         let written = self.change_all(&changed)?;
         *applied = std::mem::take(applied).and(written);
-        for Action { path, task, mode, .. } in actions.iter().filter(|action| action.kind == Kind::Folder) {
+        for Action { path, task, mode, .. } in actions.iter().filter(|action| action.kind == EntryKind::Folder) {
             match task {
                 Task::SetMode => self.folders.set_at_end(path, *mode, Reason::Mode),
                 Task::SetAttributes => self.folders.set_at_end(path, *mode, Reason::Attributes),
@@ -159,11 +159,11 @@ impl Applying<'_> {
             applied.keep(path, KeptReason::Protected(protection));
             return Ok(());
         }
-        let flags = if *kind == Kind::Folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        let flags = if *kind == EntryKind::Folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         match rustix::fs::unlinkat(&folder.handle, name, flags) {
             Ok(()) => {
                 applied.removed += 1;
-                if *kind == Kind::Folder {
+                if *kind == EntryKind::Folder {
                     self.folders.removed(path);
                 }
             }
@@ -192,8 +192,8 @@ impl Applying<'_> {
             }
             Err(Errno::EXIST) => match found_at(&folder.handle, name) {
                 Err(e) => return self.keep(applied, "look at", path, e),
-                Ok(Found::Entry(Kind::Folder)) => {
-                    applied.keep(path, self.protection_at(folder, path, Kind::Folder)?.map(KeptReason::Protected));
+                Ok(Found::Entry(EntryKind::Folder)) => {
+                    applied.keep(path, self.protection_at(folder, path, EntryKind::Folder)?.map(KeptReason::Protected));
                 }
                 Ok(_) => applied.keep(path, KeptReason::Occupied),
             },
@@ -223,7 +223,7 @@ impl Applying<'_> {
             match (action.task, action.kind) {
                 (Task::SetMode, _) => self.set_file_mode(folder, action, applied)?,
                 (Task::SetAttributes, _) => self.set_attributes(folder, action, applied)?,
-                (_, Kind::Symlink) => self.write_symlink(folder, action, applied)?,
+                (_, EntryKind::Symlink) => self.write_symlink(folder, action, applied)?,
                 _ => self.write_file(folder, action, applied)?,
             }
             // Only after success: the size of a path that was kept is not checked, and may be wrong.
@@ -304,7 +304,7 @@ impl Applying<'_> {
             return Ok(());
         }
         let want = self.options.attributes.map(|wanted| wanted.here(path)).unwrap_or_default();
-        let inexact = if action.kind == Kind::Symlink {
+        let inexact = if action.kind == EntryKind::Symlink {
             complete_symlink(&folder.handle, name, want.owner).map_err(fail)?
         } else {
             let file = match rustix::fs::openat(&folder.handle, name, READ_FLAGS, Mode::empty()) {
@@ -315,7 +315,7 @@ impl Applying<'_> {
                 opened => opened.map_err(fail)?,
             };
             let stat = rustix::fs::fstat(&file).map_err(fail)?;
-            if found(&stat) != Found::Entry(Kind::File) {
+            if found(&stat) != Found::Entry(EntryKind::File) {
                 applied.keep(path, KeptReason::Changed);
                 return Ok(());
             }
@@ -337,7 +337,7 @@ impl Applying<'_> {
     fn want(&self, folder: &Folder, action: &Action) -> WantedAttributes {
         let in_place = || {
             let name = name_of(&action.path);
-            if action.kind == Kind::Symlink {
+            if action.kind == EntryKind::Symlink {
                 let stat = rustix::fs::statat(&folder.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
                 return Some(Attributes { owner: Some(owner_of(&stat)), values: Vec::new() });
             }
@@ -351,7 +351,7 @@ impl Applying<'_> {
         let path = &action.path;
         let mut has_other_names = false;
         let changed = change_mode_at(&folder.handle, name_of(path), |stat| {
-            let is_file = found(stat) == Found::Entry(Kind::File);
+            let is_file = found(stat) == Found::Entry(EntryKind::File);
             has_other_names = is_file && stat.st_nlink > 1;
             (is_file && !has_other_names).then_some(action.mode)
         });
@@ -400,8 +400,8 @@ impl Applying<'_> {
     }
 
     /// The reason why the folder at a path is protected; `None` if there is none, or it is not protected.
-    fn protection_at(&self, folder: &Folder, path: &TreePath, kind: Kind) -> Result<Option<Protection>> {
-        if kind != Kind::Folder {
+    fn protection_at(&self, folder: &Folder, path: &TreePath, kind: EntryKind) -> Result<Option<Protection>> {
+        if kind != EntryKind::Folder {
             return Ok(None);
         }
         match rustix::fs::statat(&folder.handle, name_of(path), AtFlags::SYMLINK_NOFOLLOW) {
@@ -438,7 +438,7 @@ impl Applying<'_> {
 fn refuse_root(actions: &[Action]) -> Result<()> {
     let is_refused = |action: &Action| {
         action.path.is_root()
-            && !(action.kind == Kind::Folder && matches!(action.task, Task::SetMode | Task::SetAttributes))
+            && !(action.kind == EntryKind::Folder && matches!(action.task, Task::SetMode | Task::SetAttributes))
     };
     match actions.iter().any(is_refused) {
         true => Err(Error::new(

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::{Errno, Result};
 
-use crate::format::tree::{Kind, MODE_MASK};
+use crate::format::tree::{EntryKind, MODE_MASK};
 use crate::workspace::stat::{kind_and_mode, permissions};
 
 /// Flags for opening a file to look at it: never through a symlink, never waiting for a FIFO.
@@ -21,7 +21,7 @@ pub(super) enum Found {
     /// No entry.
     Nothing,
     /// An entry that can be captured.
-    Entry(Kind),
+    Entry(EntryKind),
     /// A FIFO, socket or device, which is never captured.
     Special,
 }
@@ -42,7 +42,7 @@ pub(super) fn found(stat: &Stat) -> Found {
 
 /// Gives the owner of a new folder the rights that the umask may have removed.
 pub(super) fn open_to_owner(folder: &OwnedFd, name: &[u8]) -> Result<()> {
-    let missing = |stat: &Stat| found(stat) == Found::Entry(Kind::Folder) && permissions(stat) & 0o700 != 0o700;
+    let missing = |stat: &Stat| found(stat) == Found::Entry(EntryKind::Folder) && permissions(stat) & 0o700 != 0o700;
     let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if missing(&stat) {
         change_mode_at(folder, name, |stat| missing(stat).then_some(0o700))?;

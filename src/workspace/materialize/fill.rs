@@ -29,7 +29,7 @@ use super::{Filled, Kept, KeptReason, OWNER_RIGHTS, Options, pieces};
 use crate::disk::local::create_folders;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::format::attributes::Owner;
-use crate::format::tree::{Entry, Kind};
+use crate::format::tree::{Entry, EntryKind};
 use crate::id::{BlobId, TreeId};
 use crate::limits::{FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
@@ -124,7 +124,7 @@ impl Filling<'_> {
             .folder(tree)?
             .into_iter()
             .filter(|entry| self.is_taken(&path, entry))
-            .partition(|entry| entry.kind == Kind::Folder);
+            .partition(|entry| entry.kind == EntryKind::Folder);
         let mut failed = None;
         folders.retain(|entry| {
             let made = rustix::fs::mkdirat(&handle, &*entry.name, Mode::RWXU);
@@ -151,14 +151,14 @@ impl Filling<'_> {
         let count = piece.len() as u64;
         for entry in &folder.entries[piece] {
             match entry.kind {
-                Kind::File => {
+                EntryKind::File => {
                     if self.write_file(&folder, entry)? {
                         files += 1;
                         bytes += entry.size;
                     }
                 }
-                Kind::Symlink => symlinks += u64::from(self.write_symlink(&folder, entry)?),
-                Kind::Folder => unreachable!("folders were taken out"),
+                EntryKind::Symlink => symlinks += u64::from(self.write_symlink(&folder, entry)?),
+                EntryKind::Folder => unreachable!("folders were taken out"),
             }
         }
         {
@@ -260,7 +260,7 @@ impl Filling<'_> {
     /// Returns true if an entry may be created at all: version control folders never are, under any name that opens
     /// one.
     fn is_taken(&self, folder: &TreePath, entry: &Entry) -> bool {
-        let is_own = version_control::is_exact(&entry.name, entry.kind == Kind::Folder);
+        let is_own = version_control::is_exact(&entry.name, entry.kind == EntryKind::Folder);
         let is_taken = !is_own && (self.is_plain || !version_control::is_alias(&entry.name));
         if !is_taken {
             let reason = KeptReason::Protected(Protection::VersionControl);

@@ -23,7 +23,7 @@ use super::attributes::{TargetAttributes, complete, with_mask};
 use super::{Applied, KeptReason, OWNER_RIGHTS, kept_because};
 use crate::disk::FolderId;
 use crate::error::Error;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::path::TreePath;
 use crate::workspace::beneath::{Root, open_folder, sync_file_system};
 use crate::workspace::protected::Protection;
@@ -278,7 +278,7 @@ impl<'a> Folders<'a> {
         let changed = change_mode_at(parent, name, |stat| {
             let mode = permissions(stat);
             let is_free = self.root.protected().at(FolderId::of(stat)).is_none();
-            let is_folder = found(stat) == Found::Entry(Kind::Folder);
+            let is_folder = found(stat) == Found::Entry(EntryKind::Folder);
             let is_tight = is_folder && is_free && mode & OWNER_RIGHTS != OWNER_RIGHTS;
             before = is_tight.then_some(mode);
             before.map(|mode| mode | OWNER_RIGHTS)

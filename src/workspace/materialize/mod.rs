@@ -48,7 +48,7 @@ use std::ops::Range;
 use folders::Refused;
 use rustix::io::Errno;
 
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::Digest;
 use crate::path::TreePath;
 use crate::progress::{Progress, Silent};
@@ -82,7 +82,7 @@ pub struct Action {
     /// The change.
     pub task: Task,
     /// The kind of entry: the one that the plan saw, or the one to be created.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Permission bits that it is to have, without the ACL.
     pub mode: u16,
     /// Length that its content is to have, in bytes.
@@ -208,7 +208,7 @@ impl fmt::Debug for Options<'_> {
 impl Action {
     /// An action on a folder without contents of its own.
     pub fn on_folder(path: TreePath, task: Task, mode: u16) -> Self {
-        Self { path, task, kind: Kind::Folder, mode, size: 0, id: Digest::default() }
+        Self { path, task, kind: EntryKind::Folder, mode, size: 0, id: Digest::default() }
     }
 
     /// Returns true if it writes a file, symlink or folder.
@@ -218,7 +218,7 @@ impl Action {
 
     /// Number of content bytes that it writes.
     fn written_bytes(&self) -> u64 {
-        if self.is_write() && self.kind == Kind::File { self.size } else { 0 }
+        if self.is_write() && self.kind == EntryKind::File { self.size } else { 0 }
     }
 }
 

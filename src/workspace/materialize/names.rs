@@ -21,7 +21,7 @@ use super::temporary::{TemporaryNames, remove_trial};
 use super::{Action, Kept, KeptReason, Task, is_changed};
 use crate::disk::FolderId;
 use crate::error::{Error, Result};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::path::TreePath;
 use crate::workspace::beneath::{FOLDER_FLAGS, Root};
 use crate::workspace::filesystem::FileSystem;
@@ -251,7 +251,7 @@ fn version_control_above(action: &Action) -> Option<TreePath> {
     let mut above = TreePath::root();
     for (index, name) in path.names().enumerate() {
         above = above.join(name);
-        if version_control::is_exact(name, index + 1 < depth || action.kind == Kind::Folder) {
+        if version_control::is_exact(name, index + 1 < depth || action.kind == EntryKind::Folder) {
             return Some(above);
         }
     }

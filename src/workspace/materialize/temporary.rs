@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::at::{Found, found, found_at};
 use super::is_changed;
 use crate::error::{Error, Result};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::path::TreePath;
 use crate::workspace::beneath::{FOLDER_FLAGS, Root};
 use crate::workspace::temporary_name::{is_temporary_name, temporary_name};
@@ -46,8 +46,10 @@ pub fn remove_strays<'a>(root: &Root, folders: impl IntoIterator<Item = &'a Tree
         }
         for name in strays {
             let done = match found_at(&handle, &name).map_err(fail)? {
-                Found::Entry(Kind::File | Kind::Symlink) => rustix::fs::unlinkat(&handle, &*name, AtFlags::empty()),
-                Found::Entry(Kind::Folder) => remove_trial(&handle, &name),
+                Found::Entry(EntryKind::File | EntryKind::Symlink) => {
+                    rustix::fs::unlinkat(&handle, &*name, AtFlags::empty())
+                }
+                Found::Entry(EntryKind::Folder) => remove_trial(&handle, &name),
                 Found::Nothing | Found::Special => continue,
             };
             match done {
@@ -66,7 +68,7 @@ pub(super) fn remove_trial(folder: &OwnedFd, name: &[u8]) -> rustix::io::Result<
     for entry in Dir::read_from(&trial)? {
         let entry = entry?;
         let file = rustix::fs::statat(&trial, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
-        if found(&file) == Found::Entry(Kind::File) && file.st_size == 0 {
+        if found(&file) == Found::Entry(EntryKind::File) && file.st_size == 0 {
             empty.push(entry.file_name().to_owned());
         }
     }

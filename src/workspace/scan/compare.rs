@@ -5,7 +5,7 @@ use super::turn::{Class, Picker};
 use super::{EntryState, ReadReason, Reread, ScannedEntry, ScannedFolder};
 use crate::disk::FileClock;
 use crate::format::attributes::Owner;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::path::TreePath;
 use crate::workspace::cache::{CachedEntry, CachedFolder};
 use crate::workspace::filesystem::FileSystem;
@@ -15,7 +15,7 @@ use crate::workspace::stat::{FileStat, Likeness};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) listed: ListedName,
-    pub(super) kind: Kind,
+    pub(super) kind: EntryKind,
     pub(super) mode: u16,
     pub(super) stat: FileStat,
     /// Bytes on disk.
@@ -57,8 +57,8 @@ pub fn unchanged_folder(cached: &CachedFolder<'_>) -> ScannedFolder {
     let device = cached.facts().device;
     let entry = |entry: CachedEntry<'_>| {
         let state = match entry.kind {
-            Kind::Folder => EntryState::Folder { previous: Some(entry.id) },
-            Kind::File | Kind::Symlink => EntryState::Known { id: entry.id, proof: entry.proof },
+            EntryKind::Folder => EntryState::Folder { previous: Some(entry.id) },
+            EntryKind::File | EntryKind::Symlink => EntryState::Known { id: entry.id, proof: entry.proof },
         };
         ScannedEntry {
             name: entry.name.into(),
@@ -128,7 +128,7 @@ impl Listing<'_> {
             return Likeness::Changed;
         }
         let may_renumber = !self.file_system.keeps_inodes;
-        if found.kind == Kind::Folder {
+        if found.kind == EntryKind::Folder {
             // A folder's contents are proved by its own list, and only its attributes by its stat.
             let is_same = (is_same_device || may_renumber) && found.stat.has_attributes_of(entry);
             return if is_same { Likeness::Same } else { Likeness::Changed };
@@ -144,7 +144,7 @@ impl Listing<'_> {
     /// Counts a file whose stat is trusted, and picks it if it is to be read again. Empty files cannot change
     /// unnoticed.
     fn pick(&self, found: &Found, entry: &CachedEntry<'_>, picker: &Picker<'_>, compared: &mut Compared) {
-        if found.kind != Kind::File || found.stat.size == 0 {
+        if found.kind != EntryKind::File || found.stat.size == 0 {
             return;
         }
         if !self.file_system.keeps_inodes && found.stat.inode == entry.inode {
@@ -171,7 +171,7 @@ fn state_of(found: &Found, entry: Option<CachedEntry<'_>>, likeness: Likeness) -
     let previous = before.map(|entry| entry.id);
     let read = |reason| EntryState::Read { previous, reason };
     match (found.kind, before, likeness) {
-        (Kind::Folder, ..) => EntryState::Folder { previous },
+        (EntryKind::Folder, ..) => EntryState::Folder { previous },
         (_, Some(entry), Likeness::Same) => EntryState::Known { id: entry.id, proof: entry.proof },
         (_, Some(entry), Likeness::Renumbered) => EntryState::Renumbered { id: entry.id },
         (_, Some(_), Likeness::Racy) => read(ReadReason::Racy),

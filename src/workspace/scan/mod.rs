@@ -32,7 +32,7 @@ use crate::disk::{FileClock, FolderId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::Owner;
 use crate::format::snapshot::Omission;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::format::turn::Turn;
 use crate::id::Digest;
 use crate::limits::{WORKSPACE_BYTES_DEFAULT_MAX, WORKSPACE_FILES_DEFAULT_MAX};
@@ -201,7 +201,7 @@ pub struct ScannedEntry {
     /// Name within the folder.
     pub name: Box<[u8]>,
     /// The kind of the entry.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Permission bits of the stat, in which an ACL shows its mask for the group; 0 for symlinks.
     pub mode: u16,
     /// Its stat when it was listed.

@@ -11,7 +11,7 @@ use super::listing::{ListedName, Names};
 use super::{Earlier, Objection, ScanOptions};
 use crate::disk::FolderId;
 use crate::format::snapshot::{Omission, Reason};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::limits::{CONFIG_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX, PATH_LENGTH_MAX_BYTES};
 use crate::path::TreePath;
 use crate::workspace::ignore::{GIT_NAME, IGNORE_NAME, Lists, Marks, Verdict};
@@ -28,7 +28,7 @@ pub(super) type Looked = (ListedName, rustix::io::Result<Look>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     /// `None` if it cannot be captured.
-    kind_and_mode: Option<(Kind, u16)>,
+    kind_and_mode: Option<(EntryKind, u16)>,
     stat: FileStat,
     allocated_bytes: u64,
 }
@@ -112,7 +112,7 @@ fn find<'l>(names: &Names, looked: &'l [Looked], name: &[u8]) -> Option<&'l Look
 }
 
 fn has_file(names: &Names, looked: &[Looked], name: &[u8]) -> bool {
-    find(names, looked, name).is_some_and(|look| matches!(look.kind_and_mode, Some((Kind::File, _))))
+    find(names, looked, name).is_some_and(|look| matches!(look.kind_and_mode, Some((EntryKind::File, _))))
 }
 
 /// The entries of a folder that change which ignore lists apply in it.
@@ -122,8 +122,8 @@ pub(super) fn marks(names: &Names, looked: &[Looked]) -> Marks {
     Marks {
         has_git: git.is_some(),
         has_list: has_file(IGNORE_NAME),
-        has_git_file: matches!(git, Some(Some((Kind::File, _)))),
-        has_git_link: matches!(git, Some(Some((Kind::File | Kind::Symlink, _)))),
+        has_git_file: matches!(git, Some(Some((EntryKind::File, _)))),
+        has_git_link: matches!(git, Some(Some((EntryKind::File | EntryKind::Symlink, _)))),
         has_environment_mark: has_file(ENVIRONMENT_MARK),
         has_cache_mark: has_file(CACHE_MARK),
     }
@@ -163,7 +163,7 @@ impl FolderContext<'_> {
                 buffer.extend_from_slice(name);
             }
             let is_folder = match look {
-                Ok(look) => matches!(look.kind_and_mode, Some((Kind::Folder, _))),
+                Ok(look) => matches!(look.kind_and_mode, Some((EntryKind::Folder, _))),
                 Err(_) => at.hint == FileType::Directory,
             };
             let protection = self.protection(look);
@@ -190,7 +190,7 @@ impl FolderContext<'_> {
             };
             match self.found_or_refusal(*at, name, look) {
                 Ok(one) => {
-                    if one.kind == Kind::Folder && (share != Share::All || lists_below.is_some()) {
+                    if one.kind == EntryKind::Folder && (share != Share::All || lists_below.is_some()) {
                         let lists = lists_below.or_else(|| self.lists.clone());
                         sifted.below.exceptions.push((found.len(), lists, share));
                     }
@@ -209,7 +209,7 @@ impl FolderContext<'_> {
 
     /// The reason why a child folder is protected regardless of the rules.
     fn protection(&self, look: &rustix::io::Result<Look>) -> Option<Protection> {
-        let Ok(Look { kind_and_mode: Some((Kind::Folder, _)), stat, .. }) = look else { return None };
+        let Ok(Look { kind_and_mode: Some((EntryKind::Folder, _)), stat, .. }) = look else { return None };
         let is_elsewhere = self.options.one_file_system && stat.device != self.device;
         let known = self.protected.at(FolderId { device: stat.device, inode: stat.inode });
         known.or(is_elsewhere.then_some(Protection::OtherFileSystem))
@@ -328,7 +328,7 @@ impl FolderContext<'_> {
     ) -> Result<Found, Refusal> {
         let look = look.as_ref().map_err(|errno| Refusal::from(*errno))?;
         let (kind, mode) = look.kind_and_mode.ok_or(Refusal::Omit(Reason::Special))?;
-        if kind == Kind::Folder && self.depth >= FOLDER_DEPTH_MAX {
+        if kind == EntryKind::Folder && self.depth >= FOLDER_DEPTH_MAX {
             return Err(Refusal::Omit(Reason::TooLong));
         }
         let is_needed = || {
@@ -336,7 +336,7 @@ impl FolderContext<'_> {
             (self.path.is_root() && is_settings(name, false) && is_short)
                 || self.is_wanted(self.path.join(name).as_bytes(), false, Objection::Size)
         };
-        let is_large = |max| kind == Kind::File && look.allocated_bytes > max && !is_needed();
+        let is_large = |max| kind == EntryKind::File && look.allocated_bytes > max && !is_needed();
         if self.options.limits.file_bytes_max.is_some_and(is_large) {
             return Err(Refusal::Omit(Reason::TooLarge));
         }

@@ -13,7 +13,7 @@ use super::{Class, EntryState, ReadReason, Scan, ScanLimits, ScanOptions, scan, 
 use crate::disk::{Disk, FileClock};
 use crate::error::{ErrorKind, Result};
 use crate::format::snapshot::{Omission, Reason};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::format::turn::Turn;
 use crate::limits::FOLDER_DEPTH_MAX;
 use crate::path::TreePath;
@@ -405,7 +405,7 @@ fn symlinks_are_captured_and_never_followed() {
     std::os::unix::fs::symlink("/", bench.path.join("up")).unwrap();
     let scan = bench.scan();
     let kinds: Vec<_> = scan.folders[&TreePath::root()].entries.iter().map(|entry| (entry.kind, entry.mode)).collect();
-    assert_eq!(kinds[0], (Kind::Symlink, 0));
+    assert_eq!(kinds[0], (EntryKind::Symlink, 0));
     assert_eq!((scan.counts.files, scan.counts.folders), (3, 2));
 }
 

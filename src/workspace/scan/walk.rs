@@ -23,7 +23,7 @@ use super::turn::{Picker, rank_of};
 use super::{CaptureCounts, Objection, Reread, ScanOptions, ScannedFolder, WeakFolder};
 use crate::error::{Error, Result};
 use crate::format::snapshot::Omission;
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::path::TreePath;
 use crate::progress::Event;
 use crate::workspace::beneath::{FOLDER_FLAGS, Root};
@@ -288,10 +288,10 @@ impl<'a> Walk<'a> {
         let mut counts = CaptureCounts { folders: 1, ..CaptureCounts::default() };
         let mut newest_elsewhere_ns = None;
         for found in found {
-            if found.kind != Kind::Folder {
+            if found.kind != EntryKind::Folder {
                 counts.files += 1;
             }
-            if found.kind == Kind::File {
+            if found.kind == EntryKind::File {
                 counts.bytes = counts.bytes.saturating_add(found.stat.size);
                 let allocated = file_system.allocated_bytes(found.stat.size, found.allocated_bytes);
                 counts.allocated_bytes = counts.allocated_bytes.saturating_add(allocated);
@@ -475,7 +475,7 @@ fn spawn_children<'s>(
     below: &Below,
 ) {
     let is_kept = walk.open_count.load(Ordering::Relaxed) < OPEN_FOLDERS_MAX;
-    for (index, child) in found.iter().enumerate().filter(|(_, found)| found.kind == Kind::Folder) {
+    for (index, child) in found.iter().enumerate().filter(|(_, found)| found.kind == EntryKind::Folder) {
         let name = names.name(&child.listed);
         let (path, rank) = (task.path.join(name), rank_of(task.rank, name));
         let file_system = task.file_system.filter(|_| child.stat.device == task.device);

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use retrograde::error::Result;
 use retrograde::format::snapshot::{Attachment, Cause, decode_excluded, decode_omitted, decode_times};
-use retrograde::format::tree::Kind;
+use retrograde::format::tree::EntryKind;
 use retrograde::format::{Malformed, attributes};
 use retrograde::id::{Digest, SnapshotId};
 use retrograde::store::Store;
@@ -198,9 +198,9 @@ pub(super) fn entries_in(store: &Store, id: SnapshotId) -> Result<Entries> {
                 None => None,
             };
             let kind = match entry.kind {
-                Kind::File => "file",
-                Kind::Folder => "folder",
-                Kind::Symlink => "symlink",
+                EntryKind::File => "file",
+                EntryKind::Folder => "folder",
+                EntryKind::Symlink => "symlink",
             };
             entries.insert(path.clone(), line(kind, entry.mode.into(), content, &path));
             left.extend(entry.tree().map(|tree| ([&path[..], b"/"].concat(), tree)));

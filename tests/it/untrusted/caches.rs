@@ -15,7 +15,7 @@ use retrograde::format::facts::{self, Fact};
 use retrograde::format::index::{self, IndexEntry, put_group};
 use retrograde::format::journal::{self, JournalGroup};
 use retrograde::format::pack::{ObjectKind, PACK_HEADER_LENGTH_BYTES};
-use retrograde::format::tree::Kind;
+use retrograde::format::tree::EntryKind;
 use retrograde::id::{Digest, SnapshotId, TreeId};
 
 use super::forge::{FILE, Forge, HONEST, NONCE, NOON, node};
@@ -130,7 +130,7 @@ fn unsearchable_indexes_are_ignored_for_the_pack() {
 }
 
 /// A line of a stat cache.
-fn line(name: &[u8], kind: Kind, mode: u16, id: Digest) -> Line<'_> {
+fn line(name: &[u8], kind: EntryKind, mode: u16, id: Digest) -> Line<'_> {
     Line::Entry(CachedEntry {
         name,
         kind,
@@ -151,7 +151,7 @@ fn line(name: &[u8], kind: Kind, mode: u16, id: Digest) -> Line<'_> {
 fn true_line<'a>(folder: &Path, name: &'a str, id: Digest) -> Line<'a> {
     let stat = std::fs::symlink_metadata(folder.join(name)).unwrap();
     let time = |seconds: i64, rest: i64| seconds * 1_000_000_000 + rest;
-    let kind = if stat.is_dir() { Kind::Folder } else { Kind::File };
+    let kind = if stat.is_dir() { EntryKind::Folder } else { EntryKind::File };
     Line::Entry(CachedEntry {
         name: name.as_bytes(),
         kind,
@@ -228,20 +228,31 @@ fn stat_caches_that_lie_neither_panic_nor_lead_out() {
     let plain = forge.leaf(&[(FILE, 0o644, b"live", 5, file)]);
     forge.write();
     let nowhere = TreeId(Digest::of(b"nowhere"));
-    let folder = |name| line(name, Kind::Folder, 0o755, plain.0);
+    let folder = |name| line(name, EntryKind::Folder, 0o755, plain.0);
     let cases: [Vec<Folder<'_>>; 8] = [
-        vec![(b"", nowhere, vec![folder(b"folder"), line(b"live", Kind::File, 0o644, file)])],
+        vec![(b"", nowhere, vec![folder(b"folder"), line(b"live", EntryKind::File, 0o644, file)])],
         vec![
-            (b"", plain, vec![folder(b"folder"), line(b"live", Kind::File, 0o644, file)]),
+            (b"", plain, vec![folder(b"folder"), line(b"live", EntryKind::File, 0o644, file)]),
             (b"folder", nowhere, vec![]),
         ],
-        vec![(b"", endless, vec![folder(b"folder")]), (b"folder", endless, vec![line(b"x", Kind::File, 0o644, file)])],
-        vec![(b"", plain, vec![folder(b".."), folder(b"folder"), folder(b"../canary")])],
-        vec![(b"", plain, vec![line(b"live", Kind::File, 0o644, file), folder(b"folder"), folder(b"folder")])],
-        vec![(b"", plain, vec![line(b"", Kind::File, 0o644, file), line(b"a/b", Kind::Symlink, 0o777, file)])],
         vec![
-            (b"", plain, vec![line(b"folder", Kind::Folder, 0xffff, plain.0), line(b"live", Kind::File, 0xffff, file)]),
-            (b"folder", plain, vec![line(b"x", Kind::Folder, 0xffff, nowhere.0)]),
+            (b"", endless, vec![folder(b"folder")]),
+            (b"folder", endless, vec![line(b"x", EntryKind::File, 0o644, file)]),
+        ],
+        vec![(b"", plain, vec![folder(b".."), folder(b"folder"), folder(b"../canary")])],
+        vec![(b"", plain, vec![line(b"live", EntryKind::File, 0o644, file), folder(b"folder"), folder(b"folder")])],
+        vec![(
+            b"",
+            plain,
+            vec![line(b"", EntryKind::File, 0o644, file), line(b"a/b", EntryKind::Symlink, 0o777, file)],
+        )],
+        vec![
+            (
+                b"",
+                plain,
+                vec![line(b"folder", EntryKind::Folder, 0xffff, plain.0), line(b"live", EntryKind::File, 0xffff, file)],
+            ),
+            (b"folder", plain, vec![line(b"x", EntryKind::Folder, 0xffff, nowhere.0)]),
         ],
         vec![(b"../canary", plain, vec![folder(b"folder")]), (b"", plain, vec![folder(b"..")])],
     ];
@@ -272,7 +283,7 @@ fn stat_caches_that_lie_neither_panic_nor_lead_out() {
             // The folder is a file in the list, and a folder in what differs, where halving does not find it.
             let is_folder = |line: &&Line<'_>| line.name() == b"folder";
             let other: Vec<_> = top.iter().filter(|line| !is_folder(line)).copied().collect();
-            let first = [line(b"folder", Kind::File, 0o644, file)].into_iter().chain(other);
+            let first = [line(b"folder", EntryKind::File, 0o644, file)].into_iter().chain(other);
             let unsorted = top.iter().filter(is_folder).copied().chain([Line::Gone(b"b")]).collect();
             let cases = [
                 (top.clone(), vec![]),

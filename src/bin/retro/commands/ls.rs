@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use retrograde::{LsOptions, Result, TreePath, ls, wire};
 
-use retrograde::detail::{Entry, Kind, entry_at};
+use retrograde::detail::{Entry, EntryKind, entry_at};
 
 use crate::context::Context;
 use crate::views::color::Palette;
@@ -31,7 +31,7 @@ pub(super) fn run(context: &mut Context, rev: &str, paths: &[PathBuf], is_recurs
         if !is_named {
             print(&path, &entry_at(&opened.store, snapshot, &path)?)?;
         }
-        let is_folder = || Ok(path.is_root() || entry_at(&opened.store, snapshot, &path)?.kind == Kind::Folder);
+        let is_folder = || Ok(path.is_root() || entry_at(&opened.store, snapshot, &path)?.kind == EntryKind::Folder);
         if is_named || (is_recursive && is_folder()?) {
             ls(&opened.store, snapshot, &LsOptions { path, is_recursive }, &mut print)?;
         }
@@ -42,9 +42,9 @@ pub(super) fn run(context: &mut Context, rev: &str, paths: &[PathBuf], is_recurs
 /// One entry, as kind and mode, size, path: `-0644   1.2 kB  src/main.rs`.
 fn line(path: &TreePath, entry: &Entry, palette: &Palette) -> String {
     let (letter, slash, style) = match entry.kind {
-        Kind::File => ('-', "", anstyle::Style::new()),
-        Kind::Folder => ('d', "/", palette.title),
-        Kind::Symlink => ('l', "", palette.place),
+        EntryKind::File => ('-', "", anstyle::Style::new()),
+        EntryKind::Folder => ('d', "/", palette.title),
+        EntryKind::Symlink => ('l', "", palette.place),
     };
     format!("{letter}{:04o}  {:>7}  {style}{path}{slash}{style:#}", entry.mode, human::size(entry.size))
 }

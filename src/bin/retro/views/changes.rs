@@ -1,7 +1,7 @@
 //! Lists of changed paths, also with the numbers of changed lines.
 
 use anstyle::Style;
-use retrograde::detail::{Kind, LineCounts, Side, is_comparable, line_counts as counts};
+use retrograde::detail::{EntryKind, LineCounts, Side, is_comparable, line_counts as counts};
 use retrograde::{Change, ChangeKind, Comparison, Result, wire};
 
 use super::color::Palette;
@@ -136,7 +136,7 @@ impl Amount {
 const BAR_WIDTH: u64 = 40;
 
 fn amount(change: &Change, comparison: &Comparison<'_>) -> Result<Amount> {
-    let is_folder = |side: &Option<Side>| side.is_some_and(|side| side.kind == Kind::Folder);
+    let is_folder = |side: &Option<Side>| side.is_some_and(|side| side.kind == EntryKind::Folder);
     if change.kind == ChangeKind::Attributes {
         return Ok(Amount::Other("attributes".to_owned()));
     }
@@ -195,7 +195,7 @@ fn shown_path(change: &Change) -> String {
 }
 
 fn path_now(change: &Change) -> String {
-    let is_folder = change.new.or(change.old).is_some_and(|side| side.kind == Kind::Folder);
+    let is_folder = change.new.or(change.old).is_some_and(|side| side.kind == EntryKind::Folder);
     format!("{}{}", change.path, if is_folder { "/" } else { "" })
 }
 

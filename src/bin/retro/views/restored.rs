@@ -3,7 +3,7 @@
 use retrograde::{Workspace, wire};
 
 use retrograde::detail::{
-    Applied, Kind, RestoreAction as Action, RestoreCause, RestoreTask as Task, UnfinishedRestore as Restore,
+    Applied, EntryKind, RestoreAction as Action, RestoreCause, RestoreTask as Task, UnfinishedRestore as Restore,
 };
 
 use super::color::Palette;
@@ -18,11 +18,11 @@ pub(crate) fn action(action: &Action, palette: &Palette) -> String {
         (Task::Remove, _) => (palette.deleted, String::new()),
         (Task::SetAttributes, _) => (palette.modified, String::new()),
         (Task::SetMode, _) => (palette.modified, format!("  {mode:04o}")),
-        (_, Kind::Folder) => (palette.added, format!("  {mode:04o}")),
-        (_, Kind::File) => (palette.added, format!("  {mode:04o}  {}", human::size(*size))),
-        (_, Kind::Symlink) => (palette.added, String::new()),
+        (_, EntryKind::Folder) => (palette.added, format!("  {mode:04o}")),
+        (_, EntryKind::File) => (palette.added, format!("  {mode:04o}  {}", human::size(*size))),
+        (_, EntryKind::Symlink) => (palette.added, String::new()),
     };
-    let slash = if *kind == Kind::Folder && !path.is_root() { "/" } else { "" };
+    let slash = if *kind == EntryKind::Folder && !path.is_root() { "/" } else { "" };
     format!("{style}{word:<6}{style:#}  {path}{slash}{detail}")
 }
 

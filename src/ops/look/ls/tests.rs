@@ -2,7 +2,7 @@
 
 use super::{LsOptions, entry_at, find, ls};
 use crate::error::ErrorKind;
-use crate::format::tree::{Entry, Kind};
+use crate::format::tree::{Entry, EntryKind};
 use crate::id::SnapshotId;
 use crate::ops::fixture::{About, Bench, Files, Thing, file, path};
 
@@ -43,9 +43,9 @@ fn folders_are_listed_alone_or_with_all_below() {
 fn paths_are_found_and_no_symlink_is_followed() {
     let (bench, snapshot) = small();
     let kind = |text: &str| entry_at(&bench.store, snapshot, &path(text)).map(|entry| entry.kind);
-    assert_eq!(kind("a/b/c").unwrap(), Kind::File);
-    assert_eq!(kind("a").unwrap(), Kind::Folder);
-    assert_eq!(kind("link").unwrap(), Kind::Symlink);
+    assert_eq!(kind("a/b/c").unwrap(), EntryKind::File);
+    assert_eq!(kind("a").unwrap(), EntryKind::Folder);
+    assert_eq!(kind("link").unwrap(), EntryKind::Symlink);
     for missing in ["link/c", "a/b/c/d", "b", "a/a"] {
         assert_eq!(kind(missing).unwrap_err().kind(), ErrorKind::NotFound, "{missing}");
     }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::format::tree::{Entry, Kind};
+use crate::format::tree::{Entry, EntryKind};
 use crate::id::TreeId;
 use crate::ops::look::ls::find;
 use crate::path::TreePath;
@@ -51,7 +51,7 @@ impl<'a> Wanted<'a> {
     pub(super) fn is_wanted(&self, path: &[u8], is_folder: bool, by: Objection) -> bool {
         let Ok(path) = TreePath::new(path) else { return false };
         let mut kept = self.around.kept.iter().filter_map(|state| entry_of(self.store, *state, &path));
-        if kept.any(|entry| (entry.kind == Kind::Folder) == is_folder) {
+        if kept.any(|entry| (entry.kind == EntryKind::Folder) == is_folder) {
             return true;
         }
         let is_concerned = self.around.concerns(&path);
@@ -90,7 +90,7 @@ impl Around<'_> {
 pub(super) fn replaced_at(store: &Store, state: TreeId, path: &TreePath) -> Option<TreePath> {
     let mut around = std::iter::successors(Some(path.clone()), TreePath::parent).filter(|here| !here.is_root());
     let (entry, here) = around.find_map(|here| Some((entry_of(store, state, &here)?, here)))?;
-    (here == *path || entry.kind != Kind::Folder).then_some(here)
+    (here == *path || entry.kind != EntryKind::Folder).then_some(here)
 }
 
 fn entry_of(store: &Store, state: TreeId, path: &TreePath) -> Option<Entry> {

@@ -11,7 +11,7 @@ use super::take::{TakenEntry, TakenFolder};
 use crate::error::Result;
 use crate::format::attributes::{Owner, acl, decode_set};
 use crate::format::pack::ObjectKind;
-use crate::format::tree::{self, Entry, Kind};
+use crate::format::tree::{self, Entry, EntryKind};
 use crate::id::TreeId;
 use crate::path::TreePath;
 use crate::store::{Batch, NewObject, Store};
@@ -171,7 +171,7 @@ fn list_cached(cached: &CachedFolder<'_>, path: &TreePath, done: &Done) -> Optio
     let mut has_attributes = false;
     let entry = |entry: CachedEntry<'_>| {
         let mut below = Below { tree: TreeId(entry.id), size: entry.size, has_attributes: entry.has_attributes_below };
-        let built = (entry.kind == Kind::Folder).then(|| done.get(&path.join(entry.name))).flatten();
+        let built = (entry.kind == EntryKind::Folder).then(|| done.get(&path.join(entry.name))).flatten();
         if let Some(built) = built {
             below = *built;
             let Below { tree, size, has_attributes } = below;

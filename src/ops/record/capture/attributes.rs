@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::format::attributes::{Attributes, Name, decode_set, encode_list, encode_set};
 use crate::format::snapshot::{Omission, Reason};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::limits::USER_ATTRIBUTES_LENGTH_MAX_BYTES;
 use crate::path::TreePath;
 use crate::workspace::cache::{CacheUpdate, EntriesUpdate, StatCache};
@@ -49,7 +49,7 @@ pub(super) fn collect(
         for entry in cached.iter().flat_map(|cached| cached.entries()) {
             // A folder that was built anew knows itself if it has any.
             let is_new = || update.folders.contains_key(&path.join(entry.name));
-            let is_below = entry.has_attributes_below || (entry.kind == Kind::Folder && is_new());
+            let is_below = entry.has_attributes_below || (entry.kind == EntryKind::Folder && is_new());
             add(entry.name, entry.attributes, is_below);
         }
     }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::format::attributes::Owner;
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::{Omission, Reason};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::format::turn::{ReadReason, ReadSummary};
 use crate::id::{BlobId, Digest};
 use crate::limits::{CAPTURE_RETRIES_MAX, CHUNK_LENGTH_MAX_BYTES};
@@ -48,7 +48,7 @@ pub(super) struct TakenFolder {
 #[derive(Debug)]
 pub(super) struct TakenEntry {
     pub(super) name: Box<[u8]>,
-    pub(super) kind: Kind,
+    pub(super) kind: EntryKind,
     pub(super) mode: u16,
     pub(super) stat: FileStat,
     /// Bytes of content; without meaning for folders.
@@ -115,7 +115,7 @@ pub(super) fn take(
     read: &mut ReadSummary,
 ) -> Result<Taken> {
     let (mut work, jobs) = plan(store, root, root_owner, folders, batch.as_deref());
-    for job in jobs.iter().filter(|job| work.entry(job).kind != Kind::Folder) {
+    for job in jobs.iter().filter(|job| work.entry(job).kind != EntryKind::Folder) {
         read.add(job.reason, job.size, || work.path(job).as_bytes().to_vec());
     }
     progress.event(Event::Planned { files: jobs.len() as u64, bytes: jobs.iter().map(|job| job.size).sum() });
@@ -143,7 +143,7 @@ pub(super) fn take(
     let Work { paths, folders, omitted, .. } = work;
     let mut folders: BTreeMap<TreePath, TakenFolder> = paths.into_iter().zip(folders).collect();
     for folder in folders.values_mut() {
-        folder.entries.retain(|entry| entry.id.is_some() || entry.kind == Kind::Folder);
+        folder.entries.retain(|entry| entry.id.is_some() || entry.kind == EntryKind::Folder);
     }
     Ok(Taken { folders, omitted })
 }
@@ -166,7 +166,7 @@ fn plan<'a>(
         let mut taken = Vec::with_capacity(entries.len());
         for (entry, ScannedEntry { name, kind, mode, stat, attributes, state }) in entries.into_iter().enumerate() {
             let (mut id, mut proven) = (None, None);
-            let size = if kind == Kind::Folder { 0 } else { stat.size };
+            let size = if kind == EntryKind::Folder { 0 } else { stat.size };
             let mut read = |previous, reason| jobs.push(Job { folder, entry, size, previous, reason });
             match state {
                 EntryState::Folder { .. } if attributes.is_some() => {}
@@ -206,11 +206,11 @@ impl Work<'_> {
         };
         let one = |job: &Job| {
             let entry = &self.folders[job.folder].entries[job.entry];
-            if entry.kind == Kind::Folder {
+            if entry.kind == EntryKind::Folder {
                 // One that is gone is met again by the next capture; its list was read a moment ago.
                 return Ok(Got::Folder(read_folder_attributes(&folder, &entry.name).unwrap_or_default()));
             }
-            if entry.kind == Kind::Symlink {
+            if entry.kind == EntryKind::Symlink {
                 return Ok(match read_symlink(&folder, &entry.name)? {
                     Outcome::Read(target) => Got::Target(target),
                     Outcome::Omitted(reason) => Got::Omitted(reason),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use gix::ObjectId;
 use gix::bstr::ByteSlice;
-use gix::objs::tree::EntryKind;
+use gix::objs::tree::EntryKind as GitEntryKind;
 use rayon::prelude::*;
 
 use super::kept::Kept;
@@ -22,7 +22,7 @@ use super::{CommitResult, Stop, inner_first, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::ObjectKind;
 use crate::format::snapshot::Reason;
-use crate::format::tree::{self, Entry, Kind};
+use crate::format::tree::{self, Entry, EntryKind};
 use crate::id::{BlobId, TreeId};
 use crate::limits::{CHUNK_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX};
 use crate::ops::record::ingest::{self, Short};
@@ -108,7 +108,7 @@ pub(super) struct GitFolder {
 
 pub(super) struct GitEntry {
     pub(super) name: Box<[u8]>,
-    pub(super) kind: EntryKind,
+    pub(super) kind: GitEntryKind,
     pub(super) id: ObjectId,
 }
 
@@ -148,7 +148,7 @@ impl<'a> Loader<'a> {
                 }
             };
             let before = self.entries_before(previous);
-            let folders = found.entries.iter().filter(|entry| entry.kind == EntryKind::Tree);
+            let folders = found.entries.iter().filter(|entry| entry.kind == GitEntryKind::Tree);
             let folders = folders.map(|entry| (entry.id, named(&before, &entry.name).and_then(Entry::tree))).collect();
             Ok(Some((Planned { id, found, previous, before }, folders)))
         })?;
@@ -181,12 +181,12 @@ impl<'a> Loader<'a> {
         let mut paths: u64 = 0;
         for entry in git_entries {
             let (kind, mode) = match entry.kind {
-                EntryKind::Tree => (Kind::Folder, 0o755),
-                EntryKind::Link => (Kind::Symlink, 0),
-                EntryKind::BlobExecutable => (Kind::File, 0o755),
-                EntryKind::Blob | EntryKind::Commit => (Kind::File, 0o644),
+                GitEntryKind::Tree => (EntryKind::Folder, 0o755),
+                GitEntryKind::Link => (EntryKind::Symlink, 0),
+                GitEntryKind::BlobExecutable => (EntryKind::File, 0o755),
+                GitEntryKind::Blob | GitEntryKind::Commit => (EntryKind::File, 0o644),
             };
-            let held = if entry.kind == EntryKind::Tree {
+            let held = if entry.kind == GitEntryKind::Tree {
                 self.trees[&entry.id].as_ref().map_err(|reason| *reason).map(|below| {
                     height = height.max(below.height);
                     paths += below.paths.max(1);
@@ -217,11 +217,11 @@ impl<'a> Loader<'a> {
 
     /// The content of a file or symlink, or the reason why there is none.
     fn held(&self, entry: &GitEntry) -> std::result::Result<(BlobId, u64), Reason> {
-        if entry.kind == EntryKind::Commit {
+        if entry.kind == GitEntryKind::Commit {
             return Err(Reason::Special);
         }
         let (id, size) = self.blobs[&entry.id]?;
-        if entry.kind == EntryKind::Link {
+        if entry.kind == GitEntryKind::Link {
             if size > TARGET_LENGTH_MAX_BYTES {
                 return Err(Reason::TooLong);
             }
@@ -314,7 +314,7 @@ pub(super) fn named<'e>(entries: &'e [Entry], name: &[u8]) -> Option<&'e Entry> 
 impl GitEntry {
     /// True if its object is a blob: neither a folder nor a submodule.
     pub(super) fn is_blob(&self) -> bool {
-        !matches!(self.kind, EntryKind::Tree | EntryKind::Commit)
+        !matches!(self.kind, GitEntryKind::Tree | GitEntryKind::Commit)
     }
 }
 
@@ -376,13 +376,13 @@ fn parsed(mut bytes: &[u8], hash: gix::hash::Kind) -> std::result::Result<GitFol
 }
 
 /// The kind of an entry with this mode; none for a mode that git itself takes for a submodule or nothing.
-fn kind_of(mode: u32) -> Option<EntryKind> {
+fn kind_of(mode: u32) -> Option<GitEntryKind> {
     match mode & 0o170_000 {
-        0o040_000 => Some(EntryKind::Tree),
-        0o100_000 if mode & 0o100 != 0 => Some(EntryKind::BlobExecutable),
-        0o100_000 => Some(EntryKind::Blob),
-        0o120_000 => Some(EntryKind::Link),
-        0o160_000 => Some(EntryKind::Commit),
+        0o040_000 => Some(GitEntryKind::Tree),
+        0o100_000 if mode & 0o100 != 0 => Some(GitEntryKind::BlobExecutable),
+        0o100_000 => Some(GitEntryKind::Blob),
+        0o120_000 => Some(GitEntryKind::Link),
+        0o160_000 => Some(GitEntryKind::Commit),
         _ => None,
     }
 }

@@ -9,18 +9,18 @@ use std::collections::{BTreeSet, HashMap};
 use gix::bstr::ByteSlice;
 use gix::validate::path::component;
 
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::Digest;
 
 /// The reason why git cannot hold an entry of a folder, by its name and kind.
-pub(crate) fn refused(name: &[u8], kind: Kind) -> Option<&'static str> {
+pub(crate) fn refused(name: &[u8], kind: EntryKind) -> Option<&'static str> {
     if parts(name).any(is_dot_git) {
         return Some("git refuses the name");
     }
-    if parts(name).any(is_dot_gitmodules) && kind != Kind::File {
+    if parts(name).any(is_dot_gitmodules) && kind != EntryKind::File {
         return Some("git allows only a file to have this name");
     }
-    if is_like_gitattributes(name) && kind == Kind::Folder {
+    if is_like_gitattributes(name) && kind == EntryKind::Folder {
         return Some("git allows no folder to have this name");
     }
     None

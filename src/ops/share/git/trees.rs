@@ -12,7 +12,7 @@ use std::sync::Arc;
 use gix::ObjectId;
 use gix::objs::Kind as GitKind;
 use gix::objs::Tree as GitTree;
-use gix::objs::tree::{Entry as GitEntry, EntryKind};
+use gix::objs::tree::{Entry as GitEntry, EntryKind as GitEntryKind};
 use rayon::prelude::*;
 
 use super::kept::{KeptWriter, Section, add_tree};
@@ -21,7 +21,7 @@ use super::{DEPTH_MAX, inner_first, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::chunk_list::total_length_bytes;
 use crate::format::pack::ObjectKind;
-use crate::format::tree::{Entry, Kind, Tree, decode};
+use crate::format::tree::{Entry, EntryKind, Tree, decode};
 use crate::id::{BlobId, TreeId};
 use crate::limits::{
     CHUNK_LENGTH_MAX_BYTES, FOLDER_DEPTH_MAX, PATH_LIST_LENGTH_MAX_BYTES, WALK_LENGTH_MAX_BYTES, WALK_STEP_BYTES,
@@ -150,10 +150,10 @@ impl<'a> Mapper<'a> {
                 continue;
             }
             let (kind, oid) = match entry.kind {
-                Kind::File if entry.mode & 0o100 != 0 => (EntryKind::BlobExecutable, self.blob(entry)),
-                Kind::File => (EntryKind::Blob, self.blob(entry)),
-                Kind::Symlink => (EntryKind::Link, self.blob(entry)),
-                Kind::Folder => {
+                EntryKind::File if entry.mode & 0o100 != 0 => (GitEntryKind::BlobExecutable, self.blob(entry)),
+                EntryKind::File => (GitEntryKind::Blob, self.blob(entry)),
+                EntryKind::Symlink => (GitEntryKind::Link, self.blob(entry)),
+                EntryKind::Folder => {
                     let below = &self.trees[&TreeId(entry.id)];
                     is_exact &= below.is_exact;
                     height = height.max(below.height);
@@ -166,7 +166,7 @@ impl<'a> Mapper<'a> {
                         }
                         skipped.push(SkippedPath { path, reason });
                     }
-                    (EntryKind::Tree, below.tree)
+                    (GitEntryKind::Tree, below.tree)
                 }
             };
             is_exact &= oid.is_some() && entry.mode == imported_mode(kind);
@@ -194,7 +194,7 @@ impl<'a> Mapper<'a> {
         if entry.tree().is_some_and(|tree| self.trees[&tree].height >= DEPTH_MAX) {
             return Ok(Some("git refuses folders so deep"));
         }
-        if entry.kind != Kind::File || !names::is_read_by_git(&entry.name) {
+        if entry.kind != EntryKind::File || !names::is_read_by_git(&entry.name) {
             return Ok(None);
         }
         if entry.size > names::READ_BY_GIT_MAX_BYTES {
@@ -286,10 +286,10 @@ impl<'a> Mapper<'a> {
 }
 
 /// The mode that an import gives an entry.
-fn imported_mode(kind: EntryKind) -> u16 {
+fn imported_mode(kind: GitEntryKind) -> u16 {
     match kind {
-        EntryKind::Tree | EntryKind::BlobExecutable => 0o755,
-        EntryKind::Blob => 0o644,
-        EntryKind::Link | EntryKind::Commit => 0,
+        GitEntryKind::Tree | GitEntryKind::BlobExecutable => 0o755,
+        GitEntryKind::Blob => 0o644,
+        GitEntryKind::Link | GitEntryKind::Commit => 0,
     }
 }

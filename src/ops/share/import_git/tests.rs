@@ -6,14 +6,14 @@ use std::path::Path;
 
 use gix::ObjectId;
 use gix::objs::Write as _;
-use gix::objs::tree::{Entry, EntryKind};
+use gix::objs::tree::{Entry, EntryKind as GitEntryKind};
 
 use super::about::{Said, without_trailers};
 use super::{Commits, ImportGitOptions, Imported, Source, import_git};
 use crate::error::{ErrorKind, Result};
 use crate::format::facts::Fact;
 use crate::format::snapshot::{Cause, Reason, Snapshot};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::{BlobId, Digest, SnapshotId, TreeId};
 use crate::ops::fixture::{About, Bench, Files, Thing, file, noise, path};
 use crate::ops::record::attached::attached;
@@ -63,7 +63,7 @@ fn read_all(bench: &Bench, tree: TreeId) -> u64 {
     bench.store.folder(tree).unwrap().iter().fold(0, |count, entry| {
         count
             + match entry.kind {
-                Kind::Folder => read_all(bench, TreeId(entry.id)),
+                EntryKind::Folder => read_all(bench, TreeId(entry.id)),
                 _ => u64::from(bench.store.read_blob(BlobId(entry.id), u64::MAX).unwrap().len() as u64 == entry.size),
             }
     })
@@ -95,8 +95,8 @@ impl Repository {
         self.git.write_blob(bytes).unwrap().detach()
     }
 
-    fn tree(&self, entries: &[(&[u8], EntryKind, ObjectId)]) -> ObjectId {
-        let entry = |(name, kind, oid): &(&[u8], EntryKind, ObjectId)| Entry {
+    fn tree(&self, entries: &[(&[u8], GitEntryKind, ObjectId)]) -> ObjectId {
+        let entry = |(name, kind, oid): &(&[u8], GitEntryKind, ObjectId)| Entry {
             mode: (*kind).into(),
             filename: (*name).into(),
             oid: *oid,
@@ -344,16 +344,16 @@ fn large_folders_with_odd_modes_come_back() {
 fn any_history_is_imported_along_first_parents() {
     let git = Repository::new();
     let one = git.blob("1");
-    let folder = git.tree(&[(b"x", EntryKind::BlobExecutable, one), (b"y", EntryKind::Link, git.blob("x"))]);
-    let first = git.commit("main", git.tree(&[(b"f", EntryKind::Blob, one)]), &[], "first\n\nbody\n");
-    let side = git.commit("side", git.tree(&[(b"side", EntryKind::Blob, one)]), &[first], "side");
+    let folder = git.tree(&[(b"x", GitEntryKind::BlobExecutable, one), (b"y", GitEntryKind::Link, git.blob("x"))]);
+    let first = git.commit("main", git.tree(&[(b"f", GitEntryKind::Blob, one)]), &[], "first\n\nbody\n");
+    let side = git.commit("side", git.tree(&[(b"side", GitEntryKind::Blob, one)]), &[first], "side");
     let submodule = ObjectId::from_hex(b"0123456789abcdef0123456789abcdef01234567").unwrap();
     let tree = git.tree(&[
-        (b"d", EntryKind::Tree, folder),
-        (b"d.x", EntryKind::Blob, git.blob("2")),
-        (b"e", EntryKind::Tree, git.tree(&[(b"s", EntryKind::Commit, submodule)])),
-        (b"l", EntryKind::Link, git.blob("a\0b")),
-        (b"z", EntryKind::Link, git.blob("a".repeat(5_000))),
+        (b"d", GitEntryKind::Tree, folder),
+        (b"d.x", GitEntryKind::Blob, git.blob("2")),
+        (b"e", GitEntryKind::Tree, git.tree(&[(b"s", GitEntryKind::Commit, submodule)])),
+        (b"l", GitEntryKind::Link, git.blob("a\0b")),
+        (b"z", GitEntryKind::Link, git.blob("a".repeat(5_000))),
     ]);
     let merge = git.commit("main", tree, &[first, side], "merge");
     git.commit("alone", tree, &[], "alone");
@@ -396,7 +396,7 @@ fn ranges_and_revisions_are_those_of_git() {
     let git = Repository::new();
     let mut commits = Vec::new();
     for number in 0..5 {
-        let tree = git.tree(&[(b"f", EntryKind::Blob, git.blob(number.to_string()))]);
+        let tree = git.tree(&[(b"f", GitEntryKind::Blob, git.blob(number.to_string()))]);
         commits.push(git.commit("main", tree, commits.last().map_or(&[][..], std::slice::from_ref), "m"));
     }
     let count = |range: &str| import(&Bench::new(), &git, Some(range)).snapshots;
@@ -446,20 +446,20 @@ fn kept_facts_are_not_trusted() {
     let snapshot = kept.lookup_entry(["snapshots"]).unwrap().unwrap().object().unwrap().into_tree();
     let folder = snapshot.iter().next().unwrap().unwrap().object().unwrap().into_tree();
     let blob = folder.iter().next().unwrap().unwrap().object_id();
-    let tree = git.tree(&[(b"f", EntryKind::Blob, git.blob("2"))]);
+    let tree = git.tree(&[(b"f", GitEntryKind::Blob, git.blob("2"))]);
     let other = git.commit("other", tree, &[], "m").to_string();
     let filed = git.tree(&[(
         &other.as_bytes()[..2],
-        EntryKind::Tree,
-        git.tree(&[(&other.as_bytes()[2..], EntryKind::Blob, blob)]),
+        GitEntryKind::Tree,
+        git.tree(&[(&other.as_bytes()[2..], GitEntryKind::Blob, blob)]),
     )]);
     let trees = kept.lookup_entry(["trees"]).unwrap().unwrap().object_id();
     let contents = kept.lookup_entry(["contents"]).unwrap().unwrap().object_id();
     let refile = |trees: ObjectId| {
         let kept = git.tree(&[
-            (b"contents", EntryKind::Tree, contents),
-            (b"snapshots", EntryKind::Tree, filed),
-            (b"trees", EntryKind::Tree, trees),
+            (b"contents", GitEntryKind::Tree, contents),
+            (b"snapshots", GitEntryKind::Tree, filed),
+            (b"trees", GitEntryKind::Tree, trees),
         ]);
         let commit = git.commit("meta", kept, &[], "kept").to_string();
         #[expect(clippy::disallowed_methods, reason = "a fixture is neither store nor workspace")]

@@ -10,7 +10,7 @@ use super::path;
 use super::scratch::Scratch;
 use super::walker::{Nodes, differences, walk};
 use crate::error::{ErrorKind, Result};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 use crate::id::{BlobId, Digest};
 use crate::workspace::beneath::Root;
 use crate::workspace::materialize::{Action, Applied, Kept, KeptReason, Options, Task, apply};
@@ -23,10 +23,10 @@ fn run(stock: &Stock, top: &Path, actions: &[Action]) -> Result<Applied> {
 fn write(stock: &Stock, place: &str, content: &str, replaces: bool) -> Action {
     let id = stock.put_blob(content.as_bytes()).0;
     let task = if replaces { Task::Replace } else { Task::Create };
-    Action { path: path(place), task, kind: Kind::File, mode: 0o644, size: content.len() as u64, id }
+    Action { path: path(place), task, kind: EntryKind::File, mode: 0o644, size: content.len() as u64, id }
 }
 
-fn remove(place: &str, kind: Kind) -> Action {
+fn remove(place: &str, kind: EntryKind) -> Action {
     Action { kind, ..on_folder(place, Task::Remove, 0) }
 }
 
@@ -35,7 +35,7 @@ fn on_folder(place: &str, task: Task, mode: u16) -> Action {
 }
 
 fn set_file_mode(place: &str, mode: u16, size: u64, id: BlobId) -> Action {
-    Action { kind: Kind::File, size, id: id.0, ..on_folder(place, Task::SetMode, mode) }
+    Action { kind: EntryKind::File, size, id: id.0, ..on_folder(place, Task::SetMode, mode) }
 }
 
 fn kept<const N: usize>(list: [(&str, KeptReason); N]) -> Vec<Kept> {
@@ -115,11 +115,11 @@ fn a_folder_with_other_contents_stays_and_blocks_its_replacement() {
     std::fs::write(scratch.join("a/b/excluded"), "precious").unwrap();
     std::fs::write(scratch.join("a/known"), "known").unwrap();
     let actions = [
-        remove("a", Kind::Folder),
-        remove("a/b", Kind::Folder),
-        remove("a/known", Kind::File),
-        remove("a/gone", Kind::File),
-        remove("gone/gone", Kind::File),
+        remove("a", EntryKind::Folder),
+        remove("a/b", EntryKind::Folder),
+        remove("a/known", EntryKind::File),
+        remove("a/gone", EntryKind::File),
+        remove("gone/gone", EntryKind::File),
         write(&stock, "a", "a file instead", false),
     ];
     let applied = run(&stock, scratch.path(), &actions).unwrap();
@@ -142,18 +142,18 @@ fn entries_that_the_plan_did_not_see_are_kept() {
     std::fs::write(scratch.join("omitted"), "never captured").unwrap();
     let id = stock.put_blob(b"target");
     let actions = [
-        remove("fifo", Kind::File),
+        remove("fifo", EntryKind::File),
         write(&stock, "fifo-over", "x", true),
         set_file_mode("fifo-mode", 0o777, 0, id),
-        remove("folder", Kind::File),
-        remove("folder/sub", Kind::Symlink),
-        remove("link", Kind::Folder),
-        remove("link/sub", Kind::Folder),
-        remove("file", Kind::Folder),
-        remove("file/below", Kind::File),
+        remove("folder", EntryKind::File),
+        remove("folder/sub", EntryKind::Symlink),
+        remove("link", EntryKind::Folder),
+        remove("link/sub", EntryKind::Folder),
+        remove("file", EntryKind::Folder),
+        remove("file/below", EntryKind::File),
         write(&stock, "omitted", "x", false),
         write(&stock, "link/new", "x", false),
-        Action { kind: Kind::Symlink, id: id.0, ..on_folder("folder", Task::Replace, 0) },
+        Action { kind: EntryKind::Symlink, id: id.0, ..on_folder("folder", Task::Replace, 0) },
         on_folder("file", Task::Create, 0o755),
         on_folder("link/below", Task::Create, 0o755),
         set_file_mode("gone", 0o600, 0, id),
@@ -209,7 +209,7 @@ fn read_only_folders_are_changed_and_read_only_again_even_after_an_error() {
     go(&stock, scratch.path(), &state("new", 0o550));
     let missing = set_file_mode("outer/inner/other", 0o644, 7, BlobId(Digest::of(b"missing")));
     let missing = Action { task: Task::Create, ..missing };
-    let error = run(&stock, scratch.path(), &[missing, remove("outer/inner/folder", Kind::Folder)]).unwrap_err();
+    let error = run(&stock, scratch.path(), &[missing, remove("outer/inner/folder", EntryKind::Folder)]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     let mut left = state("new", 0o550);
     left.remove(&b"outer/inner/folder"[..]);
@@ -251,7 +251,7 @@ fn folders_without_any_right_are_reached_and_closed_again() {
 #[test]
 fn the_root_is_neither_made_nor_removed() {
     let (stock, scratch) = (Stock::new(), Scratch::new());
-    for action in [remove("", Kind::Folder), on_folder("", Task::Create, 0o755)] {
+    for action in [remove("", EntryKind::Folder), on_folder("", Task::Create, 0o755)] {
         assert_eq!(run(&stock, scratch.path(), &[action]).unwrap_err().kind(), ErrorKind::Invalid);
     }
     assert!(scratch.path().is_dir());

@@ -7,7 +7,7 @@ use super::naughty::{Extras, naughty};
 use super::scratch::Scratch;
 use super::walker::{differences, walk};
 use crate::error::ErrorKind;
-use crate::format::tree::{Entry, Kind};
+use crate::format::tree::{Entry, EntryKind};
 use crate::id::Digest;
 use crate::workspace::materialize::{Filled, Options, fill};
 
@@ -121,21 +121,21 @@ fn a_tree_that_lies_is_corrupt_and_its_target_stays_closed() {
     let large = stock.put_blob(&vec![1; 3 << 20]);
     let entry = |kind, size, id: Digest| Entry { name: (*b"x").into(), kind, mode: 0o644, size, id };
     for lie in [
-        entry(Kind::File, 3, content.0),
-        entry(Kind::File, 5, content.0),
-        entry(Kind::File, (3 << 20) - 1, large.0),
-        entry(Kind::File, (3 << 20) + 1, large.0),
-        entry(Kind::File, 10, large.0),
-        entry(Kind::File, 4, Digest::of(b"not in the store")),
-        Entry { mode: 0, ..entry(Kind::Symlink, 0, stock.put_blob(b"").0) },
-        Entry { mode: 0, ..entry(Kind::Symlink, 3, stock.put_blob(b"a\0b").0) },
-        entry(Kind::Folder, 0, Digest::of(b"no such tree")),
+        entry(EntryKind::File, 3, content.0),
+        entry(EntryKind::File, 5, content.0),
+        entry(EntryKind::File, (3 << 20) - 1, large.0),
+        entry(EntryKind::File, (3 << 20) + 1, large.0),
+        entry(EntryKind::File, 10, large.0),
+        entry(EntryKind::File, 4, Digest::of(b"not in the store")),
+        Entry { mode: 0, ..entry(EntryKind::Symlink, 0, stock.put_blob(b"").0) },
+        Entry { mode: 0, ..entry(EntryKind::Symlink, 3, stock.put_blob(b"a\0b").0) },
+        entry(EntryKind::Folder, 0, Digest::of(b"no such tree")),
     ] {
         let scratch = Scratch::new();
         let tree = stock.put_entries(std::slice::from_ref(&lie));
         let error = fill(&stock.store, tree, 0o777, &scratch.join("to"), &Options::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{lie:?}: {error}");
-        if lie.kind == Kind::Folder {
+        if lie.kind == EntryKind::Folder {
             assert!(!scratch.join("to").exists(), "the trees are read before anything is written");
         } else {
             assert_eq!(scratch.join("to").metadata().unwrap().mode() & 0o7777, 0o700);

@@ -13,7 +13,7 @@ use crate::disk::local::LocalDisk;
 use crate::format::chunk_list::{self, ChunkRef};
 use crate::format::facts::Fact;
 use crate::format::pack::ObjectKind;
-use crate::format::tree::{self, Entry, Kind};
+use crate::format::tree::{self, Entry, EntryKind};
 use crate::id::{BlobId, Digest, SnapshotId, TreeId};
 use crate::path::TreePath;
 use crate::store::{Final, NewObject, Store};
@@ -31,11 +31,11 @@ pub(super) enum Item {
 }
 
 impl Item {
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> EntryKind {
         match self {
-            Self::File(..) => Kind::File,
-            Self::Folder(_) => Kind::Folder,
-            Self::Symlink(_) => Kind::Symlink,
+            Self::File(..) => EntryKind::File,
+            Self::Folder(_) => EntryKind::Folder,
+            Self::Symlink(_) => EntryKind::Symlink,
         }
     }
 }
@@ -207,10 +207,12 @@ pub(super) fn plan(live: &Nodes, target: &Model) -> Vec<Action> {
         let path = TreePath::new(bytes).unwrap();
         let (kind, is_same) = match (&node.what, target.get(bytes)) {
             (What::File(_, hash), item) => {
-                (Kind::File, matches!(item, Some(Item::File(content, _)) if Some(Digest::of(content).0) == *hash))
+                (EntryKind::File, matches!(item, Some(Item::File(content, _)) if Some(Digest::of(content).0) == *hash))
             }
-            (What::Folder { .. }, _) => (Kind::Folder, true),
-            (What::Symlink(found), item) => (Kind::Symlink, matches!(item, Some(Item::Symlink(to)) if to == found)),
+            (What::Folder { .. }, _) => (EntryKind::Folder, true),
+            (What::Symlink(found), item) => {
+                (EntryKind::Symlink, matches!(item, Some(Item::Symlink(to)) if to == found))
+            }
             (What::Special, _) => continue,
         };
         let is_same_mode = |mode: u16| u32::from(mode) == node.mode;

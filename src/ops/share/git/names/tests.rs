@@ -1,7 +1,7 @@
 //! The cases are those of git's own tests: t1450 (fsck), t7415 and t7416 (submodules), t1014 and t9902 (dot-git).
 
 use super::{Taken, content_refused, is_dot_git, reference_name, refused};
-use crate::format::tree::Kind;
+use crate::format::tree::EntryKind;
 
 #[test]
 fn names_that_a_file_system_takes_for_dot_git_are_refused() {
@@ -22,12 +22,12 @@ fn names_that_a_file_system_takes_for_dot_git_are_refused() {
         b".git\\x",
         b"a\\git~1\\b",
     ] {
-        assert!(refused(name, Kind::Folder).is_some(), "{}", crate::path::escaped(name));
-        assert!(refused(name, Kind::File).is_some(), "{}", crate::path::escaped(name));
+        assert!(refused(name, EntryKind::Folder).is_some(), "{}", crate::path::escaped(name));
+        assert!(refused(name, EntryKind::File).is_some(), "{}", crate::path::escaped(name));
     }
     for name in [&b"git"[..], b".gitx", b".github", b".gitignore", b"git~2", b"x.git", b"..git", b"\xff", b"-", b"a\\b"]
     {
-        assert!(refused(name, Kind::File).is_none(), "{}", crate::path::escaped(name));
+        assert!(refused(name, EntryKind::File).is_none(), "{}", crate::path::escaped(name));
     }
     assert!(is_dot_git(b".git") && !is_dot_git(b".gitmodules"));
 }
@@ -35,10 +35,13 @@ fn names_that_a_file_system_takes_for_dot_git_are_refused() {
 #[test]
 fn files_that_git_reads_must_be_files_and_harmless() {
     for name in [&b".gitmodules"[..], b".GITMODULES ", b"gitmod~1", b"gi7eba~1"] {
-        assert!(refused(name, Kind::Symlink).is_some() && refused(name, Kind::Folder).is_some());
-        assert!(refused(name, Kind::File).is_none());
+        assert!(refused(name, EntryKind::Symlink).is_some() && refused(name, EntryKind::Folder).is_some());
+        assert!(refused(name, EntryKind::File).is_none());
     }
-    assert!(refused(b".gitattributes", Kind::Folder).is_some() && refused(b".gitattributes", Kind::File).is_none());
+    assert!(
+        refused(b".gitattributes", EntryKind::Folder).is_some()
+            && refused(b".gitattributes", EntryKind::File).is_none()
+    );
     let attributes = |length| content_refused(b".gitattributes", &vec![b'x'; length]).is_some();
     assert!(!attributes(2_047) && attributes(2_048));
     assert!(content_refused(b"other", &[b'x'; 5_000]).is_none());
