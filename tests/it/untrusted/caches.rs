@@ -229,23 +229,14 @@ fn stat_caches_that_lie_neither_panic_nor_lead_out() {
     forge.write();
     let nowhere = TreeId(Digest::of(b"nowhere"));
     let folder = |name| line(name, EntryKind::Folder, 0o755, plain.0);
+    let regular = |name| line(name, EntryKind::File, 0o644, file);
     let cases: [Vec<Folder<'_>>; 8] = [
-        vec![(b"", nowhere, vec![folder(b"folder"), line(b"live", EntryKind::File, 0o644, file)])],
-        vec![
-            (b"", plain, vec![folder(b"folder"), line(b"live", EntryKind::File, 0o644, file)]),
-            (b"folder", nowhere, vec![]),
-        ],
-        vec![
-            (b"", endless, vec![folder(b"folder")]),
-            (b"folder", endless, vec![line(b"x", EntryKind::File, 0o644, file)]),
-        ],
+        vec![(b"", nowhere, vec![folder(b"folder"), regular(b"live")])],
+        vec![(b"", plain, vec![folder(b"folder"), regular(b"live")]), (b"folder", nowhere, vec![])],
+        vec![(b"", endless, vec![folder(b"folder")]), (b"folder", endless, vec![regular(b"x")])],
         vec![(b"", plain, vec![folder(b".."), folder(b"folder"), folder(b"../canary")])],
-        vec![(b"", plain, vec![line(b"live", EntryKind::File, 0o644, file), folder(b"folder"), folder(b"folder")])],
-        vec![(
-            b"",
-            plain,
-            vec![line(b"", EntryKind::File, 0o644, file), line(b"a/b", EntryKind::Symlink, 0o777, file)],
-        )],
+        vec![(b"", plain, vec![regular(b"live"), folder(b"folder"), folder(b"folder")])],
+        vec![(b"", plain, vec![regular(b""), line(b"a/b", EntryKind::Symlink, 0o777, file)])],
         vec![
             (
                 b"",
@@ -283,7 +274,7 @@ fn stat_caches_that_lie_neither_panic_nor_lead_out() {
             // The folder is a file in the list, and a folder in what differs, where halving does not find it.
             let is_folder = |line: &&Line<'_>| line.name() == b"folder";
             let other: Vec<_> = top.iter().filter(|line| !is_folder(line)).copied().collect();
-            let first = [line(b"folder", EntryKind::File, 0o644, file)].into_iter().chain(other);
+            let first = [regular(b"folder")].into_iter().chain(other);
             let unsorted = top.iter().filter(is_folder).copied().chain([Line::Gone(b"b")]).collect();
             let cases = [
                 (top.clone(), vec![]),
