@@ -43,6 +43,24 @@
 //! # }
 //! ```
 //!
+//! # Which function for what
+//!
+//! ```text
+//! record a folder     register, snap; settings reads its retro.toml, which Config::default() does not
+//! look at steps       log, show, step_changes, compare, ls, cat, runs, stats; status compares with the folder
+//! name a snapshot     resolve, resolve_range: "s12", "@~2", "HEAD", a tag, an id, "run:NAME", "@{10 minutes ago}"
+//! go back             restore, undo, redo; restore_into writes elsewhere
+//! finish a restore    Workspace::unfinished says that one was interrupted; resume_restore, abort_restore
+//! keep                tag, delete_tag, pin
+//! check a store       verify, repair, with a detail::LocalDisk on the store's folder
+//! exchange            share: git repositories and tar files
+//! move, join, forget  workspaces
+//! JSON                wire
+//! ```
+//!
+//! Threads may share a [`Store`]. [`Store::state`] has the workspaces, their steps and heads as of the last
+//! [`Store::refresh`] or operation. Hints of errors are for users of the program: they name its commands.
+//!
 //! # The code map
 //!
 //! ```text
@@ -62,7 +80,8 @@
 //! ```
 //!
 //! A module imports only from floors below its own; `tests/it/floors.rs` holds the whole table and checks it. The
-//! modules are private; this page lists the public names. `store-format.md` specifies the bytes of a store.
+//! modules are private; this page and [`share`], [`workspaces`], [`wire`] and [`detail`] list the public names.
+//! `store-format.md` specifies the bytes of a store.
 //!
 //! # How a snapshot is taken
 //!
