@@ -17,7 +17,7 @@ use crate::workspace::materialize::{
 /// A change of the folder to a past state. One object, also for several undos at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Restored {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The snapshot that it restores.
     pub target: Id,
@@ -222,7 +222,7 @@ impl From<&Restore> for Unfinished {
 /// A step written into another folder. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Filled {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The snapshot.
     pub target: Id,

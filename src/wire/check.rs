@@ -162,7 +162,7 @@ words! {
 /// The totals of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verified {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// Number of findings.
     pub findings: u64,
@@ -303,7 +303,7 @@ words! {
 /// The totals of a repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Repaired {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// Number of actions.
     pub actions: u64,

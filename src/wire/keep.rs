@@ -34,7 +34,7 @@ impl Tag {
 /// A tag that was given or deleted. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tagged {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The name.
     pub tag: String,
@@ -52,7 +52,7 @@ impl Tagged {
 /// A pin that was set or removed. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pinned {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The snapshot.
     pub snapshot: Id,
@@ -104,7 +104,7 @@ impl Workspace {
 /// A workspace that was forgotten. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Forgotten {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The workspace and its folder.
     #[serde(flatten)]
@@ -145,7 +145,7 @@ impl Forgotten {
 /// A forgotten workspace that is recorded again. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recalled {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The workspace and its folder.
     #[serde(flatten)]
@@ -167,7 +167,7 @@ impl Recalled {
 /// A workspace whose folder has been moved. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Moved {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The workspace and its folder.
     #[serde(flatten)]

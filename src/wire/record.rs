@@ -20,7 +20,7 @@ use crate::workspace::scan::{ProtectedFolder as FoundFolder, WeakFolder};
 /// A registered folder. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Registered {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The workspace and its folder.
     #[serde(flatten)]
@@ -47,7 +47,7 @@ impl Registered {
 /// last step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapped {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The snapshot.
     pub snapshot: Id,
@@ -118,7 +118,7 @@ impl Snapped {
 /// The state of the folder against its last step. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The workspace and its folder.
     #[serde(flatten)]

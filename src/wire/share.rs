@@ -19,7 +19,7 @@ use crate::ops::share::import_git::Imported as GitImport;
 /// A step written as a tar file. One object, unless the tar file goes to standard output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TarExported {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The file.
     pub tar: String,
@@ -50,7 +50,7 @@ impl TarExported {
 /// Steps written as a git repository. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitExported {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The repository.
     pub git: String,
@@ -129,7 +129,7 @@ pub struct StepReference {
 /// Commits of a git repository recorded as steps. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitImported {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// Snapshots taken.
     pub snapshots: u64,

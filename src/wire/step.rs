@@ -101,7 +101,7 @@ impl Step {
 /// A step in detail. One object. With `--event` only the event and those of its calls are printed, one a line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shown {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// The step, as in `log`.
     #[serde(flatten)]

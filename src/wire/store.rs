@@ -11,7 +11,7 @@ use crate::ops::look::stats::{Stats as Counted, Totals as Sums};
 /// The contents and the size of a store. One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
-    /// The version of the JSON forms.
+    /// The version of the JSON shapes.
     pub version: Version,
     /// Recorded folders.
     pub workspaces: u64,

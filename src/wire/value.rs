@@ -22,7 +22,7 @@ use crate::store::Workspace;
 use crate::time::Timestamp;
 use crate::workspace::protected::Protection as Where;
 
-/// The version of the JSON forms. It changes when a key changes its meaning or is removed, not when one is added.
+/// The version of the JSON shapes. It changes when a key changes its meaning or is removed, not when one is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version;
 

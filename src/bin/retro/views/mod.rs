@@ -1,4 +1,4 @@
-//! Results for people, and the progress line. Their JSON forms for programs are in `retrograde::wire`.
+//! Results for people, and the progress line. Their JSON shapes for programs are in `retrograde::wire`.
 
 pub(crate) mod changes;
 pub(crate) mod color;
