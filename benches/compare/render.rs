@@ -23,8 +23,11 @@ const ORDER: [&str; 11] = [
     "rustic",
 ];
 
-/// Columns that are no peer: their ratio to retro is not shown.
+/// Columns that are no peer.
 const LIMITS: [&str; 4] = ["floor", "floor (walk only)", "floor (synced)", "cp"];
+
+/// The limits whose ratio to retro is shown: those that targets name.
+const LIMITS_SHOWN: [&str; 2] = ["floor", "cp"];
 
 /// The report for people.
 pub(crate) fn markdown(report: &Report) -> String {
@@ -122,7 +125,7 @@ fn ratios(row: &Row) -> Option<String> {
         return None;
     }
     let mut parts = Vec::new();
-    for limit in LIMITS {
+    for limit in LIMITS_SHOWN {
         if let Some(ratio) = row.ratio("retro", limit) {
             parts.push(format!("{} {limit}", shown(ratio, Unit::Times)));
         }

@@ -84,6 +84,9 @@ fn a_path_that_is_nowhere_is_not_restored() {
     assert_eq!(kind(recorder.restore_with(first, &["a", "a/b"], true)), ErrorKind::NotFound);
     recorder.restore_with(first, &["new"], false).unwrap();
     assert!(!recorder.root.join("new").exists(), "it is in the folder and not in the step");
+    std::os::unix::fs::symlink(recorder.store_root(), recorder.root.join("link")).unwrap();
+    let behind = recorder.restore_with(first, &["link/FORMAT"], false);
+    assert_eq!(kind(behind), ErrorKind::NotFound, "a path behind a symlink is not in the folder");
 }
 
 #[test]

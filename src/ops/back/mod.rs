@@ -163,16 +163,16 @@ pub fn restore(
         refuse_foreign(store, found, target)?;
     }
     let paths = options.paths.clone();
-    expect_paths(store, found, target, &paths)?;
+    expect_paths(store, target, open_root(store, found, options.home).ok().as_ref(), &paths)?;
     let before = unfinished::superseded(found, &paths)?;
     let wish = Wish { target, cause: RestoreCause::Restore, before, paths };
     go_back(store, found, &Choice::known(wish), options)
 }
 
-/// Refuses paths that are nowhere: nobody means them.
-fn expect_paths(store: &Store, workspace: &Workspace, target: SnapshotId, paths: &[TreePath]) -> Result<()> {
+/// Refuses paths that are neither in the target nor in the folder, if that is there: nobody means them.
+fn expect_paths(store: &Store, target: SnapshotId, folder: Option<&Root>, paths: &[TreePath]) -> Result<()> {
     for path in paths {
-        if root_of(workspace).join(path.to_os_path()).symlink_metadata().is_err() && !path.is_root() {
+        if !path.is_root() && !folder.is_some_and(|folder| folder.has(path)) {
             ls::entry_at(store, target, path)?;
         }
     }

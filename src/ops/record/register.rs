@@ -158,10 +158,11 @@ pub fn move_workspace(
     guard: &Guard,
     now: Timestamp,
 ) -> Result<()> {
-    expect(&store.state(), workspace)?;
+    let state = store.state();
+    let known = expect(&state, workspace)?;
     let folder = &resolve_outside(store, folder, guard)?;
     let root = folder.as_os_str().as_bytes().to_vec();
-    if store.state().workspaces.get(&workspace).is_none_or(|found| found.root != root) {
+    if known.root != root {
         check(store, folder, guard)?;
     }
     store.record(|state| {
